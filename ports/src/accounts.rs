@@ -1,0 +1,104 @@
+//! Accounts and sign-ins, for products that bring none of their own.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use roomcast_protocol::{SessionId, Timestamp, UserId};
+
+use crate::StoreError;
+
+/// An account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its id, for ever.
+    pub user_id: UserId,
+    /// What one signs in with, as it was written; compared without case.
+    pub name: String,
+    /// What others see.
+    pub display_name: String,
+    /// In PHC form, never the password.
+    pub password_hash: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// What became of a new account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registration {
+    /// It is kept.
+    Made,
+    /// Another account has the name.
+    NameTaken,
+}
+
+/// Accounts, found by name and id.
+#[async_trait]
+pub trait AccountStore: Send + Sync {
+    /// Keeps the account unless its name is taken; of two at once, one gets it.
+    async fn create(&self, account: &Account) -> Result<Registration, StoreError>;
+
+    /// The account of this id.
+    async fn by_id(&self, user_id: &UserId) -> Result<Option<Account>, StoreError>;
+
+    /// The account of this name, compared without case.
+    async fn by_name(&self, name: &str) -> Result<Option<Account>, StoreError>;
+
+    /// Accounts whose name begins with `prefix`, compared without case, by name, after the name
+    /// `after`, at most `limit`.
+    async fn by_prefix(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Account>, StoreError>;
+
+    /// Writes what may change, the display name and the password's hash; whether there is such an account.
+    async fn update(&self, account: &Account) -> Result<bool, StoreError>;
+
+    /// Ends the account; its name is free again. Whether there was one.
+    async fn delete(&self, user_id: &UserId) -> Result<bool, StoreError>;
+}
+
+/// A sign-in and all that was refreshed from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Its name, in every access token made from it.
+    pub session_id: SessionId,
+    /// Whose.
+    pub user_id: UserId,
+    /// SHA-256 of the refresh token that works now.
+    pub token_hash: [u8; 32],
+    /// SHA-256 of the one before it, which for a while gives the same successor again.
+    pub previous_hash: Option<[u8; 32]>,
+    /// With the token before, makes its successor again; worth nothing without it.
+    pub successor_salt: [u8; 32],
+    /// When the token was last changed.
+    pub rotated_at: Timestamp,
+    /// When the session ends by itself.
+    pub expires_at: Timestamp,
+    /// It was signed out, or a used token came again too late.
+    pub ended: bool,
+}
+
+/// Sign-ins. What is ended stays ended over restarts, at least until `expires_at`.
+#[async_trait]
+pub trait SessionStore: Send + Sync {
+    /// Keeps a new sign-in.
+    async fn create(&self, session: &Session) -> Result<(), StoreError>;
+
+    /// The sign-in of this name.
+    async fn session(&self, session_id: &SessionId) -> Result<Option<Session>, StoreError>;
+
+    /// Replaces the session's tokens by those of `next`, if it has not ended and its `token_hash` is
+    /// still `expected`; whether it was so. Of two at once, one succeeds.
+    async fn rotate(&self, expected: &[u8; 32], next: &Session) -> Result<bool, StoreError>;
+
+    /// Ends one; whether it was there and had not ended.
+    async fn end(&self, session_id: &SessionId) -> Result<bool, StoreError>;
+
+    /// Ends all of a user's; gives those that had not ended.
+    async fn end_all(&self, user_id: &UserId) -> Result<Vec<SessionId>, StoreError>;
+
+    /// Forgets sessions that expired more than `older_than` ago.
+    async fn forget_expired(&self, older_than: Duration) -> Result<u64, StoreError>;
+}

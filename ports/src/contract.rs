@@ -1,0 +1,1 @@
+//! One test per promise, for every adapter to pass.

@@ -1,0 +1,126 @@
+//! Rooms and their members, and how far each has read: derived from the log but for the marks.
+
+use async_trait::async_trait;
+use roomcast_protocol::api::Marks;
+use roomcast_protocol::{MemberRole, RoomId, RoomKind, Seq, Timestamp, UserId, Visibility};
+
+use crate::StoreError;
+use crate::message_store::MessageState;
+
+/// What a room is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomRecord {
+    /// Its name for programs.
+    pub room_id: RoomId,
+    /// For two or for many.
+    pub kind: RoomKind,
+    /// Who finds it; groups only.
+    pub visibility: Option<Visibility>,
+    /// Its name for people.
+    pub name: Option<String>,
+    /// What it is about.
+    pub topic: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// How many are members.
+    pub member_count: u64,
+    /// It has ended; its id is not used again.
+    pub deleted: bool,
+}
+
+/// A member of a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberRecord {
+    /// Who.
+    pub user_id: UserId,
+    /// As what.
+    pub role: MemberRole,
+    /// How far they have read and received.
+    pub marks: Marks,
+}
+
+/// One of a user's rooms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomListing {
+    /// The room.
+    pub room: RoomRecord,
+    /// The place of its last event.
+    pub head: Seq,
+    /// When it was last active: its last message, or its making.
+    pub active_at: Timestamp,
+    /// The user's role in it.
+    pub role: MemberRole,
+    /// The other member of a direct room.
+    pub peer_id: Option<UserId>,
+    /// The user's marks in it.
+    pub marks: Marks,
+    /// Messages after the user's read mark.
+    pub unread: u64,
+    /// Its last message, in its current state.
+    pub last_message: Option<MessageState>,
+}
+
+/// Where a list of rooms goes on: after the room of this activity and id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListingCursor {
+    /// The activity of the last room given.
+    pub active_at: Timestamp,
+    /// Its id.
+    pub room_id: RoomId,
+}
+
+/// Rooms and members as far as the log has been derived. Rooms that ended are given only by
+/// [`room`](RoomDirectory::room).
+#[async_trait]
+pub trait RoomDirectory: Send + Sync {
+    /// The room, also when it has ended.
+    async fn room(&self, room_id: &RoomId) -> Result<Option<RoomRecord>, StoreError>;
+
+    /// The member, unless they are none or the room has ended.
+    async fn member(
+        &self,
+        room_id: &RoomId,
+        user_id: &UserId,
+    ) -> Result<Option<MemberRecord>, StoreError>;
+
+    /// Members by user id, after `after`, at most `limit`.
+    async fn members(
+        &self,
+        room_id: &RoomId,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Vec<MemberRecord>, StoreError>;
+
+    /// How many owners the room has.
+    async fn owner_count(&self, room_id: &RoomId) -> Result<u64, StoreError>;
+
+    /// The user's rooms by latest activity, then id, after `after`, at most `limit`.
+    async fn rooms_of(
+        &self,
+        user_id: &UserId,
+        after: Option<&ListingCursor>,
+        limit: usize,
+    ) -> Result<Vec<RoomListing>, StoreError>;
+
+    /// The ids of the user's most lately active rooms, at most `limit`.
+    async fn room_ids_of(&self, user_id: &UserId, limit: usize) -> Result<Vec<RoomId>, StoreError>;
+
+    /// Public groups whose name begins with `name_prefix`, compared without case, by id, after
+    /// `after`, at most `limit`.
+    async fn public_rooms(
+        &self,
+        name_prefix: &str,
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<RoomRecord>, StoreError>;
+
+    /// Moves the member's marks forward, never back; `read` takes `delivered` along. Gives the marks
+    /// after it when either has moved, `None` when neither has or the user is no member.
+    async fn mark(
+        &self,
+        room_id: &RoomId,
+        user_id: &UserId,
+        read: Seq,
+        delivered: Seq,
+    ) -> Result<Option<Marks>, StoreError>;
+}

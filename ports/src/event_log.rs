@@ -1,0 +1,123 @@
+//! The durable record of what was said and done, in order within each room.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use roomcast_protocol::{MessageId, RoomEvent, RoomId, Seq, StoredEvent, Timestamp};
+
+use crate::BoxError;
+use crate::live::LiveEvents;
+
+/// An event to append.
+#[derive(Debug, Clone)]
+pub struct Append {
+    /// What happened.
+    pub event: RoomEvent,
+    /// Append only if the room's head is this. What was judged by a room's state is then judged by
+    /// the state it really meets.
+    pub expected_head: Option<Seq>,
+}
+
+impl Append {
+    /// Appends whatever else happens in the room.
+    pub const fn new(event: RoomEvent) -> Self {
+        Self { event, expected_head: None }
+    }
+}
+
+/// Where an event stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Appended {
+    /// Its place.
+    pub seq: Seq,
+    /// The place before it.
+    pub prev: Seq,
+    /// When the first of its name was sent.
+    pub sent_at: Timestamp,
+    /// The message that the first of its name was about.
+    pub message_id: Option<MessageId>,
+    /// The room had an event of this id already; nothing was added, and the rest is about that one.
+    pub duplicate: bool,
+}
+
+/// Why the log did not take an event, or stopped giving them.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// Nothing was stored: the same append may simply be tried again.
+    #[error("event log is unavailable")]
+    Unavailable(#[source] BoxError),
+    /// It may have been stored: only the same event id is safe to try again.
+    #[error("event log did not confirm within {0:?}")]
+    Unconfirmed(Duration),
+    /// The room's head is not the expected one; nothing was stored.
+    #[error("room has moved on to {head}")]
+    Moved {
+        /// Where it is.
+        head: Seq,
+    },
+    /// Retrying cannot help: refuse the event.
+    #[error("event of {bytes} bytes is over the limit of {limit}")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The bound.
+        limit: usize,
+    },
+}
+
+/// A stretch of the whole log for who derives from it.
+#[derive(Debug)]
+pub struct FeedBatch {
+    /// In order within each room.
+    pub events: Vec<Arc<StoredEvent>>,
+    /// The place of the partition's feed after them.
+    pub position: u64,
+}
+
+/// The whole of one partition, for who derives from it.
+#[async_trait]
+pub trait EventFeed: Send {
+    /// Waits for events after the last batch and gives at most `limit`, never none.
+    async fn next(&mut self, limit: usize) -> Result<FeedBatch, LogError>;
+
+    /// Says that everything up to `position` has been dealt with and need not come again.
+    async fn acknowledge(&mut self, position: u64) -> Result<(), LogError>;
+}
+
+/// The durable record of what was said and done, in order within each room.
+#[async_trait]
+pub trait EventLog: Send + Sync {
+    /// Stores the event and gives its place once a crash can no longer lose it.
+    ///
+    /// The call itself fixes the order: of two calls for one room, the first made is placed first,
+    /// whatever is awaited when. Appending an event id that the room already holds adds nothing and
+    /// gives the first place. Dropping the future does not take the event back.
+    fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, LogError>>;
+
+    /// The place of the room's last event; [`Seq::ZERO`] when it has none.
+    async fn head(&self, room_id: &RoomId) -> Result<Seq, LogError>;
+
+    /// The heads of many rooms, in the order asked.
+    async fn heads(&self, room_ids: &[RoomId]) -> Result<Vec<Seq>, LogError>;
+
+    /// The room's events after `after`, in order, at most `limit`. Fewer than `limit` means that there
+    /// were no more. If the log no longer holds the first of them, the first one's `prev` shows it.
+    async fn read(
+        &self,
+        room_id: &RoomId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Vec<Arc<StoredEvent>>, LogError>;
+
+    /// Every room's events from now on, after they are stored; in order within a room, at most once.
+    /// What is lost on the way shows in the chain of `prev`.
+    fn live(&self) -> LiveEvents;
+
+    /// How many partitions the log has; a room is always in the same one.
+    fn partitions(&self) -> u16;
+
+    /// Everything in `partition` after `position` (0: from the start), at least once.
+    async fn feed(&self, partition: u16, position: u64) -> Result<Box<dyn EventFeed>, LogError>;
+}

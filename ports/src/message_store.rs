@@ -1,0 +1,121 @@
+//! What is derived from the log for readers: every event, messages in their current state, rooms,
+//! members. All of it can be rebuilt from the log.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use roomcast_protocol::event::Message;
+use roomcast_protocol::{
+    ClientMessageId, EventId, MessageId, RoomId, Seq, StoredEvent, Timestamp, UserId,
+};
+
+use crate::StoreError;
+
+/// How far a partition of the log has been written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Which partition.
+    pub partition: u16,
+    /// The feed's position after the last event written.
+    pub position: u64,
+}
+
+/// A message in its current state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageState {
+    /// Where it was sent.
+    pub room_id: RoomId,
+    /// Its place.
+    pub seq: Seq,
+    /// Its name.
+    pub message_id: MessageId,
+    /// Who sent it.
+    pub sender_id: UserId,
+    /// What its client called it.
+    pub client_message_id: Option<ClientMessageId>,
+    /// When it was sent.
+    pub sent_at: Timestamp,
+    /// What it says now; without content it is deleted.
+    pub message: Message,
+    /// When it was last edited.
+    pub edited_at: Option<Timestamp>,
+    /// In the order they were first given.
+    pub reactions: Vec<ReactionState>,
+}
+
+impl MessageState {
+    /// Whether it has been deleted.
+    pub const fn is_deleted(&self) -> bool {
+        self.message.content.is_none()
+    }
+}
+
+/// Who reacts with one emoji.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReactionState {
+    /// The reaction.
+    pub emoji: String,
+    /// All who gave it, in the order they did.
+    pub user_ids: Vec<UserId>,
+}
+
+/// The write side.
+#[async_trait]
+pub trait MessageWriter: Send + Sync {
+    /// Derives everything from `events`: messages and their targets' state, heads, rooms, members,
+    /// the sender's own mark. Given again, or after later ones of the room, they change nothing:
+    /// what is written is ordered by `seq`.
+    ///
+    /// With `place` the events are one feed batch: within each room they follow what was written
+    /// before, and [`MessageReader::complete_to`] and the place move on with them, all or nothing.
+    /// Without it they are written ahead of the feed and the room's `complete_to` stays.
+    async fn write(&self, events: &[Arc<StoredEvent>], place: Option<Place>) -> Result<(), StoreError>;
+
+    /// How far `partition` has been written; zero at first.
+    async fn place(&self, partition: u16) -> Result<u64, StoreError>;
+}
+
+/// The read side. Lists are oldest first.
+#[async_trait]
+pub trait MessageReader: Send + Sync {
+    /// The place up to which the feed of this room has been written without a hole.
+    async fn complete_to(&self, room_id: &RoomId) -> Result<Seq, StoreError>;
+
+    /// Every event after `after`, as it happened, at most `limit`; what deleted messages said is gone.
+    async fn events_after(
+        &self,
+        room_id: &RoomId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Vec<Arc<StoredEvent>>, StoreError>;
+
+    /// The newest `limit` messages before `before`.
+    async fn messages_before(
+        &self,
+        room_id: &RoomId,
+        before: Seq,
+        limit: usize,
+    ) -> Result<Vec<MessageState>, StoreError>;
+
+    /// The oldest `limit` messages at or after `from`.
+    async fn messages_from(
+        &self,
+        room_id: &RoomId,
+        from: Seq,
+        limit: usize,
+    ) -> Result<Vec<MessageState>, StoreError>;
+
+    /// One message.
+    async fn message(
+        &self,
+        room_id: &RoomId,
+        message_id: &MessageId,
+    ) -> Result<Option<MessageState>, StoreError>;
+
+    /// The event of this id, if the room has it; however long ago.
+    async fn event(
+        &self,
+        room_id: &RoomId,
+        event_id: &EventId,
+    ) -> Result<Option<Arc<StoredEvent>>, StoreError>;
+}

@@ -1,0 +1,57 @@
+//! A room from its first event to this moment: the store and the log's tail as one. Answered by the
+//! history service.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use roomcast_protocol::{EventId, MessageId, RoomId, Seq, StoredEvent};
+
+use crate::StoreError;
+use crate::event_log::LogError;
+use crate::message_store::MessageState;
+
+/// Why the timeline gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The log did not answer.
+    #[error("read the log's tail")]
+    Log(#[from] LogError),
+    /// The store did not answer.
+    #[error("read the store")]
+    Store(#[from] StoreError),
+}
+
+/// What came after a place.
+#[derive(Debug, Clone)]
+pub struct CatchUp {
+    /// Every event after it, in order, at most as many as asked; what deleted messages said is gone.
+    pub events: Vec<Arc<StoredEvent>>,
+    /// The place of the room's last event.
+    pub head: Seq,
+    /// There are more than these.
+    pub more: bool,
+}
+
+/// A room as one sequence, whatever of it has reached the store.
+#[async_trait]
+pub trait Timeline: Send + Sync {
+    /// The events after `after`, at most `limit`.
+    async fn after(&self, room_id: &RoomId, after: Seq, limit: usize) -> Result<CatchUp, ReadError>;
+
+    /// The place of the room's last event; zero when it has none.
+    async fn head(&self, room_id: &RoomId) -> Result<Seq, ReadError>;
+
+    /// The event of this id, if the room has it, however long ago.
+    async fn event(
+        &self,
+        room_id: &RoomId,
+        event_id: &EventId,
+    ) -> Result<Option<Arc<StoredEvent>>, ReadError>;
+
+    /// A message in its current state.
+    async fn message(
+        &self,
+        room_id: &RoomId,
+        message_id: &MessageId,
+    ) -> Result<Option<MessageState>, ReadError>;
+}

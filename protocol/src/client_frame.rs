@@ -1,0 +1,102 @@
+//! What a client says.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use crate::id::IdRef;
+use crate::{AttachmentId, ClientMessageId, MessageId, PresenceStatus, Refusal, RoomId, Seq, UserId};
+
+/// One frame from a client, borrowed from its text.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(tag = "type", rename_all = "SCREAMING_SNAKE_CASE", rename_all_fields = "camelCase")]
+#[expect(missing_docs, reason = "the fields are the wire contract's, section 4")]
+pub enum ClientFrame<'a> {
+    /// Who is speaking: the first frame, or a fresh token.
+    Auth { token: Cow<'a, str> },
+    /// Receive a room's events, from `after` on or from now.
+    Subscribe {
+        room_id: IdRef<'a, RoomId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<Seq>,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        presence: bool,
+    },
+    /// Receive them no more.
+    Unsubscribe { room_id: IdRef<'a, RoomId> },
+    /// Say something.
+    SendMessage {
+        room_id: IdRef<'a, RoomId>,
+        content: Cow<'a, str>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client_msg_id: Option<IdRef<'a, ClientMessageId>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reply_to: Option<IdRef<'a, MessageId>>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        attachments: Vec<IdRef<'a, AttachmentId>>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        mentions: Vec<IdRef<'a, UserId>>,
+    },
+    /// Say it differently.
+    EditMessage {
+        room_id: IdRef<'a, RoomId>,
+        message_id: IdRef<'a, MessageId>,
+        content: Cow<'a, str>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client_msg_id: Option<IdRef<'a, ClientMessageId>>,
+    },
+    /// Take it back.
+    DeleteMessage {
+        room_id: IdRef<'a, RoomId>,
+        message_id: IdRef<'a, MessageId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client_msg_id: Option<IdRef<'a, ClientMessageId>>,
+    },
+    /// React to a message, or take the reaction back.
+    React {
+        room_id: IdRef<'a, RoomId>,
+        message_id: IdRef<'a, MessageId>,
+        emoji: Cow<'a, str>,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        remove: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client_msg_id: Option<IdRef<'a, ClientMessageId>>,
+    },
+    /// Typing now.
+    Typing { room_id: IdRef<'a, RoomId> },
+    /// Read or received so far; at least one of the two.
+    Mark {
+        room_id: IdRef<'a, RoomId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        read: Option<Seq>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        delivered: Option<Seq>,
+    },
+    /// Whose coming and going to be told; replaces the list before.
+    WatchPresence { user_ids: Vec<IdRef<'a, UserId>> },
+    /// Looking or not, on this connection.
+    SetStatus { status: PresenceStatus },
+    /// Still there?
+    Ping {},
+}
+
+/// A frame's text, read: the frame or why not, and what its answer repeats.
+#[derive(Debug)]
+pub struct Decoded<'a> {
+    /// The client's own name for the frame.
+    pub reference: Option<Cow<'a, str>>,
+    /// The room it spoke of, for an `ERROR`.
+    pub room_id: Option<IdRef<'a, RoomId>>,
+    /// The client's name for what it sent, for an `ERROR`.
+    pub client_message_id: Option<IdRef<'a, ClientMessageId>>,
+    /// The frame, or its refusal (`BAD_FRAME` or `UNKNOWN_TYPE`).
+    pub frame: Result<ClientFrame<'a>, Refusal>,
+}
+
+impl<'a> Decoded<'a> {
+    /// Reads a frame's text. What the frame's type does not know is ignored; `null` is absence.
+    pub fn read(text: &'a str) -> Self {
+        crate::decode::read(text)
+    }
+}

@@ -1,0 +1,244 @@
+//! Reading a client frame: first which fields there are, then each as its frame's type wants it.
+//!
+//! In two steps because a field means something only with the frame's type: a `content` that is a
+//! number is an unknown field of `PING` and a fault of `SEND_MESSAGE`. Nothing is copied but strings
+//! with escapes in them.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::client_frame::{ClientFrame, Decoded};
+use crate::id::{Id, IdRef};
+use crate::limits::{ATTACHMENTS_MAX, EMOJI_BYTES_MAX, MENTIONS_MAX, REF_CHARS_MAX, WATCHED_USERS_MAX};
+use crate::{Code, PresenceStatus, Refusal, Seq};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Fields<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<&'a RawValue>,
+    #[serde(borrow, rename = "ref")]
+    reference: Option<&'a RawValue>,
+    #[serde(borrow)]
+    token: Option<&'a RawValue>,
+    #[serde(borrow)]
+    room_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    after: Option<&'a RawValue>,
+    #[serde(borrow)]
+    presence: Option<&'a RawValue>,
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow)]
+    client_msg_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    reply_to: Option<&'a RawValue>,
+    #[serde(borrow)]
+    attachments: Option<&'a RawValue>,
+    #[serde(borrow)]
+    mentions: Option<&'a RawValue>,
+    #[serde(borrow)]
+    message_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    emoji: Option<&'a RawValue>,
+    #[serde(borrow)]
+    remove: Option<&'a RawValue>,
+    #[serde(borrow)]
+    read: Option<&'a RawValue>,
+    #[serde(borrow)]
+    delivered: Option<&'a RawValue>,
+    #[serde(borrow)]
+    user_ids: Option<&'a RawValue>,
+    #[serde(borrow)]
+    status: Option<&'a RawValue>,
+}
+
+/// A JSON string, borrowed unless it has escapes.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+pub(crate) fn read(text: &str) -> Decoded<'_> {
+    let mut decoded =
+        Decoded { reference: None, room_id: None, client_message_id: None, frame: Err(not_a_frame()) };
+    let fields = match fields(text) {
+        Ok(fields) => fields,
+        Err(refusal) => {
+            decoded.frame = Err(refusal);
+            return decoded;
+        }
+    };
+    let reference = reference(fields.reference);
+    if let Ok(reference) = &reference {
+        decoded.reference.clone_from(reference);
+    }
+    decoded.room_id = id("roomId", fields.room_id).ok();
+    decoded.client_message_id = optional_id("clientMsgId", fields.client_msg_id).ok().flatten();
+    decoded.frame = reference.and_then(|_| frame(&fields));
+    decoded
+}
+
+fn not_a_frame() -> Refusal {
+    Refusal::bad_frame("a frame is one JSON object")
+}
+
+fn fields(text: &str) -> Result<Fields<'_>, Refusal> {
+    // A derived struct would also be read from an array of its fields.
+    if !text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{') {
+        return Err(not_a_frame());
+    }
+    // Strings that nobody reads are skipped without a look at their escapes.
+    if text.contains("\\u") {
+        serde_json::from_str::<serde_json::Value>(text).map_err(|_| not_a_frame())?;
+    }
+    serde_json::from_str(text).map_err(|_| not_a_frame())
+}
+
+fn reference(raw: Option<&RawValue>) -> Result<Option<Cow<'_, str>>, Refusal> {
+    let Some(text) = optional_string("ref", raw)? else { return Ok(None) };
+    if text.chars().count() > REF_CHARS_MAX {
+        return Err(Refusal::bad_frame("ref is longer than 64 characters"));
+    }
+    Ok(Some(text))
+}
+
+fn frame<'a>(fields: &Fields<'a>) -> Result<ClientFrame<'a>, Refusal> {
+    let kind = string("type", fields.kind)?;
+    let room_id = || id("roomId", fields.room_id);
+    let message_id = || id("messageId", fields.message_id);
+    let client_msg_id = || optional_id("clientMsgId", fields.client_msg_id);
+    Ok(match &*kind {
+        "AUTH" => ClientFrame::Auth { token: string("token", fields.token)? },
+        "SUBSCRIBE" => ClientFrame::Subscribe {
+            room_id: room_id()?,
+            after: seq("after", fields.after)?,
+            presence: flag("presence", fields.presence)?,
+        },
+        "UNSUBSCRIBE" => ClientFrame::Unsubscribe { room_id: room_id()? },
+        "SEND_MESSAGE" => ClientFrame::SendMessage {
+            room_id: room_id()?,
+            content: string("content", fields.content)?,
+            client_msg_id: client_msg_id()?,
+            reply_to: optional_id("replyTo", fields.reply_to)?,
+            attachments: ids("attachments", fields.attachments, ATTACHMENTS_MAX)?.unwrap_or_default(),
+            mentions: ids("mentions", fields.mentions, MENTIONS_MAX)?.unwrap_or_default(),
+        },
+        "EDIT_MESSAGE" => ClientFrame::EditMessage {
+            room_id: room_id()?,
+            message_id: message_id()?,
+            content: string("content", fields.content)?,
+            client_msg_id: client_msg_id()?,
+        },
+        "DELETE_MESSAGE" => ClientFrame::DeleteMessage {
+            room_id: room_id()?,
+            message_id: message_id()?,
+            client_msg_id: client_msg_id()?,
+        },
+        "REACT" => ClientFrame::React {
+            room_id: room_id()?,
+            message_id: message_id()?,
+            emoji: emoji(fields.emoji)?,
+            remove: flag("remove", fields.remove)?,
+            client_msg_id: client_msg_id()?,
+        },
+        "TYPING" => ClientFrame::Typing { room_id: room_id()? },
+        "MARK" => {
+            let (read, delivered) = (seq("read", fields.read)?, seq("delivered", fields.delivered)?);
+            if read.is_none() && delivered.is_none() {
+                return Err(Refusal::bad_frame("MARK needs read or delivered"));
+            }
+            ClientFrame::Mark { room_id: room_id()?, read, delivered }
+        }
+        "WATCH_PRESENCE" => ClientFrame::WatchPresence {
+            user_ids: ids("userIds", fields.user_ids, WATCHED_USERS_MAX)?
+                .ok_or_else(|| missing("userIds"))?,
+        },
+        "SET_STATUS" => ClientFrame::SetStatus { status: status(fields.status)? },
+        "PING" => ClientFrame::Ping {},
+        _ => return Err(Refusal::new(Code::UnknownType, "unknown frame type")),
+    })
+}
+
+fn missing(name: &'static str) -> Refusal {
+    Refusal::bad_frame(format!("{name} is missing"))
+}
+
+fn wrong(name: &'static str, what: &'static str) -> Refusal {
+    Refusal::bad_frame(format!("{name} is not {what}"))
+}
+
+fn optional_string<'a>(
+    name: &'static str,
+    raw: Option<&'a RawValue>,
+) -> Result<Option<Cow<'a, str>>, Refusal> {
+    raw.map(|raw| serde_json::from_str::<Text<'a>>(raw.get()))
+        .transpose()
+        .map(|text| text.map(|text| text.0))
+        .map_err(|_| wrong(name, "a string"))
+}
+
+fn string<'a>(name: &'static str, raw: Option<&'a RawValue>) -> Result<Cow<'a, str>, Refusal> {
+    optional_string(name, raw)?.ok_or_else(|| missing(name))
+}
+
+fn optional_id<'a, T: Id>(
+    name: &'static str,
+    raw: Option<&'a RawValue>,
+) -> Result<Option<IdRef<'a, T>>, Refusal> {
+    let Some(text) = optional_string(name, raw)? else { return Ok(None) };
+    IdRef::new(text).map(Some).map_err(|_| wrong(name, "an id"))
+}
+
+fn id<'a, T: Id>(name: &'static str, raw: Option<&'a RawValue>) -> Result<IdRef<'a, T>, Refusal> {
+    optional_id(name, raw)?.ok_or_else(|| missing(name))
+}
+
+fn ids<'a, T: Id>(
+    name: &'static str,
+    raw: Option<&'a RawValue>,
+    most: usize,
+) -> Result<Option<Vec<IdRef<'a, T>>>, Refusal> {
+    let Some(raw) = raw else { return Ok(None) };
+    let texts: Vec<Text<'a>> =
+        serde_json::from_str(raw.get()).map_err(|_| wrong(name, "a list of ids"))?;
+    if texts.len() > most {
+        return Err(Refusal::bad_frame(format!("{name} has more than {most} entries")));
+    }
+    texts
+        .into_iter()
+        .map(|text| IdRef::new(text.0))
+        .collect::<Result<_, _>>()
+        .map(Some)
+        .map_err(|_| wrong(name, "a list of ids"))
+}
+
+fn seq(name: &'static str, raw: Option<&RawValue>) -> Result<Option<Seq>, Refusal> {
+    let Some(raw) = raw else { return Ok(None) };
+    serde_json::from_str::<u64>(raw.get())
+        .ok()
+        .and_then(Seq::new)
+        .map(Some)
+        .ok_or_else(|| wrong(name, "an integer from 0 to 2^53-1"))
+}
+
+fn flag(name: &'static str, raw: Option<&RawValue>) -> Result<bool, Refusal> {
+    let Some(raw) = raw else { return Ok(false) };
+    serde_json::from_str(raw.get()).map_err(|_| wrong(name, "true or false"))
+}
+
+fn emoji(raw: Option<&RawValue>) -> Result<Cow<'_, str>, Refusal> {
+    let emoji = string("emoji", raw)?;
+    if emoji.is_empty() || emoji.len() > EMOJI_BYTES_MAX {
+        return Err(wrong("emoji", "1 to 64 bytes"));
+    }
+    Ok(emoji)
+}
+
+fn status(raw: Option<&RawValue>) -> Result<PresenceStatus, Refusal> {
+    match PresenceStatus::from_wire(&string("status", raw)?) {
+        Some(status @ (PresenceStatus::Online | PresenceStatus::Away)) => Ok(status),
+        _ => Err(wrong("status", "ONLINE or AWAY")),
+    }
+}

@@ -1,0 +1,31 @@
+//! What is said between the fleet, its clients and the host product, as pure data.
+//!
+//! Ids, client and fleet frames, the events of a room's log, refusals, close codes and limits. There
+//! is no I/O here and no clock but [`Timestamp::now`]; every published form stays readable for ever,
+//! which `golden/` holds.
+
+pub mod api;
+pub mod client_frame;
+pub mod close;
+pub mod event;
+pub mod fleet_frame;
+pub mod id;
+pub mod limits;
+pub mod refusal;
+pub mod room;
+pub mod seq;
+pub mod timestamp;
+
+mod decode;
+
+pub use client_frame::{ClientFrame, Decoded};
+pub use close::Close;
+pub use event::{EventBody, RoomEvent, StoredEvent};
+pub use fleet_frame::FleetFrame;
+pub use id::{
+    AttachmentId, ClientMessageId, ConnectionId, EventId, MessageId, RoomId, SessionId, UserId,
+};
+pub use refusal::{Code, Refusal};
+pub use room::{MemberRole, PresenceStatus, RoomKind, Visibility};
+pub use seq::Seq;
+pub use timestamp::Timestamp;

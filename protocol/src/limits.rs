@@ -1,0 +1,101 @@
+//! Every bound of the product, each with what happens past it.
+//!
+//! Those a client meets are told in `WELCOME`; the ones an operator may change are defaults here.
+
+use std::time::Duration;
+
+/// Bytes of an id; a longer one is `BAD_FRAME`.
+pub const ID_BYTES_MAX: usize = 64;
+/// Bytes of one frame's payload, either way; a longer client frame closes 1009.
+pub const FRAME_BYTES_MAX: usize = 65_536;
+/// Bytes of a message's content; more is `CONTENT_TOO_LARGE`.
+pub const CONTENT_BYTES_MAX: usize = 16_384;
+/// Users one message may mention; more is `BAD_FRAME`.
+pub const MENTIONS_MAX: usize = 50;
+/// Attachments of one message; more is `BAD_FRAME`.
+pub const ATTACHMENTS_MAX: usize = 10;
+/// Bytes of a reaction's emoji; more is `BAD_FRAME`.
+pub const EMOJI_BYTES_MAX: usize = 64;
+/// Bytes of a room's name and a user's display name; more is `BAD_FRAME`.
+pub const NAME_BYTES_MAX: usize = 128;
+/// Bytes of a room's topic; more is `BAD_FRAME`.
+pub const TOPIC_BYTES_MAX: usize = 1_024;
+/// Characters of a frame's `ref`; more is `BAD_FRAME`.
+pub const REF_CHARS_MAX: usize = 64;
+/// Rooms one connection may be subscribed to; more is `TOO_MANY_ROOMS`.
+pub const ROOMS_PER_CONNECTION_MAX: usize = 1_000;
+/// Users one connection may watch; a longer list is `BAD_FRAME`.
+pub const WATCHED_USERS_MAX: usize = 200;
+/// Sends of one connection not yet acknowledged; more is `RATE_LIMITED`.
+pub const UNACKNOWLEDGED_SENDS_MAX: usize = 64;
+/// Bad frames within [`BAD_FRAMES_WINDOW`] that close 4400.
+pub const BAD_FRAMES_MAX: u32 = 10;
+/// The span in which bad frames are counted.
+pub const BAD_FRAMES_WINDOW: Duration = Duration::from_secs(60);
+/// Refusals for rate within [`RATE_REFUSALS_WINDOW`] that close 4429.
+pub const RATE_REFUSALS_MAX: u32 = 200;
+/// The span in which refusals for rate are counted.
+pub const RATE_REFUSALS_WINDOW: Duration = Duration::from_secs(10);
+/// Unsent bytes kept for one connection; more closes 4508.
+pub const OUTBOX_BYTES_MAX: usize = 1 << 20;
+/// Unsent frames kept for one connection; more closes 4508.
+pub const OUTBOX_FRAMES_MAX: usize = 1_024;
+/// How long the fleet may say nothing: it sends `HEARTBEAT` then.
+pub const HEARTBEAT: Duration = Duration::from_secs(15);
+/// A connection from which nothing came for so long is closed 4408.
+pub const SILENCE_MAX: Duration = Duration::from_secs(45);
+/// How long a connection has for its first `AUTH`; then it is closed 4401.
+pub const AUTH_WITHIN: Duration = Duration::from_secs(5);
+/// How long a handshake may take; then the connection is cut.
+pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+/// Bytes of a request's head; more is HTTP 431.
+pub const HANDSHAKE_BYTES_MAX: usize = 8_192;
+/// How long before its end a token is said to expire.
+pub const TOKEN_EXPIRING_BEFORE: Duration = Duration::from_secs(60);
+/// How far clocks may be apart when `exp` and `nbf` are judged.
+pub const TOKEN_LEEWAY: Duration = Duration::from_secs(5);
+/// How long typing is shown.
+pub const TYPING_SHOWN: Duration = Duration::from_secs(6);
+/// How often typing of one user in one room is passed on at most.
+pub const TYPING_EVERY: Duration = Duration::from_secs(2);
+/// How long after the last socket closed a user goes offline.
+pub const OFFLINE_GRACE: Duration = Duration::from_secs(5);
+/// Ids of users shown with a reaction; its count goes on.
+pub const REACTION_USERS_SHOWN_MAX: usize = 50;
+/// Events of a history page by default, and at most.
+pub const PAGE_DEFAULT: usize = 50;
+/// Entries of a page at most.
+pub const PAGE_MAX: usize = 200;
+/// Members of a page at most.
+pub const MEMBERS_PAGE_MAX: usize = 1_000;
+/// Bytes of an HTTP body; more is `CONTENT_TOO_LARGE`.
+pub const BODY_BYTES_MAX: usize = 2 << 20;
+/// Members a user may name when making a room.
+pub const NEW_MEMBERS_MAX: usize = 200;
+/// Members the host product may name in one call.
+pub const NEW_MEMBERS_BY_HOST_MAX: usize = 10_000;
+/// Up to so many members added in one call each have an event of their own.
+pub const MEMBERS_WITH_OWN_EVENT_MAX: usize = 200;
+/// Ids in one event that adds many members.
+pub const MEMBERS_PER_EVENT_MAX: usize = 500;
+/// Bytes of one event as the log keeps it.
+pub const EVENT_BYTES_MAX: usize = 65_536;
+/// Events that wait while the log is away, per gateway; past it the oldest is refused.
+pub const WAITING_EVENTS_MAX: usize = 10_000;
+/// How long an event waits for the log before its sender is told.
+pub const APPEND_WITHIN: Duration = Duration::from_secs(10);
+
+/// Events replayed by one `SUBSCRIBE`, unless configured.
+pub const REPLAY_MAX: usize = 1_000;
+/// Sends a second per user and gateway, unless configured.
+pub const SENDS_PER_SECOND: u32 = 20;
+/// Sends in one burst per user and gateway, unless configured.
+pub const SEND_BURST: u32 = 40;
+/// Connections of one user per gateway, unless configured.
+pub const CONNECTIONS_PER_USER_MAX: usize = 20;
+/// How often a token is looked at again, unless configured.
+pub const TOKEN_RECHECK: Duration = Duration::from_secs(300);
+/// How long a user stays online without a sign of life, unless configured.
+pub const PRESENCE_TTL: Duration = Duration::from_secs(90);
+/// How long a gateway may take to leave, unless configured.
+pub const DRAIN_WITHIN: Duration = Duration::from_secs(15);

@@ -1,0 +1,43 @@
+//! An event's place in its room's log.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A place in a room's log: below 2^53, strictly rising inside a room for ever, not consecutive.
+///
+/// Zero is the place before the first event. A cluster's log makes it of the log's incarnation and the
+/// stream's own number, `incarnation << 40 | stream seq`, so that a re-created log never goes back.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Seq(#[cfg_attr(feature = "schema", schemars(range(min = 0, max = 9_007_199_254_740_991u64)))] u64);
+
+impl Seq {
+    /// Before the first event.
+    pub const ZERO: Self = Self(0);
+    /// The last place a client can write down exactly: 2^53 − 1.
+    pub const MAX: Self = Self((1 << 53) - 1);
+
+    /// Takes a number that is a place, or [`Seq::ZERO`].
+    pub const fn new(number: u64) -> Option<Self> {
+        if number <= Self::MAX.0 { Some(Self(number)) } else { None }
+    }
+
+    /// The number as it goes over the wire.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Seq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Seq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
