@@ -1,0 +1,102 @@
+//! Checks the tree against STYLE.md and lists every finding, so that one run is enough to fix them all.
+//!
+//! Each check is a pure function from what was read (a file, a crate, a lock file) to findings; this
+//! page does the reading.
+
+mod code;
+mod crates;
+mod functions;
+mod locks;
+mod sources;
+mod text;
+mod tree;
+
+use std::fmt;
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use crates::Workspace;
+use tree::TextFile;
+
+/// What one run saw and what it has to say about it.
+pub(crate) struct Report {
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) files: usize,
+    pub(crate) crates: usize,
+}
+
+/// One broken rule at one place.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Finding {
+    path: String,
+    /// Counted from one; `None` where the file as a whole is meant.
+    line: Option<usize>,
+    says: String,
+}
+
+impl Finding {
+    fn in_file(path: &str, says: impl Into<String>) -> Self {
+        Self {
+            path: path.to_owned(),
+            line: None,
+            says: says.into(),
+        }
+    }
+
+    fn at_line(path: &str, line: usize, says: impl Into<String>) -> Self {
+        Self {
+            path: path.to_owned(),
+            line: Some(line),
+            says: says.into(),
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}:{line}: {}", self.path, self.says),
+            None => write!(f, "{}: {}", self.path, self.says),
+        }
+    }
+}
+
+/// Checks the workspace that the current directory belongs to.
+pub(crate) fn check_workspace() -> anyhow::Result<Report> {
+    let workspace = Workspace::load()?;
+    let files = tree::read(Path::new(&workspace.root)).context("read the tree")?;
+
+    let mut findings = crates::check(&workspace);
+    findings.extend(files.iter().flat_map(check_file));
+    for manifest in workspace.manifests() {
+        let file = files.iter().find(|file| file.path == manifest);
+        let file = file.with_context(|| format!("find {manifest} in the tree"))?;
+        findings.extend(crates::check_lints(file));
+    }
+    findings.sort();
+    findings.dedup();
+    Ok(Report {
+        findings,
+        files: files.len(),
+        crates: workspace.packages.len(),
+    })
+}
+
+fn check_file(file: &TextFile) -> Vec<Finding> {
+    let mut findings = text::check(file);
+    findings.extend(sources::check(file));
+    findings.extend(functions::check(file));
+    findings.extend(locks::check(file));
+    findings
+}
+
+/// What the tests of a check read: the findings of a made-up file, as they would be printed.
+#[cfg(test)]
+fn printed(check: fn(&TextFile) -> Vec<Finding>, path: &str, text: &str) -> Vec<String> {
+    let file = TextFile {
+        path: path.to_owned(),
+        text: text.to_owned(),
+    };
+    check(&file).iter().map(ToString::to_string).collect()
+}
