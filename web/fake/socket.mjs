@@ -1,0 +1,58 @@
+// A WebSocket whose other end is the test: it notes what the client sent and says what the test wants.
+
+export class FakeSocket {
+  /** Every socket made since the last `reset`, oldest first. @type {FakeSocket[]} */
+  static made = [];
+  static reset() {
+    FakeSocket.made = [];
+  }
+  static get last() {
+    return FakeSocket.made.at(-1);
+  }
+
+  readyState = 0;
+  sent = [];
+  closedWith = undefined;
+  onmessage = null;
+  onclose = null;
+
+  constructor(url, protocols) {
+    this.url = url;
+    this.protocols = protocols;
+    FakeSocket.made.push(this);
+  }
+
+  send(text) {
+    this.sent.push(JSON.parse(text));
+  }
+
+  close(code) {
+    this.readyState = 3;
+    this.closedWith = code;
+  }
+
+  /** The fleet says something. */
+  says(frame) {
+    this.readyState = 1;
+    this.onmessage?.({ data: JSON.stringify(frame) });
+  }
+
+  welcomes(more = {}) {
+    this.says({ type: 'WELCOME', userId: 'ana', heartbeatMs: 15000, serverTime: new Date().toISOString(), limits: { watchedUsersMax: 200 }, ...more });
+  }
+
+  /** The fleet, or the network, ends the connection. */
+  ends(code) {
+    this.readyState = 3;
+    this.onclose?.({ code });
+  }
+
+  sentOf(type) {
+    return this.sent.filter((frame) => frame.type === type);
+  }
+}
+
+/** Lets promises settle while timers stand still. */
+export async function settle() {
+  for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
+}

@@ -1,0 +1,373 @@
+/**
+ * One person's live connection to the fleet, kept up through everything that can end it.
+ *
+ * Promises: a message handed to `sendMessage` is sent until it is acknowledged or refused, in order and
+ * once in effect; a subscribed room's events are emitted in order, each once, with nothing missing, or a
+ * `subscribed` with `recovered: false` says that history must be read; a connection that falls silent is
+ * replaced; and whoever may not come back is told why instead of knocking for ever.
+ *
+ * Emits: `state`, `welcome`, `subscribed`, `unsubscribed`, `caught-up`, `event`, `typing`, `receipt`,
+ * `presence`, `notification`, `warning`, `error`, `signed-out`.
+ */
+import { Emitter } from './emitter.js';
+import { uuidv7 } from './ids.js';
+import { backoffMs, closeMeaning, FAR_OVER_LIMIT_MS } from './come-back.js';
+import { SendQueue } from './send-queue.js';
+import { Subscriptions } from './subscriptions.js';
+
+const WELCOME_WITHIN_MS = 10_000;
+/** A connection that stood this long counts as a success: the next loss starts again with short delays. */
+const STABLE_AFTER_MS = 5_000;
+const TYPING_EVERY_MS = 3_000;
+const MARK_DELAY_MS = 250;
+const WATCHED_USERS_MAX = 200;
+
+/**
+ * @typedef {import('../../types/wire').Frame} Frame
+ * @typedef {import('../../types/wire').Ack} Ack
+ * @typedef {{ phase: 'idle' | 'connecting' | 'online' | 'waiting' | 'stopped', retryAt?: number, says?: string }} ConnectionState
+ */
+
+export class RoomcastClient extends Emitter {
+  /** @type {ConnectionState} */
+  state = { phase: 'idle' };
+  /** What the fleet said when it greeted us last; undefined before the first time. @type {Frame | undefined} */
+  welcome;
+
+  /** @type {WebSocket | undefined} */ #socket;
+  /** @type {string | undefined} */ #token;
+  /** @type {string | undefined} */ #staleToken;
+  /** Counts connections tried, so that an answer for an earlier one is recognised. */
+  #attempt = 0;
+  #failures = 0;
+  #heardAt = 0;
+  #spokeAt = 0;
+  #onlineSince = 0;
+  #clockSkewMs = 0;
+  /** @type {number | undefined} */ #comeBackAt;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #leaveTimer;
+  /** @type {string[]} */ #watched = [];
+  /** @type {'ONLINE' | 'AWAY'} */ #status = 'ONLINE';
+  /** @type {Map<string, number>} */ #marks = new Map();
+  /** @type {Set<string>} */ #unsentMarks = new Set();
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #markTimer;
+  /** @type {Map<string, number>} */ #typedAt = new Map();
+  #url;
+  #tokens;
+  #WebSocket;
+  #random;
+  #queue;
+  #subscriptions;
+
+  /**
+   * @param {{ url: string, tokens: import('../../types/wire').TokenSource,
+   *   WebSocket?: typeof WebSocket, random?: () => number }} options
+   */
+  constructor({ url, tokens, WebSocket: Socket = globalThis.WebSocket, random = Math.random }) {
+    super();
+    this.#url = url;
+    this.#tokens = tokens;
+    this.#WebSocket = Socket;
+    this.#random = random;
+    const send = (/** @type {Frame} */ frame) => this.#send(frame);
+    this.#queue = new SendQueue({ send, random });
+    this.#subscriptions = new Subscriptions({ send, emit: (type, detail) => this.emit(type, detail) });
+  }
+
+  /** How many things this person did that the fleet has not acknowledged. */
+  get waiting() {
+    return this.#queue.length;
+  }
+
+  /** Whether every subscribed room has everything up to the head it was told. */
+  get caughtUp() {
+    return this.state.phase === 'online' && this.#subscriptions.caughtUp;
+  }
+
+  start() {
+    if (this.state.phase === 'idle' || this.state.phase === 'stopped') void this.#connect();
+  }
+
+  /** Ends the connection for good; what was not acknowledged is refused. */
+  stop() {
+    this.#drop(1000);
+    this.#queue.clear();
+    this.#setState({ phase: 'stopped' });
+  }
+
+  /** The machine woke up or found a network: try now instead of at the end of the delay. */
+  wake() {
+    if (this.state.phase === 'waiting' && this.#comeBackAt === undefined) void this.#connect();
+    else if (this.state.phase === 'online') this.#checkSilence();
+  }
+
+  /** A new id for something this person does, on the fleet's clock. */
+  mintId() {
+    return uuidv7(Date.now() + this.#clockSkewMs);
+  }
+
+  /**
+   * @param {string} roomId
+   * @param {number} [after]
+   */
+  subscribe(roomId, after) {
+    this.#subscriptions.add(roomId, after);
+  }
+
+  /** @param {string} roomId */
+  unsubscribe(roomId) {
+    this.#subscriptions.remove(roomId);
+  }
+
+  /**
+   * @param {{ roomId: string, content: string, clientMsgId?: string, replyTo?: string, mentions?: string[] }} message
+   * @returns {Promise<Ack>}
+   */
+  sendMessage(message) {
+    return this.#enqueue('SEND_MESSAGE', message);
+  }
+
+  /** @param {{ roomId: string, messageId: string, content: string }} edit */
+  editMessage(edit) {
+    return this.#enqueue('EDIT_MESSAGE', edit);
+  }
+
+  /** @param {{ roomId: string, messageId: string }} target */
+  deleteMessage(target) {
+    return this.#enqueue('DELETE_MESSAGE', target);
+  }
+
+  /** @param {{ roomId: string, messageId: string, emoji: string, remove?: boolean }} reaction */
+  react(reaction) {
+    return this.#enqueue('REACT', reaction);
+  }
+
+  /** Says that this person types; call it at every key, it is sent now and then. @param {string} roomId */
+  typing(roomId) {
+    const now = Date.now();
+    if (now - (this.#typedAt.get(roomId) ?? 0) < TYPING_EVERY_MS) return;
+    if (this.state.phase === 'online' && this.#send({ type: 'TYPING', roomId })) this.#typedAt.set(roomId, now);
+  }
+
+  /**
+   * Notes that everything up to `seq` was read; sent a moment later, and again after a reconnect.
+   * @param {string} roomId
+   * @param {number} seq
+   */
+  markRead(roomId, seq) {
+    if (seq <= (this.#marks.get(roomId) ?? 0)) return;
+    this.#marks.set(roomId, seq);
+    this.#unsentMarks.add(roomId);
+    this.#markTimer ??= setTimeout(() => this.#sendMarks(), MARK_DELAY_MS);
+  }
+
+  /** Replaces the list of people whose presence is wanted. @param {string[]} userIds */
+  watchPresence(userIds) {
+    const watched = userIds.slice(0, Math.min(this.welcome?.limits?.watchedUsersMax ?? WATCHED_USERS_MAX, WATCHED_USERS_MAX));
+    if (watched.length === this.#watched.length && watched.every((userId, place) => userId === this.#watched[place])) return;
+    this.#watched = watched;
+    if (this.state.phase === 'online') this.#send({ type: 'WATCH_PRESENCE', userIds: watched });
+  }
+
+  /** @param {'ONLINE' | 'AWAY'} status */
+  setStatus(status) {
+    if (status === this.#status) return;
+    this.#status = status;
+    if (this.state.phase === 'online') this.#send({ type: 'SET_STATUS', status });
+  }
+
+  /**
+   * @param {string} type
+   * @param {{ roomId: string, clientMsgId?: string, [field: string]: any }} fields
+   */
+  #enqueue(type, fields) {
+    return this.#queue.push({ type, clientMsgId: this.mintId(), ...fields });
+  }
+
+  async #connect() {
+    this.#drop(1000);
+    const attempt = this.#attempt;
+    this.#comeBackAt = undefined;
+    this.#setState({ phase: 'connecting' });
+    try {
+      this.#token = await this.#tokens.get(this.#staleToken);
+    } catch (error) {
+      if (attempt !== this.#attempt) return;
+      if (/** @type {any} */ (error)?.code === 'UNAUTHORIZED') this.#signedOut();
+      else this.#comeBack();
+      return;
+    }
+    if (attempt !== this.#attempt) return;
+    this.#staleToken = undefined;
+    const socket = new this.#WebSocket(this.#url, ['roomcast.v1', `bearer.${this.#token}`]);
+    this.#socket = socket;
+    socket.onmessage = (event) => {
+      if (this.#socket === socket) this.#read(event.data);
+    };
+    socket.onclose = (event) => {
+      if (this.#socket === socket) this.#lost(event.code);
+    };
+    this.#timer = setTimeout(() => this.#lost(1006), WELCOME_WITHIN_MS);
+  }
+
+  /** @param {string} text */
+  #read(text) {
+    this.#heardAt = Date.now();
+    /** @type {Frame} */
+    let frame;
+    try {
+      frame = JSON.parse(text);
+    } catch {
+      return;
+    }
+    this.#handle(frame);
+  }
+
+  /** @param {Frame} frame */
+  #handle(frame) {
+    switch (frame.type) {
+      case 'WELCOME': return this.#greeted(frame);
+      case 'SUBSCRIBED': return this.#subscriptions.subscribed(frame);
+      case 'UNSUBSCRIBED': return this.#subscriptions.unsubscribed(frame);
+      case 'ACK': return void this.#queue.acknowledge(/** @type {any} */ (frame));
+      case 'ERROR': return this.#refused(frame);
+      case 'RECONNECT': return this.#leaveLater(frame);
+      case 'TOKEN_EXPIRING': return void this.#renewToken();
+      case 'TYPING': case 'RECEIPT': case 'PRESENCE': case 'NOTIFICATION': case 'WARNING':
+        return this.emit(frame.type.toLowerCase(), frame);
+      default:
+        // Events of a room carry a seq; a type this page does not know still moves the chain.
+        if (typeof frame.seq === 'number' && frame.roomId !== undefined) this.#subscriptions.event(frame);
+    }
+  }
+
+  /** @param {Frame} frame */
+  #greeted(frame) {
+    clearTimeout(this.#timer);
+    this.welcome = frame;
+    this.#onlineSince = this.#spokeAt = Date.now();
+    const serverTime = Date.parse(frame.serverTime);
+    if (Number.isFinite(serverTime)) this.#clockSkewMs = serverTime - Date.now();
+    this.#setState({ phase: 'online' });
+    if (this.#status !== 'ONLINE') this.#send({ type: 'SET_STATUS', status: this.#status });
+    this.#subscriptions.online();
+    this.#queue.online();
+    if (this.#watched.length > 0) this.#send({ type: 'WATCH_PRESENCE', userIds: this.#watched });
+    for (const roomId of this.#marks.keys()) this.#unsentMarks.add(roomId);
+    this.#sendMarks();
+    this.emit('welcome', frame);
+    this.#checkSilence();
+  }
+
+  /** @param {Frame} frame */
+  #refused(frame) {
+    if (this.#queue.refuse(frame) || this.#subscriptions.refuse(frame)) return;
+    this.emit('error', frame);
+  }
+
+  /** The gateway is draining: stay until it is time to come back elsewhere. @param {Frame} frame */
+  #leaveLater(frame) {
+    const afterMs = Math.max(0, Number(frame.afterMs) || 0);
+    this.#comeBackAt = Date.now() + afterMs;
+    clearTimeout(this.#leaveTimer);
+    this.#leaveTimer = setTimeout(() => {
+      if (this.#socket) this.#lost(1001);
+    }, afterMs);
+  }
+
+  async #renewToken() {
+    const socket = this.#socket;
+    try {
+      const token = await this.#tokens.get(this.#token);
+      if (socket !== this.#socket) return;
+      this.#token = token;
+      this.#send({ type: 'AUTH', token });
+    } catch (error) {
+      // Out of reach: the close 4401 that follows starts over.
+      if (/** @type {any} */ (error)?.code === 'UNAUTHORIZED' && socket === this.#socket) this.#signedOut();
+    }
+  }
+
+  /** Looks after the heartbeat: silence replaces the connection, and we are never silent ourselves. */
+  #checkSilence() {
+    clearTimeout(this.#timer);
+    const heartbeatMs = Number(this.welcome?.heartbeatMs) || 15_000;
+    const now = Date.now();
+    if (now - this.#heardAt > 1.5 * heartbeatMs) return this.#lost(4408);
+    if (now - this.#spokeAt >= heartbeatMs) this.#send({ type: 'PING' });
+    this.#timer = setTimeout(() => this.#checkSilence(), heartbeatMs / 4);
+  }
+
+  /** @param {number} code */
+  #lost(code) {
+    const wasOnline = this.state.phase === 'online';
+    if (wasOnline && Date.now() - this.#onlineSince >= STABLE_AFTER_MS) this.#failures = 0;
+    this.#drop(1000);
+    const meaning = closeMeaning(code);
+    if (meaning.comeBack === 'never') {
+      this.#setState({ phase: 'stopped', says: meaning.says });
+      return;
+    }
+    // A refused handshake looks like a lost network to a page, so a token that failed twice is renewed.
+    if (meaning.comeBack === 'new-token' || (!wasOnline && this.#failures === 1)) this.#staleToken = this.#token;
+    if (meaning.comeBack === 'later') this.#comeBackAt = Date.now() + FAR_OVER_LIMIT_MS + backoffMs(this.#failures, this.#random);
+    if (this.#comeBackAt !== undefined) this.#comeBack(this.#comeBackAt - Date.now());
+    else if (meaning.comeBack === 'new-token' && this.#failures === 0) this.#comeBack(0);
+    else this.#comeBack();
+  }
+
+  /** @param {number} [delayMs] when something other than the back-off decides the moment */
+  #comeBack(delayMs = backoffMs(this.#failures, this.#random)) {
+    this.#failures += 1;
+    this.#setState({ phase: 'waiting', retryAt: Date.now() + Math.max(0, delayMs) });
+    this.#timer = setTimeout(() => void this.#connect(), Math.max(0, delayMs));
+  }
+
+  #signedOut() {
+    this.stop();
+    this.emit('signed-out');
+  }
+
+  /** Lets go of the socket, if there is one, and of every timer that belonged to it. @param {number} code */
+  #drop(code) {
+    this.#attempt += 1;
+    clearTimeout(this.#timer);
+    clearTimeout(this.#leaveTimer);
+    this.#queue.offline();
+    this.#subscriptions.offline();
+    this.#typedAt.clear();
+    const socket = this.#socket;
+    this.#socket = undefined;
+    if (!socket) return;
+    socket.onmessage = null;
+    socket.onclose = null;
+    socket.close(code);
+  }
+
+  #sendMarks() {
+    clearTimeout(this.#markTimer);
+    this.#markTimer = undefined;
+    if (this.state.phase !== 'online') return;
+    for (const roomId of this.#unsentMarks) {
+      if (this.#send({ type: 'MARK', roomId, read: this.#marks.get(roomId) })) this.#unsentMarks.delete(roomId);
+    }
+  }
+
+  /**
+   * @param {Frame} frame
+   * @returns {boolean} whether there was a socket to put it on
+   */
+  #send(frame) {
+    if (this.#socket?.readyState !== 1) return false;
+    this.#socket.send(JSON.stringify(frame));
+    this.#spokeAt = Date.now();
+    return true;
+  }
+
+  /** @param {ConnectionState} state */
+  #setState(state) {
+    this.state = state;
+    this.emit('state', state);
+  }
+}

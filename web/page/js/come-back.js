@@ -1,0 +1,44 @@
+/**
+ * Whether and when to come back after a connection ended: the close codes of the contract, and the
+ * delays between attempts. Full jitter, because ten thousand browsers that lost the same gateway must
+ * not knock on the next one in the same instant.
+ */
+
+export const BACKOFF_BASE_MS = 500;
+export const BACKOFF_CAP_MS = 20_000;
+/** How long to stay away after a 4429, at least. */
+export const FAR_OVER_LIMIT_MS = 10_000;
+
+/**
+ * @typedef {'soon' | 'later' | 'new-token' | 'never'} ComeBack
+ */
+
+/** What each close code asks for, and what to tell the person when it means the end. */
+const CLOSES = new Map(/** @type {[number, { comeBack: ComeBack, says?: string }][]} */ ([
+  [1002, { comeBack: 'never', says: 'This page and the server do not understand each other. Please reload the page.' }],
+  [1003, { comeBack: 'never', says: 'This page and the server do not understand each other. Please reload the page.' }],
+  [1007, { comeBack: 'never', says: 'This page and the server do not understand each other. Please reload the page.' }],
+  [1009, { comeBack: 'never', says: 'This page sent something too large. Please reload the page.' }],
+  [4400, { comeBack: 'never', says: 'This page and the server do not understand each other. Please reload the page.' }],
+  [4401, { comeBack: 'new-token' }],
+  [4403, { comeBack: 'never', says: 'This account may not connect at the moment.' }],
+  [4409, { comeBack: 'never', says: 'Too many open tabs or devices for this account. Close one, then reload the page.' }],
+  [4429, { comeBack: 'later' }],
+]));
+
+/**
+ * @param {number} code
+ * @returns {{ comeBack: ComeBack, says?: string }} unknown codes ask to come back: nothing was refused
+ */
+export function closeMeaning(code) {
+  return CLOSES.get(code) ?? { comeBack: 'soon' };
+}
+
+/**
+ * @param {number} attempt how many attempts failed in a row before this one
+ * @param {() => number} random from 0 to 1
+ */
+export function backoffMs(attempt, random) {
+  const ceiling = Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** Math.min(attempt, 16));
+  return Math.round(random() * ceiling);
+}

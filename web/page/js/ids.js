@@ -1,0 +1,21 @@
+/**
+ * Ids the client makes itself. They are UUIDv7 on the fleet's clock: the fleet reads the time in a
+ * clientMsgId to know whether a frame may be a resend older than its memory.
+ */
+
+/**
+ * @param {number} nowMs milliseconds since 1970 on the fleet's clock
+ * @param {(bytes: Uint8Array) => Uint8Array} [fill] fills the bytes with random numbers
+ */
+export function uuidv7(nowMs, fill = (bytes) => crypto.getRandomValues(bytes)) {
+  const bytes = fill(new Uint8Array(16));
+  let rest = Math.max(0, Math.floor(nowMs));
+  for (let place = 5; place >= 0; place -= 1) {
+    bytes[place] = rest % 256;
+    rest = Math.floor(rest / 256);
+  }
+  bytes[6] = (bytes[6] & 0x0f) | 0x70;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}

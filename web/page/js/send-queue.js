@@ -1,0 +1,176 @@
+/**
+ * What this person said and the fleet has not acknowledged yet.
+ *
+ * Each room has its own first-in-first-out line and one frame of it on its way at a time, so a refusal
+ * that asks to try again cannot let a later message overtake. A frame keeps its clientMsgId through
+ * every resend, which makes resending always safe. The queue is bounded: past that a send is refused at
+ * once, because a person who sees "not sent" can act and one whose browser swells cannot.
+ */
+import { backoffMs } from './come-back.js';
+
+export const QUEUED_PER_ROOM_MAX = 500;
+/** How long an answer may take before the frame is sent again. */
+export const ACK_WITHIN_MS = 10_000;
+
+/** A refusal with a code of the contract. */
+export class Refused extends Error {
+  /**
+   * @param {string} code
+   * @param {string} message
+   */
+  constructor(code, message) {
+    super(message);
+    this.name = 'Refused';
+    this.code = code;
+  }
+}
+
+/**
+ * @typedef {import('../../types/wire').Frame} Frame
+ * @typedef {import('../../types/wire').Ack} Ack
+ * @typedef {{ frame: Frame, attempts: number, onItsWay: boolean,
+ *   timer: ReturnType<typeof setTimeout> | undefined,
+ *   resolve: (ack: Ack) => void, reject: (error: Error) => void }} Entry
+ */
+
+export class SendQueue {
+  /** @type {Map<string, Entry[]>} */
+  #lines = new Map();
+  #online = false;
+  #nextRef = 1;
+  #send;
+  #random;
+
+  /**
+   * @param {{ send: (frame: Frame) => boolean, random: () => number }} options
+   *   `send` puts a frame on the socket and says whether there was one
+   */
+  constructor({ send, random }) {
+    this.#send = send;
+    this.#random = random;
+  }
+
+  /** How many frames wait for their acknowledgement. */
+  get length() {
+    let waiting = 0;
+    for (const line of this.#lines.values()) waiting += line.length;
+    return waiting;
+  }
+
+  /**
+   * Keeps `frame` until the fleet acknowledges or refuses it.
+   * @param {Frame & { roomId: string, clientMsgId: string }} frame
+   * @returns {Promise<Ack>}
+   */
+  push(frame) {
+    const line = this.#lines.get(frame.roomId) ?? [];
+    if (line.length >= QUEUED_PER_ROOM_MAX) {
+      return Promise.reject(new Refused('QUEUE_FULL', 'Too many messages are waiting to be sent.'));
+    }
+    this.#lines.set(frame.roomId, line);
+    return new Promise((resolve, reject) => {
+      const ref = `q${this.#nextRef++}`;
+      line.push({ frame: { ...frame, ref }, attempts: 0, onItsWay: false, timer: undefined, resolve, reject });
+      if (line.length === 1) this.#sendFirst(line);
+    });
+  }
+
+  /** A connection stands: every line starts again with its first frame. */
+  online() {
+    this.#online = true;
+    for (const line of this.#lines.values()) this.#sendFirst(line);
+  }
+
+  /** The connection is gone: what was on its way may or may not have arrived. */
+  offline() {
+    this.#online = false;
+    for (const [first] of this.#lines.values()) {
+      if (!first) continue;
+      clearTimeout(first.timer);
+      first.onItsWay = false;
+    }
+  }
+
+  /** Gives up everything that waits, as at a sign-out. */
+  clear() {
+    const lines = [...this.#lines.values()];
+    this.#lines.clear();
+    for (const entry of lines.flat()) {
+      clearTimeout(entry.timer);
+      entry.reject(new Refused('STOPPED', 'Not sent: the connection was ended.'));
+    }
+  }
+
+  /**
+   * @param {Ack} ack
+   * @returns {boolean} whether it answered something of this queue
+   */
+  acknowledge(ack) {
+    const entry = this.#answeredBy(ack);
+    if (!entry) return false;
+    this.#finish(entry);
+    entry.resolve(ack);
+    return true;
+  }
+
+  /**
+   * @param {Frame} error
+   * @returns {boolean} whether it answered something of this queue
+   */
+  refuse(error) {
+    const entry = this.#answeredBy(error);
+    if (!entry) return false;
+    if (!error.retryable) {
+      this.#finish(entry);
+      entry.reject(new Refused(error.code, error.message));
+      return true;
+    }
+    clearTimeout(entry.timer);
+    entry.onItsWay = false;
+    const waitMs = Math.max(Number(error.retryAfterMs) || 0, 200 + backoffMs(entry.attempts, this.#random));
+    entry.timer = setTimeout(() => this.#sendFirst(this.#lineOf(entry)), waitMs);
+    return true;
+  }
+
+  /** @param {Entry[]} line */
+  #sendFirst(line) {
+    const entry = line[0];
+    if (!entry || !this.#online || entry.onItsWay) return;
+    clearTimeout(entry.timer);
+    if (!this.#send(entry.frame)) return;
+    entry.attempts += 1;
+    entry.onItsWay = true;
+    entry.timer = setTimeout(() => {
+      entry.onItsWay = false;
+      this.#sendFirst(this.#lineOf(entry));
+    }, ACK_WITHIN_MS * Math.min(entry.attempts, 3));
+  }
+
+  /**
+   * Only the first of a line was ever sent, so only it can be answered.
+   * @param {{ ref?: string, roomId?: string, clientMsgId?: string }} answer
+   */
+  #answeredBy(answer) {
+    for (const [first] of this.#lines.values()) {
+      if (!first || first.attempts === 0) continue;
+      if (answer.ref !== undefined && answer.ref === first.frame.ref) return first;
+      const sameMessage = answer.clientMsgId !== undefined && answer.clientMsgId === first.frame.clientMsgId;
+      if (answer.ref === undefined && sameMessage && (answer.roomId ?? first.frame.roomId) === first.frame.roomId) return first;
+    }
+    return undefined;
+  }
+
+  /** @param {Entry} entry */
+  #finish(entry) {
+    clearTimeout(entry.timer);
+    const line = this.#lineOf(entry);
+    line.shift();
+    if (line.length === 0) this.#lines.delete(entry.frame.roomId ?? '');
+    else this.#sendFirst(line);
+  }
+
+  /** @param {Entry} entry */
+  #lineOf(entry) {
+    return this.#lines.get(entry.frame.roomId ?? '') ?? [];
+  }
+}

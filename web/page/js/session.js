@@ -1,0 +1,131 @@
+/**
+ * Who is signed in here, and a valid access token whenever one is wanted.
+ *
+ * The session lives in localStorage, so that every tab of this browser shares it and a closed one comes
+ * back signed in. A refresh token works once: within a tab one refresh serves everybody who asks, between
+ * tabs a lock makes one of them do it and the others read the outcome. Where the browser has no locks, the
+ * fleet's 30 s of grace gives both tabs the same successor.
+ */
+import { ApiError, call } from './api.js';
+import { Emitter } from './emitter.js';
+
+const STORAGE_KEY = 'roomcast.session';
+const LOCK_NAME = 'roomcast.session.refresh';
+/** A token this close to its end is renewed before it is used. */
+const RENEW_BEFORE_MS = 20_000;
+
+/**
+ * @typedef {{ accessToken: string, refreshToken: string, renewAt: number }} Tokens
+ * @typedef {Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>} KeyValueStore
+ * @typedef {<T>(work: () => Promise<T>) => Promise<T>} Exclusively
+ */
+
+export class Session extends Emitter {
+  /** @type {Promise<string> | undefined} */ #refreshing;
+  #storage;
+  #fetch;
+  #exclusively;
+
+  /**
+   * Emits `ended` when the session is over, here or in another tab, and `replaced` when another tab
+   * signed in again.
+   * @param {{ storage?: KeyValueStore, fetch?: typeof globalThis.fetch, exclusively?: Exclusively }} [options]
+   */
+  constructor({ storage = localStorage, fetch = (...request) => globalThis.fetch(...request), exclusively = acrossTabs } = {}) {
+    super();
+    this.#storage = storage;
+    this.#fetch = fetch;
+    this.#exclusively = exclusively;
+  }
+
+  get signedIn() {
+    return this.#read() !== undefined;
+  }
+
+  /** @param {{ name: string, password: string, displayName?: string }} account */
+  async signUp(account) {
+    await call('POST', '/v1/accounts', { body: account, fetch: this.#fetch });
+    await this.signIn(account);
+  }
+
+  /** @param {{ name: string, password: string }} account */
+  async signIn({ name, password }) {
+    this.#keep(await call('POST', '/v1/sessions', { body: { name, password }, fetch: this.#fetch }));
+  }
+
+  /**
+   * An access token that should be good.
+   * @param {string} [stale] one that was refused, or is about to be: ask for another
+   * @returns {Promise<string>} rejects with `UNAUTHORIZED` when there is no session any more
+   */
+  async get(stale) {
+    const tokens = this.#read();
+    if (tokens && usable(tokens, stale)) return tokens.accessToken;
+    this.#refreshing ??= this.#exclusively(() => this.#refresh(stale)).finally(() => {
+      this.#refreshing = undefined;
+    });
+    return this.#refreshing;
+  }
+
+  /** Forgets the session in every tab of this browser. */
+  end() {
+    this.#storage.removeItem(STORAGE_KEY);
+    this.emit('ended');
+  }
+
+  /** What another tab did to the session; wire it to the window's `storage` event. @param {StorageEvent} event */
+  storageChanged(event) {
+    if (event.key !== STORAGE_KEY && event.key !== null) return;
+    if (!this.signedIn) this.emit('ended');
+    else if (event.oldValue === null) this.emit('replaced');
+  }
+
+  /** @param {string | undefined} stale */
+  async #refresh(stale) {
+    const tokens = this.#read();
+    if (!tokens) throw new ApiError(401, 'UNAUTHORIZED', 'You are signed out.');
+    // Another tab may have been first, while this one waited for the lock.
+    if (usable(tokens, stale)) return tokens.accessToken;
+    try {
+      return this.#keep(await call('POST', '/v1/sessions/refresh', { body: { refreshToken: tokens.refreshToken }, fetch: this.#fetch }));
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 401) throw error;
+      const now = this.#read();
+      if (now && now.refreshToken !== tokens.refreshToken) return now.accessToken;
+      this.end();
+      throw new ApiError(401, 'UNAUTHORIZED', 'Your session has ended. Please sign in again.');
+    }
+  }
+
+  /** @param {import('../../types/wire').TokenPair} pair */
+  #keep({ accessToken, refreshToken, expiresIn }) {
+    const lifetimeMs = expiresIn * 1000;
+    const tokens = { accessToken, refreshToken, renewAt: Date.now() + lifetimeMs - Math.min(RENEW_BEFORE_MS, lifetimeMs / 4) };
+    this.#storage.setItem(STORAGE_KEY, JSON.stringify(tokens));
+    return accessToken;
+  }
+
+  /** @returns {Tokens | undefined} */
+  #read() {
+    try {
+      return JSON.parse(this.#storage.getItem(STORAGE_KEY) ?? 'null') ?? undefined;
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+/**
+ * @param {Tokens} tokens
+ * @param {string | undefined} stale
+ */
+function usable(tokens, stale) {
+  return tokens.accessToken !== stale && Date.now() < tokens.renewAt;
+}
+
+/** @type {Exclusively} */
+function acrossTabs(work) {
+  // Browsers give locks to secure pages only; without them the fleet's grace has to do.
+  const locks = globalThis.navigator?.locks;
+  return locks ? locks.request(LOCK_NAME, /** @type {any} */ (work)) : work();
+}

@@ -1,0 +1,156 @@
+/**
+ * The rooms this connection listens to, and the proof that nothing was missed.
+ *
+ * Every event names the one before it. An event whose `prev` is beyond the last one seen proves a gap,
+ * and the room is subscribed again from the last seq. Between asking and the answer all events of that
+ * room are dropped: they belong to the old subscription and the replay brings them again.
+ */
+
+/** How long a SUBSCRIBE may stay unanswered before it is asked again. */
+export const SUBSCRIBED_WITHIN_MS = 10_000;
+const RETRY_MS = 1_000;
+
+/**
+ * @typedef {import('../../types/wire').Frame} Frame
+ * @typedef {{ roomId: string, last: number | undefined, ref: string | undefined, head: number,
+ *   caughtUp: boolean, timer: ReturnType<typeof setTimeout> | undefined }} Subscription
+ */
+
+export class Subscriptions {
+  /** @type {Map<string, Subscription>} */
+  #rooms = new Map();
+  #nextRef = 1;
+  #online = false;
+  #send;
+  #emit;
+
+  /**
+   * @param {{ send: (frame: Frame) => boolean, emit: (type: string, detail: any) => void }} options
+   */
+  constructor({ send, emit }) {
+    this.#send = send;
+    this.#emit = emit;
+  }
+
+  /** Whether every room has what it asked for. */
+  get caughtUp() {
+    return [...this.#rooms.values()].every((room) => room.caughtUp);
+  }
+
+  /**
+   * @param {string} roomId
+   * @param {number} [after] the last seq one has; without it the room starts live from now
+   */
+  add(roomId, after) {
+    clearTimeout(this.#rooms.get(roomId)?.timer);
+    /** @type {Subscription} */
+    const room = { roomId, last: after, ref: undefined, head: 0, caughtUp: false, timer: undefined };
+    this.#rooms.set(roomId, room);
+    this.#ask(room);
+  }
+
+  /** @param {string} roomId */
+  remove(roomId) {
+    const room = this.#rooms.get(roomId);
+    if (!room) return;
+    this.#forget(room);
+    if (this.#online) this.#send({ type: 'UNSUBSCRIBE', roomId, ref: `u${this.#nextRef++}` });
+  }
+
+  /** @param {string} roomId */
+  lastSeq(roomId) {
+    return this.#rooms.get(roomId)?.last;
+  }
+
+  online() {
+    this.#online = true;
+    for (const room of this.#rooms.values()) this.#ask(room);
+  }
+
+  offline() {
+    this.#online = false;
+    for (const room of this.#rooms.values()) {
+      clearTimeout(room.timer);
+      room.ref = undefined;
+      room.caughtUp = false;
+    }
+  }
+
+  /** @param {Frame} frame */
+  subscribed(frame) {
+    const room = this.#rooms.get(frame.roomId ?? '');
+    if (!room || room.ref === undefined || (frame.ref !== undefined && frame.ref !== room.ref)) return;
+    clearTimeout(room.timer);
+    room.ref = undefined;
+    const missedAfter = room.last;
+    room.head = frame.head;
+    if (missedAfter === undefined || !frame.recovered) room.last = frame.head;
+    this.#emit('subscribed', { roomId: room.roomId, recovered: frame.recovered, head: frame.head, missedAfter });
+    this.#noteCaughtUp(room);
+  }
+
+  /** The fleet ended the subscription itself, as for a member who was removed. @param {Frame} frame */
+  unsubscribed(frame) {
+    const room = this.#rooms.get(frame.roomId ?? '');
+    const answersUs = frame.ref?.startsWith('u') ?? false;
+    if (!room || answersUs || room.ref !== undefined) return;
+    this.#forget(room);
+    this.#emit('unsubscribed', { roomId: room.roomId, code: 'REMOVED' });
+  }
+
+  /** @param {Frame} frame */
+  event(frame) {
+    const room = this.#rooms.get(frame.roomId ?? '');
+    if (!room || room.ref !== undefined || room.last === undefined) return;
+    if (frame.seq <= room.last) return;
+    if ((frame.prev ?? 0) > room.last) {
+      this.#ask(room);
+      return;
+    }
+    room.last = frame.seq;
+    this.#emit('event', frame);
+    this.#noteCaughtUp(room);
+  }
+
+  /**
+   * @param {Frame} error
+   * @returns {boolean} whether it answered a SUBSCRIBE or UNSUBSCRIBE of ours
+   */
+  refuse(error) {
+    if (error.ref?.startsWith('u')) return true;
+    const room = [...this.#rooms.values()].find((each) => each.ref !== undefined && each.ref === error.ref);
+    if (!room) return false;
+    clearTimeout(room.timer);
+    if (error.retryable) {
+      room.timer = setTimeout(() => this.#ask(room), Number(error.retryAfterMs) || RETRY_MS);
+    } else {
+      this.#forget(room);
+      this.#emit('unsubscribed', { roomId: room.roomId, code: error.code });
+    }
+    return true;
+  }
+
+  /** @param {Subscription} room */
+  #ask(room) {
+    if (!this.#online) return;
+    clearTimeout(room.timer);
+    room.ref = `s${this.#nextRef++}`;
+    room.caughtUp = false;
+    const after = room.last === undefined ? {} : { after: room.last };
+    this.#send({ type: 'SUBSCRIBE', roomId: room.roomId, ref: room.ref, ...after });
+    room.timer = setTimeout(() => this.#ask(room), SUBSCRIBED_WITHIN_MS);
+  }
+
+  /** @param {Subscription} room */
+  #noteCaughtUp(room) {
+    if (room.caughtUp || (room.last ?? 0) < room.head) return;
+    room.caughtUp = true;
+    this.#emit('caught-up', { roomId: room.roomId });
+  }
+
+  /** @param {Subscription} room */
+  #forget(room) {
+    clearTimeout(room.timer);
+    this.#rooms.delete(room.roomId);
+  }
+}

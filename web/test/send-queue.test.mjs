@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ACK_WITHIN_MS, QUEUED_PER_ROOM_MAX, SendQueue } from '../page/js/send-queue.js';
+import { settle } from '../fake/socket.mjs';
+
+/** A queue on paused timers, and what it put on the socket. */
+function queue(t, { online = true } = {}) {
+  t.mock.timers.enable({ apis: ['setTimeout', 'Date'] });
+  const sent = [];
+  const made = new SendQueue({ send: (frame) => (sent.push(frame), true), random: () => 0.5 });
+  if (online) made.online();
+  return { made, sent };
+}
+
+const say = (made, clientMsgId, roomId = 'R1') => made.push({ type: 'SEND_MESSAGE', roomId, clientMsgId, content: clientMsgId });
+const ack = (frame, more = {}) => ({ type: 'ACK', ref: frame.ref, roomId: frame.roomId, clientMsgId: frame.clientMsgId, messageId: `m-${frame.clientMsgId}`, seq: 1, ts: '', ...more });
+const idsOf = (sent) => sent.map((frame) => frame.clientMsgId);
+
+test('messages of one room go one after the other, those of another room beside them', async (t) => {
+  const { made, sent } = queue(t);
+  const first = say(made, 'a');
+  say(made, 'b');
+  say(made, 'c', 'R2');
+  assert.deepEqual(idsOf(sent), ['a', 'c']);
+  made.acknowledge(ack(sent[0]));
+  assert.equal((await first).messageId, 'm-a');
+  assert.deepEqual(idsOf(sent), ['a', 'c', 'b']);
+});
+
+test('what was not acknowledged is sent again after a reconnect, in order and under the same id', async (t) => {
+  const { made, sent } = queue(t);
+  say(made, 'a');
+  say(made, 'b');
+  made.offline();
+  say(made, 'c');
+  assert.deepEqual(idsOf(sent), ['a']);
+  made.online();
+  while (made.length > 0) made.acknowledge(ack(sent.at(-1), { duplicate: true }));
+  assert.deepEqual(idsOf(sent), ['a', 'a', 'b', 'c']);
+});
+
+test('a refusal that asks to try again holds the line back for as long as it says', async (t) => {
+  const { made, sent } = queue(t);
+  say(made, 'a');
+  say(made, 'b');
+  made.refuse({ type: 'ERROR', ref: sent[0].ref, code: 'RATE_LIMITED', message: '', retryable: true, retryAfterMs: 2000 });
+  t.mock.timers.tick(1999);
+  assert.deepEqual(idsOf(sent), ['a']);
+  t.mock.timers.tick(1);
+  assert.deepEqual(idsOf(sent), ['a', 'a']);
+});
+
+test('a final refusal rejects its own message and lets the next one go', async (t) => {
+  const { made, sent } = queue(t);
+  const first = say(made, 'a');
+  say(made, 'b');
+  made.refuse({ type: 'ERROR', clientMsgId: 'a', roomId: 'R1', code: 'BLOCKED', message: 'no', retryable: false });
+  await assert.rejects(first, { code: 'BLOCKED' });
+  assert.deepEqual(idsOf(sent), ['a', 'b']);
+});
+
+test('an answer that never comes is asked for again on the same connection', async (t) => {
+  const { made, sent } = queue(t);
+  say(made, 'a');
+  t.mock.timers.tick(ACK_WITHIN_MS);
+  assert.deepEqual(idsOf(sent), ['a', 'a']);
+});
+
+test('an answer to something else is not ours', async (t) => {
+  const { made, sent } = queue(t);
+  say(made, 'a');
+  assert.equal(made.acknowledge(ack(sent[0], { ref: 'other' })), false);
+  assert.equal(made.refuse({ type: 'ERROR', code: 'BAD_FRAME', retryable: false }), false);
+  assert.equal(made.length, 1);
+});
+
+test('a full queue refuses at once instead of growing', async (t) => {
+  const { made } = queue(t, { online: false });
+  for (let place = 0; place < QUEUED_PER_ROOM_MAX; place += 1) say(made, `m${place}`).catch(() => {});
+  await assert.rejects(say(made, 'one-more'), { code: 'QUEUE_FULL' });
+  made.clear();
+  await settle();
+  assert.equal(made.length, 0);
+});
