@@ -44,7 +44,6 @@ pub enum Item<'a> {
 
 /// How a client broke RFC 6455 or asked for what we do not offer. Its text may be the close reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum Violation {
     /// An extension's bit, though none was agreed on.
     #[error("reserved bit set")]
@@ -249,7 +248,8 @@ fn take_front<'b>(input: &mut &'b mut [u8], bytes: usize) -> &'b mut [u8] {
     input.split_off_mut(..bytes).unwrap_or_default()
 }
 
-/// Doubles like any `Vec`, but never past `bytes_max`, which the peer chose: it must pay for it first.
+/// Adds `more` to `held`, which grows with what arrives, by doubling: `bytes_max` is only what the peer
+/// announced, and caps the last step.
 fn append(held: &mut Vec<u8>, more: &[u8], bytes_max: usize) {
     let needed = held.len() + more.len();
     if needed > held.capacity() {
@@ -267,7 +267,8 @@ fn text(payload: Cow<'_, [u8]>) -> Result<Cow<'_, str>, Violation> {
     .ok_or(Violation::NotUtf8)
 }
 
-/// Where the last character of `message` begins, which the next fragment may have to finish.
+/// Where the last character of `message` begins, which the next fragment may have to finish. All before
+/// it was checked already; checking it again with every fragment would let small ones cost a lot.
 fn last_character(message: &[u8]) -> usize {
     let begins = |byte: &u8| byte & 0b1100_0000 != 0b1000_0000;
     message.iter().rposition(begins).unwrap_or(0)
