@@ -1,0 +1,79 @@
+//! The sweep: asks the store who came or went, and tells every gateway.
+//!
+//! Signals may be lost, and a sweep cut off in the middle loses its news with it; nobody is wrong for
+//! it, since presence can be read again. A store that is away is asked again more slowly, and said to
+//! be away once, not at every try.
+
+use std::time::Duration;
+
+use roomcast_ports::StoreError;
+use roomcast_ports::presence::PresenceStore;
+use roomcast_ports::signals::{Signal, Signals};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tracing::{info, warn};
+
+/// How often we sweep. News is at most so late, beside what the store takes: well within the second
+/// in which people expect it.
+const EVERY: Duration = Duration::from_millis(250);
+/// How often we count who is here, which costs the store more than a sweep that finds nothing.
+const COUNT_EVERY: Duration = Duration::from_secs(1);
+/// How long we wait for the store before we take it to be away.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// How long we leave a store alone that was away.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// Sweeps for ever.
+pub(crate) async fn run(store: &dyn PresenceStore, signals: &dyn Signals) {
+    let mut ticks = interval(EVERY);
+    // After a slow answer the next sweep keeps its distance: catching up on sweeps finds nothing.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut count_due = Instant::now();
+    let mut away = false;
+    loop {
+        ticks.tick().await;
+        let swept = sweep(store, signals, &mut count_due).await;
+        match swept {
+            Ok(()) if away => info!("presence is back"),
+            Err(ref error) if !away => warn!(cause = ?error, "presence is away: trying again"),
+            _ => {}
+        }
+        away = swept.is_err();
+        if away {
+            sleep(AGAIN_AFTER).await;
+        }
+    }
+}
+
+async fn sweep(
+    store: &dyn PresenceStore,
+    signals: &dyn Signals,
+    count_due: &mut Instant,
+) -> Result<(), StoreError> {
+    for presence in in_time(store.sweep()).await? {
+        let signal = Signal::Presence {
+            user_id: presence.user_id,
+            status: presence.status,
+            last_seen: presence.last_seen,
+        };
+        if let Err(error) = signals.publish(signal).await {
+            warn!(cause = ?error, "failed to tell who came or went");
+        }
+    }
+    if Instant::now() >= *count_due {
+        let online = in_time(store.online_users()).await?;
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a gauge is a float, exact to 2^53 users"
+        )]
+        metrics::gauge!("presence_online_users").set(online as f64);
+        *count_due = Instant::now() + COUNT_EVERY;
+    }
+    Ok(())
+}
+
+async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    match timeout(ANSWER_WITHIN, answer).await {
+        Ok(answer) => answer,
+        Err(late) => Err(StoreError::Unavailable(late.into())),
+    }
+}
