@@ -1,7 +1,7 @@
 //! Reads every text file of the product, by its path from the root.
 //!
-//! Works on any copy of the tree, a git checkout or not: what to leave out is what the root
-//! `.gitignore` names, which is also why that file holds plain names and suffixes only.
+//! Works on any copy of the tree, a git checkout or not: what to leave out is what the `.gitignore`
+//! files name, which is also why those hold plain names, paths and suffixes only.
 
 use std::fs;
 use std::path::Path;
@@ -33,10 +33,8 @@ impl TextFile {
 
 /// All text files below `root`, sorted by path. Symbolic links are not followed.
 pub(crate) fn read(root: &Path) -> anyhow::Result<Vec<TextFile>> {
-    let ignore_path = root.join(".gitignore");
-    let ignore_text = fs::read_to_string(&ignore_path)
-        .with_context(|| format!("read {}", ignore_path.display()))?;
-    let ignored = Ignored::parse(&ignore_text)?;
+    let mut ignored = Ignored::default();
+    ignored.names.push(".git".to_owned());
     let mut files = Vec::new();
     read_directory(root, "", &ignored, &mut files)?;
     files.sort_by(|a, b| a.path.cmp(&b.path));
@@ -46,9 +44,13 @@ pub(crate) fn read(root: &Path) -> anyhow::Result<Vec<TextFile>> {
 fn read_directory(
     directory: &Path,
     prefix: &str,
-    ignored: &Ignored,
+    ignored_above: &Ignored,
     files: &mut Vec<TextFile>,
 ) -> anyhow::Result<()> {
+    let ignored = match fs::read_to_string(directory.join(".gitignore")) {
+        Ok(text) => ignored_above.and(prefix, &text)?,
+        Err(_) => ignored_above.clone(),
+    };
     let listing =
         fs::read_dir(directory).with_context(|| format!("list {}", directory.display()))?;
     for entry in listing {
@@ -58,11 +60,12 @@ fn read_directory(
             bail!("a file name in {} is not UTF-8", directory.display());
         };
         let path = format!("{prefix}{name}");
+        if ignored.has(&name, &path) {
+            continue;
+        }
         if kind.is_dir() {
-            if !ignored.directory(&name, &path) {
-                read_directory(&entry.path(), &format!("{path}/"), ignored, files)?;
-            }
-        } else if kind.is_file() && !ignored.file(&name) {
+            read_directory(&entry.path(), &format!("{path}/"), &ignored, files)?;
+        } else if kind.is_file() {
             let bytes = fs::read(entry.path()).with_context(|| format!("read {path}"))?;
             if let Ok(text) = String::from_utf8(bytes) {
                 files.push(TextFile { path, text });
@@ -72,50 +75,48 @@ fn read_directory(
     Ok(())
 }
 
-/// The part of `.gitignore`'s language this repository uses: `name/`, `/path/to/` and `*.suffix`.
+/// The part of git's language this repository uses: `name`, `name/`, `/path/to/name` and `*.suffix`.
+#[derive(Debug, Default, Clone)]
 struct Ignored {
-    directories: Vec<String>,
+    names: Vec<String>,
+    /// From the root.
     paths: Vec<String>,
     suffixes: Vec<String>,
 }
 
 impl Ignored {
-    fn parse(text: &str) -> anyhow::Result<Self> {
-        let mut ignored = Self {
-            directories: vec![".git".to_owned()],
-            paths: Vec::new(),
-            suffixes: Vec::new(),
-        };
+    /// These, and what the `.gitignore` of the folder `prefix` adds for everything below it.
+    fn and(&self, prefix: &str, text: &str) -> anyhow::Result<Self> {
+        let mut ignored = self.clone();
         for line in text.lines().map(str::trim) {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let plain = |pattern: &str| !pattern.contains(['*', '?', '[', '!']);
-            match (line.strip_suffix('/'), line.strip_prefix('*')) {
-                (Some(directory), _) if plain(directory) && directory.contains('/') => {
+            let pattern = line.strip_suffix('/').unwrap_or(line);
+            let suffix = pattern.strip_prefix('*');
+            if suffix
+                .unwrap_or(pattern)
+                .contains(['*', '?', '[', '!', '\\'])
+            {
+                bail!("{prefix}.gitignore: `{line}` is more than a name, a path or `*.suffix`");
+            }
+            match suffix {
+                Some(suffix) => ignored.suffixes.push(suffix.to_owned()),
+                None if pattern.contains('/') => {
                     ignored
                         .paths
-                        .push(directory.trim_start_matches('/').to_owned());
+                        .push(format!("{prefix}{}", pattern.trim_start_matches('/')));
                 }
-                (Some(directory), _) if plain(directory) => {
-                    ignored.directories.push(directory.to_owned());
-                }
-                (None, Some(suffix)) if plain(suffix) && !suffix.contains('/') => {
-                    ignored.suffixes.push(suffix.to_owned());
-                }
-                _ => bail!(".gitignore: `{line}` is neither `name/`, `/path/to/` nor `*.suffix`"),
+                None => ignored.names.push(pattern.to_owned()),
             }
         }
         Ok(ignored)
     }
 
-    fn directory(&self, name: &str, path: &str) -> bool {
-        self.directories.iter().any(|ignored| ignored == name)
+    fn has(&self, name: &str, path: &str) -> bool {
+        self.names.iter().any(|ignored| ignored == name)
             || self.paths.iter().any(|ignored| ignored == path)
-    }
-
-    fn file(&self, name: &str) -> bool {
-        self.suffixes.iter().any(|suffix| name.ends_with(suffix))
+            || self.suffixes.iter().any(|suffix| name.ends_with(suffix))
     }
 }
 
@@ -125,19 +126,34 @@ mod tests {
 
     #[test]
     fn what_git_ignores_is_not_part_of_the_product() {
-        let ignored = Ignored::parse("# built\ntarget/\n/web/dist/\n*.log\n").unwrap();
-        assert!(ignored.directory(".git", ".git"));
-        assert!(ignored.directory("target", "gateway/fuzz/target"));
-        assert!(ignored.directory("dist", "web/dist"));
-        assert!(!ignored.directory("dist", "deploy/dist"));
-        assert!(ignored.file("server.log"));
-        assert!(!ignored.file("catalog.rs"));
+        let root = Ignored::default()
+            .and("", "# built\ntarget/\n/web/dist/\n*.log\n")
+            .unwrap();
+        assert!(root.has("target", "gateway/fuzz/target"));
+        assert!(root.has("dist", "web/dist"));
+        assert!(!root.has("dist", "deploy/dist"));
+        assert!(root.has("server.log", "server/server.log"));
+        assert!(!root.has("catalog.rs", "server/catalog.rs"));
+    }
+
+    #[test]
+    fn a_folder_adds_what_it_ignores_to_what_the_root_does() {
+        let root = Ignored::default().and("", "target/\n").unwrap();
+        let folder = root.and("fuzz/", "Cargo.lock\n/corpus/decode/\n").unwrap();
+        assert!(folder.has("target", "fuzz/target"));
+        assert!(folder.has("Cargo.lock", "fuzz/Cargo.lock"));
+        assert!(folder.has("decode", "fuzz/corpus/decode"));
+        assert!(!folder.has("decode", "corpus/decode"));
+        assert!(!root.has("Cargo.lock", "Cargo.lock"));
     }
 
     #[test]
     fn a_pattern_tidy_does_not_understand_stops_it() {
-        for pattern in ["docs/**/*.html", "!keep.log", "exact-name"] {
-            assert!(Ignored::parse(pattern).is_err(), "{pattern} was taken");
+        for pattern in ["docs/**/*.html", "!keep.log", "a?.txt", "[ab].txt"] {
+            assert!(
+                Ignored::default().and("", pattern).is_err(),
+                "{pattern} was taken"
+            );
         }
     }
 }
