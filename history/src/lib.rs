@@ -1,1 +1,52 @@
-//! Stub.
+//! Serves what was said in a room, from its first event to this moment.
+//!
+//! The store is behind the log by as much as ingest has not written yet, so every answer is the store
+//! up to the place it is complete to, and the log's tail from there: what was acknowledged is at once
+//! in history, and stays readable while ingest stands still. Equal reads share one, so that a room
+//! whose every client comes back at once costs the store what one client costs it.
+
+mod catch_up;
+mod flight;
+mod fold;
+mod page;
+mod tail;
+mod timeline;
+mod window;
+
+use std::sync::Arc;
+
+use roomcast_ports::event_log::EventLog;
+use roomcast_ports::message_store::{MessageReader, MessageState};
+use roomcast_ports::timeline::CatchUp;
+use roomcast_protocol::api::MessageView;
+use roomcast_protocol::{RoomId, Seq};
+
+use flight::Flights;
+pub use page::PageOf;
+use window::MessagePage;
+
+/// The read side of rooms. Clones share their reads.
+#[derive(Clone)]
+pub struct History {
+    log: Arc<dyn EventLog>,
+    reader: Arc<dyn MessageReader>,
+    catch_ups: Arc<Flights<(RoomId, Seq, usize), CatchUp>>,
+    pages: Arc<Flights<(RoomId, PageOf, usize), MessagePage>>,
+}
+
+impl History {
+    /// Reads from `reader` what it has, and the rest from `log`.
+    pub fn new(log: Arc<dyn EventLog>, reader: Arc<dyn MessageReader>) -> Self {
+        Self {
+            log,
+            reader,
+            catch_ups: Arc::default(),
+            pages: Arc::default(),
+        }
+    }
+}
+
+/// A message as readers are shown it.
+pub fn view_of(state: MessageState) -> MessageView {
+    state.view()
+}

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use roomcast_protocol::api::{MessageType, MessageView, ReactionView};
 use roomcast_protocol::event::Message;
+use roomcast_protocol::limits::REACTION_USERS_SHOWN_MAX;
 use roomcast_protocol::{
     ClientMessageId, EventId, MessageId, RoomId, Seq, StoredEvent, Timestamp, UserId,
 };
@@ -47,6 +49,34 @@ impl MessageState {
     /// Whether it has been deleted.
     pub const fn is_deleted(&self) -> bool {
         self.message.content.is_none()
+    }
+
+    /// The message as readers are shown it: a deleted one without what it carried, and of those who
+    /// reacted only the first [`REACTION_USERS_SHOWN_MAX`], beside how many they are.
+    pub fn view(self) -> MessageView {
+        let deleted = self.is_deleted();
+        let Message { content, reply_to, attachments, mentions } = self.message;
+        let reactions = self.reactions.into_iter().map(|mut reaction| {
+            let count = reaction.user_ids.len() as u64;
+            reaction.user_ids.truncate(REACTION_USERS_SHOWN_MAX);
+            ReactionView { emoji: reaction.emoji, count, user_ids: reaction.user_ids }
+        });
+        MessageView {
+            r#type: MessageType::Message,
+            room_id: self.room_id,
+            seq: self.seq,
+            ts: self.sent_at,
+            message_id: self.message_id,
+            sender_id: self.sender_id,
+            content,
+            client_msg_id: self.client_message_id,
+            reply_to,
+            attachments: if deleted { Vec::new() } else { attachments },
+            mentions: if deleted { Vec::new() } else { mentions },
+            edited_at: self.edited_at,
+            deleted,
+            reactions: reactions.collect(),
+        }
     }
 }
 

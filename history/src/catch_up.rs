@@ -1,0 +1,158 @@
+//! Everything that happened after a place, in order, without what deleted messages said.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use roomcast_ports::event_log::EventLog;
+use roomcast_ports::message_store::MessageReader;
+use roomcast_ports::timeline::{CatchUp, ReadError};
+use roomcast_protocol::{EventBody, MessageId, RoomId, Seq, StoredEvent};
+
+use crate::tail::Tail;
+
+/// Reads the room after `after`: from the log alone while it holds all of that and it fits the page,
+/// else from the store and the log's tail.
+pub(crate) async fn read(
+    log: &dyn EventLog,
+    reader: &dyn MessageReader,
+    room_id: &RoomId,
+    after: Seq,
+    limit: usize,
+) -> Result<CatchUp, ReadError> {
+    match from_log(log, room_id, after, limit).await? {
+        Some(caught_up) => Ok(caught_up),
+        None => from_store_and_tail(log, reader, room_id, after, limit).await,
+    }
+}
+
+/// What the log answers by itself. A page that does not reach the head is none of those: a message
+/// of it may have been deleted further on.
+async fn from_log(
+    log: &dyn EventLog,
+    room_id: &RoomId,
+    after: Seq,
+    limit: usize,
+) -> Result<Option<CatchUp>, ReadError> {
+    let events = log.read(room_id, after, limit.saturating_add(1)).await?;
+    let Some(first) = events.first() else {
+        let head = log.head(room_id).await?;
+        let caught_up = head > Seq::ZERO && head <= after;
+        return Ok(caught_up.then(|| CatchUp {
+            events,
+            head,
+            more: false,
+        }));
+    };
+    // Zero may mean that the log no longer knows what was before.
+    if first.prev > after || first.prev == Seq::ZERO || events.len() > limit {
+        return Ok(None);
+    }
+    let mut page = Page::new(after, limit);
+    page.take(events);
+    Ok(Some(page.caught_up()))
+}
+
+async fn from_store_and_tail(
+    log: &dyn EventLog,
+    reader: &dyn MessageReader,
+    room_id: &RoomId,
+    after: Seq,
+    limit: usize,
+) -> Result<CatchUp, ReadError> {
+    let complete_to = reader.complete_to(room_id).await?;
+    let mut page = Page::new(after, limit);
+    if after < complete_to {
+        let mut events = reader
+            .events_after(room_id, after, limit.saturating_add(1))
+            .await?;
+        // What was written ahead of the feed may have holes before it.
+        events.retain(|stored| stored.seq <= complete_to);
+        page.take(events);
+    }
+    page.head = page.head.max(complete_to);
+    let mut tail = Tail::after(log, room_id, complete_to);
+    loop {
+        let events = tail.next().await?;
+        if events.is_empty() {
+            return Ok(page.caught_up());
+        }
+        page.take(events);
+    }
+}
+
+/// A page as the room is read past it, up to the head: deletions behind it still reach into it.
+struct Page {
+    after: Seq,
+    limit: usize,
+    events: Vec<Arc<StoredEvent>>,
+    deleted: HashSet<MessageId>,
+    head: Seq,
+    more: bool,
+}
+
+impl Page {
+    fn new(after: Seq, limit: usize) -> Self {
+        let (events, deleted) = (Vec::new(), HashSet::new());
+        Self {
+            after,
+            limit,
+            events,
+            deleted,
+            head: Seq::ZERO,
+            more: false,
+        }
+    }
+
+    fn take(&mut self, events: Vec<Arc<StoredEvent>>) {
+        for stored in events {
+            self.head = self.head.max(stored.seq);
+            if let EventBody::MessageDeleted { message_id } = &stored.event.body {
+                self.forget(message_id);
+            }
+            if stored.seq <= self.after {
+                continue;
+            }
+            if self.events.len() == self.limit {
+                self.more = true;
+                continue;
+            }
+            self.after = stored.seq;
+            self.events.push(stored);
+            self.redact_last();
+        }
+    }
+
+    fn forget(&mut self, message_id: &MessageId) {
+        for stored in &mut self.events {
+            if stored.event.message_id().as_ref() == Some(message_id) {
+                Arc::make_mut(stored).event.redact();
+            }
+        }
+        // Beyond a full page nobody asks for it any more.
+        if self.events.len() < self.limit {
+            self.deleted.insert(message_id.clone());
+        }
+    }
+
+    /// An edit may have been placed behind the deletion that it raced.
+    fn redact_last(&mut self) {
+        let Some(last) = self.events.last_mut() else {
+            return;
+        };
+        if last
+            .event
+            .message_id()
+            .is_some_and(|message_id| self.deleted.contains(&message_id))
+        {
+            Arc::make_mut(last).event.redact();
+        }
+    }
+
+    fn caught_up(self) -> CatchUp {
+        CatchUp {
+            events: self.events,
+            head: self.head,
+            more: self.more,
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What a message becomes by what happens after it.
+//!
+//! The store has folded what it has written and the log's tail is folded on top of it here, by the
+//! same rules, so it does not matter where the one ends and the other begins; what the store has
+//! already written of the tail changes nothing when it comes again.
+
+use roomcast_ports::message_store::{MessageState, ReactionState};
+use roomcast_protocol::event::Message;
+use roomcast_protocol::{EventBody, StoredEvent, UserId};
+
+/// The message as it was sent, if the event sends one.
+pub(crate) fn sent(stored: &StoredEvent) -> Option<MessageState> {
+    let EventBody::MessageSent(message) = &stored.event.body else {
+        return None;
+    };
+    Some(MessageState {
+        room_id: stored.event.room_id.clone(),
+        seq: stored.seq,
+        message_id: stored.event.id.clone().into(),
+        sender_id: stored.event.sender_id.clone(),
+        client_message_id: stored.event.client_message_id.clone(),
+        sent_at: stored.event.sent_at,
+        message: message.clone(),
+        edited_at: None,
+        reactions: Vec::new(),
+    })
+}
+
+/// Changes `state` by an event of its room, if the event is about it. Nothing brings a deleted
+/// message back.
+pub(crate) fn apply(state: &mut MessageState, stored: &StoredEvent) {
+    let event = &stored.event;
+    if event.body.target() != Some(&state.message_id) {
+        return;
+    }
+    match &event.body {
+        EventBody::MessageEdited {
+            content: Some(content),
+            ..
+        } if !state.is_deleted() => {
+            state.message.content = Some(content.clone());
+            state.edited_at = Some(event.sent_at);
+        }
+        EventBody::MessageDeleted { .. } => {
+            let reply_to = state.message.reply_to.take();
+            state.message = Message {
+                reply_to,
+                ..Message::default()
+            };
+        }
+        EventBody::ReactionChanged {
+            emoji,
+            removed: false,
+            ..
+        } => {
+            give(&mut state.reactions, emoji, &event.sender_id);
+        }
+        EventBody::ReactionChanged {
+            emoji,
+            removed: true,
+            ..
+        } => {
+            take_back(&mut state.reactions, emoji, &event.sender_id);
+        }
+        _ => {}
+    }
+}
+
+fn give(reactions: &mut Vec<ReactionState>, emoji: &str, user_id: &UserId) {
+    match reactions
+        .iter_mut()
+        .find(|reaction| reaction.emoji == emoji)
+    {
+        Some(reaction) if reaction.user_ids.contains(user_id) => {}
+        Some(reaction) => reaction.user_ids.push(user_id.clone()),
+        None => reactions.push(ReactionState {
+            emoji: emoji.to_owned(),
+            user_ids: vec![user_id.clone()],
+        }),
+    }
+}
+
+fn take_back(reactions: &mut Vec<ReactionState>, emoji: &str, user_id: &UserId) {
+    let Some(index) = reactions
+        .iter()
+        .position(|reaction| reaction.emoji == emoji)
+    else {
+        return;
+    };
+    reactions[index].user_ids.retain(|one| one != user_id);
+    if reactions[index].user_ids.is_empty() {
+        reactions.remove(index);
+    }
+}

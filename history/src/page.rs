@@ -1,0 +1,169 @@
+//! Pages of history, as `GET /v1/rooms/{roomId}/messages` gives them.
+
+use std::sync::Arc;
+
+use roomcast_ports::StoreError;
+use roomcast_ports::message_store::MessageState;
+use roomcast_ports::timeline::{ReadError, Timeline};
+use roomcast_protocol::api::{HistoryPage, MessageView};
+use roomcast_protocol::{MessageId, Refusal, RoomId, Seq};
+use serde::Serialize;
+use tracing::{error, warn};
+
+use crate::History;
+use crate::tail::Tail;
+use crate::window::{MessagePage, Window};
+
+/// Which page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PageOf {
+    /// The last messages.
+    Newest,
+    /// The last messages before a place.
+    Before(Seq),
+    /// Every event after a place, as it happened.
+    After(Seq),
+    /// The message at a place, or else the next one, with half the limit on each side.
+    Around(Seq),
+}
+
+impl History {
+    /// A page of the room, with at most `limit` events; around a place one more, the one in the middle.
+    pub async fn page(
+        &self,
+        room_id: &RoomId,
+        page: PageOf,
+        limit: usize,
+    ) -> Result<HistoryPage, Refusal> {
+        if let PageOf::After(after) = page {
+            return self
+                .catch_up_page(room_id, after, limit)
+                .await
+                .map_err(refuse);
+        }
+        let read = || self.messages(room_id, page, limit);
+        let key = (room_id.clone(), page, limit);
+        let page = self.pages.join(key, read).await.map_err(refuse)?;
+        Ok(HistoryPage {
+            events: page
+                .messages
+                .iter()
+                .map(|it| json(&(**it).clone().view()))
+                .collect(),
+            head: page.head,
+            has_more_before: page.more_before,
+            has_more_after: page.more_after,
+        })
+    }
+
+    /// One message in its current state; a deleted one is there without what it said.
+    pub async fn message_view(
+        &self,
+        room_id: &RoomId,
+        message_id: &MessageId,
+    ) -> Result<MessageView, Refusal> {
+        let message = self.message(room_id, message_id).await.map_err(refuse)?;
+        let message = message.ok_or_else(|| Refusal::not_found("no such message in this room"))?;
+        Ok(message.view())
+    }
+
+    async fn catch_up_page(
+        &self,
+        room_id: &RoomId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<HistoryPage, ReadError> {
+        let caught_up = self.after(room_id, after, limit).await?;
+        let prev = caught_up
+            .events
+            .first()
+            .map_or(caught_up.head, |first| first.prev);
+        // A `prev` of zero may also mean that the log no longer knew.
+        let has_more_before =
+            after > Seq::ZERO && (prev > Seq::ZERO || self.anything_up_to(room_id, after).await?);
+        Ok(HistoryPage {
+            events: caught_up
+                .events
+                .iter()
+                .map(|stored| json(&stored.frame()))
+                .collect(),
+            head: caught_up.head,
+            has_more_before,
+            has_more_after: caught_up.more,
+        })
+    }
+
+    async fn anything_up_to(&self, room_id: &RoomId, place: Seq) -> Result<bool, ReadError> {
+        let first = self.reader.events_after(room_id, Seq::ZERO, 1).await?;
+        Ok(first.first().is_some_and(|stored| stored.seq <= place))
+    }
+
+    async fn messages(
+        &self,
+        room_id: &RoomId,
+        page: PageOf,
+        limit: usize,
+    ) -> Result<MessagePage, ReadError> {
+        let (place, before_max, from_max) = match page {
+            PageOf::Newest => (Seq::MAX, limit + 1, 1),
+            PageOf::Before(place) => (place, limit + 1, 1),
+            // The one in the middle may be the last before the place, if there is none from it on.
+            PageOf::Around(place) => (place, limit / 2 + 2, limit / 2 + 2),
+            PageOf::After(_) => unreachable!("pages of events are made by catch_up_page"),
+        };
+        let complete_to = self.reader.complete_to(room_id).await?;
+        let before = self
+            .reader
+            .messages_before(room_id, place, before_max)
+            .await?;
+        let from = self.reader.messages_from(room_id, place, from_max).await?;
+        let mut window = Window::new(place, (before_max, before), (from_max, from));
+        let mut tail = Tail::after(&*self.log, room_id, complete_to);
+        loop {
+            let events = tail.next().await?;
+            if events.is_empty() {
+                return Ok(cut(window, page, limit, tail.place()));
+            }
+            events.iter().for_each(|stored| window.see(stored));
+        }
+    }
+}
+
+/// Leaves of the window what the page shows, and says what there is beyond it.
+fn cut(window: Window, page: PageOf, limit: usize, head: Seq) -> MessagePage {
+    let (mut before, mut from) = window.sides();
+    let (before_max, from_max) = match page {
+        PageOf::Around(_) => {
+            if from.is_empty() {
+                from.extend(before.pop_back());
+            }
+            (limit / 2, limit / 2 + 1)
+        }
+        _ => (limit, 0),
+    };
+    let more_before = before.len() > before_max;
+    let more_after = from.len() > from_max;
+    before.drain(..before.len().saturating_sub(before_max));
+    from.truncate(from_max);
+    let messages: Vec<Arc<MessageState>> = before.into_iter().chain(from).map(Arc::new).collect();
+    let head = messages.last().map_or(head, |last| head.max(last.seq));
+    MessagePage {
+        messages,
+        head,
+        more_before,
+        more_after,
+    }
+}
+
+fn json(of: &impl Serialize) -> serde_json::Value {
+    serde_json::to_value(of).expect("strings and numbers always serialize")
+}
+
+/// Says in the log why a reader gets no answer.
+fn refuse(error: ReadError) -> Refusal {
+    match &error {
+        ReadError::Store(StoreError::Damaged(_)) => error!(?error, "history is unreadable"),
+        _ => warn!(?error, "history cannot be read now"),
+    }
+    Refusal::internal()
+}

@@ -1,0 +1,81 @@
+//! The timeline, for gateways: the same sequence that pages show.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use roomcast_ports::message_store::MessageState;
+use roomcast_ports::timeline::{CatchUp, ReadError, Timeline};
+use roomcast_protocol::{EventId, MessageId, RoomId, Seq, StoredEvent};
+
+use crate::tail::Tail;
+use crate::{History, catch_up, fold};
+
+#[async_trait]
+impl Timeline for History {
+    async fn after(
+        &self,
+        room_id: &RoomId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<CatchUp, ReadError> {
+        self.catch_ups
+            .join((room_id.clone(), after, limit), || {
+                catch_up::read(&*self.log, &*self.reader, room_id, after, limit)
+            })
+            .await
+    }
+
+    async fn head(&self, room_id: &RoomId) -> Result<Seq, ReadError> {
+        match self.log.head(room_id).await? {
+            // The log may have let go of a room that has been quiet for long.
+            Seq::ZERO => Ok(self.reader.complete_to(room_id).await?),
+            head => Ok(head),
+        }
+    }
+
+    async fn event(
+        &self,
+        room_id: &RoomId,
+        event_id: &EventId,
+    ) -> Result<Option<Arc<StoredEvent>>, ReadError> {
+        let complete_to = self.reader.complete_to(room_id).await?;
+        if let Some(event) = self.reader.event(room_id, event_id).await? {
+            return Ok(Some(event));
+        }
+        let mut tail = Tail::after(&*self.log, room_id, complete_to);
+        loop {
+            let events = tail.next().await?;
+            if events.is_empty() {
+                return Ok(None);
+            }
+            if let Some(event) = events
+                .into_iter()
+                .find(|stored| stored.event.id == *event_id)
+            {
+                return Ok(Some(event));
+            }
+        }
+    }
+
+    async fn message(
+        &self,
+        room_id: &RoomId,
+        message_id: &MessageId,
+    ) -> Result<Option<MessageState>, ReadError> {
+        let complete_to = self.reader.complete_to(room_id).await?;
+        let mut message = self.reader.message(room_id, message_id).await?;
+        let mut tail = Tail::after(&*self.log, room_id, complete_to);
+        loop {
+            let events = tail.next().await?;
+            if events.is_empty() {
+                return Ok(message);
+            }
+            for stored in &events {
+                match &mut message {
+                    Some(message) => fold::apply(message, stored),
+                    None => message = fold::sent(stored).filter(|it| it.message_id == *message_id),
+                }
+            }
+        }
+    }
+}
