@@ -120,6 +120,11 @@ export class RoomcastClient extends Emitter {
     this.#subscriptions.remove(roomId);
   }
 
+  /** The last seq of a subscribed room this client has, to resume from later. @param {string} roomId */
+  lastSeq(roomId) {
+    return this.#subscriptions.lastSeq(roomId);
+  }
+
   /**
    * @param {{ roomId: string, content: string, clientMsgId?: string, replyTo?: string, mentions?: string[] }} message
    * @returns {Promise<Ack>}

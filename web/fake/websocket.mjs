@@ -1,0 +1,67 @@
+// The little of RFC 6455 a stand-in needs: text frames under 64 KiB, ping, close.
+import { createHash } from 'node:crypto';
+
+const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
+
+/** Answers the upgrade and gives `{ say, close, onText, onClose }`. */
+export function accept(request, socket) {
+  const key = createHash('sha1').update(request.headers['sec-websocket-key'] + GUID).digest('base64');
+  socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${key}\r\nSec-WebSocket-Protocol: roomcast.v1\r\n\r\n`);
+  let unread = Buffer.alloc(0);
+  let open = true;
+  const connection = {
+    onText: () => {},
+    onClose: () => {},
+    say(frame) {
+      if (open) socket.write(encode(0x1, Buffer.from(JSON.stringify(frame))));
+    },
+    close(code) {
+      if (!open) return;
+      open = false;
+      const body = Buffer.alloc(2);
+      body.writeUInt16BE(code);
+      socket.end(encode(0x8, body));
+      connection.onClose();
+    },
+  };
+  socket.on('data', (chunk) => {
+    unread = Buffer.concat([unread, chunk]);
+    for (let frame = decode(unread); frame; frame = decode(unread)) {
+      unread = unread.subarray(frame.size);
+      if (frame.opcode === 0x1) connection.onText(frame.body.toString());
+      else if (frame.opcode === 0x9) socket.write(encode(0xa, frame.body));
+      else if (frame.opcode === 0x8) connection.close(1000);
+    }
+  });
+  for (const end of ['close', 'error']) {
+    socket.on(end, () => {
+      if (!open) return;
+      open = false;
+      connection.onClose();
+    });
+  }
+  return connection;
+}
+
+function encode(opcode, body) {
+  const head = body.length < 126 ? Buffer.from([0x80 | opcode, body.length]) : Buffer.from([0x80 | opcode, 126, body.length >> 8, body.length & 255]);
+  return Buffer.concat([head, body]);
+}
+
+function decode(bytes) {
+  if (bytes.length < 6) return undefined;
+  let length = bytes[1] & 0x7f;
+  let place = 2;
+  if (length === 126) {
+    length = bytes.readUInt16BE(2);
+    place = 4;
+  } else if (length === 127) {
+    length = Number(bytes.readBigUInt64BE(2));
+    place = 10;
+  }
+  if (bytes.length < place + 4 + length) return undefined;
+  const mask = bytes.subarray(place, place + 4);
+  const body = Buffer.from(bytes.subarray(place + 4, place + 4 + length));
+  for (let at = 0; at < body.length; at += 1) body[at] ^= mask[at % 4];
+  return { opcode: bytes[0] & 0x0f, body, size: place + 4 + length };
+}

@@ -1,0 +1,129 @@
+/** One open room: its head, its messages, who types, where to write, and its people beside it. */
+import { batched, fill, h, icon, setText } from './dom.js';
+import { composerView } from './composer-view.js';
+import { confirmed, toast } from './dialogs.js';
+import { detailsView } from './details-view.js';
+import { listed, plural } from './format.js';
+import { messagesView } from './messages-view.js';
+import { roomAvatar, roomName } from './sidebar-view.js';
+
+/**
+ * @param {import('./room.js').Room} room
+ * @param {import('./workspace.js').Workspace} workspace
+ */
+export function chatView(room, workspace) {
+  const { people, me, client } = workspace;
+  const name = () => roomName(room.info, people);
+  const title = h('h1', { class: 'chat-title', 'data-testid': 'room-title' });
+  const subtitle = h('p', { class: 'chat-subtitle', 'data-testid': 'room-subtitle' });
+  const face = h('span', { class: 'chat-face' });
+  const typing = h('p', { class: 'typing', 'data-testid': 'typing' });
+  const peopleButton = h('button', { type: 'button', class: 'icon-button', 'aria-label': 'People in this room', title: 'People', 'aria-expanded': 'false', 'data-testid': 'invite', onclick: () => toggleDetails() }, icon('people'));
+  const details = detailsView(room, workspace, () => toggleDetails(false));
+  details.element.hidden = true;
+  /** @param {boolean} [open] @param {boolean} [invites] */
+  const toggleDetails = (open = details.element.hidden === true, invites = false) => {
+    details.element.hidden = !open;
+    peopleButton.setAttribute('aria-expanded', String(open));
+    if (open && invites) details.focusInvite();
+    if (!open) peopleButton.focus();
+  };
+
+  const report = (/** @type {Promise<unknown>} */ work, /** @type {string} */ what) => void work.catch((error) => toast(`${what} ${error.message}`));
+  /** @type {import('./message-view.js').Actions} */
+  const actions = {
+    reply: (message) => composer.reply(message),
+    edit: (message) => composer.edit(message),
+    react: (message, emoji) => report(client.react({ roomId: room.roomId, messageId: message.messageId, emoji, ...(message.reactions.get(emoji)?.userIds.has(me.userId) ? { remove: true } : {}) }), 'The reaction was not kept.'),
+    retry: (clientMsgId) => room.retry(clientMsgId),
+    discard: (clientMsgId) => room.timeline.discard(clientMsgId),
+    async remove(message) {
+      const sure = await confirmed({ title: 'Delete this message?', text: 'It will be gone for everyone in the room.', action: 'Delete', danger: true });
+      if (sure) report(client.deleteMessage({ roomId: room.roomId, messageId: message.messageId }), 'The message is still there.');
+    },
+    jump: (messageId) => void jumpTo(messageId),
+  };
+  const messages = messagesView({
+    room, people, actions,
+    beginning: () => beginningOf(room, name(), () => toggleDetails(true, true)),
+    onSeen(seq, unreadAfter) {
+      room.markRead(seq);
+      workspace.list.readUpTo(room.roomId, room.readSeq, unreadAfter);
+    },
+  });
+  const jumpTo = async (/** @type {string} */ messageId) => {
+    for (let pages = 0; pages < 5 && !messages.show(messageId); pages += 1) {
+      if (!room.timeline.hasMoreBefore) return;
+      await room.loadBefore();
+      messages.render();
+    }
+  };
+  const composer = composerView({ room, people, name, onSent: () => messages.stickToBottom(), onProblem: toast });
+
+  const renderHead = () => {
+    setText(title, name());
+    fill(face, roomAvatar(room.info, people));
+    setText(subtitle, subtitleOf(room, people));
+    workspace.watchMembers([...room.members.keys()]);
+  };
+  const renderTyping = () => {
+    const names = room.typists.map((userId) => people.name(userId));
+    fill(typing, names.length === 0 ? '' : [h('span', { class: 'typing-dots', 'aria-hidden': 'true' }, h('i'), h('i'), h('i')), `${listed(names)} ${names.length === 1 ? 'is' : 'are'} typing…`]);
+  };
+  const headSoon = batched(renderHead, 50);
+  const offs = [room.on('members', headSoon), people.on('names', headSoon), people.on('presence', headSoon), room.on('typing', renderTyping), people.on('names', renderTyping)];
+  const chat = h('main', { class: 'chat', 'data-testid': 'chat', 'data-room-id': room.roomId },
+    h('header', { class: 'chat-head' },
+      h('a', { class: 'icon-button only-narrow', href: '#/', 'aria-label': 'Back to my rooms', 'data-testid': 'back' }, icon('back')),
+      face, h('div', { class: 'chat-names' }, title, subtitle), peopleButton),
+    messages.element, typing, composer.element);
+  renderHead();
+  return {
+    elements: [chat, details.element],
+    /** Once the elements are on the page. @param {boolean} focus */
+    shown(focus) {
+      composer.fit();
+      messages.render();
+      if (focus) composer.focus();
+    },
+    dispose() {
+      for (const off of offs) off();
+      messages.dispose();
+      details.dispose();
+    },
+  };
+}
+
+/** @param {import('./room.js').Room} room @param {import('./people.js').People} people */
+function subtitleOf(room, people) {
+  if (room.info.kind === 'DIRECT') {
+    const status = people.status(room.info.peerId ?? '');
+    return status === 'ONLINE' ? 'Online' : status === 'AWAY' ? 'Away' : 'Offline';
+  }
+  const here = [...room.members.keys()].filter((userId) => userId !== room.selfId && people.status(userId) !== 'OFFLINE').length;
+  const parts = [room.info.visibility === 'PUBLIC' ? 'Public' : 'Private', plural(room.info.memberCount, 'member'), here > 0 ? `${here + 1} here` : 'only you are here'];
+  return [room.info.topic, parts.join(' · ')].filter(Boolean).join(' — ');
+}
+
+/** What stands above the first message. @param {import('./room.js').Room} room @param {string} name @param {() => void} onInvite */
+function beginningOf(room, name, onInvite) {
+  const isDirect = room.info.kind === 'DIRECT';
+  return h('div', { class: 'beginning' },
+    h('h2', {}, isDirect ? `This is your chat with ${name}` : `Welcome to ${name}`),
+    h('p', {}, isDirect ? 'What you say here only the two of you can read.' : 'Nothing came before this. Say something worth keeping.'),
+    room.mayManage ? h('button', { type: 'button', class: 'button', 'data-testid': 'invite-first', onclick: onInvite }, icon('people'), 'Invite someone') : null);
+}
+
+/** What stands there while no room is open. @param {import('./workspace.js').Workspace} workspace */
+export function noRoomView(workspace) {
+  const isNew = workspace.list.loaded && workspace.list.rooms.length === 0;
+  return h('main', { class: 'chat no-room', 'data-testid': 'empty-state' },
+    h('div', { class: 'welcome' },
+      h('div', { class: 'welcome-art', 'aria-hidden': 'true' }, h('i'), h('i'), h('i')),
+      h('h1', {}, isNew ? `Hello, ${workspace.me.displayName || workspace.me.name}` : 'Choose a room'),
+      h('p', {}, isNew ? 'A room is where people talk. Make one and invite somebody, or look for one that is already there.' : 'Your rooms are on the left, the liveliest first.'),
+      h('div', { class: 'welcome-actions' },
+        h('button', { type: 'button', class: 'button', 'data-testid': 'first-room', onclick: () => workspace.startSomething('room') }, icon('plus'), isNew ? 'Create your first room' : 'New room'),
+        h('button', { type: 'button', class: 'button quiet', 'data-testid': 'first-find', onclick: () => workspace.startSomething('find') }, icon('hash'), 'Find a public room'),
+        h('button', { type: 'button', class: 'button quiet', 'data-testid': 'first-direct', onclick: () => workspace.startSomething('direct') }, icon('people'), 'Message someone'))));
+}

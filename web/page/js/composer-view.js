@@ -1,0 +1,107 @@
+/** Where one writes: a new message, an answer to one, or a better version of one's own. */
+import { fill, h, icon } from './dom.js';
+import { mentionPicker } from './mention-picker.js';
+import { mentionsIn } from './rich-text.js';
+
+const HEIGHT_MAX_PX = 180;
+/** What a person wrote and did not send, by room, for as long as the page is open. @type {Map<string, string>} */
+const drafts = new Map();
+
+/**
+ * @typedef {import('./timeline.js').Message} Message
+ * @typedef {{ kind: 'new' } | { kind: 'reply' | 'edit', message: Message }} Mode
+ */
+
+/**
+ * @param {{ room: import('./room.js').Room, people: import('./people.js').People, name: () => string,
+ *   onSent: () => void, onProblem: (text: string) => void }} options
+ */
+export function composerView({ room, people, name, onSent, onProblem }) {
+  /** @type {Mode} */
+  let mode = { kind: 'new' };
+  const banner = h('div', { class: 'composer-mode', hidden: true, 'data-testid': 'composer-mode' });
+  const input = h('textarea', { rows: 1, class: 'composer-input', 'aria-label': `Message ${name()}`, placeholder: 'Write a message', 'data-testid': 'composer', autocomplete: 'off', enterkeyhint: 'send' });
+  const button = h('button', { type: 'submit', class: 'icon-button filled', 'aria-label': 'Send', title: 'Send (Enter)', 'data-testid': 'send', disabled: true }, icon('send'));
+  const candidates = () => [...room.members.keys()].filter((userId) => userId !== room.selfId).map((userId) => people.user(userId)).filter((user) => user !== undefined);
+  const picker = mentionPicker(input, candidates);
+  const view = h('form', { class: 'composer', 'aria-label': 'Write', onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); submit(); } },
+    banner, picker.element,
+    h('div', { class: 'composer-row' }, input, button));
+
+  const fit = () => {
+    button.disabled = input.value.trim() === '';
+    input.style.height = 'auto';
+    input.style.height = `${Math.min(input.scrollHeight, HEIGHT_MAX_PX)}px`;
+  };
+  const write = (/** @type {string} */ text) => {
+    input.value = text;
+    fit();
+    picker.close();
+  };
+  /** @param {Mode} next */
+  const enter = (next) => {
+    if (mode.kind === 'new' && next.kind === 'edit') drafts.set(room.roomId, input.value);
+    const leftEdit = mode.kind === 'edit' && next.kind !== 'edit';
+    mode = next;
+    banner.hidden = next.kind === 'new';
+    if (next.kind !== 'new') {
+      const about = next.kind === 'edit' ? 'Editing your message' : `Replying to ${people.name(next.message.senderId)}`;
+      fill(banner, icon(next.kind === 'edit' ? 'pencil' : 'reply'),
+        h('span', { class: 'composer-about' }, h('strong', {}, about), next.kind === 'reply' ? h('span', {}, next.message.content.slice(0, 120)) : null),
+        h('button', { type: 'button', class: 'icon-button small', 'aria-label': 'Cancel', 'data-testid': 'composer-cancel', onclick: () => enter({ kind: 'new' }) }, icon('close')));
+    }
+    if (next.kind === 'edit') write(next.message.content);
+    else if (leftEdit) write(drafts.get(room.roomId) ?? '');
+    input.focus();
+  };
+
+  const submit = () => {
+    const content = input.value;
+    if (content.trim() === '') return;
+    if (mode.kind === 'edit') {
+      const { message } = mode;
+      if (content !== message.content) {
+        room.client.editMessage({ roomId: room.roomId, messageId: message.messageId, content }).catch((error) => onProblem(`The change was not kept. ${error.message}`));
+      }
+      enter({ kind: 'new' });
+      return;
+    }
+    const names = new Map(candidates().map((user) => [user.name.toLowerCase(), user.userId]));
+    room.send(content, { replyTo: mode.kind === 'reply' ? mode.message.messageId : undefined, mentions: mentionsIn(content, names) });
+    drafts.delete(room.roomId);
+    write('');
+    if (mode.kind === 'reply') enter({ kind: 'new' });
+    input.focus();
+    onSent();
+  };
+
+  input.addEventListener('input', () => {
+    fit();
+    if (mode.kind !== 'edit') drafts.set(room.roomId, input.value);
+    if (input.value !== '') room.client.typing(room.roomId);
+  });
+  input.addEventListener('keydown', (event) => {
+    if (event.isComposing || picker.handled(event)) return;
+    if (event.key === 'Enter' && !event.shiftKey) {
+      event.preventDefault();
+      submit();
+    } else if (event.key === 'Escape' && mode.kind !== 'new') {
+      event.preventDefault();
+      enter({ kind: 'new' });
+    } else if (event.key === 'ArrowUp' && input.value === '' && mode.kind === 'new') {
+      const own = room.timeline.messages.findLast((message) => message.senderId === room.selfId && !message.deleted);
+      if (!own) return;
+      event.preventDefault();
+      enter({ kind: 'edit', message: own });
+    }
+  });
+  write(drafts.get(room.roomId) ?? '');
+  return {
+    element: view,
+    focus: () => input.focus(),
+    reply: (/** @type {Message} */ message) => enter({ kind: 'reply', message }),
+    edit: (/** @type {Message} */ message) => enter({ kind: 'edit', message }),
+    /** Once it is on the page, where heights are known. */
+    fit,
+  };
+}

@@ -1,0 +1,70 @@
+/** Tells the person how the connection is, when that is worth a word. */
+import { fill, h, icon } from './dom.js';
+
+const BACK_ONLINE_SHOWN_MS = 4_000;
+const WARNING_SHOWN_MS = 10_000;
+/** A blink without a connection is not worth a word. */
+const PATIENCE_MS = 400;
+
+/**
+ * @param {import('./workspace.js').Workspace} workspace
+ */
+export function connectionBanner(workspace) {
+  const { client } = workspace;
+  const text = h('span', {});
+  const action = h('span', {});
+  const view = h('div', { class: 'connection', role: 'status', hidden: true, 'data-testid': 'connection-status', 'data-state': 'connecting' }, text, action);
+  let wasLost = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ let timer;
+  /** @type {ReturnType<typeof setInterval> | undefined} */ let counting;
+
+  /** @param {string} state @param {string} words @param {Node} [button] */
+  const show = (state, words, button) => {
+    clearTimeout(timer);
+    clearInterval(counting);
+    view.dataset.state = state;
+    fill(text, words);
+    fill(action, button);
+    view.hidden = words === '';
+  };
+  const waiting = (/** @type {number} */ retryAt) => {
+    const now = h('button', { type: 'button', class: 'link', 'data-testid': 'reconnect-now', onclick: () => client.wake() }, 'Try now');
+    const count = h('span', { 'aria-hidden': 'true' });
+    const tick = () => fill(count, retryAt - Date.now() > 1500 ? ` in ${Math.round((retryAt - Date.now()) / 1000)} s ` : ' ');
+    show('reconnecting', 'Reconnecting… What you write is kept and sent when the connection is back.', h('span', {}, count, now));
+    tick();
+    counting = setInterval(tick, 1000);
+  };
+  const render = () => {
+    const { phase, retryAt = 0, says } = client.state;
+    if (phase === 'stopped') {
+      if (says) show('stopped', says, h('button', { type: 'button', class: 'link', onclick: () => location.reload() }, 'Reload'));
+      return;
+    }
+    if (phase === 'waiting') {
+      wasLost = true;
+      view.dataset.state = 'reconnecting';
+      clearTimeout(timer);
+      timer = setTimeout(() => waiting(retryAt), view.hidden ? PATIENCE_MS : 0);
+    } else if (phase === 'online') caughtUp();
+    else if (!wasLost) show('connecting', '');
+  };
+  /** Says that everything is here, once it is. */
+  const caughtUp = () => {
+    if (client.state.phase !== 'online') return;
+    if (!wasLost) return show('online', '');
+    if (!client.caughtUp || workspace.openRoom?.whole === false) return show('catching-up', 'Back online, catching up…');
+    wasLost = false;
+    show('online', 'Back online, caught up', icon('check'));
+    timer = setTimeout(() => show('online', ''), BACK_ONLINE_SHOWN_MS);
+  };
+  client.on('state', render);
+  client.on('caught-up', () => { if (wasLost) caughtUp(); });
+  workspace.on('repaired', () => { if (wasLost) caughtUp(); });
+  client.on('warning', ({ code, message }) => {
+    if (code === 'PRESENCE_TOO_LARGE' || wasLost) return;
+    show('warning', code === 'LOG_UNAVAILABLE' ? 'Messages wait a moment before they are stored. Nothing is lost.' : message);
+    timer = setTimeout(() => show('online', ''), WARNING_SHOWN_MS);
+  });
+  return view;
+}

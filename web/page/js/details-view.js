@@ -1,0 +1,119 @@
+/** The side of a room: who is in it, who is here, inviting, and leaving. */
+import { avatar, batched, fill, h, icon } from './dom.js';
+import { confirmed, submitting, toast } from './dialogs.js';
+import { plural, shortTime } from './format.js';
+import { renameDialog } from './start-dialog.js';
+import { userSearch } from './user-search.js';
+
+const SHOWN_MAX = 100;
+const RANK = { ONLINE: 0, AWAY: 1, OFFLINE: 2 };
+const STATUS_WORDS = { ONLINE: 'online', AWAY: 'away', OFFLINE: 'offline' };
+
+/**
+ * @typedef {import('./room.js').Room} Room
+ * @typedef {import('./workspace.js').Workspace} Workspace
+ * @typedef {import('../../types/wire').Member} Member
+ */
+
+/**
+ * @param {Room} room
+ * @param {Workspace} workspace
+ * @param {() => void} onClose
+ */
+export function detailsView(room, workspace, onClose) {
+  const { people } = workspace;
+  const isGroup = room.info.kind === 'GROUP';
+  const count = h('h2', {}, 'People');
+  const members = h('ul', { class: 'members', 'data-testid': 'members' });
+  const invite = inviteForm(room, workspace);
+  const manage = h('div', { class: 'details-actions' });
+  const view = h('aside', { class: 'details', 'aria-label': 'People in this room', 'data-testid': 'details' },
+    h('header', { class: 'details-head' }, count, h('button', { type: 'button', class: 'icon-button', 'aria-label': 'Close people', onclick: onClose }, icon('close'))),
+    invite, members, manage);
+  const render = () => {
+    const all = [...room.members.values()].sort((one, other) => RANK[people.status(one.userId)] - RANK[people.status(other.userId)] || people.name(one.userId).localeCompare(people.name(other.userId)));
+    fill(count, `People · ${room.info.memberCount}`);
+    if (members.contains(document.activeElement) && document.activeElement instanceof HTMLSelectElement) return;
+    fill(members, all.slice(0, SHOWN_MAX).map((member) => memberItem(member, room, workspace)),
+      all.length > SHOWN_MAX ? h('li', { class: 'hint' }, `and ${plural(all.length - SHOWN_MAX, 'more person', 'more people')}`) : null);
+    invite.hidden = !room.mayManage;
+    fill(manage,
+      room.mayManage ? h('button', { type: 'button', class: 'button quiet', 'data-testid': 'rename', onclick: () => renameDialog(room) }, icon('pencil'), 'Rename room') : null,
+      isGroup ? h('button', { type: 'button', class: 'button quiet danger-text', 'data-testid': 'leave', onclick: () => void leave(room, workspace) }, icon('exit'), 'Leave room') : null);
+  };
+  const soon = batched(render, 50);
+  const offs = [room.on('members', soon), people.on('names', soon), people.on('presence', soon)];
+  render();
+  return { element: view, focusInvite: () => /** @type {HTMLElement | null} */ (invite.querySelector('input'))?.focus(), dispose: () => { for (const off of offs) off(); } };
+}
+
+/** @param {Member} member @param {Room} room @param {Workspace} workspace */
+function memberItem({ userId, role }, room, workspace) {
+  const { people, me } = workspace;
+  const name = people.name(userId);
+  const status = people.status(userId);
+  const lastSeen = people.lastSeen(userId);
+  const isMe = userId === me.userId;
+  const myRole = room.members.get(me.userId)?.role;
+  const mayRemove = !isMe && room.info.kind === 'GROUP' && (myRole === 'OWNER' || (myRole === 'ADMIN' && role === 'MEMBER'));
+  const words = status === 'OFFLINE' && lastSeen ? `last here ${shortTime(lastSeen)}` : STATUS_WORDS[status];
+  return h('li', { class: 'member', 'data-testid': 'member', 'data-user-id': userId, 'data-status': status },
+    avatar(userId, name, { status }),
+    h('span', { class: 'member-text' }, h('span', { class: 'member-name' }, isMe ? `${name} (you)` : name), h('span', { class: 'hint' }, words)),
+    myRole === 'OWNER' && !isMe && room.info.kind === 'GROUP' ? roleChoice(userId, name, role, room)
+      : role !== 'MEMBER' ? h('span', { class: 'role' }, role.toLowerCase()) : null,
+    mayRemove ? h('button', { type: 'button', class: 'icon-button small', 'aria-label': `Remove ${name}`, title: `Remove ${name}`, 'data-testid': 'remove-member', onclick: () => void remove(userId, name, room) }, icon('close')) : null);
+}
+
+/** @param {string} userId @param {string} name @param {string} role @param {Room} room */
+function roleChoice(userId, name, role, room) {
+  const select = h('select', { class: 'role-choice', 'aria-label': `Role of ${name}`, 'data-testid': 'role-choice', onchange: async () => {
+    const wanted = select.value;
+    select.blur();
+    await room.api.changeRole(room.roomId, userId, wanted).catch((error) => {
+      select.value = role;
+      toast(error.message);
+    });
+  } }, ['OWNER', 'ADMIN', 'MEMBER'].map((each) => h('option', { value: each, selected: each === role }, each.toLowerCase())));
+  return select;
+}
+
+/** @param {Room} room @param {Workspace} workspace */
+function inviteForm(room, workspace) {
+  const input = h('input', { type: 'text', id: 'invite-name', maxlength: 64, placeholder: 'User name', 'data-testid': 'invite-name' });
+  const problem = h('p', { class: 'problem', role: 'alert', 'data-testid': 'invite-error' });
+  const button = h('button', { type: 'submit', class: 'button', 'data-testid': 'invite-submit' }, 'Invite');
+  const add = async (/** @type {import('../../types/wire').User} */ user) => {
+    if (room.members.has(user.userId)) throw new Error(`${user.displayName || user.name} is already here.`);
+    await room.api.addMember(room.roomId, user.userId);
+    workspace.people.put(user);
+    search.clear();
+    toast(`${user.displayName || user.name} is in the room now.`, 'info');
+  };
+  const search = userSearch({ input, api: workspace.api, without: (userId) => room.members.has(userId), choose: (user) => void submitting(problem, button, () => add(user)) });
+  return h('form', { class: 'invite-form', onsubmit: (/** @type {Event} */ event) => {
+    event.preventDefault();
+    void submitting(problem, button, async () => add(await search.exact()));
+  } },
+  h('label', { for: 'invite-name' }, 'Invite someone by user name'),
+  h('div', { class: 'inline' }, input, button), problem, search.element);
+}
+
+/** @param {string} userId @param {string} name @param {Room} room */
+async function remove(userId, name, room) {
+  const sure = await confirmed({ title: `Remove ${name}?`, text: 'They will no longer see this room.', action: 'Remove', danger: true });
+  if (sure) await room.api.removeMember(room.roomId, userId).catch((error) => toast(error.message));
+}
+
+/** @param {Room} room @param {Workspace} workspace */
+async function leave(room, workspace) {
+  const text = room.info.visibility === 'PUBLIC' ? 'You can join again at any time.' : 'Someone has to add you before you can come back.';
+  if (!(await confirmed({ title: 'Leave this room?', text, action: 'Leave', danger: true }))) return;
+  try {
+    await room.api.removeMember(room.roomId, workspace.me.userId);
+    workspace.list.remove(room.roomId);
+  } catch (error) {
+    const { code, message } = /** @type {any} */ (error);
+    toast(code === 'FORBIDDEN' ? 'You are the only owner. Make somebody else an owner first.' : message);
+  }
+}

@@ -1,0 +1,86 @@
+/** Questions in front of the page, and short words in its corner. The browser's own dialog keeps the focus. */
+import { fill, h, icon } from './dom.js';
+
+const TOAST_MS = 6_000;
+
+/**
+ * Opens a dialog; it is gone from the page once closed.
+ * @param {string} title
+ * @param {(close: () => void) => Node[]} content
+ * @param {{ testid?: string }} [options]
+ * @returns {HTMLDialogElement}
+ */
+export function openDialog(title, content, { testid } = {}) {
+  const close = () => dialog.close();
+  const dialog = h('dialog', {
+    class: 'dialog', 'data-testid': testid, 'aria-labelledby': 'dialog-title',
+    onclose: () => dialog.remove(),
+    onclick: (/** @type {MouseEvent} */ event) => { if (event.target === dialog) close(); },
+  });
+  dialog.append(h('div', { class: 'dialog-body' },
+    h('header', { class: 'dialog-head' },
+      h('h2', { id: 'dialog-title' }, title),
+      h('button', { type: 'button', class: 'icon-button', 'aria-label': 'Close', onclick: close }, icon('close'))),
+    content(close)));
+  document.body.append(dialog);
+  dialog.showModal();
+  return dialog;
+}
+
+/**
+ * @param {{ title: string, text: string, action: string, danger?: boolean }} question
+ * @returns {Promise<boolean>}
+ */
+export function confirmed({ title, text, action, danger = false }) {
+  return new Promise((resolve) => {
+    let answer = false;
+    const dialog = openDialog(title, (close) => [
+      h('p', {}, text),
+      h('div', { class: 'actions' },
+        h('button', { type: 'button', class: 'button quiet', onclick: close }, 'Cancel'),
+        h('button', { type: 'button', class: danger ? 'button danger' : 'button', 'data-testid': 'confirm', autofocus: true, onclick: () => { answer = true; close(); } }, action)),
+    ]);
+    dialog.addEventListener('close', () => resolve(answer));
+  });
+}
+
+/** Says something in the corner for a while. @param {string} text @param {'error' | 'info'} [tone] */
+export function toast(text, tone = 'error') {
+  const place = document.getElementById('toasts');
+  if (!place) return;
+  const note = h('div', { class: `toast ${tone}`, 'data-testid': 'toast' }, icon(tone === 'error' ? 'alert' : 'check'), h('span', {}, text));
+  place.append(note);
+  setTimeout(() => note.remove(), TOAST_MS);
+}
+
+/**
+ * A field with its label, its hint, and a place for what is wrong with it.
+ * @param {{ id: string, label: string, hint?: string, testid?: string, input: HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement }} field
+ */
+export function labelled({ id, label, hint, input }) {
+  input.id = id;
+  if (hint) input.setAttribute('aria-describedby', `${id}-hint`);
+  return h('div', { class: 'field' },
+    h('label', { for: id }, label),
+    input,
+    hint ? h('p', { class: 'hint', id: `${id}-hint` }, hint) : null);
+}
+
+/**
+ * Runs what a form asks for: its button waits, and what goes wrong is said inside the form.
+ * @param {HTMLElement} problem where errors are said (a `role="alert"`)
+ * @param {HTMLButtonElement} button
+ * @param {() => Promise<void>} work
+ */
+export async function submitting(problem, button, work) {
+  fill(problem);
+  if (button.getAttribute('aria-busy') === 'true') return;
+  button.setAttribute('aria-busy', 'true');
+  try {
+    await work();
+  } catch (error) {
+    fill(problem, icon('alert'), h('span', {}, /** @type {Error} */ (error).message));
+  } finally {
+    button.removeAttribute('aria-busy');
+  }
+}

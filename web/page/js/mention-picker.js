@@ -1,0 +1,70 @@
+/** Completes `@na` to a member's name: arrows choose, Enter or Tab takes, Escape leaves. */
+import { avatar, fill, h } from './dom.js';
+
+const SHOWN_MAX = 6;
+const LIST_ID = 'mention-list';
+
+/**
+ * @param {HTMLTextAreaElement} input
+ * @param {() => import('../../types/wire').User[]} candidates
+ */
+export function mentionPicker(input, candidates) {
+  const list = h('ul', { class: 'mention-list', id: LIST_ID, role: 'listbox', 'aria-label': 'Mention', hidden: true, 'data-testid': 'mention-list' });
+  /** @type {import('../../types/wire').User[]} */
+  let found = [];
+  let chosen = 0;
+
+  const close = () => {
+    found = [];
+    list.hidden = true;
+    input.removeAttribute('aria-activedescendant');
+    input.removeAttribute('aria-controls');
+  };
+  const typed = () => /(?:^|\s)@([A-Za-z0-9_\-.:]*)$/.exec(input.value.slice(0, input.selectionStart));
+  const take = (/** @type {number} */ place) => {
+    const match = typed();
+    const user = found[place];
+    if (!match || !user) return close();
+    const start = input.selectionStart - match[1].length;
+    input.setRangeText(`${user.name} `, start, input.selectionStart, 'end');
+    close();
+    input.focus();
+    input.dispatchEvent(new Event('input'));
+  };
+  const render = () => {
+    fill(list, found.map((user, place) => h('li', {
+      role: 'option', id: `${LIST_ID}-${place}`, 'aria-selected': String(place === chosen), class: 'mention-option',
+      onpointerdown: (/** @type {Event} */ event) => { event.preventDefault(); take(place); },
+    }, avatar(user.userId, user.displayName || user.name), h('span', {}, user.displayName || user.name), h('span', { class: 'handle' }, `@${user.name}`))));
+    list.hidden = found.length === 0;
+    if (found.length === 0) return close();
+    input.setAttribute('aria-controls', LIST_ID);
+    input.setAttribute('aria-activedescendant', `${LIST_ID}-${chosen}`);
+  };
+  input.addEventListener('input', () => {
+    const prefix = typed()?.[1].toLowerCase();
+    if (prefix === undefined) return close();
+    const fits = (/** @type {string | undefined} */ text) => text?.toLowerCase().startsWith(prefix) ?? false;
+    found = candidates().filter((user) => fits(user.name) || fits(user.displayName)).slice(0, SHOWN_MAX);
+    if (found.length === 1 && found[0].name.toLowerCase() === prefix) found = [];
+    chosen = 0;
+    render();
+  });
+  input.addEventListener('blur', close);
+  return {
+    element: list,
+    close,
+    /** @param {KeyboardEvent} event @returns {boolean} whether the key was for this list */
+    handled(event) {
+      if (found.length === 0) return false;
+      if (event.key === 'ArrowDown' || event.key === 'ArrowUp') {
+        chosen = (chosen + (event.key === 'ArrowDown' ? 1 : found.length - 1)) % found.length;
+        render();
+      } else if (event.key === 'Enter' || event.key === 'Tab') take(chosen);
+      else if (event.key === 'Escape') close();
+      else return false;
+      event.preventDefault();
+      return true;
+    },
+  };
+}

@@ -1,0 +1,237 @@
+/**
+ * The scrolling part of a room. It keeps what one reads in place while pages arrive above and messages
+ * below, follows the newest message only for who is at the bottom, and notes what was seen.
+ */
+import { batched, fill, h, icon, setText } from './dom.js';
+import { dayName, listed, plural } from './format.js';
+import { messageView, noticeText } from './message-view.js';
+
+const NEAR_BOTTOM_PX = 60;
+const LOAD_BEFORE_PX = 400;
+const GROUP_WITHIN_MS = 5 * 60_000;
+
+/**
+ * @typedef {import('./room.js').Room} Room
+ * @typedef {{ key: string, version: string, build: () => HTMLElement }} Row
+ */
+
+/**
+ * @param {{ room: Room, people: import('./people.js').People, actions: import('./message-view.js').Actions,
+ *   onSeen: (seq: number, unreadAfter: number) => void, beginning: () => HTMLElement }} options
+ */
+export function messagesView({ room, people, actions, onSeen, beginning }) {
+  const rows = h('div', { class: 'rows' });
+  const top = h('div', { class: 'rows-top' });
+  const scroller = h('div', { class: 'scroller', tabindex: '0', role: 'region', 'aria-label': 'Messages', 'data-testid': 'messages' }, top, rows);
+  const jumpText = h('span', {}, 'Latest');
+  const jump = h('button', { type: 'button', class: 'jump', hidden: true, 'data-testid': 'jump-latest', onclick: () => stickToBottom() }, jumpText, icon('down'));
+  const announcer = h('div', { class: 'hidden', role: 'status', 'aria-live': 'polite', 'data-testid': 'announcer' });
+  const view = h('div', { class: 'messages' }, scroller, jump, announcer);
+
+  /** @type {Map<string, { version: string, element: HTMLElement }>} */
+  const shown = new Map();
+  let sticks = true;
+  let placed = false;
+  let seenSeq = room.readSeq;
+
+  const render = () => {
+    if (!view.isConnected) return;
+    const anchor = sticks ? undefined : anchorOf(scroller, rows);
+    reconcile(rows, shown, rowsOf(room, people, actions));
+    renderTop(top, room, beginning);
+    if (!placed && room.state === 'ready') {
+      placed = true;
+      const divider = rows.querySelector('.divider');
+      if (divider) {
+        scroller.scrollTop = /** @type {HTMLElement} */ (divider).offsetTop - scroller.clientHeight / 3;
+        sticks = isAtBottom();
+      }
+    }
+    if (sticks) scroller.scrollTop = scroller.scrollHeight;
+    else if (anchor?.element.isConnected) scroller.scrollTop += anchor.element.getBoundingClientRect().top - anchor.top;
+    afterMove();
+  };
+  const isAtBottom = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_BOTTOM_PX;
+
+  /** Whatever moved, by a person or by news: more pages, what was seen, the button back down. */
+  const afterMove = () => {
+    if (room.state !== 'ready') return;
+    if (scroller.scrollTop < LOAD_BEFORE_PX) void room.loadBefore();
+    if (document.visibilityState === 'visible') noteSeen();
+    else if (room.newAfter === undefined && room.timeline.lastSeq > seenSeq) room.newAfter = seenSeq;
+    const below = room.timeline.messages.filter((message) => message.seq > seenSeq && message.senderId !== room.selfId).length;
+    jump.hidden = sticks;
+    setText(jumpText, below > 0 ? plural(below, 'new message') : 'Latest');
+  };
+  const noteSeen = () => {
+    const seq = sticks ? room.timeline.lastSeq : lastVisibleSeq(scroller, rows);
+    if (seq <= seenSeq) return;
+    seenSeq = seq;
+    const unreadAfter = room.timeline.messages.filter((message) => message.seq > seq && message.senderId !== room.selfId).length;
+    onSeen(seq, unreadAfter);
+  };
+  const stickToBottom = () => {
+    sticks = true;
+    scroller.scrollTop = scroller.scrollHeight;
+    afterMove();
+  };
+
+  scroller.addEventListener('scroll', () => {
+    sticks = isAtBottom();
+    afterMove();
+  }, { passive: true });
+  scroller.addEventListener('keydown', (event) => moveFocus(event, scroller, rows));
+  const resized = new ResizeObserver(() => {
+    if (sticks) scroller.scrollTop = scroller.scrollHeight;
+  });
+  resized.observe(scroller);
+  const soon = batched(render);
+  const offs = [
+    room.on('changed', soon), room.on('receipts', soon), room.on('members', soon), people.on('names', soon),
+    room.on('said', (event) => {
+      if (!sticks && room.newAfter === undefined) room.newAfter = Math.max(seenSeq, 1);
+      setText(announcer, `${people.name(event.senderId)}: ${event.content.slice(0, 200)}`);
+    }),
+  ];
+  document.addEventListener('visibilitychange', soon);
+  return {
+    element: view,
+    render,
+    stickToBottom,
+    /** @param {string} messageId */
+    show(messageId) {
+      const element = /** @type {HTMLElement | null} */ (rows.querySelector(`[data-message-id="${CSS.escape(messageId)}"]`));
+      element?.scrollIntoView({ block: 'center' });
+      element?.focus({ preventScroll: true });
+      return element !== null;
+    },
+    dispose() {
+      for (const off of offs) off();
+      resized.disconnect();
+      document.removeEventListener('visibilitychange', soon);
+    },
+  };
+}
+
+/** @param {Room} room @param {import('./people.js').People} people @param {import('./message-view.js').Actions} actions @returns {Row[]} */
+function rowsOf(room, people, actions) {
+  /** @type {Row[]} */
+  const rows = [];
+  const { selfId, newAfter } = room;
+  let day = '';
+  let dividerDone = newAfter === undefined;
+  /** @type {import('./timeline.js').Item | undefined} */
+  let before;
+  /** @type {import('./timeline.js').Message | undefined} */
+  let lastMessage;
+  for (const item of room.timeline.items) {
+    const itsDay = new Date(item.ts).toDateString();
+    if (itsDay !== day) {
+      day = itsDay;
+      before = undefined;
+      const text = dayName(item.ts);
+      rows.push({ key: `d:${itsDay}`, version: text, build: () => h('div', { class: 'day', role: 'separator' }, h('span', {}, text)) });
+    }
+    if (!dividerDone && item.kind === 'message' && item.seq > (newAfter ?? 0) && item.senderId !== selfId) {
+      dividerDone = true;
+      before = undefined;
+      rows.push({ key: 'divider', version: '', build: () => h('div', { class: 'divider', role: 'separator', 'data-testid': 'new-divider' }, h('span', {}, 'New messages')) });
+    }
+    if (item.kind === 'notice') {
+      const text = noticeText(item, people, selfId);
+      rows.push({ key: item.key, version: text, build: () => h('p', { class: 'notice-row', 'data-testid': 'notice' }, text) });
+      before = undefined;
+      continue;
+    }
+    const grouped = before !== undefined && before.kind !== 'notice' && before.senderId === item.senderId && Date.parse(item.ts) - Date.parse(before.ts) < GROUP_WITHIN_MS;
+    const quote = item.replyTo ? room.quoted(item.replyTo) : null;
+    rows.push({
+      key: item.key,
+      version: `${item.version} ${grouped} ${people.revision} ${room.mayManage} ${quote?.content ?? ''} ${quote?.deleted ?? ''}`,
+      build: () => messageView(item, { selfId, people, actions, grouped, mayDelete: room.mayManage, quoted: (messageId) => room.quoted(messageId) }),
+    });
+    before = item;
+    if (item.kind === 'message') lastMessage = item;
+  }
+  if (lastMessage && lastMessage.senderId === selfId && before === lastMessage) rows.push(receiptRow(room, people, lastMessage.seq));
+  return rows;
+}
+
+/** @param {Room} room @param {import('./people.js').People} people @param {number} seq @returns {Row} */
+function receiptRow(room, people, seq) {
+  const readers = room.readersOf(seq);
+  const text = readers.length === 0 ? 'Sent' : room.info.kind === 'DIRECT' ? 'Seen' : `Seen by ${listed(readers.map((userId) => people.name(userId)), 3)}`;
+  return { key: 'receipt', version: text, build: () => h('p', { class: 'receipt', 'data-testid': 'read-by' }, icon('check'), text) };
+}
+
+/** @param {HTMLElement} parent @param {Map<string, { version: string, element: HTMLElement }>} shown @param {Row[]} rows */
+function reconcile(parent, shown, rows) {
+  const kept = new Set(rows.map((row) => row.key));
+  for (const [key, { element }] of shown) {
+    if (kept.has(key)) continue;
+    element.remove();
+    shown.delete(key);
+  }
+  /** @type {ChildNode | null} */
+  let place = parent.firstChild;
+  for (const { key, version, build } of rows) {
+    let row = shown.get(key);
+    if (!row || row.version !== version) {
+      const element = build();
+      if (row) {
+        if (place === row.element) place = element;
+        const hadFocus = row.element.contains(document.activeElement);
+        row.element.replaceWith(element);
+        if (hadFocus) element.focus({ preventScroll: true });
+      }
+      row = { version, element };
+      shown.set(key, row);
+    }
+    if (row.element === place) place = place.nextSibling;
+    else parent.insertBefore(row.element, place);
+  }
+}
+
+/** @param {HTMLElement} top @param {Room} room @param {() => HTMLElement} beginning */
+function renderTop(top, room, beginning) {
+  const state = room.state === 'failed' ? 'failed' : room.state === 'loading' ? 'loading' : room.timeline.hasMoreBefore ? 'more' : 'beginning';
+  const version = state === 'beginning' ? `${state} ${room.info.name} ${room.mayManage} ${room.timeline.messages.length === 0}` : state;
+  if (top.dataset.version === version) return;
+  top.dataset.version = version;
+  if (state === 'failed') fill(top, h('p', { class: 'problem', role: 'alert' }, icon('alert'), room.error));
+  else if (state === 'beginning') fill(top, beginning());
+  else fill(top, h('p', { class: 'loading' }, state === 'more' ? 'Reading earlier messages…' : 'Reading messages…'));
+}
+
+/** The first row on the screen and where it stands, to put it back there. @param {HTMLElement} scroller @param {HTMLElement} rows */
+function anchorOf(scroller, rows) {
+  const edge = scroller.getBoundingClientRect().top;
+  for (const element of rows.children) {
+    const { top, bottom } = element.getBoundingClientRect();
+    if (bottom > edge) return { element, top };
+  }
+  return undefined;
+}
+
+/** @param {HTMLElement} scroller @param {HTMLElement} rows */
+function lastVisibleSeq(scroller, rows) {
+  const edge = scroller.getBoundingClientRect().bottom + 4;
+  for (let place = rows.children.length - 1; place >= 0; place -= 1) {
+    const element = /** @type {HTMLElement} */ (rows.children[place]);
+    if (element.dataset.seq && element.getBoundingClientRect().bottom <= edge) return Number(element.dataset.seq);
+  }
+  return 0;
+}
+
+/** Up and down walk through the messages; the focused one shows what can be done with it. @param {KeyboardEvent} event @param {HTMLElement} scroller @param {HTMLElement} rows */
+function moveFocus(event, scroller, rows) {
+  if (event.key !== 'ArrowUp' && event.key !== 'ArrowDown') return;
+  const messages = /** @type {HTMLElement[]} */ ([...rows.querySelectorAll('.message')]);
+  const at = messages.findIndex((message) => message.contains(document.activeElement));
+  if (at < 0 && document.activeElement !== scroller) return;
+  const next = at < 0 ? messages.length - 1 : at + (event.key === 'ArrowUp' ? -1 : 1);
+  if (!messages[next]) return;
+  event.preventDefault();
+  messages[next].focus({ preventScroll: true });
+  messages[next].scrollIntoView({ block: 'nearest' });
+}

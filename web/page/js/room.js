@@ -1,0 +1,313 @@
+/**
+ * One room while it is open: it listens first and reads history second, so that nothing falls between,
+ * and it repairs itself when the fleet says that a replay was too much.
+ *
+ * Emits `changed` (the timeline, or whether it is loading), `members`, `typing`, `receipts`, `said` (a live
+ * message of somebody else) and `gone`.
+ */
+import { Emitter } from './emitter.js';
+import { changesOf } from './room-list.js';
+import { Timeline } from './timeline.js';
+
+const PAGE = 50;
+const CATCH_UP_PAGE = 200;
+/** Past this many pages of missed events the room starts again from its newest page. */
+const CATCH_UP_PAGES_MAX = 10;
+const TYPING_SHOWN_MS = 6_000;
+const RETRY_MS = 1_500;
+const KEPT_ENTRIES = 300;
+
+/**
+ * @typedef {import('../../types/wire').EventFrame} EventFrame
+ * @typedef {import('../../types/wire').Member} Member
+ * @typedef {import('../../types/wire').RoomInfo} RoomInfo
+ */
+
+export class Room extends Emitter {
+  /** @type {'loading' | 'ready' | 'failed'} */ state = 'loading';
+  error = '';
+  loadingBefore = false;
+  /** Messages after this one are new to this person; undefined when none are marked so. @type {number | undefined} */
+  newAfter;
+  /** The last seq this person has read here. */
+  readSeq;
+  /** @type {Map<string, Member>} */ members = new Map();
+  /** @type {Map<string, number>} */ #reads = new Map();
+  /** @type {Map<string, ReturnType<typeof setTimeout>>} */ #typing = new Map();
+  /** @type {Map<string, EventFrame | null>} */ #quoted = new Map();
+  #isOpen = false;
+  #repairing = 0;
+  /** @type {number | undefined} */ #resumeAfter;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #membersTimer;
+
+  /**
+   * @param {{ info: RoomInfo, selfId: string, client: import('./client.js').RoomcastClient, api: import('./api.js').Api }} options
+   */
+  constructor({ info, selfId, client, api }) {
+    super();
+    this.info = info;
+    this.selfId = selfId;
+    this.client = client;
+    this.api = api;
+    this.readSeq = info.marks?.read ?? 0;
+    this.timeline = new Timeline(selfId, () => this.emit('changed'));
+  }
+
+  get roomId() {
+    return this.info.roomId;
+  }
+
+  /** Whether nothing is missing that the fleet has told of. */
+  get whole() {
+    return this.state === 'ready' && this.#repairing === 0;
+  }
+
+  /** Who types right now. */
+  get typists() {
+    return [...this.#typing.keys()];
+  }
+
+  get mayManage() {
+    const role = this.members.get(this.selfId)?.role ?? this.info.role;
+    return this.info.kind === 'GROUP' && (role === 'OWNER' || role === 'ADMIN');
+  }
+
+  open() {
+    this.#isOpen = true;
+    this.newAfter = (this.info.unread ?? 0) > 0 ? this.readSeq : undefined;
+    this.client.subscribe(this.roomId, this.#resumeAfter);
+    void this.#loadMembers();
+  }
+
+  close() {
+    this.#isOpen = false;
+    this.#resumeAfter = this.whole ? this.client.lastSeq(this.roomId) : undefined;
+    this.client.unsubscribe(this.roomId);
+    this.timeline.trim(KEPT_ENTRIES);
+    for (const userId of this.typists) this.#stopTyping(userId);
+  }
+
+  /** @param {{ recovered: boolean, missedAfter?: number }} answer */
+  subscribed({ recovered, missedAfter }) {
+    if (this.state !== 'ready') void this.#repair(() => this.#loadNewest());
+    else if (missedAfter === undefined) void this.#repair(() => this.#startAgain());
+    else if (!recovered) void this.#repair(() => this.#catchUp(missedAfter));
+    void this.#loadMembers();
+  }
+
+  /** @param {EventFrame} event */
+  happened(event) {
+    this.timeline.apply(event);
+    if (event.type === 'MESSAGE') {
+      this.#stopTyping(event.senderId ?? '');
+      this.#wasRead(event.senderId ?? '', event.seq);
+      if (event.senderId !== this.selfId && this.state === 'ready') this.emit('said', event);
+    }
+    if (event.type.startsWith('MEMBER_')) this.#membersChanged(event);
+    if (event.type === 'ROOM_CHANGED') {
+      this.info = { ...this.info, ...changesOf(event) };
+      if (event.memberCount !== undefined) void this.#loadMembers();
+      this.emit('members');
+    }
+    if (event.type === 'ROOM_DELETED') this.emit('gone', 'This room was deleted.');
+  }
+
+  /** @param {string} userId */
+  types(userId) {
+    if (userId === this.selfId) return;
+    clearTimeout(this.#typing.get(userId));
+    this.#typing.set(userId, setTimeout(() => this.#stopTyping(userId), TYPING_SHOWN_MS));
+    this.emit('typing');
+  }
+
+  /** @param {{ userId?: string, read?: number }} frame a RECEIPT */
+  receipt({ userId = '', read }) {
+    if (typeof read === 'number') this.#wasRead(userId, read);
+  }
+
+  /** Who else has read up to `seq`. @param {number} seq */
+  readersOf(seq) {
+    return [...this.#reads].filter(([userId, read]) => userId !== this.selfId && read >= seq && this.members.has(userId)).map(([userId]) => userId);
+  }
+
+  /**
+   * @param {string} content
+   * @param {{ replyTo?: string, mentions?: string[] }} [more]
+   */
+  send(content, more = {}) {
+    const clientMsgId = this.client.mintId();
+    const message = { clientMsgId, content, ...(more.replyTo ? { replyTo: more.replyTo } : {}), ...(more.mentions?.length ? { mentions: more.mentions } : {}) };
+    this.newAfter = undefined;
+    this.timeline.addPending({ ...message, ts: new Date().toISOString() });
+    void this.#deliver(message);
+  }
+
+  /** @param {string} clientMsgId */
+  retry(clientMsgId) {
+    const pending = this.timeline.retry(clientMsgId);
+    if (!pending) return;
+    const { content, replyTo, mentions } = pending;
+    void this.#deliver({ clientMsgId, content, ...(replyTo ? { replyTo } : {}), ...(mentions.length ? { mentions } : {}) });
+  }
+
+  /** Notes that this person has seen everything up to `seq`. @param {number} seq @returns {boolean} whether that is news */
+  markRead(seq) {
+    if (seq <= this.readSeq) return false;
+    this.readSeq = seq;
+    this.client.markRead(this.roomId, seq);
+    return true;
+  }
+
+  /** Reads the page before the oldest message here. */
+  async loadBefore() {
+    if (this.loadingBefore || this.state !== 'ready' || !this.timeline.hasMoreBefore) return;
+    this.loadingBefore = true;
+    const load = this.timeline.startPage();
+    try {
+      const before = this.timeline.firstMessageSeq;
+      const page = await this.api.history(this.roomId, { limit: PAGE, ...(before === undefined ? {} : { before }) });
+      this.timeline.insertPage(load, page);
+    } catch {
+      this.timeline.abandonPage(load);
+      await pause(RETRY_MS);
+    } finally {
+      this.loadingBefore = false;
+      this.emit('changed');
+    }
+  }
+
+  /** The message another one answers, read when it is not here; null when it cannot be had. @param {string} messageId */
+  quoted(messageId) {
+    const here = this.timeline.message(messageId);
+    if (here) return here;
+    if (!this.#quoted.has(messageId)) {
+      this.#quoted.set(messageId, null);
+      this.api.message(this.roomId, messageId).then((event) => {
+        this.#quoted.set(messageId, event);
+        this.emit('changed');
+      }, () => {});
+    }
+    return this.#quoted.get(messageId) ?? null;
+  }
+
+  /** @param {{ clientMsgId: string, content: string, replyTo?: string, mentions?: string[] }} message */
+  async #deliver(message) {
+    try {
+      const ack = await this.client.sendMessage({ roomId: this.roomId, ...message });
+      this.timeline.confirm({ ...ack, clientMsgId: message.clientMsgId });
+      this.#wasRead(this.selfId, ack.seq);
+    } catch (error) {
+      this.timeline.fail(message.clientMsgId, /** @type {Error} */ (error).message);
+    }
+  }
+
+  /** Runs one piece of repair, again and again until it works or the room is closed. @param {() => Promise<void>} work */
+  async #repair(work) {
+    this.#repairing += 1;
+    try {
+      while (this.#isOpen) {
+        try {
+          return await work();
+        } catch (error) {
+          const { status = 0, message } = /** @type {any} */ (error);
+          if (status >= 400 && status < 500 && status !== 429) {
+            this.error = message;
+            this.state = 'failed';
+            return;
+          }
+          await pause(RETRY_MS);
+        }
+      }
+    } finally {
+      this.#repairing -= 1;
+      this.emit('changed');
+    }
+  }
+
+  async #loadNewest() {
+    const load = this.timeline.startPage();
+    try {
+      const page = await this.api.history(this.roomId, { limit: PAGE });
+      this.state = 'ready';
+      this.timeline.insertPage(load, page);
+    } finally {
+      this.timeline.abandonPage(load);
+    }
+  }
+
+  async #startAgain() {
+    const load = this.timeline.startPage();
+    try {
+      const page = await this.api.history(this.roomId, { limit: PAGE });
+      this.timeline.reset();
+      this.timeline.insertPage(load, page);
+    } finally {
+      this.timeline.abandonPage(load);
+    }
+  }
+
+  /** @param {number} missedAfter */
+  async #catchUp(missedAfter) {
+    const load = this.timeline.startPage();
+    /** @type {EventFrame[]} */
+    const events = [];
+    try {
+      let after = missedAfter;
+      for (let pages = 0; pages < CATCH_UP_PAGES_MAX; pages += 1) {
+        const page = await this.api.history(this.roomId, { after, limit: CATCH_UP_PAGE });
+        events.push(...page.events);
+        after = page.events.at(-1)?.seq ?? after;
+        if (!page.hasMoreAfter) {
+          this.timeline.insertEvents(load, events);
+          return;
+        }
+      }
+    } finally {
+      this.timeline.abandonPage(load);
+    }
+    await this.#startAgain();
+  }
+
+  async #loadMembers() {
+    try {
+      const members = await this.api.members(this.roomId);
+      this.members = new Map(members.map((member) => [member.userId, member]));
+      for (const { userId, marks } of members) if (marks?.read) this.#wasRead(userId, marks.read);
+      this.info = { ...this.info, memberCount: Math.max(members.length, members.length < 1000 ? 0 : this.info.memberCount) };
+      this.emit('members');
+      this.emit('receipts');
+    } catch {
+      // Read again with the next subscription.
+    }
+  }
+
+  /** @param {EventFrame} event */
+  #membersChanged({ type, userId = '', role = 'MEMBER' }) {
+    if (type === 'MEMBER_LEFT') this.members.delete(userId);
+    else this.members.set(userId, { marks: { read: 0 }, ...this.members.get(userId), userId, role });
+    this.info = { ...this.info, memberCount: this.members.size };
+    this.emit('members');
+    // A replay brings old joins and leaves in a row: the list as it stands is read once after them.
+    clearTimeout(this.#membersTimer);
+    this.#membersTimer = setTimeout(() => void this.#loadMembers(), 500);
+  }
+
+  /** @param {string} userId @param {number} seq */
+  #wasRead(userId, seq) {
+    if (userId === '' || seq <= (this.#reads.get(userId) ?? 0)) return;
+    this.#reads.set(userId, seq);
+    if (userId === this.selfId) this.readSeq = Math.max(this.readSeq, seq);
+    this.emit('receipts');
+  }
+
+  /** @param {string} userId */
+  #stopTyping(userId) {
+    clearTimeout(this.#typing.get(userId));
+    if (this.#typing.delete(userId)) this.emit('typing');
+  }
+}
+
+/** @param {number} ms @returns {Promise<void>} */
+function pause(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

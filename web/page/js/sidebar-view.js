@@ -1,0 +1,89 @@
+/** My rooms by latest activity, and the person whose page this is. */
+import { avatar, batched, fill, h, icon, logo } from './dom.js';
+import { badge, plural, shortTime } from './format.js';
+import { toggleTheme } from './theme.js';
+
+/**
+ * @typedef {import('../../types/wire').RoomInfo} RoomInfo
+ * @typedef {import('./workspace.js').Workspace} Workspace
+ */
+
+/** What a room is called. @param {RoomInfo} room @param {import('./people.js').People} people */
+export function roomName(room, people) {
+  if (room.kind === 'DIRECT') return room.peerId ? people.name(room.peerId) : 'Direct chat';
+  return room.name || 'Unnamed room';
+}
+
+/** @param {RoomInfo} room @param {import('./people.js').People} people */
+export function roomAvatar(room, people) {
+  if (room.kind === 'DIRECT' && room.peerId) return avatar(room.peerId, roomName(room, people), { status: people.status(room.peerId) });
+  return avatar(room.roomId, roomName(room, people), { shape: 'room' });
+}
+
+/** @param {Workspace} workspace */
+export function sidebarView(workspace) {
+  const { list, people, me } = workspace;
+  const rooms = h('ul', { class: 'rooms', 'data-testid': 'rooms' });
+  const empty = h('div', { class: 'rooms-empty' });
+  const myName = h('span', { class: 'me-name' }, me.displayName || me.name);
+  const view = h('aside', { class: 'sidebar', 'aria-label': 'Rooms and account' },
+    h('header', { class: 'sidebar-head' },
+      h('p', { class: 'brand' }, logo(), 'Roomcast'),
+      h('button', { type: 'button', class: 'icon-button filled', 'aria-label': 'New room or chat', title: 'New room or chat', 'data-testid': 'new-room', onclick: () => workspace.startSomething() }, icon('plus'))),
+    h('nav', { class: 'rooms-scroll', 'aria-label': 'My rooms' }, rooms, empty),
+    h('footer', { class: 'sidebar-foot' },
+      avatar(me.userId, me.displayName || me.name, { status: 'ONLINE' }),
+      h('span', { class: 'me' }, myName, h('span', { class: 'me-handle', 'data-testid': 'me-handle' }, `@${me.name}`)),
+      h('button', { type: 'button', class: 'icon-button', 'aria-label': 'Switch between light and dark', title: 'Light or dark', 'data-testid': 'theme-toggle', onclick: toggleTheme }, icon('sun'), icon('moon')),
+      h('button', { type: 'button', class: 'icon-button', 'aria-label': 'Sign out', title: 'Sign out', 'data-testid': 'sign-out', onclick: () => void workspace.signOut() }, icon('exit'))));
+
+  const render = () => {
+    const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset.roomId : undefined;
+    fill(rooms, list.rooms.map((room) => roomItem(room, workspace)));
+    if (focused) /** @type {HTMLElement | null} */ (rooms.querySelector(`[data-room-id="${CSS.escape(focused)}"]`))?.focus({ preventScroll: true });
+    const isEmpty = list.loaded && list.rooms.length === 0;
+    empty.hidden = !isEmpty;
+    if (isEmpty) fill(empty, h('p', {}, 'Your rooms will appear here.'));
+    document.title = list.unread > 0 ? `(${badge(list.unread)}) Roomcast` : 'Roomcast';
+    view.querySelector('.sidebar-foot .dot')?.setAttribute('data-status', workspace.client.state.phase === 'online' ? 'ONLINE' : 'OFFLINE');
+  };
+  const soon = batched(render, 30);
+  list.on('changed', soon);
+  people.on('names', soon);
+  people.on('presence', soon);
+  workspace.on('opened', soon);
+  workspace.client.on('state', soon);
+  render();
+  return view;
+}
+
+/** @param {RoomInfo} room @param {Workspace} workspace */
+function roomItem(room, workspace) {
+  const { people } = workspace;
+  const name = roomName(room, people);
+  const unread = room.unread ?? 0;
+  const isOpen = workspace.openRoom?.roomId === room.roomId;
+  const ts = room.lastMessage?.ts ?? room.createdAt;
+  return h('li', {},
+    h('a', {
+      class: unread > 0 ? 'room-item has-unread' : 'room-item', href: `#/rooms/${encodeURIComponent(room.roomId)}`,
+      'data-testid': 'room-item', 'data-room-id': room.roomId, 'aria-current': isOpen ? 'page' : undefined,
+    },
+    roomAvatar(room, people),
+    h('span', { class: 'room-text' },
+      h('span', { class: 'room-top' },
+        h('span', { class: 'room-name' }, name),
+        ts ? h('time', { class: 'room-time', datetime: ts }, shortTime(ts)) : null),
+      h('span', { class: 'room-bottom' },
+        h('span', { class: 'room-preview', 'data-testid': 'room-preview' }, preview(room, workspace)),
+        unread > 0 ? h('span', { class: 'unread', 'data-testid': 'unread' }, h('span', { 'aria-hidden': 'true' }, badge(unread)), h('span', { class: 'hidden' }, plural(unread, 'unread message'))) : null))));
+}
+
+/** @param {RoomInfo} room @param {Workspace} workspace */
+function preview(room, { people, me }) {
+  const last = room.lastMessage;
+  if (!last) return room.kind === 'DIRECT' ? 'Say hello' : plural(room.memberCount, 'member');
+  const who = last.senderId === me.userId ? 'You: ' : room.kind === 'GROUP' ? `${people.name(last.senderId ?? '')}: ` : '';
+  if (last.deleted) return `${who}message deleted`;
+  return who + (last.content || (last.attachments?.length ? 'an attachment' : ''));
+}

@@ -1,0 +1,151 @@
+/** Starting something: a new room, a public room that is there already, or a chat with one person. */
+import { fill, h } from './dom.js';
+import { labelled, openDialog, submitting } from './dialogs.js';
+import { plural } from './format.js';
+import { userSearch } from './user-search.js';
+
+const TABS = /** @type {const} */ ([['room', 'New room'], ['find', 'Find a room'], ['direct', 'Direct chat']]);
+
+/**
+ * @param {import('./workspace.js').Workspace} workspace
+ * @param {'room' | 'find' | 'direct'} [first]
+ */
+export function startDialog(workspace, first = 'room') {
+  openDialog('Start something', (close) => {
+    const panel = h('div', { class: 'tab-panel', role: 'tabpanel', id: 'start-panel', tabindex: '-1' });
+    const panels = { room: () => newRoom(workspace, close), find: () => findRoom(workspace, close), direct: () => direct(workspace, close) };
+    const tabs = TABS.map(([key, label]) => h('button', {
+      type: 'button', role: 'tab', id: `tab-${key}`, 'aria-controls': 'start-panel', 'data-testid': `tab-${key}`, onclick: () => show(key),
+    }, label));
+    /** @param {'room' | 'find' | 'direct'} key @param {boolean} [focusTab] */
+    const show = (key, focusTab = false) => {
+      tabs.forEach((tab, place) => {
+        const on = TABS[place][0] === key;
+        tab.setAttribute('aria-selected', String(on));
+        tab.tabIndex = on ? 0 : -1;
+        if (on && focusTab) tab.focus();
+      });
+      panel.setAttribute('aria-labelledby', `tab-${key}`);
+      fill(panel, panels[key]());
+      if (!focusTab) setTimeout(() => /** @type {HTMLElement | null} */ (panel.querySelector('input'))?.focus());
+    };
+    const list = h('div', { class: 'tabs', role: 'tablist', 'aria-label': 'What to start', onkeydown: (/** @type {KeyboardEvent} */ event) => {
+      const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
+      if (step === 0) return;
+      const at = tabs.findIndex((tab) => tab.tabIndex === 0);
+      show(TABS[(at + step + TABS.length) % TABS.length][0], true);
+    } }, tabs);
+    show(first);
+    return [list, panel];
+  }, { testid: 'start-dialog' });
+}
+
+/** @param {import('./workspace.js').Workspace} workspace @param {() => void} close */
+function newRoom(workspace, close) {
+  const input = h('input', { type: 'text', required: true, maxlength: 60, autocomplete: 'off', 'data-testid': 'room-name-input', placeholder: 'For example: Weekend plans' });
+  const problem = h('p', { class: 'problem', role: 'alert' });
+  const button = h('button', { type: 'submit', class: 'button', 'data-testid': 'room-create' }, 'Create room');
+  const choice = (/** @type {string} */ value, /** @type {string} */ label, /** @type {string} */ hint, /** @type {boolean} */ checked) => h('label', { class: 'choice' },
+    h('input', { type: 'radio', name: 'visibility', value, checked, 'data-testid': `visibility-${value.toLowerCase()}` }),
+    h('span', {}, h('strong', {}, label), h('span', { class: 'hint' }, hint)));
+  const form = h('form', { onsubmit: (/** @type {Event} */ event) => {
+    event.preventDefault();
+    void submitting(problem, button, async () => {
+      const visibility = String(new FormData(form).get('visibility'));
+      const room = await workspace.api.createRoom({ kind: 'GROUP', name: input.value.trim(), visibility });
+      close();
+      workspace.enter(room);
+    });
+  } },
+  labelled({ id: 'new-room-name', label: 'Name', input }),
+  h('fieldset', { class: 'choices' }, h('legend', {}, 'Who can join'),
+    choice('PRIVATE', 'Private', 'Only people you add.', true),
+    choice('PUBLIC', 'Public', 'Anyone here can find and join it.', false)),
+  problem, h('div', { class: 'actions' }, button));
+  return form;
+}
+
+/** @param {import('./workspace.js').Workspace} workspace @param {() => void} close */
+function findRoom(workspace, close) {
+  const input = h('input', { type: 'search', autocomplete: 'off', 'data-testid': 'find-input', placeholder: 'Begin to type its name' });
+  const results = h('ul', { class: 'results', 'aria-label': 'Rooms found', 'data-testid': 'find-results' });
+  const status = h('p', { class: 'hint', role: 'status' });
+  const problem = h('p', { class: 'problem', role: 'alert' });
+  const result = (/** @type {import('../../types/wire').RoomInfo} */ room) => {
+    const mine = workspace.list.get(room.roomId) !== undefined;
+    const button = h('button', { type: 'button', class: 'button small', 'data-testid': 'join-room', 'aria-label': `${mine ? 'Open' : 'Join'} ${room.name}` }, mine ? 'Open' : 'Join');
+    button.addEventListener('click', () => void submitting(problem, button, async () => {
+      if (!mine) await workspace.api.addMember(room.roomId, workspace.me.userId);
+      close();
+      workspace.enter(mine ? room : await workspace.api.room(room.roomId));
+    }));
+    return h('li', { class: 'result', 'data-room-id': room.roomId }, h('span', { class: 'result-text' }, h('strong', {}, room.name ?? 'Unnamed room'), h('span', { class: 'hint' }, plural(room.memberCount, 'member'))), button);
+  };
+  const search = async () => {
+    const name = input.value.trim();
+    try {
+      const found = await workspace.api.publicRooms(name);
+      if (input.value.trim() !== name) return;
+      fill(results, found.map(result));
+      fill(status, found.length > 0 ? plural(found.length, 'public room') : name === '' ? 'There are no public rooms yet. Make the first one.' : `No public room begins with “${name}”.`);
+    } catch (error) {
+      fill(status, /** @type {Error} */ (error).message);
+    }
+  };
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  input.addEventListener('input', () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => void search(), 200);
+  });
+  void search();
+  return h('div', {}, labelled({ id: 'find-room', label: 'Name of a public room', input }), status, problem, results);
+}
+
+/** @param {import('./workspace.js').Workspace} workspace @param {() => void} close */
+function direct(workspace, close) {
+  const input = h('input', { type: 'text', maxlength: 64, 'data-testid': 'direct-name', placeholder: 'User name' });
+  const problem = h('p', { class: 'problem', role: 'alert' });
+  const button = h('button', { type: 'submit', class: 'button', 'data-testid': 'direct-start' }, 'Start chat');
+  const start = async (/** @type {import('../../types/wire').User} */ user) => {
+    if (user.userId === workspace.me.userId) throw new Error('That is you. Choose somebody else.');
+    const room = await workspace.api.createRoom({ kind: 'DIRECT', memberIds: [user.userId] });
+    workspace.people.put(user);
+    close();
+    workspace.enter(room);
+  };
+  const search = userSearch({ input, api: workspace.api, without: (userId) => userId === workspace.me.userId, choose: (user) => void submitting(problem, button, () => start(user)) });
+  return h('form', { onsubmit: (/** @type {Event} */ event) => {
+    event.preventDefault();
+    void submitting(problem, button, async () => start(await search.exact()));
+  } },
+  labelled({ id: 'direct-name', label: 'Who do you want to talk to?', hint: 'The user name they signed up with.', input }),
+  search.element, problem, h('div', { class: 'actions' }, button));
+}
+
+/**
+ * Changing a room's name and topic.
+ * @param {import('./room.js').Room} room
+ */
+export function renameDialog(room) {
+  const name = h('input', { type: 'text', required: true, maxlength: 60, 'data-testid': 'rename-input' });
+  const topic = h('input', { type: 'text', maxlength: 250, 'data-testid': 'topic-input', placeholder: 'What this room is about' });
+  name.value = room.info.name ?? '';
+  topic.value = room.info.topic ?? '';
+  const problem = h('p', { class: 'problem', role: 'alert' });
+  const button = h('button', { type: 'submit', class: 'button', 'data-testid': 'rename-save' }, 'Save');
+  openDialog('Rename room', (close) => [h('form', { onsubmit: (/** @type {Event} */ event) => {
+    event.preventDefault();
+    void submitting(problem, button, async () => {
+      const change = { name: name.value.trim(), ...(topic.value.trim() === (room.info.topic ?? '') ? {} : { topic: topic.value.trim() }) };
+      await room.api.changeRoom(room.roomId, change);
+      close();
+    });
+  } },
+  labelled({ id: 'rename-name', label: 'Name', input: name }),
+  labelled({ id: 'rename-topic', label: 'Topic (optional)', input: topic }),
+  problem,
+  h('div', { class: 'actions' }, h('button', { type: 'button', class: 'button quiet', onclick: close }, 'Cancel'), button))]);
+  name.select();
+}
+

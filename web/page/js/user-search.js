@@ -1,0 +1,64 @@
+/** Finding people by the beginning of their user name, with the ones found to choose from. */
+import { avatar, fill, h } from './dom.js';
+
+const SEARCH_AFTER_MS = 200;
+
+/**
+ * @typedef {import('../../types/wire').User} User
+ */
+
+/**
+ * Wires an input to a list of the people found; `choose` takes one of them.
+ * @param {{ input: HTMLInputElement, api: import('./api.js').Api, without: (userId: string) => boolean,
+ *   choose: (user: User) => void }} options
+ */
+export function userSearch({ input, api, without, choose }) {
+  const results = h('ul', { class: 'results', 'aria-label': 'People found', 'data-testid': 'user-results' });
+  const status = h('p', { class: 'hint', role: 'status' });
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  input.setAttribute('autocomplete', 'off');
+  input.setAttribute('autocapitalize', 'none');
+  input.setAttribute('spellcheck', 'false');
+  const search = async () => {
+    const name = typedName(input);
+    if (name === '') {
+      fill(results);
+      fill(status);
+      return;
+    }
+    const found = await api.usersNamed(name).catch(() => undefined);
+    if (found === undefined || typedName(input) !== name) return;
+    const shown = found.filter((user) => !without(user.userId));
+    fill(results, shown.map((user) => h('li', {}, h('button', { type: 'button', class: 'result', 'data-testid': 'user-result', 'data-user-name': user.name, onclick: () => choose(user) },
+      avatar(user.userId, user.displayName || user.name),
+      h('span', { class: 'result-text' }, h('strong', {}, user.displayName || user.name), h('span', { class: 'handle' }, `@${user.name}`))))));
+    fill(status, shown.length > 0 ? '' : found.length > 0 ? 'Already here.' : `No user name begins with “${name}”.`);
+  };
+  input.addEventListener('input', () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => void search(), SEARCH_AFTER_MS);
+  });
+  return {
+    element: h('div', { class: 'search-results' }, status, results),
+    /** The person whose user name is exactly what was typed. @returns {Promise<User>} */
+    async exact() {
+      const name = typedName(input);
+      const found = name === '' ? [] : await api.usersNamed(name);
+      const user = found.find((each) => each.name.toLowerCase() === name.toLowerCase());
+      if (!user) throw new Error(name === '' ? 'Type a user name first.' : `Nobody is called “${name}” here.`);
+      return user;
+    },
+    clear() {
+      clearTimeout(timer);
+      input.value = '';
+      fill(results);
+      fill(status);
+    },
+  };
+}
+
+/** @param {HTMLInputElement} input */
+function typedName(input) {
+  return input.value.trim().replace(/^@/, '');
+}

@@ -1,0 +1,210 @@
+/**
+ * Everything a signed-in person has: the connection, the models, the views, and which room is open. This
+ * is the one place that knows them all. The address says which room it is (`#/rooms/ID`), so that going
+ * back, reloading and a second tab do what one expects.
+ *
+ * Emits `opened` and `repaired`.
+ */
+import { Api } from './api.js';
+import { RoomcastClient } from './client.js';
+import { chatView, noRoomView } from './chat-view.js';
+import { connectionBanner } from './connection-banner.js';
+import { toast } from './dialogs.js';
+import { fill, h } from './dom.js';
+import { Emitter } from './emitter.js';
+import { People } from './people.js';
+import { Room } from './room.js';
+import { RoomList } from './room-list.js';
+import { sidebarView } from './sidebar-view.js';
+import { startDialog } from './start-dialog.js';
+
+const AWAY_AFTER_MS = 5 * 60_000;
+const WIDE = '(min-width: 760px)';
+
+/**
+ * @typedef {import('../../types/wire').RoomInfo} RoomInfo
+ */
+
+export class Workspace extends Emitter {
+  /** @type {Room | undefined} */ openRoom;
+  /** @type {Map<string, Room>} */ #rooms = new Map();
+  /** @type {ReturnType<typeof chatView> | undefined} */ #chat;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #awayTimer;
+  #stage = h('div', { class: 'stage' });
+  #frame = h('div', { class: 'workspace', 'data-pane': 'list' });
+  #ending = new AbortController();
+  #session;
+
+  /**
+   * @param {{ session: import('./session.js').Session, me: import('../../types/wire').User }} options
+   */
+  constructor({ session, me }) {
+    super();
+    this.me = me;
+    this.#session = session;
+    this.api = new Api(session);
+    const url = new URL('/v1/ws', location.href);
+    url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+    this.client = new RoomcastClient({ url: url.href, tokens: session });
+    this.people = new People({ api: this.api, watch: (userIds) => this.client.watchPresence(userIds) });
+    this.people.put(me);
+    this.list = new RoomList(this.api, me.userId);
+    this.#listen();
+  }
+
+  /** Puts the workspace on the page and starts. @param {HTMLElement} root */
+  start(root) {
+    fill(this.#frame, sidebarView(this), h('div', { class: 'main' }, connectionBanner(this), this.#stage));
+    fill(root, this.#frame);
+    const { signal } = this.#ending;
+    addEventListener('hashchange', () => this.#route(true), { signal });
+    addEventListener('online', () => this.client.wake(), { signal });
+    document.addEventListener('visibilitychange', () => this.#visibilityChanged(), { signal });
+    this.client.start();
+  }
+
+  /** Ends the connection and listens no more. */
+  dispose() {
+    clearTimeout(this.#awayTimer);
+    this.#ending.abort();
+    this.#chat?.dispose();
+    this.client.stop();
+  }
+
+  async signOut() {
+    this.client.stop();
+    await this.api.signOut().catch(() => {});
+    this.#session.end();
+    location.hash = '#/';
+  }
+
+  /** @param {'room' | 'find' | 'direct'} [what] */
+  startSomething(what = 'room') {
+    startDialog(this, what);
+  }
+
+  /** Goes into a room that was just made, found or joined. @param {RoomInfo} room */
+  enter(room) {
+    this.list.put(room);
+    location.hash = `#/rooms/${encodeURIComponent(room.roomId)}`;
+  }
+
+  /** Watches the presence of the open room's members. @param {string[]} userIds */
+  watchMembers(userIds) {
+    this.people.watch('room', userIds.slice(0, 150));
+  }
+
+  #listen() {
+    const { client, list, people } = this;
+    const forOpenRoom = (/** @type {(room: Room, frame: any) => void} */ work) => (/** @type {any} */ frame) => {
+      if (this.openRoom && frame.roomId === this.openRoom.roomId) work(this.openRoom, frame);
+    };
+    client.on('welcome', () => void this.#refresh());
+    client.on('subscribed', forOpenRoom((room, frame) => room.subscribed(frame)));
+    client.on('unsubscribed', forOpenRoom((room) => this.#gone(room.roomId, 'You are no longer in this room.')));
+    client.on('event', (event) => {
+      list.eventSeen(event);
+      const room = this.#rooms.get(event.roomId);
+      if (room && room === this.openRoom) room.happened(event);
+    });
+    client.on('typing', forOpenRoom((room, frame) => room.types(frame.userId)));
+    client.on('receipt', (frame) => {
+      if (frame.userId === this.me.userId) list.refreshSoon();
+      forOpenRoom((room) => room.receipt(frame))(frame);
+    });
+    client.on('presence', (frame) => people.presenceIs(frame));
+    client.on('notification', (frame) => void list.notified(frame));
+    client.on('signed-out', () => this.#session.end());
+    client.on('error', (error) => {
+      if (error.code !== 'NOT_MEMBER') toast(error.message);
+    });
+    list.on('removed', (roomId) => this.#gone(roomId, ''));
+    list.on('changed', () => {
+      people.watch('list', list.rooms.map((room) => room.peerId ?? '').filter((userId) => userId !== '').slice(0, 100));
+      if (!this.openRoom) this.#route(false);
+    });
+  }
+
+  /** Reads the list again after every connection: notifications got lost while there was none. */
+  async #refresh() {
+    try {
+      await this.list.load();
+    } catch (error) {
+      if (!this.list.loaded) toast(/** @type {Error} */ (error).message);
+      this.list.refreshSoon();
+    }
+  }
+
+  /** Shows what the address names. @param {boolean} byPerson @returns {void} */
+  #route(byPerson) {
+    const match = /^#\/rooms\/(.+)$/.exec(location.hash);
+    const roomId = match ? decodeURIComponent(match[1]) : undefined;
+    const info = roomId === undefined ? undefined : this.list.get(roomId);
+    this.#frame.dataset.pane = roomId === undefined ? 'list' : 'chat';
+    if (info) return this.#show(info, byPerson);
+    if (!this.list.loaded) return;
+    const first = this.list.rooms[0];
+    if (roomId === undefined && first && !byPerson && matchMedia(WIDE).matches) {
+      history.replaceState(null, '', `#/rooms/${encodeURIComponent(first.roomId)}`);
+      return this.#route(false);
+    }
+    if (roomId !== undefined && byPerson) toast('That room is not one of yours.');
+    if (roomId !== undefined) {
+      history.replaceState(null, '', '#/');
+      this.#frame.dataset.pane = 'list';
+    }
+    this.#leaveRoom();
+    fill(this.#stage, noRoomView(this));
+  }
+
+  /** @param {RoomInfo} info @param {boolean} focus */
+  #show(info, focus) {
+    if (this.openRoom?.roomId === info.roomId) return;
+    this.#leaveRoom();
+    let room = this.#rooms.get(info.roomId);
+    if (!room) {
+      room = new Room({ info, selfId: this.me.userId, client: this.client, api: this.api });
+      room.on('gone', (text) => this.#gone(info.roomId, text));
+      room.on('changed', () => { if (room?.whole) this.emit('repaired'); });
+      this.#rooms.set(info.roomId, room);
+    }
+    room.info = { ...room.info, ...info };
+    this.openRoom = room;
+    room.open();
+    this.#chat = chatView(room, this);
+    fill(this.#stage, this.#chat.elements);
+    this.#chat.shown(focus && matchMedia(WIDE).matches);
+    this.emit('opened');
+  }
+
+  #leaveRoom() {
+    this.#chat?.dispose();
+    this.#chat = undefined;
+    this.openRoom?.close();
+    this.openRoom = undefined;
+    this.emit('opened');
+  }
+
+  /** @param {string} roomId @param {string} text */
+  #gone(roomId, text) {
+    this.#rooms.delete(roomId);
+    const wasOpen = this.openRoom?.roomId === roomId;
+    if (wasOpen) {
+      this.#leaveRoom();
+      history.replaceState(null, '', '#/');
+      if (text) toast(text, 'info');
+    }
+    this.list.remove(roomId);
+    if (wasOpen) this.#route(true);
+  }
+
+  #visibilityChanged() {
+    clearTimeout(this.#awayTimer);
+    if (document.visibilityState === 'visible') {
+      this.client.setStatus('ONLINE');
+      this.client.wake();
+    } else {
+      this.#awayTimer = setTimeout(() => this.client.setStatus('AWAY'), AWAY_AFTER_MS);
+    }
+  }
+}
