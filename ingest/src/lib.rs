@@ -1,1 +1,46 @@
-//! Stub.
+//! Writes the log into the store, every partition of it, in order and without leaving anything out.
+//!
+//! The store is derived: what is written twice changes nothing, and the place it is written up to is
+//! kept in the store itself, with the events. So a log or a store that is away is waited for, however
+//! long that takes; readers meanwhile take from the log what the store lacks.
+
+mod back_off;
+mod partition;
+
+use std::sync::Arc;
+
+use roomcast_ports::event_log::EventLog;
+use roomcast_ports::message_store::MessageWriter;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::info;
+
+use partition::Partition;
+
+/// The way from the log into the store. Any number of them may run at once.
+#[derive(Clone)]
+pub struct Ingest {
+    log: Arc<dyn EventLog>,
+    writer: Arc<dyn MessageWriter>,
+}
+
+impl Ingest {
+    /// Takes from `log` what `writer` has not written yet.
+    pub fn new(log: Arc<dyn EventLog>, writer: Arc<dyn MessageWriter>) -> Self {
+        Self { log, writer }
+    }
+
+    /// Writes until `stop`; then what is being written is finished and the rest left for the next start.
+    pub async fn run(&self, stop: CancellationToken) {
+        let partitions = self.log.partitions();
+        info!(partitions, "ingest begins");
+        let tracker = TaskTracker::new();
+        for number in 0..partitions {
+            let partition = Partition::new(number, Arc::clone(&self.log), Arc::clone(&self.writer));
+            tracker.spawn(partition.run(stop.clone()));
+        }
+        tracker.close();
+        tracker.wait().await;
+        info!("ingest has stopped");
+    }
+}

@@ -1,0 +1,152 @@
+//! One partition's way into the store.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::{Gauge, counter, gauge};
+use roomcast_ports::StoreError;
+use roomcast_ports::event_log::{EventFeed, EventLog, FeedBatch, LogError};
+use roomcast_ports::message_store::{MessageWriter, Place};
+use roomcast_protocol::{EventBody, StoredEvent, Timestamp};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::back_off::BackOff;
+
+/// Events written at once, at most.
+const BATCH: usize = 256;
+/// A feed that has given nothing for so long has nothing.
+const IDLE_AFTER: Duration = Duration::from_secs(1);
+
+/// Why a partition's feed has to be opened anew.
+#[derive(Debug, thiserror::Error)]
+enum Interruption {
+    #[error("ask the store for its place")]
+    Place(#[from] StoreError),
+    #[error("read the log's feed")]
+    Feed(#[from] LogError),
+    #[error("stopped")]
+    Stopped,
+}
+
+pub(crate) struct Partition {
+    number: u16,
+    log: Arc<dyn EventLog>,
+    writer: Arc<dyn MessageWriter>,
+    lag: Gauge,
+}
+
+impl Partition {
+    pub(crate) fn new(number: u16, log: Arc<dyn EventLog>, writer: Arc<dyn MessageWriter>) -> Self {
+        let lag = gauge!("chat_ingest_lag_seconds", "partition" => number.to_string());
+        Self {
+            number,
+            log,
+            writer,
+            lag,
+        }
+    }
+
+    /// Writes until `stop`, from wherever the store is.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let mut back_off = BackOff::default();
+        loop {
+            let Err(interruption) = self.follow(&stop, &mut back_off).await;
+            if stop.is_cancelled() {
+                return;
+            }
+            warn!(
+                partition = self.number,
+                ?interruption,
+                "ingest waits for the log"
+            );
+            pause(&stop, &mut back_off).await;
+        }
+    }
+
+    /// Opens the feed where the store is and writes what it gives.
+    async fn follow(
+        &self,
+        stop: &CancellationToken,
+        back_off: &mut BackOff,
+    ) -> Result<std::convert::Infallible, Interruption> {
+        let position = self.writer.place(self.number).await?;
+        let mut feed = self.log.feed(self.number, position).await?;
+        loop {
+            let batch = self.next(&mut *feed, stop).await?;
+            back_off.reset();
+            self.write(&batch, stop).await?;
+            feed.acknowledge(batch.position).await?;
+        }
+    }
+
+    async fn next(
+        &self,
+        feed: &mut dyn EventFeed,
+        stop: &CancellationToken,
+    ) -> Result<FeedBatch, Interruption> {
+        let mut next = pin!(feed.next(BATCH));
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Err(Interruption::Stopped),
+                batch = &mut next => return Ok(batch?),
+                () = sleep(IDLE_AFTER) => self.lag.set(0.0),
+            }
+        }
+    }
+
+    /// Writes the batch, however often that takes: going on without it would leave a hole for ever.
+    async fn write(&self, batch: &FeedBatch, stop: &CancellationToken) -> Result<(), Interruption> {
+        let place = Place {
+            partition: self.number,
+            position: batch.position,
+        };
+        let mut back_off = BackOff::default();
+        let mut failed = false;
+        while let Err(failure) = self.writer.write(&batch.events, Some(place)).await {
+            failed = true;
+            self.lag.set(behind(&batch.events));
+            let partition = self.number;
+            match &failure {
+                StoreError::Damaged(_) => error!(partition, ?failure, "ingest cannot go on"),
+                StoreError::Unavailable(_) => {
+                    warn!(partition, ?failure, "ingest waits for the store");
+                }
+            }
+            pause(stop, &mut back_off).await;
+            if stop.is_cancelled() {
+                return Err(Interruption::Stopped);
+            }
+        }
+        if failed {
+            info!(partition = self.number, "ingest goes on");
+        }
+        self.lag.set(behind(&batch.events));
+        let is_message =
+            |stored: &&Arc<StoredEvent>| matches!(stored.event.body, EventBody::MessageSent(_));
+        let messages = batch.events.iter().filter(is_message).count();
+        counter!("chat_messages_ingested_total").increment(messages as u64);
+        Ok(())
+    }
+}
+
+/// How many seconds ago the batch's last event was sent.
+fn behind(events: &[Arc<StoredEvent>]) -> f64 {
+    let sent_at = events
+        .last()
+        .map_or_else(Timestamp::now, |last| last.event.sent_at);
+    let milliseconds = Timestamp::now()
+        .as_millis()
+        .saturating_sub(sent_at.as_millis());
+    Duration::from_millis(milliseconds).as_secs_f64()
+}
+
+async fn pause(stop: &CancellationToken, back_off: &mut BackOff) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = sleep(back_off.next()) => {}
+    }
+}
