@@ -1,0 +1,78 @@
+//! Renaming a room, or changing its topic or who finds it.
+
+use roomcast_ports::access::Caller;
+use roomcast_ports::directory::RoomRecord;
+use roomcast_protocol::api::RoomView;
+use roomcast_protocol::event::RoomChange;
+use roomcast_protocol::limits::{NAME_BYTES_MAX, TOPIC_BYTES_MAX};
+use roomcast_protocol::{EventBody, Refusal, RoomId, Visibility};
+
+use crate::Rooms;
+use crate::rules;
+
+/// What is to change about a room; what is absent stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RoomPatch {
+    /// A new name.
+    pub name: Option<String>,
+    /// A new topic; an empty one takes it away.
+    pub topic: Option<String>,
+    /// Who finds it from now on.
+    pub visibility: Option<Visibility>,
+}
+
+impl Rooms {
+    /// Changes the room; what is so already is no change.
+    pub async fn change(
+        &self,
+        caller: &Caller,
+        room_id: &RoomId,
+        patch: RoomPatch,
+    ) -> Result<RoomView, Refusal> {
+        patch.name.as_deref().map_or(Ok(()), check_name)?;
+        if patch
+            .topic
+            .as_ref()
+            .is_some_and(|topic| topic.len() > TOPIC_BYTES_MAX)
+        {
+            return Err(Refusal::bad_frame(format!(
+                "topic: at most {TOPIC_BYTES_MAX} bytes"
+            )));
+        }
+        let committed = self
+            .commit(caller, room_id, &caller.user_id, |state| {
+                let (room, acting) = rules::acting(state, caller)?;
+                rules::may_change(room, acting)?;
+                Ok(difference(room, &patch).map(EventBody::RoomChanged))
+            })
+            .await?;
+        self.view(&committed.state, caller).await
+    }
+}
+
+/// Refuses what is no name for a room.
+pub(crate) fn check_name(name: &str) -> Result<(), Refusal> {
+    if (1..=NAME_BYTES_MAX).contains(&name.len()) {
+        Ok(())
+    } else {
+        Err(Refusal::bad_frame(format!(
+            "name: 1 to {NAME_BYTES_MAX} bytes"
+        )))
+    }
+}
+
+/// What of the patch is not so already.
+fn difference(room: &RoomRecord, patch: &RoomPatch) -> Option<RoomChange> {
+    let topic = room.topic.as_deref().unwrap_or_default();
+    let change = RoomChange {
+        name: patch
+            .name
+            .clone()
+            .filter(|name| room.name.as_ref() != Some(name)),
+        topic: patch.topic.clone().filter(|new| new != topic),
+        visibility: patch
+            .visibility
+            .filter(|visibility| room.visibility != Some(*visibility)),
+    };
+    (change != RoomChange::default()).then_some(change)
+}

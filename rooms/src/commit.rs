@@ -1,0 +1,117 @@
+//! From a judgement to an event of the room: judged, appended where it was judged, derived.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use roomcast_ports::access::Caller;
+use roomcast_ports::event_log::{Append, LogError};
+use roomcast_ports::timeline::ReadError;
+use roomcast_protocol::limits::APPEND_WITHIN;
+use roomcast_protocol::{
+    EventBody, EventId, Refusal, RoomEvent, RoomId, StoredEvent, Timestamp, UserId,
+};
+use tokio::time::{Instant, sleep};
+use tracing::warn;
+
+use crate::state::RoomState;
+use crate::{Rooms, refusals, tail};
+
+/// The longest wait before judging again.
+const PAUSE_MAX: Duration = Duration::from_millis(50);
+
+/// What came of it.
+pub(crate) struct Committed {
+    /// The room afterwards.
+    pub(crate) state: RoomState,
+    /// Something was added to the log.
+    pub(crate) changed: bool,
+}
+
+impl Rooms {
+    /// Appends what `judge` makes of the room's state, if that state still holds then; else judges
+    /// again. `judge` sees the roles of the caller and of `target`.
+    pub(crate) async fn commit(
+        &self,
+        caller: &Caller,
+        room_id: &RoomId,
+        target: &UserId,
+        judge: impl Fn(&RoomState) -> Result<Option<EventBody>, Refusal> + Send,
+    ) -> Result<Committed, Refusal> {
+        let users = [&caller.user_id, target];
+        let event_id = EventId::generate();
+        let until = Instant::now() + APPEND_WITHIN;
+        let mut pause = Duration::from_millis(1);
+        let (mut state, _) = self
+            .load(room_id, &users)
+            .await
+            .map_err(refusals::unjudged)?;
+        loop {
+            let Some(body) = judge(&state)? else {
+                return Ok(Committed {
+                    state,
+                    changed: false,
+                });
+            };
+            let event = RoomEvent {
+                id: event_id.clone(),
+                room_id: room_id.clone(),
+                sender_id: caller.user_id.clone(),
+                client_message_id: None,
+                sent_at: Timestamp::now(),
+                body,
+            };
+            let append = Append {
+                event: event.clone(),
+                expected_head: Some(state.log_head),
+            };
+            match self.log.append(append).await {
+                Ok(placed) => {
+                    let stored = StoredEvent {
+                        seq: placed.seq,
+                        prev: placed.prev,
+                        event,
+                    };
+                    state.fold(&stored);
+                    self.derive(&[Arc::new(stored)]).await;
+                    return Ok(Committed {
+                        state,
+                        changed: true,
+                    });
+                }
+                Err(LogError::Moved { .. }) if Instant::now() < until => {}
+                Err(failure) => return Err(refusals::not_appended(failure)),
+            }
+            self.follow(room_id, &users, &mut state)
+                .await
+                .map_err(refusals::unjudged)?;
+            sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    /// Writes what follows from the events, so that the caller's next call sees it. The log has
+    /// them: a store that is away takes nothing back.
+    pub(crate) async fn derive(&self, events: &[Arc<StoredEvent>]) {
+        if let Err(failure) = self.writer.write(events, None).await {
+            warn!(?failure, "a room's rows will be written by ingest");
+        }
+    }
+
+    /// Takes the state to the room's head, by the log alone if nobody new is spoken of.
+    async fn follow(
+        &self,
+        room_id: &RoomId,
+        users: &[&UserId],
+        state: &mut RoomState,
+    ) -> Result<(), ReadError> {
+        let tail = tail::read(&*self.log, room_id, state.head).await?;
+        let moved = tail.head > state.head;
+        if moved && tail.control.iter().all(|stored| state.knows(&stored.event)) {
+            state.fold_all(&tail.control);
+            (state.head, state.log_head) = (tail.head, tail.head);
+        } else {
+            (*state, _) = self.load(room_id, users).await?;
+        }
+        Ok(())
+    }
+}

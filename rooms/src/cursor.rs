@@ -1,0 +1,95 @@
+//! Where a list goes on, as clients carry it: opaque to them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use roomcast_ports::directory::ListingCursor;
+use roomcast_protocol::{Refusal, RoomId, Timestamp, UserId};
+
+/// A place in a list that can be written into a cursor.
+pub(crate) trait Place: Sized {
+    fn write(&self) -> String;
+    fn read(text: &str) -> Option<Self>;
+}
+
+pub(crate) fn encode(place: &impl Place) -> String {
+    URL_SAFE_NO_PAD.encode(place.write())
+}
+
+/// Reads what [`encode`] wrote, or refuses.
+pub(crate) fn decode<P: Place>(cursor: Option<&str>) -> Result<Option<P>, Refusal> {
+    let Some(cursor) = cursor else {
+        return Ok(None);
+    };
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
+    let place = bytes
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .and_then(|it| P::read(&it));
+    place
+        .map(Some)
+        .ok_or_else(|| Refusal::bad_frame("cursor: not one of ours"))
+}
+
+/// Cuts what was read, one more than `limit`, to a page; and says where the next goes on.
+pub(crate) fn page<T, P: Place>(
+    entries: &mut Vec<T>,
+    limit: usize,
+    place: impl FnOnce(&T) -> P,
+) -> Option<String> {
+    let more = entries.len() > limit;
+    entries.truncate(limit);
+    entries
+        .last()
+        .filter(|_| more)
+        .map(|last| encode(&place(last)))
+}
+
+impl Place for UserId {
+    fn write(&self) -> String {
+        self.to_string()
+    }
+    fn read(text: &str) -> Option<Self> {
+        Self::new(text).ok()
+    }
+}
+
+impl Place for RoomId {
+    fn write(&self) -> String {
+        self.to_string()
+    }
+    fn read(text: &str) -> Option<Self> {
+        Self::new(text).ok()
+    }
+}
+
+impl Place for ListingCursor {
+    fn write(&self) -> String {
+        format!("{}.{}", self.active_at.as_millis(), self.room_id)
+    }
+    fn read(text: &str) -> Option<Self> {
+        let (active_at, room_id) = text.split_once('.')?;
+        let active_at = Timestamp::from_millis(active_at.parse().ok()?);
+        Some(Self {
+            active_at,
+            room_id: RoomId::new(room_id).ok()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_reads_back_and_anything_else_is_refused() {
+        let place = ListingCursor {
+            active_at: Timestamp::from_millis(1_700_000_000_007),
+            room_id: RoomId::new("a.b.c").unwrap(),
+        };
+        let cursor = encode(&place);
+        assert_eq!(decode::<ListingCursor>(Some(&cursor)), Ok(Some(place)));
+        assert_eq!(decode::<ListingCursor>(None), Ok(None));
+        for bad in ["", "!", "YQ", "MS4", "/w"] {
+            assert!(decode::<ListingCursor>(Some(bad)).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! My rooms, by latest activity.
+
+use roomcast_ports::access::Caller;
+use roomcast_ports::directory::{ListingCursor, RoomListing};
+use roomcast_ports::message_store::MessageState;
+use roomcast_protocol::api::{RoomEntries, RoomEntry};
+use roomcast_protocol::{Refusal, RoomId, Seq};
+use tracing::debug;
+
+use crate::get::view_of;
+use crate::{Rooms, cursor, refusals};
+
+impl Rooms {
+    /// The caller's rooms with what is unread in them. Activity and last messages are as far as the
+    /// store is; heads are the log's.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<RoomEntries, Refusal> {
+        let after: Option<ListingCursor> = cursor::decode(cursor)?;
+        let listings = self
+            .directory
+            .rooms_of(&caller.user_id, after.as_ref(), limit + 1)
+            .await;
+        let mut listings = listings.map_err(refusals::unreadable)?;
+        let next_cursor = cursor::page(&mut listings, limit, |last| ListingCursor {
+            active_at: last.active_at,
+            room_id: last.room.room_id.clone(),
+        });
+        let ids: Vec<RoomId> = listings.iter().map(|it| it.room.room_id.clone()).collect();
+        let heads = self.heads(&ids).await;
+        let rooms = listings
+            .into_iter()
+            .zip(heads)
+            .map(|(listing, head)| entry(listing, head));
+        Ok(RoomEntries {
+            rooms: rooms.collect(),
+            next_cursor,
+        })
+    }
+
+    /// The log's heads of these rooms; zero where it does not say.
+    pub(crate) async fn heads(&self, room_ids: &[RoomId]) -> Vec<Seq> {
+        self.log.heads(room_ids).await.unwrap_or_else(|failure| {
+            debug!(?failure, "heads of listed rooms are the store's");
+            vec![Seq::ZERO; room_ids.len()]
+        })
+    }
+}
+
+fn entry(listing: RoomListing, head: Seq) -> RoomEntry {
+    let head = head.max(listing.head);
+    RoomEntry {
+        room: view_of(listing.room, head, Some(listing.role), listing.peer_id),
+        unread: listing.unread,
+        last_message: listing.last_message.map(MessageState::view),
+        marks: listing.marks,
+    }
+}

@@ -1,0 +1,127 @@
+//! A room's state now, from the store and the log's tail.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use roomcast_ports::BoxError;
+use roomcast_ports::directory::RoomRecord;
+use roomcast_ports::event_log::LogError;
+use roomcast_ports::timeline::ReadError;
+use roomcast_protocol::{MemberRole, RoomId, Seq, UserId};
+use tokio::time::sleep;
+
+use crate::Rooms;
+use crate::state::{RoomState, touched};
+use crate::tail::{self, Tail};
+
+/// How often a read that met a write is made again.
+const TRIES_MAX: u32 = 8;
+
+/// What the store has of a room.
+#[derive(PartialEq, Eq)]
+struct Rows {
+    room: Option<RoomRecord>,
+    owners: u64,
+    roles: HashMap<UserId, Option<MemberRole>>,
+}
+
+impl Rooms {
+    /// The room's state at its head, with the roles of `users`; and the tail it was folded from.
+    pub(crate) async fn load(
+        &self,
+        room_id: &RoomId,
+        users: &[&UserId],
+    ) -> Result<(RoomState, Tail), ReadError> {
+        let mut tries = 0;
+        let (complete_to, log_head, tail) = loop {
+            let log_head = self.log.head(room_id).await?;
+            let complete_to = self.reader.complete_to(room_id).await?;
+            let tail = tail::read(&*self.log, room_id, complete_to).await?;
+            if log_head <= tail.head {
+                break (complete_to, log_head, tail);
+            }
+            // A follower of the log is a moment behind its leader.
+            tries += 1;
+            settle(tries, "the log's tail does not reach its head").await?;
+        };
+        // While the log has let go of a room's events, its own head is not the room's.
+        let log_head = if tail.head > complete_to {
+            tail.head
+        } else {
+            log_head
+        };
+        let mut state = RoomState {
+            head: complete_to,
+            log_head,
+            ..RoomState::default()
+        };
+        if complete_to == Seq::ZERO {
+            state.from_start = true;
+        } else {
+            let of_tail = tail
+                .control
+                .iter()
+                .flat_map(|stored| touched(&stored.event));
+            let users = users.iter().copied().chain(of_tail);
+            let rows = self
+                .rows(room_id, users.map(|user_id| (user_id.clone(), None)))
+                .await?;
+            (state.room, state.owners, state.roles) = (rows.room, rows.owners, rows.roles);
+        }
+        state.fold_all(&tail.control);
+        state.head = tail.head;
+        Ok((state, tail))
+    }
+
+    /// Reads the rows until two reads in a row agree: then no write came between them, and counts
+    /// and roles are of one moment.
+    async fn rows(
+        &self,
+        room_id: &RoomId,
+        users: impl Iterator<Item = (UserId, Option<MemberRole>)>,
+    ) -> Result<Rows, ReadError> {
+        let mut rows = Rows {
+            room: None,
+            owners: 0,
+            roles: users.collect(),
+        };
+        self.read_rows(room_id, &mut rows).await?;
+        let mut tries = 0;
+        loop {
+            let mut again = Rows {
+                room: None,
+                owners: 0,
+                roles: rows.roles.clone(),
+            };
+            self.read_rows(room_id, &mut again).await?;
+            if again == rows {
+                return Ok(rows);
+            }
+            rows = again;
+            tries += 1;
+            settle(tries, "the room's rows never stand still").await?;
+        }
+    }
+
+    async fn read_rows(&self, room_id: &RoomId, rows: &mut Rows) -> Result<(), ReadError> {
+        rows.room = self.directory.room(room_id).await?;
+        rows.owners = self.directory.owner_count(room_id).await?;
+        for (user_id, role) in &mut rows.roles {
+            *role = self
+                .directory
+                .member(room_id, user_id)
+                .await?
+                .map(|member| member.role);
+        }
+        Ok(())
+    }
+}
+
+/// Waits a little before the next try, and gives up after the last.
+async fn settle(tries: u32, complaint: &'static str) -> Result<(), LogError> {
+    if tries > TRIES_MAX {
+        return Err(LogError::Unavailable(BoxError::from(complaint)));
+    }
+    sleep(Duration::from_millis(u64::from(tries) * 5)).await;
+    Ok(())
+}

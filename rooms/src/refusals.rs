@@ -1,0 +1,59 @@
+//! What callers are told when something below fails, and what operators are.
+
+use roomcast_ports::StoreError;
+use roomcast_ports::event_log::LogError;
+use roomcast_ports::timeline::ReadError;
+use roomcast_protocol::{Code, Refusal};
+use tracing::{error, warn};
+
+/// A read gave no answer.
+pub(crate) fn unreadable(failure: impl Into<ReadError>) -> Refusal {
+    say(&failure.into());
+    Refusal::internal()
+}
+
+/// A change could not be judged, so nothing was appended.
+pub(crate) fn unjudged(failure: ReadError) -> Refusal {
+    say(&failure);
+    match failure {
+        ReadError::Store(StoreError::Damaged(_)) => Refusal::internal(),
+        _ => unavailable(),
+    }
+}
+
+/// The log did not take an event.
+pub(crate) fn not_appended(failure: LogError) -> Refusal {
+    warn!(?failure, "a room's event was not appended");
+    match failure {
+        LogError::Unavailable(_) => unavailable(),
+        LogError::Unconfirmed(_) => Refusal::new(
+            Code::Unconfirmed,
+            "this may have been stored: look before trying again",
+        ),
+        LogError::Moved { .. } => busy(),
+        LogError::TooLarge { .. } => Refusal::new(Code::ContentTooLarge, "this is too large"),
+    }
+}
+
+/// Others were faster every time.
+pub(crate) fn busy() -> Refusal {
+    Refusal::new(
+        Code::LogUnavailable,
+        "the room is too busy now; nothing was stored",
+    )
+}
+
+fn unavailable() -> Refusal {
+    Refusal::new(
+        Code::LogUnavailable,
+        "rooms cannot be changed now; nothing was stored",
+    )
+}
+
+fn say(failure: &ReadError) {
+    if matches!(failure, ReadError::Store(StoreError::Damaged(_))) {
+        error!(?failure, "a room is unreadable");
+    } else {
+        warn!(?failure, "a room cannot be read now");
+    }
+}

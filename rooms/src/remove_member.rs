@@ -1,0 +1,28 @@
+//! Removing a member, or leaving.
+
+use roomcast_ports::access::Caller;
+use roomcast_protocol::{EventBody, Refusal, RoomId, UserId};
+
+use crate::Rooms;
+use crate::rules::{self, Parties};
+
+impl Rooms {
+    /// Ends the membership; one's own is leaving.
+    pub async fn remove_member(
+        &self,
+        caller: &Caller,
+        room_id: &RoomId,
+        user_id: &UserId,
+    ) -> Result<(), Refusal> {
+        self.commit(caller, room_id, user_id, |state| {
+            let (room, parties) = Parties::of(state, caller, user_id)?;
+            let role = rules::may_remove(&room, parties, state.owners)?;
+            Ok(Some(EventBody::MemberLeft {
+                user_id: user_id.clone(),
+                role,
+            }))
+        })
+        .await
+        .map(drop)
+    }
+}

@@ -1,0 +1,35 @@
+//! What a user is in a room, for whoever has to let them act or not.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use roomcast_ports::access::{Memberships, Standing};
+use roomcast_ports::timeline::ReadError;
+use roomcast_protocol::{RoomId, UserId};
+
+use crate::state::RoomState;
+use crate::{Rooms, tail};
+
+#[async_trait]
+impl Memberships for Rooms {
+    async fn standing(&self, room_id: &RoomId, user_id: &UserId) -> Result<Standing, ReadError> {
+        let complete_to = self.reader.complete_to(room_id).await?;
+        let room = self.directory.room(room_id).await?;
+        let member = self.directory.member(room_id, user_id).await?;
+        let roles = HashMap::from([(user_id.clone(), member.map(|member| member.role))]);
+        let mut state = RoomState {
+            room,
+            roles,
+            head: complete_to,
+            ..RoomState::default()
+        };
+        // Read after the rows, so that it reaches at least as far as they do.
+        let tail = tail::read(&*self.log, room_id, complete_to).await?;
+        state.fold_all(&tail.control);
+        Ok(Standing {
+            room: state.open().map(|room| room.kind),
+            role: state.role(user_id),
+            as_of: tail.head,
+        })
+    }
+}

@@ -1,0 +1,42 @@
+//! What the log has of a room that the store may lack, as far as rooms care.
+
+use std::sync::Arc;
+
+use roomcast_ports::event_log::{EventLog, LogError};
+use roomcast_protocol::{RoomId, Seq, StoredEvent};
+
+/// Events of one read of the log.
+const PAGE: usize = 256;
+
+/// The end of a room's log.
+pub(crate) struct Tail {
+    /// Those events of it that change who is a member or what the room is, in order.
+    pub(crate) control: Vec<Arc<StoredEvent>>,
+    /// The place of its last event of any kind; where it began, if there is none.
+    pub(crate) head: Seq,
+}
+
+/// Reads the room's log after `after`, a page at a time; what people say is left out at once.
+pub(crate) async fn read(
+    log: &dyn EventLog,
+    room_id: &RoomId,
+    after: Seq,
+) -> Result<Tail, LogError> {
+    let mut tail = Tail {
+        control: Vec::new(),
+        head: after,
+    };
+    loop {
+        let events = log.read(room_id, tail.head, PAGE).await?;
+        let ended = events.len() < PAGE;
+        tail.head = events.last().map_or(tail.head, |last| last.seq);
+        tail.control.extend(
+            events
+                .into_iter()
+                .filter(|stored| stored.event.body.is_control()),
+        );
+        if ended {
+            return Ok(tail);
+        }
+    }
+}
