@@ -37,7 +37,7 @@ async fn from_log(
     let Some(first) = events.first() else {
         let head = log.head(room_id).await?;
         let caught_up = head > Seq::ZERO && head <= after;
-        return Ok(caught_up.then(|| CatchUp {
+        return Ok(caught_up.then_some(CatchUp {
             events,
             head,
             more: false,

@@ -34,11 +34,10 @@ pub(crate) fn apply(state: &mut MessageState, stored: &StoredEvent) {
         return;
     }
     match &event.body {
-        EventBody::MessageEdited {
-            content: Some(content),
-            ..
-        } if !state.is_deleted() => {
-            state.message.content = Some(content.clone());
+        EventBody::MessageEdited { content, .. } => {
+            if !state.is_deleted() && content.is_some() {
+                state.message.content.clone_from(content);
+            }
             state.edited_at = Some(event.sent_at);
         }
         EventBody::MessageDeleted { .. } => {

@@ -124,7 +124,9 @@ impl History {
             if events.is_empty() {
                 return Ok(cut(window, page, limit, tail.place()));
             }
-            events.iter().for_each(|stored| window.see(stored));
+            for stored in &events {
+                window.see(stored);
+            }
         }
     }
 }
@@ -161,9 +163,10 @@ fn json(of: &impl Serialize) -> serde_json::Value {
 
 /// Says in the log why a reader gets no answer.
 fn refuse(error: ReadError) -> Refusal {
-    match &error {
-        ReadError::Store(StoreError::Damaged(_)) => error!(?error, "history is unreadable"),
-        _ => warn!(?error, "history cannot be read now"),
+    if matches!(error, ReadError::Store(StoreError::Damaged(_))) {
+        error!(?error, "history is unreadable");
+    } else {
+        warn!(?error, "history cannot be read now");
     }
     Refusal::internal()
 }
