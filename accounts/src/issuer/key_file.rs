@@ -1,0 +1,77 @@
+//! The file of the signing key: made whole or not at all, readable by its owner only.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use aws_lc_rs::rand::{self, SystemRandom};
+use aws_lc_rs::signature::Ed25519KeyPair;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+
+use crate::KeyError;
+
+const PEM_LINE_CHARS: usize = 64;
+
+/// What the file says; a new key, if there is no file.
+pub(super) fn open(path: &Path) -> Result<Vec<u8>, KeyError> {
+    let failed = |cause| KeyError::File {
+        path: path.to_owned(),
+        cause,
+    };
+    match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let pem = new_key()?;
+            keep(path, pem.as_bytes()).map_err(failed)?;
+            // What is there now: ours, or that of another process which was faster.
+            fs::read(path).map_err(failed)
+        }
+        read => read.map_err(failed),
+    }
+}
+
+/// PKCS#8 version 1, which every OpenSSL reads.
+fn new_key() -> Result<String, KeyError> {
+    let key = Ed25519KeyPair::generate_pkcs8v1(&SystemRandom::new());
+    let base64 = STANDARD.encode(key.map_err(|_| KeyError::NoRandomness)?);
+    let mut pem = String::from("-----BEGIN PRIVATE KEY-----\n");
+    let mut rest = base64.as_str();
+    while !rest.is_empty() {
+        let (line, after) = rest.split_at(rest.len().min(PEM_LINE_CHARS));
+        pem.push_str(line);
+        pem.push('\n');
+        rest = after;
+    }
+    pem.push_str("-----END PRIVATE KEY-----\n");
+    Ok(pem)
+}
+
+/// Writes the whole key beside its place, then gives it its name, unless the name is taken: a link
+/// never replaces what is there, as a rename would, so two processes at once come to one key.
+fn keep(path: &Path, pem: &[u8]) -> io::Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(directory)?;
+    let mut suffix = [0; 12];
+    rand::fill(&mut suffix).map_err(io::Error::other)?;
+    let suffix = URL_SAFE_NO_PAD.encode(suffix);
+    let beside = path.with_extension(format!("pem.{suffix}.new"));
+
+    let linked = write_new(&beside, pem).and_then(|()| fs::hard_link(&beside, path));
+    // Also after a failure; what cannot be removed holds a key nobody uses.
+    let _ = fs::remove_file(&beside);
+    match linked {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => File::open(directory)?.sync_all(),
+    }
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}

@@ -1,0 +1,128 @@
+//! A key set behind a URL: the host product's keys, and those it will have tomorrow.
+//!
+//! One task fetches the set at the start, from time to time, and at once when a token names a key
+//! nobody knows, though not for every such token, since anybody can make one up. While the set cannot
+//! be fetched, the last good one counts; before the first, its tokens are refused.
+
+mod fetch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::Uri;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+use tracing::{info, warn};
+
+use crate::KeyError;
+use crate::jwks;
+use crate::refresh_token::random;
+use crate::verifying_key::VerifyingKey;
+use fetch::{FETCH_WITHIN, Fetcher};
+
+/// How often the set is fetched when nothing asks for it.
+const EVERY: Duration = Duration::from_secs(10 * 60);
+/// How soon it is fetched again, for a token of an unknown key or after a failure.
+const AGAIN_AFTER: Duration = Duration::from_secs(10);
+
+/// A key set that is kept fresh.
+pub(crate) struct JwksUrl {
+    uri: Uri,
+    fetcher: Fetcher,
+    known: watch::Sender<Known>,
+    wanted: Notify,
+}
+
+/// What the last fetch left.
+#[derive(Clone)]
+struct Known {
+    keys: Arc<[VerifyingKey]>,
+    fetched_at: Option<Instant>,
+}
+
+impl JwksUrl {
+    pub(crate) fn new(uri: Uri) -> Result<Self, KeyError> {
+        let known = Known {
+            keys: Arc::new([]),
+            fetched_at: None,
+        };
+        Ok(Self {
+            fetcher: Fetcher::new(&uri).map_err(KeyError::NoRoots)?,
+            uri,
+            known: watch::Sender::new(known),
+            wanted: Notify::new(),
+        })
+    }
+
+    /// The last good set.
+    pub(crate) fn keys(&self) -> Arc<[VerifyingKey]> {
+        Arc::clone(&self.known.borrow().keys)
+    }
+
+    /// Has the set fetched, unless that was just done, and waits for it; whether it was fetched.
+    pub(crate) async fn fetched_again(&self) -> bool {
+        let mut known = self.known.subscribe();
+        if known.borrow_and_update().is_fresh() {
+            return false;
+        }
+        self.wanted.notify_one();
+        // The fetch has a deadline of its own; ours comes after it.
+        timeout(FETCH_WITHIN + Duration::from_secs(1), known.changed())
+            .await
+            .is_ok_and(|changed| changed.is_ok())
+    }
+
+    /// Keeps the set fresh, for ever.
+    pub(crate) async fn keep_fresh(&self) {
+        let mut failing = false;
+        loop {
+            let fetched = self.fetcher.fetch(&self.uri).await;
+            let keys = fetched.and_then(|body| Ok(jwks::parse(&body)?));
+            let host = self.uri.host();
+            match &keys {
+                Ok(keys) if failing => info!(host, keys = keys.len(), "the key set is back"),
+                Err(cause) if !failing => {
+                    warn!(
+                        host,
+                        ?cause,
+                        "failed to fetch a key set: the last good one counts"
+                    );
+                }
+                Ok(_) | Err(_) => {}
+            }
+            failing = keys.is_err();
+            self.known.send_modify(|known| {
+                known.fetched_at = Some(Instant::now());
+                if let Ok(keys) = keys {
+                    known.keys = keys.into();
+                }
+            });
+            self.wait(if failing { AGAIN_AFTER } else { EVERY }).await;
+        }
+    }
+
+    async fn wait(&self, pause: Duration) {
+        let until = Instant::now() + spread(pause);
+        loop {
+            tokio::select! {
+                () = sleep_until(until) => return,
+                () = self.wanted.notified() => {}
+            }
+            if !self.known.borrow().is_fresh() {
+                return;
+            }
+        }
+    }
+}
+
+impl Known {
+    fn is_fresh(&self) -> bool {
+        self.fetched_at.is_some_and(|at| at.elapsed() < AGAIN_AFTER)
+    }
+}
+
+/// Up to a tenth more, so that a fleet that started at once doesn't ask at once for ever.
+fn spread(pause: Duration) -> Duration {
+    let random = random().map_or(0, |bytes| bytes[0]);
+    pause + pause / 10 * u32::from(random) / 255
+}

@@ -1,0 +1,30 @@
+//! Why there are no keys to sign or judge tokens with: each ends the start.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why keys could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The directory is missing, full or not ours: mend it and start again.
+    #[error("open the signing key {}", path.display())]
+    File {
+        /// The key's file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+    /// Somebody else's file, or a broken one: put the right one there, or take it away to have a new one.
+    #[error("{} is no Ed25519 private key (PKCS#8 in PEM)", path.display())]
+    NoKey {
+        /// The key's file.
+        path: PathBuf,
+    },
+    /// The system gives no randomness, so no key can be made.
+    #[error("make a signing key: the system gives no randomness")]
+    NoRandomness,
+    /// A key set is to be fetched over HTTPS, and the system trusts nobody: install its certificates.
+    #[error("read the certificate authorities this system trusts")]
+    NoRoots(#[source] io::Error),
+}

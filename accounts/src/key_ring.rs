@@ -1,0 +1,178 @@
+//! Judging access tokens: those we signed, and those of the keys an operator named.
+//!
+//! A token of ours that comes from a sign-in is good only while that sign-in holds, which the store is
+//! asked at every judgement: what was signed out is out for the very next call, on any gateway. Only
+//! our own key's word counts for that; in another's token `sid` means nothing.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jsonwebtoken::{Header, decode_header};
+use roomcast_ports::StoreError;
+use roomcast_ports::access::{Authenticator, Caller, TokenError};
+use roomcast_ports::accounts::SessionStore;
+use roomcast_protocol::{SessionId, Timestamp, UserId};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+use tracing::{error, warn};
+
+use crate::claims::Claims;
+use crate::jwks_url::JwksUrl;
+use crate::key_source::Keys;
+use crate::verifying_key::VerifyingKey;
+use crate::{Clock, Issuer, KeyError, KeySource};
+
+/// Every key whose tokens are taken.
+pub struct KeyRing {
+    own: VerifyingKey,
+    others: Vec<VerifyingKey>,
+    urls: Vec<Arc<JwksUrl>>,
+    sessions: Arc<dyn SessionStore>,
+    clock: Clock,
+    /// Ends the tasks that keep key sets fresh, with the ring.
+    _fetching: DropGuard,
+}
+
+/// Who has signed a token, and what it says.
+enum Signer {
+    /// Our own key.
+    Us(Claims),
+    /// Another that is taken.
+    Another(Claims),
+    /// None we know; `named` when we know the key the token names.
+    Nobody { named: bool },
+}
+
+impl KeyRing {
+    /// Opens the ring with our own key and those of `sources`. Key sets behind URLs are fetched in the
+    /// background until the ring is dropped, so this must be called inside a Tokio runtime.
+    pub fn open(
+        issuer: &Issuer,
+        sources: &[KeySource],
+        sessions: Arc<dyn SessionStore>,
+    ) -> Result<Self, KeyError> {
+        let mut others = Vec::new();
+        let mut urls = Vec::new();
+        for source in sources {
+            if let Some(warning) = source.warning {
+                warn!(source = source.name, "{warning}");
+            }
+            match &source.keys {
+                Keys::Here(keys) => others.extend(keys.iter().cloned()),
+                Keys::Behind(uri) => urls.push(Arc::new(JwksUrl::new(uri.clone())?)),
+            }
+        }
+        Ok(Self {
+            own: issuer.verifying_key(),
+            others,
+            _fetching: keep_fresh(&urls),
+            urls,
+            sessions,
+            clock: Timestamp::now,
+        })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    fn signer(&self, header: &Header, token: &str) -> Result<Signer, TokenError> {
+        if let Some(claims) = self.own.read(header, token)? {
+            return Ok(Signer::Us(claims));
+        }
+        let sets: Vec<_> = self.urls.iter().map(|url| url.keys()).collect();
+        let others = || {
+            self.others
+                .iter()
+                .chain(sets.iter().flat_map(|set| set.iter()))
+        };
+        for key in others() {
+            if let Some(claims) = key.read(header, token)? {
+                return Ok(Signer::Another(claims));
+            }
+        }
+        let key_id = header.kid.as_deref();
+        let named = key_id.is_some_and(|key_id| {
+            self.own.is_named(key_id) || others().any(|key| key.is_named(key_id))
+        });
+        Ok(Signer::Nobody { named })
+    }
+
+    /// Looks once more, should a key set have learnt the key meanwhile.
+    async fn signer_now(&self, header: &Header, token: &str) -> Result<Signer, TokenError> {
+        let signer = self.signer(header, token)?;
+        if !matches!(signer, Signer::Nobody { named: false }) {
+            return Ok(signer);
+        }
+        let mut fetched = false;
+        for url in &self.urls {
+            fetched |= url.fetched_again().await;
+        }
+        if fetched {
+            self.signer(header, token)
+        } else {
+            Ok(signer)
+        }
+    }
+
+    async fn holds(&self, session_id: &SessionId, user_id: &UserId) -> Result<bool, TokenError> {
+        let session = self.sessions.session(session_id).await.map_err(|cause| {
+            if matches!(cause, StoreError::Damaged(_)) {
+                error!(?cause, "failed to read a session");
+            }
+            TokenError::Unavailable(cause.into())
+        })?;
+        let now = (self.clock)();
+        Ok(session.is_some_and(|session| {
+            !session.ended && now < session.expires_at && session.user_id == *user_id
+        }))
+    }
+}
+
+#[async_trait]
+impl Authenticator for KeyRing {
+    async fn authenticate(&self, token: &str) -> Result<Caller, TokenError> {
+        let header = decode_header(token).map_err(|_| {
+            TokenError::Refused("it is no token, or of an algorithm that is not taken")
+        })?;
+        if header.crit.is_some() {
+            return Err(TokenError::Refused(
+                "it demands what nobody here understands (crit)",
+            ));
+        }
+        let signer = self.signer_now(&header, token).await?;
+        let now = (self.clock)();
+        let caller = match signer {
+            Signer::Us(claims) => claims.judge(now, true)?,
+            Signer::Another(claims) => claims.judge(now, false)?,
+            Signer::Nobody { .. } => {
+                return Err(TokenError::Refused(
+                    "it is badly signed, or of an unknown key",
+                ));
+            }
+        };
+        if !self.session_holds(&caller).await? {
+            return Err(TokenError::Refused("its session has ended"));
+        }
+        Ok(caller)
+    }
+
+    async fn session_holds(&self, caller: &Caller) -> Result<bool, TokenError> {
+        match &caller.session_id {
+            Some(session_id) => self.holds(session_id, &caller.user_id).await,
+            None => Ok(true),
+        }
+    }
+}
+
+fn keep_fresh(urls: &[Arc<JwksUrl>]) -> DropGuard {
+    let stop = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    for url in urls {
+        let url = Arc::clone(url);
+        let stop = stop.clone();
+        tasks.spawn(async move { stop.run_until_cancelled(url.keep_fresh()).await });
+    }
+    stop.drop_guard()
+}

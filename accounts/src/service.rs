@@ -1,0 +1,144 @@
+//! What the verbs of accounts share: their ports, and how a sign-in begins and ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use roomcast_ports::StoreError;
+use roomcast_ports::accounts::{Account, AccountStore, SessionStore};
+use roomcast_ports::signals::{Signal, Signals};
+use roomcast_protocol::api::{TokensView, UserView};
+use roomcast_protocol::{Code, Refusal, SessionId, Timestamp, UserId};
+use tracing::{error, warn};
+
+use crate::passwords::Passwords;
+use crate::refresh_token::RefreshToken;
+use crate::{Clock, Issuer, TokenRequest};
+
+/// How long an access token holds: so long a signed-out one would be good for a service that asks
+/// nobody (ours ask the store).
+pub(crate) const ACCESS_LIFETIME: Duration = Duration::from_secs(15 * 60);
+/// How long a sign-in holds without being refreshed; each refresh begins it anew.
+pub(crate) const SESSION_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// The verbs of accounts and sign-ins; cheap to clone.
+#[derive(Clone)]
+pub struct Accounts {
+    pub(crate) accounts: Arc<dyn AccountStore>,
+    pub(crate) sessions: Arc<dyn SessionStore>,
+    pub(crate) passwords: Arc<Passwords>,
+    signals: Arc<dyn Signals>,
+    issuer: Arc<Issuer>,
+    clock: Clock,
+}
+
+impl Accounts {
+    /// The service over its ports. [`Accounts::run`] keeps it tidy.
+    pub fn new(
+        accounts: Arc<dyn AccountStore>,
+        sessions: Arc<dyn SessionStore>,
+        signals: Arc<dyn Signals>,
+        issuer: Arc<Issuer>,
+    ) -> Self {
+        Self {
+            accounts,
+            sessions,
+            passwords: Arc::new(Passwords::new()),
+            signals,
+            issuer,
+            clock: Timestamp::now,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// The tokens of a sign-in that holds.
+    pub(crate) fn tokens(
+        &self,
+        account: &Account,
+        session_id: &SessionId,
+        refresh_token: &RefreshToken,
+    ) -> TokensView {
+        let access_token = self.issuer.mint_at(
+            &TokenRequest {
+                user_id: account.user_id.clone(),
+                name: Some(account.display_name.clone()),
+                session_id: Some(session_id.clone()),
+                admin: false,
+                lifetime: ACCESS_LIFETIME,
+            },
+            self.now(),
+        );
+        TokensView {
+            access_token,
+            expires_in: ACCESS_LIFETIME.as_secs(),
+            refresh_token: refresh_token.to_wire(),
+        }
+    }
+
+    /// Ends one sign-in, here and at every gateway.
+    pub(crate) async fn end_session(
+        &self,
+        session_id: &SessionId,
+        user_id: &UserId,
+    ) -> Result<(), Refusal> {
+        let ended = self.sessions.end(session_id).await;
+        ended.map_err(failed_to("end a session"))?;
+        self.tell_ended(session_id.clone(), user_id).await;
+        Ok(())
+    }
+
+    /// Ends all sign-ins of a user, here and at every gateway.
+    pub(crate) async fn end_all_sessions(&self, user_id: &UserId) -> Result<(), Refusal> {
+        let ended = self.sessions.end_all(user_id).await;
+        for session_id in ended.map_err(failed_to("end a user's sessions"))? {
+            self.tell_ended(session_id, user_id).await;
+        }
+        Ok(())
+    }
+
+    /// The signal makes it quick; the store makes it certain, so a lost signal refuses nothing.
+    async fn tell_ended(&self, session_id: SessionId, user_id: &UserId) {
+        let signal = Signal::SessionEnded {
+            session_id,
+            user_id: user_id.clone(),
+        };
+        if let Err(error) = self.signals.publish(signal).await {
+            warn!(cause = ?error, "failed to tell the gateways that a session ended");
+        }
+    }
+}
+
+/// Says what we could not do to the log, and to the caller only that we could not.
+pub(crate) fn failed_to(act: &'static str) -> impl FnOnce(StoreError) -> Refusal {
+    move |cause| {
+        match cause {
+            StoreError::Unavailable(_) => warn!(?cause, "failed to {act}"),
+            StoreError::Damaged(_) => error!(?cause, "failed to {act}"),
+        }
+        Refusal::internal()
+    }
+}
+
+/// A caller the host product knows, or whose account has ended: there is nothing of ours to act on.
+pub(crate) fn no_account() -> Refusal {
+    Refusal::not_found("you have no account here")
+}
+
+pub(crate) fn unauthorized(message: &'static str) -> Refusal {
+    Refusal::new(Code::Unauthorized, message)
+}
+
+pub(crate) fn view_of(account: Account) -> UserView {
+    UserView {
+        user_id: account.user_id,
+        name: Some(account.name),
+        display_name: Some(account.display_name),
+    }
+}

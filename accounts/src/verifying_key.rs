@@ -1,0 +1,115 @@
+//! One key that takes tokens, for one algorithm.
+//!
+//! A key never serves another algorithm than its own: otherwise a public key, which everybody has,
+//! could be taken for a shared secret. A key that has a name (`kid`) takes no token that names
+//! another; where the key or the token has none, the signature alone decides, since many hosts name
+//! their keys while their operators hand us a bare PEM.
+
+use std::sync::Arc;
+
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
+    VerificationAlgorithm,
+};
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode};
+use roomcast_ports::access::TokenError;
+
+use crate::claims::Claims;
+
+/// A key, ready to verify with.
+#[derive(Clone)]
+pub(crate) struct VerifyingKey {
+    key_id: Option<Arc<str>>,
+    algorithm: Algorithm,
+    key: DecodingKey,
+    signature_only: Validation,
+}
+
+impl VerifyingKey {
+    /// A key that has been found sound.
+    pub(crate) fn new(key_id: Option<&str>, algorithm: Algorithm, key: DecodingKey) -> Self {
+        // Times are judged by our clock and leeway, in `claims`; `iss` and `aud` by nobody.
+        let mut signature_only = Validation::new(algorithm);
+        signature_only.required_spec_claims.clear();
+        signature_only.validate_exp = false;
+        signature_only.validate_aud = false;
+        Self {
+            key_id: key_id.map(Into::into),
+            algorithm,
+            key,
+            signature_only,
+        }
+    }
+
+    /// A secret shared with the host product.
+    pub(crate) fn from_secret(secret: &[u8]) -> Self {
+        Self::new(None, Algorithm::HS256, DecodingKey::from_secret(secret))
+    }
+
+    /// A public key in PEM; the reason when it is none that signs tokens.
+    pub(crate) fn from_pem(pem: &str) -> Result<Self, &'static str> {
+        check_label(pem)?;
+        let pem = pem.as_bytes();
+        let (algorithm, verification, key): (_, &'static dyn VerificationAlgorithm, _) =
+            if let Ok(key) = DecodingKey::from_ed_pem(pem) {
+                (Algorithm::EdDSA, &ED25519, key)
+            } else if let Ok(key) = DecodingKey::from_ec_pem(pem) {
+                (Algorithm::ES256, &ECDSA_P256_SHA256_FIXED, key)
+            } else if let Ok(key) = DecodingKey::from_rsa_pem(pem) {
+                (Algorithm::RS256, &RSA_PKCS1_2048_8192_SHA256, key)
+            } else {
+                return Err(NOT_SUITABLE);
+            };
+        ParsedPublicKey::new(verification, key.as_bytes()).map_err(|_| NOT_SUITABLE)?;
+        Ok(Self::new(None, algorithm, key))
+    }
+
+    /// Whether its name is this one.
+    pub(crate) fn is_named(&self, key_id: &str) -> bool {
+        self.key_id.as_deref() == Some(key_id)
+    }
+
+    /// What a token says; `None` when it wasn't signed by this key.
+    pub(crate) fn read(&self, header: &Header, token: &str) -> Result<Option<Claims>, TokenError> {
+        let other_name = header
+            .kid
+            .as_ref()
+            .is_some_and(|named| self.key_id.as_ref().is_some_and(|own| **own != **named));
+        if other_name || header.alg != self.algorithm {
+            return Ok(None);
+        }
+        match decode(token, &self.key, &self.signature_only) {
+            Ok(token) => Ok(Some(token.claims)),
+            Err(error) => match error.kind() {
+                // The signature comes before what is in it, so this much is ours and of no use.
+                ErrorKind::Json(_) | ErrorKind::Utf8(_) => {
+                    Err(TokenError::Refused("its claims are missing or malformed"))
+                }
+                _ => Ok(None),
+            },
+        }
+    }
+}
+
+const NOT_SUITABLE: &str =
+    "holds no key that signs tokens: Ed25519, P-256, or RSA of 2048 to 8192 bits";
+
+fn check_label(pem: &str) -> Result<(), &'static str> {
+    let mut labels = pem.split("-----BEGIN ").skip(1);
+    let label = labels
+        .next()
+        .and_then(|rest| rest.split_once("-----"))
+        .map(|(label, _)| label);
+    if labels.next().is_some() {
+        return Err("holds more than one key: name a file for each");
+    }
+    match label {
+        Some("PUBLIC KEY" | "RSA PUBLIC KEY") => Ok(()),
+        Some("CERTIFICATE") => Err("holds a certificate: give the public key in it"),
+        Some(label) if label.ends_with("PRIVATE KEY") => {
+            Err("holds a private key: give the public one, and keep this one to yourself")
+        }
+        _ => Err("holds no public key in PEM"),
+    }
+}
