@@ -1,2 +1,140 @@
-//! Stub.
+//! Sockets in, events out; holds nothing that must survive.
+//!
+//! A client's frame goes from its [`connection`] through the [`session`]'s rules to [`speech`], which
+//! gives it to the log; the log's live events come back to the [`hub`], which writes them to
+//! everybody subscribed. Everything else here keeps those two ways lean, or ends them well.
+
 pub mod codec;
+pub mod config;
+pub mod origin;
+
+mod accept;
+mod act;
+mod clock;
+mod connection;
+mod drain;
+mod handshake;
+mod hub;
+mod lock;
+mod membership;
+mod post;
+mod rate;
+mod session;
+mod signals;
+mod speech;
+mod subscribe;
+mod vitals;
+mod wheel;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use roomcast_ports::access::{Authenticator, Memberships};
+use roomcast_ports::directory::RoomDirectory;
+use roomcast_ports::event_log::EventLog;
+use roomcast_ports::presence::PresenceStore;
+use roomcast_ports::signals::Signals;
+use roomcast_ports::timeline::Timeline;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use config::GatewayConfig;
+pub use post::Post;
+
+/// What a gateway asks of the world.
+#[derive(Clone)]
+#[expect(missing_docs, reason = "each port says what it is")]
+pub struct GatewayPorts {
+    pub log: Arc<dyn EventLog>,
+    pub timeline: Arc<dyn Timeline>,
+    pub memberships: Arc<dyn Memberships>,
+    pub directory: Arc<dyn RoomDirectory>,
+    pub presence: Arc<dyn PresenceStore>,
+    pub signals: Arc<dyn Signals>,
+    pub authenticator: Arc<dyn Authenticator>,
+}
+
+/// A gateway, running from its making until [`drain`](Gateway::drain). Cheap to clone.
+#[derive(Clone)]
+pub struct Gateway {
+    shared: Arc<Shared>,
+}
+
+/// What all of a gateway's tasks share.
+pub(crate) struct Shared {
+    pub(crate) config: GatewayConfig,
+    pub(crate) ports: GatewayPorts,
+    pub(crate) hub: hub::Hub,
+    pub(crate) clock: clock::Clock,
+    pub(crate) wheel: wheel::Wheel,
+    pub(crate) vitals: vitals::Vitals,
+    pub(crate) rates: rate::Rates,
+    pub(crate) metrics: Metrics,
+    pub(crate) tracker: TaskTracker,
+    pub(crate) audit_now: Notify,
+    stop: CancellationToken,
+    draining: AtomicBool,
+}
+
+/// The metrics of the hot path, looked up once.
+pub(crate) struct Metrics {
+    pub(crate) fanout_latency_ms: metrics::Histogram,
+    pub(crate) deliveries: metrics::Counter,
+    pub(crate) active_sessions: metrics::Gauge,
+}
+
+impl Gateway {
+    /// Starts a gateway: it listens to the log and keeps its users' presence from now on. Must be
+    /// called within a Tokio runtime.
+    pub fn new(ports: GatewayPorts, config: GatewayConfig) -> Self {
+        let shared = Arc::new(Shared {
+            config,
+            ports,
+            hub: hub::Hub::new(),
+            clock: clock::Clock::start(),
+            wheel: wheel::Wheel::new(),
+            vitals: vitals::Vitals::default(),
+            rates: rate::Rates::default(),
+            metrics: Metrics {
+                fanout_latency_ms: metrics::histogram!("chat_messages_fanout_latency_ms"),
+                deliveries: metrics::counter!("chat_deliveries_total"),
+                active_sessions: metrics::gauge!("chat_ws_active_sessions"),
+            },
+            tracker: TaskTracker::new(),
+            audit_now: Notify::new(),
+            stop: CancellationToken::new(),
+            draining: AtomicBool::new(false),
+        });
+        shared.metrics.active_sessions.set(0.0);
+        shared.spawn_loops();
+        Self { shared }
+    }
+
+    /// Whether the gateway takes new connections.
+    pub fn is_ready(&self) -> bool {
+        !self.shared.is_draining()
+    }
+}
+
+impl Shared {
+    fn spawn_loops(self: &Arc<Self>) {
+        let live = self.ports.log.live();
+        let signals = self.ports.signals.listen();
+        let stop = &self.stop;
+        self.tracker
+            .spawn(hub::fanout::run(self.clone(), live, stop.clone()));
+        self.tracker
+            .spawn(hub::fanout::audit(self.clone(), stop.clone()));
+        self.tracker
+            .spawn(signals::run(self.clone(), signals, stop.clone()));
+        self.tracker.spawn(vitals::run(self.clone(), stop.clone()));
+        let (shared, stop) = (self.clone(), stop.clone());
+        self.tracker
+            .spawn(async move { shared.wheel.run(&shared.clock, &stop).await });
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+}

@@ -23,7 +23,10 @@ pub struct Append {
 impl Append {
     /// Appends whatever else happens in the room.
     pub const fn new(event: RoomEvent) -> Self {
-        Self { event, expected_head: None }
+        Self {
+            event,
+            expected_head: None,
+        }
     }
 }
 

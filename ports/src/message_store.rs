@@ -55,11 +55,20 @@ impl MessageState {
     /// reacted only the first [`REACTION_USERS_SHOWN_MAX`], beside how many they are.
     pub fn view(self) -> MessageView {
         let deleted = self.is_deleted();
-        let Message { content, reply_to, attachments, mentions } = self.message;
+        let Message {
+            content,
+            reply_to,
+            attachments,
+            mentions,
+        } = self.message;
         let reactions = self.reactions.into_iter().map(|mut reaction| {
             let count = reaction.user_ids.len() as u64;
             reaction.user_ids.truncate(REACTION_USERS_SHOWN_MAX);
-            ReactionView { emoji: reaction.emoji, count, user_ids: reaction.user_ids }
+            ReactionView {
+                emoji: reaction.emoji,
+                count,
+                user_ids: reaction.user_ids,
+            }
         });
         MessageView {
             r#type: MessageType::Message,
@@ -99,7 +108,11 @@ pub trait MessageWriter: Send + Sync {
     /// With `place` the events are one feed batch: within each room they follow what was written
     /// before, and [`MessageReader::complete_to`] and the place move on with them, all or nothing.
     /// Without it they are written ahead of the feed and the room's `complete_to` stays.
-    async fn write(&self, events: &[Arc<StoredEvent>], place: Option<Place>) -> Result<(), StoreError>;
+    async fn write(
+        &self,
+        events: &[Arc<StoredEvent>],
+        place: Option<Place>,
+    ) -> Result<(), StoreError>;
 
     /// How far `partition` has been written; zero at first.
     async fn place(&self, partition: u16) -> Result<u64, StoreError>;

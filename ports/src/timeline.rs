@@ -36,7 +36,8 @@ pub struct CatchUp {
 #[async_trait]
 pub trait Timeline: Send + Sync {
     /// The events after `after`, at most `limit`.
-    async fn after(&self, room_id: &RoomId, after: Seq, limit: usize) -> Result<CatchUp, ReadError>;
+    async fn after(&self, room_id: &RoomId, after: Seq, limit: usize)
+    -> Result<CatchUp, ReadError>;
 
     /// The place of the room's last event; zero when it has none.
     async fn head(&self, room_id: &RoomId) -> Result<Seq, ReadError>;

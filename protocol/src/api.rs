@@ -3,9 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::room::{MemberRole, PresenceStatus, RoomKind, Visibility};
-use crate::{
-    AttachmentId, ClientMessageId, Code, MessageId, RoomId, Seq, Timestamp, UserId,
-};
+use crate::{AttachmentId, ClientMessageId, Code, MessageId, RoomId, Seq, Timestamp, UserId};
 
 macro_rules! shapes {
     ($($(#[$doc:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* })*) => {$(
@@ -154,6 +152,21 @@ shapes! {
         retryable: bool,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_after_ms: Option<u64>,
+    }
+}
+
+impl Problem {
+    /// A refusal as a problem document of this status, whose title goes with it.
+    pub fn new(status: u16, title: &str, refusal: &crate::Refusal) -> Self {
+        Self {
+            r#type: "about:blank".to_owned(),
+            title: title.to_owned(),
+            status,
+            detail: refusal.message.to_string(),
+            code: refusal.code,
+            retryable: refusal.code.retryable(),
+            retry_after_ms: refusal.retry_after_ms,
+        }
     }
 }
 

@@ -5,12 +5,18 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use crate::id::IdRef;
-use crate::{AttachmentId, ClientMessageId, MessageId, PresenceStatus, Refusal, RoomId, Seq, UserId};
+use crate::{
+    AttachmentId, ClientMessageId, MessageId, PresenceStatus, Refusal, RoomId, Seq, UserId,
+};
 
 /// One frame from a client, borrowed from its text.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(tag = "type", rename_all = "SCREAMING_SNAKE_CASE", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "type",
+    rename_all = "SCREAMING_SNAKE_CASE",
+    rename_all_fields = "camelCase"
+)]
 #[expect(missing_docs, reason = "the fields are the wire contract's, section 4")]
 pub enum ClientFrame<'a> {
     /// Who is speaking: the first frame, or a fresh token.

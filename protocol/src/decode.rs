@@ -11,7 +11,9 @@ use serde_json::value::RawValue;
 
 use crate::client_frame::{ClientFrame, Decoded};
 use crate::id::{Id, IdRef};
-use crate::limits::{ATTACHMENTS_MAX, EMOJI_BYTES_MAX, MENTIONS_MAX, REF_CHARS_MAX, WATCHED_USERS_MAX};
+use crate::limits::{
+    ATTACHMENTS_MAX, EMOJI_BYTES_MAX, MENTIONS_MAX, REF_CHARS_MAX, WATCHED_USERS_MAX,
+};
 use crate::{Code, PresenceStatus, Refusal, Seq};
 
 #[derive(Deserialize)]
@@ -61,8 +63,12 @@ struct Fields<'a> {
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 pub(crate) fn read(text: &str) -> Decoded<'_> {
-    let mut decoded =
-        Decoded { reference: None, room_id: None, client_message_id: None, frame: Err(not_a_frame()) };
+    let mut decoded = Decoded {
+        reference: None,
+        room_id: None,
+        client_message_id: None,
+        frame: Err(not_a_frame()),
+    };
     let fields = match fields(text) {
         Ok(fields) => fields,
         Err(refusal) => {
@@ -75,7 +81,9 @@ pub(crate) fn read(text: &str) -> Decoded<'_> {
         decoded.reference.clone_from(reference);
     }
     decoded.room_id = id("roomId", fields.room_id).ok();
-    decoded.client_message_id = optional_id("clientMsgId", fields.client_msg_id).ok().flatten();
+    decoded.client_message_id = optional_id("clientMsgId", fields.client_msg_id)
+        .ok()
+        .flatten();
     decoded.frame = reference.and_then(|_| frame(&fields));
     decoded
 }
@@ -86,7 +94,10 @@ fn not_a_frame() -> Refusal {
 
 fn fields(text: &str) -> Result<Fields<'_>, Refusal> {
     // A derived struct would also be read from an array of its fields.
-    if !text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{') {
+    if !text
+        .trim_start_matches([' ', '\t', '\n', '\r'])
+        .starts_with('{')
+    {
         return Err(not_a_frame());
     }
     // Strings that nobody reads are skipped without a look at their escapes.
@@ -97,7 +108,9 @@ fn fields(text: &str) -> Result<Fields<'_>, Refusal> {
 }
 
 fn reference(raw: Option<&RawValue>) -> Result<Option<Cow<'_, str>>, Refusal> {
-    let Some(text) = optional_string("ref", raw)? else { return Ok(None) };
+    let Some(text) = optional_string("ref", raw)? else {
+        return Ok(None);
+    };
     if text.chars().count() > REF_CHARS_MAX {
         return Err(Refusal::bad_frame("ref is longer than 64 characters"));
     }
@@ -110,19 +123,24 @@ fn frame<'a>(fields: &Fields<'a>) -> Result<ClientFrame<'a>, Refusal> {
     let message_id = || id("messageId", fields.message_id);
     let client_msg_id = || optional_id("clientMsgId", fields.client_msg_id);
     Ok(match &*kind {
-        "AUTH" => ClientFrame::Auth { token: string("token", fields.token)? },
+        "AUTH" => ClientFrame::Auth {
+            token: string("token", fields.token)?,
+        },
         "SUBSCRIBE" => ClientFrame::Subscribe {
             room_id: room_id()?,
             after: seq("after", fields.after)?,
             presence: flag("presence", fields.presence)?,
         },
-        "UNSUBSCRIBE" => ClientFrame::Unsubscribe { room_id: room_id()? },
+        "UNSUBSCRIBE" => ClientFrame::Unsubscribe {
+            room_id: room_id()?,
+        },
         "SEND_MESSAGE" => ClientFrame::SendMessage {
             room_id: room_id()?,
             content: string("content", fields.content)?,
             client_msg_id: client_msg_id()?,
             reply_to: optional_id("replyTo", fields.reply_to)?,
-            attachments: ids("attachments", fields.attachments, ATTACHMENTS_MAX)?.unwrap_or_default(),
+            attachments: ids("attachments", fields.attachments, ATTACHMENTS_MAX)?
+                .unwrap_or_default(),
             mentions: ids("mentions", fields.mentions, MENTIONS_MAX)?.unwrap_or_default(),
         },
         "EDIT_MESSAGE" => ClientFrame::EditMessage {
@@ -143,19 +161,30 @@ fn frame<'a>(fields: &Fields<'a>) -> Result<ClientFrame<'a>, Refusal> {
             remove: flag("remove", fields.remove)?,
             client_msg_id: client_msg_id()?,
         },
-        "TYPING" => ClientFrame::Typing { room_id: room_id()? },
+        "TYPING" => ClientFrame::Typing {
+            room_id: room_id()?,
+        },
         "MARK" => {
-            let (read, delivered) = (seq("read", fields.read)?, seq("delivered", fields.delivered)?);
+            let (read, delivered) = (
+                seq("read", fields.read)?,
+                seq("delivered", fields.delivered)?,
+            );
             if read.is_none() && delivered.is_none() {
                 return Err(Refusal::bad_frame("MARK needs read or delivered"));
             }
-            ClientFrame::Mark { room_id: room_id()?, read, delivered }
+            ClientFrame::Mark {
+                room_id: room_id()?,
+                read,
+                delivered,
+            }
         }
         "WATCH_PRESENCE" => ClientFrame::WatchPresence {
             user_ids: ids("userIds", fields.user_ids, WATCHED_USERS_MAX)?
                 .ok_or_else(|| missing("userIds"))?,
         },
-        "SET_STATUS" => ClientFrame::SetStatus { status: status(fields.status)? },
+        "SET_STATUS" => ClientFrame::SetStatus {
+            status: status(fields.status)?,
+        },
         "PING" => ClientFrame::Ping {},
         _ => return Err(Refusal::new(Code::UnknownType, "unknown frame type")),
     })
@@ -187,7 +216,9 @@ fn optional_id<'a, T: Id>(
     name: &'static str,
     raw: Option<&'a RawValue>,
 ) -> Result<Option<IdRef<'a, T>>, Refusal> {
-    let Some(text) = optional_string(name, raw)? else { return Ok(None) };
+    let Some(text) = optional_string(name, raw)? else {
+        return Ok(None);
+    };
     IdRef::new(text).map(Some).map_err(|_| wrong(name, "an id"))
 }
 
@@ -204,7 +235,9 @@ fn ids<'a, T: Id>(
     let texts: Vec<Text<'a>> =
         serde_json::from_str(raw.get()).map_err(|_| wrong(name, "a list of ids"))?;
     if texts.len() > most {
-        return Err(Refusal::bad_frame(format!("{name} has more than {most} entries")));
+        return Err(Refusal::bad_frame(format!(
+            "{name} has more than {most} entries"
+        )));
     }
     texts
         .into_iter()

@@ -9,8 +9,8 @@ pub use envelope::{EventFault, decode, encode};
 
 use crate::fleet_frame::FleetFrame;
 use crate::{
-    AttachmentId, ClientMessageId, EventId, MemberRole, MessageId, RoomId, RoomKind, Seq, Timestamp,
-    UserId, Visibility,
+    AttachmentId, ClientMessageId, EventId, MemberRole, MessageId, RoomId, RoomKind, Seq,
+    Timestamp, UserId, Visibility,
 };
 
 /// What somebody did in a room, before or after the log has placed it.
@@ -166,7 +166,10 @@ impl RoomEvent {
         match &mut self.body {
             EventBody::MessageSent(message) => {
                 let said = message.content.is_some();
-                *message = Message { reply_to: message.reply_to.take(), ..Message::default() };
+                *message = Message {
+                    reply_to: message.reply_to.take(),
+                    ..Message::default()
+                };
                 said
             }
             EventBody::MessageEdited { content, .. } => content.take().is_some(),

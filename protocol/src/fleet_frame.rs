@@ -7,15 +7,22 @@ use serde::{Deserialize, Serialize};
 use crate::event::{EventBody, StoredEvent};
 use crate::room::NotificationKind;
 use crate::{
-    AttachmentId, ClientMessageId, Code, ConnectionId, MemberRole, MessageId, PresenceStatus, Refusal,
-    RoomId, Seq, Timestamp, UserId, Visibility,
+    AttachmentId, ClientMessageId, Code, ConnectionId, MemberRole, MessageId, PresenceStatus,
+    Refusal, RoomId, Seq, Timestamp, UserId, Visibility,
 };
 
 /// One frame from the fleet. A client ignores types and fields it does not know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(tag = "type", rename_all = "SCREAMING_SNAKE_CASE", rename_all_fields = "camelCase")]
-#[expect(missing_docs, reason = "the fields are the wire contract's, sections 3 to 5")]
+#[serde(
+    tag = "type",
+    rename_all = "SCREAMING_SNAKE_CASE",
+    rename_all_fields = "camelCase"
+)]
+#[expect(
+    missing_docs,
+    reason = "the fields are the wire contract's, sections 3 to 5"
+)]
 pub enum FleetFrame<'a> {
     /// A message. With `deleted` it has lost its content.
     Message {
@@ -118,7 +125,13 @@ pub enum FleetFrame<'a> {
         member_count: Option<u64>,
     },
     /// The room's end.
-    RoomDeleted { room_id: RoomId, seq: Seq, prev: Seq, ts: Timestamp, sender_id: UserId },
+    RoomDeleted {
+        room_id: RoomId,
+        seq: Seq,
+        prev: Seq,
+        ts: Timestamp,
+        sender_id: UserId,
+    },
 
     /// The log has stored it.
     Ack {
@@ -202,7 +215,10 @@ pub enum FleetFrame<'a> {
         sender_id: UserId,
     },
     /// The service goes on in a degraded way.
-    Warning { code: WarningCode, message: Cow<'a, str> },
+    Warning {
+        code: WarningCode,
+        message: Cow<'a, str>,
+    },
     /// This gateway is leaving; come back after a while, elsewhere.
     Reconnect { after_ms: u64, reason: Cow<'a, str> },
     /// A refusal.
@@ -252,7 +268,10 @@ fn is_empty<T: Clone>(list: &[T]) -> bool {
     list.is_empty()
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
 const fn is_false(flag: &bool) -> bool {
     !*flag
 }
@@ -303,7 +322,10 @@ impl<'a> FleetFrame<'a> {
                 mentions: Cow::Borrowed(&message.mentions),
                 deleted: message.content.is_none(),
             },
-            EventBody::MessageEdited { message_id, content } => Self::MessageEdited {
+            EventBody::MessageEdited {
+                message_id,
+                content,
+            } => Self::MessageEdited {
                 room_id,
                 seq,
                 prev,
@@ -321,7 +343,11 @@ impl<'a> FleetFrame<'a> {
                 message_id: message_id.clone(),
                 sender_id,
             },
-            EventBody::ReactionChanged { message_id, emoji, removed } => Self::Reaction {
+            EventBody::ReactionChanged {
+                message_id,
+                emoji,
+                removed,
+            } => Self::Reaction {
                 room_id,
                 seq,
                 prev,
@@ -342,17 +368,47 @@ impl<'a> FleetFrame<'a> {
         match body {
             EventBody::MemberJoined { user_id, role, .. } => {
                 let (user_id, role) = (user_id.clone(), *role);
-                Self::MemberJoined { room_id, seq, prev, ts, user_id, sender_id, role }
+                Self::MemberJoined {
+                    room_id,
+                    seq,
+                    prev,
+                    ts,
+                    user_id,
+                    sender_id,
+                    role,
+                }
             }
             EventBody::MemberLeft { user_id, role } => {
                 let (user_id, role) = (user_id.clone(), *role);
-                Self::MemberLeft { room_id, seq, prev, ts, user_id, sender_id, role }
+                Self::MemberLeft {
+                    room_id,
+                    seq,
+                    prev,
+                    ts,
+                    user_id,
+                    sender_id,
+                    role,
+                }
             }
             EventBody::MemberChanged { user_id, role } => {
                 let (user_id, role) = (user_id.clone(), *role);
-                Self::MemberChanged { room_id, seq, prev, ts, user_id, sender_id, role }
+                Self::MemberChanged {
+                    room_id,
+                    seq,
+                    prev,
+                    ts,
+                    user_id,
+                    sender_id,
+                    role,
+                }
             }
-            EventBody::RoomDeleted => Self::RoomDeleted { room_id, seq, prev, ts, sender_id },
+            EventBody::RoomDeleted => Self::RoomDeleted {
+                room_id,
+                seq,
+                prev,
+                ts,
+                sender_id,
+            },
             EventBody::MembersAdded { member_count, .. } => Self::RoomChanged {
                 room_id,
                 seq,

@@ -149,7 +149,11 @@ impl EventId {
         sender_id: &UserId,
         client_message_id: &ClientMessageId,
     ) -> Self {
-        Self::derived(&[room_id.as_str(), sender_id.as_str(), client_message_id.as_str()])
+        Self::derived(&[
+            room_id.as_str(),
+            sender_id.as_str(),
+            client_message_id.as_str(),
+        ])
     }
 
     /// An id derived from names alone, for events that must happen once however often they are tried.
@@ -186,7 +190,10 @@ impl<'a, T: Id> IdRef<'a, T> {
     pub fn new(text: impl Into<Cow<'a, str>>) -> Result<Self, BadId> {
         let text = text.into();
         check(&text)?;
-        Ok(Self { text, of: PhantomData })
+        Ok(Self {
+            text,
+            of: PhantomData,
+        })
     }
 
     /// The id as it came.
@@ -202,7 +209,10 @@ impl<'a, T: Id> IdRef<'a, T> {
 
 impl<T> Clone for IdRef<'_, T> {
     fn clone(&self) -> Self {
-        Self { text: self.text.clone(), of: PhantomData }
+        Self {
+            text: self.text.clone(),
+            of: PhantomData,
+        }
     }
 }
 

@@ -87,7 +87,11 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal with a sentence.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), retry_after_ms: None }
+        Self {
+            code,
+            message: message.into(),
+            retry_after_ms: None,
+        }
     }
 
     /// A field that is missing or wrong.
@@ -97,7 +101,10 @@ impl Refusal {
 
     /// Not a member, or no such room: the same answer, so that nobody learns which.
     pub fn not_member() -> Self {
-        Self::new(Code::NotMember, "you are not a member of this room, or it does not exist")
+        Self::new(
+            Code::NotMember,
+            "you are not a member of this room, or it does not exist",
+        )
     }
 
     /// A role too low.

@@ -11,7 +11,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Seq(#[cfg_attr(feature = "schema", schemars(range(min = 0, max = 9_007_199_254_740_991u64)))] u64);
+pub struct Seq(
+    #[cfg_attr(
+        feature = "schema",
+        schemars(range(min = 0, max = 9_007_199_254_740_991u64))
+    )]
+    u64,
+);
 
 impl Seq {
     /// Before the first event.
@@ -21,7 +27,11 @@ impl Seq {
 
     /// Takes a number that is a place, or [`Seq::ZERO`].
     pub const fn new(number: u64) -> Option<Self> {
-        if number <= Self::MAX.0 { Some(Self(number)) } else { None }
+        if number <= Self::MAX.0 {
+            Some(Self(number))
+        } else {
+            None
+        }
     }
 
     /// The number as it goes over the wire.

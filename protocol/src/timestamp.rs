@@ -14,13 +14,19 @@ const YEAR_9999_END_MS: u64 = 253_402_300_799_999;
 impl Timestamp {
     /// The wall clock's time.
     pub fn now() -> Self {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         Self::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(YEAR_9999_END_MS))
     }
 
     /// A point in time by its milliseconds since the epoch; later than the year 9999 is its end.
     pub const fn from_millis(milliseconds: u64) -> Self {
-        if milliseconds > YEAR_9999_END_MS { Self(YEAR_9999_END_MS) } else { Self(milliseconds) }
+        if milliseconds > YEAR_9999_END_MS {
+            Self(YEAR_9999_END_MS)
+        } else {
+            Self(milliseconds)
+        }
     }
 
     /// Milliseconds since the epoch.
@@ -30,7 +36,10 @@ impl Timestamp {
 
     /// `duration` later.
     pub fn plus(self, duration: Duration) -> Self {
-        Self::from_millis(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+        Self::from_millis(
+            self.0
+                .saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)),
+        )
     }
 }
 
@@ -56,8 +65,12 @@ impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
         let time = humantime::parse_rfc3339(&text).map_err(serde::de::Error::custom)?;
-        let since_epoch = time.duration_since(UNIX_EPOCH).map_err(serde::de::Error::custom)?;
-        Ok(Self::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)))
+        let since_epoch = time
+            .duration_since(UNIX_EPOCH)
+            .map_err(serde::de::Error::custom)?;
+        Ok(Self::from_millis(
+            u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
+        ))
     }
 }
 

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{EventBody, Founding, Message, RoomChange, RoomEvent};
 use crate::{
-    AttachmentId, ClientMessageId, EventId, MemberRole, MessageId, RoomId, Timestamp, UserId, Visibility,
+    AttachmentId, ClientMessageId, EventId, MemberRole, MessageId, RoomId, Timestamp, UserId,
+    Visibility,
 };
 
 /// The bytes are no event that this version can read.
@@ -128,7 +129,10 @@ pub fn encode(event: &RoomEvent) -> Vec<u8> {
         visibility: None,
     };
     fill(&mut payload, &event.body);
-    let envelope = Envelope { event_type: event.body.event_type().into(), payload };
+    let envelope = Envelope {
+        event_type: event.body.event_type().into(),
+        payload,
+    };
     serde_json::to_vec(&envelope).expect("strings and numbers always serialize")
 }
 
@@ -151,7 +155,11 @@ fn fill<'a>(payload: &mut Payload<'a>, body: &'a EventBody) {
             payload.emoji = Some(Cow::Borrowed(emoji));
             payload.removed = Some(*removed);
         }
-        EventBody::MemberJoined { user_id, role, founding } => {
+        EventBody::MemberJoined {
+            user_id,
+            role,
+            founding,
+        } => {
             payload.user_id = Some(user_id.clone());
             payload.role = Some(*role);
             payload.founding.clone_from(founding);
@@ -160,7 +168,10 @@ fn fill<'a>(payload: &mut Payload<'a>, body: &'a EventBody) {
             payload.user_id = Some(user_id.clone());
             payload.role = Some(*role);
         }
-        EventBody::MembersAdded { user_ids, member_count } => {
+        EventBody::MembersAdded {
+            user_ids,
+            member_count,
+        } => {
             payload.user_ids = Some(Cow::Borrowed(user_ids));
             payload.member_count = Some(*member_count);
         }
@@ -174,8 +185,14 @@ fn fill<'a>(payload: &mut Payload<'a>, body: &'a EventBody) {
 
 /// Reads an event that [`encode`] of this or any earlier version wrote.
 pub fn decode(bytes: &[u8]) -> Result<RoomEvent, EventFault> {
-    let Envelope { event_type, payload } = serde_json::from_slice(bytes)?;
-    let event_id = payload.event_id.clone().or_else(|| payload.message_id.clone().map(EventId::from));
+    let Envelope {
+        event_type,
+        payload,
+    } = serde_json::from_slice(bytes)?;
+    let event_id = payload
+        .event_id
+        .clone()
+        .or_else(|| payload.message_id.clone().map(EventId::from));
     let (room_id, sender_id) = (payload.room_id.clone(), payload.sender_id.clone());
     let (client_message_id, sent_at) = (payload.client_msg_id.clone(), payload.sent_at);
     let body = body(&event_type, payload)?;
@@ -204,10 +221,15 @@ fn body(event_type: &str, payload: Payload<'_>) -> Result<EventBody, EventFault>
             message_id: message_id?,
             content: payload.content.map(Cow::into_owned),
         },
-        DELETED => EventBody::MessageDeleted { message_id: message_id? },
+        DELETED => EventBody::MessageDeleted {
+            message_id: message_id?,
+        },
         REACTION => EventBody::ReactionChanged {
             message_id: message_id?,
-            emoji: payload.emoji.ok_or(EventFault::Missing("emoji"))?.into_owned(),
+            emoji: payload
+                .emoji
+                .ok_or(EventFault::Missing("emoji"))?
+                .into_owned(),
             removed: payload.removed.unwrap_or(false),
         },
         JOINED => EventBody::MemberJoined {
@@ -215,11 +237,22 @@ fn body(event_type: &str, payload: Payload<'_>) -> Result<EventBody, EventFault>
             role: role?,
             founding: payload.founding,
         },
-        LEFT => EventBody::MemberLeft { user_id: user_id?, role: role? },
-        MEMBER_CHANGED => EventBody::MemberChanged { user_id: user_id?, role: role? },
+        LEFT => EventBody::MemberLeft {
+            user_id: user_id?,
+            role: role?,
+        },
+        MEMBER_CHANGED => EventBody::MemberChanged {
+            user_id: user_id?,
+            role: role?,
+        },
         MEMBERS_ADDED => EventBody::MembersAdded {
-            user_ids: payload.user_ids.ok_or(EventFault::Missing("userIds"))?.into_owned(),
-            member_count: payload.member_count.ok_or(EventFault::Missing("memberCount"))?,
+            user_ids: payload
+                .user_ids
+                .ok_or(EventFault::Missing("userIds"))?
+                .into_owned(),
+            member_count: payload
+                .member_count
+                .ok_or(EventFault::Missing("memberCount"))?,
         },
         ROOM_CHANGED => EventBody::RoomChanged(RoomChange {
             name: payload.name.map(Cow::into_owned),

@@ -1,0 +1,104 @@
+//! The front door: sockets in, HTTP on them, the upgrade to WebSocket.
+//!
+//! `axum::serve` has no bound on how long or how large a request's head may be, so the loop is ours,
+//! on hyper's connection.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use roomcast_protocol::limits::{HANDSHAKE_BYTES_MAX, HANDSHAKE_WITHIN};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream};
+use tracing::{debug, warn};
+
+use crate::{Gateway, Shared, handshake};
+
+/// Bytes not yet sent that a socket lets us write ahead. A stalled reader otherwise holds megabytes
+/// of the kernel's memory.
+const NOTSENT_BYTES: u32 = 16_384;
+/// How long sent bytes may stay unacknowledged before the kernel gives a connection up.
+const USER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Pause when no socket can be had, out of descriptors say.
+const PAUSE: Duration = Duration::from_millis(50);
+
+impl Gateway {
+    /// Serves `router` and `GET /v1/ws` on `listener` until the gateway has drained.
+    pub async fn serve(&self, listener: TcpListener, router: Router) {
+        if let Err(error) = prepare(&listener) {
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "set the listener's options"
+            );
+        }
+        let router = router.route("/v1/ws", get(handshake::upgrade).with_state(self.clone()));
+        let shared = &self.shared;
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = shared.stop.cancelled() => return,
+            };
+            match accepted {
+                Ok((stream, _)) => {
+                    shared
+                        .tracker
+                        .spawn(serve_one(shared.clone(), stream, router.clone()));
+                }
+                Err(error) => {
+                    warn!(
+                        error = &error as &dyn std::error::Error,
+                        "accept a connection"
+                    );
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+/// Sets what every socket inherits from the listener.
+fn prepare(listener: &TcpListener) -> io::Result<()> {
+    let socket = SockRef::from(listener);
+    socket.set_tcp_nodelay(true)?;
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(60))
+        .with_interval(Duration::from_secs(15))
+        .with_retries(4);
+    socket.set_tcp_keepalive(&keepalive)?;
+    #[cfg(target_os = "linux")]
+    {
+        socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+        socket.set_tcp_notsent_lowat(NOTSENT_BYTES)?;
+    }
+    Ok(())
+}
+
+async fn serve_one(shared: Arc<Shared>, stream: TcpStream, router: Router) {
+    let service = TowerToHyperService::new(router);
+    let mut connection = std::pin::pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HANDSHAKE_WITHIN)
+            .max_buf_size(HANDSHAKE_BYTES_MAX)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades()
+    );
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = shared.stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        debug!(
+            error = &error as &dyn std::error::Error,
+            "serve a connection"
+        );
+    }
+}

@@ -1,0 +1,497 @@
+//! Doing what a client's frame says.
+//!
+//! What can be done at once is done at once. What must ask somebody is a future that the connection's
+//! task finishes before it reads the next frame, so that one connection's frames are obeyed in the
+//! order they came; only the log's acknowledgements are waited for on the side, so that sends pipeline.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use roomcast_ports::access::{Caller, TokenError};
+use roomcast_ports::event_log::Appended;
+use roomcast_ports::signals::Signal;
+use roomcast_protocol::event::Message;
+use roomcast_protocol::id::{Id, IdRef};
+use roomcast_protocol::limits::{
+    ROOMS_PER_CONNECTION_MAX, UNACKNOWLEDGED_SENDS_MAX, WATCHED_USERS_MAX,
+};
+use roomcast_protocol::{
+    ClientFrame, ClientMessageId, Close, Code, FleetFrame, Refusal, RoomId, Seq, Timestamp, UserId,
+};
+use tracing::{debug, warn};
+
+use crate::Shared;
+use crate::connection::Connection;
+use crate::hub::User;
+use crate::lock::lock;
+use crate::session::Echo;
+use crate::speech::{self, Pending, Said, Saying, Speech};
+use crate::subscribe::{self, Subscription};
+
+/// What a frame came to.
+#[derive(Debug)]
+pub(crate) enum Done {
+    /// All that was to be said has been said.
+    Nothing,
+    /// A refusal to count and to answer.
+    Refused(Refusal, Echo<'static>),
+    /// A token that was good.
+    Authenticated(Caller, Echo<'static>),
+    /// The session still holds.
+    Rechecked,
+    /// Whom the connection watches from now on.
+    Watching(Vec<UserId>),
+    /// Close.
+    Close(Close),
+}
+
+/// Something that the connection's next frame waits for.
+pub(crate) type Work = BoxFuture<'static, Done>;
+
+/// What was begun with a frame.
+pub(crate) enum Begun {
+    Done(Done),
+    Work(Work),
+}
+
+/// Who does it.
+#[derive(Clone)]
+pub(crate) struct Actor {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) connection: Arc<Connection>,
+}
+
+impl Actor {
+    /// Judges a token.
+    pub(crate) fn authenticate(&self, token: &str, echo: Echo<'static>) -> Work {
+        let (shared, token) = (self.shared.clone(), token.to_owned());
+        Box::pin(async move {
+            match shared.ports.authenticator.authenticate(&token).await {
+                Ok(caller) => Done::Authenticated(caller, echo),
+                Err(error) => Done::Close(close_for(&error)),
+            }
+        })
+    }
+
+    /// Makes a user who has just come known in their rooms.
+    pub(crate) async fn enter_rooms(&self, user: &Arc<User>) {
+        let shared = &self.shared;
+        match shared
+            .ports
+            .directory
+            .room_ids_of(&user.id, ROOMS_PER_CONNECTION_MAX)
+            .await
+        {
+            Ok(room_ids) => shared.hub.enter_rooms(user, room_ids),
+            Err(error) => warn!(
+                error = &error as &dyn std::error::Error,
+                "read a user's rooms"
+            ),
+        }
+    }
+
+    /// Looks at a token's sign-in again.
+    pub(crate) fn recheck(&self, caller: Caller) -> Work {
+        let shared = self.shared.clone();
+        Box::pin(async move {
+            match shared.ports.authenticator.session_holds(&caller).await {
+                Ok(true) => Done::Rechecked,
+                Ok(false) => Done::Close(Close::Unauthorized),
+                // Nothing is known against it; it is looked at again.
+                Err(TokenError::Unavailable(error)) => {
+                    warn!(error = &*error, "look at a session again");
+                    Done::Rechecked
+                }
+                Err(error) => Done::Close(close_for(&error)),
+            }
+        })
+    }
+
+    /// Begins what a frame of `user` says; `watched` is whom the connection watches.
+    pub(crate) fn begin(
+        &self,
+        user: &Arc<User>,
+        watched: &[UserId],
+        frame: ClientFrame<'_>,
+        echo: Echo<'_>,
+    ) -> Begun {
+        let now = self.shared.clock.now();
+        match frame {
+            ClientFrame::Auth { .. } => unreachable!("the session keeps tokens to itself"),
+            ClientFrame::Ping {} => {
+                let pong = FleetFrame::Pong {
+                    reference: echo.reference,
+                    server_time: Timestamp::now(),
+                };
+                self.connection.say(&pong, now);
+                Begun::Done(Done::Nothing)
+            }
+            ClientFrame::Subscribe {
+                room_id,
+                after,
+                presence,
+            } => self.subscribe(user, watched, room_id.to_id(), after, presence, echo),
+            ClientFrame::Unsubscribe { room_id } => {
+                self.unsubscribe(room_id.to_id(), echo);
+                Begun::Done(Done::Nothing)
+            }
+            ClientFrame::SendMessage {
+                room_id,
+                content,
+                client_msg_id,
+                reply_to,
+                attachments,
+                mentions,
+            } => {
+                let speech = Speech::Send(Message {
+                    content: Some(content.into_owned()),
+                    reply_to: reply_to.map(|id| id.to_id()),
+                    attachments: to_ids(&attachments),
+                    mentions: to_ids(&mentions),
+                });
+                self.speak(user, room_id, client_msg_id, speech, echo)
+            }
+            ClientFrame::EditMessage {
+                room_id,
+                message_id,
+                content,
+                client_msg_id,
+            } => {
+                let content = content.into_owned();
+                let speech = Speech::Edit {
+                    message_id: message_id.to_id(),
+                    content,
+                };
+                self.speak(user, room_id, client_msg_id, speech, echo)
+            }
+            ClientFrame::DeleteMessage {
+                room_id,
+                message_id,
+                client_msg_id,
+            } => {
+                let speech = Speech::Delete {
+                    message_id: message_id.to_id(),
+                };
+                self.speak(user, room_id, client_msg_id, speech, echo)
+            }
+            ClientFrame::React {
+                room_id,
+                message_id,
+                emoji,
+                remove,
+                client_msg_id,
+            } => {
+                let emoji = emoji.into_owned();
+                let speech = Speech::React {
+                    message_id: message_id.to_id(),
+                    emoji,
+                    remove,
+                };
+                self.speak(user, room_id, client_msg_id, speech, echo)
+            }
+            ClientFrame::Typing { room_id } => self.typing(user, room_id.to_id(), echo),
+            ClientFrame::Mark {
+                room_id,
+                read,
+                delivered,
+            } => self.mark(user, room_id.to_id(), read, delivered, echo),
+            ClientFrame::WatchPresence { user_ids } => self.watch(to_ids(&user_ids), echo),
+            ClientFrame::SetStatus { status } => {
+                self.connection.set_status(status);
+                self.shared.vitals.alive(self.connection.clone());
+                Begun::Done(Done::Nothing)
+            }
+        }
+    }
+
+    fn subscribe(
+        &self,
+        user: &Arc<User>,
+        watched: &[UserId],
+        room_id: RoomId,
+        after: Option<Seq>,
+        presence: bool,
+        echo: Echo<'_>,
+    ) -> Begun {
+        let echo = echo.into_owned();
+        if self.has_too_many_rooms(&room_id) {
+            let refusal = Refusal::new(Code::TooManyRooms, "too many rooms on this connection");
+            return Begun::Done(Done::Refused(refusal, echo));
+        }
+        let (actor, user, watched) = (self.clone(), user.clone(), watched.to_vec());
+        Begun::Work(Box::pin(async move {
+            let (shared, connection) = (&*actor.shared, &actor.connection);
+            let reference = echo.reference.clone();
+            let subscription = Subscription {
+                room_id: room_id.clone(),
+                after,
+                reference,
+            };
+            if let Err(refusal) =
+                subscribe::subscribe(shared, connection, &user, subscription).await
+            {
+                return Done::Refused(refusal, echo);
+            }
+            if !presence {
+                return Done::Nothing;
+            }
+            match subscribe::watchable_members(shared, &room_id, &watched).await {
+                Ok(Some(all)) => actor.tell_presence(all).await,
+                Ok(None) => {
+                    subscribe::warn_too_large(shared, connection);
+                    Done::Nothing
+                }
+                Err(refusal) => Done::Refused(refusal, echo),
+            }
+        }))
+    }
+
+    fn has_too_many_rooms(&self, room_id: &RoomId) -> bool {
+        let mut subscriptions = self.connection.subscriptions();
+        if subscriptions.len() < ROOMS_PER_CONNECTION_MAX {
+            return false;
+        }
+        // Rooms that ended a subscription by themselves are still on the list.
+        subscriptions.retain(|room| lock(&room.state).is_subscribed(&self.connection));
+        subscriptions.len() >= ROOMS_PER_CONNECTION_MAX
+            && !subscriptions.iter().any(|room| room.id == *room_id)
+    }
+
+    fn unsubscribe(&self, room_id: RoomId, echo: Echo<'_>) {
+        let mut subscriptions = self.connection.subscriptions();
+        if let Some(at) = subscriptions.iter().position(|room| room.id == room_id) {
+            let room = subscriptions.swap_remove(at);
+            lock(&room.state).unsubscribe(&self.connection);
+        }
+        drop(subscriptions);
+        let frame = FleetFrame::Unsubscribed {
+            reference: echo.reference,
+            room_id,
+        };
+        self.connection.say(&frame, self.shared.clock.now());
+    }
+
+    fn speak(
+        &self,
+        user: &Arc<User>,
+        room_id: IdRef<'_, RoomId>,
+        client_msg_id: Option<IdRef<'_, ClientMessageId>>,
+        speech: Speech,
+        echo: Echo<'_>,
+    ) -> Begun {
+        let echo = echo.into_owned();
+        if let Err(refusal) = self.take_rate(user) {
+            return Begun::Done(Done::Refused(refusal, echo));
+        }
+        let said = Said {
+            room_id: room_id.to_id(),
+            sender_id: user.id.clone(),
+            client_message_id: client_msg_id.map(|id| id.to_id()),
+            speech,
+        };
+        let certain = self.shared.certain_room(room_id.as_str(), user).is_some();
+        if certain && speech::is_plain(&said.speech) {
+            return match speech::say_plainly(&self.shared, said) {
+                Ok(pending) => {
+                    self.await_log(pending, echo);
+                    Begun::Done(Done::Nothing)
+                }
+                Err(refusal) => Begun::Done(Done::Refused(refusal, echo)),
+            };
+        }
+        let (actor, user) = (self.clone(), user.clone());
+        Begun::Work(Box::pin(async move {
+            match actor.judge(&user, said).await {
+                Ok(Saying::Pending(pending)) => actor.await_log(pending, echo),
+                Ok(Saying::Settled(appended)) => actor.acknowledge(&appended, echo),
+                Err(refusal) => return Done::Refused(refusal, echo),
+            }
+            Done::Nothing
+        }))
+    }
+
+    fn take_rate(&self, user: &Arc<User>) -> Result<(), Refusal> {
+        self.shared.take_rate(&user.id)?;
+        if self.connection.unacknowledged() as usize >= UNACKNOWLEDGED_SENDS_MAX {
+            return Err(Refusal {
+                message: "too many sends wait for their acknowledgement".into(),
+                ..Refusal::rate_limited(50)
+            });
+        }
+        Ok(())
+    }
+
+    async fn judge(&self, user: &Arc<User>, said: Said) -> Result<Saying, Refusal> {
+        let pinned = self.shared.pin(&said.room_id);
+        let mut role = None;
+        if matches!(said.speech, Speech::Delete { .. }) {
+            role = self.shared.ask(&pinned.room, user).await?.role;
+            role.ok_or_else(Refusal::not_member)?;
+        } else {
+            self.shared.ensure_member(&pinned.room, user).await?;
+        }
+        speech::say(&self.shared, said, role).await
+    }
+
+    /// Waits for the log on the side, and answers.
+    fn await_log(&self, pending: Pending, echo: Echo<'static>) {
+        self.connection.send_begun();
+        let actor = self.clone();
+        self.shared.tracker.spawn(async move {
+            match pending.await {
+                Ok(appended) => actor.acknowledge(&appended, echo),
+                Err(error) => actor.refuse(&speech::refusal_of(&error), echo),
+            }
+            actor.connection.send_ended();
+        });
+    }
+
+    fn acknowledge(&self, appended: &Appended, echo: Echo<'static>) {
+        let Some(room_id) = echo.room_id else { return };
+        let frame = speech::ack(room_id, echo.client_message_id, echo.reference, appended);
+        self.connection.say(&frame, self.shared.clock.now());
+    }
+
+    /// Answers with a refusal.
+    pub(crate) fn refuse(&self, refusal: &Refusal, echo: Echo<'_>) {
+        metrics::counter!("chat_refusals_total", "code" => refusal.code.as_str()).increment(1);
+        let mut frame = FleetFrame::error(refusal);
+        if let FleetFrame::Error {
+            reference,
+            room_id,
+            client_msg_id,
+            ..
+        } = &mut frame
+        {
+            *reference = echo.reference.map(|text| text.into_owned().into());
+            *room_id = echo.room_id;
+            *client_msg_id = echo.client_message_id;
+        }
+        self.connection.say(&frame, self.shared.clock.now());
+    }
+
+    fn typing(&self, user: &Arc<User>, room_id: RoomId, echo: Echo<'_>) -> Begun {
+        let (actor, user, echo) = (self.clone(), user.clone(), echo.into_owned());
+        Begun::Work(Box::pin(async move {
+            let pinned = actor.shared.pin(&room_id);
+            if let Err(refusal) = actor.shared.ensure_member(&pinned.room, &user).await {
+                return Done::Refused(refusal, echo);
+            }
+            if lock(&pinned.room.state).may_type(&user.id) {
+                actor
+                    .signal(Signal::Typing {
+                        room_id: room_id.clone(),
+                        user_id: user.id.clone(),
+                    })
+                    .await;
+            }
+            Done::Nothing
+        }))
+    }
+
+    fn mark(
+        &self,
+        user: &Arc<User>,
+        room_id: RoomId,
+        read: Option<Seq>,
+        delivered: Option<Seq>,
+        echo: Echo<'_>,
+    ) -> Begun {
+        let (actor, user, echo) = (self.clone(), user.clone(), echo.into_owned());
+        Begun::Work(Box::pin(async move {
+            match actor.move_marks(&user, &room_id, read, delivered).await {
+                Ok(()) => Done::Nothing,
+                Err(refusal) => Done::Refused(refusal, echo),
+            }
+        }))
+    }
+
+    async fn move_marks(
+        &self,
+        user: &Arc<User>,
+        room_id: &RoomId,
+        read: Option<Seq>,
+        delivered: Option<Seq>,
+    ) -> Result<(), Refusal> {
+        let shared = &self.shared;
+        let pinned = shared.pin(room_id);
+        shared.ensure_member(&pinned.room, user).await?;
+        let head = shared.ports.timeline.head(room_id).await;
+        let head = head.map_err(|error| speech::unreadable(&error))?;
+        let read = read.unwrap_or(Seq::ZERO).min(head);
+        let delivered = delivered.unwrap_or(Seq::ZERO).min(head).max(read);
+        let moved = shared
+            .ports
+            .directory
+            .mark(room_id, &user.id, read, delivered)
+            .await;
+        if let Some(marks) = moved.map_err(|error| speech::unreadable(&error.into()))? {
+            let (room_id, user_id) = (room_id.clone(), user.id.clone());
+            let (read, delivered) = (read > Seq::ZERO, true);
+            self.signal(Signal::Receipt {
+                room_id,
+                user_id,
+                marks,
+                read,
+                delivered,
+            })
+            .await;
+        }
+        Ok(())
+    }
+
+    fn watch(&self, user_ids: Vec<UserId>, _echo: Echo<'_>) -> Begun {
+        let actor = self.clone();
+        let mut user_ids = user_ids;
+        user_ids.sort();
+        user_ids.dedup();
+        debug_assert!(user_ids.len() <= WATCHED_USERS_MAX);
+        Begun::Work(Box::pin(async move { actor.tell_presence(user_ids).await }))
+    }
+
+    /// Watches these users from now on, and tells how they are.
+    async fn tell_presence(&self, user_ids: Vec<UserId>) -> Done {
+        self.shared.hub.watchers.watch(&self.connection, &user_ids);
+        match self.shared.ports.presence.read(&user_ids).await {
+            Ok(all) => {
+                for presence in all {
+                    self.connection.say(
+                        &FleetFrame::Presence {
+                            user_id: presence.user_id,
+                            status: presence.status,
+                            last_seen: presence.last_seen,
+                        },
+                        self.shared.clock.now(),
+                    );
+                }
+            }
+            // The watch stands; their next change is told.
+            Err(error) => warn!(error = &error as &dyn std::error::Error, "read who is here"),
+        }
+        Done::Watching(user_ids)
+    }
+
+    async fn signal(&self, signal: Signal) {
+        if let Err(error) = self.shared.ports.signals.publish(signal).await {
+            debug!(error = &error as &dyn std::error::Error, "pass a signal on");
+        }
+    }
+}
+
+fn to_ids<T: Id>(ids: &[IdRef<'_, T>]) -> Vec<T> {
+    ids.iter().map(IdRef::to_id).collect()
+}
+
+fn close_for(error: &TokenError) -> Close {
+    match error {
+        TokenError::Refused(reason) => {
+            debug!(reason, "refused a token");
+            Close::Unauthorized
+        }
+        TokenError::AccountRefused => Close::AccountRefused,
+        TokenError::Unavailable(cause) => {
+            warn!(error = &**cause, "judge a token");
+            Close::PromisesLost
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! One client's socket, as everybody but its own task sees it.
+//!
+//! Whoever has something for the client writes it to the socket right here, without waking a task or
+//! copying a byte; only what the kernel does not take waits in the [`outbox`], which the connection's
+//! task drains. The task ([`task`]) is the only reader.
+
+pub(crate) mod outbox;
+pub(crate) mod task;
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+
+use bytes::Bytes;
+use futures_util::task::AtomicWaker;
+use roomcast_protocol::{Close, ConnectionId, FleetFrame, PresenceStatus, SessionId};
+use tokio::net::TcpStream;
+
+use crate::clock::Seconds;
+use crate::codec;
+use crate::hub::{Room, User};
+use crate::lock::lock;
+use outbox::{Outbox, Pushed};
+
+/// A socket with what is waiting for it.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    stream: TcpStream,
+    outbox: Mutex<Outbox>,
+    waker: AtomicWaker,
+    number: uuid::Uuid,
+    user: OnceLock<Arc<User>>,
+    session_id: Mutex<Option<SessionId>>,
+    /// Rooms this connection may be subscribed to; the rooms themselves know better.
+    subscriptions: Mutex<Vec<Arc<Room>>>,
+    unacknowledged: AtomicU32,
+    heard_at: AtomicU32,
+    spoke_at: AtomicU32,
+    ticked: AtomicBool,
+    /// The socket failed.
+    dead: AtomicBool,
+    /// The task has ended.
+    gone: AtomicBool,
+    status: AtomicU8,
+}
+
+const ONLINE: u8 = 0;
+const AWAY: u8 = 1;
+
+impl Connection {
+    pub(crate) fn new(stream: TcpStream, now: Seconds) -> Self {
+        Self {
+            stream,
+            outbox: Mutex::new(Outbox::default()),
+            waker: AtomicWaker::new(),
+            number: uuid::Uuid::now_v7(),
+            user: OnceLock::new(),
+            session_id: Mutex::default(),
+            subscriptions: Mutex::default(),
+            unacknowledged: AtomicU32::new(0),
+            heard_at: AtomicU32::new(now),
+            spoke_at: AtomicU32::new(now),
+            ticked: AtomicBool::new(false),
+            dead: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
+            status: AtomicU8::new(ONLINE),
+        }
+    }
+
+    pub(crate) fn id(&self) -> ConnectionId {
+        ConnectionId::new(&self.number.to_string()).expect("a UUID is an id")
+    }
+
+    /// Says whose connection it is, and of which sign-in; the user once, the sign-in with each token.
+    pub(crate) fn identify(&self, user: &Arc<User>, session_id: Option<SessionId>) {
+        let known = self.user.get_or_init(|| user.clone());
+        debug_assert!(Arc::ptr_eq(known, user), "a connection keeps its user");
+        *lock(&self.session_id) = session_id;
+    }
+
+    pub(crate) fn user(&self) -> Option<&Arc<User>> {
+        self.user.get()
+    }
+
+    /// Whether it came from this sign-in.
+    pub(crate) fn is_of_session(&self, session_id: &SessionId) -> bool {
+        lock(&self.session_id).as_ref() == Some(session_id)
+    }
+
+    /// Sends a frame's bytes, in order with everything sent before. Never waits: past the outbox's
+    /// bounds the connection closes with [`Close::TooSlow`].
+    pub(crate) fn send(&self, frame: &Bytes, now: Seconds) {
+        let mut outbox = lock(&self.outbox);
+        if outbox.is_closing() {
+            return;
+        }
+        if outbox.is_empty() {
+            match self.stream.try_write(frame) {
+                Ok(written) if written == frame.len() => {
+                    self.spoke_at.store(now, Ordering::Relaxed);
+                    return;
+                }
+                Ok(written) => outbox.start(frame.slice(written..), now),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    outbox.start(frame.clone(), now);
+                }
+                Err(_) => self.dead.store(true, Ordering::Release),
+            }
+            drop(outbox);
+            self.waker.wake();
+        } else if outbox.push(frame.clone()) == Pushed::OverBounds {
+            drop(outbox);
+            self.close(Close::TooSlow, now);
+        }
+    }
+
+    /// Sends a frame that is for this connection alone.
+    pub(crate) fn say(&self, frame: &FleetFrame<'_>, now: Seconds) {
+        self.send(&encode(frame), now);
+    }
+
+    /// Closes: what has begun to go out is finished, what waits is dropped, the close frame follows.
+    pub(crate) fn close(&self, close: Close, now: Seconds) {
+        metrics::counter!("chat_ws_closes_total", "reason" => close.name()).increment(1);
+        self.close_with(codec::encode_close(close.code(), close.reason()), now);
+    }
+
+    /// Answers the client's own close.
+    pub(crate) fn close_with(&self, frame: Bytes, now: Seconds) {
+        let mut outbox = lock(&self.outbox);
+        if !outbox.is_closing() {
+            outbox.close(frame, now);
+        }
+        drop(outbox);
+        self.waker.wake();
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        lock(&self.outbox).is_closing()
+    }
+
+    /// Bytes that the kernel has not taken yet.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        lock(&self.outbox).bytes()
+    }
+
+    /// Rooms this connection may be subscribed to.
+    pub(crate) fn subscriptions(&self) -> MutexGuard<'_, Vec<Arc<Room>>> {
+        lock(&self.subscriptions)
+    }
+
+    /// Wakes the task to look at its deadlines.
+    pub(crate) fn wake_for_tick(&self) {
+        self.ticked.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// One more send waits for its acknowledgement; how many there are.
+    pub(crate) fn send_begun(&self) -> u32 {
+        self.unacknowledged.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    pub(crate) fn send_ended(&self) {
+        self.unacknowledged.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn unacknowledged(&self) -> u32 {
+        self.unacknowledged.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn status(&self) -> PresenceStatus {
+        if self.status.load(Ordering::Relaxed) == AWAY {
+            PresenceStatus::Away
+        } else {
+            PresenceStatus::Online
+        }
+    }
+
+    pub(crate) fn set_status(&self, status: PresenceStatus) {
+        let code = if status == PresenceStatus::Away {
+            AWAY
+        } else {
+            ONLINE
+        };
+        self.status.store(code, Ordering::Relaxed);
+    }
+}
+
+/// A frame as it goes over the wire, made once for all who get it.
+pub(crate) fn encode(frame: &FleetFrame<'_>) -> Bytes {
+    codec::encode_text_with(256, |out| frame.write_json(out))
+}

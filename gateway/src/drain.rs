@@ -1,0 +1,102 @@
+//! Leaving well: nobody new, everybody told where the door is, nothing acknowledged left unsaid.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use roomcast_protocol::{Close, FleetFrame};
+
+use crate::connection::Connection;
+use crate::{Gateway, Shared};
+
+/// The longest a client is told to wait.
+const AFTER_MAX_MS: u64 = 10_000;
+/// Pauses between batches of closes.
+const STEPS: u32 = 20;
+/// How long sockets may take to hear their close.
+const LINGER: Duration = Duration::from_secs(1);
+
+impl Gateway {
+    /// Refuses new connections from now on.
+    pub fn begin_drain(&self) {
+        self.shared.draining.store(true, Ordering::Release);
+    }
+
+    /// Leaves within about `within`: tells every client to come back elsewhere, waits for what is not
+    /// acknowledged yet, closes in batches, ends the gateway's tasks.
+    pub async fn drain(&self, within: Duration) {
+        self.begin_drain();
+        let shared = &self.shared;
+        let connections = shared.everybody();
+        let count = connections.len().max(1) as u64;
+        let spread_ms = AFTER_MAX_MS.min(u64::try_from(within.as_millis()).unwrap_or(AFTER_MAX_MS));
+        for (place, connection) in (0u64..).zip(&connections) {
+            let after_ms = place * spread_ms / count;
+            let frame = FleetFrame::Reconnect {
+                after_ms,
+                reason: "draining".into(),
+            };
+            connection.say(&frame, shared.clock.now());
+        }
+        // Few clients need no spreading; many get as much as there is time for.
+        let spread = (within / 2)
+            .min(Duration::from_millis(2 * count))
+            .max(Duration::from_millis(50));
+        let batch = connections.len().div_ceil(STEPS as usize).max(1);
+        for connections in connections.chunks(batch) {
+            tokio::time::sleep(spread / STEPS).await;
+            for connection in connections {
+                settle(connection, within / 4).await;
+                connection.close(Close::GoingAway, shared.clock.now());
+            }
+        }
+        shared.closed_within(LINGER.min(within / 4)).await;
+        shared.stop.cancel();
+        shared.tracker.close();
+        if tokio::time::timeout(LINGER, shared.tracker.wait())
+            .await
+            .is_err()
+        {
+            tracing::info!(
+                tasks = shared.tracker.len(),
+                "left with tasks still running"
+            );
+        }
+    }
+}
+
+/// Waits until every send of the connection has been answered, but no longer than `most`.
+async fn settle(connection: &Connection, most: Duration) {
+    let until = tokio::time::Instant::now() + most;
+    while connection.unacknowledged() > 0 && tokio::time::Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+impl Shared {
+    fn everybody(&self) -> Vec<Arc<Connection>> {
+        self.hub
+            .all_users()
+            .iter()
+            .flat_map(|user| user.connections())
+            .collect()
+    }
+
+    /// Closes all connections in batches, so that not everybody comes back in the same moment.
+    pub(crate) async fn close_all(&self, close: Close) {
+        let connections = self.everybody();
+        for batch in connections.chunks(connections.len().div_ceil(STEPS as usize).max(1)) {
+            for connection in batch {
+                connection.close(close, self.clock.now());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn closed_within(&self, most: Duration) {
+        let until = tokio::time::Instant::now() + most;
+        while !self.hub.all_users().is_empty() && tokio::time::Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}

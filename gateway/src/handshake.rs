@@ -1,0 +1,261 @@
+//! From an HTTP request to a WebSocket that speaks `roomcast.v1`.
+//!
+//! Everything that can be refused is refused while it is still HTTP and a status can say why. Then
+//! the bare socket is taken back from the HTTP machinery, whose buffers would outweigh the connection.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use fastwebsockets::upgrade::UpgradeFut;
+use hyper_util::rt::TokioIo;
+use roomcast_ports::access::{Caller, TokenError};
+use roomcast_protocol::api::Problem;
+use roomcast_protocol::{Close, Code, Refusal};
+use tokio::net::TcpStream;
+use tracing::{debug, warn};
+
+use crate::connection::Connection;
+use crate::connection::task::Task;
+use crate::{Gateway, Shared};
+
+/// The subprotocol we speak.
+const PROTOCOL: &str = "roomcast.v1";
+/// Before a token in the list of subprotocols.
+const BEARER: &str = "bearer.";
+
+/// What the handshake found out about who is there.
+enum Who {
+    /// A good token came along.
+    Caller(Caller),
+    /// The token is good, but the account is barred; the close will say so.
+    Barred,
+    /// A first frame will tell.
+    NotYet,
+}
+
+/// Answers `GET /v1/ws`.
+pub(crate) async fn upgrade(State(gateway): State<Gateway>, request: Request<Body>) -> Response {
+    let (parts, body) = request.into_parts();
+    let judged = judge(&gateway.shared, &parts).await;
+    let mut request = Request::from_parts(parts, body);
+    match judged {
+        Ok((who, speaks)) => match fastwebsockets::upgrade::upgrade(&mut request) {
+            Ok((response, socket)) => {
+                let mut response = response.map(|_| Body::empty());
+                if speaks {
+                    let protocol = HeaderValue::from_static(PROTOCOL);
+                    response
+                        .headers_mut()
+                        .insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+                }
+                let shared = gateway.shared.clone();
+                gateway.shared.tracker.spawn(take_over(shared, socket, who));
+                response
+            }
+            Err(_) => problem(
+                StatusCode::BAD_REQUEST,
+                &Refusal::bad_frame("not a WebSocket handshake"),
+            ),
+        },
+        Err(response) => *response,
+    }
+}
+
+async fn judge(shared: &Shared, request: &Parts) -> Result<(Who, bool), Box<Response>> {
+    let headers = &request.headers;
+    if has_token_in_query(request.uri.query()) {
+        return Err(refuse(&Refusal::bad_frame(
+            "a token does not belong in the query string",
+        )));
+    }
+    if shared.is_draining() {
+        let refusal = Refusal::new(
+            Code::Internal,
+            "this gateway is leaving; connect to another",
+        );
+        let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, &refusal);
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        return Err(Box::new(response));
+    }
+    judge_origin(shared, headers)?;
+    judge_upgrade(headers)?;
+    let (speaks, offered_token) = judge_protocols(headers)?;
+    let token = match headers.get(header::AUTHORIZATION) {
+        Some(value) => Some(bearer(value).ok_or_else(unauthorized)?),
+        None => offered_token,
+    };
+    let Some(token) = token else {
+        return Ok((Who::NotYet, speaks));
+    };
+    match shared.ports.authenticator.authenticate(token).await {
+        Ok(caller) => Ok((Who::Caller(caller), speaks)),
+        Err(TokenError::AccountRefused) => Ok((Who::Barred, speaks)),
+        Err(TokenError::Refused(reason)) => {
+            debug!(reason, "refused a token at the handshake");
+            Err(unauthorized())
+        }
+        Err(TokenError::Unavailable(error)) => {
+            warn!(error = &*error, "judge a token at the handshake");
+            let refusal = Refusal::new(Code::Internal, "the token cannot be judged now");
+            Err(Box::new(problem(StatusCode::SERVICE_UNAVAILABLE, &refusal)))
+        }
+    }
+}
+
+fn has_token_in_query(query: Option<&str>) -> bool {
+    query.is_some_and(|query| {
+        query.split('&').any(|pair| {
+            let name = pair.split('=').next().unwrap_or_default();
+            name.eq_ignore_ascii_case("token") || name.eq_ignore_ascii_case("access_token")
+        })
+    })
+}
+
+fn judge_origin(shared: &Shared, headers: &HeaderMap) -> Result<(), Box<Response>> {
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return Ok(());
+    };
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    if origin
+        .to_str()
+        .is_ok_and(|origin| shared.config.allowed_origins.permits(origin, host))
+    {
+        return Ok(());
+    }
+    Err(refuse(&Refusal::forbidden("this origin may not connect")))
+}
+
+fn judge_upgrade(headers: &HeaderMap) -> Result<(), Box<Response>> {
+    if !names(headers, &header::CONNECTION, "upgrade")
+        || !names(headers, &header::UPGRADE, "websocket")
+        || headers.get(header::SEC_WEBSOCKET_KEY).is_none()
+    {
+        let refusal = Refusal::bad_frame("this is a WebSocket endpoint; send an upgrade");
+        let mut response = problem(StatusCode::UPGRADE_REQUIRED, &refusal);
+        response
+            .headers_mut()
+            .insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        return Err(Box::new(response));
+    }
+    if headers
+        .get(header::SEC_WEBSOCKET_VERSION)
+        .is_none_or(|version| version != "13")
+    {
+        let refusal = Refusal::bad_frame("WebSocket version 13 is spoken here");
+        let mut response = problem(StatusCode::UPGRADE_REQUIRED, &refusal);
+        let version = HeaderValue::from_static("13");
+        response
+            .headers_mut()
+            .insert(header::SEC_WEBSOCKET_VERSION, version);
+        return Err(Box::new(response));
+    }
+    Ok(())
+}
+
+fn names(headers: &HeaderMap, name: &header::HeaderName, word: &str) -> bool {
+    headers.get_all(name).iter().any(|value| {
+        value
+            .to_str()
+            .unwrap_or_default()
+            .split(',')
+            .any(|item| item.trim().eq_ignore_ascii_case(word))
+    })
+}
+
+/// Whether the client offers our subprotocol by name, and a token it offers as another.
+fn judge_protocols(headers: &HeaderMap) -> Result<(bool, Option<&str>), Box<Response>> {
+    let mut offered = false;
+    let (mut speaks, mut token) = (false, None);
+    for value in headers.get_all(header::SEC_WEBSOCKET_PROTOCOL) {
+        for protocol in value.to_str().unwrap_or("?").split(',').map(str::trim) {
+            offered = true;
+            speaks |= protocol == PROTOCOL;
+            token = token.or(protocol.strip_prefix(BEARER));
+        }
+    }
+    if offered && !speaks {
+        return Err(refuse(&Refusal::bad_frame(
+            "the subprotocol spoken here is roomcast.v1",
+        )));
+    }
+    Ok((speaks, token))
+}
+
+fn bearer(value: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn refuse(refusal: &Refusal) -> Box<Response> {
+    let status =
+        StatusCode::from_u16(refusal.code.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
+    Box::new(problem(status, refusal))
+}
+
+fn unauthorized() -> Box<Response> {
+    let mut response = refuse(&Refusal::new(
+        Code::Unauthorized,
+        "the token is bad, expired or revoked",
+    ));
+    response
+        .headers_mut()
+        .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
+}
+
+fn problem(status: StatusCode, refusal: &Refusal) -> Response {
+    let problem = Problem::new(
+        status.as_u16(),
+        status.canonical_reason().unwrap_or_default(),
+        refusal,
+    );
+    let body = serde_json::to_vec(&problem).unwrap_or_default();
+    (
+        status,
+        [(header::CONTENT_TYPE, "application/problem+json")],
+        body,
+    )
+        .into_response()
+}
+
+/// Takes the bare socket back and runs the connection on it.
+async fn take_over(shared: Arc<Shared>, socket: UpgradeFut, who: Who) {
+    let socket = match socket.await {
+        Ok(socket) => socket.into_inner().into_inner(),
+        Err(error) => {
+            debug!(
+                error = &error as &dyn std::error::Error,
+                "upgrade a connection"
+            );
+            return;
+        }
+    };
+    let Ok(parts) = socket.downcast::<TokioIo<TcpStream>>() else {
+        warn!("an upgraded connection is no TCP socket");
+        return;
+    };
+    let now = shared.clock.now();
+    let connection = Arc::new(Connection::new(parts.io.into_inner(), now));
+    // What the client sent without waiting for the answer; an empty buffer would still hold 8 KiB.
+    let mut task = Task::new(shared.clone(), connection.clone(), &parts.read_buf);
+    drop(parts.read_buf);
+    match who {
+        Who::Caller(caller) => task.welcome(caller),
+        Who::Barred => connection.close(Close::AccountRefused, now),
+        Who::NotYet => {}
+    }
+    task.schedule();
+    // A task of its own, so that this one with its larger state ends here.
+    shared.tracker.spawn(task);
+}

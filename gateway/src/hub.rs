@@ -1,0 +1,120 @@
+//! Who is here on this gateway, and which rooms they care about.
+//!
+//! A room is in the hub while somebody connected here is a member of it; events of other rooms pass
+//! by. The hub knows nothing that could not be asked again: it is a cache kept right by the live
+//! events it fans out anyway.
+
+pub(crate) mod fanout;
+pub(crate) mod notify;
+pub(crate) mod room;
+pub(crate) mod users;
+pub(crate) mod watch;
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, Mutex};
+
+use roomcast_protocol::{RoomId, UserId};
+
+use crate::lock::lock;
+pub(crate) use room::{Room, RoomState};
+pub(crate) use users::User;
+
+const SHARDS: usize = 16;
+
+/// The rooms and users of one gateway.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    hasher: RandomState,
+    rooms: [Mutex<HashMap<RoomId, Arc<Room>>>; SHARDS],
+    users: [Mutex<HashMap<UserId, Arc<User>>>; SHARDS],
+    recent: users::RecentChanges,
+    pub(crate) watchers: watch::Watchers,
+}
+
+impl Hub {
+    pub(crate) fn new() -> Self {
+        Self {
+            hasher: RandomState::new(),
+            rooms: std::array::from_fn(|_| Mutex::default()),
+            users: std::array::from_fn(|_| Mutex::default()),
+            recent: users::RecentChanges::default(),
+            watchers: watch::Watchers::default(),
+        }
+    }
+
+    fn shard(&self, id: &str) -> usize {
+        usize::try_from(self.hasher.hash_one(id) % SHARDS as u64).unwrap_or(0)
+    }
+
+    /// The room, if anybody here cares about it.
+    pub(crate) fn room(&self, room_id: &RoomId) -> Option<Arc<Room>> {
+        self.room_named(room_id.as_str())
+    }
+
+    /// The room of this name, if anybody here cares about it.
+    pub(crate) fn room_named(&self, room_id: &str) -> Option<Arc<Room>> {
+        lock(&self.rooms[self.shard(room_id)]).get(room_id).cloned()
+    }
+
+    /// Does something to the room, which enters the hub for it.
+    pub(crate) fn with_room<T>(
+        &self,
+        room_id: &RoomId,
+        act: impl FnOnce(&mut RoomState) -> T,
+    ) -> (Arc<Room>, T) {
+        loop {
+            let room = {
+                let mut rooms = lock(&self.rooms[self.shard(room_id.as_str())]);
+                match rooms.get(room_id) {
+                    Some(room) => room.clone(),
+                    None => {
+                        let room = Arc::new(Room::new(room_id.clone()));
+                        rooms.insert(room_id.clone(), room.clone());
+                        room
+                    }
+                }
+            };
+            let mut state = lock(&room.state);
+            // Between the two locks the last to care may have left, and the room with them.
+            if !state.evicted {
+                let result = act(&mut state);
+                drop(state);
+                return (room, result);
+            }
+        }
+    }
+
+    /// Lets the room go if nobody cares about it any more.
+    pub(crate) fn release(&self, room: &Arc<Room>) {
+        let mut rooms = lock(&self.rooms[self.shard(room.id.as_str())]);
+        let mut state = lock(&room.state);
+        if state.is_unwanted() && !state.evicted {
+            state.evicted = true;
+            rooms.remove(&room.id);
+        }
+    }
+
+    /// Every room of the hub.
+    pub(crate) fn all_rooms(&self) -> Vec<Arc<Room>> {
+        self.rooms
+            .iter()
+            .flat_map(|shard| lock(shard).values().cloned().collect::<Vec<_>>())
+            .collect()
+    }
+
+    /// The user, if connected here.
+    pub(crate) fn user(&self, user_id: &UserId) -> Option<Arc<User>> {
+        lock(&self.users[self.shard(user_id.as_str())])
+            .get(user_id)
+            .cloned()
+    }
+
+    /// Every user connected here.
+    pub(crate) fn all_users(&self) -> Vec<Arc<User>> {
+        self.users
+            .iter()
+            .flat_map(|shard| lock(shard).values().cloned().collect::<Vec<_>>())
+            .collect()
+    }
+}

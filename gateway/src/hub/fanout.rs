@@ -1,0 +1,299 @@
+//! From the log's live events to the sockets of everybody subscribed here.
+//!
+//! One task takes all events that have come in a turn, and writes each room's to its connections in
+//! one piece. It never waits for a client, and it trusts nothing but the chain of `prev`: an event
+//! whose predecessor has not been seen waits until the gap before it has been read.
+
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use roomcast_ports::live::{Live, LiveEvents};
+use roomcast_protocol::limits::HEARTBEAT;
+use roomcast_protocol::{Close, EventBody, FleetFrame, RoomId, Seq, StoredEvent, Timestamp};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::{Room, RoomState};
+use crate::Shared;
+use crate::connection;
+use crate::lock::lock;
+
+/// Events of one turn at most.
+const TURN_MAX: usize = 256;
+/// Events read at once to fill a gap.
+const FILL_PAGE: usize = 500;
+/// Pauses between tries to fill a gap; after the last, the next audit tries again.
+const FILL_PAUSES_MS: [u64; 6] = [0, 5, 20, 50, 250, 1_000];
+/// How often the heads of all rooms here are compared with the log's.
+const AUDIT_EVERY: Duration = Duration::from_secs(10);
+/// Rooms compared in one call.
+const AUDIT_BATCH: usize = 1_024;
+/// A log that cannot be seen for so long makes the gateway send its clients elsewhere.
+const BLIND_MAX: Duration = HEARTBEAT.saturating_mul(2);
+
+/// Fans out until `stop`.
+pub(crate) async fn run(shared: Arc<Shared>, mut live: LiveEvents, stop: CancellationToken) {
+    let mut turn: Vec<Arc<StoredEvent>> = Vec::new();
+    loop {
+        let first = tokio::select! {
+            first = live.next() => first,
+            () = stop.cancelled() => return,
+        };
+        let Some(first) = first else { return };
+        let mut next = Some(first);
+        while let Some(item) = next {
+            match item {
+                Live::Event(event) => turn.push(event),
+                Live::Nudge(room_id, seq) => nudged(&shared, &room_id, seq),
+                Live::Lost => shared.audit_now.notify_one(),
+            }
+            next = if turn.len() < TURN_MAX {
+                live.try_next()
+            } else {
+                None
+            };
+        }
+        fan_out(&shared, &mut turn);
+        tokio::task::yield_now().await;
+    }
+}
+
+fn nudged(shared: &Arc<Shared>, room_id: &RoomId, seq: Seq) {
+    if let Some(room) = shared.hub.room(room_id)
+        && lock(&room.state).last.is_some_and(|last| last < seq)
+    {
+        fill(shared, &room);
+    }
+}
+
+fn fan_out(shared: &Arc<Shared>, turn: &mut Vec<Arc<StoredEvent>>) {
+    if turn.len() > 1 {
+        // Stable: the order within a room stays.
+        turn.sort_by(|one, other| one.event.room_id.cmp(&other.event.room_id));
+    }
+    for events in turn.chunk_by(|one, other| one.event.room_id == other.event.room_id) {
+        let room_id = &events[0].event.room_id;
+        let room = shared
+            .hub
+            .room(room_id)
+            .or_else(|| shared.hub.room_for_newcomers(events));
+        if let Some(room) = room {
+            take(shared, &room, events);
+        }
+        let now = Timestamp::now().as_millis();
+        for event in events {
+            let waited_ms = now.saturating_sub(event.event.sent_at.as_millis());
+            #[expect(clippy::cast_precision_loss, reason = "milliseconds of a fan-out")]
+            shared.metrics.fanout_latency_ms.record(waited_ms as f64);
+        }
+    }
+    turn.clear();
+}
+
+/// Takes a room's events in the order they came.
+fn take(shared: &Arc<Shared>, room: &Arc<Room>, events: &[Arc<StoredEvent>]) {
+    let mut state = lock(&room.state);
+    let mut gap = false;
+    let mut run = Run::default();
+    for event in events {
+        let last = state.last.unwrap_or(event.prev);
+        if event.seq <= last {
+            debug!(seq = %event.seq, "dropped an event seen before");
+        } else if state.filling || event.prev > last {
+            if !state.postpone(event.clone()) {
+                debug!("too many events wait behind a gap; the fill will read them");
+            }
+            gap = !state.filling;
+        } else {
+            run.place(shared, room, &mut state, event);
+        }
+    }
+    run.flush(shared, &mut state);
+    drop(state);
+    if gap {
+        fill(shared, room);
+    }
+}
+
+/// Consecutive events that go out in one piece.
+#[derive(Default)]
+struct Run {
+    frames: Vec<(Seq, Bytes)>,
+}
+
+impl Run {
+    fn place(
+        &mut self,
+        shared: &Arc<Shared>,
+        room: &Arc<Room>,
+        state: &mut MutexGuard<'_, RoomState>,
+        event: &Arc<StoredEvent>,
+    ) {
+        let frame = connection::encode(&event.frame());
+        let now = shared.clock.now();
+        state.last = Some(event.seq);
+        state.keep(event, frame.clone(), now);
+        self.frames.push((event.seq, frame));
+        if event.event.body.is_control() {
+            // Who leaves still gets the event that says so, and nothing after it.
+            self.flush(shared, state);
+            state.last_control = event.seq;
+            shared.hub.apply_control(room, state, event, now);
+        } else if let EventBody::MessageSent(message) = &event.event.body {
+            super::notify::message(state, event, message, now);
+        }
+    }
+
+    fn flush(&mut self, shared: &Arc<Shared>, state: &mut RoomState) {
+        let all = match self.frames.as_slice() {
+            [] => return,
+            [(_, frame)] => frame.clone(),
+            frames => {
+                let mut all =
+                    BytesMut::with_capacity(frames.iter().map(|(_, frame)| frame.len()).sum());
+                for (_, frame) in frames {
+                    all.extend_from_slice(frame);
+                }
+                all.freeze()
+            }
+        };
+        let reached = state.deliver(&self.frames, &all, shared.clock.now());
+        shared
+            .metrics
+            .deliveries
+            .increment((reached * self.frames.len()) as u64);
+        self.frames.clear();
+    }
+}
+
+/// Reads what is missing between what the room has fanned out and what waits, once at a time.
+pub(crate) fn fill(shared: &Arc<Shared>, room: &Arc<Room>) {
+    if std::mem::replace(&mut lock(&room.state).filling, true) {
+        return;
+    }
+    metrics::counter!("chat_gap_fills_total").increment(1);
+    let (shared, room) = (shared.clone(), room.clone());
+    let tracker = shared.tracker.clone();
+    tracker.spawn(async move {
+        for pause_ms in FILL_PAUSES_MS {
+            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+            match fill_once(&shared, &room).await {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(error) => warn!(error = &error as &dyn std::error::Error, "read a gap"),
+            }
+        }
+        let mut state = lock(&room.state);
+        state.filling = false;
+        state.pending = Vec::new();
+    });
+}
+
+/// Whether nothing is missing any more.
+async fn fill_once(
+    shared: &Arc<Shared>,
+    room: &Arc<Room>,
+) -> Result<bool, roomcast_ports::timeline::ReadError> {
+    loop {
+        let cursor = lock(&room.state).last.unwrap_or(Seq::ZERO);
+        let page = shared
+            .ports
+            .timeline
+            .after(&room.id, cursor, FILL_PAGE)
+            .await?;
+        let mut state = lock(&room.state);
+        let mut run = Run::default();
+        for event in &page.events {
+            if event.seq > state.last.unwrap_or(Seq::ZERO) {
+                run.place(shared, room, &mut state, event);
+            }
+        }
+        let mut waiting = std::mem::take(&mut state.pending);
+        waiting.sort_by_key(|event| event.seq);
+        for event in waiting {
+            let last = state.last.unwrap_or(Seq::ZERO);
+            if event.seq > last && event.prev <= last {
+                run.place(shared, room, &mut state, &event);
+            } else if event.seq > last {
+                state.pending.push(event);
+            }
+        }
+        run.flush(shared, &mut state);
+        if state.pending.is_empty() && !page.more {
+            state.filling = false;
+            return Ok(true);
+        }
+        if page.events.is_empty() {
+            return Ok(false);
+        }
+    }
+}
+
+/// Compares the heads of all rooms here with the log's, every so often and whenever something may
+/// have been lost, until `stop`.
+pub(crate) async fn audit(shared: Arc<Shared>, stop: CancellationToken) {
+    let mut seen_at = tokio::time::Instant::now();
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(AUDIT_EVERY) => {}
+            () = shared.audit_now.notified() => {}
+            () = stop.cancelled() => return,
+        }
+        match compare_heads(&shared).await {
+            Ok(()) => seen_at = tokio::time::Instant::now(),
+            Err(error) => {
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "compare heads with the log"
+                );
+                if seen_at.elapsed() >= BLIND_MAX {
+                    shared.close_all(Close::PromisesLost).await;
+                }
+            }
+        }
+    }
+}
+
+async fn compare_heads(shared: &Arc<Shared>) -> Result<(), roomcast_ports::event_log::LogError> {
+    let now = shared.clock.now();
+    let mut rooms = shared.hub.all_rooms();
+    rooms.retain(|room| {
+        let mut state = lock(&room.state);
+        state.trim(now);
+        state.is_followed() && state.last.is_some()
+    });
+    if rooms.is_empty() {
+        // Nobody to keep a promise to; but a log that is away should be noticed all the same.
+        shared.ports.log.heads(&[]).await?;
+    }
+    for batch in rooms.chunks(AUDIT_BATCH) {
+        let room_ids: Vec<RoomId> = batch.iter().map(|room| room.id.clone()).collect();
+        let heads = shared.ports.log.heads(&room_ids).await?;
+        for (room, head) in batch.iter().zip(heads) {
+            let behind = lock(&room.state).last.is_some_and(|last| last < head);
+            if behind {
+                fill(shared, room);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Tells connections that their subscription has ended.
+pub(super) fn tell_unsubscribed(
+    room_id: &RoomId,
+    connections: &[Arc<connection::Connection>],
+    now: crate::clock::Seconds,
+) {
+    if connections.is_empty() {
+        return;
+    }
+    let frame = connection::encode(&FleetFrame::Unsubscribed {
+        reference: None,
+        room_id: room_id.clone(),
+    });
+    for connection in connections {
+        connection.send(&frame, now);
+    }
+}

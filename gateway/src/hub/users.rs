@@ -1,0 +1,189 @@
+//! The users connected to this gateway.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use roomcast_protocol::{RoomId, UserId};
+
+use super::{Hub, Room};
+use crate::connection::Connection;
+use crate::lock::lock;
+
+/// Somebody connected here, by one socket or more.
+#[derive(Debug)]
+pub(crate) struct User {
+    pub(crate) id: UserId,
+    connections: Mutex<Vec<Arc<Connection>>>,
+    count: AtomicU32,
+    /// The rooms of the hub that know this user as a member.
+    rooms: Mutex<Vec<Arc<Room>>>,
+}
+
+/// What became of a new connection.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Registered {
+    /// It is the user's first here: their rooms are not known yet.
+    First,
+    /// One more.
+    Another,
+    /// The user has too many.
+    TooMany,
+}
+
+impl User {
+    pub(crate) fn new(id: UserId) -> Self {
+        Self {
+            id,
+            connections: Mutex::default(),
+            count: AtomicU32::new(0),
+            rooms: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn connections(&self) -> Vec<Arc<Connection>> {
+        lock(&self.connections).clone()
+    }
+
+    /// How many connections there are, without a lock.
+    pub(crate) fn connection_count(&self) -> u32 {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// Remembers that `room` knows this user.
+    pub(crate) fn enter(&self, room: &Arc<Room>) {
+        let mut rooms = lock(&self.rooms);
+        if !rooms.iter().any(|known| Arc::ptr_eq(known, room)) {
+            rooms.push(room.clone());
+        }
+    }
+
+    /// Forgets `room`.
+    pub(crate) fn leave(&self, room: &Room) {
+        lock(&self.rooms).retain(|known| !std::ptr::eq(&raw const **known, room));
+    }
+}
+
+impl Hub {
+    /// Adds a connection of a user's.
+    pub(crate) fn register(
+        &self,
+        user_id: &UserId,
+        connection: &Arc<Connection>,
+        most: usize,
+    ) -> (Arc<User>, Registered) {
+        let mut users = lock(&self.users[self.shard(user_id.as_str())]);
+        let user = users
+            .entry(user_id.clone())
+            .or_insert_with(|| Arc::new(User::new(user_id.clone())))
+            .clone();
+        let mut connections = lock(&user.connections);
+        let registered = match connections.len() {
+            0 => Registered::First,
+            count if count >= most => Registered::TooMany,
+            _ => Registered::Another,
+        };
+        if registered != Registered::TooMany {
+            connections.push(connection.clone());
+            user.count.store(
+                u32::try_from(connections.len()).unwrap_or(u32::MAX),
+                Ordering::Release,
+            );
+        }
+        drop(connections);
+        (user, registered)
+    }
+
+    /// Takes a connection away; with the last one the user leaves every room here. `subscriptions`
+    /// are the rooms the connection may have been subscribed to.
+    pub(crate) fn unregister(
+        &self,
+        user: &Arc<User>,
+        connection: &Arc<Connection>,
+        subscriptions: &[Arc<Room>],
+    ) {
+        for room in subscriptions {
+            lock(&room.state).unsubscribe(connection);
+        }
+        let gone = {
+            let mut users = lock(&self.users[self.shard(user.id.as_str())]);
+            let mut connections = lock(&user.connections);
+            connections.retain(|known| !Arc::ptr_eq(known, connection));
+            user.count.store(
+                u32::try_from(connections.len()).unwrap_or(u32::MAX),
+                Ordering::Release,
+            );
+            let gone = connections.is_empty();
+            if gone {
+                users.remove(&user.id);
+            } else if connections.capacity() > 4 * connections.len() {
+                connections.shrink_to_fit();
+            }
+            gone
+        };
+        if gone {
+            for room in std::mem::take(&mut *lock(&user.rooms)) {
+                lock(&room.state).forget_member(user);
+                self.release(&room);
+            }
+        }
+    }
+
+    /// Makes the user known in rooms that the directory lists for them, as far as the last seconds'
+    /// joins and leaves have not overtaken it.
+    pub(crate) fn enter_rooms(&self, user: &Arc<User>, room_ids: Vec<RoomId>) {
+        for room_id in self.recent.correct(&user.id, room_ids) {
+            let (room, ()) = self.with_room(&room_id, |state| state.expect_member(user));
+            user.enter(&room);
+        }
+        // Whoever disconnected meanwhile has been taken out of the rooms known then.
+        if user.connection_count() == 0 {
+            for room in std::mem::take(&mut *lock(&user.rooms)) {
+                lock(&room.state).forget_member(user);
+                self.release(&room);
+            }
+        }
+    }
+
+    /// Remembers for some seconds that somebody joined or left.
+    pub(crate) fn remember_change(&self, room_id: &RoomId, user_id: &UserId, joined: bool) {
+        self.recent.remember(room_id, user_id, joined);
+    }
+}
+
+/// Joins and leaves of the last seconds, in order: a list read from the directory may be older.
+#[derive(Debug, Default)]
+pub(crate) struct RecentChanges {
+    changes: Mutex<VecDeque<(Instant, RoomId, UserId, bool)>>,
+}
+
+const REMEMBERED: Duration = Duration::from_secs(10);
+const REMEMBERED_MAX: usize = 16_384;
+
+impl RecentChanges {
+    fn remember(&self, room_id: &RoomId, user_id: &UserId, joined: bool) {
+        let now = Instant::now();
+        let mut changes = lock(&self.changes);
+        while changes.len() >= REMEMBERED_MAX
+            || changes
+                .front()
+                .is_some_and(|(at, ..)| now.duration_since(*at) > REMEMBERED)
+        {
+            changes.pop_front();
+        }
+        changes.push_back((now, room_id.clone(), user_id.clone(), joined));
+    }
+
+    fn correct(&self, user_id: &UserId, mut room_ids: Vec<RoomId>) -> Vec<RoomId> {
+        for (_, room_id, who, joined) in &*lock(&self.changes) {
+            if who == user_id {
+                room_ids.retain(|known| known != room_id);
+                if *joined {
+                    room_ids.push(room_id.clone());
+                }
+            }
+        }
+        room_ids
+    }
+}

@@ -1,0 +1,83 @@
+//! Whether somebody connected here is a member: from the hub when it knows, from the rooms service
+//! when it does not.
+
+use std::sync::Arc;
+
+use roomcast_ports::access::Standing;
+use roomcast_protocol::{Refusal, RoomId};
+
+use crate::Shared;
+use crate::hub::{Room, User};
+use crate::lock::lock;
+use crate::speech::unreadable;
+
+/// Tries until an answer is not older than what the room has seen meanwhile.
+const TRIES: usize = 5;
+
+/// A room that stays in the hub while this is held.
+pub(crate) struct Pinned<'a> {
+    shared: &'a Shared,
+    pub(crate) room: Arc<Room>,
+}
+
+impl Shared {
+    /// Holds the room in the hub, so that what is asked of it meanwhile is kept right.
+    pub(crate) fn pin(&self, room_id: &RoomId) -> Pinned<'_> {
+        let (room, ()) = self.hub.with_room(room_id, |state| state.pins += 1);
+        Pinned { shared: self, room }
+    }
+
+    /// The room, if the hub is certain that the user is a member.
+    pub(crate) fn certain_room(&self, room_id: &str, user: &Arc<User>) -> Option<Arc<Room>> {
+        let room = self.hub.room_named(room_id)?;
+        let certain = lock(&room.state).is_member(user);
+        certain.then_some(room)
+    }
+
+    /// Makes certain that the user is a member.
+    pub(crate) async fn ensure_member(
+        &self,
+        room: &Arc<Room>,
+        user: &Arc<User>,
+    ) -> Result<(), Refusal> {
+        if lock(&room.state).is_member(user) {
+            return Ok(());
+        }
+        self.ask(room, user)
+            .await?
+            .role
+            .map(|_| ())
+            .ok_or_else(Refusal::not_member)
+    }
+
+    /// Asks the rooms service what the user is in the room, and remembers it.
+    pub(crate) async fn ask(
+        &self,
+        room: &Arc<Room>,
+        user: &Arc<User>,
+    ) -> Result<Standing, Refusal> {
+        for _ in 0..TRIES {
+            let standing = self.ports.memberships.standing(&room.id, &user.id).await;
+            let standing = standing.map_err(|error| unreadable(&error))?;
+            let learnt = lock(&room.state).learn(user, &standing);
+            if learnt {
+                if standing.role.is_some() {
+                    user.enter(room);
+                }
+                return Ok(standing);
+            }
+        }
+        tracing::warn!("a room's members change faster than they can be read");
+        Err(Refusal::internal())
+    }
+}
+
+impl Drop for Pinned<'_> {
+    fn drop(&mut self) {
+        {
+            let mut state = lock(&self.room.state);
+            state.pins -= 1;
+        }
+        self.shared.hub.release(&self.room);
+    }
+}

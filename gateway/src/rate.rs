@@ -1,0 +1,132 @@
+//! How fast somebody may send, and how often they may be refused.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use roomcast_protocol::UserId;
+
+use crate::lock::lock;
+
+/// A token bucket: `burst` at once, then `per_second`. As the generic cell rate algorithm (ITU-T
+/// I.371), it keeps one point in time and no timer.
+#[derive(Debug)]
+pub(crate) struct Bucket {
+    /// When the bucket would be full again.
+    full_at: Option<Instant>,
+}
+
+impl Bucket {
+    pub(crate) const fn full() -> Self {
+        Self { full_at: None }
+    }
+
+    /// Takes one, or says how many milliseconds until there is one.
+    pub(crate) fn take(&mut self, now: Instant, per_second: u32, burst: u32) -> Result<(), u64> {
+        let each = Duration::from_secs(1) / per_second.max(1);
+        let room_for = each * burst.saturating_sub(1);
+        let full_at = self.full_at.filter(|at| *at > now).unwrap_or(now);
+        let ahead = full_at - now;
+        if ahead > room_for {
+            let wait = ahead - room_for;
+            return Err(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1));
+        }
+        self.full_at = Some(full_at + each);
+        Ok(())
+    }
+}
+
+/// The buckets of everybody who has sent lately, connected or not: coming back does not fill one.
+#[derive(Debug, Default)]
+pub(crate) struct Rates {
+    buckets: Mutex<Buckets>,
+}
+
+#[derive(Debug, Default)]
+struct Buckets {
+    by_user: HashMap<UserId, Bucket>,
+    /// How many there may be before the full ones are forgotten.
+    forget_at: usize,
+}
+
+const FORGET_AT_LEAST: usize = 1_024;
+
+impl Rates {
+    pub(crate) fn take(
+        &self,
+        user_id: &UserId,
+        now: Instant,
+        per_second: u32,
+        burst: u32,
+    ) -> Result<(), u64> {
+        let mut buckets = lock(&self.buckets);
+        if let Some(bucket) = buckets.by_user.get_mut(user_id) {
+            return bucket.take(now, per_second, burst);
+        }
+        if buckets.by_user.len() >= buckets.forget_at.max(FORGET_AT_LEAST) {
+            buckets
+                .by_user
+                .retain(|_, bucket| bucket.full_at.is_some_and(|at| at > now));
+            buckets.forget_at = 2 * buckets.by_user.len();
+        }
+        let bucket = buckets
+            .by_user
+            .entry(user_id.clone())
+            .or_insert_with(Bucket::full);
+        bucket.take(now, per_second, burst)
+    }
+}
+
+/// Counts what happens within a span of seconds, starting anew with the first after it.
+#[derive(Debug, Default)]
+pub(crate) struct Window {
+    since: u32,
+    count: u32,
+}
+
+impl Window {
+    /// Counts one at `now`; how many there are in this window with it.
+    pub(crate) fn count(&mut self, now: u32, span: Duration) -> u32 {
+        if self.count == 0 || u64::from(now.saturating_sub(self.since)) >= span.as_secs() {
+            *self = Self {
+                since: now,
+                count: 0,
+            };
+        }
+        self.count += 1;
+        self.count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_passes_at_once_and_then_one_each_interval() {
+        let start = Instant::now();
+        let mut bucket = Bucket::full();
+        for _ in 0..40 {
+            assert_eq!(bucket.take(start, 20, 40), Ok(()));
+        }
+        let wait = bucket.take(start, 20, 40).unwrap_err();
+        assert!((1..=50).contains(&wait), "{wait}");
+        assert_eq!(
+            bucket.take(start + Duration::from_millis(wait), 20, 40),
+            Ok(())
+        );
+        assert!(
+            bucket
+                .take(start + Duration::from_millis(wait), 20, 40)
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn a_window_forgets_what_is_older_than_its_span() {
+        let mut window = Window::default();
+        assert_eq!(window.count(0, Duration::from_secs(10)), 1);
+        assert_eq!(window.count(9, Duration::from_secs(10)), 2);
+        assert_eq!(window.count(10, Duration::from_secs(10)), 1);
+    }
+}

@@ -1,0 +1,79 @@
+//! What other gateways and services tell this one.
+
+use std::sync::Arc;
+
+use roomcast_ports::signals::{Signal, SignalStream};
+use roomcast_protocol::{Close, FleetFrame};
+use tokio_util::sync::CancellationToken;
+
+use crate::Shared;
+use crate::connection;
+use crate::lock::lock;
+
+/// Passes signals on to those here whom they concern, until `stop`.
+pub(crate) async fn run(shared: Arc<Shared>, mut signals: SignalStream, stop: CancellationToken) {
+    loop {
+        let signal = tokio::select! {
+            signal = signals.next() => signal,
+            () = stop.cancelled() => return,
+        };
+        match signal {
+            Some(signal) => pass_on(&shared, &signal),
+            None => return,
+        }
+    }
+}
+
+fn pass_on(shared: &Shared, signal: &Signal) {
+    let now = shared.clock.now();
+    match signal {
+        Signal::Typing { room_id, user_id } => {
+            let Some(room) = shared.hub.room(room_id) else {
+                return;
+            };
+            let frame = connection::encode(&FleetFrame::Typing {
+                room_id: room_id.clone(),
+                user_id: user_id.clone(),
+            });
+            lock(&room.state).tell(&frame, Some(user_id), now);
+        }
+        Signal::Receipt {
+            room_id,
+            user_id,
+            marks,
+            read,
+            delivered,
+        } => {
+            let Some(room) = shared.hub.room(room_id) else {
+                return;
+            };
+            let frame = connection::encode(&FleetFrame::Receipt {
+                room_id: room_id.clone(),
+                user_id: user_id.clone(),
+                read: read.then_some(marks.read),
+                delivered: delivered.then_some(marks.delivered),
+            });
+            lock(&room.state).tell(&frame, None, now);
+        }
+        Signal::SessionEnded {
+            session_id,
+            user_id,
+        } => {
+            let Some(user) = shared.hub.user(user_id) else {
+                return;
+            };
+            for connection in user.connections() {
+                if connection.is_of_session(session_id) {
+                    connection.close(Close::Unauthorized, now);
+                }
+            }
+        }
+        Signal::Presence {
+            user_id,
+            status,
+            last_seen,
+        } => {
+            shared.hub.watchers.tell(user_id, *status, *last_seen, now);
+        }
+    }
+}

@@ -1,0 +1,359 @@
+//! Saying something in a room, over whatever front door: judged, given to the log, acknowledged.
+//!
+//! The order of judgement is the contract's: the rate, then membership, then memory (a resend gets
+//! its first answer whatever else is wrong with it), then the rest. What depends on a message's state
+//! is appended on condition that the room has not moved since that was read, and judged again if it has.
+
+use std::borrow::Cow;
+
+use futures_util::future::BoxFuture;
+use roomcast_ports::event_log::{Append, Appended, LogError};
+use roomcast_ports::message_store::MessageState;
+use roomcast_ports::timeline::ReadError;
+use roomcast_protocol::event::Message;
+use roomcast_protocol::limits::{CONTENT_BYTES_MAX, FRAME_BYTES_MAX};
+use roomcast_protocol::{
+    ClientMessageId, Code, EventBody, EventId, FleetFrame, MemberRole, MessageId, Refusal,
+    RoomEvent, RoomId, Seq, StoredEvent, Timestamp, UserId,
+};
+use tracing::{debug, warn};
+
+use crate::Shared;
+
+/// Tries to append on an unmoved room before appending anyway.
+const CONDITIONAL_TRIES: usize = 8;
+
+/// What somebody wants to say where.
+#[derive(Debug, Clone)]
+pub(crate) struct Said {
+    pub(crate) room_id: RoomId,
+    pub(crate) sender_id: UserId,
+    pub(crate) client_message_id: Option<ClientMessageId>,
+    pub(crate) speech: Speech,
+}
+
+/// What is said.
+#[derive(Debug, Clone)]
+pub(crate) enum Speech {
+    Send(Message),
+    Edit {
+        message_id: MessageId,
+        content: String,
+    },
+    Delete {
+        message_id: MessageId,
+    },
+    React {
+        message_id: MessageId,
+        emoji: String,
+        remove: bool,
+    },
+}
+
+/// The log's answer to come.
+pub(crate) type Pending = BoxFuture<'static, Result<Appended, LogError>>;
+
+/// How far saying something has come.
+pub(crate) enum Saying {
+    /// It is with the log.
+    Pending(Pending),
+    /// There is nothing to add: it was said before, or is so already.
+    Settled(Appended),
+}
+
+impl Said {
+    fn event_id(&self) -> EventId {
+        match &self.client_message_id {
+            Some(client) => EventId::of_client_message(&self.room_id, &self.sender_id, client),
+            None => EventId::generate(),
+        }
+    }
+
+    fn event(&self, body: EventBody) -> RoomEvent {
+        RoomEvent {
+            id: self.event_id(),
+            room_id: self.room_id.clone(),
+            sender_id: self.sender_id.clone(),
+            client_message_id: self.client_message_id.clone(),
+            sent_at: Timestamp::now(),
+            body,
+        }
+    }
+}
+
+/// Whether a message can be judged by itself alone: new, with nothing to look up.
+pub(crate) fn is_plain(speech: &Speech) -> bool {
+    matches!(speech, Speech::Send(message) if message.reply_to.is_none() && check(message.content.as_deref()).is_ok())
+}
+
+/// Gives a plain message of a certain member to the log, at once and in the order of the calls.
+pub(crate) fn say_plainly(shared: &Shared, said: Said) -> Result<Pending, Refusal> {
+    let Speech::Send(message) = said.speech.clone() else {
+        unreachable!("only a message is plain")
+    };
+    let event = said.event(EventBody::MessageSent(message));
+    check_size(&event)?;
+    Ok(shared.ports.log.append(Append::new(event)))
+}
+
+/// Judges what a certain member says, and gives it to the log.
+pub(crate) async fn say(
+    shared: &Shared,
+    said: Said,
+    role: Option<MemberRole>,
+) -> Result<Saying, Refusal> {
+    match judge(shared, &said, role).await {
+        Ok(saying) => Ok(saying),
+        // Memory goes before judgement, and is asked only when it matters.
+        Err(refusal) => match remembered(shared, &said).await? {
+            Some(first) => Ok(Saying::Settled(first)),
+            None => Err(refusal),
+        },
+    }
+}
+
+async fn remembered(shared: &Shared, said: &Said) -> Result<Option<Appended>, Refusal> {
+    if said.client_message_id.is_none() {
+        return Ok(None);
+    }
+    let first = shared
+        .ports
+        .timeline
+        .event(&said.room_id, &said.event_id())
+        .await;
+    Ok(first
+        .map_err(|error| unreadable(&error))?
+        .map(|stored| duplicate_of(&stored)))
+}
+
+fn duplicate_of(stored: &StoredEvent) -> Appended {
+    Appended {
+        seq: stored.seq,
+        prev: stored.prev,
+        sent_at: stored.event.sent_at,
+        message_id: stored.event.message_id(),
+        duplicate: true,
+    }
+}
+
+async fn judge(shared: &Shared, said: &Said, role: Option<MemberRole>) -> Result<Saying, Refusal> {
+    if let Speech::Send(message) = &said.speech {
+        check(message.content.as_deref())?;
+        if let Some(target) = &message.reply_to {
+            message_of(shared, &said.room_id, target).await?;
+        }
+        return say_plainly(shared, said.clone()).map(Saying::Pending);
+    }
+    for attempt in 0.. {
+        let head = shared
+            .ports
+            .timeline
+            .head(&said.room_id)
+            .await
+            .map_err(|error| unreadable(&error))?;
+        let body = match decide(shared, said, role).await? {
+            Decision::Append(body) => body,
+            Decision::AlreadySo(state) => return Ok(Saying::Settled(settled(&state))),
+        };
+        let event = said.event(body);
+        check_size(&event)?;
+        let expected_head = (attempt < CONDITIONAL_TRIES).then_some(head);
+        match shared
+            .ports
+            .log
+            .append(Append {
+                event,
+                expected_head,
+            })
+            .await
+        {
+            Err(LogError::Moved { .. }) => {}
+            Err(error) => return Err(refusal_of(&error)),
+            Ok(appended) => return Ok(Saying::Settled(appended)),
+        }
+    }
+    unreachable!("an append without a condition does not meet a moved room")
+}
+
+enum Decision {
+    Append(EventBody),
+    AlreadySo(MessageState),
+}
+
+async fn decide(
+    shared: &Shared,
+    said: &Said,
+    role: Option<MemberRole>,
+) -> Result<Decision, Refusal> {
+    match said.speech.clone() {
+        Speech::Edit {
+            message_id,
+            content,
+        } => {
+            check(Some(&content))?;
+            let target = message_of(shared, &said.room_id, &message_id).await?;
+            if target.sender_id != said.sender_id {
+                return Err(Refusal::forbidden("only its sender edits a message"));
+            }
+            Ok(Decision::Append(EventBody::MessageEdited {
+                message_id,
+                content: Some(content),
+            }))
+        }
+        Speech::Delete { message_id } => {
+            let target = any_message_of(shared, &said.room_id, &message_id).await?;
+            if target.sender_id != said.sender_id && role < Some(MemberRole::Admin) {
+                return Err(Refusal::forbidden(
+                    "only its sender and the room's admins delete a message",
+                ));
+            }
+            if target.is_deleted() {
+                return Ok(Decision::AlreadySo(target));
+            }
+            Ok(Decision::Append(EventBody::MessageDeleted { message_id }))
+        }
+        Speech::React {
+            message_id,
+            emoji,
+            remove,
+        } => {
+            let target = message_of(shared, &said.room_id, &message_id).await?;
+            let given = target.reactions.iter().any(|reaction| {
+                reaction.emoji == emoji && reaction.user_ids.contains(&said.sender_id)
+            });
+            if given != remove {
+                return Ok(Decision::AlreadySo(target));
+            }
+            Ok(Decision::Append(EventBody::ReactionChanged {
+                message_id,
+                emoji,
+                removed: remove,
+            }))
+        }
+        Speech::Send(_) => unreachable!("messages are judged without the room's state"),
+    }
+}
+
+fn settled(state: &MessageState) -> Appended {
+    Appended {
+        seq: state.seq,
+        prev: Seq::ZERO,
+        sent_at: state.sent_at,
+        message_id: Some(state.message_id.clone()),
+        duplicate: true,
+    }
+}
+
+async fn any_message_of(
+    shared: &Shared,
+    room_id: &RoomId,
+    message_id: &MessageId,
+) -> Result<MessageState, Refusal> {
+    let found = shared.ports.timeline.message(room_id, message_id).await;
+    found
+        .map_err(|error| unreadable(&error))?
+        .ok_or_else(|| Refusal::not_found("there is no such message in this room"))
+}
+
+async fn message_of(
+    shared: &Shared,
+    room_id: &RoomId,
+    message_id: &MessageId,
+) -> Result<MessageState, Refusal> {
+    let state = any_message_of(shared, room_id, message_id).await?;
+    if state.is_deleted() {
+        return Err(Refusal::not_found("the message is deleted"));
+    }
+    Ok(state)
+}
+
+fn check(content: Option<&str>) -> Result<(), Refusal> {
+    match content.map_or(0, str::len) {
+        0 => Err(Refusal::new(Code::ContentEmpty, "a message needs content")),
+        1..=CONTENT_BYTES_MAX => Ok(()),
+        _ => Err(too_large()),
+    }
+}
+
+fn too_large() -> Refusal {
+    Refusal::new(Code::ContentTooLarge, "the content is over its bound")
+}
+
+/// Escapes can make a frame six times its content; what could never be delivered is not taken.
+fn check_size(event: &RoomEvent) -> Result<(), Refusal> {
+    let content = match &event.body {
+        EventBody::MessageSent(message) => message.content.as_deref(),
+        EventBody::MessageEdited { content, .. } => content.as_deref(),
+        _ => None,
+    };
+    if content.map_or(0, str::len) <= CONTENT_BYTES_MAX / 2 {
+        return Ok(());
+    }
+    let stored = StoredEvent {
+        seq: Seq::MAX,
+        prev: Seq::MAX,
+        event: event.clone(),
+    };
+    if stored.frame().to_json().len() > FRAME_BYTES_MAX {
+        Err(too_large())
+    } else {
+        Ok(())
+    }
+}
+
+/// What a client is told when the log did not take its event.
+pub(crate) fn refusal_of(error: &LogError) -> Refusal {
+    match error {
+        LogError::Unavailable(_) | LogError::Moved { .. } => {
+            warn!(error = error as &dyn std::error::Error, "append to the log");
+            Refusal::new(
+                Code::LogUnavailable,
+                "not stored; send it again with the same clientMsgId",
+            )
+        }
+        LogError::Unconfirmed(_) => {
+            warn!(error = error as &dyn std::error::Error, "append to the log");
+            Refusal::new(
+                Code::Unconfirmed,
+                "perhaps stored; send it again with the same clientMsgId",
+            )
+        }
+        LogError::TooLarge { .. } => {
+            debug!(error = error as &dyn std::error::Error, "append to the log");
+            too_large()
+        }
+    }
+}
+
+/// What a client is told when a read failed.
+pub(crate) fn unreadable(error: &ReadError) -> Refusal {
+    warn!(error = error as &dyn std::error::Error, "read a room");
+    match error {
+        ReadError::Log(_) => Refusal::new(
+            Code::LogUnavailable,
+            "the room cannot be read now; try again",
+        ),
+        ReadError::Store(_) => Refusal::internal(),
+    }
+}
+
+/// The acknowledgement of what is said. Without a message of its own (the first of this name joined
+/// somebody, say) the place names it.
+pub(crate) fn ack<'a>(
+    room_id: RoomId,
+    client_msg_id: Option<ClientMessageId>,
+    reference: Option<Cow<'a, str>>,
+    appended: &Appended,
+) -> FleetFrame<'a> {
+    let message_id = appended.message_id.clone();
+    FleetFrame::Ack {
+        reference,
+        room_id,
+        message_id: message_id
+            .unwrap_or_else(|| EventId::derived(&[&appended.seq.to_string()]).into()),
+        client_msg_id,
+        seq: appended.seq,
+        ts: appended.sent_at,
+        duplicate: appended.duplicate,
+    }
+}

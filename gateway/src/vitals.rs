@@ -1,0 +1,115 @@
+//! The signs of life of everybody connected here, told to the presence store in batches.
+//!
+//! A connection's coming, going and change of status are told within some milliseconds; all that are
+//! here are told again every third of the time they count for, so that a store that lost everything
+//! knows them again.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use roomcast_ports::presence::Lease;
+use roomcast_protocol::limits::OFFLINE_GRACE;
+use roomcast_protocol::{ConnectionId, UserId};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::Shared;
+use crate::connection::Connection;
+use crate::lock::lock;
+
+/// Changes gathered before they are told.
+const GATHER: Duration = Duration::from_millis(10);
+/// Leases in one call.
+const BATCH: usize = 512;
+/// Pause after the store did not answer.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Changes not yet told. Bounded by the connections there are and were within a batch's time.
+#[derive(Debug, Default)]
+pub(crate) struct Vitals {
+    changed: Mutex<Changes>,
+    wake: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Changes {
+    alive: Vec<Arc<Connection>>,
+    gone: Vec<(UserId, ConnectionId)>,
+}
+
+impl Vitals {
+    /// The connection has come, or has another status.
+    pub(crate) fn alive(&self, connection: Arc<Connection>) {
+        lock(&self.changed).alive.push(connection);
+        self.wake.notify_one();
+    }
+
+    /// The connection has closed.
+    pub(crate) fn gone(&self, user_id: UserId, connection_id: ConnectionId) {
+        lock(&self.changed).gone.push((user_id, connection_id));
+        self.wake.notify_one();
+    }
+}
+
+/// Tells the store until `stop`, and then that everybody here is gone.
+pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
+    let again_every = shared.config.presence_ttl / 3;
+    let mut again_at = tokio::time::Instant::now() + again_every;
+    loop {
+        tokio::select! {
+            () = shared.vitals.wake.notified() => tokio::time::sleep(GATHER).await,
+            () = tokio::time::sleep_until(again_at) => {
+                again_at = tokio::time::Instant::now() + again_every;
+                let mut changes = lock(&shared.vitals.changed);
+                changes.alive = shared.hub.all_users().iter().flat_map(|user| user.connections()).collect();
+            }
+            () = stop.cancelled() => {
+                tell(&shared).await;
+                return;
+            }
+        }
+        if !tell(&shared).await {
+            again_at = again_at.min(tokio::time::Instant::now() + PAUSE);
+        }
+    }
+}
+
+async fn tell(shared: &Shared) -> bool {
+    let Changes { alive, gone } = std::mem::take(&mut *lock(&shared.vitals.changed));
+    let leases: Vec<Lease> = alive
+        .iter()
+        .filter_map(|connection| lease(shared, connection))
+        .collect();
+    for batch in leases.chunks(BATCH) {
+        if let Err(error) = shared
+            .ports
+            .presence
+            .touch(batch, shared.config.presence_ttl)
+            .await
+        {
+            warn!(error = &error as &dyn std::error::Error, "tell who is here");
+            return false;
+        }
+    }
+    for batch in gone.chunks(BATCH) {
+        if let Err(error) = shared.ports.presence.release(batch, OFFLINE_GRACE).await {
+            warn!(error = &error as &dyn std::error::Error, "tell who is gone");
+            return false;
+        }
+    }
+    true
+}
+
+fn lease(shared: &Shared, connection: &Connection) -> Option<Lease> {
+    // Whoever closed meanwhile must not be told alive after they were told gone.
+    if connection.is_gone() {
+        return None;
+    }
+    Some(Lease {
+        user_id: connection.user()?.id.clone(),
+        connection_id: connection.id(),
+        status: connection.status(),
+        gateway: shared.config.name.clone(),
+    })
+}
