@@ -1,0 +1,148 @@
+//! Accounts, beside the events in the log's file: an account that was made is not lost.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use roomcast_ports::StoreError;
+use roomcast_ports::accounts::{Account, AccountStore, Registration};
+use roomcast_protocol::UserId;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use crate::log::EmbeddedLog;
+use crate::rows;
+
+macro_rules! select_accounts {
+    ($rest:literal) => {
+        concat!(
+            "SELECT user_id, name, display_name, password_hash, created_at FROM accounts ",
+            $rest
+        )
+    };
+}
+
+/// Accounts in the log's file.
+#[derive(Debug)]
+pub(crate) struct EmbeddedAccounts {
+    log: Arc<EmbeddedLog>,
+}
+
+impl EmbeddedAccounts {
+    pub(crate) const fn new(log: Arc<EmbeddedLog>) -> Self {
+        Self { log }
+    }
+}
+
+#[async_trait]
+impl AccountStore for EmbeddedAccounts {
+    async fn create(&self, account: &Account) -> Result<Registration, StoreError> {
+        let account = account.clone();
+        let made = self.log.write(move |file| insert(file, &account)).await?;
+        Ok(if made {
+            Registration::Made
+        } else {
+            Registration::NameTaken
+        })
+    }
+
+    async fn by_id(&self, user_id: &UserId) -> Result<Option<Account>, StoreError> {
+        let user_id = user_id.clone();
+        let select = move |file: &Connection| {
+            file.prepare_cached(select_accounts!("WHERE user_id = ?1"))?
+                .query_row([user_id.as_str()], account)
+                .optional()
+        };
+        Ok(self.log.query(select).await?)
+    }
+
+    async fn by_name(&self, name: &str) -> Result<Option<Account>, StoreError> {
+        let key = key(name);
+        let select = move |file: &Connection| {
+            file.prepare_cached(select_accounts!("WHERE name_key = ?1"))?
+                .query_row([key], account)
+                .optional()
+        };
+        Ok(self.log.query(select).await?)
+    }
+
+    async fn by_prefix(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Account>, StoreError> {
+        let from = key(prefix);
+        // The last code point, which no name contains: everything that begins with the prefix is below.
+        let to = format!("{from}\u{10FFFF}");
+        let after = after.map(key).unwrap_or_default();
+        let select = move |file: &Connection| {
+            file.prepare_cached(select_accounts!(
+                "WHERE name_key >= ?1 AND name_key < ?2 AND name_key > ?3
+                 ORDER BY name_key LIMIT ?4"
+            ))?
+            .query_map(params![from, to, after, limit], account)?
+            .collect()
+        };
+        Ok(self.log.query(select).await?)
+    }
+
+    async fn update(&self, account: &Account) -> Result<bool, StoreError> {
+        let account = account.clone();
+        let update = move |file: &Connection| {
+            let changed = file
+                .prepare_cached(
+                    "UPDATE accounts SET display_name = ?2, password_hash = ?3 WHERE user_id = ?1",
+                )?
+                .execute(params![
+                    account.user_id.as_str(),
+                    account.display_name,
+                    account.password_hash
+                ])?;
+            Ok(changed == 1)
+        };
+        Ok(self.log.write(update).await?)
+    }
+
+    async fn delete(&self, user_id: &UserId) -> Result<bool, StoreError> {
+        let user_id = user_id.clone();
+        let delete = move |file: &Connection| {
+            let deleted = file
+                .prepare_cached("DELETE FROM accounts WHERE user_id = ?1")?
+                .execute([user_id.as_str()])?;
+            Ok(deleted == 1)
+        };
+        Ok(self.log.write(delete).await?)
+    }
+}
+
+/// By what names are compared.
+fn key(name: &str) -> String {
+    name.to_ascii_lowercase()
+}
+
+fn insert(file: &Connection, account: &Account) -> rusqlite::Result<bool> {
+    let added = file
+        .prepare_cached(
+            "INSERT INTO accounts
+                 (user_id, name_key, name, display_name, password_hash, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (name_key) DO NOTHING",
+        )?
+        .execute(params![
+            account.user_id.as_str(),
+            key(&account.name),
+            account.name,
+            account.display_name,
+            account.password_hash,
+            account.created_at.as_millis()
+        ])?;
+    Ok(added == 1)
+}
+
+fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
+    Ok(Account {
+        user_id: rows::id(row, 0)?,
+        name: row.get(1)?,
+        display_name: row.get(2)?,
+        password_hash: row.get(3)?,
+        created_at: rows::time(row, 4)?,
+    })
+}

@@ -1,0 +1,199 @@
+//! A data directory and everything that is served from it.
+
+use std::fs::{DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use roomcast_ports::accounts::{AccountStore, SessionStore};
+use roomcast_ports::event_log::EventLog;
+use roomcast_ports::presence::PresenceStore;
+use roomcast_ports::signals::Signals;
+
+use crate::accounts::EmbeddedAccounts;
+use crate::database::{self, Durability, Newer};
+use crate::lock::DirectoryLock;
+use crate::log::{self, EmbeddedLog};
+use crate::presence::EmbeddedPresence;
+use crate::readers::StartError;
+use crate::sessions::EmbeddedSessions;
+use crate::signals::EmbeddedSignals;
+use crate::store::{self, EmbeddedStore};
+
+/// Why a data directory cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process serves it.
+    #[error("the data directory {} is in use by another roomcast process", .directory.display())]
+    Locked {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// A later version of the program has written it; it was left as it is.
+    #[error(
+        "the data was written by a later version of roomcast (schema {found}, this one knows {known})"
+    )]
+    NewerSchema {
+        /// The version of the data.
+        found: u32,
+        /// The version this program knows.
+        known: u32,
+    },
+    /// The file system refused.
+    #[error("open the data directory {}", .directory.display())]
+    Io {
+        /// The directory.
+        directory: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A file is no database, damaged, or cannot be written.
+    #[error("open the database {}", .file.display())]
+    Sql {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: roomcast_ports::BoxError,
+    },
+}
+
+/// A data directory, open.
+#[derive(Debug)]
+pub struct Embedded {
+    log: Arc<EmbeddedLog>,
+    store: Arc<EmbeddedStore>,
+    accounts: Arc<EmbeddedAccounts>,
+    sessions: Arc<EmbeddedSessions>,
+    presence: Arc<EmbeddedPresence>,
+    signals: Arc<EmbeddedSignals>,
+    /// Given back after the writers have ended, which `Drop` sees to.
+    _lock: DirectoryLock,
+}
+
+impl Embedded {
+    /// Opens the directory, making it when it is not there.
+    pub fn open(data_dir: &Path) -> Result<Self, OpenError> {
+        let io = |source| OpenError::Io {
+            directory: data_dir.to_owned(),
+            source,
+        };
+        make(data_dir).map_err(io)?;
+        let lock = DirectoryLock::take(data_dir)
+            .map_err(io)?
+            .ok_or_else(|| OpenError::Locked {
+                directory: data_dir.to_owned(),
+            })?;
+        let (log_file, store_file) = (data_dir.join("log.db"), data_dir.join("store.db"));
+        // Both are looked at before either is touched.
+        refuse_newer(&log_file, log::SCHEMA)?;
+        refuse_newer(&store_file, store::SCHEMA)?;
+        let log = start(&log_file, Durability::Disk, log::SCHEMA, EmbeddedLog::start)?;
+        let store = start(
+            &store_file,
+            Durability::System,
+            store::SCHEMA,
+            EmbeddedStore::start,
+        )?;
+        let log = Arc::new(log);
+        tracing::info!(directory = %data_dir.display(), "opened the data directory");
+        Ok(Self {
+            accounts: Arc::new(EmbeddedAccounts::new(Arc::clone(&log))),
+            sessions: Arc::new(EmbeddedSessions::new(Arc::clone(&log))),
+            log,
+            store: Arc::new(store),
+            presence: Arc::new(EmbeddedPresence::new()),
+            signals: Arc::new(EmbeddedSignals::new()),
+            _lock: lock,
+        })
+    }
+
+    /// The log.
+    pub fn log(&self) -> Arc<dyn EventLog> {
+        Arc::clone(&self.log) as _
+    }
+
+    /// Messages, rooms and members.
+    pub fn messages(&self) -> Arc<EmbeddedStore> {
+        Arc::clone(&self.store)
+    }
+
+    /// Accounts.
+    pub fn accounts(&self) -> Arc<dyn AccountStore> {
+        Arc::clone(&self.accounts) as _
+    }
+
+    /// Sign-ins.
+    pub fn sessions(&self) -> Arc<dyn SessionStore> {
+        Arc::clone(&self.sessions) as _
+    }
+
+    /// Who is here.
+    pub fn presence(&self) -> Arc<dyn PresenceStore> {
+        Arc::clone(&self.presence) as _
+    }
+
+    /// What may be lost.
+    pub fn signals(&self) -> Arc<dyn Signals> {
+        Arc::clone(&self.signals) as _
+    }
+
+    /// Writes what waits and ends the threads; whatever is asked later is refused. Blocks as long as
+    /// the disk needs. Dropping does the same.
+    pub fn close(&self) {
+        self.log.close();
+        self.store.close();
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Makes the directory, for its owner's eyes only, and sees to it that a power loss leaves it there.
+fn make(directory: &Path) -> io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)?;
+    match directory
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+    {
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => File::open(".")?.sync_all(),
+    }
+}
+
+fn refuse_newer(file: &Path, steps: &[&str]) -> Result<(), OpenError> {
+    match database::newer(file, steps) {
+        Ok(None) => Ok(()),
+        Ok(Some(Newer { found, known })) => Err(OpenError::NewerSchema { found, known }),
+        Err(error) => Err(OpenError::Sql {
+            file: file.to_owned(),
+            source: error.into(),
+        }),
+    }
+}
+
+fn start<T>(
+    file: &Path,
+    durability: Durability,
+    steps: &[&str],
+    serve: impl FnOnce(&Path, rusqlite::Connection) -> Result<T, StartError>,
+) -> Result<T, OpenError> {
+    let sql = |source| OpenError::Sql {
+        file: file.to_owned(),
+        source,
+    };
+    let connection =
+        database::open_for_writing(file, durability, steps).map_err(|error| sql(error.into()))?;
+    serve(file, connection).map_err(|error| sql(error.into()))
+}

@@ -1,0 +1,206 @@
+//! The log: one table of events in the order they were stored, and the ports over it.
+//!
+//! A place is the event's own number over all rooms, so it rises in each. The log never deletes an
+//! event; what a deleted message said it takes out of it, in the transaction that stores the deletion.
+
+mod append;
+mod feed;
+mod heads;
+mod read;
+mod scrub;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use roomcast_ports::event_log::{Append, Appended, EventFeed, EventLog, LogError};
+use roomcast_ports::live::{Live, LiveEvents};
+use roomcast_protocol::event::encode;
+use roomcast_protocol::limits::EVENT_BYTES_MAX;
+use roomcast_protocol::{RoomId, Seq, StoredEvent};
+use rusqlite::Connection;
+use tokio::sync::{broadcast, oneshot, watch};
+
+use crate::readers::{Readers, StartError};
+use crate::writer::{Call, Failure, Task, Writer, call};
+use append::{AppendTask, LogMemory};
+use feed::Feed;
+
+/// The schema of `log.db`, step by step.
+pub(crate) const SCHEMA: &[&str] = &[include_str!("log/schema.sql")];
+/// Events a listener may be behind before it loses the oldest.
+const LIVE_BEHIND_MAX: usize = 16_384;
+/// Threads that read the log.
+const READERS: usize = 2;
+
+/// What the log's thread is asked to write.
+pub(crate) enum LogTask {
+    /// An event.
+    Append(Box<AppendTask>),
+    /// Accounts and sessions, which are kept beside the events.
+    Call(Box<dyn Call>),
+}
+
+impl Task for LogTask {
+    type Memory = LogMemory;
+
+    fn apply(&mut self, connection: &Connection, memory: &mut LogMemory) -> rusqlite::Result<()> {
+        match self {
+            Self::Append(append) => append.apply(connection, memory),
+            Self::Call(call) => call.apply(connection),
+        }
+    }
+
+    fn committed(self, memory: &mut LogMemory) {
+        match self {
+            Self::Append(append) => append.committed(memory),
+            Self::Call(call) => call.answer(Ok(())),
+        }
+    }
+
+    fn failed(self, failure: Failure) {
+        match self {
+            Self::Append(append) => append.failed(failure),
+            Self::Call(call) => call.answer(Err(failure)),
+        }
+    }
+}
+
+/// The log of all rooms in one file.
+#[derive(Debug)]
+pub(crate) struct EmbeddedLog {
+    writer: Writer<LogTask>,
+    readers: Arc<Readers>,
+    live: broadcast::WeakSender<Live>,
+    stored_to: watch::Receiver<Seq>,
+}
+
+impl EmbeddedLog {
+    /// Serves the file that `connection` writes to.
+    pub(crate) fn start(path: &Path, connection: Connection) -> Result<Self, StartError> {
+        let (live, _) = broadcast::channel(LIVE_BEHIND_MAX);
+        let weak = live.downgrade();
+        let (memory, stored_to) = LogMemory::load(&connection, live)?;
+        let readers = Arc::new(Readers::start("log reader", path, READERS)?);
+        let writer = Writer::start("log writer", connection, memory)?;
+        Ok(Self {
+            writer,
+            readers,
+            live: weak,
+            stored_to,
+        })
+    }
+
+    /// Writes beside the events, as durably.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        write: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let (call, answer) = call(write);
+        self.writer.submit_when_room(LogTask::Call(call)).await?;
+        answer.await.unwrap_or(Err(Failure::Closed))
+    }
+
+    /// Reads beside the events.
+    pub(crate) async fn query<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Failure> {
+        self.readers.read(read).await
+    }
+
+    /// Stores what waits, then ends the threads.
+    pub(crate) fn close(&self) {
+        self.writer.close();
+        self.readers.close();
+    }
+}
+
+#[async_trait]
+impl EventLog for EmbeddedLog {
+    fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, LogError>> {
+        let body = encode(&append.event);
+        if body.len() > EVENT_BYTES_MAX {
+            let error = LogError::TooLarge {
+                bytes: body.len(),
+                limit: EVENT_BYTES_MAX,
+            };
+            return Box::pin(std::future::ready(Err(error)));
+        }
+        let (reply, answer) = oneshot::channel();
+        let task = LogTask::Append(Box::new(AppendTask::new(append, body, reply)));
+        if let Err((_, failure)) = self.writer.submit(task) {
+            return Box::pin(std::future::ready(Err(failure.into())));
+        }
+        let asked = Instant::now();
+        Box::pin(async move {
+            answer
+                .await
+                .unwrap_or_else(|_| Err(LogError::Unconfirmed(asked.elapsed())))
+        })
+    }
+
+    async fn head(&self, room_id: &RoomId) -> Result<Seq, LogError> {
+        let room_id = room_id.clone();
+        Ok(self
+            .readers
+            .read(move |log| read::head(log, &room_id))
+            .await?)
+    }
+
+    async fn heads(&self, room_ids: &[RoomId]) -> Result<Vec<Seq>, LogError> {
+        let room_ids = room_ids.to_vec();
+        let heads = move |log: &Connection| {
+            room_ids
+                .iter()
+                .map(|room_id| read::head(log, room_id))
+                .collect()
+        };
+        Ok(self.readers.read(heads).await?)
+    }
+
+    async fn read(
+        &self,
+        room_id: &RoomId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Vec<Arc<StoredEvent>>, LogError> {
+        let room_id = room_id.clone();
+        Ok(self
+            .readers
+            .read(move |log| read::room_after(log, &room_id, after, limit))
+            .await?)
+    }
+
+    fn live(&self) -> LiveEvents {
+        // Once the log has closed, a listener hears its end at once.
+        let receiver = self
+            .live
+            .upgrade()
+            .map_or_else(|| broadcast::channel(1).1, |live| live.subscribe());
+        LiveEvents::new(receiver)
+    }
+
+    fn partitions(&self) -> u16 {
+        1
+    }
+
+    async fn feed(&self, _partition: u16, position: u64) -> Result<Box<dyn EventFeed>, LogError> {
+        Ok(Box::new(Feed::new(
+            Arc::clone(&self.readers),
+            self.stored_to.clone(),
+            position,
+        )))
+    }
+}
+
+impl From<Failure> for LogError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Unconfirmed(within) => Self::Unconfirmed(within),
+            failure => Self::Unavailable(failure.boxed()),
+        }
+    }
+}

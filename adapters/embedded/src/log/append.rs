@@ -1,0 +1,257 @@
+//! Storing one event: its room, its place, and whether the room has it already.
+
+use std::sync::Arc;
+
+use roomcast_ports::event_log::{Append, Appended, LogError};
+use roomcast_ports::live::Live;
+use roomcast_protocol::event::encode;
+use roomcast_protocol::{EventBody, RoomEvent, RoomId, Seq, StoredEvent};
+use rusqlite::{Connection, OptionalExtension as _, params};
+use tokio::sync::{broadcast, oneshot, watch};
+
+use super::heads::{Head, Heads};
+use super::scrub;
+use crate::rows;
+use crate::writer::{Failure, Memory};
+
+/// Bits of a place below the log's incarnation.
+pub(crate) const INCARNATION_SHIFT: u32 = 40;
+
+/// An event on its way into the log.
+pub(crate) struct AppendTask {
+    event: RoomEvent,
+    body: Vec<u8>,
+    expected_head: Option<Seq>,
+    reply: oneshot::Sender<Result<Appended, LogError>>,
+    verdict: Option<Verdict>,
+}
+
+/// What becomes of it if the transaction commits.
+enum Verdict {
+    Stored { seq: Seq, prev: Seq },
+    Duplicate(Appended),
+    Moved { head: Seq },
+}
+
+/// What the log's thread knows without asking.
+pub(crate) struct LogMemory {
+    heads: Heads,
+    last: Seq,
+    live: broadcast::Sender<Live>,
+    stored_to: watch::Sender<Seq>,
+}
+
+impl LogMemory {
+    pub(super) fn load(
+        connection: &Connection,
+        live: broadcast::Sender<Live>,
+    ) -> rusqlite::Result<(Self, watch::Receiver<Seq>)> {
+        let last = last_place(connection)?;
+        let (stored_to, receiver) = watch::channel(last);
+        Ok((
+            Self {
+                heads: Heads::default(),
+                last,
+                live,
+                stored_to,
+            },
+            receiver,
+        ))
+    }
+}
+
+impl Memory for LogMemory {
+    fn forget(&mut self) {
+        self.heads.clear();
+        self.last = *self.stored_to.borrow();
+    }
+
+    fn committed(&mut self) {
+        self.stored_to.send_if_modified(|stored_to| {
+            let moved = *stored_to != self.last;
+            *stored_to = self.last;
+            moved
+        });
+    }
+}
+
+impl AppendTask {
+    pub(super) fn new(
+        append: Append,
+        body: Vec<u8>,
+        reply: oneshot::Sender<Result<Appended, LogError>>,
+    ) -> Self {
+        let Append {
+            event,
+            expected_head,
+        } = append;
+        Self {
+            event,
+            body,
+            expected_head,
+            reply,
+            verdict: None,
+        }
+    }
+
+    pub(super) fn apply(
+        &mut self,
+        log: &Connection,
+        memory: &mut LogMemory,
+    ) -> rusqlite::Result<()> {
+        let head = room_head(log, memory, &self.event.room_id)?;
+        // A repeat is answered as one even where the room has moved on since.
+        if self
+            .expected_head
+            .is_some_and(|expected| expected != head.seq)
+        {
+            let first = duplicate_of(log, head.room, &self.event)?;
+            self.verdict =
+                Some(first.map_or(Verdict::Moved { head: head.seq }, Verdict::Duplicate));
+            return Ok(());
+        }
+        if let EventBody::MessageEdited { message_id, .. } = &self.event.body
+            && scrub::is_deleted(log, head.room, message_id)?
+            && self.event.redact()
+        {
+            self.body = encode(&self.event);
+        }
+        let seq = Seq::new(memory.last.get() + 1).expect("2^53 events are not reached");
+        if !insert(log, head, seq, &self.event, &self.body)? {
+            self.verdict = duplicate_of(log, head.room, &self.event)?.map(Verdict::Duplicate);
+            return Ok(());
+        }
+        if let EventBody::MessageDeleted { message_id } = &self.event.body {
+            scrub::scrub(log, head.room, message_id)?;
+        }
+        memory.last = seq;
+        memory.heads.set(
+            &self.event.room_id,
+            Head {
+                room: head.room,
+                seq,
+            },
+        );
+        self.verdict = Some(Verdict::Stored {
+            seq,
+            prev: head.seq,
+        });
+        Ok(())
+    }
+
+    pub(super) fn committed(self, memory: &mut LogMemory) {
+        let answer = match self.verdict.expect("a committed append has been applied") {
+            Verdict::Stored { seq, prev } => {
+                let appended = Appended {
+                    seq,
+                    prev,
+                    sent_at: self.event.sent_at,
+                    message_id: self.event.message_id(),
+                    duplicate: false,
+                };
+                let stored = StoredEvent {
+                    seq,
+                    prev,
+                    event: self.event,
+                };
+                // Nobody may be listening.
+                let _ = memory.live.send(Live::Event(Arc::new(stored)));
+                Ok(appended)
+            }
+            Verdict::Duplicate(first) => Ok(first),
+            Verdict::Moved { head } => Err(LogError::Moved { head }),
+        };
+        // Who asked may have gone; the event stays.
+        let _ = self.reply.send(answer);
+    }
+
+    pub(super) fn failed(self, failure: Failure) {
+        let _ = self.reply.send(Err(failure.into()));
+    }
+}
+
+/// The place after which the next event comes.
+fn last_place(log: &Connection) -> rusqlite::Result<Seq> {
+    let stored: u64 = log.query_row("SELECT coalesce(max(seq), 0) FROM events", [], |row| {
+        row.get(0)
+    })?;
+    let incarnation: u64 = log.query_row("SELECT number FROM incarnation", [], |row| row.get(0))?;
+    let begin = incarnation << INCARNATION_SHIFT;
+    Ok(Seq::new(stored.max(begin)).unwrap_or(Seq::MAX))
+}
+
+fn room_head(log: &Connection, memory: &mut LogMemory, room_id: &RoomId) -> rusqlite::Result<Head> {
+    if let Some(head) = memory.heads.get(room_id) {
+        return Ok(head);
+    }
+    let known = log
+        .prepare_cached("SELECT room FROM rooms WHERE room_id = ?1")?
+        .query_row([room_id.as_str()], |row| row.get(0))
+        .optional()?;
+    let head = match known {
+        Some(room) => Head {
+            room,
+            seq: super::read::head_of(log, room)?,
+        },
+        None => Head {
+            room: name_room(log, room_id)?,
+            seq: Seq::ZERO,
+        },
+    };
+    memory.heads.set(room_id, head);
+    Ok(head)
+}
+
+fn name_room(log: &Connection, room_id: &RoomId) -> rusqlite::Result<i64> {
+    log.prepare_cached("INSERT INTO rooms (room_id) VALUES (?1)")?
+        .insert([room_id.as_str()])
+}
+
+/// Whether it was stored; not when the room has an event of this id.
+fn insert(
+    log: &Connection,
+    head: Head,
+    seq: Seq,
+    event: &RoomEvent,
+    body: &[u8],
+) -> rusqlite::Result<bool> {
+    let target = match &event.body {
+        EventBody::MessageEdited { message_id, .. } | EventBody::MessageDeleted { message_id } => {
+            Some(message_id.as_str())
+        }
+        _ => None,
+    };
+    let added = log
+        .prepare_cached(
+            "INSERT INTO events (seq, room, prev, event_id, target, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (room, event_id) DO NOTHING",
+        )?
+        .execute(params![
+            seq.get(),
+            head.room,
+            head.seq.get(),
+            event.id.as_str(),
+            target,
+            body
+        ])?;
+    Ok(added == 1)
+}
+
+fn duplicate_of(
+    log: &Connection,
+    room: i64,
+    event: &RoomEvent,
+) -> rusqlite::Result<Option<Appended>> {
+    log.prepare_cached("SELECT seq, prev, body FROM events WHERE room = ?1 AND event_id = ?2")?
+        .query_row(params![room, event.id.as_str()], |row| {
+            let first = rows::stored(row)?;
+            Ok(Appended {
+                seq: first.seq,
+                prev: first.prev,
+                sent_at: first.event.sent_at,
+                message_id: first.event.message_id(),
+                duplicate: true,
+            })
+        })
+        .optional()
+}

@@ -1,0 +1,68 @@
+//! The whole log for who derives from it. Its position is the last event's place.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use roomcast_ports::event_log::{EventFeed, FeedBatch, LogError};
+use roomcast_protocol::Seq;
+use tokio::sync::watch;
+
+use super::read;
+use crate::readers::Readers;
+use crate::writer::Failure;
+
+/// One reader of the whole log.
+pub(super) struct Feed {
+    readers: Arc<Readers>,
+    stored_to: watch::Receiver<Seq>,
+    position: u64,
+}
+
+impl Feed {
+    pub(super) const fn new(
+        readers: Arc<Readers>,
+        stored_to: watch::Receiver<Seq>,
+        position: u64,
+    ) -> Self {
+        Self {
+            readers,
+            stored_to,
+            position,
+        }
+    }
+}
+
+#[async_trait]
+impl EventFeed for Feed {
+    async fn next(&mut self, limit: usize) -> Result<FeedBatch, LogError> {
+        loop {
+            let position = self.position;
+            self.stored_to
+                .wait_for(|stored_to| stored_to.get() > position)
+                .await
+                .map_err(|_| LogError::from(Failure::Closed))?;
+            let limit = limit.max(1);
+            let events = self
+                .readers
+                .read(move |log| read::all_after(log, position, limit))
+                .await?;
+            // A new incarnation's first place is far above the last event's.
+            if let Some(last) = events.last() {
+                self.position = last.seq.get();
+                return Ok(FeedBatch {
+                    position: self.position,
+                    events,
+                });
+            }
+            self.stored_to
+                .changed()
+                .await
+                .map_err(|_| LogError::from(Failure::Closed))?;
+        }
+    }
+
+    /// Whoever derives keeps the place with what it wrote: there is nothing to keep here.
+    async fn acknowledge(&mut self, _position: u64) -> Result<(), LogError> {
+        Ok(())
+    }
+}

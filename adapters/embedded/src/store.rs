@@ -1,0 +1,174 @@
+//! The store: what is derived from the log, in one file, written by one thread.
+//!
+//! Writes are ordered by place, so they may come twice, early or late. The place in the log's feed is
+//! kept in the transaction that wrote up to it: after a power loss both are back at the same moment.
+
+mod derive;
+mod directory;
+mod listings;
+mod members;
+mod message_state;
+mod rooms;
+mod targets;
+mod timeline;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use roomcast_ports::StoreError;
+use roomcast_ports::message_store::{MessageReader, MessageState, MessageWriter, Place};
+use roomcast_protocol::{EventId, MessageId, RoomId, Seq, StoredEvent};
+use rusqlite::Connection;
+
+use crate::readers::{Readers, StartError};
+use crate::writer::{Call, Failure, Memory, Task, Writer, call};
+use derive::Derived;
+
+/// The schema of `store.db`, step by step.
+pub(crate) const SCHEMA: &[&str] = &[include_str!("store/schema.sql")];
+/// Threads that read the store.
+const READERS: usize = 2;
+
+/// Messages in their current state, rooms and members, in one file.
+#[derive(Debug)]
+pub struct EmbeddedStore {
+    writer: Writer<StoreTask>,
+    readers: Readers,
+}
+
+impl EmbeddedStore {
+    /// Serves the file that `connection` writes to.
+    pub(crate) fn start(path: &Path, connection: Connection) -> Result<Self, StartError> {
+        let readers = Readers::start("store reader", path, READERS)?;
+        let writer = Writer::start("store writer", connection, Nothing)?;
+        Ok(Self { writer, readers })
+    }
+
+    /// Writes what waits, then ends the threads.
+    pub(crate) fn close(&self) {
+        self.writer.close();
+        self.readers.close();
+    }
+
+    async fn change<T: Send + 'static>(
+        &self,
+        change: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (call, answer) = call(change);
+        self.writer.submit_when_room(StoreTask(call)).await?;
+        Ok(answer.await.unwrap_or(Err(Failure::Closed))?)
+    }
+
+    async fn query<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        Ok(self.readers.read(query).await?)
+    }
+}
+
+struct StoreTask(Box<dyn Call>);
+
+/// The store's thread asks the database everything: its tasks come a batch at a time.
+struct Nothing;
+
+impl Memory for Nothing {
+    fn forget(&mut self) {}
+}
+
+impl Task for StoreTask {
+    type Memory = Nothing;
+
+    fn apply(&mut self, connection: &Connection, _: &mut Nothing) -> rusqlite::Result<()> {
+        self.0.apply(connection)
+    }
+
+    fn committed(self, _: &mut Nothing) {
+        self.0.answer(Ok(()));
+    }
+
+    fn failed(self, failure: Failure) {
+        self.0.answer(Err(failure));
+    }
+}
+
+#[async_trait]
+impl MessageWriter for EmbeddedStore {
+    async fn write(
+        &self,
+        events: &[Arc<StoredEvent>],
+        place: Option<Place>,
+    ) -> Result<(), StoreError> {
+        let events: Vec<Derived> = events.iter().map(Derived::new).collect();
+        self.change(move |store| derive::write(store, &events, place))
+            .await
+    }
+
+    async fn place(&self, partition: u16) -> Result<u64, StoreError> {
+        self.query(move |store| derive::place(store, partition))
+            .await
+    }
+}
+
+#[async_trait]
+impl MessageReader for EmbeddedStore {
+    async fn complete_to(&self, room_id: &RoomId) -> Result<Seq, StoreError> {
+        let room_id = room_id.clone();
+        self.query(move |store| rooms::complete_to(store, &room_id))
+            .await
+    }
+
+    async fn events_after(
+        &self,
+        room_id: &RoomId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Vec<Arc<StoredEvent>>, StoreError> {
+        let room_id = room_id.clone();
+        self.query(move |store| timeline::after(store, &room_id, after, limit))
+            .await
+    }
+
+    async fn messages_before(
+        &self,
+        room_id: &RoomId,
+        before: Seq,
+        limit: usize,
+    ) -> Result<Vec<MessageState>, StoreError> {
+        let room_id = room_id.clone();
+        self.query(move |store| message_state::before(store, &room_id, before, limit))
+            .await
+    }
+
+    async fn messages_from(
+        &self,
+        room_id: &RoomId,
+        from: Seq,
+        limit: usize,
+    ) -> Result<Vec<MessageState>, StoreError> {
+        let room_id = room_id.clone();
+        self.query(move |store| message_state::from(store, &room_id, from, limit))
+            .await
+    }
+
+    async fn message(
+        &self,
+        room_id: &RoomId,
+        message_id: &MessageId,
+    ) -> Result<Option<MessageState>, StoreError> {
+        let (room_id, message_id) = (room_id.clone(), message_id.clone());
+        self.query(move |store| message_state::named(store, &room_id, &message_id))
+            .await
+    }
+
+    async fn event(
+        &self,
+        room_id: &RoomId,
+        event_id: &EventId,
+    ) -> Result<Option<Arc<StoredEvent>>, StoreError> {
+        let (room_id, event_id) = (room_id.clone(), event_id.clone());
+        self.query(move |store| timeline::named(store, &room_id, &event_id))
+            .await
+    }
+}

@@ -1,0 +1,120 @@
+//! Lists of rooms: a user's own, and the public ones.
+
+use roomcast_ports::directory::{ListingCursor, RoomListing, RoomRecord};
+use roomcast_protocol::api::Marks;
+use roomcast_protocol::{MemberRole, RoomId, RoomKind, UserId};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::rooms::{record, room_columns};
+use super::{message_state, timeline};
+use crate::rows;
+
+/// A user's rooms that were made and have not ended, with their activity.
+macro_rules! rooms_of {
+    () => {
+        "FROM members m JOIN rooms r ON r.room = m.room
+         WHERE m.user_id = ?1 AND m.present = 1 AND r.deleted = 0 AND r.kind IS NOT NULL "
+    };
+}
+
+/// The user's rooms by latest activity, then id, after `after`.
+pub(super) fn of_user(
+    store: &Connection,
+    user_id: &UserId,
+    after: Option<&ListingCursor>,
+    limit: usize,
+) -> rusqlite::Result<Vec<RoomListing>> {
+    let (active_at, room_id) = after.map_or((i64::MAX, ""), |after| {
+        (
+            after.active_at.as_millis().cast_signed(),
+            after.room_id.as_str(),
+        )
+    });
+    let mut rooms = store.prepare_cached(concat!(
+        "SELECT ",
+        room_columns!(),
+        ", coalesce(r.last_message_at, r.created_at) AS active_at, r.room, r.head,
+             r.last_message, m.role, m.read, m.delivered, r.complete_to, r.ordinal ",
+        rooms_of!(),
+        "AND (active_at < ?2 OR (active_at = ?2 AND r.room_id > ?3))
+         ORDER BY active_at DESC, r.room_id LIMIT ?4"
+    ))?;
+    let mut rooms = rooms.query(params![user_id.as_str(), active_at, room_id, limit])?;
+    let mut listings = Vec::new();
+    while let Some(row) = rooms.next()? {
+        listings.push(listing(store, row, user_id)?);
+    }
+    Ok(listings)
+}
+
+/// The ids of the user's most lately active rooms.
+pub(super) fn ids_of_user(
+    store: &Connection,
+    user_id: &UserId,
+    limit: usize,
+) -> rusqlite::Result<Vec<RoomId>> {
+    store
+        .prepare_cached(concat!(
+            "SELECT r.room_id ",
+            rooms_of!(),
+            "ORDER BY coalesce(r.last_message_at, r.created_at) DESC, r.room_id LIMIT ?2"
+        ))?
+        .query_map(params![user_id.as_str(), limit], |row| rows::id(row, 0))?
+        .collect()
+}
+
+/// Public groups by id whose name begins so, after `after`.
+pub(super) fn public(
+    store: &Connection,
+    name_prefix: &str,
+    after: Option<&RoomId>,
+    limit: usize,
+) -> rusqlite::Result<Vec<RoomRecord>> {
+    let from = name_prefix.to_lowercase();
+    // The last code point, which no name contains: everything that begins with the prefix is below.
+    let to = format!("{from}\u{10FFFF}");
+    let after = after.map_or("", RoomId::as_str);
+    store
+        .prepare_cached(concat!(
+            "SELECT ",
+            room_columns!(),
+            " FROM rooms r WHERE r.name_key >= ?1 AND r.name_key < ?2 AND r.room_id > ?3
+             ORDER BY r.room_id LIMIT ?4"
+        ))?
+        .query_map(params![from, to, after, limit], record)?
+        .collect()
+}
+
+fn listing(store: &Connection, row: &Row<'_>, user_id: &UserId) -> rusqlite::Result<RoomListing> {
+    let room: i64 = row.get(9)?;
+    let last_message = rows::seq(row, 11)?;
+    let marks = Marks {
+        read: rows::seq(row, 13)?,
+        delivered: rows::seq(row, 14)?,
+    };
+    let (complete_to, ordinal) = (rows::seq(row, 15)?, row.get(16)?);
+    let record = record(row)?;
+    Ok(RoomListing {
+        head: rows::seq(row, 10)?,
+        active_at: rows::time(row, 8)?,
+        role: rows::word(row, 12, MemberRole::from_wire)?,
+        peer_id: match record.kind {
+            RoomKind::Direct => peer(store, room, user_id)?,
+            RoomKind::Group => None,
+        },
+        unread: timeline::unread(store, room, complete_to, ordinal, marks.read)?,
+        last_message: message_state::at(store, room, last_message)?,
+        marks,
+        room: record,
+    })
+}
+
+fn peer(store: &Connection, room: i64, user_id: &UserId) -> rusqlite::Result<Option<UserId>> {
+    store
+        .prepare_cached(
+            "SELECT user_id FROM members
+             WHERE room = ?1 AND user_id <> ?2 AND present = 1 ORDER BY user_id LIMIT 1",
+        )?
+        .query_row(params![room, user_id.as_str()], |row| rows::id(row, 0))
+        .optional()
+}

@@ -1,0 +1,210 @@
+//! Who is a member as what, and how far they have read.
+//!
+//! Being a member and the role are two registers: a role that was changed before a leaving must not
+//! bring anybody back when it comes late.
+
+use roomcast_ports::directory::MemberRecord;
+use roomcast_protocol::api::Marks;
+use roomcast_protocol::{MemberRole, RoomId, Seq, UserId};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::rooms::RoomRow;
+use crate::rows;
+
+/// What an event says about a member.
+#[derive(Clone, Copy)]
+pub(super) enum Membership {
+    Joined(MemberRole),
+    Left,
+    Changed(MemberRole),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Registers {
+    present: bool,
+    present_seq: Seq,
+    role: MemberRole,
+    role_seq: Seq,
+}
+
+impl Registers {
+    const NONE: Self = Self {
+        present: false,
+        present_seq: Seq::ZERO,
+        role: MemberRole::Member,
+        role_seq: Seq::ZERO,
+    };
+
+    fn after(mut self, seq: Seq, membership: Membership) -> Self {
+        let (present, role) = match membership {
+            Membership::Joined(role) => (Some(true), Some(role)),
+            Membership::Left => (Some(false), None),
+            Membership::Changed(role) => (None, Some(role)),
+        };
+        if let Some(present) = present.filter(|_| seq > self.present_seq) {
+            (self.present, self.present_seq) = (present, seq);
+        }
+        if let Some(role) = role.filter(|_| seq > self.role_seq) {
+            (self.role, self.role_seq) = (role, seq);
+        }
+        self
+    }
+
+    const fn owner(self) -> bool {
+        self.present && matches!(self.role, MemberRole::Owner)
+    }
+}
+
+/// What the event says, unless something later is known; the room's counts move along.
+pub(super) fn change(
+    store: &Connection,
+    room: &mut RoomRow,
+    user_id: &UserId,
+    seq: Seq,
+    membership: Membership,
+) -> rusqlite::Result<()> {
+    let before = store
+        .prepare_cached(
+            "SELECT present, present_seq, role, role_seq FROM members
+             WHERE room = ?1 AND user_id = ?2",
+        )?
+        .query_row(params![room.room, user_id.as_str()], |row| {
+            Ok(Registers {
+                present: row.get(0)?,
+                present_seq: rows::seq(row, 1)?,
+                role: rows::word(row, 2, MemberRole::from_wire)?,
+                role_seq: rows::seq(row, 3)?,
+            })
+        })
+        .optional()?
+        .unwrap_or(Registers::NONE);
+    let after = before.after(seq, membership);
+    if after == before {
+        return Ok(());
+    }
+    store
+        .prepare_cached(
+            "INSERT INTO members (room, user_id, present, present_seq, role, role_seq)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT DO UPDATE SET present = excluded.present,
+                 present_seq = excluded.present_seq, role = excluded.role,
+                 role_seq = excluded.role_seq",
+        )?
+        .execute(params![
+            room.room,
+            user_id.as_str(),
+            after.present,
+            after.present_seq.get(),
+            after.role.as_str(),
+            after.role_seq.get()
+        ])?;
+    room.member_count += i64::from(after.present) - i64::from(before.present);
+    room.owner_count += i64::from(after.owner()) - i64::from(before.owner());
+    Ok(())
+}
+
+/// The user has read up to what they sent.
+pub(super) fn move_marks(
+    store: &Connection,
+    room: i64,
+    user_id: &UserId,
+    seq: Seq,
+) -> rusqlite::Result<()> {
+    store
+        .prepare_cached(
+            "INSERT INTO members (room, user_id, read, delivered) VALUES (?1, ?2, ?3, ?3)
+             ON CONFLICT DO UPDATE SET read = max(read, excluded.read),
+                 delivered = max(delivered, excluded.delivered)",
+        )?
+        .execute(params![room, user_id.as_str(), seq.get()])?;
+    Ok(())
+}
+
+/// Moves a member's marks forward; the marks after it, if either moved.
+pub(super) fn mark(
+    store: &Connection,
+    room_id: &RoomId,
+    user_id: &UserId,
+    read: Seq,
+    delivered: Seq,
+) -> rusqlite::Result<Option<Marks>> {
+    store
+        .prepare_cached(
+            "UPDATE members SET read = max(read, ?3), delivered = max(delivered, ?4)
+             WHERE room = (SELECT room FROM rooms WHERE room_id = ?1 AND deleted = 0)
+                 AND user_id = ?2 AND present = 1 AND (read < ?3 OR delivered < ?4)
+             RETURNING read, delivered",
+        )?
+        .query_row(
+            params![
+                room_id.as_str(),
+                user_id.as_str(),
+                read.get(),
+                delivered.max(read).get()
+            ],
+            |row| {
+                Ok(Marks {
+                    read: rows::seq(row, 0)?,
+                    delivered: rows::seq(row, 1)?,
+                })
+            },
+        )
+        .optional()
+}
+
+/// The member, unless they are none or the room has ended.
+pub(super) fn member(
+    store: &Connection,
+    room_id: &RoomId,
+    user_id: &UserId,
+) -> rusqlite::Result<Option<MemberRecord>> {
+    store
+        .prepare_cached(
+            "SELECT m.user_id, m.role, m.read, m.delivered
+             FROM rooms r JOIN members m ON m.room = r.room
+             WHERE r.room_id = ?1 AND r.deleted = 0 AND m.user_id = ?2 AND m.present = 1",
+        )?
+        .query_row(params![room_id.as_str(), user_id.as_str()], record)
+        .optional()
+}
+
+/// Members by user id, after `after`.
+pub(super) fn page(
+    store: &Connection,
+    room_id: &RoomId,
+    after: Option<&UserId>,
+    limit: usize,
+) -> rusqlite::Result<Vec<MemberRecord>> {
+    store
+        .prepare_cached(
+            "SELECT m.user_id, m.role, m.read, m.delivered
+             FROM rooms r JOIN members m ON m.room = r.room
+             WHERE r.room_id = ?1 AND r.deleted = 0 AND m.user_id > ?2 AND m.present = 1
+             ORDER BY m.user_id LIMIT ?3",
+        )?
+        .query_map(
+            params![room_id.as_str(), after.map_or("", UserId::as_str), limit],
+            record,
+        )?
+        .collect()
+}
+
+/// How many owners the room has.
+pub(super) fn owner_count(store: &Connection, room_id: &RoomId) -> rusqlite::Result<u64> {
+    let count = store
+        .prepare_cached("SELECT owner_count FROM rooms WHERE room_id = ?1 AND deleted = 0")?
+        .query_row([room_id.as_str()], |row| row.get(0))
+        .optional()?;
+    Ok(count.unwrap_or(0))
+}
+
+fn record(row: &Row<'_>) -> rusqlite::Result<MemberRecord> {
+    Ok(MemberRecord {
+        user_id: rows::id(row, 0)?,
+        role: rows::word(row, 1, MemberRole::from_wire)?,
+        marks: Marks {
+            read: rows::seq(row, 2)?,
+            delivered: rows::seq(row, 3)?,
+        },
+    })
+}

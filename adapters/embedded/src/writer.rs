@@ -1,0 +1,253 @@
+//! The one thread that writes to a database: many tasks, one transaction, one flush.
+//!
+//! Whatever is waiting when the thread comes back from the disk goes into the next transaction, so a
+//! flush is shared by as many as came meanwhile. Nobody is answered before it. A transaction that
+//! fails is rolled back whole and everyone in it is told; the thread goes on with the next.
+
+mod call;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use roomcast_ports::BoxError;
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+
+pub(crate) use call::{Call, call};
+
+/// Tasks that wait at most; one more is refused.
+const WAITING_MAX: usize = 8_192;
+/// Tasks that share a transaction at most.
+const BATCH_MAX: usize = 512;
+
+/// Why something was not written.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum Failure {
+    /// More waits than the bound; nothing was written.
+    #[error("too much waits to be written")]
+    Full,
+    /// The directory has been closed; nothing was written.
+    #[error("the data directory has been closed")]
+    Closed,
+    /// The transaction was rolled back; nothing was written.
+    #[error("write the transaction")]
+    RolledBack(#[source] Arc<rusqlite::Error>),
+    /// The disk did not confirm what it was given.
+    #[error("the disk confirmed nothing within {0:?}")]
+    Unconfirmed(Duration),
+}
+
+impl Failure {
+    /// The failure as a port's cause.
+    pub(crate) fn boxed(self) -> BoxError {
+        Box::new(self)
+    }
+}
+
+/// A part of a transaction.
+pub(crate) trait Task: Send + 'static {
+    /// What the thread knows without asking the database.
+    type Memory: Memory;
+
+    /// Writes within the open transaction. May be called again after a rollback.
+    fn apply(&mut self, connection: &Connection, memory: &mut Self::Memory)
+    -> rusqlite::Result<()>;
+
+    /// Told once the transaction is as durable as the database promises.
+    fn committed(self, memory: &mut Self::Memory);
+
+    /// Told when it failed.
+    fn failed(self, failure: Failure);
+}
+
+/// What the thread knows without asking the database.
+pub(crate) trait Memory: Send + 'static {
+    /// The transaction was rolled back: what was learnt in it is not so.
+    fn forget(&mut self);
+
+    /// The transaction is committed.
+    fn committed(&mut self) {}
+}
+
+enum Order<T> {
+    Do(T),
+    Close,
+}
+
+/// A handle to the thread.
+pub(crate) struct Writer<T> {
+    orders: mpsc::Sender<Order<T>>,
+    closing: Arc<AtomicBool>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl<T: Task> Writer<T> {
+    /// Starts the thread.
+    pub(crate) fn start(
+        name: &str,
+        connection: Connection,
+        memory: T::Memory,
+    ) -> std::io::Result<Self> {
+        let (orders, queue) = mpsc::channel(WAITING_MAX);
+        let closing = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&closing);
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                let desk = Desk {
+                    connection,
+                    memory,
+                    closing: seen,
+                };
+                desk.serve(queue);
+            })?;
+        Ok(Self {
+            orders,
+            closing,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Puts the task behind those that wait, at once; gives it back when it cannot.
+    pub(crate) fn submit(&self, task: T) -> Result<(), (T, Failure)> {
+        self.orders
+            .try_send(Order::Do(task))
+            .map_err(|error| match error {
+                TrySendError::Full(Order::Do(task)) => (task, Failure::Full),
+                TrySendError::Closed(Order::Do(task)) => (task, Failure::Closed),
+                _ => unreachable!("a task was sent"),
+            })
+    }
+
+    /// Puts the task behind those that wait, when there is room.
+    pub(crate) async fn submit_when_room(&self, task: T) -> Result<(), Failure> {
+        self.orders
+            .send(Order::Do(task))
+            .await
+            .map_err(|_| Failure::Closed)
+    }
+
+    /// Writes what waits, ends the thread and waits for it. Later tasks are refused.
+    pub(crate) fn close(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+        // When the queue is full the thread is at work and sees the flag.
+        let _ = self.orders.try_send(Order::Close);
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("a writer thread had panicked");
+        }
+    }
+}
+
+impl<T> std::fmt::Debug for Writer<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").finish_non_exhaustive()
+    }
+}
+
+struct Desk<M> {
+    connection: Connection,
+    memory: M,
+    closing: Arc<AtomicBool>,
+}
+
+impl<M: Memory> Desk<M> {
+    fn serve<T: Task<Memory = M>>(mut self, mut queue: mpsc::Receiver<Order<T>>) {
+        let mut orders = Vec::with_capacity(BATCH_MAX);
+        loop {
+            if self.closing.load(Ordering::SeqCst) {
+                queue.close();
+            }
+            if queue.blocking_recv_many(&mut orders, BATCH_MAX) == 0 {
+                break;
+            }
+            let tasks: Vec<T> = orders
+                .drain(..)
+                .filter_map(|order| match order {
+                    Order::Do(task) => Some(task),
+                    Order::Close => None,
+                })
+                .collect();
+            // What panics loses its answer, and whoever waited is told by that; the others go on.
+            if catch_unwind(AssertUnwindSafe(|| self.write(tasks))).is_err() {
+                tracing::error!("writing panicked; its batch is unconfirmed");
+                self.memory.forget();
+            }
+        }
+    }
+
+    fn write<T: Task<Memory = M>>(&mut self, mut tasks: Vec<T>) {
+        if tasks.is_empty() {
+            return;
+        }
+        match self.transact(&mut tasks) {
+            Ok(()) => {
+                for task in tasks {
+                    task.committed(&mut self.memory);
+                }
+            }
+            Err(failure) if tasks.len() > 1 && may_be_one_tasks_fault(&failure) => {
+                tracing::warn!(%failure, tasks = tasks.len(), "a batch failed; trying one by one");
+                for task in tasks {
+                    self.write(vec![task]);
+                }
+            }
+            Err(failure) => {
+                let cause = std::error::Error::source(&failure).map(ToString::to_string);
+                tracing::error!(%failure, cause, tasks = tasks.len(), "nothing could be written");
+                for task in tasks {
+                    task.failed(failure.clone());
+                }
+            }
+        }
+    }
+
+    fn transact<T: Task<Memory = M>>(&mut self, tasks: &mut [T]) -> Result<(), Failure> {
+        let (memory, started) = (&mut self.memory, Instant::now());
+        let result = (|| {
+            let transaction = self
+                .connection
+                .transaction_with_behavior(TransactionBehavior::Immediate)
+                .map_err(rolled_back)?;
+            for task in tasks {
+                task.apply(&transaction, memory).map_err(rolled_back)?;
+            }
+            transaction
+                .commit()
+                .map_err(|error| match error.sqlite_error_code() {
+                    // The flush itself failed: the disk may hold the transaction, or not.
+                    Some(ErrorCode::SystemIoFailure) => Failure::Unconfirmed(started.elapsed()),
+                    _ => rolled_back(error),
+                })
+        })();
+        match result {
+            Ok(()) => memory.committed(),
+            Err(_) => memory.forget(),
+        }
+        result
+    }
+}
+
+fn rolled_back(error: rusqlite::Error) -> Failure {
+    Failure::RolledBack(Arc::new(error))
+}
+
+fn may_be_one_tasks_fault(failure: &Failure) -> bool {
+    match failure {
+        Failure::RolledBack(error) => !matches!(
+            error.sqlite_error_code(),
+            Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::DatabaseBusy)
+        ),
+        _ => false,
+    }
+}
