@@ -74,6 +74,7 @@ const routes = [
     return [200, chat.info(room, me)];
   }],
   ['GET /v1/rooms/:one/messages', ({ me, one, query }) => [200, chat.history(chat.room(one, me), query)]],
+  ['POST /v1/rooms/:one/messages', ({ me, one, body }) => [201, chat.act({ ...body, type: 'SEND_MESSAGE', roomId: one }, me)]],
   ['GET /v1/rooms/:one/messages/:two', ({ me, one, two }) => [200, chat.current(chat.room(one, me)).find((message) => message.messageId === two)]],
   ['GET /v1/rooms/:one/members', ({ me, one }) => [200, { members: Object.entries(chat.room(one, me).members).map(([userId, member]) => ({ userId, ...member })) }]],
   ['PUT /v1/rooms/:one/members/:two', ({ me, one, two }) => {

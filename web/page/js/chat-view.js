@@ -72,7 +72,7 @@ export function chatView(room, workspace) {
   };
   const headSoon = batched(renderHead, 50);
   const offs = [room.on('members', headSoon), people.on('names', headSoon), people.on('presence', headSoon), room.on('typing', renderTyping), people.on('names', renderTyping)];
-  const chat = h('main', { class: 'chat', 'data-testid': 'chat', 'data-room-id': room.roomId },
+  const chat = h('section', { class: 'chat', 'aria-label': 'Open room', 'data-testid': 'chat', 'data-room-id': room.roomId },
     h('header', { class: 'chat-head' },
       h('a', { class: 'icon-button only-narrow', href: '#/', 'aria-label': 'Back to my rooms', 'data-testid': 'back' }, icon('back')),
       face, h('div', { class: 'chat-names' }, title, subtitle), peopleButton),
@@ -117,10 +117,10 @@ function beginningOf(room, name, onInvite) {
 /** What stands there while no room is open. @param {import('./workspace.js').Workspace} workspace */
 export function noRoomView(workspace) {
   const isNew = workspace.list.loaded && workspace.list.rooms.length === 0;
-  return h('main', { class: 'chat no-room', 'data-testid': 'empty-state' },
+  return h('section', { class: 'chat no-room', 'aria-label': 'No room is open', 'data-testid': 'empty-state' },
     h('div', { class: 'welcome' },
       h('div', { class: 'welcome-art', 'aria-hidden': 'true' }, h('i'), h('i'), h('i')),
-      h('h1', {}, isNew ? `Hello, ${workspace.me.displayName || workspace.me.name}` : 'Choose a room'),
+      h('h2', {}, isNew ? `Hello, ${workspace.me.displayName || workspace.me.name}` : 'Choose a room'),
       h('p', {}, isNew ? 'A room is where people talk. Make one and invite somebody, or look for one that is already there.' : 'Your rooms are on the left, the liveliest first.'),
       h('div', { class: 'welcome-actions' },
         h('button', { type: 'button', class: 'button', 'data-testid': 'first-room', onclick: () => workspace.startSomething('room') }, icon('plus'), isNew ? 'Create your first room' : 'New room'),

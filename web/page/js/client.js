@@ -130,6 +130,7 @@ export class RoomcastClient extends Emitter {
    * @returns {Promise<Ack>}
    */
   sendMessage(message) {
+    this.#typedAt.delete(message.roomId);
     return this.#enqueue('SEND_MESSAGE', message);
   }
 

@@ -78,7 +78,7 @@ export function composerView({ room, people, name, onSent, onProblem }) {
   input.addEventListener('input', () => {
     fit();
     if (mode.kind !== 'edit') drafts.set(room.roomId, input.value);
-    if (input.value !== '') room.client.typing(room.roomId);
+    if (input.value !== '' && mode.kind !== 'edit') room.client.typing(room.roomId);
   });
   input.addEventListener('keydown', (event) => {
     if (event.isComposing || picker.handled(event)) return;

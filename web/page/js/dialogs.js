@@ -1,7 +1,7 @@
 /** Questions in front of the page, and short words in its corner. The browser's own dialog keeps the focus. */
 import { fill, h, icon } from './dom.js';
 
-const TOAST_MS = 6_000;
+const TOAST_MS = { error: 6_000, info: 3_000 };
 
 /**
  * Opens a dialog; it is gone from the page once closed.
@@ -50,7 +50,7 @@ export function toast(text, tone = 'error') {
   if (!place) return;
   const note = h('div', { class: `toast ${tone}`, 'data-testid': 'toast' }, icon(tone === 'error' ? 'alert' : 'check'), h('span', {}, text));
   place.append(note);
-  setTimeout(() => note.remove(), TOAST_MS);
+  setTimeout(() => note.remove(), TOAST_MS[tone]);
 }
 
 /**

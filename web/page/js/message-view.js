@@ -75,8 +75,8 @@ function reactions(message, { people, selfId, actions }) {
     const names = listed([...userIds].map((userId) => (userId === selfId ? 'you' : people.name(userId))), 3);
     return h('li', {}, h('button', {
       type: 'button', class: 'reaction', 'aria-pressed': String(userIds.has(selfId)), title: names,
-      'aria-label': `${emoji} from ${names || count}`, 'data-testid': 'reaction', 'data-emoji': emoji, onclick: () => actions.react(message, emoji),
-    }, h('span', {}, emoji), h('span', { class: 'reaction-count' }, String(count))));
+      'data-testid': 'reaction', 'data-emoji': emoji, onclick: () => actions.react(message, emoji),
+    }, h('span', {}, emoji), h('span', { class: 'reaction-count' }, String(count)), h('span', { class: 'hidden' }, `from ${names}`)));
   }));
 }
 
@@ -103,7 +103,9 @@ function addToolbar(article, message, { selfId, actions, mayDelete }) {
     palette,
     button('smile', 'Add a reaction', 'react', () => {
       palette.hidden = !palette.hidden;
-      if (!palette.hidden) /** @type {HTMLElement | null} */ (palette.firstElementChild)?.focus();
+      if (palette.hidden) return;
+      placePalette(palette, article);
+      /** @type {HTMLElement | null} */ (palette.firstElementChild)?.focus();
     }),
     button('reply', 'Reply', 'reply', () => actions.reply(message)),
     own ? button('pencil', 'Edit', 'edit', () => actions.edit(message)) : null,
@@ -114,7 +116,17 @@ function addToolbar(article, message, { selfId, actions, mayDelete }) {
     palette.hidden = true;
     event.stopPropagation();
   });
-  article.append(toolbar);
+  article.querySelector('.bubble')?.append(toolbar);
+}
+
+/** The palette opens upwards and to the right, unless it would be cut off there. @param {HTMLElement} palette @param {HTMLElement} article */
+function placePalette(palette, article) {
+  const scroller = article.closest('.scroller')?.getBoundingClientRect();
+  const toolbar = palette.parentElement?.getBoundingClientRect();
+  if (!scroller || !toolbar) return;
+  const { width, height } = palette.getBoundingClientRect();
+  palette.classList.toggle('below', toolbar.top - height - 8 < scroller.top);
+  palette.classList.toggle('leftward', toolbar.left + width + 8 > scroller.right);
 }
 
 /** @param {Notice} notice @param {People} people @param {string} selfId */

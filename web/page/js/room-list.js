@@ -78,6 +78,12 @@ export class RoomList extends Emitter {
     this.emit('changed');
   }
 
+  /** @param {string} roomId @param {number} memberCount */
+  countMembers(roomId, memberCount) {
+    const room = this.#rooms.get(roomId);
+    if (room && room.memberCount !== memberCount) this.put({ ...room, memberCount });
+  }
+
   /** @param {string} roomId */
   remove(roomId) {
     if (!this.#rooms.delete(roomId)) return;

@@ -81,6 +81,7 @@ export class Room extends Emitter {
 
   close() {
     this.#isOpen = false;
+    clearTimeout(this.#membersTimer);
     this.#resumeAfter = this.whole ? this.client.lastSeq(this.roomId) : undefined;
     this.client.unsubscribe(this.roomId);
     this.timeline.trim(KEPT_ENTRIES);
@@ -269,6 +270,7 @@ export class Room extends Emitter {
   }
 
   async #loadMembers() {
+    if (!this.#isOpen) return;
     try {
       const members = await this.api.members(this.roomId);
       this.members = new Map(members.map((member) => [member.userId, member]));
@@ -289,7 +291,7 @@ export class Room extends Emitter {
     this.emit('members');
     // A replay brings old joins and leaves in a row: the list as it stands is read once after them.
     clearTimeout(this.#membersTimer);
-    this.#membersTimer = setTimeout(() => void this.#loadMembers(), 500);
+    if (type !== 'MEMBER_LEFT' || userId !== this.selfId) this.#membersTimer = setTimeout(() => void this.#loadMembers(), 500);
   }
 
   /** @param {string} userId @param {number} seq */

@@ -28,12 +28,12 @@ export function sidebarView(workspace) {
   const myName = h('span', { class: 'me-name' }, me.displayName || me.name);
   const view = h('aside', { class: 'sidebar', 'aria-label': 'Rooms and account' },
     h('header', { class: 'sidebar-head' },
-      h('p', { class: 'brand' }, logo(), 'Roomcast'),
+      h('h1', { class: 'brand' }, logo(), 'Roomcast'),
       h('button', { type: 'button', class: 'icon-button filled', 'aria-label': 'New room or chat', title: 'New room or chat', 'data-testid': 'new-room', onclick: () => workspace.startSomething() }, icon('plus'))),
     h('nav', { class: 'rooms-scroll', 'aria-label': 'My rooms' }, rooms, empty),
     h('footer', { class: 'sidebar-foot' },
       avatar(me.userId, me.displayName || me.name, { status: 'ONLINE' }),
-      h('span', { class: 'me' }, myName, h('span', { class: 'me-handle', 'data-testid': 'me-handle' }, `@${me.name}`)),
+      h('span', { class: 'account' }, myName, h('span', { class: 'me-handle', 'data-testid': 'me-handle' }, `@${me.name}`)),
       h('button', { type: 'button', class: 'icon-button', 'aria-label': 'Switch between light and dark', title: 'Light or dark', 'data-testid': 'theme-toggle', onclick: toggleTheme }, icon('sun'), icon('moon')),
       h('button', { type: 'button', class: 'icon-button', 'aria-label': 'Sign out', title: 'Sign out', 'data-testid': 'sign-out', onclick: () => void workspace.signOut() }, icon('exit'))));
 

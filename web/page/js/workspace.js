@@ -54,7 +54,7 @@ export class Workspace extends Emitter {
 
   /** Puts the workspace on the page and starts. @param {HTMLElement} root */
   start(root) {
-    fill(this.#frame, sidebarView(this), h('div', { class: 'main' }, connectionBanner(this), this.#stage));
+    fill(this.#frame, sidebarView(this), h('main', { class: 'main' }, connectionBanner(this), this.#stage));
     fill(root, this.#frame);
     const { signal } = this.#ending;
     addEventListener('hashchange', () => this.#route(true), { signal });
@@ -120,6 +120,7 @@ export class Workspace extends Emitter {
     });
     list.on('removed', (roomId) => this.#gone(roomId, ''));
     list.on('changed', () => {
+      this.#frame.toggleAttribute('data-empty', list.loaded && list.rooms.length === 0);
       people.watch('list', list.rooms.map((room) => room.peerId ?? '').filter((userId) => userId !== '').slice(0, 100));
       if (!this.openRoom) this.#route(false);
     });
@@ -165,6 +166,7 @@ export class Workspace extends Emitter {
     if (!room) {
       room = new Room({ info, selfId: this.me.userId, client: this.client, api: this.api });
       room.on('gone', (text) => this.#gone(info.roomId, text));
+      room.on('members', () => { if (room) this.list.countMembers(info.roomId, room.info.memberCount); });
       room.on('changed', () => { if (room?.whole) this.emit('repaired'); });
       this.#rooms.set(info.roomId, room);
     }

@@ -1,0 +1,137 @@
+// One person at one browser: what they do and what they see, by the page's test ids.
+import { join } from 'node:path';
+import { eventually, SCREENSHOTS } from './harness.mjs';
+
+const PASSWORD = 'correct horse battery';
+
+export class Person {
+  /** Console errors and policy violations that nobody expected. */
+  problems = [];
+  #expected = [];
+
+  static async arrive(browser, base, name, displayName, options) {
+    const person = new Person();
+    Object.assign(person, { name, displayName, context: await browser.newContext(options) });
+    person.page = await person.context.newPage();
+    person.page.setDefaultTimeout(10_000);
+    await person.page.addInitScript(() => document.addEventListener('securitypolicyviolation', (event) => console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`)));
+    person.page.on('console', (message) => { if (message.type() === 'error') person.#note(message.text()); });
+    person.page.on('pageerror', (error) => person.#note(`uncaught: ${error.stack}`));
+    await person.page.goto(base);
+    return person;
+  }
+
+  #note(text) {
+    if (!this.#expected.some((pattern) => pattern.test(text))) this.problems.push(`${this.name}: ${text}`);
+  }
+
+  /** What matches is no problem while `work` runs: a browser notes every refused request. */
+  async expecting(pattern, work) {
+    this.#expected.push(pattern);
+    try {
+      return await work();
+    } finally {
+      await this.page.waitForTimeout(100);
+      this.#expected.splice(this.#expected.indexOf(pattern), 1);
+    }
+  }
+
+  id(testid) {
+    return this.page.getByTestId(testid);
+  }
+
+  async signUp() {
+    await this.id('auth-name').fill(this.name);
+    await this.id('auth-display-name').fill(this.displayName);
+    await this.id('auth-password').fill(PASSWORD);
+    await this.id('auth-submit').click();
+    await this.id('new-room').waitFor();
+  }
+
+  async signIn(password = PASSWORD) {
+    await this.id('auth-name').fill(this.name);
+    await this.id('auth-password').fill(password);
+    await this.id('auth-submit').click();
+  }
+
+  async createRoom(name, visibility = 'private') {
+    await this.id('new-room').click();
+    await this.id('room-name-input').fill(name);
+    await this.id(`visibility-${visibility}`).check();
+    await this.id('room-create').click();
+    await this.sees('room-title', name);
+    return this.id('chat').getAttribute('data-room-id');
+  }
+
+  async openRoom(roomId) {
+    await this.page.locator(`[data-testid="room-item"][data-room-id="${roomId}"]`).click();
+    await this.page.locator(`[data-testid="chat"][data-room-id="${roomId}"]`).waitFor();
+    await this.id('loading').waitFor({ state: 'detached' }).catch(() => {});
+  }
+
+  roomItem(roomId) {
+    return this.page.locator(`[data-testid="room-item"][data-room-id="${roomId}"]`);
+  }
+
+  async say(text) {
+    await this.id('composer').fill(text);
+    await this.id('composer').press('Enter');
+  }
+
+  /** The message whose text is exactly this. */
+  message(text) {
+    return this.id('message').filter({ has: this.page.locator('[data-testid="message-text"]', { hasText: new RegExp(`^${text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}$`) }) });
+  }
+
+  async sees(testid, text) {
+    await eventually(`${this.name} sees "${text}" in ${testid}`, async () => (await this.id(testid).first().textContent())?.includes(text));
+  }
+
+  async seesMessage(text, withinMs) {
+    await eventually(`${this.name} sees the message "${text}" once`, async () => (await this.message(text).count()) === 1, withinMs);
+  }
+
+  /** Does one of the things a message's toolbar offers. */
+  async act(text, testid) {
+    const message = this.message(text);
+    await message.hover();
+    await message.getByTestId(testid).click();
+    return message;
+  }
+
+  /** Every message on the screen, oldest first, with its place in the log. */
+  shown() {
+    return this.page.$$eval('[data-testid="message"]', (messages) => messages.map((message) => ({
+      text: message.querySelector('[data-testid="message-text"]').textContent, seq: Number(message.dataset.seq), messageId: message.dataset.messageId, state: message.dataset.state,
+    })));
+  }
+
+  async token() {
+    const session = await this.page.evaluate(() => localStorage.getItem('roomcast.session'));
+    return JSON.parse(session).accessToken;
+  }
+
+  /** A call to the fleet as this person. */
+  async call(base, method, path, body) {
+    const response = await fetch(base + path, { method, headers: { Authorization: `Bearer ${await this.token()}`, 'Content-Type': 'application/json' }, body: body && JSON.stringify(body) });
+    if (response.status === 429) {
+      await new Promise((resolve) => setTimeout(resolve, 1000 * Number(response.headers.get('retry-after') ?? 1)));
+      return this.call(base, method, path, body);
+    }
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+    return response.status === 204 ? undefined : response.json();
+  }
+
+  async screenshot(name) {
+    await this.page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
+  }
+
+  /** What axe finds serious or critical in what is shown. */
+  async accessibilityProblems(axe) {
+    await this.page.evaluate(axe);
+    return this.page.evaluate(async () => {
+      const { violations } = await globalThis.axe.run();
+      return violations.filter(({ impact }) => impact === 'serious' || impact === 'critical').map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(' | ')}`);
+    });
+  }
+}

@@ -1,0 +1,389 @@
+#!/usr/bin/env node
+// Two people in two browsers: everything the page offers, and then the server is killed under them.
+//
+//   ROOMCAST_BIN=target/release/roomcast node web/e2e/two-people.mjs
+import assert from 'node:assert/strict';
+import { axeSource, check, eventually, finish, launchBrowser, prepareScreenshots, Server } from './harness.mjs';
+import { Person } from './person.mjs';
+
+const OUTAGE = /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_SOCKET_NOT_CONNECTED|Error during WebSocket handshake|status of 503|WebSocket connection to/;
+const DESKTOP = { viewport: { width: 1280, height: 800 } };
+const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
+
+const server = new Server();
+const axe = axeSource();
+const browser = await launchBrowser();
+let ana, bo, roomId;
+
+async function accessible(person, view) {
+  assert.deepEqual(await person.accessibilityProblems(axe), [], `axe on ${view}`);
+}
+
+async function arriving() {
+  await check('the page opens, in light and in dark', async () => {
+    ana = await Person.arrive(browser, server.http, 'ana', 'Ana Lindqvist', { ...DESKTOP, colorScheme: 'light' });
+    bo = await Person.arrive(browser, server.http, 'bo.k', 'Bo Kimura', { ...DESKTOP, colorScheme: 'dark' });
+    await ana.id('auth-submit').waitFor();
+    await ana.screenshot('auth-light');
+    await bo.screenshot('auth-dark');
+  });
+  await check('the way in is accessible in both themes', async () => {
+    await accessible(ana, 'sign up, light');
+    await accessible(bo, 'sign up, dark');
+  });
+  await check('two people sign up and are shown how to begin', async () => {
+    await ana.signUp();
+    await bo.signUp();
+    await ana.sees('empty-state', 'Create your first room');
+    await ana.screenshot('empty-light');
+    await bo.screenshot('empty-dark');
+    await accessible(ana, 'empty state, light');
+    await accessible(bo, 'empty state, dark');
+  });
+  await check('a taken name and a wrong password are said kindly', () => bo.expecting(/status of 4(01|09)/, async () => {
+    await bo.id('sign-out').click();
+    await bo.id('auth-toggle').click();
+    await bo.id('auth-name').fill('ana');
+    await bo.id('auth-password').fill('some other password');
+    await bo.id('auth-submit').click();
+    await eventually('an error is shown', async () => (await bo.id('auth-error').textContent()) !== '');
+    await bo.id('auth-toggle').click();
+    await bo.signIn('not the password');
+    await eventually('an error is shown', async () => (await bo.id('auth-error').textContent()) !== '');
+    await bo.signIn();
+    await bo.id('new-room').waitFor();
+  }));
+  await check('a reload stays signed in', async () => {
+    await bo.page.reload();
+    await bo.sees('me-handle', '@bo.k');
+  });
+}
+
+async function talking() {
+  await check('a room is created, and its people panel invites by name', async () => {
+    await ana.id('first-room').click();
+    await accessible(ana, 'the start dialog');
+    await ana.page.keyboard.press('Escape');
+    roomId = await ana.createRoom('Weekend plans');
+    await ana.id('invite').click();
+    await ana.id('invite-name').fill('bo.k');
+    await ana.id('invite-submit').click();
+    await eventually('two members are listed', async () => (await ana.id('member').count()) === 2);
+  });
+  await check('the invited person sees the room without asking', async () => {
+    await bo.roomItem(roomId).waitFor();
+    await bo.openRoom(roomId);
+    await bo.sees('room-title', 'Weekend plans');
+  });
+  await check('both see what either says, once and in one order', async () => {
+    await ana.say('Who is up for the lake?');
+    await bo.seesMessage('Who is up for the lake?');
+    await bo.say('Count me in');
+    await ana.seesMessage('Count me in');
+    await ana.say('Splendid');
+    await bo.seesMessage('Splendid');
+    assert.deepEqual((await ana.shown()).map(({ seq }) => seq), (await bo.shown()).map(({ seq }) => seq));
+  });
+  await check('typing is shown, and over when the message is there', async () => {
+    await bo.id('composer').pressSequentially('I will bring');
+    await ana.sees('typing', 'Bo Kimura is typing');
+    await ana.screenshot('chat-light');
+    await bo.say('I will bring the boat');
+    await ana.seesMessage('I will bring the boat');
+    await eventually('the typing line is empty', async () => (await ana.id('typing').textContent()) === '');
+  });
+  await check('typing that leads to nothing is over after six seconds', async () => {
+    await bo.id('composer').fill('hm');
+    await ana.sees('typing', 'typing');
+    await bo.id('composer').fill('');
+    await eventually('the typing line is empty', async () => (await ana.id('typing').textContent()) === '', 9_000);
+  });
+  await check('the sender sees who has read', () => bo.say('Read this').then(() => bo.sees('read-by', 'Ana Lindqvist')));
+  await check('who is here is shown', () => eventually('a green dot for Bo', async () => (await ana.page.locator('[data-testid="member"][data-status="ONLINE"]').count()) === 2));
+  await check('shift and Enter make a new line, Enter sends', async () => {
+    await ana.id('composer').pressSequentially('one');
+    await ana.id('composer').press('Shift+Enter');
+    await ana.id('composer').pressSequentially('two');
+    await ana.id('composer').press('Enter');
+    await bo.seesMessage('one\ntwo');
+  });
+  await check('what looks like markup stays text', async () => {
+    const text = '<img src=x onerror=alert(1)><b>bold</b>';
+    await ana.say(text);
+    await bo.seesMessage(text);
+    assert.equal(await bo.page.locator('.message-text b, .message-text img').count(), 0);
+  });
+}
+
+async function changing() {
+  await check('an edit reaches the other, with the arrow key and Escape in hand', async () => {
+    await bo.id('composer').press('ArrowUp');
+    await bo.sees('composer-mode', 'Editing your message');
+    await bo.id('composer').press('Escape');
+    assert.equal(await bo.id('composer').inputValue(), '');
+    await bo.id('composer').press('ArrowUp');
+    await bo.id('composer').fill('Read that');
+    await bo.id('composer').press('Enter');
+    await ana.seesMessage('Read that');
+    await ana.message('Read that').getByTestId('edited').waitFor();
+    assert.equal(await ana.message('Read this').count(), 0);
+  });
+  await check('a reaction is added and taken back', async () => {
+    const message = await ana.act('Count me in', 'react');
+    await message.getByTestId('react-emoji').first().click();
+    const onBos = bo.message('Count me in').getByTestId('reaction');
+    await onBos.waitFor();
+    await onBos.click();
+    await eventually('two people reacted', async () => (await ana.message('Count me in').getByTestId('reaction').textContent())?.includes('2'));
+    await bo.message('Count me in').getByTestId('reaction').click();
+    await eventually('one is left', async () => (await ana.message('Count me in').getByTestId('reaction').textContent())?.includes('1'));
+  });
+  await check('a reply shows what it answers, a mention whom it names', async () => {
+    await bo.act('Who is up for the lake?', 'reply');
+    await bo.say('Me, @ana.');
+    const reply = ana.message('Me, @ana.');
+    await reply.waitFor();
+    await eventually('the quote is shown', async () => (await reply.getByTestId('quote').textContent())?.includes('Who is up for the lake?'));
+    await eventually('the mention is marked', async () => (await reply.getByTestId('mention').textContent()) === '@ana');
+  });
+  await check('a deleted message is gone for both and keeps its place', async () => {
+    const seq = await ana.message('Splendid').getAttribute('data-seq');
+    await ana.act('Splendid', 'delete');
+    await ana.id('confirm').click();
+    for (const person of [ana, bo]) {
+      await eventually('the message is gone', async () => (await person.page.locator(`[data-seq="${seq}"]`).getAttribute('data-state')) === 'deleted');
+      assert.equal(await person.message('Splendid').count(), 0);
+    }
+  });
+  await check('an open room is accessible in both themes', async () => {
+    await ana.message('Count me in').hover();
+    await accessible(ana, 'room with people, light');
+    await accessible(bo, 'room, dark');
+    await ana.screenshot('room-light');
+    await bo.screenshot('room-dark');
+  });
+  await check('the theme can be chosen', async () => {
+    const paper = () => ana.page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    const before = await paper();
+    await ana.id('theme-toggle').click();
+    assert.notEqual(await paper(), before);
+    await ana.id('theme-toggle').click();
+    assert.equal(await paper(), before);
+  });
+}
+
+async function elsewhere() {
+  let other;
+  await check('messages of another room are counted, and reading clears the count', async () => {
+    other = await bo.createRoom('Harbour club', 'public');
+    await ana.say('Unread one');
+    await ana.say('Unread two');
+    await eventually('the badge says 2', async () => (await bo.roomItem(roomId).getByTestId('unread').textContent())?.startsWith('2'));
+    await eventually('the preview follows', async () => (await bo.roomItem(roomId).getByTestId('room-preview').textContent())?.includes('Unread two'));
+    await bo.openRoom(roomId);
+    await bo.id('new-divider').waitFor();
+    await eventually('the badge is gone', async () => (await bo.roomItem(roomId).getByTestId('unread').count()) === 0);
+    await ana.sees('read-by', 'Bo Kimura');
+  });
+  await check('a public room is found and joined, and left again', async () => {
+    await ana.id('new-room').click();
+    await ana.id('tab-find').click();
+    await ana.id('find-input').fill('Harbour');
+    await ana.id('join-room').click();
+    await ana.sees('room-title', 'Harbour club');
+    if (!(await ana.id('details').isVisible())) await ana.id('invite').click();
+    await ana.id('leave').click();
+    await ana.id('confirm').click();
+    await ana.roomItem(other).waitFor({ state: 'detached' });
+  });
+  await check('a direct chat is one room for the pair, whoever begins', async () => {
+    await bo.id('new-room').click();
+    await bo.id('tab-direct').click();
+    await bo.id('direct-name').fill('ana');
+    await bo.id('direct-start').click();
+    await bo.sees('room-title', 'Ana Lindqvist');
+    await bo.say('Just us');
+    await ana.id('new-room').click();
+    await ana.id('tab-direct').click();
+    await ana.id('direct-name').fill('bo.k');
+    await ana.id('direct-start').click();
+    await ana.sees('room-title', 'Bo Kimura');
+    await ana.seesMessage('Just us');
+  });
+  await check('an owner renames the room and the other sees it', async () => {
+    await ana.openRoom(roomId);
+    if (!(await ana.id('details').isVisible())) await ana.id('invite').click();
+    await ana.id('rename').click();
+    await ana.id('rename-input').fill('Lake plans');
+    await ana.id('rename-save').click();
+    await bo.openRoom(roomId);
+    await bo.sees('room-title', 'Lake plans');
+  });
+}
+
+async function history() {
+  await check('older messages come by scrolling up, and what one reads stays in place', async () => {
+    for (let number = 1; number <= 130; number += 1) await ana.call(server.http, 'POST', `/v1/rooms/${roomId}/messages`, { content: `line ${number}`, clientMsgId: `seed-${number}` });
+    await bo.seesMessage('line 130');
+    await bo.page.reload();
+    await bo.seesMessage('line 130');
+    const before = (await bo.shown()).length;
+    const scroller = bo.id('messages');
+    const moved = await scroller.evaluate(async (element) => {
+      element.scrollTop = 500;
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      const anchor = [...element.querySelectorAll('[data-testid="message"]')].find((message) => message.getBoundingClientRect().top > element.getBoundingClientRect().top);
+      const top = anchor.getBoundingClientRect().top;
+      element.scrollTop = 380;
+      const wanted = top + 120;
+      const count = element.querySelectorAll('[data-testid="message"]').length;
+      while (element.querySelectorAll('[data-testid="message"]').length === count) await new Promise((resolve) => setTimeout(resolve, 10));
+      return Math.abs(anchor.getBoundingClientRect().top - wanted);
+    });
+    assert.ok(moved <= 4, `the message one reads moved by ${moved} px`);
+    assert.ok((await bo.shown()).length > before);
+  });
+  await check('news below does not move who reads above, and a button leads down', async () => {
+    const scroller = bo.id('messages');
+    const top = await scroller.evaluate((element) => { element.scrollTop = 900; return element.scrollTop; });
+    await ana.say('news below');
+    await bo.sees('jump-latest', '1 new message');
+    assert.ok(Math.abs((await scroller.evaluate((element) => element.scrollTop)) - top) <= 2);
+    await bo.screenshot('scrolled-up');
+    await bo.id('jump-latest').click();
+    await bo.message('news below').waitFor();
+    await bo.id('jump-latest').waitFor({ state: 'hidden' });
+  });
+  await check('the oldest page is reached, and nothing is missing or doubled on the way', async () => {
+    await eventually('the beginning is shown', async () => {
+      await bo.id('messages').evaluate((element) => { element.scrollTop = 0; });
+      return (await bo.id('messages').textContent())?.includes('Welcome to Lake plans');
+    });
+    const lines = (await bo.shown()).map(({ text }) => text).filter((text) => /^line \d+$/.test(text));
+    assert.deepEqual(lines, Array.from({ length: 130 }, (_, place) => `line ${place + 1}`));
+    await bo.id('jump-latest').click();
+  });
+}
+
+/** All of a room's messages, as history has them. */
+async function inHistory(person) {
+  const events = [];
+  for (let before; ;) {
+    const page = await person.call(server.http, 'GET', `/v1/rooms/${roomId}/messages?limit=200${before ? `&before=${before}` : ''}`);
+    events.unshift(...page.events);
+    if (!page.hasMoreBefore) return events;
+    before = page.events[0].seq;
+  }
+}
+
+async function outage() {
+  const said = [];
+  const speak = async (person, count, pauseMs) => {
+    for (let number = 1; number <= count; number += 1) {
+      const text = `${person.name} in the storm ${number}`;
+      said.push(text);
+      await person.say(text);
+      await person.page.waitForTimeout(pauseMs);
+    }
+  };
+  const everywhere = (work) => ana.expecting(OUTAGE, () => bo.expecting(OUTAGE, work));
+  await check('when the server is killed under them, both are told, and go on writing', () => everywhere(async () => {
+    const speaking = Promise.all([speak(ana, 30, 60), speak(bo, 30, 70)]);
+    await ana.page.waitForTimeout(900);
+    await server.end('SIGKILL');
+    await speaking;
+    for (const person of [ana, bo]) await eventually('the page says so', async () => (await person.id('connection-status').getAttribute('data-state')) === 'reconnecting' && (await person.id('connection-status').isVisible()));
+    assert.ok((await ana.id('pending').count()) > 0, 'what could not be sent is shown as waiting');
+    await ana.screenshot('reconnecting-light');
+    await bo.screenshot('reconnecting-dark');
+    await accessible(ana, 'reconnecting, light');
+    await accessible(bo, 'reconnecting, dark');
+  }));
+  await check('when it is back, both catch up by themselves', () => everywhere(async () => {
+    await ana.page.waitForTimeout(1500);
+    await server.start();
+    for (const person of [ana, bo]) {
+      await eventually('online again', async () => (await person.id('connection-status').getAttribute('data-state')) === 'online', 30_000);
+      await eventually('everything is sent', async () => (await person.id('pending').count()) === 0, 30_000);
+    }
+    await ana.screenshot('caught-up-light');
+  }));
+  await check('nothing is lost, nothing is doubled, and both agree with history', async () => {
+    const expected = new Set(said);
+    await eventually('both show everything', async () => {
+      const counts = await Promise.all([ana, bo].map(async (person) => (await person.shown()).filter(({ text }) => expected.has(text)).length));
+      return counts.every((count) => count >= expected.size);
+    });
+    const kept = (await inHistory(ana)).filter(({ content }) => expected.has(content));
+    assert.equal(new Set(kept.map(({ content }) => content)).size, expected.size, 'history has everything');
+    assert.equal(kept.length, expected.size, 'history has nothing twice');
+    for (const person of [ana, bo]) {
+      const shown = (await person.shown()).filter(({ text }) => expected.has(text));
+      assert.deepEqual(shown.map(({ seq, messageId, text }) => ({ seq, messageId, text })), kept.map(({ seq, messageId, content }) => ({ seq, messageId, text: content })), `${person.name}'s page is history`);
+      const own = shown.map(({ text }) => text).filter((text) => text.startsWith(person.name));
+      assert.deepEqual(own, said.filter((text) => text.startsWith(person.name)), `${person.name}'s messages are in the order they were written`);
+    }
+  });
+  await check('a server that leaves in good order is followed by the next', () => everywhere(async () => {
+    await server.end('SIGTERM');
+    await server.start();
+    await ana.say('after the handover');
+    await bo.seesMessage('after the handover', 40_000);
+    await ana.seesMessage('after the handover');
+  }));
+}
+
+async function parting() {
+  await check('on a phone everything is within reach', async () => {
+    const cy = await Person.arrive(browser, server.http, 'cyrus', 'Cyrus Obi', { ...PHONE, colorScheme: 'light' });
+    await cy.signUp();
+    await cy.screenshot('phone-empty');
+    await accessible(cy, 'phone, empty');
+    await ana.id('invite-name').fill('cyrus');
+    await ana.id('invite-submit').click();
+    await cy.roomItem(roomId).waitFor();
+    await cy.screenshot('phone-list');
+    await accessible(cy, 'phone, list');
+    await cy.openRoom(roomId);
+    await cy.say('Hello from the pocket');
+    await ana.seesMessage('Hello from the pocket');
+    await cy.screenshot('phone-chat');
+    await accessible(cy, 'phone, room');
+    const overflow = await cy.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(overflow <= 0, `the page is ${overflow} px wider than the phone`);
+    await cy.id('back').click();
+    await cy.id('rooms').waitFor();
+    assert.deepEqual(cy.problems, []);
+    await cy.context.close();
+  });
+  await check('who was removed is told and loses the room', async () => {
+    const item = ana.page.locator('[data-testid="member"]', { hasText: 'Bo Kimura' });
+    await item.getByTestId('remove-member').click();
+    await ana.id('confirm').click();
+    await bo.roomItem(roomId).waitFor({ state: 'detached' });
+  });
+  await check('who leaves is shown as gone', async () => {
+    await bo.context.close();
+    await ana.id('rooms').getByText('Bo Kimura', { exact: true }).click();
+    await eventually('Bo is offline', async () => (await ana.id('room-subtitle').textContent()) === 'Offline', 20_000);
+  });
+  await check('signing out leads back to the way in, and stays so after a reload', async () => {
+    await ana.id('sign-out').click();
+    await ana.id('auth-submit').waitFor();
+    await ana.page.reload();
+    await ana.id('auth-submit').waitFor();
+  });
+  await check('no browser noted an error or a breach of the policy', () => assert.deepEqual([...ana.problems, ...bo.problems], []));
+}
+
+prepareScreenshots();
+try {
+  await server.start();
+  for (const part of [arriving, talking, changing, elsewhere, history, outage, parting]) await part();
+} catch (error) {
+  await check('the test ran to its end', () => { throw error; });
+} finally {
+  await browser.close();
+  await server.dispose();
+}
+finish();
