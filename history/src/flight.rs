@@ -125,3 +125,6 @@ fn again(error: &Arc<ReadError>) -> ReadError {
         ReadError::Store(StoreError::Damaged(_)) => StoreError::Damaged(cause()).into(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -91,3 +91,6 @@ fn take_back(reactions: &mut Vec<ReactionState>, emoji: &str, user_id: &UserId) 
         reactions.remove(index);
     }
 }
+
+#[cfg(test)]
+mod tests;

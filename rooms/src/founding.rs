@@ -203,3 +203,6 @@ fn once_each(users: impl Iterator<Item = UserId>) -> Vec<UserId> {
         .filter(|user_id| seen.insert(user_id.clone()))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

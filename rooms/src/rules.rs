@@ -193,3 +193,6 @@ fn low(why: &'static str) -> Refusal {
 fn no_such_member() -> Refusal {
     Refusal::not_found("no such member of this room")
 }
+
+#[cfg(test)]
+mod tests;

@@ -143,3 +143,6 @@ fn founded(event: &RoomEvent, founding: &Founding) -> RoomRecord {
         deleted: false,
     }
 }
+
+#[cfg(test)]
+mod tests;
