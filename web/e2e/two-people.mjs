@@ -245,6 +245,8 @@ async function history() {
   });
   await check('news below does not move who reads above, and a button leads down', async () => {
     const scroller = bo.id('messages');
+    await scroller.evaluate((element) => { element.scrollTop = element.scrollHeight; });
+    await bo.id('jump-latest').waitFor({ state: 'hidden' });
     const top = await scroller.evaluate((element) => { element.scrollTop = 900; return element.scrollTop; });
     await ana.say('news below');
     await bo.sees('jump-latest', '1 new message');

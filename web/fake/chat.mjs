@@ -93,11 +93,12 @@ export class Chat {
     return event;
   }
 
-  append(room, fields) {
+  append(room, fields, beforeSave = () => {}) {
     const prev = room.events.at(-1)?.seq ?? 0;
     const event = { roomId: room.roomId, seq: this.#state.next, prev, ts: now(), ...fields };
     this.#state.next += 1 + (this.#state.next % 3);
     room.events.push(event);
+    beforeSave(event);
     this.save();
     this.tell(Object.keys(room.members), event, room.roomId);
     return event;
@@ -109,18 +110,20 @@ export class Chat {
     const key = `${userId} ${frame.roomId} ${frame.clientMsgId}`;
     const before = frame.clientMsgId === undefined ? undefined : this.#state.sent[key];
     if (before) return { ...before, duplicate: true };
-    const event = this.#append(room, frame, userId);
-    const ack = { type: 'ACK', roomId: room.roomId, messageId: event.messageId, clientMsgId: frame.clientMsgId, seq: event.seq, ts: event.ts, duplicate: false };
-    if (frame.clientMsgId !== undefined) this.#state.sent[key] = ack;
-    this.save();
+    let ack;
+    // The event and the memory of its clientMsgId are saved as one: a kill between them would double it.
+    this.#append(room, frame, userId, (event) => {
+      ack = { type: 'ACK', roomId: room.roomId, messageId: event.messageId, clientMsgId: frame.clientMsgId, seq: event.seq, ts: event.ts, duplicate: false };
+      if (frame.clientMsgId !== undefined) this.#state.sent[key] = ack;
+    });
     return ack;
   }
 
-  #append(room, frame, userId) {
+  #append(room, frame, userId, beforeSave) {
     const { messageId, content, emoji, replyTo, mentions, clientMsgId } = frame;
     if (frame.type === 'SEND_MESSAGE') {
       if (!content) throw new Refusal(400, 'CONTENT_EMPTY', 'a message needs a text');
-      const event = this.append(room, { type: 'MESSAGE', messageId: this.id('m'), senderId: userId, content, clientMsgId, replyTo, mentions });
+      const event = this.append(room, { type: 'MESSAGE', messageId: this.id('m'), senderId: userId, content, clientMsgId, replyTo, mentions }, beforeSave);
       room.members[userId].marks.read = event.seq;
       const others = Object.keys(room.members).filter((id) => id !== userId);
       this.tell(others, { type: 'NOTIFICATION', kind: 'MESSAGE', roomId: room.roomId, seq: event.seq, messageId: event.messageId, senderId: userId }, room.roomId, true);
@@ -128,10 +131,10 @@ export class Chat {
     }
     const target = this.current(room).find((message) => message.messageId === messageId && !message.deleted);
     if (!target) throw new Refusal(404, 'NOT_FOUND', 'the message is not in this room');
-    if (frame.type === 'REACT') return this.append(room, { type: 'REACTION', messageId, senderId: userId, emoji, removed: frame.remove === true });
+    if (frame.type === 'REACT') return this.append(room, { type: 'REACTION', messageId, senderId: userId, emoji, removed: frame.remove === true }, beforeSave);
     if (target.senderId !== userId && (frame.type === 'EDIT_MESSAGE' || room.members[userId].role === 'MEMBER')) throw new Refusal(403, 'FORBIDDEN', 'this is not your message');
-    if (frame.type === 'EDIT_MESSAGE') return this.append(room, { type: 'MESSAGE_EDITED', messageId, senderId: userId, content });
-    return this.append(room, { type: 'MESSAGE_DELETED', messageId, senderId: userId });
+    if (frame.type === 'EDIT_MESSAGE') return this.append(room, { type: 'MESSAGE_EDITED', messageId, senderId: userId, content }, beforeSave);
+    return this.append(room, { type: 'MESSAGE_DELETED', messageId, senderId: userId }, beforeSave);
   }
 
   /** The messages of a room in their current state. */

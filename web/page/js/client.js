@@ -168,6 +168,11 @@ export class RoomcastClient extends Emitter {
     this.#markTimer ??= setTimeout(() => this.#sendMarks(), MARK_DELAY_MS);
   }
 
+  /** Says now what would be said in a moment: the page may be about to go. */
+  flush() {
+    this.#sendMarks();
+  }
+
   /** Replaces the list of people whose presence is wanted. @param {string[]} userIds */
   watchPresence(userIds) {
     const watched = userIds.slice(0, Math.min(this.welcome?.limits?.watchedUsersMax ?? WATCHED_USERS_MAX, WATCHED_USERS_MAX));

@@ -206,6 +206,7 @@ export class Workspace extends Emitter {
       this.client.setStatus('ONLINE');
       this.client.wake();
     } else {
+      this.client.flush();
       this.#awayTimer = setTimeout(() => this.client.setStatus('AWAY'), AWAY_AFTER_MS);
     }
   }
