@@ -1,0 +1,119 @@
+//! What the process is told before it does anything: options, environment, file, and what they make.
+//!
+//! Every option can be given in three places, the command line over the environment over the file. All
+//! faults are found before any of them is reported, and nothing is opened or bound while there are any.
+
+mod arguments;
+mod environment;
+mod fault;
+mod file;
+mod given;
+mod help;
+mod options;
+mod settings;
+mod token;
+mod values;
+
+use std::ffi::OsString;
+
+pub use fault::Fault;
+pub use help::{help, version};
+pub use settings::{BackEnd, LogFormat, Role, Settings, TokenKey};
+pub use token::TokenOptions;
+
+use arguments::Arguments;
+use given::{Given, Shape};
+
+/// The exit status of a wrong configuration (`EX_CONFIG` of sysexits.h).
+pub const STATUS_WRONG: u8 = 78;
+
+/// What the process is asked to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Serve until told to stop.
+    Serve(Settings),
+    /// Say what a start would find, and end.
+    Check(Settings),
+    /// Print an access token.
+    Token(TokenOptions),
+    /// Print how to use this.
+    Help,
+    /// Print what this is.
+    Version,
+}
+
+/// What was read, or everything that is wrong with it; and what is odd, either way.
+#[derive(Debug)]
+pub struct Reading {
+    /// The command, or all the faults there are.
+    pub command: Result<Command, Vec<Fault>>,
+    /// Worth a warning, no reason to stop.
+    pub oddities: Vec<Fault>,
+}
+
+/// Reads the configuration from the process's arguments (without its own name) and environment.
+pub fn read(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Reading {
+    let mut faults = Vec::new();
+    let mut oddities = Vec::new();
+    let arguments = Arguments::read(arguments, &mut faults);
+    if let Some(command) = arguments.asks_for_words() {
+        return Reading {
+            command: Ok(command),
+            oddities,
+        };
+    }
+    let mut given = Given::default();
+    environment::read(environment, &mut given, &mut faults, &mut oddities);
+    let file = arguments
+        .config_file()
+        .or_else(|| given.one("config", &mut faults));
+    if let Some(file) = file {
+        file::read(&file, &mut given, &mut faults);
+    }
+    let verb = arguments.verb;
+    given.override_with(arguments.options);
+
+    let command = match verb {
+        arguments::Verb::Serve => Command::Serve(settings(&given, &mut faults)),
+        arguments::Verb::Check => Command::Check(settings(&given, &mut faults)),
+        arguments::Verb::Token => Command::Token(token::read(&given, &mut faults)),
+    };
+    Reading {
+        command: if faults.is_empty() {
+            Ok(command)
+        } else {
+            Err(faults)
+        },
+        oddities,
+    }
+}
+
+fn settings(given: &Given, faults: &mut Vec<Fault>) -> Settings {
+    let mut settings = Settings::default();
+    given.apply(options::OPTIONS, &mut settings, faults);
+    settings
+}
+
+/// How an option is written: what follows it, and whether there may be several.
+fn shape_of(name: &str) -> Option<Shape> {
+    if name == "config" {
+        return Some(Shape::One);
+    }
+    options::OPTIONS
+        .iter()
+        .find(|option| option.name == name)
+        .map(|option| option.shape)
+}
+
+/// The option's name in the environment: `ROOMCAST_TOKEN_KEY` for `token-key`.
+fn variable_of(name: &str) -> String {
+    format!("ROOMCAST_{}", name.to_ascii_uppercase().replace('-', "_"))
+}
+
+/// The option's name in the file: `token_key` for `token-key`.
+fn key_of(name: &str) -> String {
+    name.replace('-', "_")
+}

@@ -1,0 +1,109 @@
+//! The values that were given, each with where it was, before anybody asks what they mean.
+
+use std::collections::BTreeMap;
+
+use super::fault::Fault;
+
+/// How an option is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// One value.
+    One,
+    /// Several, separated by commas.
+    List,
+    /// Several; on the command line one each time the option is given, elsewhere separated by commas.
+    Repeated,
+}
+
+impl Shape {
+    /// The entries of a text outside the command line.
+    pub(super) fn split(self, text: &str) -> Vec<String> {
+        match self {
+            Self::One => vec![text.to_owned()],
+            Self::List | Self::Repeated if text.trim().is_empty() => Vec::new(),
+            Self::List | Self::Repeated => text
+                .split(',')
+                .map(|entry| entry.trim().to_owned())
+                .collect(),
+        }
+    }
+}
+
+/// An option: how it is written, what it is for, and what it does to the settings.
+pub(super) struct OptionSpec<T: 'static> {
+    /// As on the command line, without the dashes.
+    pub(super) name: &'static str,
+    /// What stands for its value in the help.
+    pub(super) value: &'static str,
+    /// As one would write it; empty for none.
+    pub(super) default: &'static str,
+    /// One value or several.
+    pub(super) shape: Shape,
+    /// A few words on what it is for.
+    pub(super) help: &'static str,
+    /// Judges the values and keeps what they mean. The error says what is wrong with which value.
+    pub(super) take: fn(&mut T, &[String]) -> Result<(), String>,
+}
+
+/// Values of one option from one source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Values {
+    /// Where they stand, as a fault names it.
+    pub(super) place: String,
+    /// The values, or why they cannot be any.
+    pub(super) entries: Result<Vec<String>, String>,
+}
+
+/// By option, what the strongest source says.
+#[derive(Debug, Default)]
+pub(super) struct Given {
+    by_name: BTreeMap<String, Values>,
+}
+
+impl Given {
+    /// Keeps the values unless a stronger source has given some already.
+    pub(super) fn add_weaker(&mut self, name: &str, values: Values) {
+        self.by_name.entry(name.to_owned()).or_insert(values);
+    }
+
+    /// Puts the values of a stronger source over what is there.
+    pub(super) fn override_with(&mut self, stronger: BTreeMap<String, Values>) {
+        self.by_name.extend(stronger);
+    }
+
+    /// The one value of an option that is needed before all others.
+    pub(super) fn one(&self, name: &str, faults: &mut Vec<Fault>) -> Option<String> {
+        let values = self.by_name.get(name)?;
+        match &values.entries {
+            Ok(entries) => entries.first().cloned(),
+            Err(says) => {
+                faults.push(Fault::new(&values.place, says));
+                None
+            }
+        }
+    }
+
+    /// Hands every option of the table that was given to what takes it.
+    pub(super) fn apply<T>(
+        &self,
+        options: &[OptionSpec<T>],
+        settings: &mut T,
+        faults: &mut Vec<Fault>,
+    ) {
+        for option in options {
+            let Some(values) = self.by_name.get(option.name) else {
+                continue;
+            };
+            let taken = match &values.entries {
+                Ok(entries) => (option.take)(settings, entries),
+                Err(says) => Err(says.clone()),
+            };
+            faults.extend(taken.err().map(|says| Fault::new(&values.place, says)));
+        }
+    }
+
+    /// Whether anybody gave it.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+}

@@ -1,0 +1,147 @@
+//! The table of options: one row each, in the order of the help.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::given::{OptionSpec, Shape};
+use super::settings::{LogFormat, Settings};
+use super::values;
+
+/// A span with its unit, for the bounds below.
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Every option's name, that of the file too.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    OPTIONS
+        .iter()
+        .map(|option| option.name)
+        .chain(std::iter::once("config"))
+}
+
+macro_rules! options {
+    ($($name:literal $value:literal = $default:literal, $shape:ident, $help:literal, $take:expr;)*) => {
+        /// Every option but `--config`, which says where the others may be.
+        pub(super) const OPTIONS: &[OptionSpec<Settings>] = &[$(OptionSpec {
+            name: $name,
+            value: $value,
+            default: $default,
+            shape: Shape::$shape,
+            help: $help,
+            take: $take,
+        }),*];
+    };
+}
+
+options! {
+    "role" "NAME,…" = "all", List,
+        "what this process is: all, gateway, ingest, history, presence, accounts, rooms",
+        |settings, given| put(&mut settings.roles, values::roles(given));
+    "listen" "ADDR:PORT" = "127.0.0.1:8080", One,
+        "where clients come in; port 0 takes a free one",
+        |settings, given| put(&mut settings.listen, values::address(given));
+    "admin" "ADDR:PORT" = "127.0.0.1:9090", One,
+        "where /livez, /readyz and /metrics are; port 0 takes a free one",
+        |settings, given| put(&mut settings.admin, values::address(given));
+    "data" "DIR" = "./roomcast-data", One,
+        "what the embedded back ends keep, and the generated signing key",
+        |settings, given| put(&mut settings.data, values::one(given).map(PathBuf::from));
+    "log" "URL" = "embedded", One,
+        "the log of every room: embedded, or nats://host:port,host:port",
+        |settings, given| put(&mut settings.log, values::back_end(given, &["nats"]));
+    "store" "URL" = "embedded", One,
+        "what readers read: embedded, or cql://host:port,host:port/keyspace",
+        |settings, given| put(&mut settings.store, values::back_end(given, &["cql"]));
+    "presence-store" "URL" = "embedded", One,
+        "who is here: embedded, redis://host:port or redis-cluster://host:port,…",
+        |settings, given| put(
+            &mut settings.presence_store,
+            values::back_end(given, &["redis", "redis-cluster"]),
+        );
+    "region" "NAME" = "local", One,
+        "which region this is",
+        |settings, given| put(&mut settings.region, values::region(given));
+    "token-key" "SOURCE" = "", Repeated,
+        "whose tokens are taken beside our own: a PEM or JWKS file, a JWKS URL, or hs256:FILE",
+        |settings, given| put(&mut settings.token_keys, values::token_keys(given));
+    "allowed-origins" "LIST" = "", List,
+        "other origins whose pages may speak to us, such as https://example.com",
+        |settings, given| put(&mut settings.allowed_origins, values::origins(given));
+    "token-recheck" "SPAN" = "300s", One,
+        "how often a connection's token is looked at again",
+        |settings, given| put(
+            &mut settings.token_recheck,
+            values::duration(given, seconds(1)..=seconds(86_400)),
+        );
+    "presence-ttl" "SPAN" = "90s", One,
+        "how long a user stays online without a sign of life",
+        |settings, given| put(
+            &mut settings.presence_ttl,
+            values::duration(given, seconds(1)..=seconds(3_600)),
+        );
+    "drain-within" "SPAN" = "15s", One,
+        "how long leaving may take after SIGTERM",
+        |settings, given| put(
+            &mut settings.drain_within,
+            values::duration(given, seconds(0)..=seconds(600)),
+        );
+    "replay-max" "N" = "1000", One,
+        "events replayed by one SUBSCRIBE",
+        |settings, given| put(&mut settings.replay_max, values::number(given, 0..=100_000));
+    "sends-per-second" "N" = "20", One,
+        "sends a second per user",
+        |settings, given| put(&mut settings.sends_per_second, values::number(given, 1..=1_000_000));
+    "send-burst" "N" = "40", One,
+        "sends in one burst per user",
+        |settings, given| put(&mut settings.send_burst, values::number(given, 1..=1_000_000));
+    "connections-per-user" "N" = "20", One,
+        "connections one user may have",
+        |settings, given| put(&mut settings.connections_per_user, values::number(given, 1..=1_000_000));
+    "log-format" "FORM" = "text", One,
+        "how log lines look on standard error: text or json",
+        |settings, given| put(
+            &mut settings.log_format,
+            values::word(given, &[("text", LogFormat::Text), ("json", LogFormat::Json)]),
+        );
+    "log-filter" "FILTER" = "info", One,
+        "which log lines there are, such as debug or warn,roomcast_gateway=debug",
+        |settings, given| put(&mut settings.log_filter, values::log_filter(given));
+}
+
+fn put<T>(place: &mut T, value: Result<T, String>) -> Result<(), String> {
+    *place = value?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_in_the_help_is_the_default() {
+        let mut settings = Settings::default();
+        for option in OPTIONS {
+            let values = match option.default {
+                "" => Vec::new(),
+                default => option.shape.split(default),
+            };
+            (option.take)(&mut settings, &values).expect(option.name);
+        }
+        assert_eq!(settings, Settings::default());
+    }
+
+    #[test]
+    fn a_value_that_means_nothing_is_refused_by_every_option() {
+        for option in OPTIONS.iter().filter(|option| option.name != "data") {
+            let mut settings = Settings::default();
+            let value = ["\u{7f} no:such=value, \0".to_owned()];
+            assert!(
+                (option.take)(&mut settings, &value).is_err(),
+                "--{}",
+                option.name
+            );
+            assert_eq!(settings, Settings::default(), "--{}", option.name);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What the configuration means, once it is known to be right.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use roomcast_accounts::KeySource;
+use roomcast_gateway::origin::AllowedOrigins;
+use roomcast_protocol::limits;
+
+/// A part of the product that a process can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Sockets, and messages sent over HTTP.
+    Gateway,
+    /// The log into the store.
+    Ingest,
+    /// Messages to readers.
+    History,
+    /// Who is here.
+    Presence,
+    /// Sign-up, sign-in, profiles.
+    Accounts,
+    /// Rooms and their members.
+    Rooms,
+}
+
+impl Role {
+    /// Every role, in the order they are told.
+    pub const ALL: [Self; 6] = [
+        Self::Gateway,
+        Self::Ingest,
+        Self::History,
+        Self::Presence,
+        Self::Accounts,
+        Self::Rooms,
+    ];
+
+    /// The role's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Ingest => "ingest",
+            Self::History => "history",
+            Self::Presence => "presence",
+            Self::Accounts => "accounts",
+            Self::Rooms => "rooms",
+        }
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines, one object a line.
+    Json,
+}
+
+/// Which back end answers a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackEnd {
+    /// The one in the process, which keeps its data in the data directory.
+    Embedded,
+}
+
+/// Whose tokens are taken, with how it was written: the key itself is nobody's to print or compare.
+#[derive(Clone)]
+pub struct TokenKey {
+    written: String,
+    source: KeySource,
+}
+
+impl TokenKey {
+    pub(super) fn parse(written: &str) -> Result<Self, String> {
+        let source = KeySource::parse(written)?;
+        let written = written.to_owned();
+        Ok(Self { written, source })
+    }
+
+    /// How it was written.
+    pub fn written(&self) -> &str {
+        &self.written
+    }
+
+    /// The key.
+    pub fn source(&self) -> KeySource {
+        self.source.clone()
+    }
+}
+
+impl fmt::Debug for TokenKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written)
+    }
+}
+
+impl PartialEq for TokenKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.written == other.written
+    }
+}
+
+/// Everything the process may be told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// What this process is, in the order of [`Role::ALL`].
+    pub roles: Vec<Role>,
+    /// Where clients come in, as `host:port`.
+    pub listen: String,
+    /// Where operators look in, as `host:port`.
+    pub admin: String,
+    /// What the embedded back ends keep, and the signing key.
+    pub data: PathBuf,
+    /// The durable record of every room.
+    pub log: BackEnd,
+    /// What is derived from the log.
+    pub store: BackEnd,
+    /// Who is here.
+    pub presence_store: BackEnd,
+    /// Which region this is.
+    pub region: String,
+    /// Whose tokens are taken beside our own.
+    pub token_keys: Vec<TokenKey>,
+    /// Other origins whose pages may speak to us.
+    pub allowed_origins: AllowedOrigins,
+    /// How often a connection's token is looked at again.
+    pub token_recheck: Duration,
+    /// How long a user stays online without a sign of life.
+    pub presence_ttl: Duration,
+    /// How long leaving may take.
+    pub drain_within: Duration,
+    /// Events replayed by one subscription.
+    pub replay_max: usize,
+    /// Sends a second per user.
+    pub sends_per_second: u32,
+    /// Sends in one burst per user.
+    pub send_burst: u32,
+    /// Connections of one user.
+    pub connections_per_user: usize,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// Which log lines there are, as `tracing` filters.
+    pub log_filter: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            roles: Role::ALL.to_vec(),
+            listen: "127.0.0.1:8080".to_owned(),
+            admin: "127.0.0.1:9090".to_owned(),
+            data: PathBuf::from("./roomcast-data"),
+            log: BackEnd::Embedded,
+            store: BackEnd::Embedded,
+            presence_store: BackEnd::Embedded,
+            region: "local".to_owned(),
+            token_keys: Vec::new(),
+            allowed_origins: AllowedOrigins::default(),
+            token_recheck: limits::TOKEN_RECHECK,
+            presence_ttl: limits::PRESENCE_TTL,
+            drain_within: limits::DRAIN_WITHIN,
+            replay_max: limits::REPLAY_MAX,
+            sends_per_second: limits::SENDS_PER_SECOND,
+            send_burst: limits::SEND_BURST,
+            connections_per_user: limits::CONNECTIONS_PER_USER_MAX,
+            log_format: LogFormat::Text,
+            log_filter: "info".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The options of `roomcast token`: whom the token is for. Only the data directory is shared with serving.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use roomcast_protocol::{UserId, limits};
+
+use super::fault::Fault;
+use super::given::{Given, OptionSpec, Shape};
+use super::{Settings, options, values};
+
+/// A token that lives longer is a password that nobody can change.
+const LIFETIME_MAX: Duration = Duration::from_secs(365 * 86_400);
+
+/// What the token says, and whose key signs it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenOptions {
+    /// Where the signing key is kept.
+    pub data: PathBuf,
+    /// Whom it speaks for.
+    pub user_id: UserId,
+    /// The name it gives them.
+    pub name: Option<String>,
+    /// Whether it is the host product's server.
+    pub admin: bool,
+    /// How long it works.
+    pub lifetime: Duration,
+}
+
+#[derive(Default)]
+pub(super) struct Draft {
+    user_id: Option<UserId>,
+    name: Option<String>,
+    admin: bool,
+    lifetime: Option<Duration>,
+}
+
+pub(super) const OPTIONS: &[OptionSpec<Draft>] = &[
+    OptionSpec {
+        name: "sub",
+        value: "USER",
+        default: "",
+        shape: Shape::One,
+        help: "the user it speaks for",
+        take: |draft, given| {
+            let text = values::one(given)?;
+            let user_id = UserId::new(text).map_err(|error| format!("{text:?} is {error}"))?;
+            draft.user_id = Some(user_id);
+            Ok(())
+        },
+    },
+    OptionSpec {
+        name: "scope",
+        value: "SCOPE",
+        default: "",
+        shape: Shape::One,
+        help: "admin: the host product's server, who may act on any room and user",
+        take: |draft, given| {
+            draft.admin = values::word(given, &[("admin", true)])?;
+            Ok(())
+        },
+    },
+    OptionSpec {
+        name: "ttl",
+        value: "SPAN",
+        default: "1h",
+        shape: Shape::One,
+        help: "how long it works, at most 365d",
+        take: |draft, given| {
+            let bounds = Duration::from_secs(1)..=LIFETIME_MAX;
+            draft.lifetime = Some(values::duration(given, bounds)?);
+            Ok(())
+        },
+    },
+    OptionSpec {
+        name: "name",
+        value: "NAME",
+        default: "",
+        shape: Shape::One,
+        help: "the name it gives them",
+        take: |draft, given| {
+            let text = values::one(given)?;
+            if text.len() > limits::NAME_BYTES_MAX {
+                return Err(format!("is longer than {} bytes", limits::NAME_BYTES_MAX));
+            }
+            draft.name = Some(text.to_owned());
+            Ok(())
+        },
+    },
+];
+
+/// Reads what was given to `roomcast token`.
+pub(super) fn read(given: &Given, faults: &mut Vec<Fault>) -> TokenOptions {
+    let mut draft = Draft::default();
+    given.apply(OPTIONS, &mut draft, faults);
+    if !given.has("sub") {
+        faults.push(Fault::new("--sub", "is missing: whom is the token for?"));
+    }
+    let mut settings = Settings::default();
+    let data = options::OPTIONS
+        .iter()
+        .position(|option| option.name == "data");
+    if let Some(data) = data {
+        given.apply(&options::OPTIONS[data..=data], &mut settings, faults);
+    }
+    // Without a subject there is a fault already, and nobody sees this value.
+    let user_id = draft.user_id.unwrap_or_else(UserId::generate);
+    TokenOptions {
+        data: settings.data,
+        user_id,
+        name: draft.name,
+        admin: draft.admin,
+        lifetime: draft.lifetime.unwrap_or(Duration::from_secs(3_600)),
+    }
+}
+
+/// How an option of the command line is written, if it is one of this command's.
+pub(super) fn shape_of(name: &str) -> Option<Shape> {
+    let own = OPTIONS.iter().find(|option| option.name == name);
+    match name {
+        "data" | "config" => super::shape_of(name),
+        _ => own.map(|option| option.shape),
+    }
+}

@@ -1,0 +1,5 @@
+//! The whole program through its own front doors: command line, sockets, signals.
+
+mod support;
+
+mod configuration;

@@ -1,0 +1,5 @@
+//! Starts real servers, or takes one that runs already, and speaks to them as a client would.
+
+pub(crate) mod http;
+pub(crate) mod program;
+pub(crate) mod scratch;
