@@ -1,0 +1,83 @@
+//! HTTP: the calls of the wire contract's section 7, mapped by hand onto the services' verbs.
+//!
+//! Nothing here decides anything about chat: a handler reads what was sent, asks one service, and puts
+//! the answer into JSON. What is refused is a problem document, whoever refuses it.
+
+mod accounts;
+mod body;
+mod call;
+mod cors;
+mod edge;
+mod history;
+mod members;
+mod messages;
+mod presence;
+mod problem;
+mod query;
+mod reply;
+mod rooms;
+pub mod routes;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::MethodRouter;
+use roomcast_accounts::Accounts;
+use roomcast_gateway::Gateway;
+use roomcast_gateway::origin::AllowedOrigins;
+use roomcast_history::History;
+use roomcast_ports::access::{Authenticator, Memberships};
+use roomcast_presence::PresenceService;
+use roomcast_rooms::Rooms;
+
+use crate::config::Role;
+use crate::page;
+
+pub use problem::Refused;
+pub(crate) use problem::{unknown_method, unknown_route};
+
+/// Who does the work behind the calls.
+pub struct Services {
+    /// Judges tokens.
+    pub authenticator: Arc<dyn Authenticator>,
+    /// Says who may read a room.
+    pub memberships: Arc<dyn Memberships>,
+    /// Sign-up, sign-in, profiles.
+    pub accounts: Accounts,
+    /// Rooms and their members.
+    pub rooms: Arc<Rooms>,
+    /// Messages to readers.
+    pub history: History,
+    /// Messages from writers.
+    pub gateway: Gateway,
+    /// Who is here.
+    pub presence: PresenceService,
+}
+
+/// The calls of these roles, and the page where people are let in.
+pub fn router(services: Arc<Services>, roles: &[Role], origins: AllowedOrigins) -> Router {
+    let mut by_path: BTreeMap<&str, MethodRouter<Arc<Services>>> = BTreeMap::new();
+    for route in routes::ROUTES {
+        if roles.contains(&route.role) {
+            let methods = by_path.remove(route.path).unwrap_or_default();
+            by_path.insert(route.path, methods.merge((route.handler)()));
+        }
+    }
+    let mut router = Router::new();
+    for (path, methods) in by_path {
+        router = router.route(path, methods);
+    }
+    if roles.contains(&Role::Gateway) {
+        for file in page::files() {
+            router = router.route(file.path, page::route(file));
+        }
+    }
+    router
+        .fallback(problem::unknown_route)
+        .method_not_allowed_fallback(problem::unknown_method)
+        .layer(from_fn_with_state(Arc::new(origins), cors::guard))
+        .layer(from_fn(edge::guard))
+        .with_state(services)
+}

@@ -1,0 +1,81 @@
+//! Accounts, sign-ins and profiles.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use roomcast_accounts::AccountPatch;
+use roomcast_protocol::limits::PAGE_MAX;
+use roomcast_protocol::{Refusal, UserId};
+
+use super::Services;
+use super::body::Fields;
+use super::call::Call;
+use super::reply::{Answer, at, found, made_or_found, removed};
+
+/// `POST /v1/accounts`
+pub(super) async fn register(State(services): State<Arc<Services>>, mut fields: Fields) -> Answer {
+    let (name, password) = (fields.text("name")?, fields.text("password")?);
+    let display_name = fields.optional_text("displayName")?;
+    let accounts = &services.accounts;
+    let user = accounts
+        .register(&name, &password, display_name.as_deref())
+        .await?;
+    let place = format!("/v1/users/{}", user.user_id);
+    at(&place, made_or_found(true, &user))
+}
+
+/// `POST /v1/sessions`
+pub(super) async fn sign_in(State(services): State<Arc<Services>>, mut fields: Fields) -> Answer {
+    let (name, password) = (fields.text("name")?, fields.text("password")?);
+    let tokens = services.accounts.sign_in(&name, &password).await?;
+    made_or_found(true, &tokens)
+}
+
+/// `POST /v1/sessions/refresh`
+pub(super) async fn refresh(State(services): State<Arc<Services>>, mut fields: Fields) -> Answer {
+    let refresh_token = fields.text("refreshToken")?;
+    found(&services.accounts.refresh(&refresh_token).await?)
+}
+
+/// `DELETE /v1/sessions/current`
+pub(super) async fn sign_out(call: Call) -> Answer {
+    call.services.accounts.sign_out(&call.caller).await?;
+    removed()
+}
+
+/// `GET /v1/me`
+pub(super) async fn me(call: Call) -> Answer {
+    found(&call.services.accounts.me(&call.caller).await?)
+}
+
+/// `PATCH /v1/me`
+pub(super) async fn change_me(call: Call, mut fields: Fields) -> Answer {
+    let patch = AccountPatch {
+        display_name: fields.optional_text("displayName")?,
+        password: fields.optional_text("password")?,
+    };
+    let accounts = &call.services.accounts;
+    found(&accounts.change_me(&call.caller, patch).await?)
+}
+
+/// `DELETE /v1/me`
+pub(super) async fn delete_me(call: Call) -> Answer {
+    call.services.accounts.delete_me(&call.caller).await?;
+    removed()
+}
+
+/// `GET /v1/users/{userId}`
+pub(super) async fn user(call: Call) -> Answer {
+    let user_id: UserId = call.id("userId")?;
+    found(&call.services.accounts.user(&user_id).await?)
+}
+
+/// `GET /v1/users?name=`
+pub(super) async fn find(call: Call) -> Answer {
+    let (query, accounts) = (&call.query, &call.services.accounts);
+    let name = query
+        .one("name")?
+        .ok_or_else(|| Refusal::bad_frame("name is missing"))?;
+    let (cursor, limit) = (query.one("cursor")?, query.limit(PAGE_MAX)?);
+    found(&accounts.find(name, cursor, limit).await?)
+}

@@ -1,0 +1,82 @@
+//! Who calls, and what the address says: what every call needs before its own work begins.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use roomcast_ports::access::{Caller, TokenError};
+use roomcast_protocol::id::BadId;
+use roomcast_protocol::{Code, Refusal};
+
+use super::Services;
+use super::problem::Refused;
+use super::query::Query;
+
+/// A call with a good token.
+pub(super) struct Call {
+    /// Who does the work.
+    pub(super) services: Arc<Services>,
+    /// Who asks for it.
+    pub(super) caller: Caller,
+    /// The parameters of the address.
+    pub(super) query: Query,
+    path: Vec<(String, String)>,
+}
+
+impl FromRequestParts<Arc<Services>> for Call {
+    type Rejection = Refused;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        services: &Arc<Services>,
+    ) -> Result<Self, Refused> {
+        let caller = authenticate(parts, services).await?;
+        let path = RawPathParams::from_request_parts(parts, &()).await;
+        let path = path.map_err(|_| Refusal::bad_frame("the path is not UTF-8"))?;
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        Ok(Self {
+            services: Arc::clone(services),
+            caller,
+            query: Query::of(&parts.uri)?,
+            path: path.iter().map(owned).collect(),
+        })
+    }
+}
+
+impl Call {
+    /// The id in the path at `{name}`. What is no id names nothing that could exist: `BAD_FRAME`.
+    pub(super) fn id<T: FromStr<Err = BadId>>(&self, name: &'static str) -> Result<T, Refusal> {
+        let segment = self.path.iter().find(|(known, _)| known == name);
+        let id = segment.and_then(|(_, text)| text.parse().ok());
+        id.ok_or_else(|| Refusal::bad_frame(format!("{name} is not an id")))
+    }
+}
+
+async fn authenticate(parts: &Parts, services: &Services) -> Result<Caller, Refusal> {
+    let unauthorized = |message: &'static str| Refusal::new(Code::Unauthorized, message);
+    let mut headers = parts.headers.get_all(AUTHORIZATION).iter();
+    let header = headers
+        .next()
+        .ok_or_else(|| unauthorized("a token is needed"))?;
+    let token = header.to_str().ok().and_then(bearer);
+    let (Some(token), None) = (token, headers.next()) else {
+        return Err(unauthorized("Authorization must be: Bearer <token>"));
+    };
+    let judged = services.authenticator.authenticate(token).await;
+    judged.map_err(|error| match error {
+        TokenError::Refused(reason) => unauthorized(reason),
+        TokenError::AccountRefused => Refusal::forbidden("this account is refused"),
+        TokenError::Unavailable(cause) => {
+            tracing::warn!(error = &*cause, "cannot judge tokens");
+            Refusal::internal()
+        }
+    })
+}
+
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}

@@ -1,0 +1,58 @@
+//! What was said in a room, for its members.
+
+use roomcast_history::PageOf;
+use roomcast_protocol::limits::PAGE_MAX;
+use roomcast_protocol::{MessageId, Refusal, RoomId};
+
+use super::call::Call;
+use super::query::Query;
+use super::reply::{Answer, found};
+
+/// `GET /v1/rooms/{roomId}/messages`
+pub(super) async fn page(call: Call) -> Answer {
+    let room_id: RoomId = call.id("roomId")?;
+    let (page, limit) = (page_of(&call.query)?, call.query.limit(PAGE_MAX)?);
+    may_read(&call, &room_id).await?;
+    found(&call.services.history.page(&room_id, page, limit).await?)
+}
+
+/// `GET /v1/rooms/{roomId}/messages/{messageId}`
+pub(super) async fn message(call: Call) -> Answer {
+    let (room_id, message_id): (RoomId, MessageId) = (call.id("roomId")?, call.id("messageId")?);
+    may_read(&call, &room_id).await?;
+    let history = &call.services.history;
+    found(&history.message_view(&room_id, &message_id).await?)
+}
+
+fn page_of(query: &Query) -> Result<PageOf, Refusal> {
+    let (before, after) = (query.seq("before")?, query.seq("after")?);
+    match (before, after, query.seq("around")?) {
+        (None, None, None) => Ok(PageOf::Newest),
+        (Some(seq), None, None) => Ok(PageOf::Before(seq)),
+        (None, Some(seq), None) => Ok(PageOf::After(seq)),
+        (None, None, Some(seq)) => Ok(PageOf::Around(seq)),
+        _ => Err(Refusal::bad_frame(
+            "at most one of before, after and around",
+        )),
+    }
+}
+
+/// Members read their rooms, and the host product's server reads all there are.
+async fn may_read(call: &Call, room_id: &RoomId) -> Result<(), Refusal> {
+    let standing = call
+        .services
+        .memberships
+        .standing(room_id, &call.caller.user_id);
+    let standing = standing.await.map_err(|error| {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "cannot judge a reader"
+        );
+        Refusal::internal()
+    })?;
+    if standing.room.is_some() && (standing.role.is_some() || call.caller.admin) {
+        Ok(())
+    } else {
+        Err(Refusal::not_member())
+    }
+}

@@ -1,0 +1,50 @@
+//! Sending over HTTP: as oneself, or, for the host product's server, as any member.
+
+use roomcast_gateway::Post;
+use roomcast_protocol::event::Message;
+use roomcast_protocol::limits::{ATTACHMENTS_MAX, MENTIONS_MAX};
+use roomcast_protocol::{FleetFrame, Refusal, RoomId, UserId};
+
+use super::body::Fields;
+use super::call::Call;
+use super::reply::{Answer, made_or_found};
+
+/// `POST /v1/rooms/{roomId}/messages`
+pub(super) async fn send(call: Call, mut fields: Fields) -> Answer {
+    let room_id: RoomId = call.id("roomId")?;
+    let message = Message {
+        content: Some(fields.text("content")?),
+        reply_to: fields.optional_id("replyTo")?,
+        attachments: fields.ids("attachments", ATTACHMENTS_MAX)?,
+        mentions: fields.ids("mentions", MENTIONS_MAX)?,
+    };
+    let client_message_id = fields.optional_id("clientMsgId")?;
+    let sender_id = sender(&call, fields.optional_id("senderId")?)?;
+    let post = Post {
+        room_id,
+        sender_id,
+        client_message_id,
+        message,
+        by_host: call.caller.admin,
+    };
+    let ack = call.services.gateway.post(post).await?;
+    let again = matches!(
+        ack,
+        FleetFrame::Ack {
+            duplicate: true,
+            ..
+        }
+    );
+    made_or_found(!again, &ack)
+}
+
+fn sender(call: &Call, named: Option<UserId>) -> Result<UserId, Refusal> {
+    let own = &call.caller.user_id;
+    match named {
+        Some(named) if named != *own && !call.caller.admin => Err(Refusal::forbidden(
+            "only the host product's server sends as others",
+        )),
+        Some(named) => Ok(named),
+        None => Ok(own.clone()),
+    }
+}

@@ -1,0 +1,18 @@
+//! Who is here. Anybody with a token may ask about anybody: who may know whom is the host product's to say.
+
+use roomcast_protocol::limits::WATCHED_USERS_MAX;
+use roomcast_protocol::{Refusal, UserId};
+
+use super::call::Call;
+use super::reply::{Answer, found};
+
+/// `GET /v1/presence?userId=…&userId=…`
+pub(super) async fn read(call: Call) -> Answer {
+    let ids: Result<Vec<UserId>, _> = call.query.all("userId").map(str::parse).collect();
+    let user_ids = ids.map_err(|_| Refusal::bad_frame("userId is not an id"))?;
+    if !(1..=WATCHED_USERS_MAX).contains(&user_ids.len()) {
+        let message = format!("userId must come 1 to {WATCHED_USERS_MAX} times");
+        return Err(Refusal::bad_frame(message).into());
+    }
+    found(&call.services.presence.read(&user_ids).await?)
+}

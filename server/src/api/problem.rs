@@ -1,0 +1,63 @@
+//! Refusals over HTTP, as problem documents (RFC 9457).
+
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use roomcast_protocol::api::Problem;
+use roomcast_protocol::{Code, Refusal};
+
+/// A refusal on its way to a client.
+#[derive(Debug)]
+pub struct Refused(pub Refusal);
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self(refusal)
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let Refusal {
+            code,
+            message,
+            retry_after_ms,
+        } = self.0;
+        let status = StatusCode::from_u16(code.http_status());
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let problem = Problem {
+            // The title says all there is to say of the type (RFC 9457, section 4.2.1).
+            r#type: "about:blank".to_owned(),
+            title: status.canonical_reason().unwrap_or("Refused").to_owned(),
+            status: status.as_u16(),
+            detail: message.into_owned(),
+            code,
+            retryable: code.retryable(),
+            retry_after_ms,
+        };
+        let mut response = (status, super::reply::json_of(&problem)).into_response();
+        let headers = response.headers_mut();
+        let content_type = HeaderValue::from_static("application/problem+json");
+        headers.insert(CONTENT_TYPE, content_type);
+        if code == Code::Unauthorized {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        let retry_after_ms = retry_after_ms.or((code == Code::RateLimited).then_some(1_000));
+        if let Some(milliseconds) = retry_after_ms {
+            let seconds = milliseconds.div_ceil(1_000).max(1);
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+/// No call has this path.
+pub(crate) async fn unknown_route() -> Refused {
+    Refused(Refusal::not_found("there is no such call"))
+}
+
+/// The path has calls, but none of this method; which ones, the router adds as `Allow`.
+pub(crate) async fn unknown_method() -> Refused {
+    let message = "this path has no such method";
+    Refused(Refusal::new(Code::MethodNotAllowed, message))
+}

@@ -1,0 +1,54 @@
+//! Replies: made is 201, found or changed 200, removed 204.
+
+use axum::body::Bytes;
+use axum::http::header::{CONTENT_TYPE, LOCATION};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::problem::Refused;
+
+/// What a call answers.
+pub(super) type Answer = Result<Response, Refused>;
+
+/// The thing's JSON.
+pub(super) fn json_of(thing: &impl Serialize) -> Bytes {
+    serde_json::to_vec(thing)
+        .expect("views are strings, numbers and lists, which always serialize")
+        .into()
+}
+
+/// Found, or changed.
+pub(super) fn found(thing: &impl Serialize) -> Answer {
+    reply(StatusCode::OK, thing)
+}
+
+/// Made, unless it was there.
+pub(super) fn made_or_found(made: bool, thing: &impl Serialize) -> Answer {
+    let status = if made {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    reply(status, thing)
+}
+
+/// Removed.
+pub(super) fn removed() -> Answer {
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Says where the thing is from now on. The path is made of ids, which need no escapes.
+pub(super) fn at(path: &str, answer: Answer) -> Answer {
+    let mut response = answer?;
+    if let Ok(path) = HeaderValue::from_str(path) {
+        response.headers_mut().insert(LOCATION, path);
+    }
+    Ok(response)
+}
+
+fn reply(status: StatusCode, thing: &impl Serialize) -> Answer {
+    const JSON: [(HeaderName, HeaderValue); 1] =
+        [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    Ok((status, JSON, json_of(thing)).into_response())
+}

@@ -1,0 +1,64 @@
+//! Rooms: making, finding, changing and ending them.
+
+use roomcast_protocol::limits::{NEW_MEMBERS_BY_HOST_MAX, PAGE_MAX};
+use roomcast_protocol::{Refusal, RoomId, RoomKind, Visibility};
+use roomcast_rooms::{CreateRoom, RoomPatch};
+
+use super::body::Fields;
+use super::call::Call;
+use super::reply::{Answer, at, found, made_or_found, removed};
+
+/// `POST /v1/rooms`
+pub(super) async fn create(call: Call, mut fields: Fields) -> Answer {
+    let wanted = CreateRoom {
+        kind: fields.word("kind", RoomKind::from_wire)?,
+        name: fields.optional_text("name")?,
+        visibility: fields.optional_word("visibility", Visibility::from_wire)?,
+        member_ids: fields.ids("memberIds", NEW_MEMBERS_BY_HOST_MAX)?,
+        room_id: fields.optional_id("roomId")?,
+    };
+    let (room, made) = call.services.rooms.create(&call.caller, wanted).await?;
+    let place = format!("/v1/rooms/{}", room.room_id);
+    at(&place, made_or_found(made, &room))
+}
+
+/// `GET /v1/rooms`: my rooms, or with `visibility=PUBLIC` the rooms that anybody may join.
+pub(super) async fn list(call: Call) -> Answer {
+    let (query, rooms) = (&call.query, &call.services.rooms);
+    let (cursor, limit) = (query.one("cursor")?, query.limit(PAGE_MAX)?);
+    let (visibility, name) = (query.one("visibility")?, query.one("name")?);
+    match (visibility, name) {
+        (Some("PUBLIC"), name) => {
+            let name = name.unwrap_or_default();
+            found(&rooms.find_public(name, cursor, limit).await?)
+        }
+        (Some(_), _) => Err(Refusal::bad_frame("visibility can only be PUBLIC here").into()),
+        (None, Some(_)) => Err(Refusal::bad_frame("name needs visibility=PUBLIC").into()),
+        (None, None) => found(&rooms.list(&call.caller, cursor, limit).await?),
+    }
+}
+
+/// `GET /v1/rooms/{roomId}`
+pub(super) async fn room(call: Call) -> Answer {
+    let room_id: RoomId = call.id("roomId")?;
+    found(&call.services.rooms.get(&call.caller, &room_id).await?)
+}
+
+/// `PATCH /v1/rooms/{roomId}`
+pub(super) async fn change(call: Call, mut fields: Fields) -> Answer {
+    let room_id: RoomId = call.id("roomId")?;
+    let patch = RoomPatch {
+        name: fields.optional_text("name")?,
+        topic: fields.optional_text("topic")?,
+        visibility: fields.optional_word("visibility", Visibility::from_wire)?,
+    };
+    let rooms = &call.services.rooms;
+    found(&rooms.change(&call.caller, &room_id, patch).await?)
+}
+
+/// `DELETE /v1/rooms/{roomId}`
+pub(super) async fn remove(call: Call) -> Answer {
+    let room_id: RoomId = call.id("roomId")?;
+    call.services.rooms.delete(&call.caller, &room_id).await?;
+    removed()
+}
