@@ -1,1 +1,76 @@
-fn main() {}
+//! The one program that users run.
+
+use std::fmt::Display;
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use roomcast::config::{self, Command, Fault, Settings};
+use roomcast::{check, serve, telemetry, token};
+
+/// How long threads may finish what they are writing once everything else has ended.
+const THREADS_WITHIN: Duration = Duration::from_millis(500);
+
+fn main() -> ExitCode {
+    #[expect(clippy::disallowed_methods, reason = "this is where it is read, once")]
+    let environment = std::env::vars_os();
+    let reading = config::read(std::env::args_os().skip(1), environment);
+    match reading.command {
+        Err(faults) => {
+            say_odd(&reading.oddities);
+            faults.iter().for_each(say);
+            ExitCode::from(config::STATUS_WRONG)
+        }
+        Ok(Command::Help) => print(&config::help()),
+        Ok(Command::Version) => print(&config::version()),
+        Ok(Command::Token(options)) => status(token::print(options)),
+        Ok(Command::Check(settings)) => {
+            say_odd(&reading.oddities);
+            ExitCode::from(u8::from(!check::report(&settings)))
+        }
+        Ok(Command::Serve(settings)) => status(run(settings, &reading.oddities)),
+    }
+}
+
+fn run(settings: Settings, oddities: &[Fault]) -> anyhow::Result<()> {
+    telemetry::logs::start(settings.log_format, &settings.log_filter)?;
+    for odd in oddities {
+        tracing::warn!("{odd}");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("start the runtime")?;
+    let served = runtime.block_on(serve::serve(settings));
+    runtime.shutdown_timeout(THREADS_WITHIN);
+    served
+}
+
+fn status(ended: anyhow::Result<()>) -> ExitCode {
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn say_odd(oddities: &[Fault]) {
+    oddities
+        .iter()
+        .for_each(|odd| say(format!("warning: {odd}")));
+}
+
+/// A line on standard error. Whoever closed it still gets the status.
+fn say(line: impl Display) {
+    let _ = writeln!(std::io::stderr(), "roomcast: {line}");
+}

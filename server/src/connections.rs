@@ -1,0 +1,77 @@
+//! Plain HTTP connections, for the ports where no sockets come in.
+//!
+//! Bounded in every direction: how many there are, how large a request's head is and how long it may
+//! take. When told to stop it takes no more, and lets those that are being answered finish.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use roomcast_protocol::limits::{HANDSHAKE_BYTES_MAX, HANDSHAKE_WITHIN};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Connections at once; the next waits in the kernel's backlog.
+const CONNECTIONS_MAX: usize = 4_096;
+/// How long we wait when the process has no descriptor left for a new connection.
+const AFTER_FAILURE: Duration = Duration::from_millis(100);
+
+/// Answers what comes in at `listener` with `router` until `stop`, on `tasks`.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let accepting = async {
+        loop {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                return;
+            };
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    let (router, stop) = (router.clone(), stop.clone());
+                    tasks.spawn(async move {
+                        answer(stream, router, stop).await;
+                        drop(place);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "cannot accept");
+                    tokio::time::sleep(AFTER_FAILURE).await;
+                }
+            }
+        }
+    };
+    stop.run_until_cancelled(accepting).await;
+}
+
+async fn answer(stream: TcpStream, router: Router, stop: CancellationToken) {
+    // Without it a reply would wait for the client's delayed acknowledgement; with it, nothing breaks.
+    let _ = stream.set_nodelay(true);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HANDSHAKE_WITHIN)
+        .max_buf_size(HANDSHAKE_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(
+            error = &error as &dyn std::error::Error,
+            "a connection broke"
+        );
+    }
+}

@@ -1,0 +1,170 @@
+//! The services of this process: made of their ports, started by role, ended in order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use metrics_exporter_prometheus::PrometheusHandle;
+use roomcast_accounts::{Accounts, Issuer, KeyRing};
+use roomcast_embedded::Embedded;
+use roomcast_gateway::{Gateway, GatewayConfig, GatewayPorts};
+use roomcast_history::History;
+use roomcast_ingest::Ingest;
+use roomcast_ports::access::{Authenticator, Memberships};
+use roomcast_presence::PresenceService;
+use roomcast_rooms::Rooms;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::api::{self, Services};
+use crate::config::{Role, Settings};
+use crate::listen::Ports;
+use crate::readiness::Readiness;
+use crate::{admin, connections, telemetry};
+
+/// Everything that is built and not yet running.
+pub(crate) struct Fleet {
+    services: Arc<Services>,
+    ingest: Ingest,
+    readiness: Arc<Readiness>,
+    settings: Settings,
+    backends: Embedded,
+}
+
+/// Everything that runs.
+pub(crate) struct Running {
+    gateway: Gateway,
+    readiness: Arc<Readiness>,
+    backends: Embedded,
+    tasks: TaskTracker,
+    stop_calls: CancellationToken,
+    stop_loops: CancellationToken,
+    stop_admin: CancellationToken,
+}
+
+impl Fleet {
+    /// Puts the services together.
+    pub(crate) fn build(settings: &Settings, backends: Embedded) -> anyhow::Result<Self> {
+        let messages = backends.messages();
+        let history = History::new(backends.log(), messages.clone());
+        let rooms = Arc::new(Rooms::new(
+            backends.log(),
+            messages.clone(),
+            messages.clone(),
+            messages.clone(),
+        ));
+        let issuer = Issuer::open(&settings.data).context("open the signing key")?;
+        let sources: Vec<_> = settings.token_keys.iter().map(|key| key.source()).collect();
+        let ring = KeyRing::open(&issuer, &sources, backends.sessions()).context("--token-key")?;
+        let authenticator: Arc<dyn Authenticator> = Arc::new(ring);
+        let memberships: Arc<dyn Memberships> = rooms.clone();
+        let ports = GatewayPorts {
+            log: backends.log(),
+            timeline: Arc::new(history.clone()),
+            memberships: memberships.clone(),
+            directory: messages.clone(),
+            presence: backends.presence(),
+            signals: backends.signals(),
+            authenticator: authenticator.clone(),
+        };
+        let services = Services {
+            authenticator,
+            memberships,
+            accounts: Accounts::new(
+                backends.accounts(),
+                backends.sessions(),
+                backends.signals(),
+                Arc::new(issuer),
+            ),
+            rooms,
+            history,
+            gateway: Gateway::new(ports, gateway_config(settings)),
+            presence: PresenceService::new(backends.presence(), backends.signals()),
+        };
+        Ok(Self {
+            services: Arc::new(services),
+            ingest: Ingest::new(backends.log(), messages),
+            readiness: Arc::new(Readiness::starting(backends.log())),
+            settings: settings.clone(),
+            backends,
+        })
+    }
+
+    /// Starts what the roles ask for.
+    pub(crate) fn start(self, ports: Ports, metrics: PrometheusHandle) -> Running {
+        let running = Running {
+            gateway: self.services.gateway.clone(),
+            readiness: self.readiness,
+            backends: self.backends,
+            tasks: TaskTracker::new(),
+            stop_calls: CancellationToken::new(),
+            stop_loops: CancellationToken::new(),
+            stop_admin: CancellationToken::new(),
+        };
+        let (tasks, roles) = (&running.tasks, &self.settings.roles);
+        if roles.contains(&Role::Ingest) {
+            let (ingest, stop) = (self.ingest, running.stop_loops.clone());
+            tasks.spawn(async move { ingest.run(stop).await });
+        }
+        if roles.contains(&Role::Presence) {
+            let (presence, stop) = (self.services.presence.clone(), running.stop_loops.clone());
+            tasks.spawn(async move { presence.run(stop).await });
+        }
+        if roles.contains(&Role::Accounts) {
+            let (accounts, stop) = (self.services.accounts.clone(), running.stop_loops.clone());
+            tasks.spawn(async move { accounts.run(stop).await });
+        }
+        tasks.spawn(telemetry::metrics::keep_up(
+            metrics.clone(),
+            running.stop_admin.clone(),
+        ));
+        tasks.spawn(connections::serve(
+            ports.admin,
+            admin::router(running.readiness.clone(), metrics),
+            running.stop_admin.clone(),
+            tasks.clone(),
+        ));
+        let origins = self.settings.allowed_origins.clone();
+        let router = api::router(self.services, roles, origins);
+        if roles.contains(&Role::Gateway) {
+            let gateway = running.gateway.clone();
+            tasks.spawn(async move { gateway.serve(ports.http, router).await });
+        } else {
+            let stop = running.stop_calls.clone();
+            tasks.spawn(connections::serve(ports.http, router, stop, tasks.clone()));
+        }
+        running.readiness.serving();
+        running
+    }
+}
+
+impl Running {
+    /// Gives everything back in the order in which it is no longer needed: connections first, what
+    /// answers them next, what operators look at last.
+    pub(crate) async fn drain(self, within: Duration) {
+        self.readiness.draining();
+        self.gateway.drain(within).await;
+        self.stop_calls.cancel();
+        self.stop_loops.cancel();
+        self.stop_admin.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        let closed = tokio::task::spawn_blocking(move || self.backends.close()).await;
+        if let Err(error) = closed {
+            tracing::error!(error = &error as &dyn std::error::Error, "closing failed");
+        }
+    }
+}
+
+fn gateway_config(settings: &Settings) -> GatewayConfig {
+    GatewayConfig {
+        allowed_origins: settings.allowed_origins.clone(),
+        token_recheck: settings.token_recheck,
+        presence_ttl: settings.presence_ttl,
+        replay_max: settings.replay_max,
+        sends_per_second: settings.sends_per_second,
+        send_burst: settings.send_burst,
+        connections_per_user_max: settings.connections_per_user,
+        ..GatewayConfig::default()
+    }
+}

@@ -1,0 +1,87 @@
+//! Serving, from the first open file to the last answered request.
+
+use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use crate::config::{LogFormat, Settings};
+use crate::fleet::Fleet;
+use crate::listen::Ports;
+use crate::signals::Signals;
+use crate::telemetry;
+use crate::{backends, descriptors};
+
+/// What may come on top of `--drain-within`: for requests that were in the middle of it.
+const DRAIN_MARGIN: Duration = Duration::from_secs(3);
+
+/// Serves until told to stop. An error is a start that failed; nothing was served then.
+pub async fn serve(settings: Settings) -> anyhow::Result<()> {
+    let mut signals = Signals::listen()?;
+    let metrics = telemetry::metrics::start()?;
+    descriptors::raise_limit();
+
+    let backends = backends::open(&settings)?;
+    let ports = Ports::bind(&settings)?;
+    let addresses = Addresses::of(&ports)?;
+    let fleet = Fleet::build(&settings, backends)?;
+    let fleet = fleet.start(ports, metrics);
+
+    say_ready(&settings, &addresses);
+    signals.next().await;
+
+    let within = settings.drain_within;
+    tracing::info!(?within, "leaving");
+    tokio::select! {
+        () = fleet.drain(within) => tracing::info!("left in order"),
+        () = tokio::time::sleep(within + DRAIN_MARGIN) => tracing::warn!("leaving late, and at once"),
+        () = signals.next() => tracing::warn!("told twice: leaving at once"),
+    }
+    Ok(())
+}
+
+struct Addresses {
+    http: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Addresses {
+    fn of(ports: &Ports) -> anyhow::Result<Self> {
+        let asked = "ask which address was bound";
+        Ok(Self {
+            http: ports.http.local_addr().context(asked)?,
+            admin: ports.admin.local_addr().context(asked)?,
+        })
+    }
+}
+
+/// One line for programs, on standard output and nothing else there; one for people.
+fn say_ready(settings: &Settings, addresses: &Addresses) {
+    let roles: Vec<_> = settings.roles.iter().map(|role| role.as_str()).collect();
+    let ready = serde_json::json!({
+        "event": "ready",
+        "http": format!("http://{}", addresses.http),
+        "admin": format!("http://{}", addresses.admin),
+        "roles": roles,
+    });
+    // Whoever closed our standard output does not want to know.
+    let _ = writeln!(std::io::stdout(), "{ready}");
+    let page = format!("http://{}", reachable(addresses.http));
+    match settings.log_format {
+        LogFormat::Text => {
+            let _ = writeln!(std::io::stderr(), "open {page} in a browser");
+        }
+        LogFormat::Json => tracing::info!(page, "serving"),
+    }
+}
+
+/// An address one can type: "all of them" is none.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}

@@ -1,0 +1,36 @@
+//! Log lines, on standard error: standard output belongs to the ready line.
+
+use std::io;
+use std::panic::PanicHookInfo;
+
+use anyhow::{Context as _, anyhow};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::LogFormat;
+
+/// Starts them, for the life of the process.
+pub fn start(format: LogFormat, filter: &str) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(filter).context("read the log filter")?;
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr);
+    let started = match format {
+        LogFormat::Text => lines
+            .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
+            .try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    };
+    started.map_err(|error| anyhow!(error).context("start the log"))?;
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(())
+}
+
+/// A panic is a line like every other. What it says stays out: it may quote what somebody wrote.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let at = panic
+        .location()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let says = panic.payload().downcast_ref::<&'static str>().copied();
+    tracing::error!(at, says, "a task panicked");
+}
