@@ -77,7 +77,8 @@ export interface RoomInfo {
 }
 
 export interface Member { userId: string; role: Role; marks?: Marks }
-export interface User { userId: string; name: string; displayName?: string }
+/** A host product's own users may have no name here: their id stands for them. */
+export interface User { userId: string; name?: string; displayName?: string }
 export interface TokenPair { accessToken: string; expiresIn: number; refreshToken: string }
 
 /** Where access tokens come from; `stale` names one that was refused or is about to end. */

@@ -6,6 +6,7 @@ import { detailsView } from './details-view.js';
 import { listed, plural } from './format.js';
 import { messagesView } from './messages-view.js';
 import { roomAvatar, roomName } from './sidebar-view.js';
+import { shownName } from './people.js';
 
 /**
  * @param {import('./room.js').Room} room
@@ -120,7 +121,7 @@ export function noRoomView(workspace) {
   return h('section', { class: 'chat no-room', 'aria-label': 'No room is open', 'data-testid': 'empty-state' },
     h('div', { class: 'welcome' },
       h('div', { class: 'welcome-art', 'aria-hidden': 'true' }, h('i'), h('i'), h('i')),
-      h('h2', {}, isNew ? `Hello, ${workspace.me.displayName || workspace.me.name}` : 'Choose a room'),
+      h('h2', {}, isNew ? `Hello, ${shownName(workspace.me)}` : 'Choose a room'),
       h('p', {}, isNew ? 'A room is where people talk. Make one and invite somebody, or look for one that is already there.' : 'Your rooms are on the left, the liveliest first.'),
       h('div', { class: 'welcome-actions' },
         h('button', { type: 'button', class: 'button', 'data-testid': 'first-room', onclick: () => workspace.startSomething('room') }, icon('plus'), isNew ? 'Create your first room' : 'New room'),

@@ -22,7 +22,11 @@ export function composerView({ room, people, name, onSent, onProblem }) {
   const banner = h('div', { class: 'composer-mode', hidden: true, 'data-testid': 'composer-mode' });
   const input = h('textarea', { rows: 1, class: 'composer-input', 'aria-label': `Message ${name()}`, placeholder: 'Write a message', 'data-testid': 'composer', autocomplete: 'off', enterkeyhint: 'send' });
   const button = h('button', { type: 'submit', class: 'icon-button filled', 'aria-label': 'Send', title: 'Send (Enter)', 'data-testid': 'send', disabled: true }, icon('send'));
-  const candidates = () => [...room.members.keys()].filter((userId) => userId !== room.selfId).map((userId) => people.user(userId)).filter((user) => user !== undefined);
+  /** The other members that can be named, those whose user name is known. */
+  const candidates = () => [...room.members.keys()].flatMap((userId) => {
+    const { name, displayName } = people.user(userId) ?? {};
+    return name === undefined || userId === room.selfId ? [] : [{ userId, name, displayName }];
+  });
   const picker = mentionPicker(input, candidates);
   const view = h('form', { class: 'composer', 'aria-label': 'Write', onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); submit(); } },
     banner, picker.element,

@@ -4,6 +4,7 @@ import { confirmed, submitting, toast } from './dialogs.js';
 import { plural, shortTime } from './format.js';
 import { renameDialog } from './start-dialog.js';
 import { userSearch } from './user-search.js';
+import { shownName } from './people.js';
 
 const SHOWN_MAX = 100;
 const RANK = { ONLINE: 0, AWAY: 1, OFFLINE: 2 };
@@ -84,11 +85,11 @@ function inviteForm(room, workspace) {
   const problem = h('p', { class: 'problem', role: 'alert', 'data-testid': 'invite-error' });
   const button = h('button', { type: 'submit', class: 'button', 'data-testid': 'invite-submit' }, 'Invite');
   const add = async (/** @type {import('../../types/wire').User} */ user) => {
-    if (room.members.has(user.userId)) throw new Error(`${user.displayName || user.name} is already here.`);
+    if (room.members.has(user.userId)) throw new Error(`${shownName(user)} is already here.`);
     await room.api.addMember(room.roomId, user.userId);
     workspace.people.put(user);
     search.clear();
-    toast(`${user.displayName || user.name} is in the room now.`, 'info');
+    toast(`${shownName(user)} is in the room now.`, 'info');
   };
   const search = userSearch({ input, api: workspace.api, without: (userId) => room.members.has(userId), choose: (user) => void submitting(problem, button, () => add(user)) });
   return h('form', { class: 'invite-form', onsubmit: (/** @type {Event} */ event) => {

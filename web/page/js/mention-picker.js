@@ -1,16 +1,21 @@
 /** Completes `@na` to a member's name: arrows choose, Enter or Tab takes, Escape leaves. */
 import { avatar, fill, h } from './dom.js';
+import { shownName } from './people.js';
 
 const SHOWN_MAX = 6;
 const LIST_ID = 'mention-list';
 
 /**
+ * @typedef {{ userId: string, name: string, displayName?: string }} Candidate
+ */
+
+/**
  * @param {HTMLTextAreaElement} input
- * @param {() => import('../../types/wire').User[]} candidates
+ * @param {() => Candidate[]} candidates
  */
 export function mentionPicker(input, candidates) {
   const list = h('ul', { class: 'mention-list', id: LIST_ID, role: 'listbox', 'aria-label': 'Mention', hidden: true, 'data-testid': 'mention-list' });
-  /** @type {import('../../types/wire').User[]} */
+  /** @type {Candidate[]} */
   let found = [];
   let chosen = 0;
 
@@ -35,7 +40,7 @@ export function mentionPicker(input, candidates) {
     fill(list, found.map((user, place) => h('li', {
       role: 'option', id: `${LIST_ID}-${place}`, 'aria-selected': String(place === chosen), class: 'mention-option',
       onpointerdown: (/** @type {Event} */ event) => { event.preventDefault(); take(place); },
-    }, avatar(user.userId, user.displayName || user.name), h('span', {}, user.displayName || user.name), h('span', { class: 'handle' }, `@${user.name}`))));
+    }, avatar(user.userId, shownName(user)), h('span', {}, shownName(user)), h('span', { class: 'handle' }, `@${user.name}`))));
     list.hidden = found.length === 0;
     if (found.length === 0) return close();
     input.setAttribute('aria-controls', LIST_ID);

@@ -54,7 +54,7 @@ export function messageView(item, context) {
 /** @param {string[]} mentions @param {Context} context @returns {(name: string) => 'me' | 'other' | undefined} */
 function mentioned(mentions, { people, selfId }) {
   return (name) => {
-    const userId = mentions.find((each) => people.user(each)?.name.toLowerCase() === name.toLowerCase());
+    const userId = mentions.find((each) => people.user(each)?.name?.toLowerCase() === name.toLowerCase());
     return userId === undefined ? undefined : userId === selfId ? 'me' : 'other';
   };
 }

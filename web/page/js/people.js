@@ -6,11 +6,16 @@ import { Emitter } from './emitter.js';
 
 const LOOKUPS_AT_ONCE = 4;
 const RETRY_MS = 5_000;
+/** Accounts made here have such ids; other ids come from a host product and are names of a kind themselves. */
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-/i;
 
 /**
  * @typedef {import('../../types/wire').User} User
  * @typedef {import('../../types/wire').Status} Status
  */
+
+/** @param {User} user */
+export const shownName = ({ displayName, name, userId }) => displayName || name || userId;
 
 export class People extends Emitter {
   /** Rises whenever a name became known: what shows names compares it. */
@@ -52,7 +57,7 @@ export class People extends Emitter {
   /** The name to show. @param {string} userId */
   name(userId) {
     const user = this.user(userId);
-    return user ? user.displayName || user.name : '…';
+    return user ? shownName(user) : '…';
   }
 
   /** @param {string} userId @returns {Status} */
@@ -93,12 +98,12 @@ export class People extends Emitter {
   /** @param {string} userId */
   async #read(userId) {
     // A placeholder keeps a second look-up from starting while this one is under way.
-    this.#users.set(userId, { userId, name: '…' });
+    this.#users.set(userId, { userId, displayName: '…' });
     try {
       this.put(await this.#api.user(userId));
     } catch (error) {
       if (/** @type {any} */ (error)?.status === 404) {
-        this.put({ userId, name: 'former-member', displayName: 'Former member' });
+        this.put(UUID.test(userId) ? { userId, displayName: 'Former member' } : { userId });
         return;
       }
       this.#users.delete(userId);

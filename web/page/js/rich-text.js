@@ -3,7 +3,7 @@
  */
 import { h } from './dom.js';
 
-const PIECES = /https?:\/\/[^\s<>"']+|@[A-Za-z0-9_\-.:]{1,64}/g;
+const PIECES = /https?:\/\/[^\s<>"']+|(?<![A-Za-z0-9_])@[A-Za-z0-9_\-.:]{1,64}/g;
 
 /**
  * @param {string} content

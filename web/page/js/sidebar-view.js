@@ -2,6 +2,7 @@
 import { avatar, batched, fill, h, icon, logo } from './dom.js';
 import { badge, plural, shortTime } from './format.js';
 import { toggleTheme } from './theme.js';
+import { shownName } from './people.js';
 
 /**
  * @typedef {import('../../types/wire').RoomInfo} RoomInfo
@@ -25,15 +26,15 @@ export function sidebarView(workspace) {
   const { list, people, me } = workspace;
   const rooms = h('ul', { class: 'rooms', 'data-testid': 'rooms' });
   const empty = h('div', { class: 'rooms-empty' });
-  const myName = h('span', { class: 'me-name' }, me.displayName || me.name);
+  const myName = h('span', { class: 'me-name' }, shownName(me));
   const view = h('aside', { class: 'sidebar', 'aria-label': 'Rooms and account' },
     h('header', { class: 'sidebar-head' },
       h('h1', { class: 'brand' }, logo(), 'Roomcast'),
       h('button', { type: 'button', class: 'icon-button filled', 'aria-label': 'New room or chat', title: 'New room or chat', 'data-testid': 'new-room', onclick: () => workspace.startSomething() }, icon('plus'))),
     h('nav', { class: 'rooms-scroll', 'aria-label': 'My rooms' }, rooms, empty),
     h('footer', { class: 'sidebar-foot' },
-      avatar(me.userId, me.displayName || me.name, { status: 'ONLINE' }),
-      h('span', { class: 'account' }, myName, h('span', { class: 'me-handle', 'data-testid': 'me-handle' }, `@${me.name}`)),
+      avatar(me.userId, shownName(me), { status: 'ONLINE' }),
+      h('span', { class: 'account' }, myName, h('span', { class: 'me-handle', 'data-testid': 'me-handle' }, me.name ? `@${me.name}` : me.userId)),
       h('button', { type: 'button', class: 'icon-button', 'aria-label': 'Switch between light and dark', title: 'Light or dark', 'data-testid': 'theme-toggle', onclick: toggleTheme }, icon('sun'), icon('moon')),
       h('button', { type: 'button', class: 'icon-button', 'aria-label': 'Sign out', title: 'Sign out', 'data-testid': 'sign-out', onclick: () => void workspace.signOut() }, icon('exit'))));
 

@@ -1,5 +1,6 @@
 /** Finding people by the beginning of their user name, with the ones found to choose from. */
 import { avatar, fill, h } from './dom.js';
+import { shownName } from './people.js';
 
 const SEARCH_AFTER_MS = 200;
 
@@ -31,8 +32,8 @@ export function userSearch({ input, api, without, choose }) {
     if (found === undefined || typedName(input) !== name) return;
     const shown = found.filter((user) => !without(user.userId));
     fill(results, shown.map((user) => h('li', {}, h('button', { type: 'button', class: 'result', 'data-testid': 'user-result', 'data-user-name': user.name, onclick: () => choose(user) },
-      avatar(user.userId, user.displayName || user.name),
-      h('span', { class: 'result-text' }, h('strong', {}, user.displayName || user.name), h('span', { class: 'handle' }, `@${user.name}`))))));
+      avatar(user.userId, shownName(user)),
+      h('span', { class: 'result-text' }, h('strong', {}, shownName(user)), h('span', { class: 'handle' }, `@${user.name}`))))));
     fill(status, shown.length > 0 ? '' : found.length > 0 ? 'Already here.' : `No user name begins with “${name}”.`);
   };
   input.addEventListener('input', () => {
@@ -45,7 +46,7 @@ export function userSearch({ input, api, without, choose }) {
     async exact() {
       const name = typedName(input);
       const found = name === '' ? [] : await api.usersNamed(name);
-      const user = found.find((each) => each.name.toLowerCase() === name.toLowerCase());
+      const user = found.find((each) => each.name?.toLowerCase() === name.toLowerCase());
       if (!user) throw new Error(name === '' ? 'Type a user name first.' : `Nobody is called “${name}” here.`);
       return user;
     },

@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Room } from '../page/js/room.js';
+
+const ts = '2026-01-01T00:00:00.000Z';
+const said = (seq, more = {}) => ({ type: 'MESSAGE', roomId: 'R', seq, ts, messageId: `m${seq}`, senderId: 'bo', content: `text ${seq}`, ...more });
+const turns = async () => { for (let turn = 0; turn < 30; turn += 1) await Promise.resolve(); };
+
+/** A room whose fleet is a list of events; it notes what was asked of it. */
+function room(t, log, more = {}) {
+  t.mock.timers.enable({ apis: ['setTimeout', 'Date'] });
+  const asked = [];
+  const api = {
+    async history(roomId, { before, after, limit }) {
+      asked.push({ before, after });
+      if (after !== undefined) {
+        const events = log.filter((event) => event.seq > after);
+        return { events: events.slice(0, limit), head: log.at(-1)?.seq ?? 0, hasMoreBefore: true, hasMoreAfter: events.length > limit };
+      }
+      const events = log.filter((event) => event.type === 'MESSAGE' && (before === undefined || event.seq < before));
+      return { events: events.slice(-limit), head: log.at(-1)?.seq ?? 0, hasMoreBefore: events.length > limit, hasMoreAfter: false };
+    },
+    members: async () => [{ userId: 'ana', role: 'OWNER', marks: { read: 0, delivered: 0 } }, { userId: 'bo', role: 'MEMBER', marks: { read: 0, delivered: 0 } }],
+    ...more.api,
+  };
+  const client = { subscribe() {}, unsubscribe() {}, lastSeq: () => undefined, markRead() {}, mintId: () => 'c1', ...more.client };
+  const made = new Room({ info: { roomId: 'R', kind: 'GROUP', createdAt: ts, head: 0, memberCount: 2 }, selfId: 'ana', client, api });
+  made.open();
+  return { made, asked };
+}
+
+const seqs = (made) => made.timeline.messages.map((message) => message.seq);
+const range = (from, to) => Array.from({ length: to - from + 1 }, (_, place) => from + place);
+
+test('a room listens first and reads history second, and what comes between is there once', async (t) => {
+  const log = range(1, 3).map((seq) => said(seq));
+  const { made } = room(t, log);
+  made.subscribed({ recovered: true, missedAfter: undefined });
+  made.happened(said(4));
+  made.happened(said(3));
+  await turns();
+  assert.equal(made.state, 'ready');
+  assert.deepEqual(seqs(made), [1, 2, 3, 4]);
+});
+
+test('a replay that was too much is read from history, page by page, and nothing is missing', async (t) => {
+  const log = range(1, 3).map((seq) => said(seq));
+  const { made, asked } = room(t, log);
+  made.subscribed({ recovered: true, missedAfter: undefined });
+  await turns();
+  log.push(...range(4, 700).map((seq) => said(seq)));
+  made.subscribed({ recovered: false, missedAfter: 3 });
+  made.happened(said(701));
+  await turns();
+  assert.deepEqual(seqs(made), range(1, 701));
+  assert.deepEqual(asked.filter(({ after }) => after !== undefined).map(({ after }) => after), [3, 203, 403, 603]);
+});
+
+test('when far too much was missed the room starts again from its newest page', async (t) => {
+  const log = range(1, 3).map((seq) => said(seq));
+  const { made } = room(t, log);
+  made.subscribed({ recovered: true, missedAfter: undefined });
+  await turns();
+  log.push(...range(4, 5000).map((seq) => said(seq)));
+  made.subscribed({ recovered: false, missedAfter: 3 });
+  await turns();
+  assert.deepEqual(seqs(made), range(4951, 5000));
+  assert.equal(made.timeline.hasMoreBefore, true);
+});
+
+test('history out of reach is asked for again until it comes', async (t) => {
+  let down = true;
+  const log = [said(1)];
+  const { made } = room(t, log, { api: { async history() { if (down) throw Object.assign(new Error('no'), { status: 0 }); return { events: log, hasMoreBefore: false }; } } });
+  made.subscribed({ recovered: true, missedAfter: undefined });
+  await turns();
+  assert.equal(made.whole, false);
+  down = false;
+  t.mock.timers.tick(1500);
+  await turns();
+  assert.equal(made.whole, true);
+  assert.deepEqual(seqs(made), [1]);
+});
+
+test('scrolling up reads the page before the oldest message', async (t) => {
+  const { made, asked } = room(t, range(1, 80).map((seq) => said(seq)));
+  made.subscribed({ recovered: true, missedAfter: undefined });
+  await turns();
+  await made.loadBefore();
+  assert.equal(asked.at(-1).before, 31);
+  assert.deepEqual(seqs(made), range(1, 80));
+  assert.equal(made.timeline.hasMoreBefore, false);
+});
+
+test('typing is over after six seconds, or when the message comes', async (t) => {
+  const { made } = room(t, []);
+  made.types('bo');
+  made.types('ana');
+  assert.deepEqual(made.typists, ['bo']);
+  t.mock.timers.tick(6_000);
+  assert.deepEqual(made.typists, []);
+  made.types('bo');
+  made.happened(said(1));
+  assert.deepEqual(made.typists, []);
+});
+
+test('who has read is known from marks and from what they said since', async (t) => {
+  const { made } = room(t, []);
+  await turns();
+  made.receipt({ userId: 'bo', read: 5 });
+  made.receipt({ userId: 'bo', read: 3 });
+  assert.deepEqual(made.readersOf(5), ['bo']);
+  assert.deepEqual(made.readersOf(6), []);
+  made.happened(said(9));
+  assert.deepEqual(made.readersOf(9), ['bo']);
+});
+
+test('a refused message is marked and can be sent again under its id', async (t) => {
+  const sent = [];
+  let refuse = true;
+  const { made } = room(t, [], { client: { async sendMessage(message) { sent.push(message.clientMsgId); if (refuse) throw new Error('blocked'); return { roomId: 'R', messageId: 'm1', clientMsgId: message.clientMsgId, seq: 1, ts }; } } });
+  made.send('hello');
+  await turns();
+  assert.equal(made.timeline.items[0].status, 'failed');
+  refuse = false;
+  made.retry('c1');
+  await turns();
+  assert.deepEqual(sent, ['c1', 'c1']);
+  assert.deepEqual(made.timeline.items.map(({ kind, content }) => [kind, content]), [['message', 'hello']]);
+});
