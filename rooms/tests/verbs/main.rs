@@ -1,0 +1,8 @@
+//! The verbs against the embedded log and store, with ingest standing still and with it going on.
+
+mod create;
+mod members;
+mod races;
+mod reads;
+mod unreliable;
+mod world;

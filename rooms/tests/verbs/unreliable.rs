@@ -1,0 +1,59 @@
+//! A log that takes only so many events and is away then.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use async_trait::async_trait;
+use roomcast_ports::event_log::{Append, Appended, EventFeed, EventLog, LogError};
+use roomcast_ports::live::LiveEvents;
+use roomcast_protocol::{RoomId, Seq, StoredEvent};
+
+type Answer<T> = futures_util::future::BoxFuture<'static, Result<T, LogError>>;
+
+pub(crate) struct Unreliable {
+    log: Arc<dyn EventLog>,
+    takes: AtomicI64,
+}
+
+impl Unreliable {
+    pub(crate) fn after(log: &Arc<dyn EventLog>, takes: i64) -> Arc<Self> {
+        Arc::new(Self {
+            log: Arc::clone(log),
+            takes: AtomicI64::new(takes),
+        })
+    }
+}
+
+#[async_trait]
+impl EventLog for Unreliable {
+    fn append(&self, append: Append) -> Answer<Appended> {
+        if self.takes.fetch_sub(1, Ordering::SeqCst) > 0 {
+            self.log.append(append)
+        } else {
+            Box::pin(async { Err(LogError::Unavailable("away".into())) })
+        }
+    }
+    async fn head(&self, room_id: &RoomId) -> Result<Seq, LogError> {
+        self.log.head(room_id).await
+    }
+    async fn heads(&self, room_ids: &[RoomId]) -> Result<Vec<Seq>, LogError> {
+        self.log.heads(room_ids).await
+    }
+    async fn read(
+        &self,
+        room_id: &RoomId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Vec<Arc<StoredEvent>>, LogError> {
+        self.log.read(room_id, after, limit).await
+    }
+    fn live(&self) -> LiveEvents {
+        self.log.live()
+    }
+    fn partitions(&self) -> u16 {
+        self.log.partitions()
+    }
+    async fn feed(&self, partition: u16, position: u64) -> Result<Box<dyn EventFeed>, LogError> {
+        self.log.feed(partition, position).await
+    }
+}
