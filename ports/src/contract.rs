@@ -1,1 +1,83 @@
 //! One test per promise, for every adapter to pass.
+//!
+//! An adapter's test names a function that makes a harness, once for each suite; the macros list the
+//! tests. Every test makes its own rooms and users, so that a suite may run against a server that
+//! other tests use at the same time.
+//!
+//! ```ignore
+//! roomcast_ports::event_log_contract!(harness);
+//! ```
+
+pub mod accounts;
+pub mod directory;
+pub mod event_log;
+pub mod listings;
+pub mod message_store;
+pub mod presence;
+pub mod sample;
+pub mod sessions;
+pub mod signals;
+
+use std::time::Duration;
+
+/// How long a test waits for what must come.
+pub const WITHIN: Duration = Duration::from_secs(20);
+
+/// Waits for what must come; a test that waits in vain says for what.
+///
+/// # Panics
+/// When it does not come.
+pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(WITHIN, future)
+        .await
+        .unwrap_or_else(|_| panic!("{what} did not come within {WITHIN:?}"))
+}
+
+/// Makes a test of each named function of a suite: the function gets a fresh harness.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! contract_tests {
+    ($make:ident, $suite:ident, [$($test:ident,)*]) => {
+        mod $suite {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    let mut harness = super::$make().await;
+                    $crate::contract::$suite::$test(&mut harness).await;
+                }
+            )*
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_promise_has_its_place_in_its_suites_macro() {
+        let suites = [
+            include_str!("contract/accounts.rs"),
+            include_str!("contract/directory.rs"),
+            include_str!("contract/event_log.rs"),
+            include_str!("contract/listings.rs"),
+            include_str!("contract/message_store.rs"),
+            include_str!("contract/presence.rs"),
+            include_str!("contract/sessions.rs"),
+            include_str!("contract/signals.rs"),
+        ];
+        for suite in suites {
+            let (tests, list) = suite
+                .split_once("#[macro_export]")
+                .expect("a macro at the end");
+            let mut promises = 0;
+            for line in tests
+                .lines()
+                .filter_map(|line| line.strip_prefix("pub async fn "))
+            {
+                let name = line.split(['(', '<']).next().unwrap_or_default();
+                assert!(list.contains(&format!(" {name},")), "{name} is in no macro");
+                promises += 1;
+            }
+            assert!(promises > 0, "a suite without promises");
+        }
+    }
+}

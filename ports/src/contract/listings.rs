@@ -1,0 +1,257 @@
+//! The promises of [`RoomDirectory`](crate::directory::RoomDirectory) about lists of rooms, unread
+//! counts and marks.
+
+use roomcast_protocol::api::Marks;
+use roomcast_protocol::{MemberRole, RoomId, RoomKind, Seq, Visibility};
+
+use super::directory::{DirectoryHarness, Rooms, renamed};
+use super::sample::{Script, deleted, founded_as, joined, message_id, said, unique_name, user};
+use crate::directory::ListingCursor;
+use crate::message_store::Place;
+
+use MemberRole::{Member, Owner};
+
+/// A user's rooms come by latest activity, which is the last message or the room's making; then by id.
+pub async fn a_users_rooms_come_by_latest_activity(harness: &mut impl DirectoryHarness) {
+    let (rooms, ann) = (Rooms::of(harness), user());
+    let mut expected: Vec<(u64, RoomId)> = Vec::new();
+    for number in 0..7 {
+        let mut script = Script::group("listed");
+        let owner = script.owner.clone();
+        let mut active_at = script.events[0].event.sent_at;
+        script.does(&owner, joined(&ann, Member));
+        for _ in 0..number % 4 {
+            active_at = script.says("hello").event.sent_at;
+        }
+        script.does(&owner, renamed(None, Some("no activity"), None));
+        rooms.write(&script.events).await;
+        expected.push((u64::MAX - active_at.as_millis(), script.room_id));
+    }
+    expected.sort();
+    let expected: Vec<RoomId> = expected.into_iter().map(|(_, room_id)| room_id).collect();
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = rooms
+            .directory
+            .rooms_of(&ann, after.as_ref(), 2)
+            .await
+            .expect("list rooms");
+        assert!(page.len() <= 2);
+        let Some(last) = page.last() else { break };
+        let (active_at, room_id) = (last.active_at, last.room.room_id.clone());
+        after = Some(ListingCursor { active_at, room_id });
+        found.extend(page.into_iter().map(|listing| listing.room.room_id));
+    }
+    assert_eq!(found, expected);
+    let ids = rooms
+        .directory
+        .room_ids_of(&ann, 3)
+        .await
+        .expect("list rooms");
+    assert_eq!(ids, expected[..3]);
+    assert_eq!(rooms.listings(&user()).await, []);
+}
+
+/// A listing has the room, its head, the role, the marks, and the last message as it is now.
+pub async fn a_listing_has_the_last_message_as_it_is_now(harness: &mut impl DirectoryHarness) {
+    let (rooms, mut script) = (Rooms::of(harness), Script::group("listing"));
+    let owner = script.owner.clone();
+    rooms.write(&script.events).await;
+    let before = rooms.listing(&owner).await;
+    assert_eq!(
+        (before.last_message, before.active_at),
+        (None, before.room.created_at)
+    );
+    let first = script.says("first");
+    let last = script.says("last");
+    script.does(&owner, deleted(&message_id(&last)));
+    script.does(&owner, joined(&user(), Member));
+    rooms.write(&script.events).await;
+    let listing = rooms.listing(&owner).await;
+    let message = listing.last_message.expect("there is a message");
+    assert_eq!((message.seq, message.is_deleted()), (last.seq, true));
+    assert_eq!(listing.active_at, last.event.sent_at);
+    assert!(listing.active_at > first.event.sent_at);
+    assert_eq!(
+        (listing.head, listing.role, listing.peer_id),
+        (script.head(), Owner, None)
+    );
+    assert_eq!(listing.room, rooms.room(&script.room_id).await);
+}
+
+/// Unread is the exact number of messages after the read mark, deleted since or not, whether the feed
+/// has come so far or not.
+pub async fn unread_is_exact_at_every_mark(harness: &mut impl DirectoryHarness) {
+    let (rooms, ann) = (Rooms::of(harness), user());
+    for fed in [0, 9, 30, 45] {
+        let mut script = Script::group("unread");
+        let owner = script.owner.clone();
+        script.does(&owner, joined(&ann, Member));
+        let mut sent = Vec::new();
+        for number in 0..20 {
+            sent.push(script.says("hello"));
+            if number % 5 == 0 {
+                script.does(&owner, deleted(&message_id(&sent[number])));
+                script.does(&owner, renamed(Some("again"), None, None));
+            }
+        }
+        rooms.write(&script.events[20..]).await;
+        let batch = &script.events[..fed.min(script.events.len())];
+        let place = Place {
+            partition: 77,
+            position: fed as u64,
+        };
+        rooms
+            .writer
+            .write(batch, Some(place))
+            .await
+            .expect("write a batch");
+        rooms.write(&script.events).await;
+        let mut at = Seq::ZERO;
+        for event in &script.events {
+            let expected = sent.iter().filter(|message| message.seq > at).count() as u64;
+            let listings = rooms.listings(&ann).await;
+            let listing = listings.iter().find(|l| l.room.room_id == script.room_id);
+            assert_eq!(
+                listing.expect("it is listed").unread,
+                expected,
+                "at {at}, fed {fed}"
+            );
+            at = event.seq;
+            rooms.mark(&script, &ann, at, Seq::ZERO).await;
+        }
+    }
+}
+
+/// Who sends has read up to there.
+pub async fn sending_moves_the_senders_own_marks(harness: &mut impl DirectoryHarness) {
+    let (rooms, mut script) = (Rooms::of(harness), Script::group("own marks"));
+    let (owner, ann) = (script.owner.clone(), user());
+    script.does(&owner, joined(&ann, Member));
+    script.says("one");
+    let own = script.does(&ann, said("two"));
+    script.says("three");
+    script.does(&ann, renamed(None, Some("moves no mark"), None));
+    rooms.write(&script.events).await;
+    let listing = rooms.listing(&ann).await;
+    assert_eq!(
+        listing.marks,
+        Marks {
+            read: own.seq,
+            delivered: own.seq
+        }
+    );
+    assert_eq!(listing.unread, 1);
+    rooms.write(&script.events).await;
+    assert_eq!(rooms.listing(&ann).await.marks.read, own.seq);
+}
+
+/// Marks move forward only, reading takes delivery along, and what does not move is `None`.
+pub async fn marks_move_forward_only(harness: &mut impl DirectoryHarness) {
+    let (rooms, mut script) = (Rooms::of(harness), Script::group("marks"));
+    let (owner, ann) = (script.owner.clone(), user());
+    script.does(&owner, joined(&ann, Member));
+    let places: Vec<Seq> = (0..5).map(|_| script.says("x").seq).collect();
+    rooms.write(&script.events).await;
+    let marks = |read, delivered| Some(Marks { read, delivered });
+    let zero = Seq::ZERO;
+    assert_eq!(
+        rooms.mark(&script, &ann, zero, places[1]).await,
+        marks(zero, places[1])
+    );
+    assert_eq!(
+        rooms.mark(&script, &ann, places[0], zero).await,
+        marks(places[0], places[1])
+    );
+    assert_eq!(
+        rooms.mark(&script, &ann, places[3], zero).await,
+        marks(places[3], places[3])
+    );
+    assert_eq!(rooms.mark(&script, &ann, places[2], places[3]).await, None);
+    assert_eq!(
+        rooms.mark(&script, &ann, zero, places[4]).await,
+        marks(places[3], places[4])
+    );
+    let member = rooms
+        .directory
+        .member(&script.room_id, &ann)
+        .await
+        .expect("read a member");
+    assert_eq!(
+        member.map(|member| member.marks),
+        marks(places[3], places[4])
+    );
+    assert_eq!(
+        rooms.mark(&script, &user(), places[4], places[4]).await,
+        None
+    );
+}
+
+/// A direct room names the other one to each.
+pub async fn a_direct_room_names_the_other_one(harness: &mut impl DirectoryHarness) {
+    let (rooms, mut script) = (Rooms::of(harness), Script::new());
+    let (ann, bob) = (script.owner.clone(), user());
+    script.does(&ann, founded_as(&ann, RoomKind::Direct, None, None));
+    script.does(&ann, joined(&bob, Member));
+    rooms.write(&script.events).await;
+    assert_eq!(rooms.listing(&ann).await.peer_id, Some(bob.clone()));
+    assert_eq!(rooms.listing(&bob).await.peer_id, Some(ann));
+    assert_eq!(rooms.room(&script.room_id).await.visibility, None);
+}
+
+/// Public groups are found by how their name begins, without case, page by page; others are not.
+pub async fn public_groups_are_found_by_their_names_beginning(harness: &mut impl DirectoryHarness) {
+    let (rooms, prefix) = (Rooms::of(harness), unique_name());
+    let mut expected = Vec::new();
+    for end in ["", " Ärger", " b", "C"] {
+        let script = Script::group(&format!("{}{end}", prefix.to_uppercase()));
+        rooms.write(&script.events).await;
+        expected.push(script.room_id);
+    }
+    expected.sort();
+    let mut hidden = Script::group(&prefix);
+    hidden.does(
+        &hidden.owner.clone(),
+        renamed(None, None, Some(Visibility::Private)),
+    );
+    rooms.write(&hidden.events).await;
+    rooms
+        .write(&Script::group(&format!("not {prefix}")).events)
+        .await;
+    let mut found: Vec<RoomId> = Vec::new();
+    loop {
+        let page = rooms.directory.public_rooms(&prefix, found.last(), 3).await;
+        let page = page.expect("find rooms");
+        assert!(page.len() <= 3);
+        if page.is_empty() {
+            break;
+        }
+        found.extend(page.into_iter().map(|room| room.room_id));
+    }
+    assert_eq!(found, expected);
+    let one = rooms
+        .directory
+        .public_rooms(&format!("{prefix} äR"), None, 10)
+        .await;
+    assert_eq!(one.expect("find rooms").len(), 1);
+}
+
+/// Makes a test of every promise of lists; part of [`directory_contract!`](crate::directory_contract).
+#[macro_export]
+macro_rules! listing_contract {
+    ($make:ident) => {
+        $crate::contract_tests!(
+            $make,
+            listings,
+            [
+                a_users_rooms_come_by_latest_activity,
+                a_listing_has_the_last_message_as_it_is_now,
+                unread_is_exact_at_every_mark,
+                sending_moves_the_senders_own_marks,
+                marks_move_forward_only,
+                a_direct_room_names_the_other_one,
+                public_groups_are_found_by_their_names_beginning,
+            ]
+        );
+    };
+}

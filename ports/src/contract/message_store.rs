@@ -1,0 +1,392 @@
+//! The promises of [`MessageWriter`] and [`MessageReader`].
+
+use std::sync::Arc;
+
+use roomcast_protocol::event::Message;
+use roomcast_protocol::{AttachmentId, EventBody, EventId, MessageId, RoomId, Seq, StoredEvent};
+
+use super::sample::{Script, deleted, edited, message_id, reacted, user};
+use crate::message_store::{MessageReader, MessageState, MessageWriter, Place, ReactionState};
+
+/// A message store to test.
+pub trait MessageHarness: Send {
+    /// The write side.
+    fn writer(&self) -> Arc<dyn MessageWriter>;
+
+    /// The read side of the same store.
+    fn reader(&self) -> Arc<dyn MessageReader>;
+}
+
+/// Both sides.
+struct Store {
+    writer: Arc<dyn MessageWriter>,
+    reader: Arc<dyn MessageReader>,
+}
+
+impl Store {
+    fn of(harness: &impl MessageHarness) -> Self {
+        Self {
+            writer: harness.writer(),
+            reader: harness.reader(),
+        }
+    }
+
+    async fn write(&self, events: &[Arc<StoredEvent>]) {
+        self.writer.write(events, None).await.expect("write events");
+    }
+
+    async fn events(&self, room_id: &RoomId) -> Vec<Arc<StoredEvent>> {
+        self.reader
+            .events_after(room_id, Seq::ZERO, 1_000)
+            .await
+            .expect("read events")
+    }
+
+    async fn messages(&self, room_id: &RoomId) -> Vec<MessageState> {
+        self.reader
+            .messages_from(room_id, Seq::ZERO, 1_000)
+            .await
+            .expect("read messages")
+    }
+
+    async fn message(&self, sent: &StoredEvent) -> MessageState {
+        let room_id = &sent.event.room_id;
+        let message = self.reader.message(room_id, &message_id(sent)).await;
+        message
+            .expect("read a message")
+            .expect("the message is there")
+    }
+}
+
+/// A partition that no other test's place is in.
+fn partition(room_id: &RoomId) -> u16 {
+    let bytes = room_id.as_str().bytes().rev();
+    bytes.fold(7, |hash: u16, byte| {
+        hash.wrapping_mul(31).wrapping_add(byte.into())
+    })
+}
+
+fn content(message: &MessageState) -> Option<&str> {
+    message.message.content.as_deref()
+}
+
+/// A room in which everything happens to messages.
+fn eventful() -> Script {
+    let mut script = Script::group("eventful");
+    let (ann, bob) = (user(), user());
+    let mut sent = Vec::new();
+    for number in 0..12 {
+        sent.push(message_id(&script.says(&format!("message {number}"))));
+    }
+    for (number, id) in sent.iter().enumerate() {
+        let owner = script.owner.clone();
+        if number % 2 == 0 {
+            script.does(&owner, edited(id, &format!("edited {number}")));
+            script.does(&owner, edited(id, &format!("edited again {number}")));
+        }
+        if number % 3 == 0 {
+            script.does(&owner, deleted(id));
+        }
+        script.does(&ann, reacted(id, "+1", false));
+        script.does(&bob, reacted(id, "-1", false));
+        script.does(&ann, reacted(id, "+1", number % 4 == 0));
+    }
+    script
+}
+
+/// Every event is read as it was written, after any place, in pages.
+pub async fn events_are_read_as_they_were_written(harness: &mut impl MessageHarness) {
+    let (store, mut script) = (Store::of(harness), Script::new());
+    let sender = user();
+    for body in super::sample::one_of_each() {
+        script.does(&sender, body);
+    }
+    store.write(&script.events).await;
+    assert_eq!(store.events(&script.room_id).await, script.events);
+    for (number, event) in script.events.iter().enumerate() {
+        let page = store
+            .reader
+            .events_after(&script.room_id, event.seq, 3)
+            .await
+            .expect("read");
+        let rest = &script.events[number + 1..];
+        assert_eq!(page, rest[..rest.len().min(3)]);
+        let id = &event.event.id;
+        let named = store
+            .reader
+            .event(&script.room_id, id)
+            .await
+            .expect("read an event");
+        assert_eq!(named.as_ref(), Some(event));
+    }
+    let stranger = EventId::generate();
+    assert_eq!(
+        store
+            .reader
+            .event(&script.room_id, &stranger)
+            .await
+            .expect("read"),
+        None
+    );
+    assert_eq!(store.events(&RoomId::generate()).await, []);
+}
+
+/// Pages of messages leave other events out, are full, and oldest first in both directions.
+pub async fn messages_come_in_pages_both_ways(harness: &mut impl MessageHarness) {
+    let (store, script) = (Store::of(harness), eventful());
+    store.write(&script.events).await;
+    let all = store.messages(&script.room_id).await;
+    let sent: Vec<Seq> = script
+        .events
+        .iter()
+        .filter(|event| matches!(event.event.body, EventBody::MessageSent(_)))
+        .map(|event| event.seq)
+        .collect();
+    assert_eq!(
+        all.iter().map(|message| message.seq).collect::<Vec<_>>(),
+        sent
+    );
+    let (room, reader) = (&script.room_id, &store.reader);
+    let newest = reader
+        .messages_before(room, Seq::MAX, 5)
+        .await
+        .expect("read messages");
+    assert_eq!(newest, all[7..]);
+    let before = reader
+        .messages_before(room, sent[3], 5)
+        .await
+        .expect("read messages");
+    assert_eq!(before, all[..3]);
+    let from = reader
+        .messages_from(room, sent[4], 2)
+        .await
+        .expect("read messages");
+    assert_eq!(from, all[4..6]);
+    for message in &all {
+        let named = reader
+            .message(room, &message.message_id)
+            .await
+            .expect("read a message");
+        assert_eq!(named.as_ref(), Some(message));
+    }
+    let stranger = reader
+        .message(room, &MessageId::generate())
+        .await
+        .expect("read a message");
+    assert_eq!(stranger, None);
+}
+
+/// A message says what its last edit says, and when that was; the rest of it stays.
+pub async fn an_edit_changes_what_a_message_says(harness: &mut impl MessageHarness) {
+    let (store, mut script) = (Store::of(harness), Script::group("edits"));
+    let (owner, attachment) = (script.owner.clone(), AttachmentId::generate());
+    let message = Message {
+        content: Some("first".to_owned()),
+        attachments: vec![attachment.clone()],
+        ..Message::default()
+    };
+    let sent = script.does(&owner, EventBody::MessageSent(message));
+    script.does(&owner, edited(&message_id(&sent), "second"));
+    let last = script.does(&owner, edited(&message_id(&sent), "third"));
+    store.write(&script.events).await;
+    let state = store.message(&sent).await;
+    assert_eq!(content(&state), Some("third"));
+    assert_eq!(state.edited_at, Some(last.event.sent_at));
+    assert_eq!((state.seq, state.sent_at), (sent.seq, sent.event.sent_at));
+    assert_eq!(state.message.attachments, [attachment]);
+    assert_eq!(
+        store.events(&script.room_id).await,
+        script.events,
+        "events stay as they happened"
+    );
+}
+
+/// A deleted message keeps its place and says nothing any more, nowhere, and neither do its edits.
+pub async fn a_deleted_message_keeps_its_place_and_says_nothing(harness: &mut impl MessageHarness) {
+    let (store, mut script) = (Store::of(harness), Script::group("deletions"));
+    let owner = script.owner.clone();
+    let message = Message {
+        content: Some("secret".to_owned()),
+        attachments: vec![AttachmentId::generate()],
+        mentions: vec![user()],
+        reply_to: Some(MessageId::generate()),
+    };
+    let reply_to = message.reply_to.clone();
+    let sent = script.does(&owner, EventBody::MessageSent(message));
+    script.does(&owner, edited(&message_id(&sent), "secret as well"));
+    script.does(&owner, deleted(&message_id(&sent)));
+    script.does(&owner, edited(&message_id(&sent), "secret, too late"));
+    let kept = script.says("not deleted");
+    store.write(&script.events).await;
+    let state = store.message(&sent).await;
+    assert!(state.is_deleted());
+    assert_eq!(
+        state.message,
+        Message {
+            reply_to,
+            ..Message::default()
+        }
+    );
+    let events = store.events(&script.room_id).await;
+    assert_eq!(events.len(), script.events.len());
+    assert!(!format!("{events:?}").contains("secret"), "{events:?}");
+    let named = store
+        .reader
+        .event(&script.room_id, &sent.event.id)
+        .await
+        .expect("read an event");
+    assert!(!format!("{named:?}").contains("secret"));
+    assert_eq!(content(&store.message(&kept).await), Some("not deleted"));
+}
+
+/// Reactions come in the order they were given, each user once; what is taken back is gone.
+pub async fn reactions_are_in_the_order_they_were_given(harness: &mut impl MessageHarness) {
+    let (store, mut script) = (Store::of(harness), Script::group("reactions"));
+    let sent = script.says("well?");
+    let (id, ann, bob) = (message_id(&sent), user(), user());
+    script.does(&bob, reacted(&id, "yes", false));
+    script.does(&ann, reacted(&id, "maybe", false));
+    script.does(&ann, reacted(&id, "yes", false));
+    script.does(&ann, reacted(&id, "no", false));
+    script.does(&ann, reacted(&id, "no", true));
+    store.write(&script.events).await;
+    let state = |emoji: &str, users: &[&roomcast_protocol::UserId]| ReactionState {
+        emoji: emoji.to_owned(),
+        user_ids: users.iter().map(|user_id| (*user_id).clone()).collect(),
+    };
+    let expected = [state("yes", &[&bob, &ann]), state("maybe", &[&ann])];
+    assert_eq!(store.message(&sent).await.reactions, expected);
+}
+
+/// What is written again changes nothing, whether it comes alone or with later events.
+pub async fn what_is_written_again_changes_nothing(harness: &mut impl MessageHarness) {
+    let (store, script) = (Store::of(harness), eventful());
+    store.write(&script.events).await;
+    let (events, messages) = (
+        store.events(&script.room_id).await,
+        store.messages(&script.room_id).await,
+    );
+    store.write(&script.events).await;
+    store.write(&script.events[3..7]).await;
+    for event in &script.events {
+        store.write(&[Arc::clone(event), Arc::clone(event)]).await;
+    }
+    assert_eq!(store.events(&script.room_id).await, events);
+    assert_eq!(store.messages(&script.room_id).await, messages);
+}
+
+/// Events may be written in any order: what follows from them is the same.
+pub async fn the_order_of_writing_changes_nothing(harness: &mut impl MessageHarness) {
+    let (store, script) = (Store::of(harness), eventful());
+    store.write(&script.events).await;
+    let expected = (
+        store.events(&script.room_id).await,
+        store.messages(&script.room_id).await,
+    );
+    for seed in 1..=5 {
+        let room_id = RoomId::generate();
+        let moved = |event: Arc<StoredEvent>| {
+            let mut event = (*event).clone();
+            event.event.room_id = room_id.clone();
+            Arc::new(event)
+        };
+        for event in script.shuffled(seed) {
+            store.write(&[moved(event)]).await;
+        }
+        let events: Vec<_> = expected.0.iter().cloned().map(moved).collect();
+        assert_eq!(store.events(&room_id).await, events, "seed {seed}");
+        let mut messages = expected.1.clone();
+        for message in &mut messages {
+            message.room_id = room_id.clone();
+        }
+        assert_eq!(store.messages(&room_id).await, messages, "seed {seed}");
+    }
+}
+
+/// A feed batch moves its rooms' completeness and the partition's place; writing ahead moves neither.
+pub async fn only_the_feed_moves_completeness_and_place(harness: &mut impl MessageHarness) {
+    let (store, mut script) = (Store::of(harness), Script::group("feed"));
+    let (room_id, partition) = (script.room_id.clone(), partition(&script.room_id));
+    assert_eq!(
+        store.writer.place(partition).await.expect("read the place"),
+        0
+    );
+    assert_eq!(
+        store.reader.complete_to(&room_id).await.expect("read"),
+        Seq::ZERO
+    );
+    for number in 0..6 {
+        script.says(&number.to_string());
+    }
+    store.write(&script.events[5..]).await;
+    assert_eq!(
+        store.reader.complete_to(&room_id).await.expect("read"),
+        Seq::ZERO
+    );
+    let place = |position| {
+        Some(Place {
+            partition,
+            position,
+        })
+    };
+    let (first, second) = script.events.split_at(3);
+    store
+        .writer
+        .write(first, place(40))
+        .await
+        .expect("write a batch");
+    assert_eq!(
+        store.writer.place(partition).await.expect("read the place"),
+        40
+    );
+    assert_eq!(
+        store.reader.complete_to(&room_id).await.expect("read"),
+        first[2].seq
+    );
+    store
+        .writer
+        .write(second, place(70))
+        .await
+        .expect("write a batch");
+    store
+        .writer
+        .write(first, place(40))
+        .await
+        .expect("write a batch again");
+    assert_eq!(
+        store.reader.complete_to(&room_id).await.expect("read"),
+        script.head()
+    );
+    store
+        .writer
+        .write(&[], place(90))
+        .await
+        .expect("write an empty batch");
+    assert_eq!(
+        store.writer.place(partition).await.expect("read the place"),
+        90
+    );
+    assert_eq!(store.events(&room_id).await, script.events);
+}
+
+/// Makes a test of every promise of the message store; `$make` is an async function that gives a
+/// harness.
+#[macro_export]
+macro_rules! message_store_contract {
+    ($make:ident) => {
+        $crate::contract_tests!(
+            $make,
+            message_store,
+            [
+                events_are_read_as_they_were_written,
+                messages_come_in_pages_both_ways,
+                an_edit_changes_what_a_message_says,
+                a_deleted_message_keeps_its_place_and_says_nothing,
+                reactions_are_in_the_order_they_were_given,
+                what_is_written_again_changes_nothing,
+                the_order_of_writing_changes_nothing,
+                only_the_feed_moves_completeness_and_place,
+            ]
+        );
+    };
+}

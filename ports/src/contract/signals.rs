@@ -1,0 +1,84 @@
+//! The promises of [`Signals`].
+
+use std::sync::Arc;
+
+use roomcast_protocol::RoomId;
+
+use super::sample::user;
+use super::soon;
+use crate::signals::{Signal, SignalStream, Signals};
+
+/// Signals to test.
+pub trait SignalsHarness: Send {
+    /// The signals, as one process has them.
+    fn signals(&self) -> Arc<dyn Signals>;
+}
+
+async fn next_in(stream: &mut SignalStream, room: &RoomId) -> Signal {
+    loop {
+        let signal = soon("a signal", stream.next())
+            .await
+            .expect("signals have not ended");
+        if matches!(&signal, Signal::Typing { room_id, .. } if room_id == room) {
+            return signal;
+        }
+    }
+}
+
+/// Whoever listens gets what is published, in its order; the publisher as well.
+pub async fn every_listener_gets_signals_in_order(harness: &mut impl SignalsHarness) {
+    let (signals, room_id) = (harness.signals(), RoomId::generate());
+    let mut listeners = [signals.listen(), signals.listen()];
+    let typing: Vec<Signal> = (0..20)
+        .map(|_| Signal::Typing {
+            room_id: room_id.clone(),
+            user_id: user(),
+        })
+        .collect();
+    for signal in &typing {
+        signals
+            .publish(signal.clone())
+            .await
+            .expect("publish a signal");
+    }
+    for listener in &mut listeners {
+        for signal in &typing {
+            assert_eq!(next_in(listener, &room_id).await, *signal);
+        }
+    }
+}
+
+/// Publishing without a listener is no fault, and who listens later does not get it.
+pub async fn a_signal_without_listeners_is_gone(harness: &mut impl SignalsHarness) {
+    let (signals, room_id) = (harness.signals(), RoomId::generate());
+    let typing = |user_id| Signal::Typing {
+        room_id: room_id.clone(),
+        user_id,
+    };
+    signals
+        .publish(typing(user()))
+        .await
+        .expect("publish a signal");
+    let mut late = signals.listen();
+    let second = typing(user());
+    signals
+        .publish(second.clone())
+        .await
+        .expect("publish a signal");
+    assert_eq!(next_in(&mut late, &room_id).await, second);
+}
+
+/// Makes a test of every promise of signals; `$make` is an async function that gives a harness.
+#[macro_export]
+macro_rules! signals_contract {
+    ($make:ident) => {
+        $crate::contract_tests!(
+            $make,
+            signals,
+            [
+                every_listener_gets_signals_in_order,
+                a_signal_without_listeners_is_gone,
+            ]
+        );
+    };
+}
