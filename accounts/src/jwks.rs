@@ -1,20 +1,15 @@
 //! Key sets (RFC 7517): which of a set's keys sign tokens.
 
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse};
-use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind};
+use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 use serde_json::Value;
 
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, VerificationAlgorithm,
-};
-
+use crate::soundness::{NOT_SUITABLE, is_sound};
 use crate::verifying_key::VerifyingKey;
 
 /// Keys of one set; more is refused, for each may be tried on each token.
 const KEYS_MAX: usize = 100;
-/// Bytes of an RSA modulus that is taken: 2048 to 8192 bits.
-const RSA_BYTES: std::ops::RangeInclusive<usize> = 256..=1_024;
 
 /// Why a set is of no use.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +18,7 @@ pub(crate) enum JwksError {
     NoKeySet(#[from] serde_json::Error),
     #[error("holds {0} keys, and {KEYS_MAX} are enough")]
     TooMany(usize),
-    #[error("holds no key that signs tokens: Ed25519, P-256, or RSA of 2048 to 8192 bits")]
+    #[error("{NOT_SUITABLE}")]
     NoneSuitable,
 }
 
@@ -74,16 +69,4 @@ fn algorithm_of(jwk: &Jwk) -> Option<(Algorithm, KeyAlgorithm)> {
         AlgorithmParameters::RSA(_) => Some((Algorithm::RS256, KeyAlgorithm::RS256)),
         _ => None,
     }
-}
-
-fn is_sound(algorithm: Algorithm, key: &DecodingKey) -> bool {
-    let verification: &'static dyn VerificationAlgorithm = match key.kind() {
-        DecodingKeyKind::RsaModulusExponent { n, e } => {
-            let modulus = n.iter().skip_while(|byte| **byte == 0).count();
-            return RSA_BYTES.contains(&modulus) && !e.is_empty();
-        }
-        DecodingKeyKind::SecretOrDer(_) if algorithm == Algorithm::EdDSA => &ED25519,
-        DecodingKeyKind::SecretOrDer(_) => &ECDSA_P256_SHA256_FIXED,
-    };
-    ParsedPublicKey::new(verification, key.as_bytes()).is_ok()
 }

@@ -12,6 +12,7 @@ mod jwks_url;
 mod key_error;
 mod key_ring;
 mod key_source;
+mod soundness;
 mod verifying_key;
 
 mod fields;

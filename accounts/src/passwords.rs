@@ -24,7 +24,7 @@ const PASSES: u32 = 2;
 const LANES: u32 = 1;
 /// Of nobody's password, and of the same cost as everybody's: what the password of an unknown name is
 /// held against, so that the time of the answer doesn't say whether the name is known.
-const NOBODYS_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$cm9vbWNhc3Qtbm9ib2R5\
+const NOBODYS_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$cm9vbWNhc3Qtbm9ib2R5IQ\
                             $AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// Hashes passwords, a few at a time.

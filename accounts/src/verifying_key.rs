@@ -7,15 +7,12 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
-    VerificationAlgorithm,
-};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode};
 use roomcast_ports::access::TokenError;
 
 use crate::claims::Claims;
+use crate::soundness::{NOT_SUITABLE, is_sound};
 
 /// A key, ready to verify with.
 #[derive(Clone)]
@@ -51,17 +48,18 @@ impl VerifyingKey {
     pub(crate) fn from_pem(pem: &str) -> Result<Self, &'static str> {
         check_label(pem)?;
         let pem = pem.as_bytes();
-        let (algorithm, verification, key): (_, &'static dyn VerificationAlgorithm, _) =
-            if let Ok(key) = DecodingKey::from_ed_pem(pem) {
-                (Algorithm::EdDSA, &ED25519, key)
-            } else if let Ok(key) = DecodingKey::from_ec_pem(pem) {
-                (Algorithm::ES256, &ECDSA_P256_SHA256_FIXED, key)
-            } else if let Ok(key) = DecodingKey::from_rsa_pem(pem) {
-                (Algorithm::RS256, &RSA_PKCS1_2048_8192_SHA256, key)
-            } else {
-                return Err(NOT_SUITABLE);
-            };
-        ParsedPublicKey::new(verification, key.as_bytes()).map_err(|_| NOT_SUITABLE)?;
+        let (algorithm, key) = if let Ok(key) = DecodingKey::from_ed_pem(pem) {
+            (Algorithm::EdDSA, key)
+        } else if let Ok(key) = DecodingKey::from_ec_pem(pem) {
+            (Algorithm::ES256, key)
+        } else if let Ok(key) = DecodingKey::from_rsa_pem(pem) {
+            (Algorithm::RS256, key)
+        } else {
+            return Err(NOT_SUITABLE);
+        };
+        if !is_sound(algorithm, &key) {
+            return Err(NOT_SUITABLE);
+        }
         Ok(Self::new(None, algorithm, key))
     }
 
@@ -91,9 +89,6 @@ impl VerifyingKey {
         }
     }
 }
-
-const NOT_SUITABLE: &str =
-    "holds no key that signs tokens: Ed25519, P-256, or RSA of 2048 to 8192 bits";
 
 fn check_label(pem: &str) -> Result<(), &'static str> {
     let mut labels = pem.split("-----BEGIN ").skip(1);

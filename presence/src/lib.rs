@@ -5,6 +5,8 @@
 //! learn nothing until they ask.
 
 mod sweep;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -31,7 +33,7 @@ impl PresenceService {
     /// Who of these is here, in the order asked.
     pub async fn read(&self, user_ids: &[UserId]) -> Result<PresenceViews, Refusal> {
         let users = self.store.read(user_ids).await.map_err(|error| {
-            warn!(%error, cause = ?error, "failed to read presence");
+            warn!(cause = ?error, "failed to read presence");
             Refusal::internal()
         })?;
         Ok(PresenceViews {

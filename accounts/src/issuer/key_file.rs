@@ -1,8 +1,8 @@
 //! The file of the signing key: made whole or not at all, readable by its owner only.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use aws_lc_rs::rand::{self, SystemRandom};
@@ -51,7 +51,10 @@ fn new_key() -> Result<String, KeyError> {
 /// never replaces what is there, as a rename would, so two processes at once come to one key.
 fn keep(path: &Path, pem: &[u8]) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(directory)?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)?;
     let mut suffix = [0; 12];
     rand::fill(&mut suffix).map_err(io::Error::other)?;
     let suffix = URL_SAFE_NO_PAD.encode(suffix);

@@ -1,0 +1,81 @@
+//! Registering.
+
+use roomcast_protocol::Code;
+
+use super::world::{PASSWORD, World};
+
+#[tokio::test]
+async fn a_new_account_shows_its_name_until_it_has_a_display_name() {
+    let world = World::new();
+    let ana = world.register("Ana").await;
+    assert_eq!(ana.name.as_deref(), Some("Ana"));
+    assert_eq!(ana.display_name.as_deref(), Some("Ana"));
+    let bo = world
+        .accounts
+        .register("bo.", PASSWORD, Some("Bo ✨"))
+        .await
+        .unwrap();
+    assert_eq!(bo.display_name.as_deref(), Some("Bo ✨"));
+    assert_ne!(ana.user_id, bo.user_id);
+    assert_eq!(world.accounts.user(&bo.user_id).await.unwrap(), bo);
+}
+
+#[tokio::test]
+async fn a_name_is_taken_in_whatever_case() {
+    let world = World::new();
+    world.register("Ana").await;
+    for name in ["Ana", "ana", "ANA"] {
+        let refusal = world
+            .accounts
+            .register(name, PASSWORD, None)
+            .await
+            .unwrap_err();
+        assert_eq!(refusal.code, Code::Conflict, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn of_two_who_want_a_name_at_once_one_gets_it() {
+    let world = World::new();
+    let register = || world.accounts.register("ana", PASSWORD, None);
+    let (one, other) = tokio::join!(register(), register());
+    let refused: Vec<_> = [one, other].into_iter().filter_map(Result::err).collect();
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert_eq!(refused[0].code, Code::Conflict);
+}
+
+#[tokio::test]
+async fn what_breaks_a_rule_is_a_bad_frame_that_names_the_field() {
+    let world = World::new();
+    let long = "x".repeat(129);
+    for (name, password, display_name, field) in [
+        ("an", PASSWORD, None, "name"),
+        ("a na", PASSWORD, None, "name"),
+        ("ana", "1234567", None, "password"),
+        ("ana", PASSWORD, Some(""), "displayName"),
+        ("ana", PASSWORD, Some(long.as_str()), "displayName"),
+    ] {
+        let refusal = world
+            .accounts
+            .register(name, password, display_name)
+            .await
+            .unwrap_err();
+        assert_eq!(refusal.code, Code::BadFrame);
+        assert!(refusal.message.starts_with(field), "{field}: {refusal}");
+    }
+}
+
+#[tokio::test]
+async fn the_store_keeps_a_hash_and_not_the_password() {
+    let world = World::new();
+    let ana = world.register("ana").await;
+    let account = world
+        .embedded
+        .accounts()
+        .by_id(&ana.user_id)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(account.password_hash.starts_with("$argon2id$"));
+    assert!(!format!("{account:?}").contains(PASSWORD));
+}

@@ -1,0 +1,105 @@
+//! Signing in and out.
+
+use std::sync::Arc;
+
+use roomcast_ports::access::Authenticator as _;
+use roomcast_ports::signals::Signal;
+use roomcast_protocol::Code;
+
+use super::stores::Vanishing;
+use super::world::{PASSWORD, World, host_caller};
+use crate::Accounts;
+
+#[tokio::test]
+async fn whoever_signs_in_speaks_for_their_account() {
+    let world = World::new();
+    let ana = world
+        .accounts
+        .register("ana", PASSWORD, Some("Ana B."))
+        .await
+        .unwrap();
+    let tokens = world.sign_in("ANA").await;
+    assert_eq!(tokens.expires_in, 900);
+    let caller = world.caller(&tokens).await;
+    assert_eq!(caller.user_id, ana.user_id);
+    assert_eq!(caller.name.as_deref(), Some("Ana B."));
+    assert!(caller.session_id.is_some());
+    assert!(!caller.admin);
+}
+
+#[tokio::test]
+async fn an_unknown_name_and_a_wrong_password_get_the_same_answer() {
+    let world = World::new();
+    world.register("ana").await;
+    let wrong = world
+        .accounts
+        .sign_in("ana", "incorrect horse")
+        .await
+        .unwrap_err();
+    assert_eq!(wrong.code, Code::Unauthorized);
+    for unknown in ["bob", "", "no name at all"] {
+        let refusal = world.accounts.sign_in(unknown, PASSWORD).await.unwrap_err();
+        assert_eq!(refusal, wrong, "{unknown}");
+    }
+}
+
+#[tokio::test]
+async fn signing_out_ends_this_session_at_once_and_tells_every_gateway() {
+    let world = World::new();
+    let here = world.enter("ana").await;
+    let elsewhere = world.sign_in("ana").await;
+    let caller = world.caller(&here).await;
+    let mut signals = world.embedded.signals().listen();
+
+    world.accounts.sign_out(&caller).await.unwrap();
+    assert_eq!(
+        signals.next().await,
+        Some(Signal::SessionEnded {
+            session_id: caller.session_id.clone().unwrap(),
+            user_id: caller.user_id.clone(),
+        })
+    );
+    assert_eq!(
+        world.refusal(&here.access_token).await,
+        "its session has ended"
+    );
+    assert!(!world.ring.session_holds(&caller).await.unwrap());
+    let refusal = world
+        .accounts
+        .refresh(&here.refresh_token)
+        .await
+        .unwrap_err();
+    assert_eq!(refusal.code, Code::Unauthorized);
+    world.caller(&elsewhere).await;
+
+    world.accounts.sign_out(&caller).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_from_no_session_has_none_to_sign_out_of() {
+    let world = World::new();
+    let refusal = world
+        .accounts
+        .sign_out(&host_caller(None))
+        .await
+        .unwrap_err();
+    assert_eq!(refusal.code, Code::NotFound);
+}
+
+#[tokio::test]
+async fn an_account_that_ends_while_somebody_signs_in_leaves_no_session_behind() {
+    let world = World::new();
+    world.register("ana").await;
+    let signals = world.embedded.signals();
+    let mut heard = signals.listen();
+    let vanishing = Arc::new(Vanishing(world.embedded.accounts()));
+    let sessions = world.embedded.sessions();
+    let accounts = Accounts::new(vanishing, sessions.clone(), signals, world.issuer.clone());
+
+    let refusal = accounts.sign_in("ana", PASSWORD).await.unwrap_err();
+    assert_eq!(refusal.code, Code::Unauthorized);
+    let Some(Signal::SessionEnded { session_id, .. }) = heard.next().await else {
+        panic!("no session has ended");
+    };
+    assert!(sessions.session(&session_id).await.unwrap().unwrap().ended);
+}

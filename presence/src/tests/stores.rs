@@ -1,0 +1,103 @@
+//! Stores that misbehave on purpose.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use roomcast_ports::StoreError;
+use roomcast_ports::presence::{Lease, Presence, PresenceStore};
+use roomcast_protocol::{ConnectionId, UserId};
+
+/// A store that is away until it comes back.
+pub(super) struct Away {
+    store: Arc<dyn PresenceStore>,
+    is_back: AtomicBool,
+    asked: AtomicUsize,
+}
+
+impl Away {
+    pub(super) fn new(store: Arc<dyn PresenceStore>) -> Self {
+        Self {
+            store,
+            is_back: AtomicBool::new(false),
+            asked: AtomicUsize::new(0),
+        }
+    }
+
+    pub(super) fn come_back(&self) {
+        self.is_back.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    fn answer(&self) -> Result<&dyn PresenceStore, StoreError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.is_back.load(Ordering::SeqCst) {
+            Ok(&*self.store)
+        } else {
+            Err(StoreError::Unavailable("the cable is out".into()))
+        }
+    }
+}
+
+#[async_trait]
+impl PresenceStore for Away {
+    async fn touch(&self, leases: &[Lease], ttl: Duration) -> Result<(), StoreError> {
+        self.answer()?.touch(leases, ttl).await
+    }
+    async fn release(
+        &self,
+        connections: &[(UserId, ConnectionId)],
+        grace: Duration,
+    ) -> Result<(), StoreError> {
+        self.answer()?.release(connections, grace).await
+    }
+    async fn read(&self, user_ids: &[UserId]) -> Result<Vec<Presence>, StoreError> {
+        self.answer()?.read(user_ids).await
+    }
+    async fn sweep(&self) -> Result<Vec<Presence>, StoreError> {
+        self.answer()?.sweep().await
+    }
+    async fn online_users(&self) -> Result<u64, StoreError> {
+        self.answer()?.online_users().await
+    }
+}
+
+/// A store that takes every question and answers none.
+#[derive(Default)]
+pub(super) struct Stuck {
+    asked: AtomicUsize,
+}
+
+impl Stuck {
+    pub(super) fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    async fn never<T>(&self) -> T {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        std::future::pending().await
+    }
+}
+
+#[async_trait]
+impl PresenceStore for Stuck {
+    async fn touch(&self, _: &[Lease], _: Duration) -> Result<(), StoreError> {
+        self.never().await
+    }
+    async fn release(&self, _: &[(UserId, ConnectionId)], _: Duration) -> Result<(), StoreError> {
+        self.never().await
+    }
+    async fn read(&self, _: &[UserId]) -> Result<Vec<Presence>, StoreError> {
+        self.never().await
+    }
+    async fn sweep(&self) -> Result<Vec<Presence>, StoreError> {
+        self.never().await
+    }
+    async fn online_users(&self) -> Result<u64, StoreError> {
+        self.never().await
+    }
+}
