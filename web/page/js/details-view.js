@@ -28,7 +28,7 @@ export function detailsView(room, workspace, onClose) {
   const members = h('ul', { class: 'members', 'data-testid': 'members' });
   const invite = inviteForm(room, workspace);
   const manage = h('div', { class: 'details-actions' });
-  const view = h('section', { class: 'details', 'aria-label': 'People in this room', 'data-testid': 'details' },
+  const view = h('section', { class: 'details', 'aria-label': 'People in this room', 'data-testid': 'details', onkeydown: (/** @type {KeyboardEvent} */ event) => { if (event.key === 'Escape') onClose(); } },
     h('header', { class: 'details-head' }, count, h('button', { type: 'button', class: 'icon-button', 'aria-label': 'Close people', onclick: onClose }, icon('close'))),
     invite, members, manage);
   const render = () => {
