@@ -116,7 +116,10 @@ impl History {
             .reader
             .messages_before(room_id, place, before_max)
             .await?;
-        let from = self.reader.messages_from(room_id, place, from_max).await?;
+        let from = match page {
+            PageOf::Newest => Vec::new(),
+            _ => self.reader.messages_from(room_id, place, from_max).await?,
+        };
         let mut window = Window::new(place, (before_max, before), (from_max, from));
         let mut tail = Tail::after(&*self.log, room_id, complete_to);
         loop {

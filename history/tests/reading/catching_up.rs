@@ -1,0 +1,134 @@
+//! Every event after a place, once and in order, without what deleted messages said.
+
+use roomcast_history::PageOf;
+use roomcast_ports::timeline::Timeline as _;
+use roomcast_protocol::{EventBody, RoomId, Seq};
+
+use crate::world::World;
+
+#[tokio::test]
+async fn pages_after_a_place_are_the_log_wherever_ingest_stands() {
+    let world = World::new().await;
+    let mut deleted = Vec::new();
+    for round in 0..40 {
+        let (_, message_id) = world.say(&format!("message {round}")).await;
+        match round % 4 {
+            1 => world.edit(&message_id, "better").await,
+            2 => deleted.push(message_id),
+            _ => {}
+        }
+    }
+    for message_id in &deleted {
+        world.edit(message_id, "soon gone").await;
+        world.delete(message_id).await;
+    }
+    let events = world.events().await;
+    for step in 0..6 {
+        for limit in [1, 7, 50, 1_000] {
+            let mut walked = Vec::new();
+            let mut after = Seq::ZERO;
+            loop {
+                let page = world
+                    .history
+                    .after(&world.room, after, limit)
+                    .await
+                    .unwrap();
+                assert!(page.events.len() <= limit);
+                assert_eq!(page.head, events.last().unwrap().seq);
+                walked.extend(page.events);
+                after = walked.last().unwrap().seq;
+                if !page.more {
+                    break;
+                }
+            }
+            assert_eq!(walked.len(), events.len(), "step {step}, limit {limit}");
+            for (read, logged) in walked.iter().zip(&events) {
+                assert_eq!((read.seq, read.prev), (logged.seq, logged.prev));
+                let gone = read
+                    .event
+                    .message_id()
+                    .is_some_and(|id| deleted.contains(&id));
+                let still_says = read.event.clone().redact();
+                assert!(
+                    !(gone && still_says),
+                    "step {step}, limit {limit}: {read:?}"
+                );
+            }
+        }
+        world.ingest(20).await;
+    }
+}
+
+#[tokio::test]
+async fn frames_after_a_place_say_whether_there_is_more_on_either_side() {
+    let world = World::new().await;
+    let (first, message_id) = world.say("one").await;
+    world.say("two").await;
+    world.delete(&message_id).await;
+    let founded = world.events().await[0].seq;
+    for _ in 0..5 {
+        let page = |after, limit| world.history.page(&world.room, PageOf::After(after), limit);
+        let all = page(Seq::ZERO, 10).await.unwrap();
+        let types: Vec<_> = all
+            .events
+            .iter()
+            .map(|it| it["type"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            types,
+            ["MEMBER_JOINED", "MESSAGE", "MESSAGE", "MESSAGE_DELETED"]
+        );
+        assert_eq!((all.has_more_before, all.has_more_after), (false, false));
+        assert_eq!(all.events[1]["deleted"], true);
+        assert_eq!(all.events[1]["prev"].as_u64(), Some(founded.get()));
+        assert!(all.events[1].get("content").is_none());
+        let some = page(founded, 1).await.unwrap();
+        assert_eq!((some.has_more_before, some.has_more_after), (true, true));
+        let before_all = page(Seq::new(founded.get() - 1).unwrap(), 10)
+            .await
+            .unwrap();
+        assert!(!before_all.has_more_before);
+        let none = page(all.head, 10).await.unwrap();
+        assert!(none.events.is_empty() && none.has_more_before && !none.has_more_after);
+        assert_eq!(page(first, 10).await.unwrap().events.len(), 2);
+        world.ingest(1).await;
+    }
+}
+
+#[tokio::test]
+async fn an_edit_behind_the_deletion_it_raced_says_nothing() {
+    let world = World::new().await;
+    let (first, message_id) = world.say("one").await;
+    world.delete(&message_id).await;
+    world.edit(&message_id, "too late").await;
+    for _ in 0..5 {
+        let page = world.history.after(&world.room, first, 10).await.unwrap();
+        let late = &page.events[1].event.body;
+        assert!(
+            matches!(late, EventBody::MessageEdited { content: None, .. }),
+            "{late:?}"
+        );
+        let view = world
+            .history
+            .message_view(&world.room, &message_id)
+            .await
+            .unwrap();
+        assert!(view.deleted && view.content.is_none());
+        world.ingest(1).await;
+    }
+}
+
+#[tokio::test]
+async fn a_room_that_never_was_is_empty() {
+    let world = World::new().await;
+    let never = RoomId::new("never").unwrap();
+    let caught_up = world.history.after(&never, Seq::ZERO, 10).await.unwrap();
+    assert!(caught_up.events.is_empty() && caught_up.head == Seq::ZERO && !caught_up.more);
+    let page = world
+        .history
+        .page(&never, PageOf::Newest, 10)
+        .await
+        .unwrap();
+    assert!(page.events.is_empty() && !page.has_more_before && !page.has_more_after);
+    assert_eq!(world.history.head(&never).await.unwrap(), Seq::ZERO);
+}
