@@ -27,6 +27,7 @@ use crate::lock::lock;
 use crate::session::Echo;
 use crate::speech::{self, Pending, Said, Saying, Speech};
 use crate::subscribe::{self, Subscription};
+use crate::vitals;
 
 /// What a frame came to.
 #[derive(Debug)]
@@ -73,9 +74,14 @@ impl Actor {
         })
     }
 
-    /// Makes a user who has just come known in their rooms.
-    pub(crate) async fn enter_rooms(&self, user: &Arc<User>) {
+    /// Tells that somebody has come, and makes them known in their rooms if this is their `first`
+    /// connection here.
+    pub(crate) async fn arrive(&self, user: &Arc<User>, first: bool) {
         let shared = &self.shared;
+        vitals::arrived(shared, &self.connection).await;
+        if !first {
+            return;
+        }
         match shared
             .ports
             .directory

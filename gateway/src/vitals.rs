@@ -52,6 +52,24 @@ impl Vitals {
     }
 }
 
+/// How long a greeting waits for the presence store; past it the next batch tells.
+const ARRIVE_WITHIN: Duration = Duration::from_millis(500);
+
+/// Tells the store at once that a connection has come: its user's next question counts it.
+pub(crate) async fn arrived(shared: &Shared, connection: &Arc<Connection>) {
+    let Some(lease) = lease(shared, connection) else {
+        return;
+    };
+    let leases = [lease];
+    let told = shared
+        .ports
+        .presence
+        .touch(&leases, shared.config.presence_ttl);
+    if !matches!(tokio::time::timeout(ARRIVE_WITHIN, told).await, Ok(Ok(()))) {
+        shared.vitals.alive(connection.clone());
+    }
+}
+
 /// Tells the store until `stop`, and then that everybody here is gone.
 pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
     let again_every = shared.config.presence_ttl / 3;

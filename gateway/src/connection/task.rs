@@ -398,14 +398,11 @@ impl Task {
             },
             now,
         );
-        shared.vitals.alive(connection);
-        if registered == Registered::First {
-            let actor = self.actor.clone();
-            self.work = Some(Box::pin(async move {
-                actor.enter_rooms(&user).await;
-                Done::Nothing
-            }));
-        }
+        let actor = self.actor.clone();
+        self.work = Some(Box::pin(async move {
+            actor.arrive(&user, registered == Registered::First).await;
+            Done::Nothing
+        }));
     }
 }
 

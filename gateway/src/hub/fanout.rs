@@ -141,6 +141,7 @@ impl Run {
             state.last_control = event.seq;
             shared.hub.apply_control(room, state, event, now);
         } else if let EventBody::MessageSent(message) = &event.event.body {
+            state.typed(&event.event.sender_id);
             super::notify::message(state, event, message, now);
         }
     }

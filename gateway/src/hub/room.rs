@@ -321,6 +321,11 @@ impl RoomState {
         true
     }
 
+    /// What this user typed has been sent: typing again is news.
+    pub(super) fn typed(&mut self, user_id: &UserId) {
+        self.typing.retain(|(who, _)| who != user_id);
+    }
+
     /// The open connections of everybody but `except`.
     pub(crate) fn tell(&self, frame: &Bytes, except: Option<&UserId>, now: Seconds) {
         for subscriber in self
