@@ -1,0 +1,544 @@
+//! A WebSocket client that can also misbehave.
+//!
+//! It frames by itself, over a blocking socket, so that a test can send what no library would: bytes
+//! without a mask, half a frame, a reserved bit. Everything it waits for has a deadline, and a failure
+//! shows all that came.
+
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::http::Reply;
+use super::node::Node;
+
+/// How long anything that must come may take.
+pub(crate) const WITHIN: Duration = Duration::from_secs(10);
+/// The handshake's key and its answer, from RFC 6455, section 1.3.
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+pub(crate) const TEXT: u8 = 1;
+pub(crate) const BINARY: u8 = 2;
+pub(crate) const CLOSE: u8 = 8;
+pub(crate) const PING: u8 = 9;
+pub(crate) const PONG: u8 = 10;
+
+/// A way of bringing the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bring {
+    Header,
+    Subprotocol,
+    FirstFrame,
+}
+
+/// An upgrade request in the making.
+pub(crate) struct Handshake {
+    address: String,
+    target: String,
+    headers: Vec<(String, String)>,
+    early: Vec<u8>,
+}
+
+impl Handshake {
+    /// The plainest good one: no token, no subprotocol.
+    pub(crate) fn new(node: &Node) -> Self {
+        let address = node.http().to_owned();
+        let headers = [
+            ("Host", address.as_str()),
+            ("Connection", "Upgrade"),
+            ("Upgrade", "websocket"),
+            ("Sec-WebSocket-Version", "13"),
+            ("Sec-WebSocket-Key", KEY),
+        ];
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        Self {
+            headers: headers.map(owned).to_vec(),
+            address,
+            target: "/v1/ws".to_owned(),
+            early: Vec::new(),
+        }
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(known, _)| known != name);
+        self
+    }
+
+    pub(crate) fn bearer(self, token: &str) -> Self {
+        self.header("Authorization", &format!("Bearer {token}"))
+    }
+
+    pub(crate) fn protocols(self, list: &str) -> Self {
+        self.header("Sec-WebSocket-Protocol", list)
+    }
+
+    pub(crate) fn target(mut self, target: &str) -> Self {
+        target.clone_into(&mut self.target);
+        self
+    }
+
+    /// Bytes that go out together with the request.
+    pub(crate) fn early(mut self, bytes: &[u8]) -> Self {
+        self.early.extend_from_slice(bytes);
+        self
+    }
+
+    /// The socket, or the refusal as HTTP. Also gives the reply to the upgrade.
+    pub(crate) fn send(self) -> Result<(Socket, Reply), Reply> {
+        let mut request = format!("GET {} HTTP/1.1\r\n", self.target);
+        for (name, value) in &self.headers {
+            request.push_str(&format!("{name}: {value}\r\n"));
+        }
+        request.push_str("\r\n");
+        let mut bytes = request.into_bytes();
+        bytes.extend_from_slice(&self.early);
+        let mut socket = Socket::open(&self.address);
+        socket.send_raw(&bytes);
+        let reply = socket.read_reply();
+        if reply.status != 101 {
+            return Err(reply);
+        }
+        assert_eq!(reply.header("sec-websocket-accept"), Some(ACCEPT));
+        Ok((socket, reply))
+    }
+
+    /// The socket of a handshake that must succeed.
+    pub(crate) fn socket(self) -> Socket {
+        match self.send() {
+            Ok((socket, _)) => socket,
+            Err(reply) => panic!("no upgrade: {} {}", reply.status, reply.text()),
+        }
+    }
+
+    /// The refusal of a handshake that must fail.
+    pub(crate) fn refusal(self) -> Reply {
+        match self.send() {
+            Ok(_) => panic!("the upgrade was made"),
+            Err(reply) => reply,
+        }
+    }
+}
+
+/// What came over the socket.
+enum Came {
+    Frame(Value),
+    Closed(u16, String),
+    /// Nothing within the deadline.
+    Nothing,
+    /// The connection ended without a close frame.
+    Cut,
+}
+
+/// One client's socket.
+pub(crate) struct Socket {
+    stream: TcpStream,
+    unread: Vec<u8>,
+    /// Came already, not asked for yet.
+    inbox: VecDeque<Value>,
+    closed: Option<(u16, String)>,
+    /// Everything that ever came, for failures.
+    log: Vec<String>,
+    pongs: VecDeque<Vec<u8>>,
+    heartbeats: bool,
+    /// The stream has ended, or was reset.
+    ended: bool,
+    refs: u32,
+}
+
+impl Socket {
+    /// A bare connection to `host:port`, nothing sent yet.
+    pub(crate) fn open(address: &str) -> Self {
+        let stream = TcpStream::connect(address).expect("connect");
+        let deadline = Some(Duration::from_secs(30));
+        stream.set_write_timeout(deadline).expect("set a deadline");
+        stream.set_nodelay(true).expect("set TCP_NODELAY");
+        Self {
+            stream,
+            unread: Vec::new(),
+            inbox: VecDeque::new(),
+            closed: None,
+            log: Vec::new(),
+            pongs: VecDeque::new(),
+            heartbeats: false,
+            ended: false,
+            refs: 0,
+        }
+    }
+
+    /// A greeted connection.
+    pub(crate) fn connect(node: &Node, token: &str) -> Self {
+        Self::connect_by(Bring::Header, node, token)
+    }
+
+    /// A greeted connection whose token came this way.
+    pub(crate) fn connect_by(way: Bring, node: &Node, token: &str) -> Self {
+        let mut socket = Self::ungreeted(way, node, token);
+        socket.expect("WELCOME");
+        socket
+    }
+
+    /// A connection whose `WELCOME` is still to come.
+    pub(crate) fn ungreeted(way: Bring, node: &Node, token: &str) -> Self {
+        let handshake = Handshake::new(node);
+        match way {
+            Bring::Header => handshake.bearer(token).socket(),
+            Bring::Subprotocol => handshake
+                .protocols(&format!("roomcast.v1, bearer.{token}"))
+                .socket(),
+            Bring::FirstFrame => {
+                let mut socket = handshake.socket();
+                socket.send(json!({ "type": "AUTH", "token": token }));
+                socket
+            }
+        }
+    }
+
+    /// A greeted connection of `user`, subscribed to `room` from now on.
+    pub(crate) fn subscribed(node: &Node, user: &str, room: &str) -> Self {
+        let mut socket = Self::connect(node, &node.token(user));
+        socket.subscribe(room);
+        socket
+    }
+
+    pub(crate) fn subscribe(&mut self, room: &str) -> Value {
+        self.ask(json!({ "type": "SUBSCRIBE", "roomId": room }))
+    }
+
+    /// Sends a message and gives its `ACK`.
+    pub(crate) fn say(&mut self, room: &str, content: &str) -> Value {
+        let ack = self.ask(json!({ "type": "SEND_MESSAGE", "roomId": room, "content": content }));
+        assert_eq!(ack["type"], "ACK", "{ack}");
+        ack
+    }
+
+    /// Sends a frame with a `ref` of its own and gives the answer that carries it.
+    pub(crate) fn ask(&mut self, mut frame: Value) -> Value {
+        self.refs += 1;
+        let reference = format!("ref-{}", self.refs);
+        frame["ref"] = json!(reference);
+        self.send(frame);
+        self.find(&reference, |came| came["ref"] == reference.as_str())
+    }
+
+    pub(crate) fn send(&mut self, frame: Value) {
+        self.send_text(&frame.to_string());
+    }
+
+    pub(crate) fn send_text(&mut self, text: &str) {
+        self.send_frame(TEXT, text.as_bytes());
+    }
+
+    /// A masked frame of this kind, all in one.
+    pub(crate) fn send_frame(&mut self, opcode: u8, payload: &[u8]) {
+        self.send_raw(&masked(0x80 | opcode, payload));
+    }
+
+    /// Starts the client's own close.
+    pub(crate) fn send_close(&mut self, code: u16, reason: &str) {
+        let mut payload = code.to_be_bytes().to_vec();
+        payload.extend_from_slice(reason.as_bytes());
+        self.send_frame(CLOSE, &payload);
+    }
+
+    pub(crate) fn send_raw(&mut self, bytes: &[u8]) {
+        if let Err(error) = self.try_send_raw(bytes) {
+            panic!("send: {error}; {}", self.so_far());
+        }
+    }
+
+    /// As [`Self::send_raw`], where the other side may have closed already.
+    pub(crate) fn try_send_raw(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    /// The next frame; a `HEARTBEAT` only if asked for with [`Self::with_heartbeats`].
+    pub(crate) fn next(&mut self) -> Value {
+        match self.next_within(WITHIN) {
+            Some(frame) => frame,
+            None => panic!("nothing came within {WITHIN:?}; {}", self.so_far()),
+        }
+    }
+
+    /// The next frame, if one comes in time.
+    pub(crate) fn next_within(&mut self, time: Duration) -> Option<Value> {
+        if let Some(frame) = self.inbox.pop_front() {
+            return Some(frame);
+        }
+        match self.come(Instant::now() + time) {
+            Came::Frame(frame) => Some(frame),
+            Came::Nothing => None,
+            Came::Closed(..) | Came::Cut => panic!("the connection closed; {}", self.so_far()),
+        }
+    }
+
+    /// From now on `HEARTBEAT`s are frames like others.
+    pub(crate) fn with_heartbeats(&mut self) {
+        self.heartbeats = true;
+    }
+
+    /// The next frame of this type; others that come before it wait for whoever asks for them.
+    pub(crate) fn expect(&mut self, kind: &str) -> Value {
+        self.find(kind, |frame| frame["type"] == kind)
+    }
+
+    /// The next frame that is `wanted`; others that come before it wait for whoever asks for them.
+    pub(crate) fn find(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        self.find_within(WITHIN, what, wanted)
+    }
+
+    pub(crate) fn find_within(
+        &mut self,
+        time: Duration,
+        what: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
+        if let Some(place) = self.inbox.iter().position(&wanted) {
+            return self.inbox.remove(place).expect("it is there");
+        }
+        let deadline = Instant::now() + time;
+        loop {
+            match self.come(deadline) {
+                Came::Frame(frame) if wanted(&frame) => return frame,
+                Came::Frame(frame) => self.inbox.push_back(frame),
+                Came::Nothing => panic!("no {what} within {time:?}; {}", self.so_far()),
+                Came::Closed(..) | Came::Cut => panic!("closed before {what}; {}", self.so_far()),
+            }
+        }
+    }
+
+    /// All that came before now, in order: a `PING` goes out and its `PONG` ends the list.
+    pub(crate) fn drain(&mut self) -> Vec<Value> {
+        let pong = self.ask(json!({ "type": "PING" }));
+        assert_eq!(pong["type"], "PONG", "{pong}");
+        self.inbox.drain(..).collect()
+    }
+
+    /// Nothing came until now that nobody asked for.
+    pub(crate) fn nothing_yet(&mut self) {
+        let came = self.drain();
+        assert!(came.is_empty(), "{came:?} came unasked; {}", self.so_far());
+    }
+
+    /// Nothing comes for this long (but `HEARTBEAT`).
+    pub(crate) fn nothing_for(&mut self, time: Duration) {
+        if let Some(frame) = self.next_within(time) {
+            panic!("{frame} came unasked; {}", self.so_far());
+        }
+    }
+
+    /// The fleet closes; what comes before stays to be asked for.
+    pub(crate) fn closed(&mut self) -> (u16, String) {
+        self.closed_within(WITHIN)
+    }
+
+    pub(crate) fn closed_within(&mut self, time: Duration) -> (u16, String) {
+        let deadline = Instant::now() + time;
+        loop {
+            match self.come(deadline) {
+                Came::Frame(frame) => self.inbox.push_back(frame),
+                Came::Closed(code, reason) => return (code, reason),
+                Came::Nothing => panic!("no close within {time:?}; {}", self.so_far()),
+                Came::Cut => panic!("cut without a close; {}", self.so_far()),
+            }
+        }
+    }
+
+    /// The connection ends without a word, or is reset.
+    pub(crate) fn cut_within(&mut self, time: Duration) {
+        match self.come(Instant::now() + time) {
+            Came::Cut => {}
+            Came::Nothing => panic!("not cut within {time:?}; {}", self.so_far()),
+            Came::Frame(_) | Came::Closed(..) => panic!("something came; {}", self.so_far()),
+        }
+    }
+
+    /// What came and was not asked for yet.
+    pub(crate) fn waiting(&mut self) -> Vec<Value> {
+        self.inbox.drain(..).collect()
+    }
+
+    /// The payload of the next WebSocket pong.
+    pub(crate) fn pong(&mut self) -> Vec<u8> {
+        let deadline = Instant::now() + WITHIN;
+        while self.pongs.is_empty() {
+            match self.come(deadline) {
+                Came::Frame(frame) => self.inbox.push_back(frame),
+                Came::Nothing if !self.pongs.is_empty() => {}
+                _ => panic!("no pong; {}", self.so_far()),
+            }
+        }
+        self.pongs.pop_front().expect("one has come")
+    }
+
+    fn come(&mut self, deadline: Instant) -> Came {
+        if let Some((code, reason)) = &self.closed {
+            return Came::Closed(*code, reason.clone());
+        }
+        loop {
+            while let Some((opcode, payload)) = self.take_frame() {
+                match opcode {
+                    TEXT => {
+                        let text = String::from_utf8(payload).expect("the fleet speaks UTF-8");
+                        let frame: Value = serde_json::from_str(&text).expect("and JSON");
+                        self.log.push(text);
+                        if self.heartbeats || frame["type"] != "HEARTBEAT" {
+                            return Came::Frame(frame);
+                        }
+                    }
+                    PING => self.send_frame(PONG, &payload),
+                    PONG => {
+                        self.pongs.push_back(payload);
+                        return Came::Nothing;
+                    }
+                    CLOSE => return self.take_close(&payload),
+                    other => panic!("opcode {other} came; {}", self.so_far()),
+                }
+            }
+            if self.ended {
+                return Came::Cut;
+            }
+            if !self.read_more(deadline) {
+                return Came::Nothing;
+            }
+        }
+    }
+
+    fn take_close(&mut self, payload: &[u8]) -> Came {
+        let (code, reason) = match payload.split_first_chunk() {
+            Some((code, reason)) => (u16::from_be_bytes(*code), reason),
+            None => (1005, payload),
+        };
+        let reason = String::from_utf8(reason.to_vec()).expect("a reason is UTF-8");
+        self.log.push(format!("close {code} {reason}"));
+        self.closed = Some((code, reason.clone()));
+        // The answer that the protocol asks for; the other side may be gone already.
+        let _ = self.try_send_raw(&masked(0x80 | CLOSE, payload));
+        Came::Closed(code, reason)
+    }
+
+    /// One whole frame out of the bytes read so far.
+    fn take_frame(&mut self) -> Option<(u8, Vec<u8>)> {
+        let (&first, &second) = (self.unread.first()?, self.unread.get(1)?);
+        assert_eq!(
+            first & 0xf0,
+            0x80,
+            "the fleet neither fragments nor extends"
+        );
+        let (length, start) = match second {
+            126 => {
+                let bytes = self.unread.get(2..4)?.try_into().expect("two bytes");
+                (usize::from(u16::from_be_bytes(bytes)), 4)
+            }
+            127 => {
+                let bytes = self.unread.get(2..10)?.try_into().expect("eight bytes");
+                (
+                    usize::try_from(u64::from_be_bytes(bytes)).expect("a length"),
+                    10,
+                )
+            }
+            short => (usize::from(short), 2),
+        };
+        assert!(second & 0x80 == 0, "the fleet does not mask");
+        assert!(length <= 65_536, "a frame of {length} bytes");
+        let payload = self.unread.get(start..start + length)?.to_vec();
+        self.unread.drain(..start + length);
+        Some((first & 0x0f, payload))
+    }
+
+    /// Reads once; `false` past the deadline.
+    fn read_more(&mut self, deadline: Instant) -> bool {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return false;
+        }
+        self.stream
+            .set_read_timeout(Some(left))
+            .expect("set a deadline");
+        let mut piece = [0; 16 << 10];
+        match self.stream.read(&mut piece) {
+            Ok(0) => self.ended = true,
+            Ok(count) => self.unread.extend_from_slice(&piece[..count]),
+            Err(error) => match error.kind() {
+                ErrorKind::WouldBlock | ErrorKind::TimedOut => return false,
+                ErrorKind::Interrupted => {}
+                _ => self.ended = true,
+            },
+        }
+        true
+    }
+
+    /// An HTTP reply; what follows it stays unread.
+    pub(crate) fn read_reply(&mut self) -> Reply {
+        let deadline = Instant::now() + WITHIN;
+        let end = loop {
+            let end = self.unread.windows(4).position(|four| four == b"\r\n\r\n");
+            if let Some(end) = end {
+                break end;
+            }
+            assert!(self.read_more(deadline), "no reply within {WITHIN:?}");
+            assert!(!self.ended, "cut before the reply");
+        };
+        let head: Vec<u8> = self.unread.drain(..end + 4).collect();
+        let head = String::from_utf8(head).expect("a reply's head is text");
+        let mut lines = head.trim_end().split("\r\n");
+        let status = lines.next().and_then(|line| line.split(' ').nth(1));
+        let mut reply = Reply {
+            status: status.and_then(|text| text.parse().ok()).expect("a status"),
+            headers: lines
+                .filter_map(|line| line.split_once(": "))
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            body: Vec::new(),
+        };
+        let length = reply.header("content-length").map_or(0, |length| {
+            length.parse::<usize>().expect("a length is a number")
+        });
+        while self.unread.len() < length && reply.status != 101 {
+            assert!(self.read_more(deadline), "no body within {WITHIN:?}");
+            assert!(!self.ended, "cut within the reply");
+        }
+        if reply.status != 101 {
+            reply.body = self.unread.drain(..length).collect();
+        }
+        reply
+    }
+
+    fn so_far(&self) -> String {
+        let shown = self.log.len().min(40);
+        let last = &self.log[self.log.len() - shown..];
+        format!("the last {shown} of {}: {last:#?}", self.log.len())
+    }
+}
+
+/// A client's frame: `first` is its first byte, with the final bit and the opcode.
+pub(crate) fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![first];
+    match payload.len() {
+        length @ 0..=125 => bytes.push(0x80 | u8::try_from(length).expect("short")),
+        length @ 126..=65_535 => {
+            bytes.push(0x80 | 126);
+            bytes.extend(u16::try_from(length).expect("short").to_be_bytes());
+        }
+        length => {
+            bytes.push(0x80 | 127);
+            bytes.extend((length as u64).to_be_bytes());
+        }
+    }
+    bytes.extend(MASK);
+    bytes.extend(
+        payload
+            .iter()
+            .zip(MASK.iter().cycle())
+            .map(|(byte, mask)| byte ^ mask),
+    );
+    bytes
+}
