@@ -56,15 +56,25 @@ impl Addresses {
     }
 }
 
+/// What programs are told, in this order.
+#[derive(serde::Serialize)]
+struct ReadyLine {
+    event: &'static str,
+    http: String,
+    admin: String,
+    roles: Vec<&'static str>,
+}
+
 /// One line for programs, on standard output and nothing else there; one for people.
 fn say_ready(settings: &Settings, addresses: &Addresses) {
     let roles: Vec<_> = settings.roles.iter().map(|role| role.as_str()).collect();
-    let ready = serde_json::json!({
-        "event": "ready",
-        "http": format!("http://{}", addresses.http),
-        "admin": format!("http://{}", addresses.admin),
-        "roles": roles,
-    });
+    let ready = ReadyLine {
+        event: "ready",
+        http: format!("http://{}", addresses.http),
+        admin: format!("http://{}", addresses.admin),
+        roles,
+    };
+    let ready = serde_json::to_string(&ready).unwrap_or_default();
     // Whoever closed our standard output does not want to know.
     let _ = writeln!(std::io::stdout(), "{ready}");
     let page = format!("http://{}", reachable(addresses.http));

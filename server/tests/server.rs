@@ -1,5 +1,10 @@
-//! The whole program through its own front doors: command line, sockets, signals.
+//! The whole program through its own front doors: command line, HTTP, signals.
 
+#[allow(dead_code, reason = "each test program uses its part of the support")]
 mod support;
 
+mod calls;
 mod configuration;
+mod edges;
+mod processes;
+mod wrong_values;

@@ -5,7 +5,12 @@ use std::process::{Command, Output};
 /// The program under test, with nothing of our own environment's settings.
 pub(crate) fn roomcast() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_roomcast"));
-    for (name, _) in std::env::vars_os() {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "to take away what would configure it"
+    )]
+    let environment = std::env::vars_os();
+    for (name, _) in environment {
         if name.to_string_lossy().starts_with("ROOMCAST_") {
             command.env_remove(name);
         }
