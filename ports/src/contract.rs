@@ -4,7 +4,7 @@
 //! tests. Every test makes its own rooms and users, so that a suite may run against a server that
 //! other tests use at the same time.
 //!
-//! ```ignore
+//! ```text
 //! roomcast_ports::event_log_contract!(harness);
 //! ```
 

@@ -6,17 +6,19 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use roomcast_ports::BoxError;
 use roomcast_ports::accounts::{AccountStore, SessionStore};
 use roomcast_ports::event_log::EventLog;
 use roomcast_ports::presence::PresenceStore;
 use roomcast_ports::signals::Signals;
+
+use rusqlite::Connection;
 
 use crate::accounts::EmbeddedAccounts;
 use crate::database::{self, Durability, Newer};
 use crate::lock::DirectoryLock;
 use crate::log::{self, EmbeddedLog};
 use crate::presence::EmbeddedPresence;
-use crate::readers::StartError;
 use crate::sessions::EmbeddedSessions;
 use crate::signals::EmbeddedSignals;
 use crate::store::{self, EmbeddedStore};
@@ -56,7 +58,7 @@ pub enum OpenError {
         file: PathBuf,
         /// Why.
         #[source]
-        source: roomcast_ports::BoxError,
+        source: BoxError,
     },
 }
 
@@ -90,13 +92,15 @@ impl Embedded {
         // Both are looked at before either is touched.
         refuse_newer(&log_file, log::SCHEMA)?;
         refuse_newer(&store_file, store::SCHEMA)?;
-        let log = start(&log_file, Durability::Disk, log::SCHEMA, EmbeddedLog::start)?;
-        let store = start(
-            &store_file,
-            Durability::System,
-            store::SCHEMA,
-            EmbeddedStore::start,
-        )?;
+        let log = open(&log_file, Durability::Disk, log::SCHEMA)?;
+        let store = open(&store_file, Durability::System, store::SCHEMA)?;
+        store::seen_to(&store)
+            .and_then(|seen_to| log::begin_after(&log, seen_to))
+            .map_err(|error| sql(&log_file)(error.into()))?;
+        let log =
+            EmbeddedLog::start(&log_file, log).map_err(|error| sql(&log_file)(error.into()))?;
+        let store = EmbeddedStore::start(&store_file, store)
+            .map_err(|error| sql(&store_file)(error.into()))?;
         let log = Arc::new(log);
         tracing::info!(directory = %data_dir.display(), "opened the data directory");
         Ok(Self {
@@ -176,24 +180,17 @@ fn refuse_newer(file: &Path, steps: &[&str]) -> Result<(), OpenError> {
     match database::newer(file, steps) {
         Ok(None) => Ok(()),
         Ok(Some(Newer { found, known })) => Err(OpenError::NewerSchema { found, known }),
-        Err(error) => Err(OpenError::Sql {
-            file: file.to_owned(),
-            source: error.into(),
-        }),
+        Err(error) => Err(sql(file)(error.into())),
     }
 }
 
-fn start<T>(
-    file: &Path,
-    durability: Durability,
-    steps: &[&str],
-    serve: impl FnOnce(&Path, rusqlite::Connection) -> Result<T, StartError>,
-) -> Result<T, OpenError> {
-    let sql = |source| OpenError::Sql {
+fn open(file: &Path, durability: Durability, steps: &[&str]) -> Result<Connection, OpenError> {
+    database::open_for_writing(file, durability, steps).map_err(|error| sql(file)(error.into()))
+}
+
+fn sql(file: &Path) -> impl Fn(BoxError) -> OpenError {
+    move |source| OpenError::Sql {
         file: file.to_owned(),
         source,
-    };
-    let connection =
-        database::open_for_writing(file, durability, steps).map_err(|error| sql(error.into()))?;
-    serve(file, connection).map_err(|error| sql(error.into()))
+    }
 }

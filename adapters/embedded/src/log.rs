@@ -8,6 +8,8 @@ mod feed;
 mod heads;
 mod read;
 mod scrub;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,17 +23,21 @@ use roomcast_protocol::event::encode;
 use roomcast_protocol::limits::EVENT_BYTES_MAX;
 use roomcast_protocol::{RoomId, Seq, StoredEvent};
 use rusqlite::Connection;
-use tokio::sync::{broadcast, oneshot, watch};
+use tokio::sync::{Semaphore, broadcast, oneshot, watch};
 
 use crate::readers::{Readers, StartError};
 use crate::writer::{Call, Failure, Task, Writer, call};
 use append::{AppendTask, LogMemory};
+
+pub(crate) use append::begin_after;
 use feed::Feed;
 
 /// The schema of `log.db`, step by step.
 pub(crate) const SCHEMA: &[&str] = &[include_str!("log/schema.sql")];
 /// Events a listener may be behind before it loses the oldest.
 const LIVE_BEHIND_MAX: usize = 16_384;
+/// Bytes of events that wait to be stored; past it an append is refused.
+const WAITING_BYTES_MAX: usize = 32 << 20;
 /// Threads that read the log.
 const READERS: usize = 2;
 
@@ -72,6 +78,7 @@ impl Task for LogTask {
 #[derive(Debug)]
 pub(crate) struct EmbeddedLog {
     writer: Writer<LogTask>,
+    waiting_bytes: Arc<Semaphore>,
     readers: Arc<Readers>,
     live: broadcast::WeakSender<Live>,
     stored_to: watch::Receiver<Seq>,
@@ -87,6 +94,7 @@ impl EmbeddedLog {
         let writer = Writer::start("log writer", connection, memory)?;
         Ok(Self {
             writer,
+            waiting_bytes: Arc::new(Semaphore::new(WAITING_BYTES_MAX)),
             readers,
             live: weak,
             stored_to,
@@ -129,8 +137,15 @@ impl EventLog for EmbeddedLog {
             };
             return Box::pin(std::future::ready(Err(error)));
         }
+        let Some(room) = u32::try_from(body.len()).ok().and_then(|bytes| {
+            Arc::clone(&self.waiting_bytes)
+                .try_acquire_many_owned(bytes)
+                .ok()
+        }) else {
+            return Box::pin(std::future::ready(Err(Failure::Full.into())));
+        };
         let (reply, answer) = oneshot::channel();
-        let task = LogTask::Append(Box::new(AppendTask::new(append, body, reply)));
+        let task = LogTask::Append(Box::new(AppendTask::new(append, body, room, reply)));
         if let Err((_, failure)) = self.writer.submit(task) {
             return Box::pin(std::future::ready(Err(failure.into())));
         }

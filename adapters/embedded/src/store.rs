@@ -25,6 +25,8 @@ use crate::readers::{Readers, StartError};
 use crate::writer::{Call, Failure, Memory, Task, Writer, call};
 use derive::Derived;
 
+pub(crate) use derive::seen_to;
+
 /// The schema of `store.db`, step by step.
 pub(crate) const SCHEMA: &[&str] = &[include_str!("store/schema.sql")];
 /// Threads that read the store.

@@ -130,7 +130,9 @@ impl<T: Task> Writer<T> {
             .await
             .map_err(|_| Failure::Closed)
     }
+}
 
+impl<T> Writer<T> {
     /// Writes what waits, ends the thread and waits for it. Later tasks are refused.
     pub(crate) fn close(&self) {
         self.closing.store(true, Ordering::SeqCst);
@@ -146,6 +148,13 @@ impl<T: Task> Writer<T> {
         {
             tracing::error!("a writer thread had panicked");
         }
+    }
+}
+
+/// A writer that nobody closed, such as when the directory could not be opened whole.
+impl<T> Drop for Writer<T> {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

@@ -7,7 +7,7 @@ use roomcast_ports::live::Live;
 use roomcast_protocol::event::encode;
 use roomcast_protocol::{EventBody, RoomEvent, RoomId, Seq, StoredEvent};
 use rusqlite::{Connection, OptionalExtension as _, params};
-use tokio::sync::{broadcast, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, broadcast, oneshot, watch};
 
 use super::heads::{Head, Heads};
 use super::scrub;
@@ -15,12 +15,14 @@ use crate::rows;
 use crate::writer::{Failure, Memory};
 
 /// Bits of a place below the log's incarnation.
-pub(crate) const INCARNATION_SHIFT: u32 = 40;
+const INCARNATION_SHIFT: u32 = 40;
 
 /// An event on its way into the log.
 pub(crate) struct AppendTask {
     event: RoomEvent,
     body: Vec<u8>,
+    /// The room its bytes take among those that wait.
+    _waiting_bytes: OwnedSemaphorePermit,
     expected_head: Option<Seq>,
     reply: oneshot::Sender<Result<Appended, LogError>>,
     verdict: Option<Verdict>,
@@ -79,6 +81,7 @@ impl AppendTask {
     pub(super) fn new(
         append: Append,
         body: Vec<u8>,
+        waiting_bytes: OwnedSemaphorePermit,
         reply: oneshot::Sender<Result<Appended, LogError>>,
     ) -> Self {
         let Append {
@@ -88,6 +91,7 @@ impl AppendTask {
         Self {
             event,
             body,
+            _waiting_bytes: waiting_bytes,
             expected_head,
             reply,
             verdict: None,
@@ -178,6 +182,19 @@ fn last_place(log: &Connection) -> rusqlite::Result<Seq> {
     let incarnation: u64 = log.query_row("SELECT number FROM incarnation", [], |row| row.get(0))?;
     let begin = incarnation << INCARNATION_SHIFT;
     Ok(Seq::new(stored.max(begin)).unwrap_or(Seq::MAX))
+}
+
+/// Begins a new incarnation when places after the log's own have been seen: the log was put back from
+/// an older copy, and giving those places again would make two events of one.
+pub(crate) fn begin_after(log: &Connection, seen_to: u64) -> rusqlite::Result<()> {
+    let last = last_place(log)?;
+    if last.get() >= seen_to {
+        return Ok(());
+    }
+    let incarnation = (seen_to >> INCARNATION_SHIFT) + 1;
+    tracing::warn!(%last, seen_to, incarnation, "the log is older than what was derived from it");
+    log.execute("UPDATE incarnation SET number = ?1", [incarnation])?;
+    Ok(())
 }
 
 fn room_head(log: &Connection, memory: &mut LogMemory, room_id: &RoomId) -> rusqlite::Result<Head> {

@@ -9,6 +9,9 @@
 //!   with the next version of their presence, and has told that.
 //! - Every call first ends what has expired, so no answer depends on when somebody last swept.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 

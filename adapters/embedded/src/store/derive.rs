@@ -66,6 +66,16 @@ pub(super) fn place(store: &Connection, partition: u16) -> rusqlite::Result<u64>
     Ok(position.unwrap_or(0))
 }
 
+/// The last place that anything here was derived from.
+pub(crate) fn seen_to(store: &Connection) -> rusqlite::Result<u64> {
+    store.query_row(
+        "SELECT max((SELECT coalesce(max(head), 0) FROM rooms),
+                    (SELECT coalesce(max(position), 0) FROM places))",
+        [],
+        |row| row.get(0),
+    )
+}
+
 /// What a batch changes once for many of its events.
 struct Batch<'a> {
     store: &'a Connection,
