@@ -6,5 +6,6 @@ mod support;
 mod calls;
 mod configuration;
 mod edges;
+mod openapi;
 mod processes;
 mod wrong_values;
