@@ -14,11 +14,11 @@ use crate::config::Settings;
 pub fn report(settings: &Settings) -> bool {
     let mut report = Report { fine: true };
     let roles: Vec<_> = settings.roles.iter().map(|role| role.as_str()).collect();
-    report.fine("configuration", "can be used");
-    report.fine("roles", &roles.join(", "));
+    fine("configuration", "can be used");
+    fine("roles", &roles.join(", "));
     check_data(settings, &mut report);
     for key in &settings.token_keys {
-        report.fine("--token-key", &format!("{} can be read", key.written()));
+        fine("--token-key", &format!("{} can be read", key.written()));
     }
     report.fine
 }
@@ -28,26 +28,26 @@ struct Report {
 }
 
 impl Report {
-    fn fine(&self, what: &str, says: &str) {
-        Self::line("ok", what, says);
-    }
-
     fn wrong(&mut self, what: &str, says: &str) {
         self.fine = false;
-        Self::line("FAILED", what, says);
+        line("FAILED", what, says);
     }
+}
 
-    fn line(verdict: &str, what: &str, says: &str) {
-        // Whoever closed our standard output still gets the status.
-        let _ = writeln!(std::io::stdout(), "{verdict:<6}  {what}: {says}");
-    }
+fn fine(what: &str, says: &str) {
+    line("ok", what, says);
+}
+
+fn line(verdict: &str, what: &str, says: &str) {
+    // Whoever closed our standard output still gets the status.
+    let _ = writeln!(std::io::stdout(), "{verdict:<6}  {what}: {says}");
 }
 
 fn check_data(settings: &Settings, report: &mut Report) {
     let data = &settings.data;
     let shown = data.display();
     if !data.exists() {
-        report.fine(
+        fine(
             "--data",
             &format!("{shown} does not exist yet; the first start makes it"),
         );
@@ -57,7 +57,7 @@ fn check_data(settings: &Settings, report: &mut Report) {
         Ok(embedded) => {
             embedded.close();
             let says = format!("log, store and presence are embedded in {shown}, and open");
-            report.fine("--data", &says);
+            fine("--data", &says);
         }
         Err(OpenError::Locked { .. }) => {
             let says = format!(
@@ -69,7 +69,7 @@ fn check_data(settings: &Settings, report: &mut Report) {
     }
     if data.join("signing-key.pem").exists() {
         match Issuer::open(data) {
-            Ok(_) => report.fine("signing key", "can be used"),
+            Ok(_) => fine("signing key", "can be used"),
             Err(error) => report.wrong("signing key", &chain(&error)),
         }
     }

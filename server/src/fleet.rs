@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::{self, Services};
-use crate::config::{Role, Settings};
+use crate::config::{Role, Settings, TokenKey};
 use crate::listen::Ports;
 use crate::readiness::Readiness;
 use crate::{admin, connections, telemetry};
@@ -54,7 +54,7 @@ impl Fleet {
             messages.clone(),
         ));
         let issuer = Issuer::open(&settings.data).context("open the signing key")?;
-        let sources: Vec<_> = settings.token_keys.iter().map(|key| key.source()).collect();
+        let sources: Vec<_> = settings.token_keys.iter().map(TokenKey::source).collect();
         let ring = KeyRing::open(&issuer, &sources, backends.sessions()).context("--token-key")?;
         let authenticator: Arc<dyn Authenticator> = Arc::new(ring);
         let memberships: Arc<dyn Memberships> = rooms.clone();

@@ -65,9 +65,9 @@ fn print(text: &str) -> ExitCode {
 }
 
 fn say_odd(oddities: &[Fault]) {
-    oddities
-        .iter()
-        .for_each(|odd| say(format!("warning: {odd}")));
+    for odd in oddities {
+        say(format!("warning: {odd}"));
+    }
 }
 
 /// A line on standard error. Whoever closed it still gets the status.

@@ -13,6 +13,7 @@ type Row = (
     Vec<(&'static str, Value)>,
 );
 
+// tidy: long: one row per call, one entry per field
 fn wrong_fields() -> Vec<Row> {
     let long = |bytes: usize| json!("x".repeat(bytes));
     let not_ids = || vec![json!("a"), json!([1]), json!(["a b"]), json!({})];

@@ -21,31 +21,31 @@ pub(super) async fn register(State(services): State<Arc<Services>>, mut fields: 
         .register(&name, &password, display_name.as_deref())
         .await?;
     let place = format!("/v1/users/{}", user.user_id);
-    at(&place, made_or_found(true, &user))
+    Ok(at(&place, made_or_found(true, &user)))
 }
 
 /// `POST /v1/sessions`
 pub(super) async fn sign_in(State(services): State<Arc<Services>>, mut fields: Fields) -> Answer {
     let (name, password) = (fields.text("name")?, fields.text("password")?);
     let tokens = services.accounts.sign_in(&name, &password).await?;
-    made_or_found(true, &tokens)
+    Ok(made_or_found(true, &tokens))
 }
 
 /// `POST /v1/sessions/refresh`
 pub(super) async fn refresh(State(services): State<Arc<Services>>, mut fields: Fields) -> Answer {
     let refresh_token = fields.text("refreshToken")?;
-    found(&services.accounts.refresh(&refresh_token).await?)
+    Ok(found(&services.accounts.refresh(&refresh_token).await?))
 }
 
 /// `DELETE /v1/sessions/current`
 pub(super) async fn sign_out(call: Call) -> Answer {
     call.services.accounts.sign_out(&call.caller).await?;
-    removed()
+    Ok(removed())
 }
 
 /// `GET /v1/me`
 pub(super) async fn me(call: Call) -> Answer {
-    found(&call.services.accounts.me(&call.caller).await?)
+    Ok(found(&call.services.accounts.me(&call.caller).await?))
 }
 
 /// `PATCH /v1/me`
@@ -55,19 +55,19 @@ pub(super) async fn change_me(call: Call, mut fields: Fields) -> Answer {
         password: fields.optional_text("password")?,
     };
     let accounts = &call.services.accounts;
-    found(&accounts.change_me(&call.caller, patch).await?)
+    Ok(found(&accounts.change_me(&call.caller, patch).await?))
 }
 
 /// `DELETE /v1/me`
 pub(super) async fn delete_me(call: Call) -> Answer {
     call.services.accounts.delete_me(&call.caller).await?;
-    removed()
+    Ok(removed())
 }
 
 /// `GET /v1/users/{userId}`
 pub(super) async fn user(call: Call) -> Answer {
     let user_id: UserId = call.id("userId")?;
-    found(&call.services.accounts.user(&user_id).await?)
+    Ok(found(&call.services.accounts.user(&user_id).await?))
 }
 
 /// `GET /v1/users?name=`
@@ -77,5 +77,5 @@ pub(super) async fn find(call: Call) -> Answer {
         .one("name")?
         .ok_or_else(|| Refusal::bad_frame("name is missing"))?;
     let (cursor, limit) = (query.one("cursor")?, query.limit(PAGE_MAX)?);
-    found(&accounts.find(name, cursor, limit).await?)
+    Ok(found(&accounts.find(name, cursor, limit).await?))
 }

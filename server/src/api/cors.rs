@@ -11,6 +11,7 @@ use axum::http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HOST,
     ORIGIN, VARY,
 };
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -35,7 +36,7 @@ async fn answer(origins: &AllowedOrigins, request: Request, next: Next) -> Respo
     let Some(origin) = request.headers().get(ORIGIN).cloned() else {
         return next.run(request).await;
     };
-    let authority = request.uri().authority().map(|host| host.as_str());
+    let authority = request.uri().authority().map(Authority::as_str);
     let host = authority.or_else(|| request.headers().get(HOST)?.to_str().ok());
     let permitted = origin
         .to_str()

@@ -13,7 +13,9 @@ pub(super) async fn page(call: Call) -> Answer {
     let room_id: RoomId = call.id("roomId")?;
     let (page, limit) = (page_of(&call.query)?, call.query.limit(PAGE_MAX)?);
     may_read(&call, &room_id).await?;
-    found(&call.services.history.page(&room_id, page, limit).await?)
+    Ok(found(
+        &call.services.history.page(&room_id, page, limit).await?,
+    ))
 }
 
 /// `GET /v1/rooms/{roomId}/messages/{messageId}`
@@ -21,7 +23,7 @@ pub(super) async fn message(call: Call) -> Answer {
     let (room_id, message_id): (RoomId, MessageId) = (call.id("roomId")?, call.id("messageId")?);
     may_read(&call, &room_id).await?;
     let history = &call.services.history;
-    found(&history.message_view(&room_id, &message_id).await?)
+    Ok(found(&history.message_view(&room_id, &message_id).await?))
 }
 
 fn page_of(query: &Query) -> Result<PageOf, Refusal> {

@@ -17,7 +17,9 @@ pub(super) async fn list(call: Call) -> Answer {
     let cursor = call.query.one("cursor")?;
     let limit = call.query.limit(MEMBERS_PAGE_MAX)?;
     let rooms = &call.services.rooms;
-    found(&rooms.members(&call.caller, &room_id, cursor, limit).await?)
+    Ok(found(
+        &rooms.members(&call.caller, &room_id, cursor, limit).await?,
+    ))
 }
 
 /// `PUT /v1/rooms/{roomId}/members/{userId}`
@@ -28,7 +30,7 @@ pub(super) async fn put(call: Call, OptionalFields(mut fields): OptionalFields) 
     let (member, made) = rooms
         .put_member(&call.caller, &room_id, &user_id, role)
         .await?;
-    made_or_found(made, &member)
+    Ok(made_or_found(made, &member))
 }
 
 /// `PATCH /v1/rooms/{roomId}/members/{userId}`
@@ -36,11 +38,11 @@ pub(super) async fn change_role(call: Call, mut fields: Fields) -> Answer {
     let (room_id, user_id) = ids(&call)?;
     let role = fields.word("role", MemberRole::from_wire)?;
     let rooms = &call.services.rooms;
-    found(
+    Ok(found(
         &rooms
             .change_role(&call.caller, &room_id, &user_id, role)
             .await?,
-    )
+    ))
 }
 
 /// `DELETE /v1/rooms/{roomId}/members/{userId}`
@@ -50,5 +52,5 @@ pub(super) async fn remove(call: Call) -> Answer {
     rooms
         .remove_member(&call.caller, &room_id, &user_id)
         .await?;
-    removed()
+    Ok(removed())
 }

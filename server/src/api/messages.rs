@@ -35,7 +35,7 @@ pub(super) async fn send(call: Call, mut fields: Fields) -> Answer {
             ..
         }
     );
-    made_or_found(!again, &ack)
+    Ok(made_or_found(!again, &ack))
 }
 
 fn sender(call: &Call, named: Option<UserId>) -> Result<UserId, Refusal> {

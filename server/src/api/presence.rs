@@ -14,5 +14,5 @@ pub(super) async fn read(call: Call) -> Answer {
         let message = format!("userId must come 1 to {WATCHED_USERS_MAX} times");
         return Err(Refusal::bad_frame(message).into());
     }
-    found(&call.services.presence.read(&user_ids).await?)
+    Ok(found(&call.services.presence.read(&user_ids).await?))
 }

@@ -19,12 +19,12 @@ pub(super) fn json_of(thing: &impl Serialize) -> Bytes {
 }
 
 /// Found, or changed.
-pub(super) fn found(thing: &impl Serialize) -> Answer {
+pub(super) fn found(thing: &impl Serialize) -> Response {
     reply(StatusCode::OK, thing)
 }
 
 /// Made, unless it was there.
-pub(super) fn made_or_found(made: bool, thing: &impl Serialize) -> Answer {
+pub(super) fn made_or_found(made: bool, thing: &impl Serialize) -> Response {
     let status = if made {
         StatusCode::CREATED
     } else {
@@ -34,21 +34,20 @@ pub(super) fn made_or_found(made: bool, thing: &impl Serialize) -> Answer {
 }
 
 /// Removed.
-pub(super) fn removed() -> Answer {
-    Ok(StatusCode::NO_CONTENT.into_response())
+pub(super) fn removed() -> Response {
+    StatusCode::NO_CONTENT.into_response()
 }
 
 /// Says where the thing is from now on. The path is made of ids, which need no escapes.
-pub(super) fn at(path: &str, answer: Answer) -> Answer {
-    let mut response = answer?;
+pub(super) fn at(path: &str, mut response: Response) -> Response {
     if let Ok(path) = HeaderValue::from_str(path) {
         response.headers_mut().insert(LOCATION, path);
     }
-    Ok(response)
+    response
 }
 
-fn reply(status: StatusCode, thing: &impl Serialize) -> Answer {
+fn reply(status: StatusCode, thing: &impl Serialize) -> Response {
     const JSON: [(HeaderName, HeaderValue); 1] =
         [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-    Ok((status, JSON, json_of(thing)).into_response())
+    (status, JSON, json_of(thing)).into_response()
 }

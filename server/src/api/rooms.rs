@@ -19,7 +19,7 @@ pub(super) async fn create(call: Call, mut fields: Fields) -> Answer {
     };
     let (room, made) = call.services.rooms.create(&call.caller, wanted).await?;
     let place = format!("/v1/rooms/{}", room.room_id);
-    at(&place, made_or_found(made, &room))
+    Ok(at(&place, made_or_found(made, &room)))
 }
 
 /// `GET /v1/rooms`: my rooms, or with `visibility=PUBLIC` the rooms that anybody may join.
@@ -30,18 +30,20 @@ pub(super) async fn list(call: Call) -> Answer {
     match (visibility, name) {
         (Some("PUBLIC"), name) => {
             let name = name.unwrap_or_default();
-            found(&rooms.find_public(name, cursor, limit).await?)
+            Ok(found(&rooms.find_public(name, cursor, limit).await?))
         }
         (Some(_), _) => Err(Refusal::bad_frame("visibility can only be PUBLIC here").into()),
         (None, Some(_)) => Err(Refusal::bad_frame("name needs visibility=PUBLIC").into()),
-        (None, None) => found(&rooms.list(&call.caller, cursor, limit).await?),
+        (None, None) => Ok(found(&rooms.list(&call.caller, cursor, limit).await?)),
     }
 }
 
 /// `GET /v1/rooms/{roomId}`
 pub(super) async fn room(call: Call) -> Answer {
     let room_id: RoomId = call.id("roomId")?;
-    found(&call.services.rooms.get(&call.caller, &room_id).await?)
+    Ok(found(
+        &call.services.rooms.get(&call.caller, &room_id).await?,
+    ))
 }
 
 /// `PATCH /v1/rooms/{roomId}`
@@ -53,12 +55,12 @@ pub(super) async fn change(call: Call, mut fields: Fields) -> Answer {
         visibility: fields.optional_word("visibility", Visibility::from_wire)?,
     };
     let rooms = &call.services.rooms;
-    found(&rooms.change(&call.caller, &room_id, patch).await?)
+    Ok(found(&rooms.change(&call.caller, &room_id, patch).await?))
 }
 
 /// `DELETE /v1/rooms/{roomId}`
 pub(super) async fn remove(call: Call) -> Answer {
     let room_id: RoomId = call.id("roomId")?;
     call.services.rooms.delete(&call.caller, &room_id).await?;
-    removed()
+    Ok(removed())
 }

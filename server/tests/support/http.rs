@@ -68,20 +68,23 @@ pub(crate) fn send(
     headers: &[(&str, &str)],
     body: Option<&[u8]>,
 ) -> Reply {
-    let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+    let mut lines = vec![
+        format!("{method} {path} HTTP/1.1"),
+        "Connection: close".to_owned(),
+    ];
     if !headers
         .iter()
         .any(|(name, _)| name.eq_ignore_ascii_case("host"))
     {
-        request.push_str(&format!("Host: {address}\r\n"));
+        lines.push(format!("Host: {address}"));
     }
-    for (name, value) in headers {
-        request.push_str(&format!("{name}: {value}\r\n"));
-    }
-    if let Some(body) = body {
-        request.push_str(&format!("Content-Length: {}\r\n", body.len()));
-    }
-    request.push_str("\r\n");
+    lines.extend(
+        headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}")),
+    );
+    lines.extend(body.map(|body| format!("Content-Length: {}", body.len())));
+    let request = lines.join("\r\n") + "\r\n\r\n";
     let mut bytes = request.into_bytes();
     bytes.extend_from_slice(body.unwrap_or_default());
     parse(&exchange(address, &bytes), method == "HEAD")
