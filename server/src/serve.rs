@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::config::{LogFormat, Settings};
+use crate::config::{LogFormat, Role, Settings};
 use crate::fleet::Fleet;
 use crate::listen::Ports;
 use crate::signals::Signals;
@@ -65,7 +65,7 @@ struct ReadyLine {
     roles: Vec<&'static str>,
 }
 
-/// One line for programs, on standard output and nothing else there; one for people.
+/// One line for programs, on standard output and nothing else there; one for people, where the page is.
 fn say_ready(settings: &Settings, addresses: &Addresses) {
     let roles: Vec<_> = settings.roles.iter().map(|role| role.as_str()).collect();
     let ready = ReadyLine {
@@ -77,6 +77,9 @@ fn say_ready(settings: &Settings, addresses: &Addresses) {
     let ready = serde_json::to_string(&ready).unwrap_or_default();
     // Whoever closed our standard output does not want to know.
     let _ = writeln!(std::io::stdout(), "{ready}");
+    if !settings.roles.contains(&Role::Gateway) {
+        return;
+    }
     let page = format!("http://{}", reachable(addresses.http));
     match settings.log_format {
         LogFormat::Text => {

@@ -1,8 +1,11 @@
 //! Starts, ends, and what is said while doing so.
 
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
 
 use crate::support::http::send;
 use crate::support::node::Node;
@@ -159,6 +162,42 @@ fn sigterm_ends_with_0_and_what_was_kept_is_there_after_a_restart() {
     node.restart();
     let again = send(node.http(), "GET", path, &headers, None).ok(200);
     assert_eq!(again["events"], page["events"]);
+}
+
+#[test]
+fn while_draining_it_is_alive_not_ready_and_takes_no_new_sockets() {
+    let node = Node::own(&["--drain-within", "8s"]);
+    let upgrade = format!(
+        "GET /v1/ws HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\
+         Authorization: Bearer {}\r\n\r\n",
+        node.http(),
+        node.token("u1")
+    );
+    let mut early = TcpStream::connect(node.http()).expect("connect");
+    let mut late = TcpStream::connect(node.http()).expect("connect");
+    early
+        .write_all(upgrade.as_bytes())
+        .expect("ask for a socket");
+    let mut head = [0; 12];
+    early.read_exact(&mut head).expect("an answer");
+    assert_eq!(&head, b"HTTP/1.1 101");
+    // Nobody answers the close, so leaving takes until it is given up.
+    node.ask_to_leave();
+    let until = Instant::now() + Duration::from_secs(5);
+    while node.probe("/readyz").status != 503 {
+        assert!(Instant::now() < until, "never not ready");
+    }
+    assert_eq!(
+        node.probe("/readyz").json()["notReady"],
+        json!(["draining"])
+    );
+    assert_eq!(node.probe("/livez").status, 200);
+    late.write_all(upgrade.as_bytes())
+        .expect("ask for a socket");
+    late.read_exact(&mut head).expect("an answer");
+    assert_eq!(&head, b"HTTP/1.1 503");
+    assert_eq!(node.ended(), 0);
 }
 
 #[test]

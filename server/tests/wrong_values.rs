@@ -155,8 +155,8 @@ fn a_wrong_parameter_or_id_is_a_bad_frame() {
     let node = Node::shared();
     let (_, owner) = user(&node);
     let room = public_room(&node, &owner);
-    let many: String = (0..201).map(|n| format!("&userId=u{n}")).collect();
-    let many = format!("/v1/presence?{}", &many[1..]);
+    let many: Vec<_> = (0..201).map(|n| format!("userId=u{n}")).collect();
+    let many = format!("/v1/presence?{}", many.join("&"));
     let paths = [
         "/v1/rooms/ROOM/messages?limit=0",
         "/v1/rooms/ROOM/messages?limit=201",

@@ -53,3 +53,48 @@ async fn answer(request: Request, next: Next) -> Response {
         Err(_) => Refused(Refusal::internal()).into_response(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::http::StatusCode;
+    use axum::middleware::from_fn;
+    use axum::routing::get;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    async fn status_of(path: &str) -> (StatusCode, Response) {
+        let broken = get(|| async {
+            if true {
+                panic!("as a handler might")
+            }
+        });
+        let router = Router::new()
+            .route("/v1/broken", broken)
+            .layer(from_fn(guard));
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        (response.status(), response)
+    }
+
+    #[tokio::test]
+    async fn a_panic_becomes_a_problem_document() {
+        let (status, response) = status_of("/v1/broken").await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(
+            response.headers()["content-type"],
+            "application/problem+json"
+        );
+        assert_eq!(response.headers()["cache-control"], "no-store");
+    }
+
+    #[tokio::test]
+    async fn a_token_in_the_address_never_reaches_a_handler() {
+        for query in ["token=x", "access_token=x", "a=1&token", "%74oken=x"] {
+            let (status, _) = status_of(&format!("/v1/broken?{query}")).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{query}");
+        }
+    }
+}
