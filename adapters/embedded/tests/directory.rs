@@ -130,7 +130,8 @@ async fn an_empty_file_becomes_a_database() {
 async fn what_a_deleted_message_said_is_not_in_the_files() {
     let scratch = Scratch::new();
     let (embedded, room_id, ann) = (scratch.open(), RoomId::generate(), user());
-    let sent = event(&room_id, &ann, said("a secret kept by nobody"));
+    append(&embedded, &room_id, "before").await;
+    let sent = event(&room_id, &ann, said(&"a secret kept by nobody ".repeat(20)));
     let edit = event(
         &room_id,
         &ann,
@@ -144,6 +145,7 @@ async fn what_a_deleted_message_said_is_not_in_the_files() {
             .await
             .expect("append an event");
     }
+    append(&embedded, &room_id, "after").await;
     let derive = async |embedded: &Embedded| {
         let after = embedded.messages().place(0).await.unwrap();
         let batch = embedded

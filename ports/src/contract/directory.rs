@@ -10,7 +10,7 @@ use roomcast_protocol::{
 };
 
 use super::message_store::MessageHarness;
-use super::sample::{Script, joined, left, unique_name, user};
+use super::sample::{Script, founded, joined, left, unique_name, user};
 use crate::directory::{RoomDirectory, RoomListing, RoomRecord};
 use crate::message_store::MessageWriter;
 
@@ -257,6 +257,7 @@ pub async fn the_order_of_writing_members_changes_nothing(harness: &mut impl Dir
     for seed in 1..=8 {
         let mut script = Script::group("any order");
         let (owner, ann, bob) = (script.owner.clone(), user(), user());
+        script.does(&ann, founded(&ann, "a second founding"));
         script.does(&owner, joined(&ann, Member));
         script.does(&owner, changed(&ann, Owner));
         script.does(&owner, joined(&bob, Member));
@@ -273,6 +274,10 @@ pub async fn the_order_of_writing_members_changes_nothing(harness: &mut impl Dir
         assert_eq!(
             (room.member_count, room.name.as_deref()),
             (2, Some("two")),
+            "seed {seed}"
+        );
+        assert_eq!(
+            room.created_at, script.events[0].event.sent_at,
             "seed {seed}"
         );
         assert_eq!(

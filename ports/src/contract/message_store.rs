@@ -354,6 +354,10 @@ pub async fn only_the_feed_moves_completeness_and_place(harness: &mut impl Messa
         .await
         .expect("write a batch again");
     assert_eq!(
+        store.writer.place(partition).await.expect("read the place"),
+        70
+    );
+    assert_eq!(
         store.reader.complete_to(&room_id).await.expect("read"),
         script.head()
     );
