@@ -34,20 +34,24 @@ pub enum ClientFrame<'a> {
     /// Say something.
     SendMessage {
         room_id: IdRef<'a, RoomId>,
+        #[cfg_attr(feature = "schema", schemars(length(max = 16_384)))]
         content: Cow<'a, str>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         client_msg_id: Option<IdRef<'a, ClientMessageId>>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reply_to: Option<IdRef<'a, MessageId>>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[cfg_attr(feature = "schema", schemars(length(max = 10)))]
         attachments: Vec<IdRef<'a, AttachmentId>>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[cfg_attr(feature = "schema", schemars(length(max = 50)))]
         mentions: Vec<IdRef<'a, UserId>>,
     },
     /// Say it differently.
     EditMessage {
         room_id: IdRef<'a, RoomId>,
         message_id: IdRef<'a, MessageId>,
+        #[cfg_attr(feature = "schema", schemars(length(max = 16_384)))]
         content: Cow<'a, str>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         client_msg_id: Option<IdRef<'a, ClientMessageId>>,
@@ -63,6 +67,7 @@ pub enum ClientFrame<'a> {
     React {
         room_id: IdRef<'a, RoomId>,
         message_id: IdRef<'a, MessageId>,
+        #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 64)))]
         emoji: Cow<'a, str>,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         remove: bool,
@@ -72,6 +77,10 @@ pub enum ClientFrame<'a> {
     /// Typing now.
     Typing { room_id: IdRef<'a, RoomId> },
     /// Read or received so far; at least one of the two.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(extend("anyOf" = [["read"], ["delivered"]].map(|one| serde_json::json!({"required": one}))))
+    )]
     Mark {
         room_id: IdRef<'a, RoomId>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -80,11 +89,35 @@ pub enum ClientFrame<'a> {
         delivered: Option<Seq>,
     },
     /// Whose coming and going to be told; replaces the list before.
-    WatchPresence { user_ids: Vec<IdRef<'a, UserId>> },
+    WatchPresence {
+        #[cfg_attr(feature = "schema", schemars(length(max = 200)))]
+        user_ids: Vec<IdRef<'a, UserId>>,
+    },
     /// Looking or not, on this connection.
-    SetStatus { status: PresenceStatus },
+    SetStatus {
+        #[cfg_attr(feature = "schema", schemars(extend("enum" = ["ONLINE", "AWAY"])))]
+        status: PresenceStatus,
+    },
     /// Still there?
     Ping {},
+}
+
+impl ClientFrame<'_> {
+    /// The frame's JSON, with the client's own name for it if its answer is to be told apart.
+    pub fn to_json(&self, reference: Option<&str>) -> String {
+        #[derive(Serialize)]
+        struct Named<'a> {
+            #[serde(flatten)]
+            frame: &'a ClientFrame<'a>,
+            #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+            reference: Option<&'a str>,
+        }
+        let named = Named {
+            frame: self,
+            reference,
+        };
+        serde_json::to_string(&named).expect("strings and numbers always serialize")
+    }
 }
 
 /// A frame's text, read: the frame or why not, and what its answer repeats.

@@ -80,7 +80,7 @@ pub(crate) fn read(text: &str) -> Decoded<'_> {
     if let Ok(reference) = &reference {
         decoded.reference.clone_from(reference);
     }
-    decoded.room_id = id("roomId", fields.room_id).ok();
+    decoded.room_id = optional_id("roomId", fields.room_id).ok().flatten();
     decoded.client_message_id = optional_id("clientMsgId", fields.client_msg_id)
         .ok()
         .flatten();
@@ -100,11 +100,37 @@ fn fields(text: &str) -> Result<Fields<'_>, Refusal> {
     {
         return Err(not_a_frame());
     }
-    // Strings that nobody reads are skipped without a look at their escapes.
-    if text.contains("\\u") {
-        serde_json::from_str::<serde_json::Value>(text).map_err(|_| not_a_frame())?;
+    // Strings that nobody reads are skipped without a look at what their escapes make.
+    if has_lone_surrogate(text) {
+        return Err(not_a_frame());
     }
     serde_json::from_str(text).map_err(|_| not_a_frame())
+}
+
+/// Whether half of a surrogate pair is escaped somewhere. Backslashes stand in strings only, or the
+/// text is no JSON anyway; so there is no need to parse, and depth does not matter.
+fn has_lone_surrogate(text: &str) -> bool {
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|&byte| byte == b'\\') {
+        rest = &rest[at..];
+        let taken = match escaped_unit(rest) {
+            Some(0xD800..=0xDBFF) => match escaped_unit(&rest[6..]) {
+                Some(0xDC00..=0xDFFF) => 12,
+                _ => return true,
+            },
+            Some(0xDC00..=0xDFFF) => return true,
+            Some(_) => 6,
+            None => 2,
+        };
+        rest = rest.get(taken..).unwrap_or_default();
+    }
+    false
+}
+
+/// The UTF-16 unit that a `\u` escape at the start of `text` stands for.
+fn escaped_unit(text: &[u8]) -> Option<u16> {
+    let digits = text.strip_prefix(b"\\u")?.get(..4)?;
+    u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
 fn reference(raw: Option<&RawValue>) -> Result<Option<Cow<'_, str>>, Refusal> {
@@ -164,20 +190,7 @@ fn frame<'a>(fields: &Fields<'a>) -> Result<ClientFrame<'a>, Refusal> {
         "TYPING" => ClientFrame::Typing {
             room_id: room_id()?,
         },
-        "MARK" => {
-            let (read, delivered) = (
-                seq("read", fields.read)?,
-                seq("delivered", fields.delivered)?,
-            );
-            if read.is_none() && delivered.is_none() {
-                return Err(Refusal::bad_frame("MARK needs read or delivered"));
-            }
-            ClientFrame::Mark {
-                room_id: room_id()?,
-                read,
-                delivered,
-            }
-        }
+        "MARK" => mark(fields)?,
         "WATCH_PRESENCE" => ClientFrame::WatchPresence {
             user_ids: ids("userIds", fields.user_ids, WATCHED_USERS_MAX)?
                 .ok_or_else(|| missing("userIds"))?,
@@ -187,6 +200,19 @@ fn frame<'a>(fields: &Fields<'a>) -> Result<ClientFrame<'a>, Refusal> {
         },
         "PING" => ClientFrame::Ping {},
         _ => return Err(Refusal::new(Code::UnknownType, "unknown frame type")),
+    })
+}
+
+fn mark<'a>(fields: &Fields<'a>) -> Result<ClientFrame<'a>, Refusal> {
+    let read = seq("read", fields.read)?;
+    let delivered = seq("delivered", fields.delivered)?;
+    if read.is_none() && delivered.is_none() {
+        return Err(Refusal::bad_frame("MARK needs read or delivered"));
+    }
+    Ok(ClientFrame::Mark {
+        room_id: id("roomId", fields.room_id)?,
+        read,
+        delivered,
     })
 }
 

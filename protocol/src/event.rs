@@ -4,8 +4,12 @@
 //! services of the host product read the same bytes. What an envelope once said stays readable.
 
 mod envelope;
+#[cfg(feature = "schema")]
+mod schema;
 
 pub use envelope::{EventFault, decode, encode};
+#[cfg(feature = "schema")]
+pub(crate) use schema::schema_of_events;
 
 use crate::fleet_frame::FleetFrame;
 use crate::{
@@ -107,6 +111,7 @@ pub struct Message {
 
 /// What a room is from its start.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Founding {
     /// For two or for many.
     pub kind: RoomKind,

@@ -1,5 +1,7 @@
 //! What the fleet says to a client.
 
+mod length;
+
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
@@ -276,10 +278,20 @@ const fn is_false(flag: &bool) -> bool {
     !*flag
 }
 
+impl WarningCode {
+    /// The code as it goes over the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LogUnavailable => "LOG_UNAVAILABLE",
+            Self::PresenceTooLarge => "PRESENCE_TOO_LARGE",
+        }
+    }
+}
+
 impl<'a> FleetFrame<'a> {
     /// The frame's JSON.
     pub fn to_json(&self) -> Vec<u8> {
-        let mut json = Vec::with_capacity(256);
+        let mut json = Vec::with_capacity(self.json_bytes());
         self.write_json(&mut json);
         json
     }
@@ -366,42 +378,6 @@ impl<'a> FleetFrame<'a> {
         let (room_id, sender_id) = (event.room_id.clone(), event.sender_id.clone());
         let ts = event.sent_at;
         match body {
-            EventBody::MemberJoined { user_id, role, .. } => {
-                let (user_id, role) = (user_id.clone(), *role);
-                Self::MemberJoined {
-                    room_id,
-                    seq,
-                    prev,
-                    ts,
-                    user_id,
-                    sender_id,
-                    role,
-                }
-            }
-            EventBody::MemberLeft { user_id, role } => {
-                let (user_id, role) = (user_id.clone(), *role);
-                Self::MemberLeft {
-                    room_id,
-                    seq,
-                    prev,
-                    ts,
-                    user_id,
-                    sender_id,
-                    role,
-                }
-            }
-            EventBody::MemberChanged { user_id, role } => {
-                let (user_id, role) = (user_id.clone(), *role);
-                Self::MemberChanged {
-                    room_id,
-                    seq,
-                    prev,
-                    ts,
-                    user_id,
-                    sender_id,
-                    role,
-                }
-            }
             EventBody::RoomDeleted => Self::RoomDeleted {
                 room_id,
                 seq,
@@ -431,7 +407,43 @@ impl<'a> FleetFrame<'a> {
                 visibility: change.visibility,
                 member_count: None,
             },
-            _ => unreachable!("message events have frames of their own"),
+            body => Self::of_member_event(stored, body),
+        }
+    }
+
+    fn of_member_event(stored: &'a StoredEvent, body: &'a EventBody) -> Self {
+        let (seq, prev, event) = (stored.seq, stored.prev, &stored.event);
+        let (room_id, sender_id) = (event.room_id.clone(), event.sender_id.clone());
+        let ts = event.sent_at;
+        match body {
+            EventBody::MemberJoined { user_id, role, .. } => Self::MemberJoined {
+                room_id,
+                seq,
+                prev,
+                ts,
+                user_id: user_id.clone(),
+                sender_id,
+                role: *role,
+            },
+            EventBody::MemberLeft { user_id, role } => Self::MemberLeft {
+                room_id,
+                seq,
+                prev,
+                ts,
+                user_id: user_id.clone(),
+                sender_id,
+                role: *role,
+            },
+            EventBody::MemberChanged { user_id, role } => Self::MemberChanged {
+                room_id,
+                seq,
+                prev,
+                ts,
+                user_id: user_id.clone(),
+                sender_id,
+                role: *role,
+            },
+            _ => unreachable!("events of messages and rooms have frames of their own"),
         }
     }
 }

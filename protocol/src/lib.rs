@@ -13,6 +13,8 @@ pub mod id;
 pub mod limits;
 pub mod refusal;
 pub mod room;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod seq;
 pub mod timestamp;
 

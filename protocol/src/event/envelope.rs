@@ -34,8 +34,9 @@ struct Envelope<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Payload<'a> {
+pub(super) struct Payload<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     event_id: Option<EventId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -75,16 +76,16 @@ struct Payload<'a> {
     visibility: Option<Visibility>,
 }
 
-const SENT: &str = "chat.message.sent.v1";
-const EDITED: &str = "chat.message.edited.v1";
-const DELETED: &str = "chat.message.deleted.v1";
-const REACTION: &str = "chat.reaction.changed.v1";
-const JOINED: &str = "chat.member.joined.v1";
-const LEFT: &str = "chat.member.left.v1";
-const MEMBER_CHANGED: &str = "chat.member.changed.v1";
-const MEMBERS_ADDED: &str = "chat.members.added.v1";
-const ROOM_CHANGED: &str = "chat.room.changed.v1";
-const ROOM_DELETED: &str = "chat.room.deleted.v1";
+pub(super) const SENT: &str = "chat.message.sent.v1";
+pub(super) const EDITED: &str = "chat.message.edited.v1";
+pub(super) const DELETED: &str = "chat.message.deleted.v1";
+pub(super) const REACTION: &str = "chat.reaction.changed.v1";
+pub(super) const JOINED: &str = "chat.member.joined.v1";
+pub(super) const LEFT: &str = "chat.member.left.v1";
+pub(super) const MEMBER_CHANGED: &str = "chat.member.changed.v1";
+pub(super) const MEMBERS_ADDED: &str = "chat.members.added.v1";
+pub(super) const ROOM_CHANGED: &str = "chat.room.changed.v1";
+pub(super) const ROOM_DELETED: &str = "chat.room.deleted.v1";
 
 impl EventBody {
     /// The event's type on the bus.
