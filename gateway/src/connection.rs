@@ -192,5 +192,5 @@ impl Connection {
 
 /// A frame as it goes over the wire, made once for all who get it.
 pub(crate) fn encode(frame: &FleetFrame<'_>) -> Bytes {
-    codec::encode_text_with(256, |out| frame.write_json(out))
+    codec::encode_text_with(frame.json_bytes(), |out| frame.write_json(out))
 }

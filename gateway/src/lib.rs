@@ -27,7 +27,7 @@ mod vitals;
 mod wheel;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use roomcast_ports::access::{Authenticator, Memberships};
 use roomcast_ports::directory::RoomDirectory;
@@ -75,6 +75,8 @@ pub(crate) struct Shared {
     pub(crate) audit_now: Notify,
     stop: CancellationToken,
     draining: AtomicBool,
+    /// Events given to the log by this gateway's connections and not answered yet.
+    in_flight: AtomicUsize,
 }
 
 /// The metrics of the hot path, looked up once.
@@ -105,6 +107,7 @@ impl Gateway {
             audit_now: Notify::new(),
             stop: CancellationToken::new(),
             draining: AtomicBool::new(false),
+            in_flight: AtomicUsize::new(0),
         });
         shared.metrics.active_sessions.set(0.0);
         shared.spawn_loops();
@@ -134,7 +137,26 @@ impl Shared {
             .spawn(async move { shared.wheel.run(&shared.clock, &stop).await });
     }
 
+    /// Counts an event given to the log, until the guard is dropped with its answer.
+    pub(crate) fn given(self: &Arc<Self>) -> Given {
+        self.in_flight.fetch_add(1, Ordering::AcqRel);
+        Given(self.clone())
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Acquire)
+    }
+
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
+    }
+}
+
+/// An event that the log has been given and has not answered.
+pub(crate) struct Given(Arc<Shared>);
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -87,7 +87,7 @@ pub(crate) fn is_plain(speech: &Speech) -> bool {
 }
 
 /// Gives a plain message of a certain member to the log, at once and in the order of the calls.
-pub(crate) fn say_plainly(shared: &Shared, said: Said) -> Result<Pending, Refusal> {
+pub(crate) fn say_plainly(shared: &Shared, said: &Said) -> Result<Pending, Refusal> {
     let Speech::Send(message) = said.speech.clone() else {
         unreachable!("only a message is plain")
     };
@@ -142,7 +142,7 @@ async fn judge(shared: &Shared, said: &Said, role: Option<MemberRole>) -> Result
         if let Some(target) = &message.reply_to {
             message_of(shared, &said.room_id, target).await?;
         }
-        return say_plainly(shared, said.clone()).map(Saying::Pending);
+        return say_plainly(shared, said).map(Saying::Pending);
     }
     for attempt in 0.. {
         let head = shared
@@ -153,7 +153,10 @@ async fn judge(shared: &Shared, said: &Said, role: Option<MemberRole>) -> Result
             .map_err(|error| unreadable(&error))?;
         let body = match decide(shared, said, role).await? {
             Decision::Append(body) => body,
-            Decision::AlreadySo(state) => return Ok(Saying::Settled(settled(&state))),
+            Decision::AlreadySo(state) => {
+                let first = remembered(shared, said).await?;
+                return Ok(Saying::Settled(first.unwrap_or_else(|| settled(&state))));
+            }
         };
         let event = said.event(body);
         check_size(&event)?;
@@ -294,7 +297,7 @@ fn check_size(event: &RoomEvent) -> Result<(), Refusal> {
         prev: Seq::MAX,
         event: event.clone(),
     };
-    if stored.frame().to_json().len() > FRAME_BYTES_MAX {
+    if stored.frame().json_bytes() > FRAME_BYTES_MAX {
         Err(too_large())
     } else {
         Ok(())

@@ -21,6 +21,10 @@ use crate::lock::lock;
 
 /// Events of one turn at most.
 const TURN_MAX: usize = 256;
+/// How long a turn for many waits for events that connections here have given to the log already.
+const GATHER: Duration = Duration::from_millis(1);
+/// Connections of a room from which on it waits: writing to them takes some milliseconds.
+const MANY: usize = 500;
 /// Events read at once to fill a gap.
 const FILL_PAGE: usize = 500;
 /// Pauses between tries to fill a gap; after the last, the next audit tries again.
@@ -41,22 +45,47 @@ pub(crate) async fn run(shared: Arc<Shared>, mut live: LiveEvents, stop: Cancell
             () = stop.cancelled() => return,
         };
         let Some(first) = first else { return };
-        let mut next = Some(first);
-        while let Some(item) = next {
-            match item {
-                Live::Event(event) => turn.push(event),
-                Live::Nudge(room_id, seq) => nudged(&shared, &room_id, seq),
-                Live::Lost => shared.audit_now.notify_one(),
+        gather(&shared, &mut live, first, &mut turn);
+        if shared.in_flight() > turn.len() && is_for_many(&shared, &turn) {
+            let more = tokio::time::timeout(GATHER, live.next()).await;
+            if let Ok(Some(more)) = more {
+                gather(&shared, &mut live, more, &mut turn);
             }
-            next = if turn.len() < TURN_MAX {
-                live.try_next()
-            } else {
-                None
-            };
         }
         fan_out(&shared, &mut turn);
         tokio::task::yield_now().await;
     }
+}
+
+/// Takes everything that is there.
+fn gather(
+    shared: &Arc<Shared>,
+    live: &mut LiveEvents,
+    first: Live,
+    turn: &mut Vec<Arc<StoredEvent>>,
+) {
+    let mut next = Some(first);
+    while let Some(item) = next {
+        match item {
+            Live::Event(event) => turn.push(event),
+            Live::Nudge(room_id, seq) => nudged(shared, &room_id, seq),
+            Live::Lost => shared.audit_now.notify_one(),
+        }
+        next = if turn.len() < TURN_MAX {
+            live.try_next()
+        } else {
+            None
+        };
+    }
+}
+
+/// Whether writing this turn takes so much longer than [`GATHER`] that waiting for the events which
+/// are on their way costs their readers nothing and saves them all a write.
+fn is_for_many(shared: &Arc<Shared>, turn: &[Arc<StoredEvent>]) -> bool {
+    turn.last().is_some_and(|event| {
+        let room = shared.hub.room(&event.event.room_id);
+        room.is_some_and(|room| lock(&room.state).audience() >= MANY)
+    })
 }
 
 fn nudged(shared: &Arc<Shared>, room_id: &RoomId, seq: Seq) {

@@ -352,6 +352,11 @@ impl RoomState {
             })
     }
 
+    /// How many connections are subscribed.
+    pub(super) fn audience(&self) -> usize {
+        self.subscribers.len()
+    }
+
     /// Whether anybody waits for this room's events.
     pub(crate) fn is_followed(&self) -> bool {
         !self.subscribers.is_empty() || !self.members.is_empty()

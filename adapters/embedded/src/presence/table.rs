@@ -38,7 +38,8 @@ struct Connection {
 
 #[derive(Debug)]
 struct User {
-    connections: HashMap<ConnectionId, Connection>,
+    /// Few, mostly one: a list is a third of a map's memory.
+    connections: Vec<(ConnectionId, Connection)>,
     last_seen: Timestamp,
     told: PresenceStatus,
     version: u64,
@@ -48,16 +49,23 @@ impl User {
     fn status(&self) -> PresenceStatus {
         let statuses = self
             .connections
-            .values()
-            .map(|connection| connection.status);
+            .iter()
+            .map(|(_, connection)| connection.status);
         statuses.max().unwrap_or(PresenceStatus::Offline)
     }
 
     fn first_deadline(&self) -> Option<Timestamp> {
         self.connections
-            .values()
-            .map(|connection| connection.expires)
+            .iter()
+            .map(|(_, connection)| connection.expires)
             .min()
+    }
+
+    fn connection(&mut self, connection_id: &ConnectionId) -> Option<&mut Connection> {
+        let mut known = self.connections.iter_mut();
+        known
+            .find(|(id, _)| id == connection_id)
+            .map(|(_, connection)| connection)
     }
 }
 
@@ -83,8 +91,13 @@ impl Table {
         };
         self.change(&lease.user_id, |user| {
             user.last_seen = now;
-            user.connections
-                .insert(lease.connection_id.clone(), connection);
+            if let Some(known) = user.connection(&lease.connection_id) {
+                *known = connection;
+            } else {
+                user.connections.reserve_exact(1);
+                let connection_id = lease.connection_id.clone();
+                user.connections.push((connection_id, connection));
+            }
         });
         // A lease of no time at all.
         self.expire(now);
@@ -103,7 +116,7 @@ impl Table {
             return;
         }
         self.change(user_id, |user| {
-            if let Some(connection) = user.connections.get_mut(connection_id) {
+            if let Some(connection) = user.connection(connection_id) {
                 connection.expires = connection.expires.min(now.plus(grace));
             }
         });
@@ -161,7 +174,7 @@ impl Table {
         {
             self.change(&user_id, |user| {
                 user.connections
-                    .retain(|_, connection| now < connection.expires);
+                    .retain(|(_, connection)| now < connection.expires);
             });
         }
     }
@@ -169,7 +182,7 @@ impl Table {
     /// Changes a user and keeps the indexes true.
     fn change(&mut self, user_id: &UserId, change: impl FnOnce(&mut User)) {
         let user = self.users.entry(user_id.clone()).or_insert_with(|| User {
-            connections: HashMap::new(),
+            connections: Vec::new(),
             last_seen: Timestamp::from_millis(0),
             told: PresenceStatus::Offline,
             version: 0,
