@@ -10,7 +10,10 @@
 //! `cargo bench --profile dist -p roomcast --bench gateway [-- fanout|idle]`
 
 #![expect(clippy::print_stdout, reason = "a program for people to read")]
-#![expect(clippy::disallowed_methods, reason = "a benchmark waits and exits as it likes")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a benchmark waits and exits as it likes"
+)]
 #![expect(clippy::cast_precision_loss, reason = "ratios are for people to read")]
 
 mod floor;
@@ -34,7 +37,10 @@ const DELIVERIES: usize = 100_000;
 const BURST: usize = 8;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench")
+        .collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["floor"] => floor::run(),
@@ -52,6 +58,7 @@ fn main() {
 /// CPU nanoseconds per delivery in one round of `times` turns of `events` events each.
 fn round(server: u32, readers: &mut Peer, members: usize, events: usize) -> f64 {
     let times = (DELIVERIES / members / events).max(3);
+    readers.ask("ping");
     let before = process::cpu_nanoseconds(server);
     for _ in 0..times {
         readers.ask(&format!("send {events}"));
@@ -93,7 +100,11 @@ fn fanout() {
 fn print_ratios(members: usize, kind: &str, pairs: &[(f64, f64)]) {
     let median = |mut values: Vec<f64>| {
         values.sort_by(f64::total_cmp);
-        (values[values.len() / 2], values[0], values[values.len() - 1])
+        (
+            values[values.len() / 2],
+            values[0],
+            values[values.len() - 1],
+        )
     };
     let (bare, ..) = median(pairs.iter().map(|pair| pair.0).collect());
     let (ours, ..) = median(pairs.iter().map(|pair| pair.1).collect());
@@ -122,6 +133,7 @@ fn idle() {
         std::thread::sleep(Duration::from_secs(2));
         let before = process::anonymous_bytes(product.pid());
         readers.ask(&format!("connect 30 {connections}"));
+        readers.ask("ping");
         std::thread::sleep(Duration::from_secs(5));
         let held = process::anonymous_bytes(product.pid());
         readers.ask("burst");

@@ -33,7 +33,12 @@ impl Peer {
         let input = child.stdin.take().expect("piped");
         let mut output = BufReader::new(child.stdout.take().expect("piped"));
         let first_line = line(&mut output);
-        Self { child, input, output, first_line }
+        Self {
+            child,
+            input,
+            output,
+            first_line,
+        }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -78,7 +83,14 @@ pub(crate) fn cpu_nanoseconds(pid: u32) -> u64 {
 /// Bytes of anonymous resident memory.
 pub(crate) fn anonymous_bytes(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a running process");
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("RssAnon");
-    let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"))
+        .expect("RssAnon");
+    let kilobytes: u64 = line
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .expect("a number");
     kilobytes * 1_024
 }

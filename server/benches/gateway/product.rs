@@ -26,7 +26,10 @@ pub(crate) struct Product {
 
 /// A token of `user`.
 pub(crate) fn token(user: &str, scope: Option<&str>) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_secs();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("a clock")
+        .as_secs();
     let claims = json!({ "sub": user, "exp": now + 86_400, "scope": scope });
     let key = EncodingKey::from_secret(KEY.as_bytes());
     jsonwebtoken::encode(&Header::default(), &claims, &key).expect("sign a token")
@@ -41,9 +44,21 @@ impl Product {
         let key_file = directory.join("key");
         std::fs::write(&key_file, KEY).expect("write the key");
         let mut child = process::pinned(0, env!("CARGO_BIN_EXE_roomcast"))
-            .args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data"])
+            .args([
+                "--listen",
+                "127.0.0.1:0",
+                "--admin",
+                "127.0.0.1:0",
+                "--data",
+            ])
             .arg(directory.join("data"))
-            .args(["--sends-per-second", "100000", "--send-burst", "100000", "--token-key"])
+            .args([
+                "--sends-per-second",
+                "100000",
+                "--send-burst",
+                "100000",
+                "--token-key",
+            ])
             .arg(format!("hs256:{}", key_file.display()))
             .args(more)
             .stdout(Stdio::piped())
@@ -52,8 +67,15 @@ impl Product {
             .expect("start roomcast; taskset and nice are needed");
         let ready = process::line(&mut BufReader::new(child.stdout.take().expect("piped")));
         let ready: Value = serde_json::from_str(&ready).expect("the ready line");
-        let address = ready["http"].as_str().expect("an address").trim_start_matches("http://");
-        Self { address: address.to_owned(), child, directory }
+        let address = ready["http"]
+            .as_str()
+            .expect("an address")
+            .trim_start_matches("http://");
+        Self {
+            address: address.to_owned(),
+            child,
+            directory,
+        }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -68,7 +90,8 @@ impl Product {
     /// Makes a room of these users.
     pub(crate) fn make_room(&self, room_id: &str, users: Range<usize>) {
         let member_ids: Vec<String> = users.map(|user| format!("u{user}")).collect();
-        let body = json!({ "kind": "GROUP", "roomId": room_id, "memberIds": member_ids }).to_string();
+        let body =
+            json!({ "kind": "GROUP", "roomId": room_id, "memberIds": member_ids }).to_string();
         let mut stream = TcpStream::connect(&self.address).expect("connect");
         write!(
             stream,

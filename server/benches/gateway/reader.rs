@@ -24,7 +24,11 @@ enum Received {
     /// Bare bytes: events are as long as they are.
     Bytes(usize),
     /// Frames: those that are events are counted.
-    Frames { skip: usize, head: Vec<u8>, events: usize },
+    Frames {
+        skip: usize,
+        head: Vec<u8>,
+        events: usize,
+    },
 }
 
 struct Reader {
@@ -40,8 +44,14 @@ struct Reader {
 pub(crate) fn run(kind: &str, address: &str, _rest: &[&str]) {
     let poll = epoll::create(epoll::CreateFlags::CLOEXEC).expect("epoll");
     let (address, kind) = (address.to_owned(), kind.to_owned());
-    let mut reader =
-        Reader { address, kind, clients: Vec::new(), poll, buffer: vec![0; 1 << 18], wanted: 0 };
+    let mut reader = Reader {
+        address,
+        kind,
+        clients: Vec::new(),
+        poll,
+        buffer: vec![0; 1 << 18],
+        wanted: 0,
+    };
     say("ready");
     for line in std::io::stdin().lines() {
         let line = line.expect("a line");
@@ -51,6 +61,7 @@ pub(crate) fn run(kind: &str, address: &str, _rest: &[&str]) {
             "connect" => reader.connect(number(1), number(2)),
             "send" => reader.send(number(1)),
             "expect" => reader.expect(number(1)),
+            "ping" => reader.ping(),
             "burst" => reader.burst(),
             "drain" => reader.drain(Duration::from_millis(number(1) as u64)),
             other => panic!("no such command: {other}"),
@@ -73,7 +84,11 @@ impl Reader {
                 Received::Bytes(0)
             } else {
                 self.enter(&socket, user);
-                Received::Frames { skip: 0, head: Vec::new(), events: 0 }
+                Received::Frames {
+                    skip: 0,
+                    head: Vec::new(),
+                    events: 0,
+                }
             };
             socket.set_nonblocking(true).expect("set non-blocking");
             let place = epoll::EventData::new_u64(self.clients.len() as u64);
@@ -98,7 +113,9 @@ impl Reader {
         let mut seen = Vec::new();
         await_text(socket, &mut seen, "WELCOME");
         let rooms = if self.kind == "idle" {
-            (0..3).map(|copy| format!("idle-{}-{copy}", user / IDLE_ROOM_MEMBERS)).collect()
+            (0..3)
+                .map(|copy| format!("idle-{}-{copy}", user / IDLE_ROOM_MEMBERS))
+                .collect()
         } else {
             vec![self.kind.clone()]
         };
@@ -113,12 +130,29 @@ impl Reader {
     fn send(&mut self, events: usize) {
         let mut socket = &self.clients[0].socket;
         if self.kind == "floor" {
-            socket.write_all(&[u8::try_from(events).expect("few events")]).expect("ask");
+            socket
+                .write_all(&[u8::try_from(events).expect("few events")])
+                .expect("ask");
             return;
         }
-        let frame =
-            format!(r#"{{"type":"SEND_MESSAGE","roomId":"{}","content":"{CONTENT}"}}"#, self.kind);
-        socket.write_all(&masked(&frame).repeat(events)).expect("send");
+        let frame = format!(
+            r#"{{"type":"SEND_MESSAGE","roomId":"{}","content":"{CONTENT}"}}"#,
+            self.kind
+        );
+        socket
+            .write_all(&masked(&frame).repeat(events))
+            .expect("send");
+    }
+
+    /// A sign of life from everybody: who says nothing for 45 s is closed.
+    fn ping(&mut self) {
+        if self.kind != "floor" {
+            let frame = masked(r#"{"type":"PING"}"#);
+            for client in &self.clients {
+                (&client.socket).write_all(&frame).expect("send");
+            }
+        }
+        self.drain(Duration::from_millis(300));
     }
 
     /// Eight messages in every idle room.
@@ -126,8 +160,9 @@ impl Reader {
         for first in (0..self.clients.len()).step_by(IDLE_ROOM_MEMBERS) {
             for copy in 0..3 {
                 let room_id = format!("idle-{}-{copy}", first / IDLE_ROOM_MEMBERS);
-                let frame =
-                    format!(r#"{{"type":"SEND_MESSAGE","roomId":"{room_id}","content":"{CONTENT}"}}"#);
+                let frame = format!(
+                    r#"{{"type":"SEND_MESSAGE","roomId":"{room_id}","content":"{CONTENT}"}}"#
+                );
                 let mut socket = &self.clients[first].socket;
                 socket.write_all(&masked(&frame).repeat(8)).expect("send");
             }
@@ -139,9 +174,16 @@ impl Reader {
     fn expect(&mut self, events: usize) {
         self.wanted += events;
         let deadline = Instant::now() + Duration::from_secs(60);
-        let mut behind = self.clients.iter().filter(|client| client.events() < self.wanted).count();
+        let mut behind = self
+            .clients
+            .iter()
+            .filter(|client| client.events() < self.wanted)
+            .count();
         while behind > 0 {
-            assert!(Instant::now() < deadline, "{behind} clients wait for their events");
+            assert!(
+                Instant::now() < deadline,
+                "{behind} clients wait for their events"
+            );
             behind -= self.turn(Duration::from_millis(100));
         }
     }
@@ -166,7 +208,10 @@ impl Reader {
             let place = usize::try_from(event.data.u64()).expect("a place");
             let client = &mut self.clients[place];
             let before = client.events() >= self.wanted;
-            let count = client.socket.read(&mut self.buffer).expect("the server stays");
+            let count = client
+                .socket
+                .read(&mut self.buffer)
+                .expect("the server stays");
             assert_ne!(count, 0, "the server stays");
             client.received.take(&self.buffer[..count]);
             complete += usize::from(!before && client.events() >= self.wanted);
@@ -203,7 +248,11 @@ impl Received {
             // The head and the first bytes of the payload, which tell an event from the rest.
             head.push(bytes[0]);
             bytes = &bytes[1..];
-            let head_bytes = if head.len() > 1 && head[1] == 126 { 4 } else { 2 };
+            let head_bytes = if head.len() > 1 && head[1] == 126 {
+                4
+            } else {
+                2
+            };
             if head.len() < head_bytes + 11 {
                 continue;
             }
