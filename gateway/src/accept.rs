@@ -36,7 +36,8 @@ impl Gateway {
                 "set the listener's options"
             );
         }
-        let router = router.route("/v1/ws", get(handshake::upgrade).with_state(self.clone()));
+        let upgrade = get(handshake::upgrade).fallback(handshake::other_method);
+        let router = router.route("/v1/ws", upgrade.with_state(self.clone()));
         let shared = &self.shared;
         loop {
             let accepted = tokio::select! {

@@ -65,6 +65,18 @@ pub(crate) async fn upgrade(State(gateway): State<Gateway>, request: Request<Bod
     }
 }
 
+/// Answers every other method on the way there.
+pub(crate) async fn other_method() -> Response {
+    let mut response = *refuse(&Refusal::new(
+        Code::MethodNotAllowed,
+        "a WebSocket begins with GET",
+    ));
+    response
+        .headers_mut()
+        .insert(header::ALLOW, HeaderValue::from_static("GET"));
+    response
+}
+
 async fn judge(shared: &Shared, request: &Parts) -> Result<(Who, bool), Box<Response>> {
     let headers = &request.headers;
     if has_token_in_query(request.uri.query()) {

@@ -398,6 +398,8 @@ impl Task {
             },
             now,
         );
+        // A token that ends soon is announced at once, not when the first frame would have been late.
+        connection.ticked.store(true, Ordering::Release);
         let actor = self.actor.clone();
         self.work = Some(Box::pin(async move {
             actor.arrive(&user, registered == Registered::First).await;
