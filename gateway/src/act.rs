@@ -346,11 +346,12 @@ impl Actor {
         self.shared.tracker.spawn(async move {
             let answer = pending.await;
             drop(given);
+            actor.connection.send_acknowledged();
             match answer {
                 Ok(appended) => actor.acknowledge(&appended, echo),
                 Err(error) => actor.refuse(&speech::refusal_of(&error), echo),
             }
-            actor.connection.send_ended();
+            actor.connection.send_answered();
         });
     }
 

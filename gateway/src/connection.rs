@@ -33,7 +33,10 @@ pub(crate) struct Connection {
     session_id: Mutex<Option<SessionId>>,
     /// Rooms this connection may be subscribed to; the rooms themselves know better.
     subscriptions: Mutex<Vec<Arc<Room>>>,
+    /// Sends that the log has not answered.
     unacknowledged: AtomicU32,
+    /// Sends whose answer has not been given to the socket.
+    unanswered: AtomicU32,
     heard_at: AtomicU32,
     spoke_at: AtomicU32,
     ticked: AtomicBool,
@@ -58,6 +61,7 @@ impl Connection {
             session_id: Mutex::default(),
             subscriptions: Mutex::default(),
             unacknowledged: AtomicU32::new(0),
+            unanswered: AtomicU32::new(0),
             heard_at: AtomicU32::new(now),
             spoke_at: AtomicU32::new(now),
             ticked: AtomicBool::new(false),
@@ -155,17 +159,31 @@ impl Connection {
         self.waker.wake();
     }
 
-    /// One more send waits for its acknowledgement; how many there are.
-    pub(crate) fn send_begun(&self) -> u32 {
-        self.unacknowledged.fetch_add(1, Ordering::AcqRel) + 1
+    /// One more send waits for its acknowledgement.
+    pub(crate) fn send_begun(&self) {
+        self.unacknowledged.fetch_add(1, Ordering::AcqRel);
+        self.unanswered.fetch_add(1, Ordering::AcqRel);
     }
 
-    pub(crate) fn send_ended(&self) {
+    /// The log has answered a send. Called before the client is told, which may send the next one the
+    /// moment it hears.
+    pub(crate) fn send_acknowledged(&self) {
         self.unacknowledged.fetch_sub(1, Ordering::AcqRel);
     }
 
+    /// The client has been told.
+    pub(crate) fn send_answered(&self) {
+        self.unanswered.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// How many sends the log has not answered.
     pub(crate) fn unacknowledged(&self) -> u32 {
         self.unacknowledged.load(Ordering::Acquire)
+    }
+
+    /// Whether a send still waits for its answer.
+    pub(crate) fn is_owed_an_answer(&self) -> bool {
+        self.unanswered.load(Ordering::Acquire) > 0
     }
 
     pub(crate) fn is_gone(&self) -> bool {

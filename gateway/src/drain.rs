@@ -68,7 +68,7 @@ impl Gateway {
 /// Waits until every send of the connection has been answered, but no longer than `most`.
 async fn settle(connection: &Connection, most: Duration) {
     let until = tokio::time::Instant::now() + most;
-    while connection.unacknowledged() > 0 && tokio::time::Instant::now() < until {
+    while connection.is_owed_an_answer() && tokio::time::Instant::now() < until {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
