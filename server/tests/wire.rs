@@ -3,5 +3,29 @@
 #[allow(dead_code, reason = "each test program uses its part of the support")]
 mod support;
 
+#[path = "wire/changing.rs"]
+mod changing;
+#[path = "wire/closes.rs"]
+mod closes;
+#[path = "wire/drain.rs"]
+mod drain;
+#[path = "wire/errors.rs"]
+mod errors;
 #[path = "wire/handshake.rs"]
 mod handshake;
+#[path = "wire/limits.rs"]
+mod limits;
+#[path = "wire/marks.rs"]
+mod marks;
+#[path = "wire/membership.rs"]
+mod membership;
+#[path = "wire/presence.rs"]
+mod presence;
+#[path = "wire/scene.rs"]
+mod scene;
+#[path = "wire/sending.rs"]
+mod sending;
+#[path = "wire/subscribing.rs"]
+mod subscribing;
+#[path = "wire/tokens.rs"]
+mod tokens;

@@ -4,6 +4,8 @@
 //! without a mask, half a frame, a reserved bit. Everything it waits for has a deadline, and a failure
 //! shows all that came.
 
+pub(crate) mod handshake;
+
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
@@ -11,14 +13,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::http::Reply;
 use super::node::Node;
+use handshake::{Bring, Handshake};
 
 /// How long anything that must come may take.
 pub(crate) const WITHIN: Duration = Duration::from_secs(10);
-/// The handshake's key and its answer, from RFC 6455, section 1.3.
-const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
-const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 pub(crate) const TEXT: u8 = 1;
@@ -26,107 +25,6 @@ pub(crate) const BINARY: u8 = 2;
 pub(crate) const CLOSE: u8 = 8;
 pub(crate) const PING: u8 = 9;
 pub(crate) const PONG: u8 = 10;
-
-/// A way of bringing the token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Bring {
-    Header,
-    Subprotocol,
-    FirstFrame,
-}
-
-/// An upgrade request in the making.
-pub(crate) struct Handshake {
-    address: String,
-    target: String,
-    headers: Vec<(String, String)>,
-    early: Vec<u8>,
-}
-
-impl Handshake {
-    /// The plainest good one: no token, no subprotocol.
-    pub(crate) fn new(node: &Node) -> Self {
-        let address = node.http().to_owned();
-        let headers = [
-            ("Host", address.as_str()),
-            ("Connection", "Upgrade"),
-            ("Upgrade", "websocket"),
-            ("Sec-WebSocket-Version", "13"),
-            ("Sec-WebSocket-Key", KEY),
-        ];
-        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        Self {
-            headers: headers.map(owned).to_vec(),
-            address,
-            target: "/v1/ws".to_owned(),
-            early: Vec::new(),
-        }
-    }
-
-    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    pub(crate) fn without(mut self, name: &str) -> Self {
-        self.headers.retain(|(known, _)| known != name);
-        self
-    }
-
-    pub(crate) fn bearer(self, token: &str) -> Self {
-        self.header("Authorization", &format!("Bearer {token}"))
-    }
-
-    pub(crate) fn protocols(self, list: &str) -> Self {
-        self.header("Sec-WebSocket-Protocol", list)
-    }
-
-    pub(crate) fn target(mut self, target: &str) -> Self {
-        target.clone_into(&mut self.target);
-        self
-    }
-
-    /// Bytes that go out together with the request.
-    pub(crate) fn early(mut self, bytes: &[u8]) -> Self {
-        self.early.extend_from_slice(bytes);
-        self
-    }
-
-    /// The socket, or the refusal as HTTP. Also gives the reply to the upgrade.
-    pub(crate) fn send(self) -> Result<(Socket, Reply), Reply> {
-        let mut request = format!("GET {} HTTP/1.1\r\n", self.target);
-        for (name, value) in &self.headers {
-            request.push_str(&format!("{name}: {value}\r\n"));
-        }
-        request.push_str("\r\n");
-        let mut bytes = request.into_bytes();
-        bytes.extend_from_slice(&self.early);
-        let mut socket = Socket::open(&self.address);
-        socket.send_raw(&bytes);
-        let reply = socket.read_reply();
-        if reply.status != 101 {
-            return Err(reply);
-        }
-        assert_eq!(reply.header("sec-websocket-accept"), Some(ACCEPT));
-        Ok((socket, reply))
-    }
-
-    /// The socket of a handshake that must succeed.
-    pub(crate) fn socket(self) -> Socket {
-        match self.send() {
-            Ok((socket, _)) => socket,
-            Err(reply) => panic!("no upgrade: {} {}", reply.status, reply.text()),
-        }
-    }
-
-    /// The refusal of a handshake that must fail.
-    pub(crate) fn refusal(self) -> Reply {
-        match self.send() {
-            Ok(_) => panic!("the upgrade was made"),
-            Err(reply) => reply,
-        }
-    }
-}
 
 /// What came over the socket.
 enum Came {
@@ -352,6 +250,21 @@ impl Socket {
         }
     }
 
+    /// The `WELCOME`, or the code of the close that came instead.
+    pub(crate) fn greeted_or_closed(&mut self) -> Result<Value, u16> {
+        match self.come(Instant::now() + WITHIN) {
+            Came::Frame(frame) if frame["type"] == "WELCOME" => Ok(frame),
+            Came::Closed(code, _) => Err(code),
+            _ => panic!("neither greeted nor closed; {}", self.so_far()),
+        }
+    }
+
+    /// Lets the kernel keep little for us, so that not reading is soon felt on the other side.
+    pub(crate) fn keep_little(&mut self) {
+        let stream = socket2::SockRef::from(&self.stream);
+        stream.set_recv_buffer_size(4_096).expect("set SO_RCVBUF");
+    }
+
     /// The connection ends without a word, or is reset.
     pub(crate) fn cut_within(&mut self, time: Duration) {
         match self.come(Instant::now() + time) {
@@ -476,42 +389,6 @@ impl Socket {
         true
     }
 
-    /// An HTTP reply; what follows it stays unread.
-    pub(crate) fn read_reply(&mut self) -> Reply {
-        let deadline = Instant::now() + WITHIN;
-        let end = loop {
-            let end = self.unread.windows(4).position(|four| four == b"\r\n\r\n");
-            if let Some(end) = end {
-                break end;
-            }
-            assert!(self.read_more(deadline), "no reply within {WITHIN:?}");
-            assert!(!self.ended, "cut before the reply");
-        };
-        let head: Vec<u8> = self.unread.drain(..end + 4).collect();
-        let head = String::from_utf8(head).expect("a reply's head is text");
-        let mut lines = head.trim_end().split("\r\n");
-        let status = lines.next().and_then(|line| line.split(' ').nth(1));
-        let mut reply = Reply {
-            status: status.and_then(|text| text.parse().ok()).expect("a status"),
-            headers: lines
-                .filter_map(|line| line.split_once(": "))
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
-            body: Vec::new(),
-        };
-        let length = reply.header("content-length").map_or(0, |length| {
-            length.parse::<usize>().expect("a length is a number")
-        });
-        while self.unread.len() < length && reply.status != 101 {
-            assert!(self.read_more(deadline), "no body within {WITHIN:?}");
-            assert!(!self.ended, "cut within the reply");
-        }
-        if reply.status != 101 {
-            reply.body = self.unread.drain(..length).collect();
-        }
-        reply
-    }
-
     fn so_far(&self) -> String {
         let shown = self.log.len().min(40);
         let last = &self.log[self.log.len() - shown..];
@@ -525,11 +402,11 @@ pub(crate) fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     match payload.len() {
         length @ 0..=125 => bytes.push(0x80 | u8::try_from(length).expect("short")),
         length @ 126..=65_535 => {
-            bytes.push(0x80 | 126);
+            bytes.push(0x80 | 0x7e);
             bytes.extend(u16::try_from(length).expect("short").to_be_bytes());
         }
         length => {
-            bytes.push(0x80 | 127);
+            bytes.push(0x80 | 0x7f);
             bytes.extend((length as u64).to_be_bytes());
         }
     }

@@ -1,0 +1,160 @@
+//! §6: how fast is too fast.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::scene::{Scene, number, of_type, with};
+use crate::support::node::{Node, pause};
+use crate::support::socket::{Socket, TEXT, masked};
+
+/// Sends so many messages in one write; gives every answer.
+fn burst(socket: &mut Socket, frame: &Value, count: usize) -> Vec<Value> {
+    let bytes = masked(0x80 | TEXT, frame.to_string().as_bytes()).repeat(count);
+    socket.send_raw(&bytes);
+    let is_answer = |frame: &Value| frame["type"] == "ACK" || frame["type"] == "ERROR";
+    (0..count)
+        .map(|_| socket.find("an answer", is_answer))
+        .collect()
+}
+
+fn retry_after(error: &Value) -> u64 {
+    assert_eq!(error["code"], "RATE_LIMITED", "{error}");
+    assert_eq!(error["retryable"], true, "{error}");
+    number(&error["retryAfterMs"])
+}
+
+#[test]
+fn a_burst_of_40_passes_and_then_20_a_second() {
+    let scene = Scene::with(&["ann"]);
+    let mut ann = scene.connect("ann");
+    let answers = burst(&mut ann, &scene.message_frame("hello"), 100);
+    let kept = of_type(&answers, "ACK").len();
+    assert!(
+        (40..60).contains(&kept),
+        "{kept} of a burst of 100 were kept"
+    );
+    for error in of_type(&answers, "ERROR") {
+        assert!((1..=1_000).contains(&retry_after(&error)), "{error}");
+        assert_eq!(error["roomId"], json!(scene.room));
+    }
+    assert_eq!(of_type(&scene.log("ann"), "MESSAGE").len(), kept);
+    ann.nothing_yet();
+}
+
+#[test]
+fn after_the_time_that_a_refusal_names_the_same_send_passes() {
+    let node = Node::start(&["--sends-per-second=2", "--send-burst=1"]);
+    let scene = Scene::on(&node, &["ann"]);
+    let mut ann = scene.connect("ann");
+    let frame = scene.message_frame("hello");
+    let answers = burst(&mut ann, &frame, 2);
+    assert_eq!(
+        answers
+            .iter()
+            .filter(|answer| answer["type"] == "ACK")
+            .count(),
+        1
+    );
+    let error = &of_type(&answers, "ERROR")[0];
+    let wait = retry_after(error);
+    assert!((1..=500).contains(&wait), "{error}");
+    pause(Duration::from_millis(wait + 5));
+    assert_eq!(ann.ask(frame)["type"], "ACK");
+}
+
+#[test]
+fn sockets_and_http_resends_and_edits_share_one_rate() {
+    let node = Node::start(&["--sends-per-second=1", "--send-burst=5"]);
+    let scene = Scene::on(&node, &["ann", "ben"]);
+    let (mut desk, mut phone) = (scene.connect("ann"), scene.connect("ann"));
+    let named = with(scene.message_frame("hello"), json!({ "clientMsgId": "c" }));
+    let first = desk.ask(named.clone());
+    assert_eq!(phone.ask(named.clone())["duplicate"], true);
+    let mut frame = json!({ "type": "REACT", "roomId": scene.room, "emoji": "+1",
+                            "messageId": first["messageId"] });
+    assert_eq!(phone.ask(frame.clone())["type"], "ACK");
+    let body = json!({ "content": "over HTTP" });
+    scene.call("ann", "POST", "/messages", body.clone()).ok(201);
+    // Whatever is refused for another reason was a send too; at least one of these is too many.
+    let mut limited = Vec::new();
+    for _ in 0..8 {
+        limited.push(desk.ask(named.clone()));
+        frame["emoji"] = json!("-1");
+        limited.push(phone.ask(frame.clone()));
+    }
+    let limited = of_type(&limited, "ERROR");
+    assert!(limited.len() > 8, "{limited:?}");
+    for error in &limited {
+        assert!(retry_after(error) <= 1_000, "{error}");
+    }
+
+    let mut refused = None;
+    for _ in 0..20 {
+        let reply = scene.call("ann", "POST", "/messages", body.clone());
+        if reply.status == 429 {
+            refused = Some(reply);
+            break;
+        }
+    }
+    let refused = refused.expect("HTTP is limited too");
+    assert_eq!(refused.refused(), "RATE_LIMITED");
+    let seconds = refused
+        .header("retry-after")
+        .and_then(|text| text.parse::<u64>().ok());
+    assert!(
+        seconds.is_some_and(|seconds| (1..=2).contains(&seconds)),
+        "{refused:?}"
+    );
+
+    scene
+        .connect("ben")
+        .say(&scene.room, "others have their own");
+    for _ in 0..20 {
+        let body = json!({ "content": "by the host", "senderId": scene.id("ann") });
+        let path = format!("/v1/rooms/{}/messages", scene.room);
+        node.call("POST", &path, &node.admin_token(), body).ok(201);
+    }
+}
+
+#[test]
+fn what_is_not_a_send_is_not_limited_as_one() {
+    let node = Node::start(&["--sends-per-second=1", "--send-burst=1"]);
+    let scene = Scene::on(&node, &["ann"]);
+    let mut ann = scene.connect("ann");
+    for _ in 0..30 {
+        assert_eq!(ann.ask(json!({ "type": "PING" }))["type"], "PONG");
+        ann.subscribe(&scene.room);
+        ann.send(json!({ "type": "TYPING", "roomId": scene.room }));
+        ann.send(json!({ "type": "MARK", "roomId": scene.room, "read": 0 }));
+    }
+    assert!(of_type(&ann.drain(), "ERROR").is_empty());
+}
+
+#[test]
+fn the_sixty_fifth_send_without_an_ack_waits_its_turn() {
+    let node = Node::start(&["--sends-per-second=100000", "--send-burst=100000"]);
+    let scene = Scene::on(&node, &["ann"]);
+    let mut ann = scene.connect("ann");
+    // The gateway has to know the sender for its sends to run ahead of the log.
+    ann.subscribe(&scene.room);
+    let frame = scene.message_frame("x");
+    let (mut kept, mut refused) = (0, Vec::new());
+    for _ in 0..20 {
+        let answers = burst(&mut ann, &frame, 150);
+        let acks = of_type(&answers, "ACK").len();
+        assert!(acks >= 64, "{acks}");
+        kept += acks;
+        refused.extend(of_type(&answers, "ERROR"));
+        if !refused.is_empty() {
+            break;
+        }
+    }
+    assert!(!refused.is_empty(), "the log was never behind by 64");
+    for error in &refused {
+        assert!(retry_after(error) > 0, "{error}");
+    }
+    let events = (0..kept).map(|_| ann.expect("MESSAGE")).count();
+    assert_eq!(events, kept, "what was refused was not kept");
+    ann.nothing_yet();
+}

@@ -1,0 +1,273 @@
+//! §2, promise 8, and §5: who is in acts at once, who is out gets nothing more.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::scene::{Scene, assert_refused, contents, of_type, with};
+use crate::support::node::unique;
+use crate::support::socket::Socket;
+
+#[test]
+fn who_was_added_can_act_as_soon_as_the_call_was_answered() {
+    let scene = Scene::with(&["ann"]);
+    let mut ann = scene.join("ann");
+    ann.say(&scene.room, "before they came");
+    for n in 0..5 {
+        let user = unique("new");
+        let mut socket = Socket::connect(&scene.node, &scene.node.token(&user));
+        assert_refused(&socket.subscribe(&scene.room), "NOT_MEMBER");
+        scene.add("ann", &user);
+        socket.say(&scene.room, &format!("I am here {n}"));
+        let frame = json!({ "type": "SUBSCRIBE", "roomId": scene.room, "after": 0 });
+        assert_eq!(socket.ask(frame)["recovered"], true);
+        assert_eq!(contents(&socket.drain())[0], "before they came");
+        let joined = ann.expect("MEMBER_JOINED");
+        let expected = json!({
+            "type": "MEMBER_JOINED", "roomId": scene.room, "seq": joined["seq"],
+            "prev": joined["prev"], "ts": joined["ts"], "userId": user,
+            "senderId": scene.id("ann"), "role": "MEMBER",
+        });
+        assert_eq!(joined, expected);
+    }
+}
+
+#[test]
+fn who_was_removed_gets_their_leaving_and_nothing_after_it() {
+    let scene = Scene::with(&["ann", "ben"]);
+    let (mut ann, mut ben) = (scene.join("ann"), scene.join("ben"));
+    let mut bens_phone = scene.connect("ben");
+    scene.remove("ann", scene.id("ben"));
+    ann.say(&scene.room, "among ourselves");
+
+    let left = ben.next();
+    let expected = json!({
+        "type": "MEMBER_LEFT", "roomId": scene.room, "seq": left["seq"], "prev": left["prev"],
+        "ts": left["ts"], "userId": scene.id("ben"), "senderId": scene.id("ann"),
+        "role": "MEMBER",
+    });
+    assert_eq!(left, expected);
+    assert_eq!(
+        ben.next(),
+        json!({ "type": "UNSUBSCRIBED", "roomId": scene.room })
+    );
+    let told = bens_phone.next();
+    let expected = json!({
+        "type": "NOTIFICATION", "kind": "REMOVAL", "roomId": scene.room, "seq": left["seq"],
+        "senderId": scene.id("ann"),
+    });
+    assert_eq!(told, expected);
+
+    ann.expect("MESSAGE");
+    for socket in [&mut ben, &mut bens_phone] {
+        assert_refused(&socket.ask(scene.message_frame("let me in")), "NOT_MEMBER");
+        assert_refused(&socket.subscribe(&scene.room), "NOT_MEMBER");
+        socket.nothing_yet();
+    }
+    let reply = scene.call("ben", "GET", "/messages", Value::Null);
+    assert_eq!(
+        (reply.status, reply.refused().as_str()),
+        (403, "NOT_MEMBER")
+    );
+    let reply = scene.call(
+        "ben",
+        "POST",
+        "/messages",
+        json!({ "content": "let me in" }),
+    );
+    assert_eq!(
+        (reply.status, reply.refused().as_str()),
+        (403, "NOT_MEMBER")
+    );
+    ann.say(&scene.room, "still among ourselves");
+    ben.nothing_for(Duration::from_millis(300));
+}
+
+#[test]
+fn a_resend_of_a_removed_member_is_refused_by_membership_first() {
+    let scene = Scene::with(&["ann", "ben"]);
+    let mut ben = scene.join("ben");
+    let frame = with(scene.message_frame("hello"), json!({ "clientMsgId": "c" }));
+    let first = ben.ask(frame.clone());
+    scene.remove("ann", scene.id("ben"));
+    ben.expect("UNSUBSCRIBED");
+    assert_refused(&ben.ask(frame.clone()), "NOT_MEMBER");
+    scene.add("ann", scene.id("ben"));
+    let again = ben.ask(frame);
+    assert_eq!(
+        (&again["seq"], &again["duplicate"]),
+        (&first["seq"], &json!(true))
+    );
+}
+
+#[test]
+fn who_leaves_hears_of_it_and_can_come_back_when_added() {
+    let scene = Scene::with(&["ann", "ben"]);
+    let mut ben = scene.join("ben");
+    let me = format!("/members/{}", scene.id("ben"));
+    scene.call("ben", "DELETE", &me, Value::Null).ok(204);
+    let left = ben.next();
+    assert_eq!(
+        (&left["type"], &left["senderId"]),
+        (&json!("MEMBER_LEFT"), &json!(scene.id("ben")))
+    );
+    assert_eq!(ben.next()["type"], "UNSUBSCRIBED");
+    ben.nothing_yet();
+    scene.add("ann", scene.id("ben"));
+    ben.subscribe(&scene.room);
+    scene.connect("ann").say(&scene.room, "welcome back");
+    assert_eq!(ben.expect("MESSAGE")["content"], "welcome back");
+}
+
+#[test]
+fn roles_and_room_changes_are_events() {
+    let scene = Scene::with(&["ann", "ben"]);
+    let mut ben = scene.join("ben");
+    let below = format!("/members/{}", scene.id("ben"));
+    scene
+        .call("ann", "PATCH", &below, json!({ "role": "ADMIN" }))
+        .ok(200);
+    let changed = ben.next();
+    let expected = json!({
+        "type": "MEMBER_CHANGED", "roomId": scene.room, "seq": changed["seq"],
+        "prev": changed["prev"], "ts": changed["ts"], "userId": scene.id("ben"),
+        "senderId": scene.id("ann"), "role": "ADMIN",
+    });
+    assert_eq!(changed, expected);
+    scene
+        .call(
+            "ben",
+            "PATCH",
+            "",
+            json!({ "name": "Tea", "topic": "Green" }),
+        )
+        .ok(200);
+    let changed = ben.next();
+    assert_eq!(changed["type"], "ROOM_CHANGED");
+    assert_eq!(
+        (&changed["name"], &changed["topic"]),
+        (&json!("Tea"), &json!("Green"))
+    );
+    assert_eq!(changed["senderId"], json!(scene.id("ben")));
+}
+
+#[test]
+fn a_deleted_room_says_so_and_is_gone() {
+    let scene = Scene::with(&["ann", "ben"]);
+    let (mut ann, mut ben) = (scene.join("ann"), scene.join("ben"));
+    ann.say(&scene.room, "the last word");
+    ben.expect("MESSAGE");
+    ann.expect("MESSAGE");
+    scene.call("ann", "DELETE", "", Value::Null).ok(204);
+    for socket in [&mut ann, &mut ben] {
+        let deleted = socket.next();
+        assert_eq!(deleted["type"], "ROOM_DELETED", "{deleted}");
+        assert_eq!(deleted["senderId"], json!(scene.id("ann")));
+        assert_eq!(
+            socket.next(),
+            json!({ "type": "UNSUBSCRIBED", "roomId": scene.room })
+        );
+        assert_refused(&socket.ask(scene.message_frame("hello?")), "NOT_MEMBER");
+        assert_refused(&socket.subscribe(&scene.room), "NOT_MEMBER");
+    }
+    let body = json!({ "kind": "GROUP", "roomId": scene.room, "memberIds": [scene.id("ann")] });
+    let reply = scene
+        .node
+        .call("POST", "/v1/rooms", &scene.node.admin_token(), body);
+    assert_eq!((reply.status, reply.refused().as_str()), (409, "CONFLICT"));
+}
+
+#[test]
+fn more_than_200_members_added_in_one_call_are_seen_as_their_number() {
+    let scene = Scene::with(&["ann"]);
+    let members: Vec<String> = (0..201).map(|n| unique(&format!("m{n}"))).collect();
+    let members: Vec<&str> = members.iter().map(String::as_str).collect();
+    let room = scene.node.room(&members);
+    let path = format!("/v1/rooms/{room}/messages?after=0");
+    let token = scene.node.token(members[5]);
+    let page = scene.node.call("GET", &path, &token, Value::Null).ok(200);
+    let events = page["events"].as_array().expect("events").clone();
+    // The owner's role has to be told.
+    let joined = of_type(&events, "MEMBER_JOINED");
+    assert!(
+        joined.iter().all(|event| event["role"] == "OWNER"),
+        "{page}"
+    );
+    let last = events.last().expect("an event");
+    assert_eq!(
+        (&last["type"], &last["memberCount"]),
+        (&json!("ROOM_CHANGED"), &json!(201))
+    );
+    let mut socket = Socket::connect(&scene.node, &token);
+    socket.say(&room, "all here");
+}
+
+#[test]
+fn notifications_tell_of_others_acts_where_a_connection_is_not_subscribed() {
+    let scene = Scene::with(&["ann", "ben", "cid"]);
+    let (mut ann, mut ben, mut cid) = (
+        scene.connect("ann"),
+        scene.connect("ben"),
+        scene.connect("cid"),
+    );
+    let mut bens_desk = scene.join("ben");
+    let plain = ann.say(&scene.room, "to all");
+    let mention = with(
+        scene.message_frame("to ben"),
+        json!({ "mentions": [scene.id("ben")] }),
+    );
+    let mention = ann.ask(mention);
+    let expected = |kind: &str, ack: &Value| {
+        json!({
+            "type": "NOTIFICATION", "kind": kind, "roomId": scene.room, "seq": ack["seq"],
+            "messageId": ack["messageId"], "senderId": scene.id("ann"),
+        })
+    };
+    assert_eq!(ben.expect("NOTIFICATION"), expected("MESSAGE", &plain));
+    assert_eq!(ben.expect("NOTIFICATION"), expected("MENTION", &mention));
+    assert_eq!(cid.expect("NOTIFICATION"), expected("MESSAGE", &plain));
+    assert_eq!(cid.expect("NOTIFICATION"), expected("MESSAGE", &mention));
+    bens_desk.expect("MESSAGE");
+    bens_desk.expect("MESSAGE");
+    for socket in [&mut ann, &mut ben, &mut bens_desk, &mut cid] {
+        socket.nothing_yet();
+    }
+}
+
+#[test]
+fn an_invitation_is_told_to_who_was_added_by_another_and_only_to_them() {
+    let scene = Scene::with(&["ann"]);
+    let (one, other) = (unique("one"), unique("other"));
+    let mut socket = Socket::connect(&scene.node, &scene.node.token(&one));
+    let mut bystander = Socket::connect(&scene.node, &scene.node.token(&other));
+    scene.add("ann", &one);
+    let told = socket.next();
+    let joined = scene.log("ann").last().expect("the joining").clone();
+    let expected = json!({
+        "type": "NOTIFICATION", "kind": "INVITATION", "roomId": scene.room,
+        "seq": joined["seq"], "senderId": scene.id("ann"),
+    });
+    assert_eq!(told, expected);
+    bystander.nothing_yet();
+
+    let open = json!({ "kind": "GROUP", "visibility": "PUBLIC", "name": unique("open") });
+    let room = scene
+        .node
+        .call("POST", "/v1/rooms", &scene.token("ann"), open)
+        .ok(201);
+    let path = format!(
+        "/v1/rooms/{}/members/{one}",
+        room["roomId"].as_str().expect("an id")
+    );
+    let reply = scene
+        .node
+        .call("PUT", &path, &scene.node.token(&one), json!({}));
+    assert!(matches!(reply.status, 200 | 201), "{}", reply.text());
+    let mut ann = scene.connect("ann");
+    ann.say(crate::scene::text(&room["roomId"]), "welcome");
+    assert_eq!(
+        socket.next()["kind"],
+        "MESSAGE",
+        "joining by oneself is no invitation"
+    );
+}
