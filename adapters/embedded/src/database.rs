@@ -53,14 +53,15 @@ pub(crate) fn open_for_writing(
         Durability::Disk => "FULL",
         Durability::System => "NORMAL",
     };
-    // 4,000 pages are a checkpoint every 16 MiB; a log that grew past 64 MiB is cut back after it.
+    // A checkpoint every 64 MiB: a room's last pages are written again and again, and only their last
+    // form goes into the file. A write-ahead log that grew past that is cut back.
     connection.execute_batch(&format!(
         "PRAGMA journal_mode = WAL;
          PRAGMA synchronous = {synchronous};
          PRAGMA secure_delete = FAST;
          PRAGMA temp_store = MEMORY;
          PRAGMA cache_size = -16384;
-         PRAGMA wal_autocheckpoint = 4000;
+         PRAGMA wal_autocheckpoint = 16000;
          PRAGMA journal_size_limit = 67108864;"
     ))?;
     migrate(&mut connection, steps)?;

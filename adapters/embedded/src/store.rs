@@ -49,8 +49,10 @@ impl EmbeddedStore {
 
     /// Writes what waits, then ends the threads.
     pub(crate) fn close(&self) {
-        self.writer.close();
+        // The last connection to close moves the write-ahead log into the file: the readers go first,
+        // since two that close at once each leave it to the other.
         self.readers.close();
+        self.writer.close();
     }
 
     async fn change<T: Send + 'static>(

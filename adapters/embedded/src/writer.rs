@@ -102,6 +102,7 @@ impl<T: Task> Writer<T> {
                     connection,
                     memory,
                     closing: seen,
+                    failing: false,
                 };
                 desk.serve(queue);
             })?;
@@ -168,6 +169,8 @@ struct Desk<M> {
     connection: Connection,
     memory: M,
     closing: Arc<AtomicBool>,
+    /// The last transaction failed: it has been said, and is not said for every one.
+    failing: bool,
 }
 
 impl<M: Memory> Desk<M> {
@@ -212,12 +215,18 @@ impl<M: Memory> Desk<M> {
                 }
             }
             Err(failure) => {
-                let cause = std::error::Error::source(&failure).map(ToString::to_string);
-                tracing::error!(%failure, cause, tasks = tasks.len(), "nothing could be written");
+                self.say_failing(&failure);
                 for task in tasks {
                     task.failed(failure.clone());
                 }
             }
+        }
+    }
+
+    fn say_failing(&mut self, failure: &Failure) {
+        if !std::mem::replace(&mut self.failing, true) {
+            let cause = std::error::Error::source(failure).map(ToString::to_string);
+            tracing::error!(%failure, cause, "nothing can be written; trying on");
         }
     }
 
@@ -240,7 +249,12 @@ impl<M: Memory> Desk<M> {
                 })
         })();
         match result {
-            Ok(()) => memory.committed(),
+            Ok(()) => {
+                memory.committed();
+                if std::mem::replace(&mut self.failing, false) {
+                    tracing::info!("writing works again");
+                }
+            }
             Err(_) => memory.forget(),
         }
         result
