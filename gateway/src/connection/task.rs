@@ -20,7 +20,7 @@ use crate::Shared;
 use crate::act::{Actor, Begun, Done, Work};
 use crate::clock::Seconds;
 use crate::codec::{self, Decoder, Item, Violation};
-use crate::hub::users::Registered;
+use crate::hub::users::{Registered, User};
 use crate::lock::lock;
 use crate::session::{self, Authenticated, Due, Echo, Session, Verdict};
 
@@ -378,26 +378,26 @@ impl Task {
     ) {
         let (shared, connection) = (self.actor.shared.clone(), self.actor.connection.clone());
         let most = shared.config.connections_per_user_max;
-        let (user, registered) = shared.hub.register(user_id, &connection, most);
+        let welcome = FleetFrame::Welcome {
+            reference: echo.reference,
+            connection_id: connection.id(),
+            user_id: user_id.clone(),
+            protocol: 1,
+            server_time: Timestamp::now(),
+            heartbeat_ms: u64::try_from(roomcast_protocol::limits::HEARTBEAT.as_millis())
+                .unwrap_or(u64::MAX),
+            limits: shared.config.limits(),
+        };
+        let greet = |user: &Arc<User>| {
+            connection.identify(user, session_id);
+            connection.say(&welcome, now);
+        };
+        let (user, registered) = shared.hub.register(user_id, &connection, most, greet);
         if registered == Registered::TooMany {
             connection.close(Close::TooManyConnections, now);
             return;
         }
-        connection.identify(&user, session_id);
         shared.metrics.active_sessions.increment(1.0);
-        connection.say(
-            &FleetFrame::Welcome {
-                reference: echo.reference,
-                connection_id: connection.id(),
-                user_id: user_id.clone(),
-                protocol: 1,
-                server_time: Timestamp::now(),
-                heartbeat_ms: u64::try_from(roomcast_protocol::limits::HEARTBEAT.as_millis())
-                    .unwrap_or(u64::MAX),
-                limits: shared.config.limits(),
-            },
-            now,
-        );
         // A token that ends soon is announced at once, not when the first frame would have been late.
         connection.ticked.store(true, Ordering::Release);
         let actor = self.actor.clone();

@@ -66,25 +66,30 @@ impl User {
 }
 
 impl Hub {
-    /// Adds a connection of a user's.
+    /// Adds a connection of a user's, unless there are too many. `greet` comes before anybody else
+    /// can find the connection and write to it.
     pub(crate) fn register(
         &self,
         user_id: &UserId,
         connection: &Arc<Connection>,
         most: usize,
+        greet: impl FnOnce(&Arc<User>),
     ) -> (Arc<User>, Registered) {
         let mut users = lock(&self.users[self.shard(user_id.as_str())]);
         let user = users
             .entry(user_id.clone())
             .or_insert_with(|| Arc::new(User::new(user_id.clone())))
             .clone();
+        // Whoever would take the user out of the table waits for this lock, and finds the user needed.
         let mut connections = lock(&user.connections);
+        drop(users);
         let registered = match connections.len() {
             0 => Registered::First,
             count if count >= most => Registered::TooMany,
             _ => Registered::Another,
         };
         if registered != Registered::TooMany {
+            greet(&user);
             connections.push(connection.clone());
             user.count.store(
                 u32::try_from(connections.len()).unwrap_or(u32::MAX),
