@@ -1,0 +1,85 @@
+//! Somebody who listens to a room from its first event on and comes back wherever they were cut off:
+//! every event, in order, once, or the test fails.
+
+use serde_json::{Value, json};
+
+use crate::line::{Came, Line, WITHIN, is_event, number};
+
+/// The listener and what they heard.
+pub(crate) struct Follower {
+    token: String,
+    room: String,
+    /// Every event, as text.
+    pub(crate) heard: Vec<String>,
+    last: u64,
+    /// Connections made.
+    pub(crate) connections: usize,
+}
+
+impl Follower {
+    pub(crate) fn new(token: String, room: &str) -> Self {
+        Self {
+            token,
+            room: room.to_owned(),
+            heard: Vec::new(),
+            last: 0,
+            connections: 0,
+        }
+    }
+
+    /// Listens until the message whose `clientMsgId` is `end`, leaving by itself where `leaves` says so.
+    pub(crate) fn follow(&mut self, address: &str, end: &str, mut leaves: impl FnMut() -> bool) {
+        loop {
+            let mut line = Line::connect(address, &self.token);
+            self.connections += 1;
+            if self.listen(&mut line, end, &mut leaves) {
+                return;
+            }
+        }
+    }
+
+    /// Whether the end has come on this connection.
+    fn listen(&mut self, line: &mut Line, end: &str, leaves: &mut dyn FnMut() -> bool) -> bool {
+        let subscribe = json!({ "type": "SUBSCRIBE", "roomId": self.room, "after": self.last });
+        if !line.send(&[subscribe]) {
+            return false;
+        }
+        let mut subscribed = false;
+        loop {
+            let frame = match line.next(WITHIN) {
+                Came::Frame(frame) => frame,
+                Came::Cut | Came::Closed(1001 | 4508) => return false,
+                other => panic!("{other:?} after {}", self.last),
+            };
+            assert_ne!(frame["type"], "ERROR", "{frame}");
+            if frame["type"] == "SUBSCRIBED" {
+                assert_eq!(frame["recovered"], true, "{frame}");
+                assert_eq!(frame["after"], self.last, "{frame}");
+                subscribed = true;
+            } else if is_event(&frame) && frame["roomId"] == self.room.as_str() {
+                assert!(subscribed, "{frame} before SUBSCRIBED");
+                if self.hear(&frame) == Some(end) {
+                    return true;
+                }
+                if leaves() {
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// Gives the event's `clientMsgId`.
+    fn hear<'a>(&mut self, event: &'a Value) -> Option<&'a str> {
+        assert_eq!(number(event, "prev"), self.last, "{event}");
+        assert!(number(event, "seq") > self.last, "{event}");
+        self.last = number(event, "seq");
+        self.heard.push(event.to_string());
+        event["clientMsgId"].as_str()
+    }
+
+    /// What was heard, as frames.
+    pub(crate) fn log(&self) -> Vec<Value> {
+        let parse = |text: &String| serde_json::from_str(text).expect("it was JSON");
+        self.heard.iter().map(parse).collect()
+    }
+}
