@@ -60,7 +60,7 @@ pub(crate) fn open_for_writing(
          PRAGMA synchronous = {synchronous};
          PRAGMA secure_delete = FAST;
          PRAGMA temp_store = MEMORY;
-         PRAGMA cache_size = -16384;
+         PRAGMA cache_size = -4096;
          PRAGMA wal_autocheckpoint = 16000;
          PRAGMA journal_size_limit = 67108864;"
     ))?;
@@ -77,7 +77,7 @@ pub(crate) fn open_for_reading(path: &Path) -> rusqlite::Result<Connection> {
     connection.execute_batch(
         "PRAGMA query_only = ON;
          PRAGMA temp_store = MEMORY;
-         PRAGMA cache_size = -4096;",
+         PRAGMA cache_size = -512;",
     )?;
     Ok(connection)
 }
