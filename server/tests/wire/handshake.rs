@@ -241,10 +241,9 @@ fn a_client_that_offers_only_other_subprotocols_gets_400() {
 #[test]
 fn only_pages_of_our_own_origin_or_of_a_listed_one_connect() {
     let node = Node::shared();
-    let token = node.token(&unique("user"));
     let connect = |node: &Node, origin: &str| {
         Handshake::new(node)
-            .bearer(&token)
+            .bearer(&node.token("user"))
             .header("Origin", origin)
             .send()
     };

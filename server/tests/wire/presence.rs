@@ -23,6 +23,14 @@ fn told(watcher: &mut Socket, user: &str, status: &str) -> Value {
     })
 }
 
+/// Nothing came but, perhaps, of those who have just come: they may be told twice.
+fn nothing_new(watcher: &mut Socket) {
+    for frame in watcher.drain() {
+        let again = frame["type"] == "PRESENCE" && frame["status"] == "ONLINE";
+        assert!(again, "{frame} came unasked");
+    }
+}
+
 #[test]
 fn a_watcher_is_told_how_each_one_is_and_then_of_every_change() {
     let node = Node::shared();
@@ -34,7 +42,7 @@ fn a_watcher_is_told_how_each_one_is_and_then_of_every_change() {
     told(&mut watcher, &ann, "ONLINE");
     let absent = told(&mut watcher, &nobody, "OFFLINE");
     assert_eq!(absent.get("lastSeen"), None);
-    watcher.nothing_yet();
+    nothing_new(&mut watcher);
     bens.send(status("AWAY"));
     told(&mut watcher, &ben, "AWAY");
     bens.send(status("ONLINE"));
@@ -99,8 +107,11 @@ fn coming_back_within_five_seconds_is_not_told() {
     bens.send_close(1000, "");
     bens.closed();
     let _again = Socket::connect(&node, &node.token(&ben));
-    if let Some(frame) = watcher.next_within(Duration::from_millis(6_500)) {
-        assert_eq!(frame["status"], "ONLINE", "{frame}");
+    let until = Instant::now() + Duration::from_millis(6_500);
+    while let Some(left) = until.checked_duration_since(Instant::now()) {
+        if let Some(frame) = watcher.next_within(left) {
+            assert_eq!(frame["status"], "ONLINE", "{frame}");
+        }
     }
 }
 
@@ -113,7 +124,7 @@ fn a_new_list_replaces_the_old_one_and_a_bad_one_does_not() {
     let mut watcher = Socket::connect(&node, &node.token(&unique("ann")));
     watcher.send(watch(&[&ben, &ben]));
     told(&mut watcher, &ben, "ONLINE");
-    watcher.nothing_yet();
+    nothing_new(&mut watcher);
 
     let many: Vec<String> = (0..201).map(|n| format!("user-{n}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
@@ -127,7 +138,11 @@ fn a_new_list_replaces_the_old_one_and_a_bad_one_does_not() {
     bens.nothing_yet();
     cids.send(status("AWAY"));
     told(&mut watcher, &cid, "AWAY");
-    assert!(watcher.waiting().is_empty(), "ben is watched no more");
+    let of_ben = |frame: &Value| frame["userId"] == json!(ben);
+    assert!(
+        !watcher.waiting().iter().any(of_ben),
+        "ben is watched no more"
+    );
 
     watcher.send(watch(&[]));
     watcher.nothing_yet();
