@@ -17,7 +17,7 @@ ROOMCAST := $(CARGO_TARGET_DIR)/debug/roomcast
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
 # The benchmark programs of server/benches, by name.
-BENCHES ?=
+BENCHES ?= gateway
 
 say = @printf '\n== %s\n' '$(1)'
 
@@ -86,6 +86,7 @@ test-browser: build chromium web/node_modules/.package-lock.json ## two people t
 bench: needs-rust ## the measurements of docs/, built as we ship
 	@test -n '$(BENCHES)' || { echo 'bench: no program is listed in BENCHES'; exit 1; }
 	cargo bench $(LOCKED) --profile dist --package roomcast $(BENCHES:%=--bench %)
+	cargo bench $(LOCKED) --profile dist --package roomcast-embedded --bench append
 
 ##@ Work on it
 

@@ -4,19 +4,17 @@
 //! task finishes before it reads the next frame, so that one connection's frames are obeyed in the
 //! order they came; only the log's acknowledgements are waited for on the side, so that sends pipeline.
 
+mod asides;
+mod wording;
+
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use roomcast_ports::access::{Caller, TokenError};
 use roomcast_ports::event_log::Appended;
-use roomcast_ports::signals::Signal;
-use roomcast_protocol::event::Message;
-use roomcast_protocol::id::{Id, IdRef};
-use roomcast_protocol::limits::{
-    ROOMS_PER_CONNECTION_MAX, UNACKNOWLEDGED_SENDS_MAX, WATCHED_USERS_MAX,
-};
+use roomcast_protocol::limits::{ROOMS_PER_CONNECTION_MAX, UNACKNOWLEDGED_SENDS_MAX};
 use roomcast_protocol::{
-    ClientFrame, ClientMessageId, Close, Code, FleetFrame, Refusal, RoomId, Seq, Timestamp, UserId,
+    ClientFrame, Close, Code, FleetFrame, Refusal, RoomId, Seq, Timestamp, UserId,
 };
 use tracing::{debug, warn};
 
@@ -28,6 +26,7 @@ use crate::session::Echo;
 use crate::speech::{self, Pending, Said, Saying, Speech};
 use crate::subscribe::{self, Subscription};
 use crate::vitals;
+use wording::{Worded, to_ids};
 
 /// What a frame came to.
 #[derive(Debug)]
@@ -121,15 +120,17 @@ impl Actor {
         frame: ClientFrame<'_>,
         echo: Echo<'_>,
     ) -> Begun {
-        let now = self.shared.clock.now();
+        let frame = match wording::of(frame) {
+            Ok(worded) => return self.speak(user, worded, echo),
+            Err(frame) => frame,
+        };
         match frame {
-            ClientFrame::Auth { .. } => unreachable!("the session keeps tokens to itself"),
             ClientFrame::Ping {} => {
                 let pong = FleetFrame::Pong {
                     reference: echo.reference,
                     server_time: Timestamp::now(),
                 };
-                self.connection.say(&pong, now);
+                self.connection.say(&pong, self.shared.clock.now());
                 Begun::Done(Done::Nothing)
             }
             ClientFrame::Subscribe {
@@ -140,60 +141,6 @@ impl Actor {
             ClientFrame::Unsubscribe { room_id } => {
                 self.unsubscribe(room_id.to_id(), echo);
                 Begun::Done(Done::Nothing)
-            }
-            ClientFrame::SendMessage {
-                room_id,
-                content,
-                client_msg_id,
-                reply_to,
-                attachments,
-                mentions,
-            } => {
-                let speech = Speech::Send(Message {
-                    content: Some(content.into_owned()),
-                    reply_to: reply_to.map(|id| id.to_id()),
-                    attachments: to_ids(&attachments),
-                    mentions: to_ids(&mentions),
-                });
-                self.speak(user, room_id, client_msg_id, speech, echo)
-            }
-            ClientFrame::EditMessage {
-                room_id,
-                message_id,
-                content,
-                client_msg_id,
-            } => {
-                let content = content.into_owned();
-                let speech = Speech::Edit {
-                    message_id: message_id.to_id(),
-                    content,
-                };
-                self.speak(user, room_id, client_msg_id, speech, echo)
-            }
-            ClientFrame::DeleteMessage {
-                room_id,
-                message_id,
-                client_msg_id,
-            } => {
-                let speech = Speech::Delete {
-                    message_id: message_id.to_id(),
-                };
-                self.speak(user, room_id, client_msg_id, speech, echo)
-            }
-            ClientFrame::React {
-                room_id,
-                message_id,
-                emoji,
-                remove,
-                client_msg_id,
-            } => {
-                let emoji = emoji.into_owned();
-                let speech = Speech::React {
-                    message_id: message_id.to_id(),
-                    emoji,
-                    remove,
-                };
-                self.speak(user, room_id, client_msg_id, speech, echo)
             }
             ClientFrame::Typing { room_id } => self.typing(user, room_id.to_id(), echo),
             ClientFrame::Mark {
@@ -207,6 +154,11 @@ impl Actor {
                 self.shared.vitals.alive(self.connection.clone());
                 Begun::Done(Done::Nothing)
             }
+            ClientFrame::Auth { .. } => unreachable!("the session keeps tokens to itself"),
+            ClientFrame::SendMessage { .. }
+            | ClientFrame::EditMessage { .. }
+            | ClientFrame::DeleteMessage { .. }
+            | ClientFrame::React { .. } => unreachable!("worded above"),
         }
     }
 
@@ -277,23 +229,17 @@ impl Actor {
         self.connection.say(&frame, self.shared.clock.now());
     }
 
-    fn speak(
-        &self,
-        user: &Arc<User>,
-        room_id: IdRef<'_, RoomId>,
-        client_msg_id: Option<IdRef<'_, ClientMessageId>>,
-        speech: Speech,
-        echo: Echo<'_>,
-    ) -> Begun {
+    fn speak(&self, user: &Arc<User>, worded: Worded<'_>, echo: Echo<'_>) -> Begun {
         let echo = echo.into_owned();
         if let Err(refusal) = self.take_rate(user) {
             return Begun::Done(Done::Refused(refusal, echo));
         }
+        let room_id = worded.room_id;
         let said = Said {
             room_id: room_id.to_id(),
             sender_id: user.id.clone(),
-            client_message_id: client_msg_id.map(|id| id.to_id()),
-            speech,
+            client_message_id: worded.client_msg_id.map(|id| id.to_id()),
+            speech: worded.speech,
         };
         let certain = self.shared.certain_room(room_id.as_str(), user).is_some();
         // What would be refused may have been said before: that is looked up on the slow way.
@@ -378,117 +324,6 @@ impl Actor {
         }
         self.connection.say(&frame, self.shared.clock.now());
     }
-
-    fn typing(&self, user: &Arc<User>, room_id: RoomId, echo: Echo<'_>) -> Begun {
-        let (actor, user, echo) = (self.clone(), user.clone(), echo.into_owned());
-        Begun::Work(Box::pin(async move {
-            let pinned = actor.shared.pin(&room_id);
-            if let Err(refusal) = actor.shared.ensure_member(&pinned.room, &user).await {
-                return Done::Refused(refusal, echo);
-            }
-            if lock(&pinned.room.state).may_type(&user.id) {
-                actor
-                    .signal(Signal::Typing {
-                        room_id: room_id.clone(),
-                        user_id: user.id.clone(),
-                    })
-                    .await;
-            }
-            Done::Nothing
-        }))
-    }
-
-    fn mark(
-        &self,
-        user: &Arc<User>,
-        room_id: RoomId,
-        read: Option<Seq>,
-        delivered: Option<Seq>,
-        echo: Echo<'_>,
-    ) -> Begun {
-        let (actor, user, echo) = (self.clone(), user.clone(), echo.into_owned());
-        Begun::Work(Box::pin(async move {
-            match actor.move_marks(&user, &room_id, read, delivered).await {
-                Ok(()) => Done::Nothing,
-                Err(refusal) => Done::Refused(refusal, echo),
-            }
-        }))
-    }
-
-    async fn move_marks(
-        &self,
-        user: &Arc<User>,
-        room_id: &RoomId,
-        read: Option<Seq>,
-        delivered: Option<Seq>,
-    ) -> Result<(), Refusal> {
-        let shared = &self.shared;
-        let pinned = shared.pin(room_id);
-        shared.ensure_member(&pinned.room, user).await?;
-        let head = shared.ports.timeline.head(room_id).await;
-        let head = head.map_err(|error| speech::unreadable(&error))?;
-        let read = read.unwrap_or(Seq::ZERO).min(head);
-        let delivered = delivered.unwrap_or(Seq::ZERO).min(head).max(read);
-        let moved = shared
-            .ports
-            .directory
-            .mark(room_id, &user.id, read, delivered)
-            .await;
-        if let Some(marks) = moved.map_err(|error| speech::unreadable(&error.into()))? {
-            let (room_id, user_id) = (room_id.clone(), user.id.clone());
-            let (read, delivered) = (read > Seq::ZERO, true);
-            self.signal(Signal::Receipt {
-                room_id,
-                user_id,
-                marks,
-                read,
-                delivered,
-            })
-            .await;
-        }
-        Ok(())
-    }
-
-    fn watch(&self, user_ids: Vec<UserId>, _echo: Echo<'_>) -> Begun {
-        let actor = self.clone();
-        let mut user_ids = user_ids;
-        user_ids.sort();
-        user_ids.dedup();
-        debug_assert!(user_ids.len() <= WATCHED_USERS_MAX);
-        Begun::Work(Box::pin(async move { actor.tell_presence(user_ids).await }))
-    }
-
-    /// Watches these users from now on, and tells how they are.
-    async fn tell_presence(&self, user_ids: Vec<UserId>) -> Done {
-        self.shared.hub.watchers.watch(&self.connection, &user_ids);
-        match self.shared.ports.presence.read(&user_ids).await {
-            Ok(all) => {
-                for presence in all {
-                    self.connection.say(
-                        &FleetFrame::Presence {
-                            user_id: presence.user_id,
-                            status: presence.status,
-                            last_seen: presence.last_seen,
-                        },
-                        self.shared.clock.now(),
-                    );
-                }
-            }
-            // The watch stands; their next change is told.
-            Err(error) => warn!(error = &error as &dyn std::error::Error, "read who is here"),
-        }
-        Done::Watching(user_ids)
-    }
-
-    async fn signal(&self, signal: Signal) {
-        if let Err(error) = self.shared.ports.signals.publish(signal).await {
-            debug!(error = &error as &dyn std::error::Error, "pass a signal on");
-        }
-    }
-}
-
-fn to_ids<T: Id>(ids: &[IdRef<'_, T>]) -> Vec<T> {
-    ids.iter().map(IdRef::to_id).collect()
 }
 
 fn close_for(error: &TokenError) -> Close {

@@ -1,3 +1,5 @@
+//! The rules of a session, called as the socket's task calls them.
+
 use std::time::Duration;
 
 use roomcast_protocol::{Timestamp, UserId};
@@ -22,6 +24,7 @@ fn open(lifetime: Duration) -> Session {
     session
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as the decoder gives it")]
 fn ping() -> Result<ClientFrame<'static>, Refusal> {
     Ok(ClientFrame::Ping {})
 }

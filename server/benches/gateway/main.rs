@@ -32,6 +32,8 @@ const ROUNDS: usize = 9;
 const MEMBERS: [usize; 2] = [1_000, 10_000];
 /// Connections of the idle measurement.
 const IDLE: [usize; 3] = [1_000, 5_000, 15_000];
+/// Connections made before measuring: the first ones pay for caches that all share.
+const WARM: usize = 210;
 /// Deliveries in one round, about.
 const DELIVERIES: usize = 100_000;
 const BURST: usize = 8;
@@ -128,18 +130,17 @@ fn idle() {
             }
         }
         let mut readers = product.readers(&["idle"], connections);
-        // The first connections pay for what the process needs once.
-        readers.ask("connect 0 30");
+        readers.ask(&format!("connect 0 {WARM}"));
         std::thread::sleep(Duration::from_secs(2));
         let before = process::anonymous_bytes(product.pid());
-        readers.ask(&format!("connect 30 {connections}"));
+        readers.ask(&format!("connect {WARM} {connections}"));
         readers.ask("ping");
         std::thread::sleep(Duration::from_secs(5));
         let held = process::anonymous_bytes(product.pid());
         readers.ask("burst");
         readers.ask("drain 10000");
         let after = process::anonymous_bytes(product.pid());
-        let each = |bytes: u64| bytes.saturating_sub(before) as f64 / (connections - 30) as f64;
+        let each = |bytes: u64| bytes.saturating_sub(before) as f64 / (connections - WARM) as f64;
         println!(
             "| {connections} | {:.0} | {:.0} ({:.2} ×) |",
             each(held),

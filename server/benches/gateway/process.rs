@@ -1,7 +1,7 @@
 //! Processes on a core each, told what to do by lines, and what the kernel says of them.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// A copy of this program in another role, pinned to a core, at a low priority.

@@ -1,0 +1,90 @@
+//! The frames that say something in a room, as what they say.
+
+use roomcast_protocol::event::Message;
+use roomcast_protocol::id::{Id, IdRef};
+use roomcast_protocol::{ClientFrame, ClientMessageId, RoomId};
+
+use crate::speech::Speech;
+
+/// What is said where, and what the client calls it.
+pub(super) struct Worded<'a> {
+    pub(super) room_id: IdRef<'a, RoomId>,
+    pub(super) client_msg_id: Option<IdRef<'a, ClientMessageId>>,
+    pub(super) speech: Speech,
+}
+
+/// What a frame says, or the frame itself when it says nothing in a room.
+#[expect(
+    clippy::result_large_err,
+    reason = "both are frames, moved once; boxing one would cost an allocation"
+)]
+pub(super) fn of(frame: ClientFrame<'_>) -> Result<Worded<'_>, ClientFrame<'_>> {
+    let (room_id, client_msg_id, speech) = match frame {
+        ClientFrame::SendMessage {
+            room_id,
+            content,
+            client_msg_id,
+            reply_to,
+            attachments,
+            mentions,
+        } => {
+            let message = Message {
+                content: Some(content.into_owned()),
+                reply_to: reply_to.map(|id| id.to_id()),
+                attachments: to_ids(&attachments),
+                mentions: to_ids(&mentions),
+            };
+            (room_id, client_msg_id, Speech::Send(message))
+        }
+        ClientFrame::EditMessage {
+            room_id,
+            message_id,
+            content,
+            client_msg_id,
+        } => {
+            let (message_id, content) = (message_id.to_id(), content.into_owned());
+            (
+                room_id,
+                client_msg_id,
+                Speech::Edit {
+                    message_id,
+                    content,
+                },
+            )
+        }
+        ClientFrame::DeleteMessage {
+            room_id,
+            message_id,
+            client_msg_id,
+        } => {
+            let message_id = message_id.to_id();
+            (room_id, client_msg_id, Speech::Delete { message_id })
+        }
+        ClientFrame::React {
+            room_id,
+            message_id,
+            emoji,
+            remove,
+            client_msg_id,
+        } => {
+            let (message_id, emoji) = (message_id.to_id(), emoji.into_owned());
+            let speech = Speech::React {
+                message_id,
+                emoji,
+                remove,
+            };
+            (room_id, client_msg_id, speech)
+        }
+        other => return Err(other),
+    };
+    Ok(Worded {
+        room_id,
+        client_msg_id,
+        speech,
+    })
+}
+
+/// Ids copied out of their frame.
+pub(super) fn to_ids<T: Id>(ids: &[IdRef<'_, T>]) -> Vec<T> {
+    ids.iter().map(IdRef::to_id).collect()
+}
