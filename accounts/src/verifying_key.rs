@@ -1,9 +1,9 @@
 //! One key that takes tokens, for one algorithm.
 //!
 //! A key never serves another algorithm than its own: otherwise a public key, which everybody has,
-//! could be taken for a shared secret. A key that has a name (`kid`) takes no token that names
-//! another; where the key or the token has none, the signature alone decides, since many hosts name
-//! their keys while their operators hand us a bare PEM.
+//! could be taken for a shared secret. A token that names its key (`kid`) is taken by the key of that
+//! name alone, and so by none that has no name: whoever names keys hands us a JWKS. A token that
+//! names none is taken by whichever key verifies it.
 
 use std::sync::Arc;
 
@@ -73,7 +73,7 @@ impl VerifyingKey {
         let other_name = header
             .kid
             .as_ref()
-            .is_some_and(|named| self.key_id.as_ref().is_some_and(|own| **own != **named));
+            .is_some_and(|named| !self.is_named(named));
         if other_name || header.alg != self.algorithm {
             return Ok(None);
         }

@@ -199,6 +199,10 @@ fn a_kid_must_be_that_of_the_key() {
         &node,
         &with(json!({ "alg": "HS256", "kid": kid }))
     ));
+    let secret = EncodingKey::from_secret(node.secret());
+    let header = json!({ "alg": "HS256", "kid": "a name no key has" });
+    let named = token(&header, &claims("ann"), &secret, Algorithm::HS256);
+    assert!(!is_taken(&node, &named));
 }
 
 #[test]
