@@ -12,10 +12,10 @@ pub(crate) struct Peer {
     first_line: String,
 }
 
-/// A command pinned to `core`.
-pub(crate) fn pinned(core: usize, program: &str) -> Command {
+/// A command pinned to cores.
+pub(crate) fn pinned(cores: &str, program: &str) -> Command {
     let mut command = Command::new("taskset");
-    command.args(["-c", &core.to_string(), "nice", "-n", "5", program]);
+    command.args(["-c", cores, "nice", "-n", "5", program]);
     command
 }
 
@@ -23,7 +23,7 @@ impl Peer {
     /// Starts this program with other arguments, and waits for its first line.
     pub(crate) fn pinned(core: usize, arguments: &[&str], more: &[String]) -> Self {
         let program = std::env::current_exe().expect("our own path");
-        let mut child = pinned(core, program.to_str().expect("a UTF-8 path"))
+        let mut child = pinned(&core.to_string(), program.to_str().expect("a UTF-8 path"))
             .args(arguments)
             .args(more)
             .stdin(Stdio::piped())

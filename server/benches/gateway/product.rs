@@ -38,12 +38,17 @@ pub(crate) fn token(user: &str, scope: Option<&str>) -> String {
 impl Product {
     /// Starts it on the first core, with more arguments.
     pub(crate) fn start(more: &[&str]) -> Self {
+        Self::start_on("0", more)
+    }
+
+    /// Starts it on these cores.
+    pub(crate) fn start_on(cores: &str, more: &[&str]) -> Self {
         let directory = std::env::temp_dir().join(format!("roomcast-bench-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&directory);
         std::fs::create_dir_all(&directory).expect("make a directory");
         let key_file = directory.join("key");
         std::fs::write(&key_file, KEY).expect("write the key");
-        let mut child = process::pinned(0, env!("CARGO_BIN_EXE_roomcast"))
+        let mut child = process::pinned(cores, env!("CARGO_BIN_EXE_roomcast"))
             .args([
                 "--listen",
                 "127.0.0.1:0",

@@ -23,11 +23,12 @@ struct Client {
 enum Received {
     /// Bare bytes: events are as long as they are.
     Bytes(usize),
-    /// Frames: those that are events are counted.
+    /// Frames: events are counted, and acknowledgements.
     Frames {
         skip: usize,
         head: Vec<u8>,
         events: usize,
+        acks: usize,
     },
 }
 
@@ -63,6 +64,7 @@ pub(crate) fn run(kind: &str, address: &str, _rest: &[&str]) {
             "expect" => reader.expect(number(1)),
             "ping" => reader.ping(),
             "burst" => reader.burst(),
+            "pump" => reader.pump(number(1), number(2)),
             "drain" => reader.drain(Duration::from_millis(number(1) as u64)),
             other => panic!("no such command: {other}"),
         }
@@ -88,6 +90,7 @@ impl Reader {
                     skip: 0,
                     head: Vec::new(),
                     events: 0,
+                    acks: 0,
                 }
             };
             socket.set_nonblocking(true).expect("set non-blocking");
@@ -116,6 +119,8 @@ impl Reader {
             (0..3)
                 .map(|copy| format!("idle-{}-{copy}", user / IDLE_ROOM_MEMBERS))
                 .collect()
+        } else if self.kind == "sends" {
+            vec![format!("sends-{user}")]
         } else {
             vec![self.kind.clone()]
         };
@@ -167,6 +172,37 @@ impl Reader {
                 socket.write_all(&masked(&frame).repeat(8)).expect("send");
             }
             self.drain(Duration::ZERO);
+        }
+    }
+
+    /// Every client sends `count` messages to its own room, `window` of them unacknowledged at most.
+    fn pump(&mut self, count: usize, window: usize) {
+        let frames: Vec<Vec<u8>> = (0..self.clients.len())
+            .map(|user| {
+                masked(&format!(
+                    r#"{{"type":"SEND_MESSAGE","roomId":"sends-{user}","content":"{CONTENT}"}}"#
+                ))
+            })
+            .collect();
+        let begun: Vec<usize> = self.clients.iter().map(Client::acks).collect();
+        let mut sent = vec![0; self.clients.len()];
+        let deadline = Instant::now() + Duration::from_secs(120);
+        loop {
+            let mut open = 0;
+            for (place, client) in self.clients.iter().enumerate() {
+                let acked = client.acks() - begun[place];
+                let may = count.min(acked + window) - sent[place];
+                (&client.socket)
+                    .write_all(&frames[place].repeat(may))
+                    .expect("send");
+                sent[place] += may;
+                open += usize::from(acked < count);
+            }
+            if open == 0 {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{open} clients wait");
+            self.turn(Duration::from_millis(100));
         }
     }
 
@@ -227,16 +263,28 @@ impl Client {
             Received::Frames { events, .. } => *events,
         }
     }
+
+    fn acks(&self) -> usize {
+        match &self.received {
+            Received::Bytes(_) => 0,
+            Received::Frames { acks, .. } => *acks,
+        }
+    }
 }
 
 impl Received {
     fn take(&mut self, mut bytes: &[u8]) {
-        let (skip, head, events) = match self {
+        let (skip, head, events, acks) = match self {
             Self::Bytes(count) => {
                 *count += bytes.len();
                 return;
             }
-            Self::Frames { skip, head, events } => (skip, head, events),
+            Self::Frames {
+                skip,
+                head,
+                events,
+                acks,
+            } => (skip, head, events, acks),
         };
         while !bytes.is_empty() {
             if *skip > 0 {
@@ -262,6 +310,7 @@ impl Received {
                 usize::from(head[1])
             };
             *events += usize::from(head[head_bytes..].starts_with(b"{\"type\":\"ME"));
+            *acks += usize::from(head[head_bytes..].starts_with(b"{\"type\":\"AC"));
             *skip = length - 11;
             head.clear();
         }
