@@ -105,9 +105,11 @@ pub(crate) async fn say(
     match judge(shared, &said, role).await {
         Ok(saying) => Ok(saying),
         // Memory goes before judgement, and is asked only when it matters.
-        Err(refusal) => match remembered(shared, &said).await? {
-            Some(first) => Ok(Saying::Settled(first)),
-            None => Err(refusal),
+        Err(refusal) => match remembered(shared, &said).await {
+            Ok(Some(first)) => Ok(Saying::Settled(first)),
+            // "Perhaps stored" stays true when memory cannot be asked; "not stored" would not be.
+            Err(unreadable) if refusal.code != Code::Unconfirmed => Err(unreadable),
+            _ => Err(refusal),
         },
     }
 }

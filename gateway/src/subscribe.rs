@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use roomcast_protocol::fleet_frame::WarningCode;
 use roomcast_protocol::limits::{OUTBOX_BYTES_MAX, WATCHED_USERS_MAX};
-use roomcast_protocol::{FleetFrame, Refusal, RoomId, Seq, StoredEvent, UserId};
+use roomcast_protocol::{Close, FleetFrame, Refusal, RoomId, Seq, StoredEvent, UserId};
 
 use crate::Shared;
 use crate::connection::{self, Connection};
@@ -106,7 +106,11 @@ async fn open(
     let head = missed.head.max(head).max(cursor);
     say_subscribed(shared, connection, room, subscription, head, true, after);
     replay(shared, connection, &missed.events).await;
-    catch_up(shared, connection, room, cursor).await
+    if catch_up(shared, connection, room, cursor).await.is_err() {
+        // The client has been told that it misses nothing; only a close takes that back.
+        connection.close(Close::PromisesLost, shared.clock.now());
+    }
+    Ok(())
 }
 
 /// Goes live from the room's head on. The answer goes out before the gate opens.
