@@ -1,0 +1,223 @@
+//! A log that refuses, forgets to confirm, goes out of sight, and tells what happens badly.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use roomcast_ports::event_log::{Append, Appended, EventFeed, EventLog, LogError};
+use roomcast_ports::live::{Live, LiveEvents};
+use roomcast_protocol::{RoomId, Seq, StoredEvent};
+use tokio::sync::{broadcast, oneshot};
+
+use crate::chance::Chance;
+
+/// What becomes of appends.
+#[derive(Debug, Clone)]
+pub(crate) enum Appends {
+    Well,
+    /// Refused, nothing stored.
+    Unavailable,
+    /// Not confirmed, and not stored.
+    Lost,
+    /// Not confirmed, though stored.
+    Kept,
+    /// Not confirmed, though stored, and nothing of the log can be seen from then on.
+    KeptUnseen,
+    /// One of the first four, by chance.
+    Mixed(Chance),
+}
+
+/// What becomes of live events.
+#[derive(Debug, Clone)]
+pub(crate) enum Telling {
+    Well,
+    /// Nothing comes, and nothing says so.
+    Silent,
+    /// One in ten each is dropped, doubled, overtaken, told again later, or late.
+    Badly(Chance),
+}
+
+/// A read that waits with its answer.
+struct Stall {
+    reached: SyncSender<()>,
+    release: oneshot::Receiver<()>,
+}
+
+pub(crate) struct FaultyLog {
+    inner: Arc<dyn EventLog>,
+    appends: Mutex<Appends>,
+    telling: Mutex<Telling>,
+    /// Nothing of it can be read.
+    out_of_sight: AtomicBool,
+    /// How often somebody asked for the heads of rooms.
+    head_comparisons: AtomicUsize,
+    stall: Mutex<Option<Stall>>,
+    live: broadcast::Sender<Live>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn away() -> LogError {
+    LogError::Unavailable("the test says so".into())
+}
+
+const UNCONFIRMED: LogError = LogError::Unconfirmed(Duration::from_secs(10));
+
+impl FaultyLog {
+    pub(crate) fn new(inner: Arc<dyn EventLog>) -> Self {
+        Self {
+            inner,
+            appends: Mutex::new(Appends::Well),
+            telling: Mutex::new(Telling::Well),
+            out_of_sight: AtomicBool::new(false),
+            head_comparisons: AtomicUsize::new(0),
+            stall: Mutex::new(None),
+            live: broadcast::channel(65_536).0,
+        }
+    }
+
+    pub(crate) fn appends(&self, appends: Appends) {
+        *lock(&self.appends) = appends;
+    }
+
+    pub(crate) fn tells(&self, telling: Telling) {
+        *lock(&self.telling) = telling;
+    }
+
+    pub(crate) fn out_of_sight(&self, is: bool) {
+        self.out_of_sight.store(is, Ordering::SeqCst);
+    }
+
+    pub(crate) fn head_comparisons(&self) -> usize {
+        self.head_comparisons.load(Ordering::SeqCst)
+    }
+
+    /// Tells listeners something of the test's own.
+    pub(crate) fn tell(&self, live: Live) {
+        self.live.send(live).expect("somebody listens");
+    }
+
+    /// The next read waits with its answer, once it has said so on `reached`.
+    pub(crate) fn stall_next_read(&self, reached: SyncSender<()>) -> oneshot::Sender<()> {
+        let (sender, release) = oneshot::channel();
+        *lock(&self.stall) = Some(Stall { reached, release });
+        sender
+    }
+
+    /// Tells what the log tells, as well as the test says.
+    pub(crate) async fn pass_on(self: Arc<Self>) {
+        let mut events = self.inner.live();
+        let (mut overtaken, mut told) = (None, Vec::new());
+        while let Some(live) = events.next().await {
+            let mood = match &mut *lock(&self.telling) {
+                Telling::Well => 9,
+                Telling::Silent => continue,
+                Telling::Badly(chance) => chance.below(10),
+            };
+            match mood {
+                0 => continue,
+                1 => self.told(live.clone()),
+                2 => {
+                    overtaken = Some(live);
+                    continue;
+                }
+                3 if !told.is_empty() => self.told(told.swap_remove(0)),
+                4 => tokio::time::sleep(Duration::from_millis(20)).await,
+                5 => told.push(live.clone()),
+                _ => {}
+            }
+            self.told(live);
+            if let Some(late) = overtaken.take() {
+                self.told(late);
+            }
+        }
+    }
+
+    fn told(&self, live: Live) {
+        // Before the gateway listens there is nobody.
+        let _ = self.live.send(live);
+    }
+
+    fn seen(&self) -> Result<(), LogError> {
+        if self.out_of_sight.load(Ordering::SeqCst) {
+            return Err(away());
+        }
+        Ok(())
+    }
+
+    fn fate(&self) -> Appends {
+        let mut appends = lock(&self.appends);
+        match &mut *appends {
+            Appends::Mixed(chance) => match chance.below(4) {
+                0 => Appends::Unavailable,
+                1 => Appends::Lost,
+                2 => Appends::Kept,
+                _ => Appends::Well,
+            },
+            appends => appends.clone(),
+        }
+    }
+}
+
+#[async_trait]
+impl EventLog for FaultyLog {
+    fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, LogError>> {
+        let fate = self.fate();
+        match fate {
+            Appends::Well | Appends::Mixed(_) => self.inner.append(append),
+            Appends::Unavailable => Box::pin(async { Err(away()) }),
+            Appends::Lost => Box::pin(async { Err(UNCONFIRMED) }),
+            Appends::Kept | Appends::KeptUnseen => {
+                let stored = self.inner.append(append);
+                if matches!(fate, Appends::KeptUnseen) {
+                    self.out_of_sight(true);
+                }
+                Box::pin(async move { stored.await.and(Err(UNCONFIRMED)) })
+            }
+        }
+    }
+
+    async fn head(&self, room_id: &RoomId) -> Result<Seq, LogError> {
+        self.seen()?;
+        self.inner.head(room_id).await
+    }
+
+    async fn heads(&self, room_ids: &[RoomId]) -> Result<Vec<Seq>, LogError> {
+        self.head_comparisons.fetch_add(1, Ordering::SeqCst);
+        self.seen()?;
+        self.inner.heads(room_ids).await
+    }
+
+    async fn read(
+        &self,
+        room_id: &RoomId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Vec<Arc<StoredEvent>>, LogError> {
+        self.seen()?;
+        let events = self.inner.read(room_id, after, limit).await;
+        let stall = lock(&self.stall).take();
+        if let Some(Stall { reached, release }) = stall {
+            let _ = reached.try_send(());
+            let _ = release.await;
+        }
+        events
+    }
+
+    fn live(&self) -> LiveEvents {
+        LiveEvents::new(self.live.subscribe())
+    }
+
+    fn partitions(&self) -> u16 {
+        self.inner.partitions()
+    }
+
+    async fn feed(&self, partition: u16, position: u64) -> Result<Box<dyn EventFeed>, LogError> {
+        self.inner.feed(partition, position).await
+    }
+}

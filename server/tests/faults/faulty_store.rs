@@ -1,0 +1,162 @@
+//! A store that goes away and comes back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use roomcast_embedded::EmbeddedStore;
+use roomcast_ports::StoreError;
+use roomcast_ports::directory::{
+    ListingCursor, MemberRecord, RoomDirectory, RoomListing, RoomRecord,
+};
+use roomcast_ports::message_store::{MessageReader, MessageState, MessageWriter, Place};
+use roomcast_protocol::api::Marks;
+use roomcast_protocol::{EventId, MessageId, RoomId, Seq, StoredEvent, UserId};
+
+pub(crate) struct FaultyStore {
+    inner: Arc<EmbeddedStore>,
+    away: AtomicBool,
+}
+
+impl FaultyStore {
+    pub(crate) fn new(inner: Arc<EmbeddedStore>) -> Self {
+        let away = AtomicBool::new(false);
+        Self { inner, away }
+    }
+
+    pub(crate) fn away(&self, is: bool) {
+        self.away.store(is, Ordering::SeqCst);
+    }
+
+    fn there(&self) -> Result<&EmbeddedStore, StoreError> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("the test says so".into()));
+        }
+        Ok(&self.inner)
+    }
+}
+
+#[async_trait]
+impl MessageWriter for FaultyStore {
+    async fn write(
+        &self,
+        events: &[Arc<StoredEvent>],
+        place: Option<Place>,
+    ) -> Result<(), StoreError> {
+        self.there()?.write(events, place).await
+    }
+
+    async fn place(&self, partition: u16) -> Result<u64, StoreError> {
+        self.there()?.place(partition).await
+    }
+}
+
+#[async_trait]
+impl MessageReader for FaultyStore {
+    async fn complete_to(&self, room_id: &RoomId) -> Result<Seq, StoreError> {
+        self.there()?.complete_to(room_id).await
+    }
+
+    async fn events_after(
+        &self,
+        room_id: &RoomId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Vec<Arc<StoredEvent>>, StoreError> {
+        self.there()?.events_after(room_id, after, limit).await
+    }
+
+    async fn messages_before(
+        &self,
+        room_id: &RoomId,
+        before: Seq,
+        limit: usize,
+    ) -> Result<Vec<MessageState>, StoreError> {
+        self.there()?.messages_before(room_id, before, limit).await
+    }
+
+    async fn messages_from(
+        &self,
+        room_id: &RoomId,
+        from: Seq,
+        limit: usize,
+    ) -> Result<Vec<MessageState>, StoreError> {
+        self.there()?.messages_from(room_id, from, limit).await
+    }
+
+    async fn message(
+        &self,
+        room_id: &RoomId,
+        message_id: &MessageId,
+    ) -> Result<Option<MessageState>, StoreError> {
+        self.there()?.message(room_id, message_id).await
+    }
+
+    async fn event(
+        &self,
+        room_id: &RoomId,
+        event_id: &EventId,
+    ) -> Result<Option<Arc<StoredEvent>>, StoreError> {
+        self.there()?.event(room_id, event_id).await
+    }
+}
+
+#[async_trait]
+impl RoomDirectory for FaultyStore {
+    async fn room(&self, room_id: &RoomId) -> Result<Option<RoomRecord>, StoreError> {
+        self.there()?.room(room_id).await
+    }
+
+    async fn member(
+        &self,
+        room_id: &RoomId,
+        user_id: &UserId,
+    ) -> Result<Option<MemberRecord>, StoreError> {
+        self.there()?.member(room_id, user_id).await
+    }
+
+    async fn members(
+        &self,
+        room_id: &RoomId,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Vec<MemberRecord>, StoreError> {
+        self.there()?.members(room_id, after, limit).await
+    }
+
+    async fn owner_count(&self, room_id: &RoomId) -> Result<u64, StoreError> {
+        self.there()?.owner_count(room_id).await
+    }
+
+    async fn rooms_of(
+        &self,
+        user_id: &UserId,
+        after: Option<&ListingCursor>,
+        limit: usize,
+    ) -> Result<Vec<RoomListing>, StoreError> {
+        self.there()?.rooms_of(user_id, after, limit).await
+    }
+
+    async fn room_ids_of(&self, user_id: &UserId, limit: usize) -> Result<Vec<RoomId>, StoreError> {
+        self.there()?.room_ids_of(user_id, limit).await
+    }
+
+    async fn public_rooms(
+        &self,
+        name_prefix: &str,
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<RoomRecord>, StoreError> {
+        self.there()?.public_rooms(name_prefix, after, limit).await
+    }
+
+    async fn mark(
+        &self,
+        room_id: &RoomId,
+        user_id: &UserId,
+        read: Seq,
+        delivered: Seq,
+    ) -> Result<Option<Marks>, StoreError> {
+        self.there()?.mark(room_id, user_id, read, delivered).await
+    }
+}

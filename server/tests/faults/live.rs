@@ -1,0 +1,159 @@
+//! The log tells badly what happens: listeners hear the whole of it all the same (§2.2, 2.3).
+
+use std::sync::mpsc::sync_channel;
+use std::time::{Duration, Instant};
+
+use roomcast_ports::live::Live;
+use roomcast_protocol::{RoomId, Seq};
+use serde_json::{Value, json};
+
+use crate::chance::{Chance, seed};
+use crate::faulty_log::Telling;
+use crate::follower::Follower;
+use crate::line::{Came, Line, WITHIN, is_event, number, pause};
+use crate::world::{World, message, unlimited};
+
+/// By when the next comparison with the log has found what is missing, with time to read it.
+const AUDITED_WITHIN: Duration = Duration::from_secs(15);
+/// What is missing is found at once when something says so.
+const AT_ONCE: Duration = Duration::from_secs(4);
+
+/// Waits for the message of this name; everything before it must be the chain after `last`. Gives its place.
+fn hear(line: &mut Line, mut last: u64, name: &str, within: Duration) -> u64 {
+    let deadline = Instant::now() + within;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let Came::Frame(frame) = line.next(left) else {
+            panic!("no {name} within {within:?}");
+        };
+        if is_event(&frame) {
+            assert_eq!(number(&frame, "prev"), last, "{frame}");
+            last = number(&frame, "seq");
+            if frame["clientMsgId"] == name {
+                return last;
+            }
+        }
+    }
+}
+
+#[test]
+fn events_dropped_doubled_swapped_and_delayed_reach_everybody_once_and_in_order() {
+    let seed = seed();
+    println!("seed {seed}");
+    let world = World::new(unlimited());
+    let users = ["u0", "u1", "u2", "u3", "u4", "u5", "u6"];
+    let room = world.room(&users);
+    world.log.tells(Telling::Badly(Chance::new(seed, 0)));
+    let mut listeners: Vec<Follower> = users[3..]
+        .iter()
+        .map(|user| Follower::new((*user).to_owned(), &room))
+        .collect();
+    let (world, room) = (&world, &room);
+    let told = std::thread::scope(|scope| {
+        for (number, listener) in listeners.iter_mut().enumerate() {
+            let mut chance = Chance::new(seed, 1 + number as u64);
+            // One of them leaves and comes back all the time.
+            let every = if number == 0 { 50 } else { usize::MAX };
+            scope.spawn(move || {
+                listener.follow(&world.address, "the-end", || chance.once_in(every));
+            });
+        }
+        std::thread::scope(|scope| {
+            for user in &users[..3] {
+                scope.spawn(move || {
+                    let mut line = world.connect(user);
+                    for number in 0..400 {
+                        line.acknowledged(message(room, &format!("{user}-{number}")));
+                        pause(Duration::from_millis(1));
+                    }
+                });
+            }
+        });
+        // The last one is told to nobody.
+        world.log.tells(Telling::Silent);
+        world.connect("u0").acknowledged(message(room, "the-end"));
+        Instant::now()
+    });
+    let waited = told.elapsed();
+    assert!(
+        waited < AUDITED_WITHIN,
+        "{waited:?} until the next comparison"
+    );
+    let log: Vec<String> = world.events(room).iter().map(Value::to_string).collect();
+    assert_eq!(log.len(), users.len() + 3 * 400 + 1);
+    for listener in &listeners {
+        assert!(listener.heard == log, "a listener heard something else");
+    }
+}
+
+#[test]
+fn what_was_dropped_comes_with_the_next_event_or_as_soon_as_anybody_says_so() {
+    let world = World::new(unlimited());
+    let room = world.room(&["alice", "bob"]);
+    let mut bob = world.subscribed("bob", &room);
+    let mut alice = world.connect("alice");
+    let room_id = RoomId::new(&room).expect("an id");
+    let mut last = number(&alice.acknowledged(message(&room, "first")), "seq");
+    let before = number(&world.events(&room)[1], "seq");
+    assert_eq!(hear(&mut bob, before, "first", AT_ONCE), last);
+    for round in 0..20 {
+        world.log.tells(Telling::Silent);
+        for number in 0..10 {
+            alice.acknowledged(message(&room, &format!("unheard-{round}-{number}")));
+        }
+        let name = format!("last-{round}");
+        if round % 3 == 0 {
+            world.log.tells(Telling::Well);
+        }
+        let head = number(&alice.acknowledged(message(&room, &name)), "seq");
+        match round % 3 {
+            1 => world.log.tell(Live::Lost),
+            2 => {
+                let head = Seq::new(head).expect("a place");
+                world.log.tell(Live::Nudge(room_id.clone(), head));
+            }
+            _ => {}
+        }
+        last = hear(&mut bob, last, &name, AT_ONCE);
+        assert_eq!(last, head);
+    }
+}
+
+#[test]
+fn a_subscription_that_cannot_catch_up_is_closed_and_not_left_with_a_gap() {
+    let world = World::new(unlimited());
+    let room = world.room(&["alice", "bob"]);
+    let mut alice = world.subscribed("alice", &room);
+    let mut bob = world.connect("bob");
+    // Known here, so that only the replay reads the log.
+    let first = number(&bob.acknowledged(message(&room, "first")), "seq");
+    alice.acknowledged(message(&room, "second"));
+
+    let (reached, is_reached) = sync_channel(1);
+    let release = world.log.stall_next_read(reached);
+    bob.send(&[json!({ "type": "SUBSCRIBE", "roomId": room, "after": first })]);
+    is_reached.recv_timeout(WITHIN).expect("the replay is read");
+    // More than a room keeps at hand for those who come in this moment.
+    for number in 0..200 {
+        alice.acknowledged(message(&room, &format!("meanwhile-{number}")));
+    }
+    world.log.out_of_sight(true);
+    release.send(()).expect("the read waits");
+    let mut came = Vec::new();
+    loop {
+        match bob.next(WITHIN) {
+            Came::Frame(frame) => came.push(frame["type"].as_str().expect("a type").to_owned()),
+            Came::Closed(code) => {
+                assert_eq!(code, 4500, "{came:?}");
+                break;
+            }
+            other => panic!("{other:?} after {came:?}"),
+        }
+    }
+    came.retain(|kind| kind != "NOTIFICATION");
+    assert_eq!(came, ["SUBSCRIBED", "MESSAGE"]);
+
+    world.log.out_of_sight(false);
+    alice.acknowledged(message(&room, "the-end"));
+    assert_eq!(world.heard("bob", &room, "the-end"), world.events(&room));
+}

@@ -1,0 +1,98 @@
+//! The store away: people go on talking, and what needs the store says so (ARCHITECTURE: the log is the truth).
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::faulty_tokens::HOST;
+use crate::line::{is_event, number};
+use crate::world::{World, assert_refused, eventually, message, unlimited};
+
+#[test]
+fn without_the_store_members_talk_on_and_afterwards_all_of_it_is_in_history() {
+    let world = World::new(unlimited());
+    let room = world.room(&["alice", "bob", "carol"]);
+    let mut bob = world.subscribed("bob", &room);
+    let mut alice = world.subscribed("alice", &room);
+    let first = alice.acknowledged(message(&room, "first"));
+    bob.drain();
+
+    world.store.away(true);
+    for number in 0..50 {
+        alice.acknowledged(message(&room, &format!("storeless-{number}")));
+    }
+    let mut came = Vec::new();
+    while came.len() < 50 {
+        came.extend(bob.drain().into_iter().filter(is_event));
+    }
+    assert_eq!(came.len(), 50, "live goes on");
+    let frame = json!({ "type": "SUBSCRIBE", "roomId": room, "after": first["seq"] });
+    assert_eq!(bob.ask(frame)["recovered"], true, "the log has all of it");
+    let replayed: Vec<Value> = bob.drain().into_iter().filter(is_event).collect();
+    assert_eq!(replayed, came);
+
+    for frame in [
+        json!({ "type": "EDIT_MESSAGE", "roomId": room, "messageId": first["messageId"], "content": "x" }),
+        json!({ "type": "DELETE_MESSAGE", "roomId": room, "messageId": first["messageId"] }),
+        json!({ "type": "REACT", "roomId": room, "messageId": first["messageId"], "emoji": "x" }),
+        json!({ "type": "MARK", "roomId": room, "read": first["seq"] }),
+    ] {
+        assert_refused(&alice.ask(frame.clone()), &frame, "INTERNAL");
+    }
+    // Nobody here knows yet that she is a member.
+    let mut carol = world.connect("carol");
+    let frame = json!({ "type": "SUBSCRIBE", "roomId": room });
+    assert_refused(&carol.ask(frame.clone()), &frame, "INTERNAL");
+    for path in ["messages", "messages/x", "members"] {
+        let path = format!("/v1/rooms/{room}/{path}");
+        let reply = world.call("GET", &path, "alice", Value::Null);
+        assert_eq!(
+            (reply.status, &*reply.refused()),
+            (500, "INTERNAL"),
+            "{path}"
+        );
+    }
+
+    world.store.away(false);
+    let heard = world.heard("carol", &room, "storeless-49");
+    assert_eq!(heard, world.events(&room));
+    assert_eq!(heard.len(), 3 + 1 + 50);
+    let edit = json!({
+        "type": "EDIT_MESSAGE", "roomId": room, "messageId": first["messageId"], "content": "x"
+    });
+    alice.acknowledged(edit);
+    eventually("the list follows", Duration::from_secs(15), || {
+        let list = world.call("GET", "/v1/rooms", "bob", Value::Null).ok(200);
+        list["rooms"][0]["lastMessage"]["content"] == "storeless-49"
+    });
+}
+
+#[test]
+fn a_member_added_or_removed_without_the_store_is_so_everywhere() {
+    let world = World::new(unlimited());
+    let room = world.room(&["alice", "bob"]);
+    let mut bob = world.subscribed("bob", &room);
+    let path = format!("/v1/rooms/{room}/members/bob");
+    world.store.away(true);
+    let reply = world.call("DELETE", &path, HOST, Value::Null);
+    let refused = (reply.status, &*reply.refused());
+    assert_eq!(refused, (503, "LOG_UNAVAILABLE"), "nothing was stored");
+    bob.acknowledged(message(&room, "still-here"));
+    world.store.away(false);
+    world.call("DELETE", &path, HOST, Value::Null).ok(204);
+    world.store.away(true);
+    let mut left = false;
+    loop {
+        let frame = bob.frame().expect("it stays open");
+        left |= frame["type"] == "MEMBER_LEFT";
+        if frame["type"] == "UNSUBSCRIBED" {
+            break;
+        }
+    }
+    assert!(left);
+    let answer = bob.ask(message(&room, "too-late"));
+    assert_eq!(answer["type"], "ERROR", "{answer}");
+    world.store.away(false);
+    assert_eq!(bob.ask(message(&room, "too-late"))["code"], "NOT_MEMBER");
+    assert!(number(world.events(&room).last().expect("a log"), "seq") > 0);
+}

@@ -1,0 +1,215 @@
+//! All of Roomcast in this process, with ports that fail when told to.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use roomcast::api::{self, Services};
+use roomcast::config::Role;
+use roomcast_accounts::{Accounts, Issuer};
+use roomcast_embedded::Embedded;
+use roomcast_gateway::{Gateway, GatewayConfig, GatewayPorts};
+use roomcast_history::History;
+use roomcast_ingest::Ingest;
+use roomcast_presence::PresenceService;
+use roomcast_rooms::Rooms;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::faulty_log::FaultyLog;
+use crate::faulty_presence::FaultyPresence;
+use crate::faulty_store::FaultyStore;
+use crate::faulty_tokens::{FaultyTokens, HOST};
+use crate::follower::Follower;
+use crate::line::{Line, number, pause};
+use crate::support::http::{Reply, send};
+use crate::support::scratch::Scratch;
+
+/// Everything, running until dropped.
+pub(crate) struct World {
+    pub(crate) address: String,
+    pub(crate) log: Arc<FaultyLog>,
+    pub(crate) store: Arc<FaultyStore>,
+    pub(crate) presence: Arc<FaultyPresence>,
+    pub(crate) tokens: Arc<FaultyTokens>,
+    stop: CancellationToken,
+    runtime: Option<Runtime>,
+    _scratch: Scratch,
+}
+
+/// Settings under which no limit is met.
+pub(crate) fn unlimited() -> GatewayConfig {
+    GatewayConfig {
+        sends_per_second: 1_000_000,
+        send_burst: 1_000_000,
+        connections_per_user_max: 1_000,
+        replay_max: 100_000,
+        ..GatewayConfig::default()
+    }
+}
+
+impl World {
+    pub(crate) fn new(config: GatewayConfig) -> Self {
+        let scratch = Scratch::new();
+        let runtime = two_threads();
+        let backends = Embedded::open(scratch.path()).expect("open the back ends");
+        let log = Arc::new(FaultyLog::new(backends.log()));
+        let store = Arc::new(FaultyStore::new(backends.messages()));
+        let presence = Arc::new(FaultyPresence::new(backends.presence()));
+        let tokens = Arc::new(FaultyTokens::default());
+        let stop = CancellationToken::new();
+
+        let within = runtime.enter();
+        let history = History::new(log.clone(), store.clone());
+        let rooms = Rooms::new(log.clone(), store.clone(), store.clone(), store.clone());
+        let rooms = Arc::new(rooms);
+        let ports = GatewayPorts {
+            log: log.clone(),
+            timeline: Arc::new(history.clone()),
+            memberships: rooms.clone(),
+            directory: store.clone(),
+            presence: presence.clone(),
+            signals: backends.signals(),
+            authenticator: tokens.clone(),
+        };
+        let gateway = Gateway::new(ports, config.clone());
+        let issuer = Issuer::open(scratch.path()).expect("a signing key");
+        let accounts = Accounts::new(
+            backends.accounts(),
+            backends.sessions(),
+            backends.signals(),
+            Arc::new(issuer),
+        );
+        let who_is_here = PresenceService::new(presence.clone(), backends.signals());
+        let services = Services {
+            authenticator: tokens.clone(),
+            memberships: rooms.clone(),
+            accounts,
+            rooms,
+            history,
+            gateway: gateway.clone(),
+            presence: who_is_here.clone(),
+        };
+        let router = api::router(Arc::new(services), &Role::ALL, config.allowed_origins);
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"));
+        let listener = listener.expect("a port");
+        let address = listener.local_addr().expect("its address").to_string();
+        let ingest = Ingest::new(log.clone(), store.clone());
+        let tracker = TaskTracker::new();
+        tracker.spawn(log.clone().pass_on());
+        let (stopped, again) = (stop.clone(), stop.clone());
+        tracker.spawn(async move { ingest.run(stopped).await });
+        tracker.spawn(async move { who_is_here.run(again).await });
+        tracker.spawn(async move {
+            gateway.serve(listener, router).await;
+            // The back ends live as long as they are served.
+            drop(backends);
+        });
+        drop(within);
+        Self {
+            address,
+            log,
+            store,
+            presence,
+            tokens,
+            stop,
+            runtime: Some(runtime),
+            _scratch: scratch,
+        }
+    }
+
+    /// A greeted connection of this user.
+    pub(crate) fn connect(&self, user: &str) -> Line {
+        Line::connect(&self.address, user)
+    }
+
+    /// A connection of this user, subscribed to the room from now on.
+    pub(crate) fn subscribed(&self, user: &str, room: &str) -> Line {
+        let mut line = self.connect(user);
+        let answer = line.ask(json!({ "type": "SUBSCRIBE", "roomId": room }));
+        assert_eq!(answer["type"], "SUBSCRIBED", "{answer}");
+        line
+    }
+
+    /// One HTTP call.
+    pub(crate) fn call(&self, method: &str, path: &str, token: &str, body: Value) -> Reply {
+        let bearer = format!("Bearer {token}");
+        let headers = [
+            ("Authorization", bearer.as_str()),
+            ("Content-Type", "application/json"),
+        ];
+        let body = (!body.is_null()).then(|| body.to_string());
+        let body = body.as_ref().map(String::as_bytes);
+        send(&self.address, method, path, &headers, body)
+    }
+
+    /// A room with these members.
+    pub(crate) fn room(&self, members: &[&str]) -> String {
+        let body = json!({ "kind": "GROUP", "memberIds": members });
+        let room = self.call("POST", "/v1/rooms", HOST, body).ok(201);
+        room["roomId"].as_str().expect("an id").to_owned()
+    }
+
+    /// Every event of the room, by its pages.
+    pub(crate) fn events(&self, room: &str) -> Vec<Value> {
+        let (mut after, mut all) = (0, Vec::new());
+        loop {
+            let path = format!("/v1/rooms/{room}/messages?after={after}&limit=200");
+            let page = self.call("GET", &path, HOST, Value::Null).ok(200);
+            all.extend(page["events"].as_array().expect("events").iter().cloned());
+            after = all.last().map_or(0, |last| number(last, "seq"));
+            if page["hasMoreAfter"] == false {
+                return all;
+            }
+        }
+    }
+
+    /// The room as one hears it who comes now and stays until the message `end`.
+    pub(crate) fn heard(&self, user: &str, room: &str, end: &str) -> Vec<Value> {
+        let mut follower = Follower::new(user.to_owned(), room);
+        follower.follow(&self.address, end, || false);
+        follower.log()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(Duration::from_secs(5));
+        }
+    }
+}
+
+fn two_threads() -> Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(2).enable_all();
+    builder.build().expect("a runtime")
+}
+
+/// A frame that sends a message.
+pub(crate) fn message(room: &str, client_msg_id: &str) -> Value {
+    json!({
+        "type": "SEND_MESSAGE", "roomId": room, "content": client_msg_id, "clientMsgId": client_msg_id
+    })
+}
+
+/// Asks until it is so.
+pub(crate) fn eventually(what: &str, within: Duration, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + within;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not within {within:?}: {what}");
+        pause(Duration::from_millis(20));
+    }
+}
+
+/// Holds a refusal against what was asked.
+pub(crate) fn assert_refused(answer: &Value, asked: &Value, code: &str) {
+    assert_eq!(answer["type"], "ERROR", "{answer}");
+    assert_eq!(answer["code"], code, "{answer}");
+    assert_eq!(answer["retryable"], true, "{answer}");
+    assert_eq!(answer["roomId"], asked["roomId"], "{answer}");
+    assert_eq!(answer["clientMsgId"], asked["clientMsgId"], "{answer}");
+}
