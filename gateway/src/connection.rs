@@ -212,3 +212,31 @@ impl Connection {
 pub(crate) fn encode(frame: &FleetFrame<'_>) -> Bytes {
     codec::encode_text_with(frame.json_bytes(), |out| frame.write_json(out))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_waiting_connection_is_small() {
+        // Ten thousand of them wait at any moment; the figures are what is needed, and a little.
+        assert!(
+            size_of::<task::Task>() <= 136,
+            "{}",
+            size_of::<task::Task>()
+        );
+        assert!(
+            size_of::<Connection>() <= 192,
+            "{}",
+            size_of::<Connection>()
+        );
+    }
+
+    #[test]
+    fn the_codec_takes_messages_as_long_as_frames_may_be() {
+        assert_eq!(
+            codec::MESSAGE_BYTES_MAX,
+            roomcast_protocol::limits::FRAME_BYTES_MAX
+        );
+    }
+}
