@@ -119,26 +119,46 @@ fn what_was_dropped_comes_with_the_next_event_or_as_soon_as_anybody_says_so() {
     }
 }
 
+/// Bob subscribes after the room's first message; while what he missed is being read, alice says more
+/// than a room keeps at hand for those who come in this moment. `then` happens before the read ends.
+fn overtaken(world: &World, room: &str, then: impl FnOnce()) -> Line {
+    let mut bob = world.connect("bob");
+    // Known here as a member, so that only the replay reads the log.
+    let first = number(&bob.acknowledged(message(room, "first")), "seq");
+    let mut alice = world.subscribed("alice", room);
+    alice.acknowledged(message(room, "second"));
+    let (reached, is_reached) = sync_channel(1);
+    let release = world.log.stall_next_read(reached);
+    bob.send(&[json!({ "type": "SUBSCRIBE", "roomId": room, "after": first })]);
+    let is_reached = is_reached.recv_timeout(WITHIN);
+    is_reached.expect("the replay is read");
+    for number in 0..200 {
+        alice.acknowledged(message(room, &format!("meanwhile-{number}")));
+    }
+    // All of it has been fanned out.
+    hear(&mut alice, first, "meanwhile-199", AT_ONCE);
+    then();
+    release.send(()).expect("the read waits");
+    bob
+}
+
+#[test]
+fn a_subscription_overtaken_by_a_busy_room_gets_the_whole_chain() {
+    let world = World::new(unlimited());
+    let room = world.room(&["alice", "bob"]);
+    let mut bob = overtaken(&world, &room, || ());
+    world
+        .connect("alice")
+        .acknowledged(message(&room, "the-end"));
+    let first = number(&world.events(&room)[2], "seq");
+    hear(&mut bob, first, "the-end", AT_ONCE);
+}
+
 #[test]
 fn a_subscription_that_cannot_catch_up_is_closed_and_not_left_with_a_gap() {
     let world = World::new(unlimited());
     let room = world.room(&["alice", "bob"]);
-    let mut alice = world.subscribed("alice", &room);
-    let mut bob = world.connect("bob");
-    // Known here, so that only the replay reads the log.
-    let first = number(&bob.acknowledged(message(&room, "first")), "seq");
-    alice.acknowledged(message(&room, "second"));
-
-    let (reached, is_reached) = sync_channel(1);
-    let release = world.log.stall_next_read(reached);
-    bob.send(&[json!({ "type": "SUBSCRIBE", "roomId": room, "after": first })]);
-    is_reached.recv_timeout(WITHIN).expect("the replay is read");
-    // More than a room keeps at hand for those who come in this moment.
-    for number in 0..200 {
-        alice.acknowledged(message(&room, &format!("meanwhile-{number}")));
-    }
-    world.log.out_of_sight(true);
-    release.send(()).expect("the read waits");
+    let mut bob = overtaken(&world, &room, || world.log.out_of_sight(true));
     let mut came = Vec::new();
     loop {
         match bob.next(WITHIN) {
@@ -154,6 +174,8 @@ fn a_subscription_that_cannot_catch_up_is_closed_and_not_left_with_a_gap() {
     assert_eq!(came, ["SUBSCRIBED", "MESSAGE"]);
 
     world.log.out_of_sight(false);
-    alice.acknowledged(message(&room, "the-end"));
+    world
+        .connect("alice")
+        .acknowledged(message(&room, "the-end"));
     assert_eq!(world.heard("bob", &room, "the-end"), world.events(&room));
 }

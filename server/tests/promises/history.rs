@@ -11,6 +11,7 @@ use crate::follower::Follower;
 use crate::line::number;
 use crate::model::Model;
 use crate::pages::{Page, Reader};
+use crate::sender::StopAtEnd;
 use crate::support::node::Node;
 use crate::talk::Talk;
 
@@ -182,6 +183,7 @@ fn every_page_read_while_people_write_is_the_log_folded_up_to_its_head() {
         talk.go_on();
     }
     std::thread::scope(|scope| {
+        let _stop = StopAtEnd(&done);
         for who in 2..5 {
             let mut talk = scene.talk(who..who + 1, Chance::new(seed, who as u64));
             scope.spawn({
@@ -218,7 +220,6 @@ fn every_page_read_while_people_write_is_the_log_folded_up_to_its_head() {
                 });
             }
         });
-        done.store(true, Ordering::Relaxed);
     });
     talk.end("the-end");
     let (_, _, log) = scene.log();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::UNLIMITED;
 use crate::chance::Chance;
 use crate::line::{Came, Line, WITHIN, is_event, number};
-use crate::sender::Sender;
+use crate::sender::{Sender, StopAtEnd};
 use crate::support::node::Node;
 
 const ROUNDS: usize = 100;
@@ -150,12 +150,4 @@ fn who_is_added_acts_at_once_and_who_is_removed_hears_nothing_more_a_hundred_tim
     });
     let sent: usize = senders.iter().map(Sender::sent).sum::<usize>() + flood.sent();
     println!("{sent} messages by others, {events} events seen by the guest");
-}
-
-struct StopAtEnd<'a>(&'a AtomicBool);
-
-impl Drop for StopAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }

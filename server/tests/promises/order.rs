@@ -10,7 +10,7 @@ use crate::chance::{Chance, seed};
 use crate::follower::Follower;
 use crate::line::{Line, pause};
 use crate::pages::Reader;
-use crate::sender::Sender;
+use crate::sender::{Sender, StopAtEnd};
 use crate::support::node::Node;
 
 #[test]
@@ -67,23 +67,33 @@ fn five_listeners_see_one_order_of_four_senders_and_some_of_them_keep_leaving() 
 #[test]
 fn the_greeting_comes_first_whatever_is_said_in_that_moment() {
     let node = Node::own(UNLIMITED);
-    let room = node.room(&["u0", "u1"]);
+    let room = node.room(&["u0", "u1", "u2"]);
     let rooms = std::slice::from_ref(&room);
-    let mut sender = Sender::new(0, node.token("u0"), rooms, 32, Chance::new(1, 1));
+    let mut senders: Vec<Sender> = (0..2)
+        .map(|number| {
+            let token = node.token(&format!("u{number}"));
+            Sender::new(number, token, rooms, 32, Chance::new(1, number as u64))
+        })
+        .collect();
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        scope.spawn(|| sender.stream(node.http(), &stop));
-        // Known here as a member, so that every message is a notification for the next one to come.
-        let first = Line::connect(node.http(), &node.token("u1"));
-        for _ in 0..500 {
-            Line::connect(node.http(), &node.token("u1"));
+        for sender in &mut senders {
+            scope.spawn(|| sender.stream(node.http(), &stop));
         }
-        drop(first);
-        stop.store(true, Ordering::Relaxed);
+        let _stop = StopAtEnd(&stop);
+        // Known here as a member, so that every message is a notification for who comes now.
+        let _first = Line::connect(node.http(), &node.token("u2"));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..1_500 {
+                        // Fails on any other first frame.
+                        Line::connect(node.http(), &node.token("u2"));
+                    }
+                });
+            }
+        });
     });
-    assert!(
-        sender.sent() > 500,
-        "it was said meanwhile: {}",
-        sender.sent()
-    );
+    let sent: usize = senders.iter().map(Sender::sent).sum();
+    assert!(sent > 500, "much was said meanwhile: {sent}");
 }

@@ -13,6 +13,7 @@ use crate::follower::Follower;
 use crate::line::{Line, is_event, number, pause};
 use crate::model::redacted;
 use crate::pages::Reader;
+use crate::sender::StopAtEnd;
 use crate::support::node::Node;
 use crate::talk::Talk;
 
@@ -123,6 +124,7 @@ fn resuming_at_every_point_of_a_log_gives_the_whole_chain_while_people_talk() {
     let (done, resumed) = (AtomicBool::new(false), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         let (node, room, names, done) = (&node, &room, &names, &done);
+        let _stop = StopAtEnd(done);
         for who in 4..6 {
             let people = &names[who..=who];
             let mut talk = Talk::new(node, room, people, Chance::new(seed, 10 + who as u64));
@@ -144,7 +146,6 @@ fn resuming_at_every_point_of_a_log_gives_the_whole_chain_while_people_talk() {
                 });
             }
         });
-        done.store(true, Ordering::Relaxed);
     });
     talk.end("the-end");
     let reference = Reference::new(witness.join().expect("the witness"));

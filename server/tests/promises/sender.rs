@@ -180,3 +180,12 @@ impl Sender {
         true
     }
 }
+
+/// Tells everybody to stop when it goes, also when that is because something failed.
+pub(crate) struct StopAtEnd<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
