@@ -263,7 +263,7 @@ impl Actor {
 
     fn take_rate(&self, user: &Arc<User>) -> Result<(), Refusal> {
         self.shared.take_rate(&user.id)?;
-        if self.connection.unacknowledged() as usize >= UNACKNOWLEDGED_SENDS_MAX {
+        if usize::from(self.connection.unacknowledged()) >= UNACKNOWLEDGED_SENDS_MAX {
             return Err(Refusal {
                 message: "too many sends wait for their acknowledgement".into(),
                 ..Refusal::rate_limited(50)

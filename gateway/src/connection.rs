@@ -8,7 +8,7 @@ pub(crate) mod outbox;
 pub(crate) mod task;
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use bytes::Bytes;
@@ -34,9 +34,9 @@ pub(crate) struct Connection {
     /// Rooms this connection may be subscribed to; the rooms themselves know better.
     subscriptions: Mutex<Vec<Arc<Room>>>,
     /// Sends that the log has not answered.
-    unacknowledged: AtomicU32,
-    /// Sends whose answer has not been given to the socket.
-    unanswered: AtomicU32,
+    unacknowledged: AtomicU16,
+    /// Sends whose answer has not been given to the socket: as many, and one for each thread at most.
+    unanswered: AtomicU16,
     heard_at: AtomicU32,
     spoke_at: AtomicU32,
     ticked: AtomicBool,
@@ -60,8 +60,8 @@ impl Connection {
             user: OnceLock::new(),
             session_id: Mutex::default(),
             subscriptions: Mutex::default(),
-            unacknowledged: AtomicU32::new(0),
-            unanswered: AtomicU32::new(0),
+            unacknowledged: AtomicU16::new(0),
+            unanswered: AtomicU16::new(0),
             heard_at: AtomicU32::new(now),
             spoke_at: AtomicU32::new(now),
             ticked: AtomicBool::new(false),
@@ -177,7 +177,7 @@ impl Connection {
     }
 
     /// How many sends the log has not answered.
-    pub(crate) fn unacknowledged(&self) -> u32 {
+    pub(crate) fn unacknowledged(&self) -> u16 {
         self.unacknowledged.load(Ordering::Acquire)
     }
 
