@@ -22,6 +22,8 @@ use crate::lock::lock;
 const GATHER: Duration = Duration::from_millis(10);
 /// Leases in one call.
 const BATCH: usize = 512;
+/// Connections whose going is kept for a store that is away.
+const GONE_MAX: usize = 65_536;
 /// Pause after the store did not answer.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -49,6 +51,15 @@ impl Vitals {
     pub(crate) fn gone(&self, user_id: UserId, connection_id: ConnectionId) {
         lock(&self.changed).gone.push((user_id, connection_id));
         self.wake.notify_one();
+    }
+
+    /// Keeps those whose going could not be told; past the bound their leases end by themselves.
+    fn tell_again(&self, gone: &[(UserId, ConnectionId)]) {
+        let mut changes = lock(&self.changed);
+        let room = GONE_MAX.saturating_sub(changes.gone.len());
+        changes
+            .gone
+            .extend_from_slice(&gone[..gone.len().min(room)]);
     }
 }
 
@@ -107,12 +118,14 @@ async fn tell(shared: &Shared) -> bool {
             .await
         {
             warn!(error = &error as &dyn std::error::Error, "tell who is here");
+            shared.vitals.tell_again(&gone);
             return false;
         }
     }
-    for batch in gone.chunks(BATCH) {
+    for (batch, told) in gone.chunks(BATCH).zip(0..) {
         if let Err(error) = shared.ports.presence.release(batch, OFFLINE_GRACE).await {
             warn!(error = &error as &dyn std::error::Error, "tell who is gone");
+            shared.vitals.tell_again(&gone[told * BATCH..]);
             return false;
         }
     }

@@ -3,5 +3,6 @@
 pub(crate) mod http;
 pub(crate) mod node;
 pub(crate) mod program;
+pub(crate) mod schema;
 pub(crate) mod scratch;
 pub(crate) mod socket;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use roomcast_ports::signals::Signal;
 use roomcast_protocol::limits::WATCHED_USERS_MAX;
-use roomcast_protocol::{FleetFrame, Refusal, RoomId, Seq, UserId};
+use roomcast_protocol::{Refusal, RoomId, Seq, UserId};
 use tracing::{debug, warn};
 
 use super::{Actor, Begun, Done};
@@ -98,15 +98,12 @@ impl Actor {
         self.shared.hub.watchers.watch(&self.connection, &user_ids);
         match self.shared.ports.presence.read(&user_ids).await {
             Ok(all) => {
-                for presence in all {
-                    self.connection.say(
-                        &FleetFrame::Presence {
-                            user_id: presence.user_id,
-                            status: presence.status,
-                            last_seen: presence.last_seen,
-                        },
-                        self.shared.clock.now(),
-                    );
+                let now = self.shared.clock.now();
+                for presence in &all {
+                    self.shared
+                        .hub
+                        .watchers
+                        .tell_first(&self.connection, presence, now);
                 }
             }
             // The watch stands; their next change is told.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use roomcast_ports::presence::Presence;
 use roomcast_protocol::{FleetFrame, PresenceStatus, Timestamp, UserId};
 
 use crate::clock::Seconds;
@@ -13,16 +14,31 @@ use crate::lock::lock;
 /// The connections that watch each user.
 #[derive(Debug, Default)]
 pub(crate) struct Watchers {
-    by_user: Mutex<HashMap<UserId, Vec<Arc<Connection>>>>,
+    by_user: Mutex<HashMap<UserId, Vec<Watching>>>,
+}
+
+#[derive(Debug)]
+struct Watching {
+    connection: Arc<Connection>,
+    /// What it was told last; nothing yet since it began to watch.
+    told: Option<PresenceStatus>,
 }
 
 impl Watchers {
+    /// Begins to watch, or begins anew.
     pub(crate) fn watch(&self, connection: &Arc<Connection>, user_ids: &[UserId]) {
         let mut by_user = lock(&self.by_user);
         for user_id in user_ids {
             let watching = by_user.entry(user_id.clone()).or_default();
-            if !watching.iter().any(|known| Arc::ptr_eq(known, connection)) {
-                watching.push(connection.clone());
+            match watching
+                .iter_mut()
+                .find(|known| Arc::ptr_eq(&known.connection, connection))
+            {
+                Some(known) => known.told = None,
+                None => watching.push(Watching {
+                    connection: connection.clone(),
+                    told: None,
+                }),
             }
         }
     }
@@ -31,7 +47,7 @@ impl Watchers {
         let mut by_user = lock(&self.by_user);
         for user_id in user_ids {
             if let Some(watching) = by_user.get_mut(user_id) {
-                watching.retain(|known| !Arc::ptr_eq(known, connection));
+                watching.retain(|known| !Arc::ptr_eq(&known.connection, connection));
                 if watching.is_empty() {
                     by_user.remove(user_id);
                 }
@@ -39,7 +55,7 @@ impl Watchers {
         }
     }
 
-    /// Tells those who watch the user.
+    /// Tells those who watch the user of a change, and have not been told it yet.
     pub(crate) fn tell(
         &self,
         user_id: &UserId,
@@ -47,22 +63,42 @@ impl Watchers {
         last_seen: Option<Timestamp>,
         now: Seconds,
     ) {
-        let by_user = lock(&self.by_user);
-        let Some(watching) = by_user.get(user_id) else {
+        let mut by_user = lock(&self.by_user);
+        let Some(watching) = by_user.get_mut(user_id) else {
             return;
         };
         let frame = presence_frame(user_id, status, last_seen);
-        for connection in watching {
-            connection.send(&frame, now);
+        for known in watching {
+            if known.told.replace(status) != Some(status) {
+                known.connection.send(&frame, now);
+            }
+        }
+    }
+
+    /// Tells a connection that has begun to watch how somebody is, unless a change, which is newer than
+    /// what was read, has told it already.
+    pub(crate) fn tell_first(
+        &self,
+        connection: &Arc<Connection>,
+        presence: &Presence,
+        now: Seconds,
+    ) {
+        let mut by_user = lock(&self.by_user);
+        let watching = by_user.get_mut(&presence.user_id).into_iter().flatten();
+        for known in watching {
+            if Arc::ptr_eq(&known.connection, connection) && known.told.is_none() {
+                known.told = Some(presence.status);
+                let last_seen = presence.last_seen;
+                connection.send(
+                    &presence_frame(&presence.user_id, presence.status, last_seen),
+                    now,
+                );
+            }
         }
     }
 }
 
-pub(crate) fn presence_frame(
-    user_id: &UserId,
-    status: PresenceStatus,
-    last_seen: Option<Timestamp>,
-) -> Bytes {
+fn presence_frame(user_id: &UserId, status: PresenceStatus, last_seen: Option<Timestamp>) -> Bytes {
     connection::encode(&FleetFrame::Presence {
         user_id: user_id.clone(),
         status,

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::node::Node;
+use super::schema;
 use handshake::{Bring, Handshake};
 
 /// How long anything that must come may take.
@@ -302,6 +303,7 @@ impl Socket {
                     TEXT => {
                         let text = String::from_utf8(payload).expect("the fleet speaks UTF-8");
                         let frame: Value = serde_json::from_str(&text).expect("and JSON");
+                        schema::check(&frame);
                         self.log.push(text);
                         if self.heartbeats || frame["type"] != "HEARTBEAT" {
                             return Came::Frame(frame);
