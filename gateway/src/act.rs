@@ -148,7 +148,7 @@ impl Actor {
                 read,
                 delivered,
             } => self.mark(user, room_id.to_id(), read, delivered, echo),
-            ClientFrame::WatchPresence { user_ids } => self.watch(to_ids(&user_ids), echo),
+            ClientFrame::WatchPresence { user_ids } => self.watch(to_ids(&user_ids)),
             ClientFrame::SetStatus { status } => {
                 self.connection.set_status(status);
                 self.shared.vitals.alive(self.connection.clone());

@@ -2,12 +2,17 @@
 //!
 //! Heartbeats, silence and token ends are judged by it; four bytes a deadline instead of sixteen.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use roomcast_protocol::Timestamp;
 
 /// Seconds since the gateway started.
 pub(crate) type Seconds = u32;
+
+/// A duration on this clock, whole seconds of it.
+pub(crate) fn seconds(duration: Duration) -> Seconds {
+    Seconds::try_from(duration.as_secs()).unwrap_or(Seconds::MAX)
+}
 
 #[derive(Debug)]
 pub(crate) struct Clock {
@@ -22,7 +27,7 @@ impl Clock {
     }
 
     pub(crate) fn now(&self) -> Seconds {
-        u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX)
+        seconds(self.started.elapsed())
     }
 
     /// When a point of the wall clock will be, on this clock; at once if it has passed.

@@ -12,7 +12,7 @@ use roomcast_protocol::limits::{
 };
 use roomcast_protocol::{ClientFrame, Close, Code, Decoded, Refusal};
 
-use crate::clock::{Clock, Seconds};
+use crate::clock::{Clock, Seconds, seconds};
 use crate::rate::Window;
 
 /// One connection's rules and where it stands in them.
@@ -235,10 +235,6 @@ impl Echo<'_> {
             client_message_id: self.client_message_id,
         }
     }
-}
-
-fn seconds(duration: std::time::Duration) -> Seconds {
-    Seconds::try_from(duration.as_secs()).unwrap_or(Seconds::MAX)
 }
 
 /// A second early, since the clock has whole seconds.

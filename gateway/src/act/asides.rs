@@ -84,9 +84,8 @@ impl Actor {
         Ok(())
     }
 
-    pub(super) fn watch(&self, user_ids: Vec<UserId>, _echo: Echo<'_>) -> Begun {
+    pub(super) fn watch(&self, mut user_ids: Vec<UserId>) -> Begun {
         let actor = self.clone();
-        let mut user_ids = user_ids;
         user_ids.sort();
         user_ids.dedup();
         debug_assert!(user_ids.len() <= WATCHED_USERS_MAX);

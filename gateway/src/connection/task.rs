@@ -18,7 +18,7 @@ use socket2::SockRef;
 use super::Connection;
 use crate::Shared;
 use crate::act::{Actor, Begun, Done, Work};
-use crate::clock::Seconds;
+use crate::clock::{Seconds, seconds};
 use crate::codec::{self, Decoder, Item, Violation};
 use crate::hub::users::{Registered, User};
 use crate::lock::lock;
@@ -466,10 +466,6 @@ fn times(connection: &Connection) -> (Seconds, Seconds) {
         connection.heard_at.load(Ordering::Relaxed),
         connection.spoke_at.load(Ordering::Relaxed),
     )
-}
-
-fn seconds(duration: std::time::Duration) -> Seconds {
-    Seconds::try_from(duration.as_secs()).unwrap_or(Seconds::MAX)
 }
 
 fn heartbeat() -> bytes::Bytes {

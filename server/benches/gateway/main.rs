@@ -46,7 +46,7 @@ fn main() {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["floor"] => floor::run(),
-        ["reader", kind, address, rest @ ..] => reader::run(kind, address, rest),
+        ["reader", kind, address] => reader::run(kind, address),
         ["fanout"] => fanout(),
         ["idle"] => idle(),
         ["sends"] => sends(),
@@ -78,12 +78,12 @@ fn fanout() {
     println!("| members | kind | floor ns | roomcast ns | ratio, median | spread |");
     println!("|---|---|---|---|---|---|");
     for members in MEMBERS {
-        let product = Product::start(&[]);
+        let product = Product::start("0");
         product.make_room("fan", 0..members);
-        let mut readers = product.readers(&["fan"], members);
+        let mut readers = product.readers("fan");
         readers.ask(&format!("connect 0 {members}"));
-        let floor = Peer::pinned(0, &["floor"], &[]);
-        let mut floor_readers = Peer::pinned(1, &["reader", "floor", floor.first_line()], &[]);
+        let floor = Peer::pinned(0, &["floor"]);
+        let mut floor_readers = Peer::pinned(1, &["reader", "floor", floor.first_line()]);
         floor_readers.ask(&format!("connect 0 {members}"));
         for (kind, events) in [("isolated", 1), ("burst of 8", BURST)] {
             let mut pairs = Vec::new();
@@ -122,7 +122,7 @@ fn idle() {
     println!("| connections | bytes each | after a burst and 10 s of quiet |");
     println!("|---|---|---|");
     for connections in IDLE {
-        let product = Product::start(&[]);
+        let product = Product::start("0");
         let rooms = connections.div_ceil(product::IDLE_ROOM_MEMBERS);
         for room in 0..rooms {
             let first = room * product::IDLE_ROOM_MEMBERS;
@@ -131,7 +131,7 @@ fn idle() {
                 product.make_room(&format!("idle-{room}-{copy}"), members);
             }
         }
-        let mut readers = product.readers(&["idle"], connections);
+        let mut readers = product.readers("idle");
         readers.ask(&format!("connect 0 {WARM}"));
         std::thread::sleep(Duration::from_secs(2));
         let before = process::anonymous_bytes(product.pid());
@@ -160,11 +160,11 @@ fn sends() {
         "Durable sends a second, 64 unacknowledged over 8 connections, 8 rooms, both cores shared"
     );
     println!();
-    let product = Product::start_on("0-1", &[]);
+    let product = Product::start("0-1");
     for user in 0..8 {
         product.make_room(&format!("sends-{user}"), user..user + 1);
     }
-    let mut readers = product.readers(&["sends"], 8);
+    let mut readers = product.readers("sends");
     readers.ask("connect 0 8");
     readers.ask("pump 2000 8");
     println!("| round | sends/s |");

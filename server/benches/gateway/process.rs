@@ -21,11 +21,10 @@ pub(crate) fn pinned(cores: &str, program: &str) -> Command {
 
 impl Peer {
     /// Starts this program with other arguments, and waits for its first line.
-    pub(crate) fn pinned(core: usize, arguments: &[&str], more: &[String]) -> Self {
+    pub(crate) fn pinned(core: usize, arguments: &[&str]) -> Self {
         let program = std::env::current_exe().expect("our own path");
         let mut child = pinned(&core.to_string(), program.to_str().expect("a UTF-8 path"))
             .args(arguments)
-            .args(more)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -36,13 +36,8 @@ pub(crate) fn token(user: &str, scope: Option<&str>) -> String {
 }
 
 impl Product {
-    /// Starts it on the first core, with more arguments.
-    pub(crate) fn start(more: &[&str]) -> Self {
-        Self::start_on("0", more)
-    }
-
     /// Starts it on these cores.
-    pub(crate) fn start_on(cores: &str, more: &[&str]) -> Self {
+    pub(crate) fn start(cores: &str) -> Self {
         let directory = std::env::temp_dir().join(format!("roomcast-bench-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&directory);
         std::fs::create_dir_all(&directory).expect("make a directory");
@@ -65,7 +60,6 @@ impl Product {
                 "--token-key",
             ])
             .arg(format!("hs256:{}", key_file.display()))
-            .args(more)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -88,8 +82,8 @@ impl Product {
     }
 
     /// Readers on the second core, each connection subscribed to rooms of this kind.
-    pub(crate) fn readers(&self, kind: &[&str], _connections: usize) -> Peer {
-        Peer::pinned(1, &["reader", kind[0], &self.address], &[])
+    pub(crate) fn readers(&self, kind: &str) -> Peer {
+        Peer::pinned(1, &["reader", kind, &self.address])
     }
 
     /// Makes a room of these users.

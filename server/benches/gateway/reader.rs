@@ -42,7 +42,7 @@ struct Reader {
 }
 
 /// Does what the lines on standard input say.
-pub(crate) fn run(kind: &str, address: &str, _rest: &[&str]) {
+pub(crate) fn run(kind: &str, address: &str) {
     let poll = epoll::create(epoll::CreateFlags::CLOEXEC).expect("epoll");
     let (address, kind) = (address.to_owned(), kind.to_owned());
     let mut reader = Reader {
