@@ -72,8 +72,9 @@ impl Partition {
         stop: &CancellationToken,
         back_off: &mut BackOff,
     ) -> Result<std::convert::Infallible, Interruption> {
+        let claim = self.log.claim(self.number).await?;
         let position = self.writer.place(self.number).await?;
-        let mut feed = self.log.feed(self.number, position).await?;
+        let mut feed = claim.begin(position).await?;
         loop {
             let batch = self.next(&mut *feed, stop).await?;
             back_off.reset();

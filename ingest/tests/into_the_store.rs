@@ -15,6 +15,7 @@ use roomcast_protocol::event::Message;
 use roomcast_protocol::{
     EventBody, EventId, RoomEvent, RoomId, Seq, StoredEvent, Timestamp, UserId,
 };
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -107,6 +108,14 @@ impl MessageWriter for Flaky {
     }
     async fn place(&self, partition: u16) -> Result<u64, StoreError> {
         self.store.place(partition).await
+    }
+
+    fn may_forget(&self) -> Option<Duration> {
+        self.store.may_forget()
+    }
+
+    fn setbacks(&self) -> watch::Receiver<u64> {
+        self.store.setbacks()
     }
 }
 

@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use roomcast_protocol::{MessageId, RoomEvent, RoomId, Seq, StoredEvent, Timestamp};
 
 use crate::BoxError;
+use crate::dead_letters::DeadLetter;
 use crate::live::LiveEvents;
 
 /// An event to append.
@@ -71,22 +72,34 @@ pub enum LogError {
 }
 
 /// A stretch of the whole log for who derives from it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct FeedBatch {
     /// In order within each room.
     pub events: Vec<Arc<StoredEvent>>,
     /// The place of the partition's feed after them.
     pub position: u64,
+    /// Entries among them that are no event this version can read.
+    pub unreadable: Vec<DeadLetter>,
+    /// How many more the log holds behind them, as far as it was known when they were given.
+    pub behind: u64,
 }
 
 /// The whole of one partition, for who derives from it.
 #[async_trait]
 pub trait EventFeed: Send {
-    /// Waits for events after the last batch and gives at most `limit`, never none.
+    /// Waits for entries after the last batch and gives at most `limit`, never none. Fails when the
+    /// partition has been given to another: then it has to be claimed again. Cancel safe.
     async fn next(&mut self, limit: usize) -> Result<FeedBatch, LogError>;
 
     /// Says that everything up to `position` has been dealt with and need not come again.
     async fn acknowledge(&mut self, position: u64) -> Result<(), LogError>;
+}
+
+/// A partition that is this caller's to derive from, as long as it goes on reading it.
+#[async_trait]
+pub trait Claim: Send {
+    /// Everything in the partition after `position` (0: from the start), at least once.
+    async fn begin(self: Box<Self>, position: u64) -> Result<Box<dyn EventFeed>, LogError>;
 }
 
 /// The durable record of what was said and done, in order within each room.
@@ -121,6 +134,15 @@ pub trait EventLog: Send + Sync {
     /// How many partitions the log has; a room is always in the same one.
     fn partitions(&self) -> u16;
 
-    /// Everything in `partition` after `position` (0: from the start), at least once.
-    async fn feed(&self, partition: u16, position: u64) -> Result<Box<dyn EventFeed>, LogError>;
+    /// Waits until the partition is this caller's to derive from. Of all who wait for it, in any
+    /// process, one is given it at a time; when that one ends or falls silent, within seconds the next.
+    /// A log may wait until there is something to read before it decides.
+    async fn claim(&self, partition: u16) -> Result<Box<dyn Claim>, LogError>;
+
+    /// A position before everything in `partition` that was stored within the last `age`.
+    async fn position_before(&self, partition: u16, age: Duration) -> Result<u64, LogError>;
+
+    /// How long an event id is recognised when it is appended again; `None` is for ever. Later than
+    /// that, who appends has to ask the store first.
+    fn remembers(&self) -> Option<Duration>;
 }

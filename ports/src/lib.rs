@@ -5,6 +5,7 @@
 //! composition root, since services do not know each other.
 
 pub mod accounts;
+pub mod dead_letters;
 pub mod directory;
 pub mod event_log;
 pub mod live;

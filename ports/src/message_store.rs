@@ -2,6 +2,7 @@
 //! members. All of it can be rebuilt from the log.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use roomcast_protocol::api::{MessageType, MessageView, ReactionView};
@@ -10,6 +11,7 @@ use roomcast_protocol::limits::REACTION_USERS_SHOWN_MAX;
 use roomcast_protocol::{
     ClientMessageId, EventId, MessageId, RoomId, Seq, StoredEvent, Timestamp, UserId,
 };
+use tokio::sync::watch;
 
 use crate::StoreError;
 
@@ -116,6 +118,13 @@ pub trait MessageWriter: Send + Sync {
 
     /// How far `partition` has been written; zero at first.
     async fn place(&self, partition: u16) -> Result<u64, StoreError>;
+
+    /// How much of what was written last the store may forget when a machine of it dies, in time;
+    /// `None` when it never does. What it forgot has to be written again from the log.
+    fn may_forget(&self) -> Option<Duration>;
+
+    /// Changes whenever a machine of the store has come back, which may have forgotten something.
+    fn setbacks(&self) -> watch::Receiver<u64>;
 }
 
 /// The read side. Lists are oldest first.

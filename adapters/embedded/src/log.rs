@@ -13,11 +13,11 @@ mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
-use roomcast_ports::event_log::{Append, Appended, EventFeed, EventLog, LogError};
+use roomcast_ports::event_log::{Append, Appended, Claim, EventLog, LogError};
 use roomcast_ports::live::{Live, LiveEvents};
 use roomcast_protocol::event::encode;
 use roomcast_protocol::limits::EVENT_BYTES_MAX;
@@ -204,12 +204,21 @@ impl EventLog for EmbeddedLog {
         1
     }
 
-    async fn feed(&self, _partition: u16, position: u64) -> Result<Box<dyn EventFeed>, LogError> {
+    /// There is one process, which has one ingest.
+    async fn claim(&self, _partition: u16) -> Result<Box<dyn Claim>, LogError> {
         Ok(Box::new(Feed::new(
             Arc::clone(&self.readers),
             self.stored_to.clone(),
-            position,
         )))
+    }
+
+    /// The start is before everything, and nobody asks: the embedded store does not forget.
+    async fn position_before(&self, _partition: u16, _age: Duration) -> Result<u64, LogError> {
+        Ok(0)
+    }
+
+    fn remembers(&self) -> Option<Duration> {
+        None
     }
 }
 

@@ -14,12 +14,14 @@ mod timeline;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use roomcast_ports::StoreError;
 use roomcast_ports::message_store::{MessageReader, MessageState, MessageWriter, Place};
 use roomcast_protocol::{EventId, MessageId, RoomId, Seq, StoredEvent};
 use rusqlite::Connection;
+use tokio::sync::watch;
 
 use crate::readers::{Readers, StartError};
 use crate::writer::{Call, Failure, Memory, Task, Writer, call};
@@ -112,6 +114,15 @@ impl MessageWriter for EmbeddedStore {
     async fn place(&self, partition: u16) -> Result<u64, StoreError> {
         self.query(move |store| derive::place(store, partition))
             .await
+    }
+
+    /// Places and rows are of one transaction: after a crash both are back at the same moment.
+    fn may_forget(&self) -> Option<Duration> {
+        None
+    }
+
+    fn setbacks(&self) -> watch::Receiver<u64> {
+        watch::channel(0).1
     }
 }
 

@@ -150,7 +150,10 @@ async fn what_a_deleted_message_said_is_not_in_the_files() {
         let after = embedded.messages().place(0).await.unwrap();
         let batch = embedded
             .log()
-            .feed(0, after)
+            .claim(0)
+            .await
+            .unwrap()
+            .begin(after)
             .await
             .unwrap()
             .next(100)
@@ -270,7 +273,10 @@ async fn a_log_put_back_from_an_older_copy_gives_no_place_twice() {
     append(&embedded, &room_id, "lost with the log").await;
     let batch = embedded
         .log()
-        .feed(0, 0)
+        .claim(0)
+        .await
+        .unwrap()
+        .begin(0)
         .await
         .unwrap()
         .next(10)
@@ -292,7 +298,10 @@ async fn a_log_put_back_from_an_older_copy_gives_no_place_twice() {
     assert!(next.get() > place.position, "{next} was given before");
     let batch = embedded
         .log()
-        .feed(0, place.position)
+        .claim(0)
+        .await
+        .unwrap()
+        .begin(place.position)
         .await
         .unwrap()
         .next(10)

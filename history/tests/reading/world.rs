@@ -114,7 +114,8 @@ impl World {
         let mut left = count;
         for partition in 0..self.log.partitions() {
             let position = self.store.place(partition).await.unwrap();
-            let mut feed = self.log.feed(partition, position).await.unwrap();
+            let claim = self.log.claim(partition).await.unwrap();
+            let mut feed = claim.begin(position).await.unwrap();
             let soon = Duration::from_millis(50);
             while left > 0 {
                 let next = tokio::time::timeout(soon, feed.next(left.min(100))).await;

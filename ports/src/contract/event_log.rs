@@ -120,6 +120,12 @@ async fn feed_of(
     (events, position)
 }
 
+/// The partition's feed after `position`, once it is this caller's.
+async fn open_feed(log: &Arc<dyn EventLog>, partition: u16, position: u64) -> Box<dyn EventFeed> {
+    let claim = log.claim(partition).await.expect("claim a partition");
+    claim.begin(position).await.expect("open a feed")
+}
+
 /// The room's events from whichever partition has them, and that partition with its position.
 async fn feed_any(
     log: &Arc<dyn EventLog>,
@@ -129,9 +135,9 @@ async fn feed_any(
 ) -> (Vec<Arc<StoredEvent>>, u16, u64) {
     let mut feeds: Vec<BoxFuture<'_, _>> = Vec::new();
     for partition in 0..log.partitions() {
-        let feed = log.feed(partition, 0).await.expect("open a feed");
         let room_id = room_id.clone();
         feeds.push(Box::pin(async move {
+            let feed = open_feed(log, partition, 0).await;
             let (events, position) = feed_of(feed, room_id, count, limit).await;
             (events, partition, position)
         }));
@@ -424,8 +430,10 @@ pub async fn the_feed_goes_on_from_its_position_and_waits(harness: &mut impl Log
     let (_, partition, position) = feed_any(&harness.log(), &room_id, 3, 100).await;
     harness.restart().await;
     let log = harness.log();
-    let feed = log.feed(partition, position).await.expect("open a feed");
-    let coming = feed_of(feed, room_id.clone(), 2, 100);
+    let coming = async {
+        let feed = open_feed(&log, partition, position).await;
+        feed_of(feed, room_id.clone(), 2, 100).await
+    };
     let (next, _) = tokio::join!(soon("the feed's events", coming), async {
         tokio::task::yield_now().await;
         append_many(&log, &room_id, 2).await

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use roomcast_ports::event_log::{Append, Appended, EventFeed, EventLog, LogError};
+use roomcast_ports::event_log::{Append, Appended, Claim, EventLog, LogError};
 use roomcast_ports::live::LiveEvents;
 use roomcast_protocol::{RoomId, Seq, StoredEvent};
 
@@ -53,7 +54,13 @@ impl EventLog for Unreliable {
     fn partitions(&self) -> u16 {
         self.log.partitions()
     }
-    async fn feed(&self, partition: u16, position: u64) -> Result<Box<dyn EventFeed>, LogError> {
-        self.log.feed(partition, position).await
+    async fn claim(&self, partition: u16) -> Result<Box<dyn Claim>, LogError> {
+        self.log.claim(partition).await
+    }
+    async fn position_before(&self, partition: u16, age: Duration) -> Result<u64, LogError> {
+        self.log.position_before(partition, age).await
+    }
+    fn remembers(&self) -> Option<Duration> {
+        self.log.remembers()
     }
 }

@@ -63,7 +63,8 @@ impl World {
     pub(crate) async fn ingest(&self) {
         for partition in 0..self.log.partitions() {
             let position = self.store.place(partition).await.unwrap();
-            let mut feed = self.log.feed(partition, position).await.unwrap();
+            let claim = self.log.claim(partition).await.unwrap();
+            let mut feed = claim.begin(position).await.unwrap();
             let soon = Duration::from_millis(50);
             while let Ok(batch) = tokio::time::timeout(soon, feed.next(100)).await {
                 let batch = batch.unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
-use roomcast_ports::event_log::{Append, Appended, EventFeed, EventLog, LogError};
+use roomcast_ports::event_log::{Append, Appended, Claim, EventLog, LogError};
 use roomcast_ports::live::{Live, LiveEvents};
 use roomcast_protocol::{RoomId, Seq, StoredEvent};
 use tokio::sync::{broadcast, oneshot};
@@ -217,7 +217,15 @@ impl EventLog for FaultyLog {
         self.inner.partitions()
     }
 
-    async fn feed(&self, partition: u16, position: u64) -> Result<Box<dyn EventFeed>, LogError> {
-        self.inner.feed(partition, position).await
+    async fn claim(&self, partition: u16) -> Result<Box<dyn Claim>, LogError> {
+        self.inner.claim(partition).await
+    }
+
+    async fn position_before(&self, partition: u16, age: Duration) -> Result<u64, LogError> {
+        self.inner.position_before(partition, age).await
+    }
+
+    fn remembers(&self) -> Option<Duration> {
+        self.inner.remembers()
     }
 }

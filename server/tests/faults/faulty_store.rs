@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use roomcast_embedded::EmbeddedStore;
@@ -12,6 +13,7 @@ use roomcast_ports::directory::{
 use roomcast_ports::message_store::{MessageReader, MessageState, MessageWriter, Place};
 use roomcast_protocol::api::Marks;
 use roomcast_protocol::{EventId, MessageId, RoomId, Seq, StoredEvent, UserId};
+use tokio::sync::watch;
 
 pub(crate) struct FaultyStore {
     inner: Arc<EmbeddedStore>,
@@ -48,6 +50,14 @@ impl MessageWriter for FaultyStore {
 
     async fn place(&self, partition: u16) -> Result<u64, StoreError> {
         self.there()?.place(partition).await
+    }
+
+    fn may_forget(&self) -> Option<Duration> {
+        self.inner.may_forget()
+    }
+
+    fn setbacks(&self) -> watch::Receiver<u64> {
+        self.inner.setbacks()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use roomcast_ports::event_log::{EventFeed, FeedBatch, LogError};
+use roomcast_ports::event_log::{Claim, EventFeed, FeedBatch, LogError};
 use roomcast_protocol::Seq;
 use tokio::sync::watch;
 
@@ -19,16 +19,20 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    pub(super) const fn new(
-        readers: Arc<Readers>,
-        stored_to: watch::Receiver<Seq>,
-        position: u64,
-    ) -> Self {
+    pub(super) const fn new(readers: Arc<Readers>, stored_to: watch::Receiver<Seq>) -> Self {
         Self {
             readers,
             stored_to,
-            position,
+            position: 0,
         }
+    }
+}
+
+#[async_trait]
+impl Claim for Feed {
+    async fn begin(mut self: Box<Self>, position: u64) -> Result<Box<dyn EventFeed>, LogError> {
+        self.position = position;
+        Ok(self)
     }
 }
 
@@ -52,6 +56,8 @@ impl EventFeed for Feed {
                 return Ok(FeedBatch {
                     position: self.position,
                     events,
+                    behind: self.stored_to.borrow().get().saturating_sub(self.position),
+                    ..FeedBatch::default()
                 });
             }
             self.stored_to

@@ -213,7 +213,8 @@ async fn what_a_deleted_message_said_is_in_no_row_of_the_log() {
 async fn a_closed_log_has_stored_what_waited_and_says_that_it_is_closed() {
     let (scratch, room_id) = (Scratch::open(), RoomId::generate());
     let mut live = scratch.log.live();
-    let mut feed = scratch.log.feed(0, 0).await.unwrap();
+    let claim = scratch.log.claim(0).await.unwrap();
+    let mut feed = claim.begin(0).await.unwrap();
     let waiting: Vec<_> = (0..2_000)
         .map(|_| scratch.log.append(Append::new(said(&room_id, "waits"))))
         .collect();

@@ -1,0 +1,1 @@
+//! The servers a fleet stands on, as processes of this machine.
