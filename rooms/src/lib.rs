@@ -21,6 +21,7 @@ mod put_member;
 mod refusals;
 mod remove_member;
 mod rules;
+mod snapshots;
 mod standing;
 mod state;
 mod tail;
@@ -41,6 +42,7 @@ pub struct Rooms {
     directory: Arc<dyn RoomDirectory>,
     writer: Arc<dyn MessageWriter>,
     reader: Arc<dyn MessageReader>,
+    snapshots: Arc<snapshots::Snapshots>,
 }
 
 impl Rooms {
@@ -56,6 +58,7 @@ impl Rooms {
             directory,
             writer,
             reader,
+            snapshots: Arc::default(),
         }
     }
 }

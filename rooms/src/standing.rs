@@ -13,6 +13,13 @@ use crate::{Rooms, tail};
 #[async_trait]
 impl Memberships for Rooms {
     async fn standing(&self, room_id: &RoomId, user_id: &UserId) -> Result<Standing, ReadError> {
+        if let Some(state) = self.snapshot(room_id).await? {
+            return Ok(Standing {
+                room: state.open().map(|room| room.kind),
+                role: state.role(user_id),
+                as_of: state.head,
+            });
+        }
         let complete_to = self.reader.complete_to(room_id).await?;
         let room = self.directory.room(room_id).await?;
         let member = self.directory.member(room_id, user_id).await?;

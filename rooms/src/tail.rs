@@ -14,6 +14,8 @@ pub(crate) struct Tail {
     pub(crate) control: Vec<Arc<StoredEvent>>,
     /// The place of its last event of any kind; where it began, if there is none.
     pub(crate) head: Seq,
+    /// The place before its first event: past where it was to begin, the log has let go of some.
+    pub(crate) begins_after: Seq,
 }
 
 /// Reads the room's log after `after`, a page at a time; what people say is left out at once.
@@ -25,10 +27,14 @@ pub(crate) async fn read(
     let mut tail = Tail {
         control: Vec::new(),
         head: after,
+        begins_after: after,
     };
     loop {
         let events = log.read(room_id, tail.head, PAGE).await?;
         let ended = events.len() < PAGE;
+        if let (true, Some(first)) = (tail.head == after, events.first()) {
+            tail.begins_after = first.prev;
+        }
         tail.head = events.last().map_or(tail.head, |last| last.seq);
         tail.control.extend(
             events

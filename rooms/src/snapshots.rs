@@ -1,0 +1,212 @@
+//! Rooms as they were when last looked at, so that the next look asks the log alone.
+//!
+//! A snapshot has the whole roster of its room at a place of the log; folding what came after that
+//! place makes it the present. So a room whose thousand members come back at once costs the store one
+//! read of it and not a thousand, and what is asked of a room goes on while the store is away.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use roomcast_ports::StoreError;
+use roomcast_ports::timeline::ReadError;
+use roomcast_protocol::limits::MEMBERS_PAGE_MAX;
+use roomcast_protocol::{RoomId, Seq};
+use tokio::sync::Mutex as Turns;
+use tracing::warn;
+
+use crate::Rooms;
+use crate::state::RoomState;
+use crate::tail;
+
+/// Members up to which a room's roster is kept.
+const ROSTER_MAX: usize = 10_000;
+/// Members and rooms kept in all, in each of two generations.
+const KEPT_MAX: usize = 100_000;
+/// A snapshot is made anew after so long, whatever it was folded to.
+const AGE_MAX: Duration = Duration::from_secs(600);
+
+/// What is known of rooms. Bounded: the rooms asked for least recently are forgotten first.
+#[derive(Default)]
+pub(crate) struct Snapshots {
+    generations: Mutex<Generations>,
+}
+
+#[derive(Default)]
+struct Generations {
+    young: HashMap<RoomId, Arc<Entry>>,
+    old: HashMap<RoomId, Arc<Entry>>,
+    young_weight: usize,
+}
+
+/// One room. Who holds the turn brings it to the present; who waited meanwhile shares what came of it.
+#[derive(Default)]
+pub(crate) struct Entry {
+    known: Turns<Option<Known>>,
+}
+
+struct Known {
+    /// With every member: who is not in it is none.
+    state: Arc<RoomState>,
+    made_at: Instant,
+    /// When the last look at the log began: it answers all who asked before.
+    looked_at: Instant,
+}
+
+impl Snapshots {
+    fn entry(&self, room_id: &RoomId) -> Arc<Entry> {
+        let mut generations = self
+            .generations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = generations.young.get(room_id) {
+            return Arc::clone(entry);
+        }
+        let entry = generations.old.remove(room_id).unwrap_or_default();
+        generations
+            .young
+            .insert(room_id.clone(), Arc::clone(&entry));
+        generations.weigh(1);
+        entry
+    }
+
+    fn weigh(&self, members: usize) {
+        self.generations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .weigh(members);
+    }
+}
+
+impl Generations {
+    fn weigh(&mut self, more: usize) {
+        self.young_weight += more;
+        if self.young_weight > KEPT_MAX {
+            self.old = std::mem::take(&mut self.young);
+            self.young_weight = 0;
+        }
+    }
+}
+
+impl Rooms {
+    /// The room with its whole roster, as of a moment after the call was made; `None` when it has more
+    /// members than are kept, or there is nothing of it in the store yet.
+    pub(crate) async fn snapshot(
+        &self,
+        room_id: &RoomId,
+    ) -> Result<Option<Arc<RoomState>>, ReadError> {
+        let asked_at = Instant::now();
+        let entry = self.snapshots.entry(room_id);
+        let mut known = entry.known.lock().await;
+        if let Some(it) = &*known
+            && it.looked_at > asked_at
+        {
+            return Ok(Some(Arc::clone(&it.state)));
+        }
+        let looked_at = Instant::now();
+        if let Some(it) = &mut *known
+            && it.made_at.elapsed() < AGE_MAX
+            && let Some(state) = self.followed(room_id, Arc::clone(&it.state)).await?
+        {
+            (it.state, it.looked_at) = (Arc::clone(&state), looked_at);
+            return Ok(Some(state));
+        }
+        let made = match self.roster(room_id).await {
+            Err(ReadError::Store(error)) => Some(self.from_log_alone(room_id, error).await?),
+            made => made?,
+        };
+        let Some(state) = made else {
+            return Ok(None);
+        };
+        self.snapshots.weigh(state.roles.len());
+        let state = Arc::new(state);
+        *known = Some(Known {
+            state: Arc::clone(&state),
+            made_at: looked_at,
+            looked_at,
+        });
+        Ok(Some(state))
+    }
+
+    /// The snapshot with what the log has after it; `None` when the log has let go of some of that.
+    async fn followed(
+        &self,
+        room_id: &RoomId,
+        mut state: Arc<RoomState>,
+    ) -> Result<Option<Arc<RoomState>>, ReadError> {
+        let tail = tail::read(&*self.log, room_id, state.head).await?;
+        if tail.begins_after > state.head {
+            return Ok(None);
+        }
+        if tail.head > state.head {
+            let changed = Arc::make_mut(&mut state);
+            changed.fold_all(&tail.control);
+            changed.head = tail.head;
+        }
+        Ok(Some(state))
+    }
+
+    /// The room from the store and the log's tail.
+    async fn roster(&self, room_id: &RoomId) -> Result<Option<RoomState>, ReadError> {
+        let complete_to = self.reader.complete_to(room_id).await?;
+        let room = self.directory.room(room_id).await?;
+        if room.as_ref().is_none_or(|room| {
+            usize::try_from(room.member_count).is_ok_and(|count| count > ROSTER_MAX)
+        }) {
+            return Ok(None);
+        }
+        let mut state = RoomState {
+            room,
+            head: complete_to,
+            from_start: true,
+            ..RoomState::default()
+        };
+        let mut after = None;
+        loop {
+            let page = self
+                .directory
+                .members(room_id, after.as_ref(), MEMBERS_PAGE_MAX)
+                .await?;
+            after = page.last().map(|last| last.user_id.clone());
+            let ended = page.len() < MEMBERS_PAGE_MAX;
+            let roles = page
+                .into_iter()
+                .map(|member| (member.user_id, Some(member.role)));
+            state.roles.extend(roles);
+            if ended {
+                break;
+            }
+            if state.roles.len() > ROSTER_MAX {
+                return Ok(None);
+            }
+        }
+        // Read after the rows, so that it reaches at least as far as they do.
+        let tail = tail::read(&*self.log, room_id, complete_to).await?;
+        state.fold_all(&tail.control);
+        state.head = tail.head;
+        Ok(Some(state))
+    }
+
+    /// The room while the store is away, if the log still holds all of it.
+    async fn from_log_alone(
+        &self,
+        room_id: &RoomId,
+        away: StoreError,
+    ) -> Result<RoomState, ReadError> {
+        let tail = tail::read(&*self.log, room_id, Seq::ZERO).await?;
+        let mut state = RoomState {
+            from_start: true,
+            ..RoomState::default()
+        };
+        state.fold_all(&tail.control);
+        state.head = tail.head;
+        if state.room.is_none() {
+            return Err(away.into());
+        }
+        warn!(
+            error = &away as &dyn std::error::Error,
+            "the store is away: read a room from the log alone"
+        );
+        Ok(state)
+    }
+}
