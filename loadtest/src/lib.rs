@@ -1,6 +1,12 @@
 //! Proves the promises of a fleet under load, or says which one broke.
 
 pub mod chance;
+pub mod clock;
+pub mod codec;
+pub mod plan;
+pub mod schedule;
+pub mod settings;
+pub mod stamp;
 
 use std::process::ExitCode;
 

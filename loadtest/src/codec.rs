@@ -1,0 +1,272 @@
+//! RFC 6455 as bytes, on the client's side: what the fleet sent, and the masked frames we send.
+//!
+//! Frames are read where they lie in a buffer that all connections of a process share; a connection
+//! keeps only the beginning of a frame whose end has not come yet.
+
+use std::ops::Range;
+
+/// Bytes of a message beyond which we believe nothing: sixteen times what a frame of the fleet may be.
+const MESSAGE_BYTES_MAX: usize = 1 << 20;
+
+/// One complete thing the fleet sent.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Item<'a> {
+    /// A text message.
+    Text(&'a [u8]),
+    /// To be answered with a pong of the same bytes.
+    Ping(&'a [u8]),
+    /// A sign of life.
+    Pong,
+    /// The end, with its code if one was given.
+    Close(Option<u16>),
+}
+
+/// The fleet broke RFC 6455.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Broken(pub &'static str);
+
+/// Finds the items in what one connection receives, in whatever pieces it comes.
+#[derive(Debug, Default)]
+pub struct Reader {
+    held: Option<Box<Held>>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    /// The beginning of a frame.
+    frame: Vec<u8>,
+    /// The fragments of a message so far.
+    message: Option<Vec<u8>>,
+}
+
+struct Frame {
+    fin: bool,
+    opcode: u8,
+    payload: Range<usize>,
+}
+
+impl Reader {
+    /// Takes what came and calls `each` for every item that is complete with it, until it says `false`.
+    pub fn take(
+        &mut self,
+        came: &[u8],
+        each: &mut impl FnMut(Item<'_>) -> bool,
+    ) -> Result<(), Broken> {
+        let Some(mut held) = self.held.take() else {
+            let mut message = None;
+            let left = items(came, &mut message, each)?;
+            if !left.is_empty() || message.is_some() {
+                let frame = left.to_vec();
+                self.held = Some(Box::new(Held { frame, message }));
+            }
+            return Ok(());
+        };
+        held.frame.extend_from_slice(came);
+        let left = items(&held.frame, &mut held.message, each)?.len();
+        held.frame.drain(..held.frame.len() - left);
+        if left > 0 || held.message.is_some() {
+            self.held = Some(held);
+        }
+        Ok(())
+    }
+}
+
+/// Gives the bytes that are no whole frame yet.
+fn items<'a>(
+    mut bytes: &'a [u8],
+    message: &mut Option<Vec<u8>>,
+    each: &mut impl FnMut(Item<'_>) -> bool,
+) -> Result<&'a [u8], Broken> {
+    while let Some(frame) = frame(bytes)? {
+        let payload = &bytes[frame.payload.clone()];
+        bytes = &bytes[frame.payload.end..];
+        let more = match (frame.opcode, frame.fin) {
+            (1, true) if message.is_none() => each(Item::Text(payload)),
+            (1, false) if message.is_none() => {
+                *message = Some(payload.to_vec());
+                true
+            }
+            (0, fin) => {
+                let parts = message.as_mut().ok_or(Broken("nothing to continue"))?;
+                parts.extend_from_slice(payload);
+                if parts.len() > MESSAGE_BYTES_MAX {
+                    return Err(Broken("message without an end"));
+                }
+                !fin || each(Item::Text(&message.take().unwrap_or_default()))
+            }
+            (8, true) => each(Item::Close(close_code(payload))),
+            (9, true) => each(Item::Ping(payload)),
+            (10, true) => each(Item::Pong),
+            _ => return Err(Broken("opcode out of place")),
+        };
+        if !more {
+            return Ok(&[]);
+        }
+    }
+    Ok(bytes)
+}
+
+fn close_code(payload: &[u8]) -> Option<u16> {
+    let code = payload.first_chunk::<2>()?;
+    Some(u16::from_be_bytes(*code))
+}
+
+fn frame(bytes: &[u8]) -> Result<Option<Frame>, Broken> {
+    let [first, second, rest @ ..] = bytes else {
+        return Ok(None);
+    };
+    if first & 0x70 != 0 {
+        return Err(Broken("reserved bit set"));
+    }
+    if second & 0x80 != 0 {
+        return Err(Broken("the fleet's frames are not masked"));
+    }
+    let (head, length) = match second & 0x7f {
+        126 => match rest.first_chunk::<2>() {
+            Some(length) => (4, usize::from(u16::from_be_bytes(*length))),
+            None => return Ok(None),
+        },
+        127 => match rest.first_chunk::<8>() {
+            Some(length) => (
+                10,
+                usize::try_from(u64::from_be_bytes(*length)).unwrap_or(usize::MAX),
+            ),
+            None => return Ok(None),
+        },
+        short => (2, usize::from(short)),
+    };
+    if length > MESSAGE_BYTES_MAX {
+        return Err(Broken("frame without an end"));
+    }
+    let payload = head..head + length;
+    Ok((bytes.len() >= payload.end).then(|| Frame {
+        fin: first & 0x80 != 0,
+        opcode: first & 0x0f,
+        payload,
+    }))
+}
+
+/// Appends a masked text frame.
+pub fn put_text(out: &mut Vec<u8>, payload: &[u8], mask: [u8; 4]) {
+    put(out, 1, payload, mask);
+}
+
+/// Appends a masked pong.
+pub fn put_pong(out: &mut Vec<u8>, payload: &[u8], mask: [u8; 4]) {
+    put(out, 10, payload, mask);
+}
+
+/// Appends a masked close.
+pub fn put_close(out: &mut Vec<u8>, code: u16, mask: [u8; 4]) {
+    put(out, 8, &code.to_be_bytes(), mask);
+}
+
+fn put(out: &mut Vec<u8>, opcode: u8, payload: &[u8], mask: [u8; 4]) {
+    out.push(0x80 | opcode);
+    let length = payload.len();
+    if let Some(short) = u8::try_from(length).ok().filter(|length| *length < 126) {
+        out.push(0x80 | short);
+    } else if let Ok(medium) = u16::try_from(length) {
+        out.push(0x80 | 0x7e);
+        out.extend_from_slice(&medium.to_be_bytes());
+    } else {
+        out.push(0x80 | 0x7f);
+        out.extend_from_slice(&(length as u64).to_be_bytes());
+    }
+    out.extend_from_slice(&mask);
+    let start = out.len();
+    out.extend_from_slice(payload);
+    fastwebsockets::unmask(&mut out[start..], mask);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chance::Chance;
+
+    fn server_frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mut out = vec![first];
+        match payload.len() {
+            length @ 0..126 => out.push(u8::try_from(length).unwrap()),
+            length @ 126..=0xffff => {
+                out.push(126);
+                out.extend(u16::try_from(length).unwrap().to_be_bytes());
+            }
+            length => {
+                out.push(127);
+                out.extend((length as u64).to_be_bytes());
+            }
+        }
+        out.extend(payload);
+        out
+    }
+
+    fn read(reader: &mut Reader, bytes: &[u8], into: &mut Vec<String>) -> Result<(), Broken> {
+        reader.take(bytes, &mut |item| {
+            into.push(match item {
+                Item::Text(text) => format!("text {} {:?}", text.len(), text.first()),
+                other => format!("{other:?}"),
+            });
+            true
+        })
+    }
+
+    #[test]
+    fn a_stream_says_the_same_however_it_is_cut() {
+        let mut stream = Vec::new();
+        for length in [0, 1, 125, 126, 65_535, 65_536, 70_000] {
+            stream.extend(server_frame(0x81, &vec![b'x'; length]));
+            stream.extend(server_frame(0x89, b"ping"));
+        }
+        stream.extend(server_frame(0x01, b"be"));
+        stream.extend(server_frame(0x8a, b""));
+        stream.extend(server_frame(0x00, b"gin"));
+        stream.extend(server_frame(0x80, b" end"));
+        stream.extend(server_frame(0x88, &4508_u16.to_be_bytes()));
+        let mut whole = Vec::new();
+        read(&mut Reader::default(), &stream, &mut whole).unwrap();
+        assert_eq!(whole.len(), 17);
+        assert_eq!(whole[15], "text 9 Some(98)");
+        assert_eq!(whole[16], "Close(Some(4508))");
+        let mut chance = Chance::new(3, 0);
+        for _ in 0..200 {
+            let (mut reader, mut said, mut at) = (Reader::default(), Vec::new(), 0);
+            while at < stream.len() {
+                let most = if chance.below(2) == 0 { 4 } else { 60_000 };
+                let to = stream.len().min(at + 1 + chance.below(most));
+                read(&mut reader, &stream[at..to], &mut said).unwrap();
+                at = to;
+            }
+            assert_eq!(said, whole);
+            assert!(reader.held.is_none(), "nothing is kept after a whole frame");
+        }
+    }
+
+    #[test]
+    fn what_no_server_may_send_is_broken() {
+        let masked = [0x81, 0x80, 1, 2, 3, 4];
+        let reserved = [0xc1, 0];
+        let lost = [0x80, 0];
+        let binary = [0x82, 0];
+        for bytes in [&masked[..], &reserved, &lost, &binary] {
+            let mut said = Vec::new();
+            assert!(
+                read(&mut Reader::default(), bytes, &mut said).is_err(),
+                "{bytes:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn our_frames_are_masked_and_unmask_to_what_was_said() {
+        for length in [0, 125, 126, 65_535, 65_536] {
+            let payload = vec![7_u8; length];
+            let mut out = Vec::new();
+            put_text(&mut out, &payload, [1, 2, 3, 4]);
+            assert_eq!((out[0], out[1] & 0x80), (0x81, 0x80));
+            let start = out.len() - length;
+            fastwebsockets::unmask(&mut out[start..], [1, 2, 3, 4]);
+            assert_eq!(out[start..], payload);
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! What a run is asked to do: the command line, judged and complete. Workers get it as JSON.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything that shapes a run; the same settings and the same seed make the same load.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Settings {
+    /// The doors of the fleet; connections spread over them.
+    pub doors: Vec<Door>,
+    /// What happens during the run.
+    pub profile: Profile,
+    /// WebSocket connections, each of a user of its own.
+    pub connections: usize,
+    /// Rooms that the connections are members of.
+    pub rooms: usize,
+    /// Rooms each connection is a member of.
+    pub rooms_per_connection: usize,
+    /// How many of the connections send.
+    pub senders: usize,
+    /// Messages a second, all senders together.
+    pub rate: f64,
+    /// How sends follow each other.
+    pub arrivals: Arrivals,
+    /// How unevenly messages fall on rooms.
+    pub popularity: Spread,
+    /// How unevenly members fall on rooms.
+    pub room_sizes: Spread,
+    /// The shortest and longest content, in bytes.
+    pub content_bytes: (usize, usize),
+    /// How long messages are sent.
+    pub duration: Duration,
+    /// New connections a second at the start.
+    pub ramp: f64,
+    /// The bound on the 99th percentile of delivery.
+    pub slo: Duration,
+    /// The bound on the time until everybody is whole again, where that is judged.
+    pub whole_within: Duration,
+    /// What the load follows from.
+    pub seed: u64,
+    /// Worker processes.
+    pub workers: usize,
+    /// Whether rooms and accounts are left behind.
+    pub keep: bool,
+    /// Whose tokens are used.
+    pub credentials: Credentials,
+    /// Where to write the results for programs.
+    pub json: Option<PathBuf>,
+    /// Where to write the results for people.
+    pub html: Option<PathBuf>,
+    /// What restarts the gateways, one after the other.
+    pub reload_command: Option<String>,
+}
+
+/// One address of the fleet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Door {
+    /// `host:port`, as the operator wrote it.
+    pub authority: String,
+    /// Where that is.
+    pub address: SocketAddr,
+}
+
+/// Where tokens come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Credentials {
+    /// Signed here with the shared secret of this file (HS256).
+    Key(PathBuf),
+    /// Given by the fleet to accounts registered for the run.
+    Accounts,
+}
+
+/// How sends follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Arrivals {
+    /// Independently of each other, as people do.
+    Poisson,
+    /// Evenly.
+    Constant,
+}
+
+/// How unevenly something falls on rooms.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub enum Spread {
+    /// The same for each.
+    Uniform,
+    /// The n-th room has the n-th part of the first, to this power.
+    Zipf(f64),
+}
+
+macro_rules! profiles {
+    ($($(#[$doc:meta])* $name:ident = $word:literal, $says:literal;)*) => {
+        /// What happens during a run.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Profile { $($(#[$doc])* $name,)* }
+
+        impl Profile {
+            /// Every profile.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// Its word on the command line.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$name => $word,)* }
+            }
+
+            /// What it does, in a sentence without an end.
+            pub const fn says(self) -> &'static str {
+                match self { $(Self::$name => $says,)* }
+            }
+        }
+    };
+}
+
+profiles! {
+    /// The same rate all along.
+    Steady = "steady", "the same rate all along";
+    /// Ten times the rate for ten seconds.
+    Spike = "spike", "ten times the rate for ten seconds, or a third of a shorter run";
+    /// All connections cut at once.
+    Stampede = "stampede", "all connections cut at once half-way; time until all are whole";
+    /// Connections that leave and come back all the time.
+    Churn = "churn", "connections leave and come back all the time, 2 % of them a second";
+    /// One room of everybody.
+    Broadcast = "broadcast", "one room of everybody, one sender; time to the last member";
+    /// Nobody says anything.
+    Idle = "idle", "connections that say nothing";
+    /// Some stop reading for a while.
+    SlowReaders = "slow-readers", "5 % stop reading from a quarter to two thirds, then catch up";
+    /// Gateways are restarted.
+    Reload = "reload", "gateways are restarted while it runs, by --reload-command or by you";
+    /// Steady, for long.
+    Soak = "soak", "steady for an hour, unless told otherwise";
+}
+
+impl Profile {
+    /// Finds the profile of a word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|one| one.word() == word)
+    }
+
+    /// Whether connections come and go by the run's own doing, so that messages due meanwhile are late by design
+    /// and latency is judged on the others.
+    pub const fn disturbs(self) -> bool {
+        matches!(
+            self,
+            Self::Stampede | Self::Churn | Self::SlowReaders | Self::Reload
+        )
+    }
+}
+
+/// The share of connections that stop reading.
+pub const SLOW_SHARE: f64 = 0.05;
+/// The share of connections that leave each second.
+pub const CHURN_SHARE: f64 = 0.02;
+/// How much faster a spike is.
+pub const SPIKE_TIMES: f64 = 10.0;
+
+impl Settings {
+    /// The times the rate at `at` of the run is the asked one.
+    pub fn rate_times(&self, at: Duration) -> f64 {
+        let spike = self.spike();
+        if spike.is_some_and(|(from, until)| (from..until).contains(&at)) {
+            SPIKE_TIMES
+        } else {
+            1.0
+        }
+    }
+
+    /// When the spike begins and ends, from the start of the load.
+    pub fn spike(&self) -> Option<(Duration, Duration)> {
+        let length = Duration::from_secs(10).min(self.duration / 3);
+        let from = (self.duration - length) / 2;
+        (self.profile == Profile::Spike).then_some((from, from + length))
+    }
+
+    /// Whether this connection is one of those that stop reading.
+    pub fn is_slow(&self, connection: usize) -> bool {
+        let every = 1.0 / SLOW_SHARE;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "one in twenty"
+        )]
+        let every = every as usize;
+        self.profile == Profile::SlowReaders
+            && connection % every == self.connections.min(every) - 1
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Settings of a small run.
+    pub(crate) fn settings() -> Settings {
+        Settings {
+            doors: vec![Door {
+                authority: "localhost:8080".to_owned(),
+                address: ([127, 0, 0, 1], 8080).into(),
+            }],
+            profile: Profile::Steady,
+            connections: 10,
+            rooms: 2,
+            rooms_per_connection: 1,
+            senders: 10,
+            rate: 10.0,
+            arrivals: Arrivals::Poisson,
+            popularity: Spread::Uniform,
+            room_sizes: Spread::Uniform,
+            content_bytes: (64, 256),
+            duration: Duration::from_secs(30),
+            ramp: 1_000.0,
+            slo: Duration::from_millis(150),
+            whole_within: Duration::from_secs(5),
+            seed: 1,
+            workers: 1,
+            keep: false,
+            credentials: Credentials::Accounts,
+            json: None,
+            html: None,
+            reload_command: None,
+        }
+    }
+
+    #[test]
+    fn a_twentieth_of_the_connections_is_slow() {
+        let slow = Settings {
+            profile: Profile::SlowReaders,
+            connections: 1_000,
+            ..settings()
+        };
+        assert_eq!((0..1_000).filter(|&one| slow.is_slow(one)).count(), 50);
+        let few = Settings {
+            connections: 8,
+            ..slow
+        };
+        assert_eq!((0..8).filter(|&one| few.is_slow(one)).count(), 1);
+    }
+}

@@ -1,0 +1,123 @@
+//! The `clientMsgId` of a send: a UUIDv7 that also says which send of which run it is, and when it was due.
+//!
+//! Fleets read the time of a client's UUIDv7, so ours is true. The bits that would be random name the run, the
+//! worker and the send, so that whoever receives the message, in whatever process, knows its latency from
+//! the id alone, and that a message with no such id was never sent by us.
+
+use std::fmt::Write as _;
+
+use crate::clock::RunClock;
+
+/// One send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Stamp {
+    /// Which send of the worker, from zero.
+    pub number: u32,
+    /// The worker process it came from.
+    pub worker: u8,
+    /// The run, so that two runs in one room are told apart.
+    pub run: u32,
+    /// When it was due, in microseconds of the run.
+    pub due: u64,
+    /// Whether its sender was not connected when it was due.
+    pub away: bool,
+}
+
+/// The bits that name a run.
+pub const RUN_BITS: u32 = 22;
+
+impl Stamp {
+    /// The id as it goes over the wire.
+    pub fn to_id(self, clock: &RunClock) -> String {
+        let time_ms = clock.began_ms() + self.due / 1_000;
+        let high = ((time_ms & 0xffff_ffff_ffff) << 16)
+            | 0x7000
+            | (u64::from(self.away) << 10)
+            | (self.due % 1_000);
+        let low = (0b10 << 62)
+            | (u64::from(self.run & ((1 << RUN_BITS) - 1)) << 40)
+            | (u64::from(self.worker) << 32)
+            | u64::from(self.number);
+        let mut id = String::with_capacity(36);
+        let _ = write!(
+            id,
+            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+            high >> 32,
+            (high >> 16) & 0xffff,
+            high & 0xffff,
+            low >> 48,
+            low & 0xffff_ffff_ffff
+        );
+        id
+    }
+
+    /// Reads an id; `None` when it is not one of this form.
+    pub fn from_id(id: &[u8], clock: &RunClock) -> Option<Self> {
+        if id.len() != 36 || [8, 13, 18, 23].iter().any(|&at| id[at] != b'-') {
+            return None;
+        }
+        let high = (hex(&id[..8])? << 32) | (hex(&id[9..13])? << 16) | hex(&id[14..18])?;
+        let low = (hex(&id[19..23])? << 48) | hex(&id[24..])?;
+        let ours = high & 0xf800 == 0x7000 && low >> 62 == 0b10 && high & 0x3ff < 1_000;
+        let since_ms = (high >> 16).checked_sub(clock.began_ms())?;
+        ours.then(|| Self {
+            number: u32::try_from(low & 0xffff_ffff).expect("32 bits"),
+            worker: u8::try_from((low >> 32) & 0xff).expect("8 bits"),
+            run: u32::try_from((low >> 40) & ((1 << RUN_BITS) - 1)).expect("22 bits"),
+            due: since_ms * 1_000 + (high & 0x3ff),
+            away: high & 0x400 != 0,
+        })
+    }
+}
+
+fn hex(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0, |number, &digit| {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some((number << 4) | u64::from(value))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chance::Chance;
+
+    #[test]
+    fn every_stamp_reads_back_and_is_a_uuid_of_its_time() {
+        let clock = RunClock::start();
+        let mut chance = Chance::new(5, 0);
+        for _ in 0..10_000 {
+            let bits = chance.bits();
+            let stamp = Stamp {
+                number: u32::try_from(bits >> 32).unwrap(),
+                worker: u8::try_from(bits & 0xff).unwrap(),
+                run: u32::try_from((bits >> 40) & ((1 << RUN_BITS) - 1)).unwrap(),
+                due: chance.bits() % 10_000_000_000,
+                away: chance.below(2) == 1,
+            };
+            let id = stamp.to_id(&clock);
+            assert_eq!(Stamp::from_id(id.as_bytes(), &clock), Some(stamp), "{id}");
+            assert!(
+                id.as_bytes()[14] == b'7' && b"89ab".contains(&id.as_bytes()[19]),
+                "{id}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_another_client_named_is_no_stamp() {
+        let clock = RunClock::start();
+        for id in [
+            "",
+            "hello",
+            "01890a5d-ac96-474c-bcce-b302099a8057",
+            "01890a5d-ac96-7fff-bcce-b302099a8057",
+        ] {
+            assert_eq!(Stamp::from_id(id.as_bytes(), &clock), None, "{id}");
+        }
+    }
+}
