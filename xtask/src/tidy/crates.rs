@@ -55,13 +55,14 @@ const OUTSIDERS: [(&[&str], &[Place], &str); 3] = [
             Place::Adapter,
             Place::Server,
             Place::LoadTest,
+            Place::Local,
             Place::XTask,
         ],
         "the protocol is pure data, without I/O",
     ),
     (
         &["anyhow"],
-        &[Place::Server, Place::LoadTest, Place::XTask],
+        &[Place::Server, Place::LoadTest, Place::Local, Place::XTask],
         "libraries have error types that a caller can act on",
     ),
 ];
@@ -133,6 +134,8 @@ enum Place {
     Adapter,
     Server,
     LoadTest,
+    /// Starts the servers of a fleet; it knows programs, and no crate of ours.
+    Local,
     XTask,
 }
 
@@ -143,6 +146,7 @@ impl Place {
             "ports" => Some(Self::Ports),
             "server" => Some(Self::Server),
             "loadtest" => Some(Self::LoadTest),
+            "deploy/local" => Some(Self::Local),
             "xtask" => Some(Self::XTask),
             _ if SERVICES.contains(&folder) => Some(Self::Service),
             _ => {
@@ -154,10 +158,19 @@ impl Place {
 
     fn may_depend_on(self) -> &'static [Self] {
         match self {
-            Self::Protocol => &[],
+            Self::Protocol | Self::Local => &[],
             Self::Ports | Self::LoadTest | Self::XTask => &[Self::Protocol],
             Self::Service | Self::Adapter => &[Self::Protocol, Self::Ports],
             Self::Server => &[Self::Protocol, Self::Ports, Self::Service, Self::Adapter],
+        }
+    }
+
+    /// What its tests may use beyond that.
+    fn may_test_with(self, folder: &str) -> bool {
+        match self {
+            Self::Service => folder == "adapters/embedded",
+            Self::Adapter | Self::Server | Self::LoadTest => folder == "deploy/local",
+            Self::Protocol | Self::Ports | Self::Local | Self::XTask => false,
         }
     }
 }
@@ -205,10 +218,10 @@ fn refuse_edge(
     dependency: &Dependency,
 ) -> Option<String> {
     let for_tests = dependency.kind.as_deref() == Some("dev");
-    let embedded_in_tests = from == Place::Service && for_tests && to_folder == "adapters/embedded";
     let allowed = Place::of(to_folder).is_some_and(|to| from.may_depend_on().contains(&to));
+    let allowed_in_tests = for_tests && from.may_test_with(to_folder);
     let kind = if for_tests { "dev-depend" } else { "depend" };
-    (!allowed && !embedded_in_tests).then(|| format!("{folder} must not {kind} on {to_folder}"))
+    (!allowed && !allowed_in_tests).then(|| format!("{folder} must not {kind} on {to_folder}"))
 }
 
 fn refuse_outsider(from: Place, name: &str) -> Option<String> {

@@ -57,6 +57,10 @@ fn every_other_edge_is_found() {
         ("loadtest", "ports"),
         ("loadtest", "server"),
         ("xtask", "gateway"),
+        ("server", "deploy/local"),
+        ("adapters/nats", "deploy/local"),
+        ("deploy/local", "protocol"),
+        ("deploy/local", "server"),
         ("gateway", "vendor/codec"),
     ];
     for (folder, on) in edges {
@@ -73,6 +77,19 @@ fn a_service_may_have_the_embedded_adapter_in_its_tests_and_nothing_else() {
     assert_eq!(edge("gateway", dev, "rooms").len(), 1);
     assert_eq!(edge("gateway", Some("build"), "adapters/embedded").len(), 1);
     assert_eq!(edge("ports", dev, "adapters/embedded").len(), 1);
+}
+
+#[test]
+fn the_local_servers_are_for_the_tests_of_adapters_server_and_load_test() {
+    let dev = Some("dev");
+    for folder in ["adapters/nats", "server", "loadtest"] {
+        assert_eq!(edge(folder, dev, "deploy/local"), [""; 0], "{folder}");
+    }
+    for folder in ["gateway", "ports", "protocol", "xtask"] {
+        assert_eq!(edge(folder, dev, "deploy/local").len(), 1, "{folder}");
+    }
+    assert_eq!(edge("server", Some("build"), "deploy/local").len(), 1);
+    assert_eq!(edge("deploy/local", dev, "ports").len(), 1);
 }
 
 #[test]
@@ -103,7 +120,9 @@ fn io_in_the_protocol_is_found() {
 #[test]
 fn anyhow_in_a_library_is_found() {
     assert_eq!(found("ingest", &[("anyhow", None, None)]).len(), 1);
-    assert_eq!(found("server", &[("anyhow", None, None)]), [""; 0]);
+    for folder in ["server", "deploy/local"] {
+        assert_eq!(found(folder, &[("anyhow", None, None)]), [""; 0]);
+    }
 }
 
 #[test]

@@ -1,0 +1,203 @@
+//! Apache Cassandra as the store's server: one node, or three with three copies of everything.
+//!
+//! It speaks the protocol that ScyllaDB speaks and can be had from Maven Central as plain jars, so a test can
+//! start it on any machine with Java. Commit log syncing is a choice of the test: with `Periodic`, which is
+//! what the server does by default, a killed node forgets up to the last moments of what it acknowledged.
+//! With `Batch` it writes before it acknowledges; the disk's own sync is off in both, so that what survives a
+//! kill of the process is tested, and not a loss of power.
+
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::home::Home;
+use crate::ports::Port;
+use crate::server_process::ServerProcess;
+use crate::{LocalError, http, programs};
+
+mod config;
+mod jars;
+
+const IPS: [&str; 3] = ["127.0.0.1", "127.0.0.2", "127.0.0.3"];
+/// Three to eight seconds are usual; three nodes on a machine that builds something meanwhile take far longer.
+const READY_WITHIN: Duration = Duration::from_secs(180);
+const STOP_WITHIN: Duration = Duration::from_secs(60);
+const STARTS_MAX: u32 = 3;
+
+/// When a write is in the commit log's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sync {
+    /// Before it is acknowledged: a kill loses nothing.
+    #[default]
+    Batch,
+    /// Some time later: a kill loses what was acknowledged last.
+    Periodic,
+}
+
+/// What to start.
+#[derive(Debug, Clone, Default)]
+pub struct CassandraSpec {
+    /// How many nodes: one, or three.
+    pub nodes: usize,
+    /// When a write is in the commit log's file.
+    pub sync: Sync,
+    /// Where to keep everything, for later starts too; a temporary directory if there is none.
+    pub directory: Option<PathBuf>,
+    /// The ports, the same on all nodes: for clients and for each other; free ones if there are none.
+    pub ports: Option<(u16, u16)>,
+}
+
+/// Running nodes of one cluster; they end when this is dropped.
+#[derive(Debug)]
+pub struct Cassandra {
+    nodes: Vec<ServerProcess>,
+    port: Port,
+    _storage_port: Port,
+    home: Home,
+}
+
+impl Cassandra {
+    /// Starts the nodes and waits until each answers and, if there are three, each sees the others.
+    pub fn start(spec: &CassandraSpec) -> Result<Self, LocalError> {
+        let mut starts = 1;
+        loop {
+            let home = match &spec.directory {
+                Some(directory) => Home::guarded(directory)?,
+                None => Home::temporary("cassandra")?,
+            };
+            match Self::start_in(home, spec) {
+                Err(error) if error.lost_a_port() && starts < STARTS_MAX => starts += 1,
+                started => return started,
+            }
+        }
+    }
+
+    /// Fetches the jars, if this machine's cache does not have them.
+    pub fn fetch() -> Result<(), LocalError> {
+        jars::fetch().map(drop)
+    }
+
+    pub(crate) fn start_in(home: Home, spec: &CassandraSpec) -> Result<Self, LocalError> {
+        assert!(matches!(spec.nodes, 1 | 3), "one node, or three");
+        let java = programs::on_path("java", "-version")?;
+        let jars = jars::fetch()?;
+        let ips = &IPS[..spec.nodes];
+        let (port, storage_port) = match spec.ports {
+            Some((port, storage)) => (Port::given(port), Port::given(storage)),
+            None => (Port::free_on(ips)?, Port::free_on(ips)?),
+        };
+        let plan = config::Plan {
+            ips,
+            port: port.number(),
+            storage_port: storage_port.number(),
+            sync: spec.sync,
+        };
+        let mut nodes = Vec::new();
+        for index in 0..spec.nodes {
+            let name = format!("cassandra-{}", index + 1);
+            let arguments = plan.write(&home, &name, index, &jars)?;
+            nodes.push(ServerProcess::new(&home, &name, &java, arguments));
+        }
+        let mut cassandra = Self {
+            nodes,
+            port,
+            _storage_port: storage_port,
+            home,
+        };
+        // All at once: alone, a node of three waits for the others.
+        for node in &mut cassandra.nodes {
+            node.start()?;
+        }
+        cassandra.wait_until_ready()?;
+        Ok(cassandra)
+    }
+
+    /// Where clients connect: `127.0.0.1:9042`, `127.0.0.2:9042`, …, joined by commas; one port for all.
+    pub fn hosts(&self) -> String {
+        let hosts: Vec<String> = (0..self.nodes.len())
+            .map(|index| self.address(index))
+            .collect();
+        hosts.join(",")
+    }
+
+    /// Where one node's clients connect: `ip:port`.
+    pub fn address(&self, index: usize) -> String {
+        format!("{}:{}", IPS[index], self.port.number())
+    }
+
+    /// How many nodes there are, dead ones too.
+    pub fn nodes(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// A node's process id, if it runs.
+    pub fn pid(&self, index: usize) -> Option<u32> {
+        self.nodes[index].pid()
+    }
+
+    /// A node's log.
+    pub fn log(&self, index: usize) -> &Path {
+        self.nodes[index].log()
+    }
+
+    /// Ends a node without warning (SIGKILL). One that is dead stays so.
+    pub fn kill(&mut self, index: usize) {
+        self.nodes[index].kill();
+    }
+
+    /// Asks a node to end (SIGTERM), which writes everything down first, and waits for it.
+    pub fn stop(&mut self, index: usize) {
+        self.nodes[index].stop(STOP_WITHIN);
+        jars::keep_archive(&self.home.directory().join(self.nodes[index].name()));
+    }
+
+    /// Starts a dead node again on its data and address, and waits until it answers. The others notice a few
+    /// seconds later.
+    pub fn start_node(&mut self, index: usize) -> Result<(), LocalError> {
+        self.nodes[index].start()?;
+        self.wait_until_it_answers(index)
+    }
+
+    /// Stops a node where it is (SIGSTOP): its connections stay, and nothing answers.
+    pub fn pause(&self, index: usize) -> Result<(), LocalError> {
+        self.nodes[index].pause()
+    }
+
+    /// Lets a paused node go on.
+    pub fn resume(&self, index: usize) -> Result<(), LocalError> {
+        self.nodes[index].resume()
+    }
+
+    /// Waits until every node answers.
+    pub fn wait_until_ready(&mut self) -> Result<(), LocalError> {
+        (0..self.nodes.len()).try_for_each(|index| self.wait_until_it_answers(index))
+    }
+
+    fn wait_until_it_answers(&mut self, index: usize) -> Result<(), LocalError> {
+        let address = self.address(index);
+        self.nodes[index].wait_until("speak CQL", READY_WITHIN, || {
+            speaks_cql(&address).map_err(|error| format!("{address}: {error}"))
+        })
+    }
+}
+
+impl Drop for Cassandra {
+    /// The first clean end on this machine leaves the class archive that makes later starts quicker.
+    fn drop(&mut self) {
+        if self.home.group().is_some() && jars::archive_is_missing() {
+            self.stop(0);
+        }
+    }
+}
+
+/// Asks for the options with version 4 of the protocol; opcode 6 is the answer.
+fn speaks_cql(address: &str) -> std::io::Result<()> {
+    let mut stream = http::connect(address)?;
+    stream.write_all(&[4, 0, 0, 1, 5, 0, 0, 0, 0])?;
+    let mut answer = [0; 5];
+    stream.read_exact(&mut answer)?;
+    match answer {
+        [0x84, 0, 0, 1, 6] => Ok(()),
+        other => Err(std::io::Error::other(format!("it answers {other:?}"))),
+    }
+}

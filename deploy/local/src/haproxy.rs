@@ -1,0 +1,80 @@
+//! HAProxy as the one edge in front of several processes.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::home::Home;
+use crate::server_process::ServerProcess;
+use crate::{LocalError, http, programs};
+
+const READY_WITHIN: Duration = Duration::from_secs(20);
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// A running HAProxy; it ends when this is dropped.
+#[derive(Debug)]
+pub struct HaProxy {
+    server: ServerProcess,
+    address: String,
+    _home: Home,
+}
+
+impl HaProxy {
+    /// Starts one with this configuration and waits until it listens at `address` (`ip:port`).
+    pub fn start(config: &str, address: &str) -> Result<Self, LocalError> {
+        Self::start_in(Home::temporary("haproxy")?, config, address)
+    }
+
+    pub(crate) fn start_in(home: Home, config: &str, address: &str) -> Result<Self, LocalError> {
+        let program = programs::on_path("haproxy", "-v")?;
+        let path = home.write("haproxy.cfg", config)?;
+        check(&program, &path)?;
+        // In the foreground and without a master process, so that what we signal is what serves.
+        let arguments = [Path::new("-db"), Path::new("-f"), &path];
+        let server = ServerProcess::new(&home, "haproxy", &program, arguments);
+        let mut haproxy = Self {
+            server,
+            address: address.to_owned(),
+            _home: home,
+        };
+        haproxy.restart()?;
+        Ok(haproxy)
+    }
+
+    /// Where it listens: `ip:port`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Its process id, if it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.server.pid()
+    }
+
+    /// Ends it without warning (SIGKILL).
+    pub fn kill(&mut self) {
+        self.server.kill();
+    }
+
+    /// Asks it to end, and starts it again.
+    pub fn restart(&mut self) -> Result<(), LocalError> {
+        self.server.stop(STOP_WITHIN);
+        self.server.start()?;
+        let address = self.address.clone();
+        self.server.wait_until("listen", READY_WITHIN, || {
+            http::connect(&address)
+                .map(drop)
+                .map_err(|error| error.to_string())
+        })
+    }
+}
+
+/// Has the program read the configuration, so that an error in it is not taken for a port that is in use.
+fn check(program: &Path, config: &Path) -> Result<(), LocalError> {
+    let output = Command::new(program)
+        .args([Path::new("-c"), Path::new("-f"), config])
+        .stdin(Stdio::null())
+        .output()
+        .map_err(LocalError::machine("start haproxy"))?;
+    LocalError::unless_well("haproxy -c", &output)
+}

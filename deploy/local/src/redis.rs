@@ -1,0 +1,129 @@
+//! One Redis without persistence, as the fleet runs it: presence is made again by those who are present.
+
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::home::Home;
+use crate::ports::Port;
+use crate::server_process::ServerProcess;
+use crate::{LocalError, http, programs};
+
+const READY_WITHIN: Duration = Duration::from_secs(20);
+const STARTS_MAX: u32 = 3;
+
+/// A running Redis; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Redis {
+    server: ServerProcess,
+    port: Port,
+    _home: Home,
+}
+
+impl Redis {
+    /// Starts one on a free port and waits until it answers.
+    pub fn start() -> Result<Self, LocalError> {
+        let mut starts = 1;
+        loop {
+            let started = Self::start_in(Home::temporary("redis")?, Port::free()?);
+            match started {
+                Err(error) if error.lost_a_port() && starts < STARTS_MAX => starts += 1,
+                started => return started,
+            }
+        }
+    }
+
+    pub(crate) fn start_in(home: Home, port: Port) -> Result<Self, LocalError> {
+        let server = server(&home, "redis", port.number(), &[])?;
+        let mut redis = Self {
+            server,
+            port,
+            _home: home,
+        };
+        redis.restart()?;
+        Ok(redis)
+    }
+
+    /// `redis://127.0.0.1:p`.
+    pub fn url(&self) -> String {
+        format!("redis://{}", self.address())
+    }
+
+    /// `127.0.0.1:p`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port.number())
+    }
+
+    /// Its process id, if it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.server.pid()
+    }
+
+    /// Its log.
+    pub fn log(&self) -> &Path {
+        self.server.log()
+    }
+
+    /// Ends it without warning (SIGKILL). One that is dead stays so.
+    pub fn kill(&mut self) {
+        self.server.kill();
+    }
+
+    /// Kills it if it runs and starts it again on its port, empty.
+    pub fn restart(&mut self) -> Result<(), LocalError> {
+        self.server.kill();
+        self.server.start()?;
+        let address = self.address();
+        wait_until_it_answers(&mut self.server, &address)
+    }
+
+    /// Stops it where it is (SIGSTOP): connections stay, and nothing answers.
+    pub fn pause(&self) -> Result<(), LocalError> {
+        self.server.pause()
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) -> Result<(), LocalError> {
+        self.server.resume()
+    }
+}
+
+/// A Redis of `home` that keeps nothing on the disk.
+pub(crate) fn server(
+    home: &Home,
+    name: &str,
+    port: u16,
+    more: &[&str],
+) -> Result<ServerProcess, LocalError> {
+    let program: PathBuf = programs::on_path("redis-server", "--version")?;
+    let directory = home.directory().join(format!("{name}-data"));
+    std::fs::create_dir_all(&directory)
+        .map_err(LocalError::machine(format!("make {}", directory.display())))?;
+    let directory = directory.display().to_string();
+    let port = port.to_string();
+    let mut arguments = vec!["--port", &port, "--bind", "127.0.0.1", "--dir", &directory];
+    arguments.extend(["--save", "", "--appendonly", "no", "--daemonize", "no"]);
+    arguments.extend(more);
+    Ok(ServerProcess::new(home, name, &program, arguments))
+}
+
+/// Waits for the answer to a PING.
+pub(crate) fn wait_until_it_answers(
+    server: &mut ServerProcess,
+    address: &str,
+) -> Result<(), LocalError> {
+    server.wait_until("answer", READY_WITHIN, || match ask(address, "PING") {
+        Ok(answer) if answer.starts_with("+PONG") => Ok(()),
+        Ok(answer) => Err(answer),
+        Err(error) => Err(error.to_string()),
+    })
+}
+
+/// Sends one inline command; gives the first kilobytes of the answer.
+pub(crate) fn ask(address: &str, command: &str) -> std::io::Result<String> {
+    let mut stream = http::connect(address)?;
+    write!(stream, "{command}\r\n")?;
+    let mut answer = vec![0; 4096];
+    let length = stream.read(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer[..length]).into_owned())
+}

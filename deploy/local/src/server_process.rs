@@ -1,0 +1,187 @@
+//! One server as a process: started, signalled and killed as often as a test wants.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::home::Home;
+use crate::{LocalError, wait};
+
+const TAIL_LINES: usize = 20;
+
+/// A server's command and, while it runs, its process.
+#[derive(Debug)]
+pub(crate) struct ServerProcess {
+    name: String,
+    command: Vec<OsString>,
+    log: PathBuf,
+    /// The group that dies with us; without one the server stays when this is dropped.
+    group: Option<u32>,
+    child: Option<Child>,
+}
+
+impl ServerProcess {
+    /// What is to run in `home`; it writes to `<name>.log` there. Nothing is started yet.
+    pub(crate) fn new<A: Into<OsString>>(
+        home: &Home,
+        name: &str,
+        program: &Path,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Self {
+        let mut command = vec![program.as_os_str().to_owned()];
+        command.extend(arguments.into_iter().map(Into::into));
+        Self {
+            name: name.to_owned(),
+            command,
+            log: home.directory().join(format!("{name}.log")),
+            group: home.group(),
+            child: None,
+        }
+    }
+
+    /// Starts it, unless it runs.
+    pub(crate) fn start(&mut self) -> Result<(), LocalError> {
+        if self.is_running() {
+            return Ok(());
+        }
+        let started = || {
+            let log = File::options().create(true).append(true).open(&self.log)?;
+            Command::new(&self.command[0])
+                .args(&self.command[1..])
+                .process_group(self.group.unwrap_or(0).cast_signed())
+                .stdin(Stdio::null())
+                .stdout(log.try_clone()?)
+                .stderr(log)
+                .spawn()
+        };
+        let doing = format!("start {}", self.name);
+        self.child = Some(started().map_err(LocalError::machine(doing))?);
+        Ok(())
+    }
+
+    /// Its process id, if it runs.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Where its output goes.
+    pub(crate) fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Ends it without warning, as a crash would. One that does not run stays so.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Asks it to end and waits; kills it when `within` has passed.
+    pub(crate) fn stop(&mut self, within: Duration) {
+        if self.signal(Signal::TERM).is_ok() {
+            let _ = wait::until::<LocalError>(within, || Ok(!self.is_running()));
+        }
+        self.kill();
+    }
+
+    /// Stops it where it is, as a machine that hangs would.
+    pub(crate) fn pause(&self) -> Result<(), LocalError> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on.
+    pub(crate) fn resume(&self) -> Result<(), LocalError> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<(), LocalError> {
+        let pid = self
+            .pid()
+            .and_then(|pid| Pid::from_raw(pid.cast_signed()))
+            .ok_or_else(|| LocalError::NotRunning(self.name.clone()))?;
+        let doing = format!("signal {}", self.name);
+        kill_process(pid, signal).map_err(|error| LocalError::machine(doing)(error.into()))
+    }
+
+    /// Whether its process is there.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.check_running().is_ok()
+    }
+
+    /// Waits until `look` gives nothing to complain about; an end of the process ends the waiting too.
+    pub(crate) fn wait_until(
+        &mut self,
+        what: &'static str,
+        within: Duration,
+        mut look: impl FnMut() -> Result<(), String>,
+    ) -> Result<(), LocalError> {
+        let mut saw = String::new();
+        let so = wait::until(within, || {
+            self.check_running()?;
+            look().map_or_else(
+                |complaint| {
+                    saw = complaint;
+                    Ok(false)
+                },
+                |()| Ok(true),
+            )
+        })?;
+        if so {
+            return Ok(());
+        }
+        Err(LocalError::NotReady {
+            name: self.name.clone(),
+            what,
+            within,
+            saw,
+            tail: self.tail(),
+        })
+    }
+
+    fn check_running(&mut self) -> Result<(), LocalError> {
+        let Some(child) = &mut self.child else {
+            return Err(LocalError::NotRunning(self.name.clone()));
+        };
+        match child.try_wait() {
+            Ok(None) => Ok(()),
+            Ok(Some(status)) => {
+                // Reaped: its number may be another's from now on.
+                self.child = None;
+                Err(LocalError::Ended {
+                    name: self.name.clone(),
+                    status: status.to_string(),
+                    tail: self.tail(),
+                })
+            }
+            Err(error) => Err(LocalError::machine(format!("ask about {}", self.name))(
+                error,
+            )),
+        }
+    }
+
+    fn tail(&self) -> String {
+        let bytes = fs::read(&self.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
+    }
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        if self.group.is_some() {
+            self.kill();
+        }
+    }
+}
