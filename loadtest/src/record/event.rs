@@ -1,0 +1,192 @@
+//! An event as a client sees it, live or in history, and the fingerprints by which events are compared.
+
+use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hasher as _};
+
+use roomcast_protocol::Seq;
+use serde::Deserialize;
+
+/// What an event is about, in the words of the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[expect(missing_docs, reason = "the names are the wire contract's, section 5")]
+pub enum EventKind {
+    Message,
+    MessageEdited,
+    MessageDeleted,
+    Reaction,
+    MemberJoined,
+    MemberLeft,
+    MemberChanged,
+    RoomChanged,
+    RoomDeleted,
+}
+
+/// Text of a frame, borrowed from it where it can be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
+
+/// An event frame, read from the wire or from a page of history; other fields are passed over.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Event<'a> {
+    /// What it is about.
+    #[serde(rename = "type")]
+    pub kind: EventKind,
+    /// Its place.
+    pub seq: Seq,
+    /// The place before it; pages of messages have none.
+    #[serde(default)]
+    pub prev: Option<Seq>,
+    /// Who did it.
+    #[serde(borrow)]
+    pub sender_id: Text<'a>,
+    /// Whom it is about, when it is about a member.
+    #[serde(borrow, default)]
+    pub user_id: Option<Text<'a>>,
+    /// Which message it is about.
+    #[serde(borrow, default)]
+    pub message_id: Option<Text<'a>>,
+    /// What the sender called it.
+    #[serde(borrow, default)]
+    pub client_msg_id: Option<Text<'a>>,
+    /// What the message says.
+    #[serde(borrow, default)]
+    pub content: Option<Text<'a>>,
+    /// What the reaction is.
+    #[serde(borrow, default)]
+    pub emoji: Option<Text<'a>>,
+    /// Whether the reaction was taken back.
+    #[serde(default)]
+    pub removed: bool,
+    /// Whether the message has lost its content.
+    #[serde(default)]
+    pub deleted: bool,
+}
+
+impl EventKind {
+    /// Every kind, in the order of its number in a recording.
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Message,
+        Self::MessageEdited,
+        Self::MessageDeleted,
+        Self::Reaction,
+        Self::MemberJoined,
+        Self::MemberLeft,
+        Self::MemberChanged,
+        Self::RoomChanged,
+        Self::RoomDeleted,
+    ];
+
+    /// Whether a client made it by a frame, so that a recording must hold its being sent.
+    pub(crate) const fn is_speech(self) -> bool {
+        matches!(
+            self,
+            Self::Message | Self::MessageEdited | Self::MessageDeleted | Self::Reaction
+        )
+    }
+
+    /// How a report names it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::MessageEdited => "edit",
+            Self::MessageDeleted => "delete",
+            Self::Reaction => "reaction",
+            Self::MemberJoined => "join",
+            Self::MemberLeft => "leave",
+            Self::MemberChanged => "change of role",
+            Self::RoomChanged => "change of the room",
+            Self::RoomDeleted => "end of the room",
+        }
+    }
+}
+
+/// A text's fingerprint, never zero. The same in all processes of one build, which is all a run has.
+pub fn fingerprint(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(text.as_bytes());
+    hasher.finish().max(1)
+}
+
+/// The fingerprint of a reaction's giving or taking back.
+pub(crate) fn reaction_fingerprint(emoji: &str, removed: bool) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write_u8(u8::from(removed));
+    hasher.write(emoji.as_bytes());
+    hasher.finish().max(1)
+}
+
+/// An event without its texts: equal views show the same event with the same `prev`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct View {
+    pub(crate) room: u32,
+    pub(crate) sender: u32,
+    pub(crate) kind: EventKind,
+    pub(crate) deleted: bool,
+    pub(crate) seq: u64,
+    /// [`NO_PREV`] where the frame had none.
+    pub(crate) prev: u64,
+    /// The message's fingerprint or, when the event is about a member, that user's; zero without one.
+    pub(crate) subject: u64,
+    /// The fingerprint of the sender's own name for it; zero without one.
+    pub(crate) client: u64,
+    /// The fingerprint of what it says; zero without content.
+    pub(crate) content: u64,
+}
+
+/// The frame had no `prev`. (A seq is below 2^53.)
+pub(crate) const NO_PREV: u64 = u64::MAX;
+
+impl View {
+    pub(crate) fn of(room: u32, sender: u32, event: &Event<'_>) -> Self {
+        let print =
+            |text: &Option<Text<'_>>| text.as_ref().map_or(0, |Text(text)| fingerprint(text));
+        let content = match &event.emoji {
+            Some(Text(emoji)) => reaction_fingerprint(emoji, event.removed),
+            None => print(&event.content),
+        };
+        Self {
+            room,
+            sender,
+            kind: event.kind,
+            deleted: event.deleted,
+            seq: event.seq.get(),
+            prev: event.prev.map_or(NO_PREV, Seq::get),
+            subject: print(if event.user_id.is_some() {
+                &event.user_id
+            } else {
+                &event.message_id
+            }),
+            client: print(&event.client_msg_id),
+            content,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_and_a_line_of_history_are_read_without_copying_plain_text() {
+        let json = r#"{"type":"MESSAGE","roomId":"r","seq":7,"prev":3,"ts":"x","messageId":"m",
+            "senderId":"u","content":"plain","clientMsgId":"c","reactions":[{"emoji":"+"}]}"#;
+        let event: Event<'_> = serde_json::from_str(json).unwrap();
+        let content = event.content.clone().unwrap().0;
+        assert!(matches!(content, Cow::Borrowed("plain")), "{content:?}");
+        let view = View::of(1, 2, &event);
+        assert_eq!((view.seq, view.prev, view.kind), (7, 3, EventKind::Message));
+        assert_eq!(view.content, fingerprint("plain"));
+        assert_eq!(view.client, fingerprint("c"));
+    }
+
+    #[test]
+    fn a_reaction_and_its_taking_back_differ() {
+        assert_ne!(
+            reaction_fingerprint("+", true),
+            reaction_fingerprint("+", false)
+        );
+    }
+}

@@ -1,0 +1,413 @@
+//! What all processes of a run wrote down, read into one place.
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::ops::Range;
+
+use roomcast_protocol::{Code, Seq};
+
+use super::event::{EventKind, NO_PREV, View};
+use super::layout::{MAGIC, Reader, Tag, damaged};
+use super::{Asked, End};
+
+/// What was seen in a run, by all its clients. About 20 bytes for each delivery.
+#[derive(Default)]
+pub struct Recording {
+    names: Vec<Box<str>>,
+    numbers: HashMap<Box<str>, u32>,
+    pub(crate) connections: Vec<Connection>,
+    pub(crate) views: Vec<View>,
+    /// What happened to subscriptions, for each connection in its order.
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) marks: Vec<Mark>,
+    pub(crate) tries: Vec<Tried>,
+    pub(crate) answers: Vec<Answer>,
+    pub(crate) pages: Vec<PageRead>,
+    pub(crate) page_views: Vec<u32>,
+}
+
+/// A WebSocket, or a reader of history.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Connection {
+    pub(crate) user: u32,
+    pub(crate) gateway: u32,
+    pub(crate) opened_us: u64,
+    pub(crate) ended: Option<(u64, End)>,
+}
+
+/// A delivery, or a mark of when a subscription began or ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry {
+    pub(crate) at_us: u64,
+    pub(crate) connection: u32,
+    /// The number of a view, or, with [`MARK`], of a mark.
+    what: u32,
+}
+
+const MARK: u32 = 1 << 31;
+
+/// What an entry says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Saw<'a> {
+    Delivered(&'a View),
+    Subscribed {
+        after: Option<u64>,
+        head: u64,
+        recovered: bool,
+    },
+    Unsubscribed,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark {
+    pub(crate) room: u32,
+    subscribed: Option<(Option<u64>, u64, bool)>,
+}
+
+/// One try to say something.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tried {
+    pub(crate) at_us: u64,
+    pub(crate) connection: u32,
+    pub(crate) room: u32,
+    pub(crate) kind: EventKind,
+    pub(crate) client: u64,
+    /// The message it is about; zero for a new one.
+    pub(crate) message: u64,
+    pub(crate) content: u64,
+}
+
+/// What was answered to a try.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answer {
+    pub(crate) at_us: u64,
+    pub(crate) connection: u32,
+    pub(crate) room: u32,
+    pub(crate) client: u64,
+    pub(crate) says: Says,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Says {
+    Acked {
+        message: u64,
+        seq: u64,
+        duplicate: bool,
+    },
+    Refused(Code),
+}
+
+/// A page of history; `events` are places in [`Recording::page_views`].
+#[derive(Debug, Clone)]
+pub(crate) struct PageRead {
+    pub(crate) asked_us: u64,
+    pub(crate) at_us: u64,
+    pub(crate) connection: u32,
+    pub(crate) room: u32,
+    pub(crate) asked: Asked,
+    pub(crate) head: u64,
+    pub(crate) has_more_before: bool,
+    pub(crate) has_more_after: bool,
+    pub(crate) events: Range<usize>,
+}
+
+/// A stream while it is read: what its numbers mean here.
+#[derive(Default)]
+struct Stream {
+    last_us: u64,
+    names: Vec<u32>,
+    views: Vec<u32>,
+}
+
+impl Recording {
+    /// Reads in what one process wrote, beside what others did.
+    pub fn absorb(&mut self, mut input: impl Read) -> io::Result<()> {
+        let mut magic = [0; MAGIC.len()];
+        input.read_exact(&mut magic)?;
+        if magic != MAGIC {
+            return Err(damaged());
+        }
+        let mut streams: HashMap<u32, Stream> = HashMap::new();
+        let mut connections = HashMap::new();
+        let mut chunk = Vec::new();
+        let mut header = [0; 8];
+        while read_whole(&mut input, &mut header)? {
+            let [shard, length] = [0, 4]
+                .map(|at| u32::from_le_bytes(header[at..at + 4].try_into().expect("4 bytes of 8")));
+            chunk.resize(length as usize, 0);
+            input.read_exact(&mut chunk)?;
+            let stream = streams.entry(shard).or_default();
+            let mut reader = Reader::new(&chunk);
+            while !reader.is_empty() {
+                self.record(&mut reader, stream, &mut connections)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many deliveries were seen.
+    pub fn deliveries(&self) -> u64 {
+        (self.entries.len() - self.marks.len()) as u64
+    }
+
+    /// The text behind a number of a name.
+    pub(crate) fn name(&self, number: u32) -> &str {
+        &self.names[number as usize]
+    }
+
+    /// How many names there are; every number of a name is below.
+    pub(crate) fn names(&self) -> usize {
+        self.names.len()
+    }
+
+    /// What an entry says.
+    pub(crate) fn saw(&self, entry: &Entry) -> Saw<'_> {
+        if entry.what & MARK == 0 {
+            return Saw::Delivered(&self.views[entry.what as usize]);
+        }
+        match self.marks[(entry.what & !MARK) as usize].subscribed {
+            Some((after, head, recovered)) => Saw::Subscribed {
+                after,
+                head,
+                recovered,
+            },
+            None => Saw::Unsubscribed,
+        }
+    }
+
+    /// The room an entry is about.
+    pub(crate) fn room_of(&self, entry: &Entry) -> u32 {
+        if entry.what & MARK == 0 {
+            self.views[entry.what as usize].room
+        } else {
+            self.marks[(entry.what & !MARK) as usize].room
+        }
+    }
+
+    fn record(
+        &mut self,
+        reader: &mut Reader<'_>,
+        stream: &mut Stream,
+        connections: &mut HashMap<u32, u32>,
+    ) -> io::Result<()> {
+        let tag = reader.tag()?;
+        match tag {
+            Tag::Name => return self.named(reader, stream),
+            Tag::View => return self.viewed(reader, stream),
+            _ => {}
+        }
+        let at_us = reader.difference(stream.last_us)?;
+        stream.last_us = at_us;
+        let number = reader.small()?;
+        if tag == Tag::Connected {
+            connections.insert(number, number_of(&self.connections)?);
+            self.connections.push(Connection {
+                user: stream.name(reader)?,
+                gateway: stream.name(reader)?,
+                opened_us: at_us,
+                ended: None,
+            });
+            return Ok(());
+        }
+        let connection = *connections.get(&number).ok_or_else(damaged)?;
+        match tag {
+            Tag::Ended => {
+                self.connections[connection as usize].ended = Some((at_us, read_end(reader)?));
+            }
+            Tag::Delivered => {
+                let what = *stream
+                    .views
+                    .get(reader.small()? as usize)
+                    .ok_or_else(damaged)?;
+                self.entries.push(Entry {
+                    at_us,
+                    connection,
+                    what,
+                });
+            }
+            Tag::Subscribed | Tag::Unsubscribed => {
+                let what = MARK | number_of(&self.marks)?;
+                self.entries.push(Entry {
+                    at_us,
+                    connection,
+                    what,
+                });
+                let room = stream.name(reader)?;
+                let subscribed = match tag {
+                    Tag::Subscribed => {
+                        Some((reader.optional()?, reader.number()?, reader.number()? == 1))
+                    }
+                    _ => None,
+                };
+                self.marks.push(Mark { room, subscribed });
+            }
+            Tag::Tried => self
+                .tries
+                .push(read_try(reader, stream, at_us, connection)?),
+            Tag::Page => self.paged(reader, stream, at_us, connection)?,
+            _ => {
+                let answer = read_answer(reader, stream, tag, at_us, connection)?;
+                self.answers.push(answer);
+            }
+        }
+        Ok(())
+    }
+
+    fn named(&mut self, reader: &mut Reader<'_>, stream: &mut Stream) -> io::Result<()> {
+        let length = reader.small()? as usize;
+        let text = std::str::from_utf8(reader.bytes(length)?).map_err(|_| damaged())?;
+        let number = match self.numbers.get(text) {
+            Some(number) => *number,
+            None => {
+                let number = number_of(&self.names)?;
+                self.names.push(text.into());
+                self.numbers.insert(text.into(), number);
+                number
+            }
+        };
+        stream.names.push(number);
+        Ok(())
+    }
+
+    fn viewed(&mut self, reader: &mut Reader<'_>, stream: &mut Stream) -> io::Result<()> {
+        stream.views.push(number_of(&self.views)?);
+        let (room, sender) = (stream.name(reader)?, stream.name(reader)?);
+        let kind = EventKind::ALL.get(reader.small()? as usize);
+        self.views.push(View {
+            room,
+            sender,
+            kind: *kind.ok_or_else(damaged)?,
+            deleted: reader.number()? == 1,
+            seq: reader.number()?,
+            prev: reader.optional()?.unwrap_or(NO_PREV),
+            subject: reader.fingerprint()?,
+            client: reader.fingerprint()?,
+            content: reader.fingerprint()?,
+        });
+        Ok(())
+    }
+
+    fn paged(
+        &mut self,
+        reader: &mut Reader<'_>,
+        stream: &Stream,
+        at_us: u64,
+        connection: u32,
+    ) -> io::Result<()> {
+        let asked_us = reader.difference(at_us)?;
+        let room = stream.name(reader)?;
+        let asked = reader.number()?;
+        let place = Seq::new(reader.number()?).ok_or_else(damaged)?;
+        let head = reader.number()?;
+        let more = reader.number()?;
+        let first = self.page_views.len();
+        for _ in 0..reader.small()? {
+            let view = stream.views.get(reader.small()? as usize);
+            self.page_views.push(*view.ok_or_else(damaged)?);
+        }
+        self.pages.push(PageRead {
+            asked_us,
+            at_us,
+            connection,
+            room,
+            asked: match asked {
+                0 => Asked::After(place),
+                1 => Asked::Before(place),
+                _ => Asked::Newest,
+            },
+            head,
+            has_more_before: more & 1 != 0,
+            has_more_after: more & 2 != 0,
+            events: first..self.page_views.len(),
+        });
+        Ok(())
+    }
+}
+
+impl Stream {
+    fn name(&self, reader: &mut Reader<'_>) -> io::Result<u32> {
+        let number = reader.small()?;
+        self.names.get(number as usize).copied().ok_or_else(damaged)
+    }
+}
+
+/// The number the next of a list will have.
+fn number_of<T>(list: &[T]) -> io::Result<u32> {
+    let number = u32::try_from(list.len())
+        .ok()
+        .filter(|number| number & MARK == 0);
+    number.ok_or_else(|| io::Error::other("the recording is too long: 2^31 of a kind"))
+}
+
+/// Fills `buffer`; says no when the input was at its end.
+fn read_whole(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
+    let first = loop {
+        match input.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => break read?,
+        }
+    };
+    if first > 0 {
+        input.read_exact(&mut buffer[first..])?;
+    }
+    Ok(first > 0)
+}
+
+fn read_end(reader: &mut Reader<'_>) -> io::Result<End> {
+    Ok(match reader.number()? {
+        0 => End::Finished,
+        1 => End::Cut,
+        2 => End::Lost,
+        code => End::Closed(u16::try_from(code - 3).map_err(|_| damaged())?),
+    })
+}
+
+fn read_try(
+    reader: &mut Reader<'_>,
+    stream: &Stream,
+    at_us: u64,
+    connection: u32,
+) -> io::Result<Tried> {
+    Ok(Tried {
+        at_us,
+        connection,
+        room: stream.name(reader)?,
+        kind: *EventKind::ALL
+            .get(reader.small()? as usize)
+            .ok_or_else(damaged)?,
+        client: reader.fingerprint()?,
+        message: reader.fingerprint()?,
+        content: reader.fingerprint()?,
+    })
+}
+
+fn read_answer(
+    reader: &mut Reader<'_>,
+    stream: &Stream,
+    tag: Tag,
+    at_us: u64,
+    connection: u32,
+) -> io::Result<Answer> {
+    let room = stream.name(reader)?;
+    let (client, says) = if tag == Tag::Acked {
+        let (seq, duplicate) = (reader.number()?, reader.number()? == 1);
+        let (client, message) = (reader.fingerprint()?, reader.fingerprint()?);
+        let says = Says::Acked {
+            message,
+            seq,
+            duplicate,
+        };
+        (client, says)
+    } else {
+        let code = Code::ALL.get(reader.small()? as usize);
+        let code = *code.ok_or_else(damaged)?;
+        (reader.fingerprint()?, Says::Refused(code))
+    };
+    Ok(Answer {
+        at_us,
+        connection,
+        room,
+        client,
+        says,
+    })
+}
