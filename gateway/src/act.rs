@@ -245,6 +245,7 @@ impl Actor {
         // What would be refused may have been said before: that is looked up on the slow way.
         if certain
             && speech::is_plain(&said.speech)
+            && !speech::may_be_forgotten(&self.shared, &said)
             && let Ok(pending) = speech::say_plainly(&self.shared, &said)
         {
             self.await_log(pending, echo);
@@ -290,7 +291,10 @@ impl Actor {
         let given = self.shared.given();
         let actor = self.clone();
         self.shared.tracker.spawn(async move {
-            let answer = pending.await;
+            let answer = match &echo.room_id {
+                Some(room_id) => speech::patiently(&actor.shared, room_id, pending).await,
+                None => pending.await,
+            };
             drop(given);
             actor.connection.send_acknowledged();
             match answer {

@@ -7,6 +7,7 @@
 pub(crate) mod fanout;
 pub(crate) mod notify;
 pub(crate) mod room;
+pub(crate) mod second_look;
 pub(crate) mod users;
 pub(crate) mod watch;
 

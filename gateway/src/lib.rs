@@ -73,6 +73,9 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) tracker: TaskTracker,
     pub(crate) audit_now: Notify,
+    pub(crate) second_looks: hub::second_look::SecondLooks,
+    /// The log did not answer the last time it was asked: what is known here may be old.
+    pub(crate) blind: AtomicBool,
     stop: CancellationToken,
     draining: AtomicBool,
     /// Events given to the log by this gateway's connections and not answered yet.
@@ -87,8 +90,7 @@ pub(crate) struct Metrics {
 }
 
 impl Gateway {
-    /// Starts a gateway: it listens to the log and keeps its users' presence from now on. Must be
-    /// called within a Tokio runtime.
+    /// A gateway that does nothing yet: what it sends for others it can send.
     pub fn new(ports: GatewayPorts, config: GatewayConfig) -> Self {
         let shared = Arc::new(Shared {
             config,
@@ -105,13 +107,20 @@ impl Gateway {
             },
             tracker: TaskTracker::new(),
             audit_now: Notify::new(),
+            second_looks: hub::second_look::SecondLooks::default(),
+            blind: AtomicBool::new(false),
             stop: CancellationToken::new(),
             draining: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
         });
         shared.metrics.active_sessions.set(0.0);
-        shared.spawn_loops();
         Self { shared }
+    }
+
+    /// Begins to listen to the log and to keep its users' presence. Must be called within a Tokio
+    /// runtime, once, before the first connection.
+    pub fn begin(&self) {
+        self.shared.spawn_loops();
     }
 
     /// Whether the gateway takes new connections.
@@ -129,6 +138,8 @@ impl Shared {
             .spawn(hub::fanout::run(self.clone(), live, stop.clone()));
         self.tracker
             .spawn(hub::fanout::audit(self.clone(), stop.clone()));
+        self.tracker
+            .spawn(hub::second_look::run(self.clone(), stop.clone()));
         self.tracker
             .spawn(signals::run(self.clone(), signals, stop.clone()));
         self.tracker.spawn(vitals::run(self.clone(), stop.clone()));

@@ -47,9 +47,9 @@ impl Gateway {
         let (room_id, client_message_id) = (said.room_id.clone(), said.client_message_id.clone());
         let appended = match speech::say(shared, said, Some(role)).await? {
             Saying::Settled(appended) => appended,
-            Saying::Pending(pending) => {
-                pending.await.map_err(|error| speech::refusal_of(&error))?
-            }
+            Saying::Pending(pending) => speech::patiently(shared, &room_id, pending)
+                .await
+                .map_err(|error| speech::refusal_of(&error))?,
         };
         Ok(speech::ack(room_id, client_message_id, None, &appended))
     }

@@ -5,12 +5,14 @@
 //! is appended on condition that the room has not moved since that was read, and judged again if it has.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use roomcast_ports::event_log::{Append, Appended, LogError};
 use roomcast_ports::message_store::MessageState;
 use roomcast_ports::timeline::ReadError;
 use roomcast_protocol::event::Message;
+use roomcast_protocol::fleet_frame::WarningCode;
 use roomcast_protocol::limits::{CONTENT_BYTES_MAX, FRAME_BYTES_MAX};
 use roomcast_protocol::{
     ClientMessageId, Code, EventBody, EventId, FleetFrame, MemberRole, MessageId, Refusal,
@@ -18,10 +20,14 @@ use roomcast_protocol::{
 };
 use tracing::{debug, warn};
 
-use crate::Shared;
+use crate::lock::lock;
+use crate::{Shared, connection};
 
 /// Tries to append on an unmoved room before appending anyway.
 const CONDITIONAL_TRIES: usize = 8;
+
+/// An append that takes longer is one that waits for the log to come back.
+const LOG_SLOW_AFTER: Duration = Duration::from_secs(1);
 
 /// What somebody wants to say where.
 #[derive(Debug, Clone)]
@@ -86,6 +92,49 @@ pub(crate) fn is_plain(speech: &Speech) -> bool {
     matches!(speech, Speech::Send(message) if message.reply_to.is_none() && check(message.content.as_deref()).is_ok())
 }
 
+/// Whether this may be said again after so long that the log would not know it: then the store is
+/// asked first. An id that says when it was made, and that this was lately, cannot be older than that.
+pub(crate) fn may_be_forgotten(shared: &Shared, said: &Said) -> bool {
+    let (Some(window), Some(client)) = (
+        shared.ports.log.remembers(),
+        said.client_message_id.as_ref(),
+    ) else {
+        return false;
+    };
+    let now = Timestamp::now().as_millis();
+    let lately =
+        |made: Timestamp| u128::from(made.as_millis().abs_diff(now)) < window.as_millis() / 2;
+    !client.minted_at().is_some_and(lately)
+}
+
+/// Waits for the log. While that takes long the room's people are told that their messages wait.
+pub(crate) async fn patiently(
+    shared: &Shared,
+    room_id: &RoomId,
+    mut pending: Pending,
+) -> Result<Appended, LogError> {
+    match tokio::time::timeout(LOG_SLOW_AFTER, &mut pending).await {
+        Ok(answer) => return answer,
+        Err(_) => warn_that_log_is_away(shared, room_id),
+    }
+    pending.await
+}
+
+fn warn_that_log_is_away(shared: &Shared, room_id: &RoomId) {
+    let Some(room) = shared.hub.room(room_id) else {
+        return;
+    };
+    let now = shared.clock.now();
+    let mut state = lock(&room.state);
+    if state.may_warn(now) {
+        let frame = connection::encode(&FleetFrame::Warning {
+            code: WarningCode::LogUnavailable,
+            message: "messages wait until the log takes them again".into(),
+        });
+        state.tell(&frame, None, now);
+    }
+}
+
 /// Gives a plain message of a certain member to the log, at once and in the order of the calls.
 pub(crate) fn say_plainly(shared: &Shared, said: &Said) -> Result<Pending, Refusal> {
     let Speech::Send(message) = said.speech.clone() else {
@@ -102,6 +151,11 @@ pub(crate) async fn say(
     said: Said,
     role: Option<MemberRole>,
 ) -> Result<Saying, Refusal> {
+    if may_be_forgotten(shared, &said)
+        && let Some(first) = remembered(shared, &said).await?
+    {
+        return Ok(Saying::Settled(first));
+    }
     match judge(shared, &said, role).await {
         Ok(saying) => Ok(saying),
         // Memory goes before judgement, and is asked only when it matters.
@@ -163,15 +217,11 @@ async fn judge(shared: &Shared, said: &Said, role: Option<MemberRole>) -> Result
         let event = said.event(body);
         check_size(&event)?;
         let expected_head = (attempt < CONDITIONAL_TRIES).then_some(head);
-        match shared
-            .ports
-            .log
-            .append(Append {
-                event,
-                expected_head,
-            })
-            .await
-        {
+        let pending = shared.ports.log.append(Append {
+            event,
+            expected_head,
+        });
+        match patiently(shared, &said.room_id, pending).await {
             Err(LogError::Moved { .. }) => {}
             Err(error) => return Err(refusal_of(&error)),
             Ok(appended) => return Ok(Saying::Settled(appended)),

@@ -50,9 +50,14 @@ pub(crate) async fn subscribe(
     }
     remember(connection, room);
     let result = open(shared, connection, room, &subscription).await;
+    let mut state = lock(&room.state);
     if result.is_err() {
-        lock(&room.state).unsubscribe(connection);
+        state.unsubscribe(connection);
     }
+    if std::mem::take(&mut state.look_again) {
+        shared.second_looks.ask(room);
+    }
+    drop(state);
     result
 }
 
@@ -69,6 +74,11 @@ async fn open(
     room: &Arc<Room>,
     subscription: &Subscription,
 ) -> Result<(), Refusal> {
+    if let Some(after) = subscription.after
+        && resume_at_once(shared, connection, room, subscription, after)
+    {
+        return Ok(());
+    }
     let head = shared
         .ports
         .timeline
@@ -111,6 +121,30 @@ async fn open(
         connection.close(Close::PromisesLost, shared.clock.now());
     }
     Ok(())
+}
+
+/// Resumes from what the room has here, without asking anybody: when a gateway's clients all come back
+/// at once, the log is read by rooms and not by clients. Whether that was possible.
+fn resume_at_once(
+    shared: &Shared,
+    connection: &Arc<Connection>,
+    room: &Arc<Room>,
+    subscription: &Subscription,
+    after: Seq,
+) -> bool {
+    if shared.blind.load(std::sync::atomic::Ordering::Acquire) {
+        return false;
+    }
+    let mut state = lock(&room.state);
+    let Some((head, frames)) = state.resume(connection, after, shared.config.replay_max) else {
+        return false;
+    };
+    // Under the room's lock, so that no live event goes out before these.
+    say_subscribed(shared, connection, room, subscription, head, true, after);
+    for frame in &frames {
+        connection.send(frame, shared.clock.now());
+    }
+    true
 }
 
 /// Goes live from the room's head on. The answer goes out before the gate opens.

@@ -3,26 +3,40 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use roomcast_ports::event_log::EventLog;
+use roomcast_ports::event_log::{EventLog, LogError};
 use roomcast_ports::message_store::MessageReader;
 use roomcast_ports::timeline::{CatchUp, ReadError};
 use roomcast_protocol::{EventBody, MessageId, RoomId, Seq, StoredEvent};
 
+use crate::History;
 use crate::tail::Tail;
 
 /// Reads the room after `after`: from the log alone while it holds all of that and it fits the page,
-/// else from the store and the log's tail.
+/// else from the store and the log's tail. While the store is away the log is enough if it reaches back.
 pub(crate) async fn read(
-    log: &dyn EventLog,
-    reader: &dyn MessageReader,
+    history: &History,
     room_id: &RoomId,
     after: Seq,
     limit: usize,
 ) -> Result<CatchUp, ReadError> {
-    match from_log(log, room_id, after, limit).await? {
-        Some(caught_up) => Ok(caught_up),
-        None => from_store_and_tail(log, reader, room_id, after, limit).await,
+    let log = &*history.log;
+    if let Some(caught_up) = from_log(log, room_id, after, limit).await? {
+        return Ok(caught_up);
     }
+    let away = match from_store_and_tail(log, &*history.reader, room_id, after, limit).await {
+        Err(ReadError::Store(away)) => away,
+        answer => return answer,
+    };
+    let next = log.read(room_id, after, 1).await?;
+    let reaches = next
+        .first()
+        .is_some_and(|first| first.prev > Seq::ZERO && first.prev <= after);
+    if !reaches {
+        history.without_store(room_id, away).await?;
+    }
+    let mut page = Page::new(after, limit);
+    page.take_tail(Tail::after(log, room_id, after)).await?;
+    Ok(page.caught_up())
 }
 
 /// What the log answers by itself. A page that does not reach the head is none of those: a message
@@ -70,14 +84,9 @@ async fn from_store_and_tail(
         page.take(events);
     }
     page.head = page.head.max(complete_to);
-    let mut tail = Tail::after(log, room_id, complete_to);
-    loop {
-        let events = tail.next().await?;
-        if events.is_empty() {
-            return Ok(page.caught_up());
-        }
-        page.take(events);
-    }
+    page.take_tail(Tail::after(log, room_id, complete_to))
+        .await?;
+    Ok(page.caught_up())
 }
 
 /// A page as the room is read past it, up to the head: deletions behind it still reach into it.
@@ -119,6 +128,16 @@ impl Page {
             self.after = stored.seq;
             self.events.push(stored);
             self.redact_last();
+        }
+    }
+
+    async fn take_tail(&mut self, mut tail: Tail<'_>) -> Result<(), LogError> {
+        loop {
+            let events = tail.next().await?;
+            if events.is_empty() {
+                return Ok(());
+            }
+            self.take(events);
         }
     }
 

@@ -5,12 +5,14 @@
 //! in history, and stays readable while ingest stands still. Equal reads share one, so that a room
 //! whose every client comes back at once costs the store what one client costs it.
 
+mod base;
 mod catch_up;
 mod flight;
 mod fold;
 mod page;
 mod tail;
 mod timeline;
+mod turns;
 mod window;
 
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use roomcast_protocol::{RoomId, Seq};
 
 use flight::Flights;
 pub use page::PageOf;
+use turns::Turns;
 use window::MessagePage;
 
 /// The read side of rooms. Clones share their reads.
@@ -32,6 +35,7 @@ pub struct History {
     reader: Arc<dyn MessageReader>,
     catch_ups: Arc<Flights<(RoomId, Seq, usize), CatchUp>>,
     pages: Arc<Flights<(RoomId, PageOf, usize), MessagePage>>,
+    turns: Arc<Turns>,
 }
 
 impl History {
@@ -42,6 +46,7 @@ impl History {
             reader,
             catch_ups: Arc::default(),
             pages: Arc::default(),
+            turns: Arc::default(),
         }
     }
 }

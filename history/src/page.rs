@@ -35,13 +35,18 @@ impl History {
         page: PageOf,
         limit: usize,
     ) -> Result<HistoryPage, Refusal> {
+        let _queued = self.turns.enter()?;
         if let PageOf::After(after) = page {
+            let _turn = self.turns.turn().await;
             return self
                 .catch_up_page(room_id, after, limit)
                 .await
                 .map_err(refuse);
         }
-        let read = || self.messages(room_id, page, limit);
+        let read = || async {
+            let _turn = self.turns.turn().await;
+            self.messages(room_id, page, limit).await
+        };
         let key = (room_id.clone(), page, limit);
         let page = self.pages.join(key, read).await.map_err(refuse)?;
         Ok(HistoryPage {
@@ -94,7 +99,11 @@ impl History {
     }
 
     async fn anything_up_to(&self, room_id: &RoomId, place: Seq) -> Result<bool, ReadError> {
-        let first = self.reader.events_after(room_id, Seq::ZERO, 1).await?;
+        let first = if self.base(room_id).await?.has_store() {
+            self.reader.events_after(room_id, Seq::ZERO, 1).await?
+        } else {
+            self.log.read(room_id, Seq::ZERO, 1).await?
+        };
         Ok(first.first().is_some_and(|stored| stored.seq <= place))
     }
 
@@ -111,17 +120,19 @@ impl History {
             PageOf::Around(place) => (place, limit / 2 + 2, limit / 2 + 2),
             PageOf::After(_) => unreachable!("pages of events are made by catch_up_page"),
         };
-        let complete_to = self.reader.complete_to(room_id).await?;
-        let before = self
-            .reader
-            .messages_before(room_id, place, before_max)
-            .await?;
-        let from = match page {
-            PageOf::Newest => Vec::new(),
-            _ => self.reader.messages_from(room_id, place, from_max).await?,
-        };
+        let base = self.base(room_id).await?;
+        let (mut before, mut from) = (Vec::new(), Vec::new());
+        if base.has_store() {
+            before = self
+                .reader
+                .messages_before(room_id, place, before_max)
+                .await?;
+            if page != PageOf::Newest {
+                from = self.reader.messages_from(room_id, place, from_max).await?;
+            }
+        }
         let mut window = Window::new(place, (before_max, before), (from_max, from));
-        let mut tail = Tail::after(&*self.log, room_id, complete_to);
+        let mut tail = Tail::after(&*self.log, room_id, base.place());
         loop {
             let events = tail.next().await?;
             if events.is_empty() {

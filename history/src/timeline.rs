@@ -20,7 +20,7 @@ impl Timeline for History {
     ) -> Result<CatchUp, ReadError> {
         self.catch_ups
             .join((room_id.clone(), after, limit), || {
-                catch_up::read(&*self.log, &*self.reader, room_id, after, limit)
+                catch_up::read(self, room_id, after, limit)
             })
             .await
     }
@@ -38,11 +38,13 @@ impl Timeline for History {
         room_id: &RoomId,
         event_id: &EventId,
     ) -> Result<Option<Arc<StoredEvent>>, ReadError> {
-        let complete_to = self.reader.complete_to(room_id).await?;
-        if let Some(event) = self.reader.event(room_id, event_id).await? {
+        let base = self.base(room_id).await?;
+        if base.has_store()
+            && let Some(event) = self.reader.event(room_id, event_id).await?
+        {
             return Ok(Some(event));
         }
-        let mut tail = Tail::after(&*self.log, room_id, complete_to);
+        let mut tail = Tail::after(&*self.log, room_id, base.place());
         loop {
             let events = tail.next().await?;
             if events.is_empty() {
@@ -62,9 +64,12 @@ impl Timeline for History {
         room_id: &RoomId,
         message_id: &MessageId,
     ) -> Result<Option<MessageState>, ReadError> {
-        let complete_to = self.reader.complete_to(room_id).await?;
-        let mut message = self.reader.message(room_id, message_id).await?;
-        let mut tail = Tail::after(&*self.log, room_id, complete_to);
+        let base = self.base(room_id).await?;
+        let mut message = None;
+        if base.has_store() {
+            message = self.reader.message(room_id, message_id).await?;
+        }
+        let mut tail = Tail::after(&*self.log, room_id, base.place());
         loop {
             let events = tail.next().await?;
             if events.is_empty() {

@@ -6,9 +6,11 @@
 
 mod back_off;
 mod partition;
+mod replay;
 
 use std::sync::Arc;
 
+use roomcast_ports::dead_letters::DeadLetters;
 use roomcast_ports::event_log::EventLog;
 use roomcast_ports::message_store::MessageWriter;
 use tokio_util::sync::CancellationToken;
@@ -16,18 +18,28 @@ use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use partition::Partition;
+pub use replay::{ReplayError, Replayed};
 
 /// The way from the log into the store. Any number of them may run at once.
 #[derive(Clone)]
 pub struct Ingest {
     log: Arc<dyn EventLog>,
     writer: Arc<dyn MessageWriter>,
+    dead_letters: Arc<dyn DeadLetters>,
 }
 
 impl Ingest {
-    /// Takes from `log` what `writer` has not written yet.
-    pub fn new(log: Arc<dyn EventLog>, writer: Arc<dyn MessageWriter>) -> Self {
-        Self { log, writer }
+    /// Takes from `log` what `writer` has not written yet; what nobody can read goes to `dead_letters`.
+    pub fn new(
+        log: Arc<dyn EventLog>,
+        writer: Arc<dyn MessageWriter>,
+        dead_letters: Arc<dyn DeadLetters>,
+    ) -> Self {
+        Self {
+            log,
+            writer,
+            dead_letters,
+        }
     }
 
     /// Writes until `stop`; then what is being written is finished and the rest left for the next start.
@@ -36,7 +48,12 @@ impl Ingest {
         info!(partitions, "ingest begins");
         let tracker = TaskTracker::new();
         for number in 0..partitions {
-            let partition = Partition::new(number, Arc::clone(&self.log), Arc::clone(&self.writer));
+            let partition = Partition::new(
+                number,
+                Arc::clone(&self.log),
+                Arc::clone(&self.writer),
+                Arc::clone(&self.dead_letters),
+            );
             tracker.spawn(partition.run(stop.clone()));
         }
         tracker.close();

@@ -6,17 +6,19 @@ use std::time::Duration;
 
 use metrics::{Gauge, counter, gauge};
 use roomcast_ports::StoreError;
+use roomcast_ports::dead_letters::DeadLetters;
 use roomcast_ports::event_log::{EventFeed, EventLog, FeedBatch, LogError};
 use roomcast_ports::message_store::{MessageWriter, Place};
 use roomcast_protocol::{EventBody, StoredEvent, Timestamp};
+use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::back_off::BackOff;
 
-/// Events written at once, at most.
-const BATCH: usize = 256;
+/// Entries taken from the log at once, at most.
+const BATCH: usize = 512;
 /// A feed that has given nothing for so long has nothing.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
 
@@ -27,6 +29,8 @@ enum Interruption {
     Place(#[from] StoreError),
     #[error("read the log's feed")]
     Feed(#[from] LogError),
+    #[error("a machine of the store came back, which may have forgotten what it wrote last")]
+    Setback,
     #[error("stopped")]
     Stopped,
 }
@@ -35,17 +39,26 @@ pub(crate) struct Partition {
     number: u16,
     log: Arc<dyn EventLog>,
     writer: Arc<dyn MessageWriter>,
+    dead_letters: Arc<dyn DeadLetters>,
     lag: Gauge,
+    behind: Gauge,
 }
 
 impl Partition {
-    pub(crate) fn new(number: u16, log: Arc<dyn EventLog>, writer: Arc<dyn MessageWriter>) -> Self {
-        let lag = gauge!("chat_ingest_lag_seconds", "partition" => number.to_string());
+    pub(crate) fn new(
+        number: u16,
+        log: Arc<dyn EventLog>,
+        writer: Arc<dyn MessageWriter>,
+        dead_letters: Arc<dyn DeadLetters>,
+    ) -> Self {
+        let partition = number.to_string();
         Self {
             number,
             log,
             writer,
-            lag,
+            dead_letters,
+            lag: gauge!("chat_ingest_lag_seconds", "partition" => partition.clone()),
+            behind: gauge!("chat_ingest_behind_events", "partition" => partition),
         }
     }
 
@@ -57,35 +70,53 @@ impl Partition {
             if stop.is_cancelled() {
                 return;
             }
-            warn!(
-                partition = self.number,
-                ?interruption,
-                "ingest waits for the log"
-            );
+            let partition = self.number;
+            if matches!(interruption, Interruption::Setback) {
+                info!(partition, "ingest reads the log's last minutes again");
+                continue;
+            }
+            warn!(partition, ?interruption, "ingest waits for the log");
             pause(&stop, &mut back_off).await;
         }
     }
 
-    /// Opens the feed where the store is and writes what it gives.
+    /// Waits for its turn, opens the feed where the store is and writes what it gives.
     async fn follow(
         &self,
         stop: &CancellationToken,
         back_off: &mut BackOff,
     ) -> Result<std::convert::Infallible, Interruption> {
-        let claim = self.log.claim(self.number).await?;
-        let position = self.writer.place(self.number).await?;
-        let mut feed = claim.begin(position).await?;
+        let claim = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Err(Interruption::Stopped),
+            claim = self.log.claim(self.number) => claim?,
+        };
+        // Looked at before the place: a setback from here on is answered by beginning anew.
+        let mut setbacks = self.writer.setbacks();
+        setbacks.mark_unchanged();
+        let mut feed = claim.begin(self.begin_at().await?).await?;
         loop {
-            let batch = self.next(&mut *feed, stop).await?;
+            let batch = self.next(&mut *feed, &mut setbacks, stop).await?;
             back_off.reset();
+            self.set_aside(&batch, stop).await?;
             self.write(&batch, stop).await?;
             feed.acknowledge(batch.position).await?;
         }
     }
 
+    /// The store's place; or as far before now as the store may have forgotten, if that is earlier.
+    async fn begin_at(&self) -> Result<u64, Interruption> {
+        let place = self.writer.place(self.number).await?;
+        let Some(age) = self.writer.may_forget() else {
+            return Ok(place);
+        };
+        Ok(place.min(self.log.position_before(self.number, age).await?))
+    }
+
     async fn next(
         &self,
         feed: &mut dyn EventFeed,
+        setbacks: &mut watch::Receiver<u64>,
         stop: &CancellationToken,
     ) -> Result<FeedBatch, Interruption> {
         let mut next = pin!(feed.next(BATCH));
@@ -93,10 +124,47 @@ impl Partition {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Err(Interruption::Stopped),
+                // A store whose watch has ended has no machines that come and go.
+                Ok(()) = setbacks.changed() => return Err(Interruption::Setback),
                 batch = &mut next => return Ok(batch?),
-                () = sleep(IDLE_AFTER) => self.lag.set(0.0),
+                () = sleep(IDLE_AFTER) => {
+                    self.lag.set(0.0);
+                    self.behind.set(0.0);
+                }
             }
         }
+    }
+
+    /// Keeps what cannot be read, for somebody to look at: it must not stop what is behind it.
+    async fn set_aside(
+        &self,
+        batch: &FeedBatch,
+        stop: &CancellationToken,
+    ) -> Result<(), Interruption> {
+        for letter in &batch.unreadable {
+            let (partition, position) = (letter.partition, letter.position);
+            let mut back_off = BackOff::default();
+            while let Err(failure) = self.dead_letters.keep(letter).await {
+                warn!(
+                    partition,
+                    position,
+                    ?failure,
+                    "a dead letter waits for the store"
+                );
+                pause(stop, &mut back_off).await;
+                if stop.is_cancelled() {
+                    return Err(Interruption::Stopped);
+                }
+            }
+            error!(
+                partition,
+                position,
+                reason = letter.reason,
+                "set a dead letter aside"
+            );
+            counter!("chat_ingest_dead_letters_total").increment(1);
+        }
+        Ok(())
     }
 
     /// Writes the batch, however often that takes: going on without it would leave a hole for ever.
@@ -126,6 +194,11 @@ impl Partition {
             info!(partition = self.number, "ingest goes on");
         }
         self.lag.set(behind(&batch.events));
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a count of events on a dashboard"
+        )]
+        self.behind.set(batch.behind as f64);
         let is_message =
             |stored: &&Arc<StoredEvent>| matches!(stored.event.body, EventBody::MessageSent(_));
         let messages = batch.events.iter().filter(is_message).count();

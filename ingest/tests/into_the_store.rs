@@ -1,17 +1,22 @@
 //! Ingest from the embedded log into the embedded store, which may be away for a while.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use roomcast_embedded::{Embedded, EmbeddedStore};
 use roomcast_ingest::Ingest;
 use roomcast_ports::StoreError;
-use roomcast_ports::event_log::{Append, EventLog};
+use roomcast_ports::dead_letters::{DeadLetter, DeadLetters};
+use roomcast_ports::event_log::{
+    Append, Appended, Claim, EventFeed, EventLog, FeedBatch, LogError,
+};
+use roomcast_ports::live::LiveEvents;
 use roomcast_ports::message_store::{MessageReader as _, MessageWriter, Place};
-use roomcast_protocol::event::Message;
+use roomcast_protocol::event::{Message, encode};
 use roomcast_protocol::{
     EventBody, EventId, RoomEvent, RoomId, Seq, StoredEvent, Timestamp, UserId,
 };
@@ -119,6 +124,41 @@ impl MessageWriter for Flaky {
     }
 }
 
+/// Dead letters in memory.
+#[derive(Default)]
+struct Letters(Mutex<Vec<DeadLetter>>);
+
+impl Letters {
+    fn all(&self) -> Vec<DeadLetter> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl DeadLetters for Letters {
+    async fn keep(&self, letter: &DeadLetter) -> Result<(), StoreError> {
+        self.forget(letter.partition, letter.position).await?;
+        self.0.lock().unwrap().push(letter.clone());
+        Ok(())
+    }
+    async fn list(
+        &self,
+        partition: u16,
+        position: u64,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        let mut all = self.all();
+        all.retain(|it| it.partition == partition && it.position > position);
+        all.truncate(limit);
+        Ok(all)
+    }
+    async fn forget(&self, partition: u16, position: u64) -> Result<(), StoreError> {
+        let there = |it: &DeadLetter| it.partition == partition && it.position == position;
+        self.0.lock().unwrap().retain(|it| !there(it));
+        Ok(())
+    }
+}
+
 struct Running {
     stop: CancellationToken,
     tracker: TaskTracker,
@@ -126,8 +166,16 @@ struct Running {
 
 impl Running {
     fn start(log: Arc<dyn EventLog>, writer: Arc<dyn MessageWriter>) -> Self {
+        Self::start_with(log, writer, Arc::default())
+    }
+
+    fn start_with(
+        log: Arc<dyn EventLog>,
+        writer: Arc<dyn MessageWriter>,
+        letters: Arc<Letters>,
+    ) -> Self {
         let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
-        let (ingest, stopped) = (Ingest::new(log, writer), stop.clone());
+        let (ingest, stopped) = (Ingest::new(log, writer, letters), stop.clone());
         tracker.spawn(async move { ingest.run(stopped).await });
         tracker.close();
         Self { stop, tracker }
@@ -216,4 +264,165 @@ async fn two_at_once_write_what_one_would() {
     world.say("a", 20).await;
     world.is_written("a").await;
     second.stop().await;
+}
+
+/// A log that gives the entry at one position as unreadable, and a store that forgets.
+struct Troubled {
+    log: Arc<dyn EventLog>,
+    unreadable: AtomicU64,
+}
+
+struct TroubledFeed {
+    feed: Box<dyn EventFeed>,
+    unreadable: u64,
+}
+
+#[async_trait]
+impl Claim for TroubledFeed {
+    async fn begin(self: Box<Self>, _: u64) -> Result<Box<dyn EventFeed>, LogError> {
+        Ok(self)
+    }
+}
+
+#[async_trait]
+impl EventFeed for TroubledFeed {
+    async fn next(&mut self, _limit: usize) -> Result<FeedBatch, LogError> {
+        // One at a time, so that the position of each is known.
+        let mut batch = self.feed.next(1).await?;
+        if batch.position == self.unreadable {
+            let stored = batch.events.remove(0);
+            batch.unreadable.push(DeadLetter {
+                partition: 0,
+                position: batch.position,
+                body: encode(&stored.event),
+                reason: "from the future".to_owned(),
+            });
+        }
+        Ok(batch)
+    }
+    async fn acknowledge(&mut self, position: u64) -> Result<(), LogError> {
+        self.feed.acknowledge(position).await
+    }
+}
+
+#[async_trait]
+impl EventLog for Troubled {
+    fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, LogError>> {
+        self.log.append(append)
+    }
+    async fn head(&self, room_id: &RoomId) -> Result<Seq, LogError> {
+        self.log.head(room_id).await
+    }
+    async fn heads(&self, room_ids: &[RoomId]) -> Result<Vec<Seq>, LogError> {
+        self.log.heads(room_ids).await
+    }
+    async fn read(
+        &self,
+        room_id: &RoomId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Vec<Arc<StoredEvent>>, LogError> {
+        self.log.read(room_id, after, limit).await
+    }
+    fn live(&self) -> LiveEvents {
+        self.log.live()
+    }
+    fn partitions(&self) -> u16 {
+        self.log.partitions()
+    }
+    async fn claim(&self, partition: u16) -> Result<Box<dyn Claim>, LogError> {
+        let claim = self.log.claim(partition).await?;
+        Ok(Box::new(TroubledFeed {
+            feed: claim.begin(0).await?,
+            unreadable: self.unreadable.load(Ordering::SeqCst),
+        }))
+    }
+    async fn position_before(&self, partition: u16, age: Duration) -> Result<u64, LogError> {
+        self.log.position_before(partition, age).await
+    }
+    fn remembers(&self) -> Option<Duration> {
+        self.log.remembers()
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_set_aside_and_stops_nothing_and_is_replayed_later() {
+    let world = World::new();
+    world.say("a", 20).await;
+    let room_id = RoomId::new("a").unwrap();
+    let all = world.log().read(&room_id, Seq::ZERO, 100).await.unwrap();
+    let letters = Arc::<Letters>::default();
+    let log: Arc<dyn EventLog> = Arc::new(Troubled {
+        log: world.log(),
+        unreadable: AtomicU64::new(all[7].seq.get()),
+    });
+    let running = Running::start_with(log, world.embedded.messages(), letters.clone());
+    let store = world.embedded.messages();
+    while store.complete_to(&room_id).await.unwrap() < all[19].seq {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    running.stop().await;
+    let kept = letters.all();
+    assert_eq!(kept.len(), 1);
+    assert_eq!(kept[0].position, all[7].seq.get());
+    let ingest = Ingest::new(world.log(), store.clone(), letters.clone());
+    assert_eq!(ingest.replay().await.unwrap().written, 1);
+    assert!(letters.all().is_empty());
+    world.is_written("a").await;
+}
+
+/// A store that says it may forget, and that a machine of it came back.
+struct Forgetful {
+    store: Arc<EmbeddedStore>,
+    setbacks: watch::Sender<u64>,
+    written: AtomicU64,
+}
+
+#[async_trait]
+impl MessageWriter for Forgetful {
+    async fn write(
+        &self,
+        events: &[Arc<StoredEvent>],
+        place: Option<Place>,
+    ) -> Result<(), StoreError> {
+        let count = events.len() as u64;
+        self.written.fetch_add(count, Ordering::SeqCst);
+        self.store.write(events, place).await
+    }
+    async fn place(&self, partition: u16) -> Result<u64, StoreError> {
+        self.store.place(partition).await
+    }
+    fn may_forget(&self) -> Option<Duration> {
+        Some(Duration::from_secs(60))
+    }
+    fn setbacks(&self) -> watch::Receiver<u64> {
+        self.setbacks.subscribe()
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_may_have_forgotten_is_given_the_last_minutes_again() {
+    let world = World::new();
+    world.say("a", 50).await;
+    let store = Arc::new(Forgetful {
+        store: world.embedded.messages(),
+        setbacks: watch::channel(0).0,
+        written: AtomicU64::new(0),
+    });
+    let written = async |count| {
+        while store.written.load(Ordering::SeqCst) < count {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let running = Running::start(world.log(), store.clone());
+    written(50).await;
+    world.is_written("a").await;
+    store.setbacks.send_replace(1);
+    written(100).await;
+    running.stop().await;
+    // And after every start.
+    let running = Running::start(world.log(), store.clone());
+    written(150).await;
+    world.is_written("a").await;
+    running.stop().await;
 }

@@ -9,6 +9,7 @@
 //! ```
 
 pub mod accounts;
+pub mod dead_letters;
 pub mod directory;
 pub mod event_log;
 pub mod listings;
@@ -56,6 +57,7 @@ mod tests {
     fn every_promise_has_its_place_in_its_suites_macro() {
         let suites = [
             include_str!("contract/accounts.rs"),
+            include_str!("contract/dead_letters.rs"),
             include_str!("contract/directory.rs"),
             include_str!("contract/event_log.rs"),
             include_str!("contract/listings.rs"),

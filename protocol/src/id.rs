@@ -13,6 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
+use crate::Timestamp;
 use crate::limits::ID_BYTES_MAX;
 
 /// The text is no id: empty, too long, a forbidden character, or a path segment that means something else.
@@ -167,6 +168,19 @@ impl EventId {
     }
 }
 
+impl ClientMessageId {
+    /// When the client made it, by its own clock, if it is a UUIDv7 and so says when.
+    pub fn minted_at(&self) -> Option<Timestamp> {
+        let id = uuid::Uuid::try_parse(self.as_str()).ok()?;
+        if id.get_version() != Some(uuid::Version::SortRand) {
+            return None;
+        }
+        let (seconds, nanos) = id.get_timestamp()?.to_unix();
+        let millis = seconds.checked_mul(1_000)? + u64::from(nanos) / 1_000_000;
+        Some(Timestamp::from_millis(millis))
+    }
+}
+
 impl From<EventId> for MessageId {
     fn from(id: EventId) -> Self {
         Self(id.0)
@@ -259,6 +273,22 @@ mod tests {
         for bad in ["", ".", "..", "a b", "a/b", "é", &"x".repeat(65), "a\n"] {
             assert!(RoomId::new(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_client_message_id_says_when_it_was_made_only_if_it_is_a_uuid_of_version_7() {
+        let at = |text: &str| ClientMessageId::new(text).unwrap().minted_at();
+        let made = at("017f22e2-79b0-7cc3-98c4-dc0c0c07398f").unwrap();
+        assert_eq!(made.as_millis(), 0x017F_22E2_79B0);
+        for silent in [
+            "m-1",
+            "017f22e2-79b0-4cc3-98c4-dc0c0c07398f",
+            "017f22e2-79b0-7cc3-98c4-dc0c0c07398",
+        ] {
+            assert_eq!(at(silent), None, "{silent}");
+        }
+        let now = ClientMessageId::generate().minted_at().unwrap().as_millis();
+        assert!(now.abs_diff(Timestamp::now().as_millis()) < 10_000);
     }
 
     #[test]

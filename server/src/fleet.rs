@@ -83,7 +83,7 @@ impl Fleet {
         };
         Ok(Self {
             services: Arc::new(services),
-            ingest: Ingest::new(backends.log(), messages),
+            ingest: Ingest::new(backends.log(), messages, backends.dead_letters()),
             readiness: Arc::new(Readiness::starting(backends.log())),
             settings: settings.clone(),
             backends,
@@ -128,6 +128,7 @@ impl Fleet {
         let router = api::router(self.services, roles, origins);
         if roles.contains(&Role::Gateway) {
             let gateway = running.gateway.clone();
+            gateway.begin();
             tasks.spawn(async move { gateway.serve(ports.http, router).await });
         } else {
             let stop = running.stop_calls.clone();

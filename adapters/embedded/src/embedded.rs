@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use roomcast_ports::BoxError;
 use roomcast_ports::accounts::{AccountStore, SessionStore};
+use roomcast_ports::dead_letters::DeadLetters;
 use roomcast_ports::event_log::EventLog;
 use roomcast_ports::presence::PresenceStore;
 use roomcast_ports::signals::Signals;
@@ -137,6 +138,11 @@ impl Embedded {
     /// Who is here.
     pub fn presence(&self) -> Arc<dyn PresenceStore> {
         Arc::clone(&self.presence) as _
+    }
+
+    /// What ingest could not read.
+    pub fn dead_letters(&self) -> Arc<dyn DeadLetters> {
+        Arc::clone(&self.store) as _
     }
 
     /// What may be lost.

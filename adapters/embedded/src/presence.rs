@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use roomcast_ports::StoreError;
 use roomcast_ports::presence::{Lease, Presence, PresenceStore};
 use roomcast_protocol::{ConnectionId, Timestamp, UserId};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use table::{Table, Transition};
@@ -86,5 +87,10 @@ impl PresenceStore for EmbeddedPresence {
     async fn online_users(&self) -> Result<u64, StoreError> {
         let now = self.now();
         Ok(self.table().online_users(now))
+    }
+
+    /// It forgets only with the process whose connections it knows.
+    fn setbacks(&self) -> watch::Receiver<u64> {
+        watch::channel(0).1
     }
 }

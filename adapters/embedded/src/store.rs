@@ -3,6 +3,7 @@
 //! Writes are ordered by place, so they may come twice, early or late. The place in the log's feed is
 //! kept in the transaction that wrote up to it: after a power loss both are back at the same moment.
 
+mod dead_letters;
 mod derive;
 mod directory;
 mod listings;
@@ -30,7 +31,10 @@ use derive::Derived;
 pub(crate) use derive::seen_to;
 
 /// The schema of `store.db`, step by step.
-pub(crate) const SCHEMA: &[&str] = &[include_str!("store/schema.sql")];
+pub(crate) const SCHEMA: &[&str] = &[
+    include_str!("store/schema.sql"),
+    include_str!("store/dead_letters.sql"),
+];
 /// Threads that read the store.
 const READERS: usize = 2;
 

@@ -8,12 +8,14 @@ use async_trait::async_trait;
 use roomcast_embedded::Embedded;
 use roomcast_ports::accounts::{AccountStore, SessionStore};
 use roomcast_ports::contract::accounts::AccountHarness;
+use roomcast_ports::contract::dead_letters::DeadLetterHarness;
 use roomcast_ports::contract::directory::DirectoryHarness;
 use roomcast_ports::contract::event_log::LogHarness;
 use roomcast_ports::contract::message_store::MessageHarness;
 use roomcast_ports::contract::presence::PresenceHarness;
 use roomcast_ports::contract::sessions::SessionHarness;
 use roomcast_ports::contract::signals::SignalsHarness;
+use roomcast_ports::dead_letters::DeadLetters;
 use roomcast_ports::directory::RoomDirectory;
 use roomcast_ports::event_log::EventLog;
 use roomcast_ports::message_store::{MessageReader, MessageWriter};
@@ -25,6 +27,7 @@ roomcast_ports::event_log_contract!(harness);
 roomcast_ports::message_store_contract!(harness);
 roomcast_ports::directory_contract!(harness);
 roomcast_ports::account_contract!(harness);
+roomcast_ports::dead_letter_contract!(harness);
 roomcast_ports::session_contract!(harness);
 roomcast_ports::presence_contract!(paused);
 roomcast_ports::signals_contract!(harness);
@@ -87,6 +90,12 @@ impl MessageHarness for Harness {
 
     fn reader(&self) -> Arc<dyn MessageReader> {
         self.embedded().messages()
+    }
+}
+
+impl DeadLetterHarness for Harness {
+    fn dead_letters(&self) -> Arc<dyn DeadLetters> {
+        self.embedded().dead_letters()
     }
 }
 

@@ -77,7 +77,7 @@ fn a_second_opening_is_refused_and_names_the_directory() {
 
 #[test]
 fn data_of_a_later_version_is_refused_and_left_as_it_is() {
-    for name in ["log.db", "store.db"] {
+    for (name, steps) in [("log.db", 1), ("store.db", 2)] {
         let scratch = Scratch::new();
         drop(scratch.open());
         let file = Connection::open(scratch.file(name)).unwrap();
@@ -87,10 +87,7 @@ fn data_of_a_later_version_is_refused_and_left_as_it_is() {
             || ["log.db", "store.db"].map(|name| std::fs::read(scratch.file(name)).unwrap());
         let before = files();
         match Embedded::open(&scratch.0) {
-            Err(OpenError::NewerSchema {
-                found: 99,
-                known: 1,
-            }) => {}
+            Err(OpenError::NewerSchema { found: 99, known }) => assert_eq!(known, steps),
             other => panic!("{other:?}"),
         }
         assert!(files() == before, "{name} was touched");
@@ -117,12 +114,12 @@ async fn an_empty_file_becomes_a_database() {
     std::fs::write(scratch.file("log.db"), "").unwrap();
     let room_id = RoomId::generate();
     append(&scratch.open(), &room_id, "hello").await;
-    for name in ["log.db", "store.db"] {
+    for (name, steps) in [("log.db", 1), ("store.db", 2)] {
         let file = Connection::open(scratch.file(name)).unwrap();
         let version: u32 = file
             .query_row("PRAGMA user_version", [], |row| row.get(0))
             .unwrap();
-        assert_eq!(version, 1, "{name}");
+        assert_eq!(version, steps, "{name}");
     }
 }
 

@@ -4,6 +4,7 @@
 //! one piece. It never waits for a client, and it trusts nothing but the chain of `prev`: an event
 //! whose predecessor has not been seen waits until the gap before it has been read.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
@@ -271,8 +272,12 @@ pub(crate) async fn audit(shared: Arc<Shared>, stop: CancellationToken) {
             () = stop.cancelled() => return,
         }
         match compare_heads(&shared).await {
-            Ok(()) => seen_at = tokio::time::Instant::now(),
+            Ok(()) => {
+                shared.blind.store(false, Ordering::Release);
+                seen_at = tokio::time::Instant::now();
+            }
             Err(error) => {
+                shared.blind.store(true, Ordering::Release);
                 warn!(
                     error = &error as &dyn std::error::Error,
                     "compare heads with the log"
@@ -297,6 +302,14 @@ async fn compare_heads(shared: &Arc<Shared>) -> Result<(), roomcast_ports::event
         // Nobody to keep a promise to; but a log that is away should be noticed all the same.
         shared.ports.log.heads(&[]).await?;
     }
+    compare(shared, &rooms).await
+}
+
+/// Compares the heads of these rooms with the log's, and reads what is missing here.
+pub(super) async fn compare(
+    shared: &Arc<Shared>,
+    rooms: &[Arc<Room>],
+) -> Result<(), roomcast_ports::event_log::LogError> {
     for batch in rooms.chunks(AUDIT_BATCH) {
         let room_ids: Vec<RoomId> = batch.iter().map(|room| room.id.clone()).collect();
         let heads = shared.ports.log.heads(&room_ids).await?;

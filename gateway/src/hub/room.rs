@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use roomcast_ports::access::Standing;
 use roomcast_protocol::limits::TYPING_EVERY;
-use roomcast_protocol::{RoomId, Seq, StoredEvent, UserId};
+use roomcast_protocol::{EventBody, RoomId, Seq, StoredEvent, UserId};
 
 use super::User;
 use crate::clock::Seconds;
@@ -19,6 +19,9 @@ const RING_FRAMES_MAX: usize = 64;
 const RING_BYTES_MAX: usize = 128 << 10;
 /// Events that wait while a gap before them is read.
 const PENDING_MAX: usize = 4_096;
+
+/// A room is told that the log is away at most so often.
+const WARN_EVERY_SECONDS: Seconds = 10;
 
 /// A room that somebody here cares about.
 #[derive(Debug)]
@@ -59,6 +62,7 @@ const HELD: u64 = u64::MAX;
 struct Recent {
     seq: Seq,
     prev: Seq,
+    deletes: bool,
     frame: Bytes,
 }
 
@@ -82,6 +86,10 @@ pub(crate) struct RoomState {
     pub(crate) pins: u32,
     pub(crate) evicted: bool,
     typing: Vec<(UserId, Instant)>,
+    /// When its people were last told that the log is away.
+    warned_at: Option<Seconds>,
+    /// Its first subscription may have raced an event: the log's head is to be looked at once more.
+    pub(crate) look_again: bool,
 }
 
 /// What opening a subscription needs.
@@ -208,8 +216,7 @@ impl RoomState {
         };
         if last <= cursor {
             self.subscribers[at].from = cursor.get();
-            // A room that has just come to the hub begins where its first subscriber does.
-            self.last.get_or_insert(cursor);
+            self.begin(cursor);
             return Opened::Live(Vec::new());
         }
         let missed = self.ring.iter().skip_while(|recent| recent.seq <= cursor);
@@ -229,9 +236,52 @@ impl RoomState {
     pub(crate) fn open_now(&mut self, connection: &Arc<Connection>, head: Seq) -> Option<Seq> {
         let now = self.last.unwrap_or(head).max(head);
         let at = self.position(connection)?;
-        self.last.get_or_insert(now);
+        self.begin(now);
         self.subscribers[at].from = now.get();
         Some(now)
+    }
+
+    /// A room that has just come to the hub begins where its first subscriber does.
+    fn begin(&mut self, place: Seq) {
+        if self.last.is_none() {
+            self.last = Some(place);
+            self.look_again = true;
+        }
+    }
+
+    /// Opens a subscription after `after` at once, if the recent events kept here reach back so far and
+    /// are at most `most`; gives the room's place and the frames that come first. None of them may be a
+    /// deletion: what a deleted message said is not shown again.
+    pub(crate) fn resume(
+        &mut self,
+        connection: &Arc<Connection>,
+        after: Seq,
+        most: usize,
+    ) -> Option<(Seq, Vec<Bytes>)> {
+        let last = self.last.filter(|last| *last >= after)?;
+        if self.filling || !self.pending.is_empty() || self.look_again {
+            return None;
+        }
+        let at = self.position(connection)?;
+        let missed = || self.ring.iter().filter(|recent| recent.seq > after);
+        let reaches = last == after || missed().next().is_some_and(|first| first.prev <= after);
+        if !reaches || missed().any(|recent| recent.deletes) || missed().count() > most {
+            return None;
+        }
+        let frames = missed().map(|recent| recent.frame.clone()).collect();
+        self.subscribers[at].from = last.get();
+        Some((last, frames))
+    }
+
+    /// Whether it is time to say that the log is away: not again within some seconds.
+    pub(crate) fn may_warn(&mut self, now: Seconds) -> bool {
+        let lately = self
+            .warned_at
+            .is_some_and(|at| now.saturating_sub(at) < WARN_EVERY_SECONDS);
+        if !lately {
+            self.warned_at = Some(now);
+        }
+        !lately
     }
 
     fn position(&self, connection: &Arc<Connection>) -> Option<usize> {
@@ -282,6 +332,7 @@ impl RoomState {
         self.ring.push_back(Recent {
             seq: event.seq,
             prev: event.prev,
+            deletes: matches!(event.event.body, EventBody::MessageDeleted { .. }),
             frame,
         });
         while self.ring.len() > RING_FRAMES_MAX || self.ring_bytes > RING_BYTES_MAX {

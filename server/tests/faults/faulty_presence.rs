@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use roomcast_ports::StoreError;
 use roomcast_ports::presence::{Lease, Presence, PresenceStore};
 use roomcast_protocol::{ConnectionId, UserId};
+use tokio::sync::watch;
 
 type Store = Arc<dyn PresenceStore>;
 
@@ -69,5 +70,9 @@ impl PresenceStore for FaultyPresence {
 
     async fn online_users(&self) -> Result<u64, StoreError> {
         self.there()?.online_users().await
+    }
+
+    fn setbacks(&self) -> watch::Receiver<u64> {
+        self.held().setbacks()
     }
 }

@@ -127,6 +127,10 @@ fn overtaken(world: &World, room: &str, then: impl FnOnce()) -> Line {
     let first = number(&bob.acknowledged(message(room, "first")), "seq");
     let mut alice = world.subscribed("alice", room);
     alice.acknowledged(message(room, "second"));
+    // More than the room keeps at hand: the replay has to read the log.
+    for number in 0..70 {
+        alice.acknowledged(message(room, &format!("earlier-{number}")));
+    }
     let (reached, is_reached) = sync_channel(1);
     let release = world.log.stall_next_read(reached);
     bob.send(&[json!({ "type": "SUBSCRIBE", "roomId": room, "after": first })]);
@@ -171,6 +175,7 @@ fn a_subscription_that_cannot_catch_up_is_closed_and_not_left_with_a_gap() {
         }
     }
     came.retain(|kind| kind != "NOTIFICATION");
+    came.dedup();
     assert_eq!(came, ["SUBSCRIBED", "MESSAGE"]);
 
     world.log.out_of_sight(false);

@@ -75,6 +75,7 @@ impl World {
             authenticator: tokens.clone(),
         };
         let gateway = Gateway::new(ports, config.clone());
+        gateway.begin();
         let issuer = Issuer::open(scratch.path()).expect("a signing key");
         let accounts = Accounts::new(
             backends.accounts(),
@@ -96,7 +97,7 @@ impl World {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"));
         let listener = listener.expect("a port");
         let address = listener.local_addr().expect("its address").to_string();
-        let ingest = Ingest::new(log.clone(), store.clone());
+        let ingest = Ingest::new(log.clone(), store.clone(), backends.dead_letters());
         let tracker = TaskTracker::new();
         tracker.spawn(log.clone().pass_on());
         let (stopped, again) = (stop.clone(), stop.clone());

@@ -1,0 +1,74 @@
+//! Where an answer begins: at the place the store is complete to, or at the room's first event.
+//!
+//! While the store is away a room can still be read as long as the log holds all of it, from its
+//! founding on: that is a room younger than what the log keeps.
+
+use roomcast_ports::StoreError;
+use roomcast_ports::timeline::ReadError;
+use roomcast_protocol::{EventBody, RoomId, Seq, StoredEvent};
+use tracing::warn;
+
+use crate::History;
+
+/// What an answer can stand on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Base {
+    /// The store, up to this place, and the log after it.
+    Store(Seq),
+    /// The log alone, which holds the whole room.
+    Log,
+}
+
+impl Base {
+    /// Where the log's tail begins.
+    pub(crate) const fn place(self) -> Seq {
+        match self {
+            Self::Store(complete_to) => complete_to,
+            Self::Log => Seq::ZERO,
+        }
+    }
+
+    /// Whether the store is to be asked for what is before that.
+    pub(crate) const fn has_store(self) -> bool {
+        matches!(self, Self::Store(_))
+    }
+}
+
+impl History {
+    /// What an answer about the room can stand on now.
+    pub(crate) async fn base(&self, room_id: &RoomId) -> Result<Base, ReadError> {
+        match self.reader.complete_to(room_id).await {
+            Ok(complete_to) => Ok(Base::Store(complete_to)),
+            Err(away) => self.without_store(room_id, away).await,
+        }
+    }
+
+    /// The log alone, if it holds the whole room; else why the store gave no answer.
+    pub(crate) async fn without_store(
+        &self,
+        room_id: &RoomId,
+        away: StoreError,
+    ) -> Result<Base, ReadError> {
+        let first = self.log.read(room_id, Seq::ZERO, 1).await?;
+        if !first.first().is_some_and(|stored| is_founding(stored)) {
+            return Err(away.into());
+        }
+        warn!(
+            error = &away as &dyn std::error::Error,
+            "the store is away: read a room from the log alone"
+        );
+        metrics::counter!("chat_history_log_alone_total").increment(1);
+        Ok(Base::Log)
+    }
+}
+
+/// Whether it is the room's very first event.
+pub(crate) fn is_founding(stored: &StoredEvent) -> bool {
+    matches!(
+        &stored.event.body,
+        EventBody::MemberJoined {
+            founding: Some(_),
+            ..
+        }
+    )
+}
