@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use roomcast_protocol::{ConnectionId, PresenceStatus, Timestamp, UserId};
+use tokio::sync::watch;
 
 use crate::StoreError;
 
@@ -53,6 +54,15 @@ pub trait PresenceStore: Send + Sync {
     /// last sweep or touch has told, once. Callable by many at once.
     async fn sweep(&self) -> Result<Vec<Presence>, StoreError>;
 
+    /// Waits until the store notices by itself that leases have ended, and gives what changed by it as a
+    /// sweep would, only sooner. It may notice late or never: nothing relies on it.
+    async fn expired(&self) -> Result<Vec<Presence>, StoreError> {
+        std::future::pending().await
+    }
+
     /// How many users are online or away now.
     async fn online_users(&self) -> Result<u64, StoreError>;
+
+    /// Changes whenever the store may have forgotten who is here: every lease is to be touched again.
+    fn setbacks(&self) -> watch::Receiver<u64>;
 }

@@ -1,1 +1,27 @@
-//! Presence on Redis.
+//! Presence on Redis: a deadline for every connection, on Redis' own clock, and nothing that has to fire for
+//! a read to be right.
+//!
+//! Users are spread over 256 shards whose keys share a hash tag, so a single server and a Redis Cluster
+//! hold the same. Three scripts know the rules: one renews and shortens leases, one sweeps, one reads
+//! (`scripts/`). Beside the truth every user who is here has a plain key that others may read
+//! ([`public_key`]). Redis may lose everything at any moment: gateways learn of it and tell it
+//! again ([`PresenceStore::setbacks`](roomcast_ports::presence::PresenceStore::setbacks)).
+
+mod answer;
+mod check;
+mod config;
+mod expiry;
+mod link;
+mod public_key;
+mod read;
+mod script;
+mod setbacks;
+mod shard;
+mod store;
+mod sweep;
+mod touch;
+
+pub use check::Checked;
+pub use config::{ConnectError, RedisConfig};
+pub use read::UserConnection;
+pub use store::RedisPresence;

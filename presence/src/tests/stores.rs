@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use roomcast_ports::StoreError;
 use roomcast_ports::presence::{Lease, Presence, PresenceStore};
 use roomcast_protocol::{ConnectionId, UserId};
+use tokio::sync::watch;
 
 /// A store that is away until it comes back.
 pub(super) struct Away {
@@ -64,6 +65,9 @@ impl PresenceStore for Away {
     async fn online_users(&self) -> Result<u64, StoreError> {
         self.answer()?.online_users().await
     }
+    fn setbacks(&self) -> watch::Receiver<u64> {
+        self.store.setbacks()
+    }
 }
 
 /// A store that takes every question and answers none.
@@ -99,5 +103,8 @@ impl PresenceStore for Stuck {
     }
     async fn online_users(&self) -> Result<u64, StoreError> {
         self.never().await
+    }
+    fn setbacks(&self) -> watch::Receiver<u64> {
+        watch::channel(0).1
     }
 }

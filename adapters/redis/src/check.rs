@@ -1,0 +1,52 @@
+//! What an operator wants to know of a Redis before a fleet relies on it.
+
+use std::collections::HashMap;
+
+use fred::interfaces::{ClientLike as _, ClusterInterface as _, ConfigInterface as _};
+use fred::types::InfoKind;
+use roomcast_ports::StoreError;
+
+use crate::expiry;
+use crate::link::{Link, store_error};
+
+/// The setting that says what a full Redis does.
+const EVICTION: &str = "maxmemory-policy";
+
+/// A Redis that answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// Its version, of any node.
+    pub version: String,
+    /// How many primary nodes hold presence: 1 unless it is a cluster.
+    pub nodes: usize,
+    /// Whether it says when keys expire, which lets sweeps begin early; a sweeper switches it on where it
+    /// may. Nothing is wrong without.
+    pub keyspace_events: bool,
+    /// What it does when its memory is full; anything but `noeviction` may forget who is here. `None` when
+    /// it does not tell.
+    pub eviction: Option<String>,
+}
+
+pub(crate) async fn check(link: &Link) -> Result<Checked, StoreError> {
+    link.ready()?;
+    let client = link.client();
+    let info: String = client
+        .info(Some(InfoKind::Server))
+        .await
+        .map_err(store_error)?;
+    let version = info
+        .lines()
+        .find_map(|line| line.strip_prefix("redis_version:"))
+        .unwrap_or("unknown");
+    let nodes = client
+        .cached_cluster_state()
+        .filter(|_| link.clustered)
+        .map_or(1, |cluster| cluster.unique_primary_nodes().len());
+    let policy: Result<HashMap<String, String>, _> = client.config_get(EVICTION).await;
+    Ok(Checked {
+        version: version.to_owned(),
+        nodes,
+        keyspace_events: expiry::is_on(link).await,
+        eviction: policy.ok().and_then(|mut policy| policy.remove(EVICTION)),
+    })
+}

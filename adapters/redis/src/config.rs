@@ -1,0 +1,141 @@
+//! Where Redis is and how patient we are, and why it was not reached.
+
+use std::fmt;
+use std::time::Duration;
+
+use fred::types::config::Config;
+use roomcast_ports::BoxError;
+
+/// How to reach Redis and what to keep there.
+#[derive(Clone)]
+pub struct RedisConfig {
+    /// `redis://host:port`, or `redis-cluster://host:port,host:port` with some nodes of a Redis Cluster;
+    /// `rediss` and `rediss-cluster` for TLS. Before the host `user:password@`, after a single one `/database`.
+    pub url: String,
+    /// What every key begins with: fleets that share a Redis have different ones.
+    pub prefix: String,
+    /// How long Redis may take for an answer.
+    pub answer_within: Duration,
+    /// How long somebody who is gone is remembered with their last sign of life.
+    pub remember: Duration,
+}
+
+impl RedisConfig {
+    /// Keys under `presence:`, answers within 4 s, 30 days of memory.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            prefix: "presence".to_owned(),
+            answer_within: Duration::from_secs(4),
+            remember: Duration::from_secs(30 * 24 * 3600),
+        }
+    }
+
+    pub(crate) fn driver_config(&self) -> Result<Config, ConnectError> {
+        let bad = |why: &'static str| ConnectError::BadUrl(why.into());
+        if self.prefix.is_empty() || self.prefix.contains(['{', '}']) {
+            return Err(bad("a prefix has at least one character and no braces"));
+        }
+        let (scheme, rest) = self.url.split_once("://").ok_or(bad("no scheme"))?;
+        let (credentials, place) = match rest.rsplit_once('@') {
+            Some((credentials, place)) => (format!("{credentials}@"), place),
+            None => (String::new(), rest),
+        };
+        let mut hosts = place.trim_end_matches('/').split(',');
+        let first = hosts.next().filter(|host| !host.is_empty());
+        let first = first.ok_or(bad("no host"))?;
+        let others: Vec<String> = hosts.map(|host| format!("node={host}")).collect();
+        let url = match (scheme, others.is_empty()) {
+            ("redis" | "rediss", true) => format!("{scheme}://{credentials}{first}"),
+            ("redis" | "rediss", false) => {
+                return Err(bad("several hosts are of a redis-cluster:// url"));
+            }
+            ("redis-cluster" | "rediss-cluster", _) => {
+                format!("{scheme}://{credentials}{first}?{}", others.join("&"))
+            }
+            _ => {
+                return Err(bad(
+                    "the scheme is redis, rediss, redis-cluster or rediss-cluster",
+                ));
+            }
+        };
+        Config::from_url(&url).map_err(|error| ConnectError::BadUrl(error.into()))
+    }
+}
+
+impl fmt::Debug for RedisConfig {
+    /// Without credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = self
+            .url
+            .rsplit_once('@')
+            .map_or(&*self.url, |(_, place)| place);
+        f.debug_struct("RedisConfig")
+            .field("place", &place)
+            .field("prefix", &self.prefix)
+            .field("answer_within", &self.answer_within)
+            .field("remember", &self.remember)
+            .finish()
+    }
+}
+
+/// Why presence cannot be kept there.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The configuration names no place.
+    #[error("not a url of redis")]
+    BadUrl(#[source] BoxError),
+    /// Nobody answered, or not as Redis does, or we may not come in.
+    #[error("redis cannot be reached")]
+    Unreachable(#[source] BoxError),
+    /// It lacks what the scripts need.
+    #[error("redis is of version {found}, and has to be {least} or later")]
+    TooOld {
+        /// Its version.
+        found: String,
+        /// The oldest that will do.
+        least: &'static str,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use fred::types::config::ServerConfig;
+
+    use super::*;
+
+    fn servers(url: &str) -> Option<Vec<String>> {
+        let config = RedisConfig::new(url).driver_config().ok()?;
+        let mut servers: Vec<String> = match config.server {
+            ServerConfig::Clustered { hosts, .. } => hosts,
+            ServerConfig::Centralized { server } => vec![server],
+            ServerConfig::Sentinel { .. } => return None,
+        }
+        .into_iter()
+        .map(|server| format!("{}:{}", server.host, server.port))
+        .collect();
+        servers.sort();
+        Some(servers)
+    }
+
+    #[test]
+    fn a_url_names_one_server_or_some_nodes_of_a_cluster() {
+        assert_eq!(servers("redis://one:7001").unwrap(), ["one:7001"]);
+        assert_eq!(
+            servers("redis-cluster://one:7001,two:7002,three:7003").unwrap(),
+            ["one:7001", "three:7003", "two:7002"]
+        );
+        for bad in ["one:7001", "redis://", "redis://a:1,b:2", "http://a:1"] {
+            assert_eq!(servers(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn credentials_are_used_and_not_shown() {
+        let config = RedisConfig::new("redis-cluster://me:secret@one:7001,two:7002");
+        let driver_config = config.driver_config().unwrap();
+        assert_eq!(driver_config.username.as_deref(), Some("me"));
+        assert_eq!(driver_config.password.as_deref(), Some("secret"));
+        assert!(!format!("{config:?}").contains("secret"), "{config:?}");
+    }
+}

@@ -1,0 +1,188 @@
+//! The line to Redis: how it is opened, kept and given up, and what its errors mean.
+//!
+//! The driver reconnects for ever. While there is no connection a call fails at once instead of
+//! waiting in a queue: who greets a client must not wait for presence.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fred::clients::Client;
+use fred::error::{Error, ErrorKind};
+use fred::interfaces::{ClientLike as _, ClusterInterface as _};
+use fred::types::config::{ReconnectPolicy, TcpConfig, UnresponsiveConfig};
+use fred::types::{Builder, Value};
+use roomcast_ports::StoreError;
+
+use crate::config::{ConnectError, RedisConfig};
+use crate::script::{Scripts, Verb};
+use crate::shard::SHARDS;
+
+/// The oldest Redis that will do: `SET … NX GET`.
+const LEAST_VERSION: (u64, &str) = (7, "7.0");
+/// Commands that wait for the driver; past it a call fails.
+const QUEUE_MAX: usize = 16_384;
+/// Events that wait for a listener of ours; past it the listener is told that it missed some.
+const EVENTS_MAX: usize = 4_096;
+/// A pause between two tries to connect, at first and at most, in milliseconds.
+const RECONNECT_MS: (u32, u32) = (50, 1_000);
+
+/// A connected client with its scripts and keys; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Link {
+    client: Client,
+    scripts: Arc<Scripts>,
+    prefix: Arc<str>,
+    pub(crate) clustered: bool,
+}
+
+impl Link {
+    pub(crate) async fn open(config: &RedisConfig) -> Result<Self, ConnectError> {
+        let unreachable = |error: Error| ConnectError::Unreachable(error.into());
+        let client = builder(config)?.build().map_err(unreachable)?;
+        let opened = tokio::time::timeout(config.answer_within, client.init()).await;
+        if let Err(late) = opened {
+            let _ = client.quit().await;
+            return Err(ConnectError::Unreachable(late.into()));
+        }
+        opened
+            .into_iter()
+            .try_for_each(|opened| opened.map(drop))
+            .map_err(unreachable)?;
+        let link = Self {
+            clustered: client.is_clustered(),
+            client,
+            scripts: Arc::new(Scripts::new()),
+            prefix: config.prefix.as_str().into(),
+        };
+        let version = link.client.server_version();
+        if let Some(version) = version.filter(|version| version.major < LEAST_VERSION.0) {
+            link.close().await;
+            return Err(ConnectError::TooOld {
+                found: version.to_string(),
+                least: LEAST_VERSION.1,
+            });
+        }
+        Ok(link)
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// A key of a shard.
+    pub(crate) fn key(&self, shard: u16, name: &str) -> String {
+        format!("{}:{{{shard}}}:{name}", self.prefix)
+    }
+
+    /// Runs a script on the keys of a shard.
+    pub(crate) async fn run(
+        &self,
+        verb: Verb,
+        shard: u16,
+        args: Vec<Value>,
+    ) -> Result<Vec<Value>, StoreError> {
+        self.ready()?;
+        let asked = Instant::now();
+        let key = self.key(shard, "deadlines");
+        let answer = self.scripts.run(&self.client, verb, &key, args).await;
+        let name = match verb {
+            Verb::Lease => "lease",
+            Verb::Sweep => "sweep",
+            Verb::Read => "read",
+        };
+        metrics::histogram!("chat_presence_store_call_seconds", "call" => name)
+            .record(asked.elapsed().as_secs_f64());
+        match answer.map_err(store_error)? {
+            Value::Array(answer) => Ok(answer),
+            Value::Null => Ok(Vec::new()),
+            _ => Err(StoreError::Damaged("a script gave no list".into())),
+        }
+    }
+
+    /// Whether there is a connection to ask on.
+    pub(crate) fn ready(&self) -> Result<(), StoreError> {
+        if self.client.is_connected() {
+            Ok(())
+        } else {
+            metrics::counter!("chat_presence_store_errors_total").increment(1);
+            Err(StoreError::Unavailable("redis is not connected".into()))
+        }
+    }
+
+    /// One shard on each server: what is true of one such key is true of its server.
+    pub(crate) fn a_shard_of_each_server(&self) -> Vec<u16> {
+        let Some(cluster) = self
+            .client
+            .cached_cluster_state()
+            .filter(|_| self.clustered)
+        else {
+            return vec![0];
+        };
+        let mut servers = Vec::new();
+        let mut shards = Vec::new();
+        for shard in 0..SHARDS {
+            let slot = fred::util::redis_keyslot(self.key(shard, "").as_bytes());
+            if let Some(server) = cluster.get_server(slot)
+                && !servers.contains(server)
+            {
+                servers.push(server.clone());
+                shards.push(shard);
+            }
+        }
+        shards
+    }
+
+    pub(crate) async fn close(&self) {
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.client.quit()).await;
+    }
+}
+
+/// A driver that reconnects for ever and never waits for ever.
+pub(crate) fn builder(config: &RedisConfig) -> Result<Builder, ConnectError> {
+    let mut builder = Builder::from_config(config.driver_config()?);
+    builder
+        .with_performance_config(|performance| {
+            performance.default_command_timeout = config.answer_within;
+            performance.broadcast_channel_capacity = EVENTS_MAX;
+        })
+        .with_connection_config(|connection| {
+            connection.connection_timeout = config.answer_within;
+            connection.internal_command_timeout = config.answer_within;
+            connection.max_command_attempts = 2;
+            connection.max_command_buffer_len = QUEUE_MAX;
+            connection.auto_client_setname = true;
+            connection.tcp = TcpConfig {
+                nodelay: Some(true),
+                ..TcpConfig::default()
+            };
+            connection.unresponsive = UnresponsiveConfig {
+                max_timeout: Some(config.answer_within),
+                interval: Duration::from_secs(1),
+            };
+        })
+        .set_policy(ReconnectPolicy::new_exponential(
+            0,
+            RECONNECT_MS.0,
+            RECONNECT_MS.1,
+            2,
+        ));
+    Ok(builder)
+}
+
+/// What an error of the driver means to the caller.
+pub(crate) fn store_error(error: Error) -> StoreError {
+    metrics::counter!("chat_presence_store_errors_total").increment(1);
+    let is_damage = matches!(error.kind(), ErrorKind::Parse | ErrorKind::NotFound)
+        || ["WRONGTYPE", "ERR"]
+            .iter()
+            .any(|prefix| error.details().starts_with(prefix));
+    if is_damage {
+        StoreError::Damaged(error.into())
+    } else {
+        StoreError::Unavailable(error.into())
+    }
+}

@@ -1,0 +1,89 @@
+//! Notices that Redis may have forgotten: a server came back, or lost its memory while it ran.
+//!
+//! Each server holds a mark, made by whoever finds none. A mark that is another than before means that all
+//! before it is gone. A new connection means that the server may have begun from an old snapshot, or that
+//! another one has taken its place.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use fred::error::Error;
+use fred::interfaces::{EventInterface as _, KeysInterface as _};
+use fred::types::SetOptions;
+use roomcast_protocol::ConnectionId;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info};
+
+use crate::link::Link;
+
+/// How often the marks are looked at.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// The marks as they were seen last, by shard.
+#[derive(Debug, Default)]
+pub(crate) struct Marks(HashMap<u16, String>);
+
+impl Marks {
+    /// Looks at every server's mark; says whether one has another than before.
+    pub(crate) async fn look(&mut self, link: &Link) -> Result<bool, Error> {
+        let mut has_changed = false;
+        for shard in link.a_shard_of_each_server() {
+            let fresh = ConnectionId::generate().to_string();
+            let key = link.key(shard, "mark");
+            let client = link.client();
+            let found: Option<String> = client
+                .set(key, fresh.clone(), None, Some(SetOptions::NX), true)
+                .await?;
+            let mark = found.unwrap_or(fresh);
+            let before = self.0.insert(shard, mark.clone());
+            has_changed |= before.is_some_and(|before| before != mark);
+        }
+        Ok(has_changed)
+    }
+}
+
+/// Watches until `stop` and counts in `setbacks`.
+pub(crate) async fn run(
+    link: Link,
+    mut marks: Marks,
+    setbacks: watch::Sender<u64>,
+    stop: CancellationToken,
+) {
+    let mut reconnects = link.client().reconnect_rx();
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut has_reconnected = false;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            reconnect = reconnects.recv() => match reconnect {
+                // Having missed some is as good as having seen one.
+                Ok(_) | Err(RecvError::Lagged(_)) => has_reconnected = true,
+                Err(RecvError::Closed) => return,
+            },
+            _ = ticks.tick() => {}
+        }
+        if link.ready().is_err() {
+            continue;
+        }
+        let has_forgotten = marks.look(&link).await.unwrap_or_else(|error| {
+            debug!(
+                error = &error as &dyn std::error::Error,
+                "look at redis' marks"
+            );
+            false
+        });
+        if has_reconnected || has_forgotten {
+            info!(
+                has_reconnected,
+                has_forgotten, "redis may have forgotten who is here"
+            );
+            metrics::counter!("chat_presence_store_setbacks_total").increment(1);
+            setbacks.send_modify(|count| *count += 1);
+            has_reconnected = false;
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The presence store that services see.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use roomcast_ports::StoreError;
+use roomcast_ports::presence::{Lease, Presence, PresenceStore};
+use roomcast_protocol::{ConnectionId, UserId};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::check::{self, Checked};
+use crate::config::{ConnectError, RedisConfig};
+use crate::expiry::{self, Woken};
+use crate::link::Link;
+use crate::read::{self, UserConnection};
+use crate::setbacks::{self, Marks};
+use crate::shard::SHARDS;
+use crate::sweep::{self, Arrivals};
+use crate::touch;
+
+/// Presence on Redis. Reconnects by itself for as long as it takes; meanwhile every call fails at once.
+pub struct RedisPresence {
+    link: Link,
+    config: RedisConfig,
+    arrivals: Arrivals,
+    setbacks: watch::Receiver<u64>,
+    woken: Arc<Woken>,
+    /// Whether somebody listens to Redis' news of expired keys; only who sweeps needs to.
+    listening: Once,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl RedisPresence {
+    /// Connects. A Redis that is not there is an error here, and none later.
+    pub async fn connect(config: RedisConfig) -> Result<Arc<Self>, ConnectError> {
+        let link = Link::open(&config).await?;
+        let mut marks = Marks::default();
+        if let Err(error) = marks.look(&link).await {
+            link.close().await;
+            return Err(ConnectError::Unreachable(error.into()));
+        }
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let (count, setbacks) = watch::channel(0);
+        tasks.spawn(setbacks::run(link.clone(), marks, count, stop.clone()));
+        Ok(Arc::new(Self {
+            link,
+            config,
+            arrivals: Arrivals::default(),
+            setbacks,
+            woken: Arc::default(),
+            listening: Once::new(),
+            stop,
+            tasks,
+        }))
+    }
+
+    /// What this Redis is like. Changes nothing.
+    pub async fn check(&self) -> Result<Checked, StoreError> {
+        check::check(&self.link).await
+    }
+
+    /// Where these users are connected at this moment, in the order asked.
+    pub async fn connections(
+        &self,
+        user_ids: &[UserId],
+    ) -> Result<Vec<Vec<UserConnection>>, StoreError> {
+        read::connections(&self.link, user_ids).await
+    }
+
+    /// Ends what runs beside the calls, and the connection.
+    pub async fn close(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        // What has arrived here need not be told again by others.
+        let shards: BTreeSet<u16> = self.arrivals.shards().into_iter().collect();
+        let _ = sweep::acknowledge(&self.link, &self.arrivals, shards).await;
+        self.tasks.wait().await;
+        self.link.close().await;
+    }
+}
+
+impl Drop for RedisPresence {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+#[async_trait]
+impl PresenceStore for RedisPresence {
+    async fn touch(&self, leases: &[Lease], ttl: Duration) -> Result<(), StoreError> {
+        touch::touch(&self.link, leases, ttl, self.config.remember).await
+    }
+
+    async fn release(
+        &self,
+        connections: &[(UserId, ConnectionId)],
+        grace: Duration,
+    ) -> Result<(), StoreError> {
+        touch::release(&self.link, connections, grace, self.config.remember).await
+    }
+
+    async fn read(&self, user_ids: &[UserId]) -> Result<Vec<Presence>, StoreError> {
+        read::presence(&self.link, user_ids).await
+    }
+
+    async fn sweep(&self) -> Result<Vec<Presence>, StoreError> {
+        sweep::sweep(&self.link, &self.arrivals, 0..SHARDS).await
+    }
+
+    async fn expired(&self) -> Result<Vec<Presence>, StoreError> {
+        self.listening.call_once(|| {
+            self.tasks.spawn(expiry::listen(
+                self.link.clone(),
+                self.config.clone(),
+                Arc::clone(&self.woken),
+                self.stop.clone(),
+            ));
+        });
+        let shards = self.woken.take().await;
+        sweep::sweep(&self.link, &self.arrivals, shards).await
+    }
+
+    async fn online_users(&self) -> Result<u64, StoreError> {
+        read::online_users(&self.link).await
+    }
+
+    fn setbacks(&self) -> watch::Receiver<u64> {
+        self.setbacks.clone()
+    }
+}

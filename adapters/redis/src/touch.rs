@@ -1,0 +1,131 @@
+//! Leases renewed and shortened: one call of the script for many users, a bounded number each.
+
+use std::time::Duration;
+
+use fred::bytes_utils::Str;
+use fred::types::Value;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use roomcast_ports::StoreError;
+use roomcast_ports::presence::{Lease, Presence};
+use roomcast_protocol::{ConnectionId, PresenceStatus, UserId};
+
+use crate::answer::{Answer, name_of};
+use crate::link::Link;
+use crate::public_key::{self, PublicState};
+use crate::script::Verb;
+use crate::shard::{calls, shard_of};
+
+/// Users of one call: Redis does nothing else for the few milliseconds it takes.
+const USERS_PER_CALL: usize = 250;
+/// Calls on their way at a time.
+const CALLS_AT_ONCE: usize = 32;
+
+/// A change of one lease, as the script takes it.
+struct Change<'a> {
+    user_id: &'a UserId,
+    connection_id: &'a ConnectionId,
+    status: &'static str,
+    gateway: &'a str,
+}
+
+pub(crate) async fn touch(
+    link: &Link,
+    leases: &[Lease],
+    ttl: Duration,
+    remember: Duration,
+) -> Result<(), StoreError> {
+    let changes = leases.iter().map(|lease| Change {
+        user_id: &lease.user_id,
+        connection_id: &lease.connection_id,
+        // Never offline, says the port; whoever it were, a lease is a sign of life.
+        status: name_of(lease.status.max(PresenceStatus::Away)),
+        gateway: &lease.gateway,
+    });
+    metrics::counter!("chat_presence_touches_total").increment(leases.len() as u64);
+    tell(link, "touch", changes, ttl, remember).await
+}
+
+pub(crate) async fn release(
+    link: &Link,
+    connections: &[(UserId, ConnectionId)],
+    grace: Duration,
+    remember: Duration,
+) -> Result<(), StoreError> {
+    let changes = connections.iter().map(|(user_id, connection_id)| Change {
+        user_id,
+        connection_id,
+        status: "",
+        gateway: "",
+    });
+    tell(link, "release", changes, grace, remember).await
+}
+
+async fn tell<'a>(
+    link: &Link,
+    verb: &'static str,
+    changes: impl Iterator<Item = Change<'a>>,
+    counts_for: Duration,
+    remember: Duration,
+) -> Result<(), StoreError> {
+    let changes = changes.map(|change| (shard_of(change.user_id), change));
+    let calls = calls(changes, link.clustered, USERS_PER_CALL);
+    let calls: Vec<_> = calls
+        .into_iter()
+        .map(|(shard, changes)| async move {
+            let args = arguments(link, verb, &changes, counts_for, remember);
+            let answer = link.run(Verb::Lease, shard, args).await?;
+            public_key::show(link, states(&changes, Answer::new(answer))?).await;
+            Ok(())
+        })
+        .collect();
+    stream::iter(calls)
+        .buffer_unordered(CALLS_AT_ONCE)
+        .try_collect()
+        .await
+}
+
+fn states(
+    changes: &[(usize, Change<'_>)],
+    mut answer: Answer,
+) -> Result<Vec<PublicState>, StoreError> {
+    let states = changes.iter().map(|(_, change)| {
+        Ok(PublicState {
+            presence: Presence {
+                user_id: change.user_id.clone(),
+                status: answer.status()?,
+                last_seen: answer.time()?,
+            },
+            until: answer.time()?,
+        })
+    });
+    states.collect()
+}
+
+fn arguments(
+    link: &Link,
+    verb: &'static str,
+    changes: &[(usize, Change<'_>)],
+    counts_for: Duration,
+    remember: Duration,
+) -> Vec<Value> {
+    let mut args = Vec::with_capacity(4 + 5 * changes.len());
+    args.push(Value::from(link.prefix()));
+    args.push(Value::String(Str::from_static(verb)));
+    args.push(milliseconds(counts_for));
+    args.push(milliseconds(remember));
+    for (_, change) in changes {
+        args.push(Value::Integer(shard_of(change.user_id).into()));
+        args.push(Value::from(change.user_id.as_str()));
+        args.push(Value::from(change.connection_id.as_str()));
+        args.push(Value::String(Str::from_static(change.status)));
+        args.push(Value::from(change.gateway));
+    }
+    args
+}
+
+pub(crate) fn milliseconds(duration: Duration) -> Value {
+    // A century: the scripts count exactly up to 2^53.
+    const MILLISECONDS_MAX: u128 = 100 * 366 * 24 * 3600 * 1000;
+    let milliseconds = duration.as_millis().min(MILLISECONDS_MAX);
+    Value::Integer(i64::try_from(milliseconds).unwrap_or(i64::MAX))
+}
