@@ -39,3 +39,5 @@ mod presence_away;
 mod store_away;
 #[path = "faults/tokens.rs"]
 mod tokens;
+#[path = "faults/waiting.rs"]
+mod waiting;

@@ -4,5 +4,6 @@ mod create;
 mod members;
 mod races;
 mod reads;
+mod standings;
 mod unreliable;
 mod world;

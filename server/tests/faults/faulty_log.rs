@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use roomcast_ports::event_log::{Append, Appended, Claim, EventLog, LogError};
 use roomcast_ports::live::{Live, LiveEvents};
-use roomcast_protocol::{RoomId, Seq, StoredEvent};
+use roomcast_protocol::{EventId, RoomId, Seq, StoredEvent};
 use tokio::sync::{broadcast, oneshot};
 
 use crate::chance::Chance;
@@ -26,6 +26,8 @@ pub(crate) enum Appends {
     Kept,
     /// Not confirmed, though stored, and nothing of the log can be seen from then on.
     KeptUnseen,
+    /// Taken, after so long.
+    Slow(Duration),
     /// One of the first four, by chance.
     Mixed(Chance),
 }
@@ -52,6 +54,8 @@ pub(crate) struct FaultyLog {
     telling: Mutex<Telling>,
     /// Nothing of it can be read.
     out_of_sight: AtomicBool,
+    /// It no longer knows what it was given.
+    forgets: AtomicBool,
     /// How often somebody asked for the heads of rooms.
     head_comparisons: AtomicUsize,
     stall: Mutex<Option<Stall>>,
@@ -75,6 +79,7 @@ impl FaultyLog {
             appends: Mutex::new(Appends::Well),
             telling: Mutex::new(Telling::Well),
             out_of_sight: AtomicBool::new(false),
+            forgets: AtomicBool::new(false),
             head_comparisons: AtomicUsize::new(0),
             stall: Mutex::new(None),
             live: broadcast::channel(65_536).0,
@@ -91,6 +96,10 @@ impl FaultyLog {
 
     pub(crate) fn out_of_sight(&self, is: bool) {
         self.out_of_sight.store(is, Ordering::SeqCst);
+    }
+
+    pub(crate) fn forgets(&self, does: bool) {
+        self.forgets.store(does, Ordering::SeqCst);
     }
 
     pub(crate) fn head_comparisons(&self) -> usize {
@@ -166,10 +175,21 @@ impl FaultyLog {
 
 #[async_trait]
 impl EventLog for FaultyLog {
-    fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, LogError>> {
+    fn append(&self, mut append: Append) -> BoxFuture<'static, Result<Appended, LogError>> {
+        if self.remembers().is_some() {
+            // What was stored before under this name is not recognised.
+            append.event.id = EventId::generate();
+        }
         let fate = self.fate();
         match fate {
             Appends::Well | Appends::Mixed(_) => self.inner.append(append),
+            Appends::Slow(after) => {
+                let inner = Arc::clone(&self.inner);
+                Box::pin(async move {
+                    tokio::time::sleep(after).await;
+                    inner.append(append).await
+                })
+            }
             Appends::Unavailable => Box::pin(async { Err(away()) }),
             Appends::Lost => Box::pin(async { Err(UNCONFIRMED) }),
             Appends::Kept | Appends::KeptUnseen => {
@@ -226,6 +246,7 @@ impl EventLog for FaultyLog {
     }
 
     fn remembers(&self) -> Option<Duration> {
-        self.inner.remembers()
+        let forgets = self.forgets.load(Ordering::SeqCst);
+        forgets.then_some(Duration::from_secs(120))
     }
 }
