@@ -1,8 +1,8 @@
 //! The signs of life of everybody connected here, told to the presence store in batches.
 //!
 //! A connection's coming, going and change of status are told within some milliseconds; all that are
-//! here are told again every third of the time they count for, so that a store that lost everything
-//! knows them again.
+//! here are told again every third of the time they count for, and at once when the store says that it
+//! may have forgotten them.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use roomcast_ports::presence::Lease;
 use roomcast_protocol::limits::OFFLINE_GRACE;
 use roomcast_protocol::{ConnectionId, UserId};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -21,7 +21,7 @@ use crate::lock::lock;
 /// Changes gathered before they are told.
 const GATHER: Duration = Duration::from_millis(10);
 /// Leases in one call.
-const BATCH: usize = 512;
+const BATCH: usize = 4_096;
 /// Connections whose going is kept for a store that is away.
 const GONE_MAX: usize = 65_536;
 /// Pause after the store did not answer.
@@ -85,6 +85,7 @@ pub(crate) async fn arrived(shared: &Shared, connection: &Arc<Connection>) {
 pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
     let again_every = shared.config.presence_ttl / 3;
     let mut again_at = tokio::time::Instant::now() + again_every;
+    let mut setbacks = shared.ports.presence.setbacks();
     loop {
         tokio::select! {
             () = shared.vitals.wake.notified() => tokio::time::sleep(GATHER).await,
@@ -92,6 +93,10 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
                 again_at = tokio::time::Instant::now() + again_every;
                 let mut changes = lock(&shared.vitals.changed);
                 changes.alive = shared.hub.all_users().iter().flat_map(|user| user.connections()).collect();
+            }
+            () = forgotten(&mut setbacks) => {
+                again_at = tokio::time::Instant::now();
+                continue;
             }
             () = stop.cancelled() => {
                 tell(&shared).await;
@@ -101,6 +106,14 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
         if !tell(&shared).await {
             again_at = again_at.min(tokio::time::Instant::now() + PAUSE);
         }
+    }
+}
+
+/// Waits until the store may have forgotten who is here.
+async fn forgotten(setbacks: &mut watch::Receiver<u64>) {
+    if setbacks.changed().await.is_err() {
+        // It never does.
+        std::future::pending::<()>().await;
     }
 }
 

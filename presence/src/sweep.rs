@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use roomcast_ports::StoreError;
-use roomcast_ports::presence::PresenceStore;
+use roomcast_ports::presence::{Presence, PresenceStore};
 use roomcast_ports::signals::{Signal, Signals};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tracing::{info, warn};
@@ -22,8 +22,22 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// How long we leave a store alone that was away.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// Sweeps for ever.
+/// Sweeps for ever, and tells sooner what the store notices by itself.
 pub(crate) async fn run(store: &dyn PresenceStore, signals: &dyn Signals) {
+    tokio::join!(regularly(store, signals), early(store, signals));
+}
+
+async fn early(store: &dyn PresenceStore, signals: &dyn Signals) {
+    loop {
+        match store.expired().await {
+            Ok(changes) => tell(changes, signals).await,
+            // Whether the store is away is for the regular sweep to say.
+            Err(_) => sleep(AGAIN_AFTER).await,
+        }
+    }
+}
+
+async fn regularly(store: &dyn PresenceStore, signals: &dyn Signals) {
     let mut ticks = interval(EVERY);
     // After a slow answer the next sweep keeps its distance: catching up on sweeps finds nothing.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -49,16 +63,7 @@ async fn sweep(
     signals: &dyn Signals,
     count_due: &mut Instant,
 ) -> Result<(), StoreError> {
-    for presence in in_time(store.sweep()).await? {
-        let signal = Signal::Presence {
-            user_id: presence.user_id,
-            status: presence.status,
-            last_seen: presence.last_seen,
-        };
-        if let Err(error) = signals.publish(signal).await {
-            warn!(cause = ?error, "failed to tell who came or went");
-        }
-    }
+    tell(in_time(store.sweep()).await?, signals).await;
     if Instant::now() >= *count_due {
         let online = in_time(store.online_users()).await?;
         #[expect(
@@ -69,6 +74,19 @@ async fn sweep(
         *count_due = Instant::now() + COUNT_EVERY;
     }
     Ok(())
+}
+
+async fn tell(changes: Vec<Presence>, signals: &dyn Signals) {
+    for presence in changes {
+        let signal = Signal::Presence {
+            user_id: presence.user_id,
+            status: presence.status,
+            last_seen: presence.last_seen,
+        };
+        if let Err(error) = signals.publish(signal).await {
+            warn!(cause = ?error, "failed to tell who came or went");
+        }
+    }
 }
 
 async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use roomcast_embedded::Embedded;
-use roomcast_ports::presence::{Lease, PresenceStore};
+use roomcast_ports::presence::{Lease, Presence, PresenceStore};
 use roomcast_ports::signals::{Signal, SignalStream, Signals};
 use roomcast_protocol::{Code, ConnectionId, EventId, PresenceStatus, UserId};
 use tokio::time::{Instant, timeout};
@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::PresenceService;
 use gauge::Gauges;
-use stores::{Away, Stuck};
+use stores::{Away, Noticing, Stuck};
 
 const TTL: Duration = Duration::from_secs(90);
 const GRACE: Duration = Duration::from_secs(5);
@@ -182,6 +182,21 @@ async fn a_store_that_never_answers_is_given_up_and_asked_again() {
     let _running = Running::start(Arc::clone(&stuck) as _, signals);
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert!(stuck.asked() > 5, "asked {} times", stuck.asked());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_store_notices_by_itself_is_told_before_a_sweep() {
+    let (_, signals) = embedded();
+    let noticed = Presence {
+        user_id: user("ana"),
+        status: PresenceStatus::Offline,
+        last_seen: None,
+    };
+    let store = Noticing(Some(noticed).into());
+    let mut running = Running::start(Arc::new(store), signals);
+    let (user_id, status, took) = running.news().await;
+    assert_eq!((user_id, status), (user("ana"), PresenceStatus::Offline));
+    assert!(took < Duration::from_millis(250), "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -108,3 +108,35 @@ impl PresenceStore for Stuck {
         watch::channel(0).1
     }
 }
+
+/// A store that notices one change by itself, and gives none to a sweep.
+pub(super) struct Noticing(pub(super) std::sync::Mutex<Option<Presence>>);
+
+#[async_trait]
+impl PresenceStore for Noticing {
+    async fn touch(&self, _: &[Lease], _: Duration) -> Result<(), StoreError> {
+        Ok(())
+    }
+    async fn release(&self, _: &[(UserId, ConnectionId)], _: Duration) -> Result<(), StoreError> {
+        Ok(())
+    }
+    async fn read(&self, _: &[UserId]) -> Result<Vec<Presence>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn sweep(&self) -> Result<Vec<Presence>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn expired(&self) -> Result<Vec<Presence>, StoreError> {
+        let noticed = self.0.lock().unwrap().take();
+        match noticed {
+            Some(presence) => Ok(vec![presence]),
+            None => std::future::pending().await,
+        }
+    }
+    async fn online_users(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+    fn setbacks(&self) -> watch::Receiver<u64> {
+        watch::channel(0).1
+    }
+}

@@ -15,6 +15,7 @@ type Store = Arc<dyn PresenceStore>;
 pub(crate) struct FaultyPresence {
     inner: Mutex<Store>,
     away: AtomicBool,
+    setbacks: watch::Sender<u64>,
 }
 
 impl FaultyPresence {
@@ -22,6 +23,7 @@ impl FaultyPresence {
         Self {
             inner: Mutex::new(inner),
             away: AtomicBool::new(false),
+            setbacks: watch::Sender::default(),
         }
     }
 
@@ -32,6 +34,11 @@ impl FaultyPresence {
     /// Another store is there from now on, which knows nobody.
     pub(crate) fn replace(&self, inner: Store) {
         *self.held() = inner;
+    }
+
+    /// It says that it may have forgotten.
+    pub(crate) fn set_back(&self) {
+        self.setbacks.send_modify(|count| *count += 1);
     }
 
     fn held(&self) -> MutexGuard<'_, Store> {
@@ -73,6 +80,6 @@ impl PresenceStore for FaultyPresence {
     }
 
     fn setbacks(&self) -> watch::Receiver<u64> {
-        self.held().setbacks()
+        self.setbacks.subscribe()
     }
 }

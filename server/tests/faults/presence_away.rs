@@ -23,6 +23,13 @@ fn status(world: &World, user: &str) -> Value {
     }
 }
 
+/// Who is greeted is known a moment later to others.
+fn comes_online(world: &World, user: &str) {
+    eventually("somebody is known as online", HEALED_WITHIN, || {
+        status(world, user) == "ONLINE"
+    });
+}
+
 #[test]
 fn without_the_presence_store_people_come_and_talk_and_it_knows_them_when_it_is_back() {
     let world = World::new(unlimited());
@@ -67,11 +74,27 @@ fn a_presence_store_that_forgot_everybody_is_told_again_in_time() {
     };
     let world = World::new(config);
     let _alice = world.connect("alice");
-    assert_eq!(status(&world, "alice"), "ONLINE");
+    comes_online(&world, "alice");
     let scratch = Scratch::new();
     let empty = Embedded::open(scratch.path()).expect("another store");
     world.presence.replace(empty.presence());
     assert_eq!(status(&world, "alice"), "OFFLINE");
+    eventually("alice is known again", HEALED_WITHIN, || {
+        status(&world, "alice") == "ONLINE"
+    });
+}
+
+#[test]
+fn a_presence_store_that_says_it_forgot_is_told_again_at_once() {
+    let world = World::new(unlimited());
+    let _alice = world.connect("alice");
+    comes_online(&world, "alice");
+    let scratch = Scratch::new();
+    let empty = Embedded::open(scratch.path()).expect("another store");
+    world.presence.replace(empty.presence());
+    assert_eq!(status(&world, "alice"), "OFFLINE");
+    world.presence.set_back();
+    // Everybody is told every 30 seconds anyway.
     eventually("alice is known again", HEALED_WITHIN, || {
         status(&world, "alice") == "ONLINE"
     });
