@@ -16,6 +16,13 @@ export CARGO_TARGET_DIR
 ROOMCAST := $(CARGO_TARGET_DIR)/debug/roomcast
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
+# `make fleet`: nodes of the store (1 or 3), where clients come in, and how roomcast is built (dev, release, dist).
+NODES ?= 1
+PORT ?= 8080
+PROFILE ?= dev
+FLEET := $(CARGO_TARGET_DIR)/debug/fleet
+FLEET_DIR ?= roomcast-fleet
+
 # The benchmark programs of server/benches, by name.
 BENCHES ?= gateway
 
@@ -30,6 +37,32 @@ run: needs-rust ## build Roomcast and serve it on http://127.0.0.1:8080 (options
 	@cargo build $(LOCKED) --package roomcast
 	@echo 'roomcast: starting; stop it with Ctrl-C'
 	@exec '$(ROOMCAST)' $(ARGS)
+
+.PHONY: fleet
+fleet: servers ## a whole fleet in the background, on http://127.0.0.1:8080 (options: NODES=3 PORT=8081 PROFILE=dist)
+	@cargo build $(LOCKED) --package roomcast --profile '$(PROFILE)'
+	@'$(FLEET)' start --directory '$(FLEET_DIR)' --nodes '$(NODES)' --port '$(PORT)' \
+		--program '$(CARGO_TARGET_DIR)/$(PROFILE:dev=debug)/roomcast' -- $(ARGS)
+
+.PHONY: fleet-status
+fleet-status: fleet-program ## what of the fleet runs where
+	@'$(FLEET)' status --directory '$(FLEET_DIR)'
+
+.PHONY: fleet-stop
+fleet-stop: fleet-program ## end the fleet; its data stays in ./roomcast-fleet
+	@'$(FLEET)' stop --directory '$(FLEET_DIR)'
+
+.PHONY: fleet-clean
+fleet-clean: fleet-program ## end the fleet and remove its data
+	@'$(FLEET)' clean --directory '$(FLEET_DIR)'
+
+.PHONY: servers
+servers: fleet-program ## install the servers a fleet and its tests stand on: nats-server, Redis, Cassandra, HAProxy
+	@'$(FLEET)' servers
+
+.PHONY: fleet-program
+fleet-program: needs-rust
+	@cargo build $(LOCKED) --quiet --package roomcast-local
 
 .PHONY: build
 build: needs-rust
@@ -67,7 +100,7 @@ deny: ## licences, refused crates and sources, if cargo-deny is installed
 	else echo 'NOT CHECKED: cargo-deny is not on the PATH (cargo install --locked cargo-deny)'; fi
 
 .PHONY: test-rust
-test-rust: needs-rust ## all Rust tests
+test-rust: servers ## all Rust tests; the servers they need are started by them
 	$(call say,Rust tests)
 	cargo test $(LOCKED) --workspace
 
@@ -95,7 +128,7 @@ fmt: needs-rust ## format the Rust code
 	cargo fmt --all
 
 .PHONY: clean
-clean: ## remove what was built; ./roomcast-data stays
+clean: ## remove what was built; ./roomcast-data and ./roomcast-fleet stay
 	cargo clean
 	rm -rf web/node_modules
 

@@ -61,15 +61,17 @@ impl Cassandra {
     pub fn start(spec: &CassandraSpec) -> Result<Self, LocalError> {
         let mut starts = 1;
         loop {
-            let home = match &spec.directory {
-                Some(directory) => Home::guarded(directory)?,
-                None => Home::temporary("cassandra")?,
-            };
+            let home = Home::new("cassandra", spec.directory.as_deref())?;
             match Self::start_in(home, spec) {
                 Err(error) if error.lost_a_port() && starts < STARTS_MAX => starts += 1,
                 started => return started,
             }
         }
+    }
+
+    /// Whether this machine's cache has the jars.
+    pub fn is_fetched() -> Result<bool, LocalError> {
+        jars::are_there()
     }
 
     /// Fetches the jars, if this machine's cache does not have them.
@@ -184,7 +186,7 @@ impl Cassandra {
 impl Drop for Cassandra {
     /// The first clean end on this machine leaves the class archive that makes later starts quicker.
     fn drop(&mut self) {
-        if self.home.group().is_some() && jars::archive_is_missing() {
+        if jars::archive_is_missing() {
             self.stop(0);
         }
     }

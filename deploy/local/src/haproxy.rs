@@ -22,16 +22,23 @@ pub struct HaProxy {
 impl HaProxy {
     /// Starts one with this configuration and waits until it listens at `address` (`ip:port`).
     pub fn start(config: &str, address: &str) -> Result<Self, LocalError> {
-        Self::start_in(Home::temporary("haproxy")?, config, address)
+        Self::start_in(Home::temporary("haproxy")?, "haproxy", config, address)
     }
 
-    pub(crate) fn start_in(home: Home, config: &str, address: &str) -> Result<Self, LocalError> {
+    /// Starts one whose configuration asks the environment for EDGE, the address.
+    pub(crate) fn start_in(
+        home: Home,
+        name: &str,
+        config: &str,
+        address: &str,
+    ) -> Result<Self, LocalError> {
         let program = programs::on_path("haproxy", "-v")?;
-        let path = home.write("haproxy.cfg", config)?;
-        check(&program, &path)?;
+        let path = home.write(&format!("{name}.cfg"), config)?;
+        check(&program, &path, address)?;
         // In the foreground and without a master process, so that what we signal is what serves.
         let arguments = [Path::new("-db"), Path::new("-f"), &path];
-        let server = ServerProcess::new(&home, "haproxy", &program, arguments);
+        let server = ServerProcess::new(&home, name, &program, arguments)
+            .with_environment(vec![("EDGE", address.to_owned())]);
         let mut haproxy = Self {
             server,
             address: address.to_owned(),
@@ -49,6 +56,11 @@ impl HaProxy {
     /// Its process id, if it runs.
     pub fn pid(&self) -> Option<u32> {
         self.server.pid()
+    }
+
+    /// Its log.
+    pub fn log(&self) -> &Path {
+        self.server.log()
     }
 
     /// Ends it without warning (SIGKILL).
@@ -70,9 +82,10 @@ impl HaProxy {
 }
 
 /// Has the program read the configuration, so that an error in it is not taken for a port that is in use.
-fn check(program: &Path, config: &Path) -> Result<(), LocalError> {
+fn check(program: &Path, config: &Path, address: &str) -> Result<(), LocalError> {
     let output = Command::new(program)
         .args([Path::new("-c"), Path::new("-f"), config])
+        .env("EDGE", address)
         .stdin(Stdio::null())
         .output()
         .map_err(LocalError::machine("start haproxy"))?;

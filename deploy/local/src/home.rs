@@ -30,6 +30,9 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 pub(crate) struct Home {
     directory: PathBuf,
     temporary: bool,
+    /// The process group that ends with us.
+    group: u32,
+    /// None in a part of another home, which has it.
     watchdog: Option<Child>,
 }
 
@@ -48,32 +51,50 @@ impl Home {
                 }
             }
         };
-        let watchdog = Some(watchdog(Some(&directory))?);
+        let watchdog = watchdog(Some(&directory))?;
         Ok(Self {
             directory,
             temporary: true,
-            watchdog,
+            group: watchdog.id(),
+            watchdog: Some(watchdog),
         })
     }
 
     /// A directory that stays; the servers in it end with this process.
-    pub(crate) fn guarded(directory: &Path) -> Result<Self, LocalError> {
-        let mut home = Self::kept(directory)?;
-        home.watchdog = Some(watchdog(None)?);
-        Ok(home)
+    pub(crate) fn given(directory: &Path) -> Result<Self, LocalError> {
+        let directory = made(directory)?;
+        let watchdog = watchdog(None)?;
+        Ok(Self {
+            directory,
+            temporary: false,
+            group: watchdog.id(),
+            watchdog: Some(watchdog),
+        })
     }
 
-    /// A directory that stays, with servers that stay too.
-    pub(crate) fn kept(directory: &Path) -> Result<Self, LocalError> {
-        let doing = format!("make {}", directory.display());
-        fs::create_dir_all(directory)
-            .and_then(|()| fs::canonicalize(directory))
-            .map(|directory| Self {
-                directory,
-                temporary: false,
-                watchdog: None,
-            })
-            .map_err(LocalError::machine(doing))
+    /// A temporary directory, or the given one.
+    pub(crate) fn new(what: &str, directory: Option<&Path>) -> Result<Self, LocalError> {
+        directory.map_or_else(|| Self::temporary(what), Self::given)
+    }
+
+    /// A directory in this one, under the same watchdog. It must not outlive this handle.
+    pub(crate) fn part(&self, name: &str) -> Result<Self, LocalError> {
+        Ok(Self {
+            directory: made(&self.directory.join(name))?,
+            temporary: false,
+            group: self.group,
+            watchdog: None,
+        })
+    }
+
+    /// Calls the watchdog off: what runs may outlive us.
+    pub(crate) fn release(&mut self) {
+        if let Some(mut watchdog) = self.watchdog.take() {
+            if let Some(mut pipe) = watchdog.stdin.take() {
+                let _ = pipe.write_all(b"done\n");
+            }
+            let _ = watchdog.wait();
+        }
     }
 
     /// Where it is.
@@ -81,9 +102,9 @@ impl Home {
         &self.directory
     }
 
-    /// The process group that dies with us; `None` if the servers are to stay.
-    pub(crate) fn group(&self) -> Option<u32> {
-        self.watchdog.as_ref().map(Child::id)
+    /// The process group that ends with us.
+    pub(crate) fn group(&self) -> u32 {
+        self.group
     }
 
     /// Writes a file of this directory.
@@ -101,16 +122,18 @@ impl Home {
 impl Drop for Home {
     /// The servers are dropped before: they are fields that stand above this one.
     fn drop(&mut self) {
-        if let Some(mut watchdog) = self.watchdog.take() {
-            if let Some(mut pipe) = watchdog.stdin.take() {
-                let _ = pipe.write_all(b"done\n");
-            }
-            let _ = watchdog.wait();
-        }
+        self.release();
         if self.temporary {
             let _ = fs::remove_dir_all(&self.directory);
         }
     }
+}
+
+fn made(directory: &Path) -> Result<PathBuf, LocalError> {
+    let doing = format!("make {}", directory.display());
+    fs::create_dir_all(directory)
+        .and_then(|()| fs::canonicalize(directory))
+        .map_err(LocalError::machine(doing))
 }
 
 /// A word that no other handle on this machine has now.

@@ -7,9 +7,11 @@
 
 mod cassandra;
 mod error;
+pub mod fleet;
 mod haproxy;
 mod home;
 mod http;
+pub mod install;
 mod nats;
 mod ports;
 mod programs;

@@ -66,10 +66,7 @@ impl Nats {
     pub fn start_with(spec: &NatsSpec) -> Result<Self, LocalError> {
         let mut starts = 1;
         loop {
-            let home = match &spec.directory {
-                Some(directory) => Home::guarded(directory)?,
-                None => Home::temporary("nats")?,
-            };
+            let home = Home::new("nats", spec.directory.as_deref())?;
             match Self::start_in(home, spec) {
                 Err(error) if error.lost_a_port() && starts < STARTS_MAX => starts += 1,
                 started => return started,

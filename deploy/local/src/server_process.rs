@@ -20,8 +20,9 @@ pub(crate) struct ServerProcess {
     name: String,
     command: Vec<OsString>,
     log: PathBuf,
-    /// The group that dies with us; without one the server stays when this is dropped.
-    group: Option<u32>,
+    environment: Vec<(&'static str, String)>,
+    /// The group that ends with us.
+    group: u32,
     child: Option<Child>,
 }
 
@@ -39,9 +40,16 @@ impl ServerProcess {
             name: name.to_owned(),
             command,
             log: home.directory().join(format!("{name}.log")),
+            environment: Vec::new(),
             group: home.group(),
             child: None,
         }
+    }
+
+    /// Adds variables to its environment.
+    pub(crate) fn with_environment(mut self, variables: Vec<(&'static str, String)>) -> Self {
+        self.environment = variables;
+        self
     }
 
     /// Starts it, unless it runs.
@@ -53,7 +61,8 @@ impl ServerProcess {
             let log = File::options().create(true).append(true).open(&self.log)?;
             Command::new(&self.command[0])
                 .args(&self.command[1..])
-                .process_group(self.group.unwrap_or(0).cast_signed())
+                .envs(self.environment.iter().map(|(name, value)| (name, value)))
+                .process_group(self.group.cast_signed())
                 .stdin(Stdio::null())
                 .stdout(log.try_clone()?)
                 .stderr(log)
@@ -180,8 +189,6 @@ impl ServerProcess {
 
 impl Drop for ServerProcess {
     fn drop(&mut self) {
-        if self.group.is_some() {
-            self.kill();
-        }
+        self.kill();
     }
 }

@@ -46,6 +46,11 @@ pub(super) fn fetch() -> Result<PathBuf, LocalError> {
     Ok(jars)
 }
 
+/// Whether there is nothing to fetch.
+pub(super) fn are_there() -> Result<bool, LocalError> {
+    Ok(directory()?.join("lib").is_dir())
+}
+
 /// Whether no node has left a class archive yet.
 pub(super) fn archive_is_missing() -> bool {
     archive().is_ok_and(|archive| !archive.is_file())

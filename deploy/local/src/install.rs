@@ -1,0 +1,96 @@
+//! Bringing what is missing: what `make servers` does.
+//!
+//! Nothing is fetched that is there already. Programs of the distribution are installed for the whole machine
+//! and need root; the others go to the user's cache.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::{Cassandra, LocalError, programs};
+
+const NATS_SERVER: &str = "github.com/nats-io/nats-server/v2@v2.15.2";
+
+/// Programs of the distribution: how they are asked for their version, and the package that has them.
+const PACKAGED: [(&str, &str, &str); 5] = [
+    ("redis-server", "--version", "redis-server"),
+    ("redis-cli", "--version", "redis-tools"),
+    ("haproxy", "-v", "haproxy"),
+    ("java", "-version", "openjdk-17-jre-headless"),
+    ("mvn", "--version", "maven"),
+];
+
+/// Installs every server that is missing; `say` hears what is being done, a line at a time.
+pub fn install(say: &mut dyn FnMut(&str)) -> Result<(), LocalError> {
+    install_packages(say)?;
+    install_nats(say)?;
+    if !Cassandra::is_fetched()? {
+        say("fetching Apache Cassandra with mvn (67 MB)");
+        Cassandra::fetch()?;
+    }
+    Ok(())
+}
+
+fn install_packages(say: &mut dyn FnMut(&str)) -> Result<(), LocalError> {
+    let missing: Vec<&str> = PACKAGED
+        .iter()
+        .filter(|(program, version, _)| programs::on_path(program, version).is_err())
+        .map(|(_, _, package)| *package)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let list = missing.join(" ");
+    if !rustix::process::geteuid().is_root() {
+        return Err(LocalError::Failed {
+            what: format!("installing {list}"),
+            said: format!("this needs root: apt-get install {list}, or your system's way"),
+        });
+    }
+    say(&format!("installing {list} with apt-get"));
+    let mut update = Command::new("apt-get");
+    run("apt-get update", update.arg("update"))?;
+    let mut install = Command::new("apt-get");
+    install
+        .args(["install", "--yes", "--no-install-recommends"])
+        .args(&missing)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        // A server of the distribution's own is not to be started with the package.
+        .env("RUNLEVEL", "1");
+    run("apt-get install", &mut install)
+}
+
+fn install_nats(say: &mut dyn FnMut(&str)) -> Result<(), LocalError> {
+    if programs::nats_server().is_ok() {
+        return Ok(());
+    }
+    let bin = programs::cache()?.join("bin");
+    if programs::on_path("go", "version").is_err() {
+        return Err(LocalError::Failed {
+            what: "installing nats-server".to_owned(),
+            said: format!(
+                "put nats-server 2.11 or newer on the PATH, or install Go: \
+                 then this runs GOBIN={} go install {NATS_SERVER}",
+                bin.display()
+            ),
+        });
+    }
+    say("building nats-server with go install (a minute)");
+    go_install(&bin)
+}
+
+fn go_install(bin: &Path) -> Result<(), LocalError> {
+    let mut go = Command::new("go");
+    go.args(["install", NATS_SERVER])
+        .env("GOBIN", bin)
+        .env("CGO_ENABLED", "0")
+        .current_dir("/");
+    run("go install nats-server", &mut go)
+}
+
+fn run(what: &str, command: &mut Command) -> Result<(), LocalError> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(LocalError::machine(format!("start {what}")))?;
+    LocalError::unless_well(what, &output)
+}

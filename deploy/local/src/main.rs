@@ -1,0 +1,158 @@
+//! `fleet`: a whole fleet in the background of this machine, as `make fleet` starts, shows and ends it.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail, ensure};
+use roomcast_local::fleet::{Fleet, FleetSpec, Record};
+use roomcast_local::install;
+
+mod table;
+
+const USAGE: &str = "\
+fleet: Roomcast as a fleet on this machine.
+
+  fleet servers                         install the servers that are missing
+  fleet start --program FILE [OPTIONS]  start a fleet, or say that it runs
+  fleet status [--directory DIR]        what runs where
+  fleet stop [--directory DIR]          end it; its data stays
+  fleet clean [--directory DIR]         end it and remove its data
+
+Options of start:
+  --program FILE    the program `roomcast`
+  --directory DIR   where everything is kept [./roomcast-fleet]
+  --nodes N         nodes of the store, 1 or 3 [1]
+  --gateways N      [2]
+  --ingest N        [2]
+  --edges N         HAProxy processes that share the edge's port [2]
+  --port PORT       where clients come in, on 127.0.0.1 [8080]
+  -- OPTIONS        more options for every process of roomcast
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "fleet: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> anyhow::Result<()> {
+    let Some((command, rest)) = arguments.split_first() else {
+        bail!("what shall it do?\n\n{USAGE}");
+    };
+    let options = Options::read(rest)?;
+    let directory = &options.spec.directory.clone().unwrap_or_default();
+    match command.as_str() {
+        "servers" => Ok(install::install(&mut |line| say(line))?),
+        "start" => start(&options.spec),
+        "status" => say_what_runs(&Record::read(directory)?),
+        "stop" => stop(directory),
+        "clean" => {
+            stop(directory)?;
+            fs::remove_dir_all(directory)
+                .or_else(|error| match error.kind() {
+                    io::ErrorKind::NotFound => Ok(()),
+                    _ => Err(error),
+                })
+                .with_context(|| format!("remove {}", directory.display()))
+        }
+        "help" | "--help" => {
+            say(USAGE);
+            Ok(())
+        }
+        other => bail!("`{other}` is nothing it can do\n\n{USAGE}"),
+    }
+}
+
+struct Options {
+    spec: FleetSpec,
+}
+
+impl Options {
+    fn read(arguments: &[String]) -> anyhow::Result<Self> {
+        let mut spec = FleetSpec::new(PathBuf::new());
+        spec.directory = Some(PathBuf::from("roomcast-fleet"));
+        spec.edges = 2;
+        spec.edge_port = Some(8080);
+        let mut arguments = arguments.iter();
+        while let Some(name) = arguments.next() {
+            if name == "--" {
+                spec.arguments = arguments.cloned().collect();
+                break;
+            }
+            let value = arguments
+                .next()
+                .with_context(|| format!("{name} has no value"))?;
+            let number = || value.parse().with_context(|| format!("{name} {value}"));
+            match name.as_str() {
+                "--program" => spec.program = PathBuf::from(value),
+                "--directory" => spec.directory = Some(PathBuf::from(value)),
+                "--nodes" => spec.store_nodes = number()?,
+                "--gateways" => spec.gateways = number()?,
+                "--ingest" => spec.ingest = number()?,
+                "--edges" => spec.edges = number()?,
+                "--port" => spec.edge_port = Some(value.parse().context("--port")?),
+                _ => bail!("{name} is no option\n\n{USAGE}"),
+            }
+        }
+        ensure!(matches!(spec.store_nodes, 1 | 3), "--nodes is 1 or 3");
+        let several = [spec.gateways, spec.ingest, spec.edges];
+        ensure!(!several.contains(&0), "a fleet has one of each at least");
+        Ok(Self { spec })
+    }
+}
+
+fn start(spec: &FleetSpec) -> anyhow::Result<()> {
+    ensure!(spec.program.is_file(), "--program names no file");
+    let directory = spec.directory.clone().unwrap_or_default();
+    let record = Record::read(&directory)?;
+    if record.is_whole() {
+        say("it runs already:");
+        return say_what_runs(&record);
+    }
+    if record.is_partial() {
+        say("a part of it runs: ending that first");
+        record.stop()?;
+    }
+    say("starting: three nats-servers, the store, Redis, then every role as a process of its own");
+    let fleet = Fleet::start(spec)?;
+    let record = fleet.leave_running()?;
+    say_what_runs(&record)?;
+    say(&table::how_to_use(&record, &spec.program));
+    Ok(())
+}
+
+fn stop(directory: &Path) -> anyhow::Result<()> {
+    let record = Record::read(directory)?;
+    let alive = record.running.iter().filter(|one| one.is_alive()).count();
+    record.stop()?;
+    say(&format!(
+        "{alive} processes ended; the data is in {}",
+        directory.display()
+    ));
+    Ok(())
+}
+
+fn say_what_runs(record: &Record) -> anyhow::Result<()> {
+    ensure!(
+        !record.running.is_empty(),
+        "nothing runs here: `make fleet` starts a fleet"
+    );
+    say(&table::of(record));
+    ensure!(
+        record.is_whole(),
+        "a part of it is dead: `make fleet` starts it again"
+    );
+    Ok(())
+}
+
+/// A line on standard output. Whoever closed it does not want to know.
+fn say(line: &str) {
+    let _ = writeln!(io::stdout(), "{}", line.trim_end());
+}
