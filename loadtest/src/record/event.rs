@@ -140,6 +140,11 @@ pub(crate) struct View {
 pub(crate) const NO_PREV: u64 = u64::MAX;
 
 impl View {
+    /// Whether the frame said what was before it.
+    pub(crate) const fn has_prev(&self) -> bool {
+        self.prev != NO_PREV
+    }
+
     pub(crate) fn of(room: u32, sender: u32, event: &Event<'_>) -> Self {
         let print =
             |text: &Option<Text<'_>>| text.as_ref().map_or(0, |Text(text)| fingerprint(text));

@@ -31,7 +31,6 @@ pub struct Recording {
 pub(crate) struct Connection {
     pub(crate) user: u32,
     pub(crate) gateway: u32,
-    pub(crate) opened_us: u64,
     pub(crate) ended: Option<(u64, End)>,
 }
 
@@ -49,7 +48,8 @@ const MARK: u32 = 1 << 31;
 /// What an entry says.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Saw<'a> {
-    Delivered(&'a View),
+    /// The number of the view, and the view.
+    Delivered(usize, &'a View),
     Subscribed {
         after: Option<u64>,
         head: u64,
@@ -163,7 +163,8 @@ impl Recording {
     /// What an entry says.
     pub(crate) fn saw(&self, entry: &Entry) -> Saw<'_> {
         if entry.what & MARK == 0 {
-            return Saw::Delivered(&self.views[entry.what as usize]);
+            let view = entry.what as usize;
+            return Saw::Delivered(view, &self.views[view]);
         }
         match self.marks[(entry.what & !MARK) as usize].subscribed {
             Some((after, head, recovered)) => Saw::Subscribed {
@@ -204,7 +205,6 @@ impl Recording {
             self.connections.push(Connection {
                 user: stream.name(reader)?,
                 gateway: stream.name(reader)?,
-                opened_us: at_us,
                 ended: None,
             });
             return Ok(());

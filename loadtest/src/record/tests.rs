@@ -72,7 +72,7 @@ fn assert_holds(recording: &Recording, processes: usize, deliveries: usize) {
         ));
         assert!(matches!(seen[deliveries + 1], (8, Saw::Unsubscribed)));
         for (seq, (at_us, saw)) in (1..).zip(&seen[1..=deliveries]) {
-            let Saw::Delivered(view) = saw else {
+            let Saw::Delivered(_, view) = saw else {
                 panic!("{saw:?} instead of the delivery of {seq}");
             };
             assert_eq!((*at_us, view.seq, view.prev), (10 + seq, seq, seq - 1));

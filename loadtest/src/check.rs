@@ -1,0 +1,104 @@
+//! Judges what was seen in a run by the promises of the wire contract.
+//!
+//! Room by room, the one order of its events is put together from all who saw any of it, and then every
+//! try, answer, subscription and page of history is held against it. What does not fit is told as a short
+//! story. Nobody is accused of what cannot be known: what was on its way when a connection broke may be
+//! missing, what was not confirmed may be there or not.
+//!
+//! The rooms must be the run's own: an event that no client of the run sent counts as invented.
+
+mod findings;
+mod group;
+mod history;
+mod order;
+mod room;
+mod speech;
+mod subscriptions;
+mod tell;
+pub mod verdict;
+
+use std::thread;
+
+use crate::record::Recording;
+use findings::Findings;
+use group::Groups;
+use order::Sightings;
+use room::Room;
+pub use verdict::{Checked, Story, Verdict, ViolationKind};
+
+/// Holds everything in `recording` against the promises. Takes memory of about the recording's own size,
+/// and some seconds for ten million deliveries.
+pub fn check(recording: &Recording) -> Verdict {
+    let rooms = recording.names();
+    let sightings = Sightings::of(recording);
+    let everything = Everything {
+        recording,
+        sightings: &sightings,
+        views: Groups::new(0..recording.views.len(), rooms, |view| {
+            recording.views[*view].room
+        }),
+        entries: Groups::new(recording.entries.iter().copied(), rooms, |entry| {
+            recording.room_of(entry)
+        }),
+        tries: Groups::new(recording.tries.iter().copied(), rooms, |tried| tried.room),
+        answers: Groups::new(recording.answers.iter().copied(), rooms, |answer| {
+            answer.room
+        }),
+        pages: Groups::new(recording.pages.iter(), rooms, |page| page.room),
+    };
+    let workers = thread::available_parallelism().map_or(1, |cores| cores.get().min(8));
+    let everything = &everything;
+    let parts: Vec<(Checked, Findings)> = thread::scope(|scope| {
+        let part = |worker: usize| scope.spawn(move || everything.judge(worker, workers));
+        let running: Vec<_> = (0..workers).map(part).collect();
+        let join = |worker: thread::ScopedJoinHandle<'_, _>| worker.join().expect("a check ended");
+        running.into_iter().map(join).collect()
+    });
+    let mut checked = Checked {
+        connections: recording.connections.len() as u64,
+        ..Checked::default()
+    };
+    let mut findings = Findings::default();
+    for (part, found) in parts {
+        checked.add(&part);
+        findings.absorb(found);
+    }
+    findings.into_verdict(checked)
+}
+
+/// A recording, sorted by rooms.
+struct Everything<'a> {
+    recording: &'a Recording,
+    sightings: &'a Sightings,
+    views: Groups<usize>,
+    entries: Groups<crate::record::recording::Entry>,
+    tries: Groups<crate::record::recording::Tried>,
+    answers: Groups<crate::record::recording::Answer>,
+    pages: Groups<&'a crate::record::recording::PageRead>,
+}
+
+impl Everything<'_> {
+    /// Judges every `workers`-th room.
+    fn judge(&self, worker: usize, workers: usize) -> (Checked, Findings) {
+        let mut checked = Checked::default();
+        let mut findings = Findings::default();
+        for number in (worker..self.recording.names()).step_by(workers) {
+            let mut entries = self.entries.of(number).to_vec();
+            entries.sort_by_key(|entry| entry.connection);
+            let room = Room {
+                recording: self.recording,
+                sightings: self.sightings,
+                number: u32::try_from(number).expect("names are numbered by u32"),
+                views: self.views.of(number),
+                entries: &entries,
+                tries: self.tries.of(number),
+                answers: self.answers.of(number),
+                pages: self.pages.of(number),
+            };
+            if room.is_used() {
+                room.judge(&mut checked, &mut findings);
+            }
+        }
+        (checked, findings)
+    }
+}

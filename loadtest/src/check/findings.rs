@@ -1,0 +1,103 @@
+//! Gathers what was found: counts all of it, and keeps the first few stories of each kind.
+
+use std::collections::BTreeMap;
+
+use super::verdict::{Checked, Count, STORIES_MAX, Story, Verdict, ViolationKind};
+
+/// What was found so far; bounded, however much is wrong.
+#[derive(Default)]
+pub(super) struct Findings {
+    kinds: BTreeMap<ViolationKind, Kind>,
+}
+
+#[derive(Default)]
+struct Kind {
+    count: u64,
+    stories: Vec<Story>,
+}
+
+impl Findings {
+    /// Counts a violation; `tell` is called when there is room for another story.
+    pub(super) fn add(
+        &mut self,
+        kind: ViolationKind,
+        room: &str,
+        seq: u64,
+        at_us: u64,
+        tell: impl FnOnce() -> Vec<String>,
+    ) {
+        let found = self.kinds.entry(kind).or_default();
+        found.count += 1;
+        let mut told = found.stories.iter_mut();
+        if let Some(story) = told.find(|story| story.seq == seq && story.room == room) {
+            story.more += 1;
+        } else if found.stories.len() < STORIES_MAX {
+            found.stories.push(Story {
+                kind,
+                room: room.to_owned(),
+                seq,
+                at_us,
+                lines: tell(),
+                more: 0,
+            });
+        }
+    }
+
+    /// Takes over what another part of the check found.
+    pub(super) fn absorb(&mut self, other: Self) {
+        for (kind, found) in other.kinds {
+            let mine = self.kinds.entry(kind).or_default();
+            mine.count += found.count;
+            mine.stories.extend(found.stories);
+        }
+    }
+
+    /// Picks the stories to tell: of each kind the earliest, then of each the next, until there are enough.
+    pub(super) fn into_verdict(self, checked: Checked) -> Verdict {
+        let violations = self.kinds.iter().map(|(kind, found)| Count {
+            kind: *kind,
+            promise: kind.promise(),
+            count: found.count,
+        });
+        let violations = violations.collect();
+        let mut ranked: Vec<(usize, Story)> = Vec::new();
+        for mut found in self.kinds.into_values() {
+            found.stories.sort_by_key(|story| (story.at_us, story.seq));
+            ranked.extend(found.stories.into_iter().enumerate());
+        }
+        ranked.sort_by_key(|(rank, story)| (*rank, story.kind));
+        ranked.truncate(STORIES_MAX);
+        ranked.sort_by_key(|(rank, story)| (story.kind, *rank));
+        Verdict {
+            checked,
+            violations,
+            stories: ranked.into_iter().map(|(_, story)| story).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_story_however_many_there_are_of_another() {
+        let mut findings = Findings::default();
+        for seq in (0..1_000).rev() {
+            findings.add(ViolationKind::Gap, "r", seq, seq, Vec::new);
+        }
+        for _ in 0..5 {
+            findings.add(ViolationKind::Invented, "r", 7, 7, Vec::new);
+        }
+        let verdict = findings.into_verdict(Checked::default());
+        assert_eq!(verdict.count(ViolationKind::Gap), 1_000);
+        assert_eq!(verdict.stories.len(), STORIES_MAX);
+        let invented = &verdict.stories[0];
+        assert_eq!((invented.kind, invented.more), (ViolationKind::Invented, 4));
+        let gaps: Vec<u64> = verdict.stories[1..]
+            .iter()
+            .map(|story| story.at_us)
+            .collect();
+        assert!(gaps.is_sorted(), "{gaps:?}");
+    }
+}

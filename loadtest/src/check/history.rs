@@ -1,0 +1,294 @@
+//! Holds every page of history against the room's order: what was acknowledged before it was asked for is
+//! on it, once, in its place, and messages are shown as they were edited and deleted.
+
+use std::collections::{HashMap, HashSet};
+
+use super::findings::Findings;
+use super::order::Order;
+use super::room::Room;
+use super::speech::Speech;
+use super::tell::{time, who};
+use super::verdict::{Checked, ViolationKind};
+use crate::record::Asked;
+use crate::record::event::EventKind;
+use crate::record::recording::PageRead;
+
+/// Judges every page read of a room's history.
+pub(super) fn judge(
+    room: &Room<'_>,
+    order: &Order,
+    speech: &Speech,
+    checked: &mut Checked,
+    findings: &mut Findings,
+) {
+    let mut judge = Judge {
+        room,
+        order,
+        speech,
+        changes: changes(room, order),
+        lost: HashSet::new(),
+        findings,
+    };
+    for page in room.pages {
+        checked.pages += 1;
+        checked.page_events += page.events.len() as u64;
+        let seqs = judge.judge_bounds(page);
+        judge.judge_chain(page);
+        judge.judge_whole(page, &seqs);
+        if !matches!(page.asked, Asked::After(_)) {
+            judge.judge_state(page);
+        }
+    }
+    checked.rooms_read_whole += u64::from(read_whole(room));
+}
+
+/// What happened to a message after it was said.
+#[derive(Clone, Copy)]
+struct Change {
+    known_us: u64,
+    /// What it says from there on; nothing when it was deleted.
+    content: Option<u64>,
+}
+
+struct Judge<'a> {
+    room: &'a Room<'a>,
+    order: &'a Order,
+    speech: &'a Speech,
+    /// The edits and deletes of each message, in order.
+    changes: HashMap<u64, Vec<Change>>,
+    /// Acknowledged places nobody was shown, told once and not for every page.
+    lost: HashSet<u64>,
+    findings: &'a mut Findings,
+}
+
+impl Judge<'_> {
+    /// Holds a page against what was asked, and gives the places on it, rising.
+    fn judge_bounds(&mut self, page: &PageRead) -> Vec<u64> {
+        let (above, below) = match page.asked {
+            Asked::After(seq) => (Some(seq.get()), u64::MAX),
+            Asked::Before(seq) => (None, seq.get()),
+            Asked::Newest => (None, u64::MAX),
+        };
+        let mut seqs: Vec<u64> = Vec::with_capacity(page.events.len());
+        for view in self.views(page) {
+            let seq = self.room.view(view).seq;
+            let rises = seqs.last().is_none_or(|last| *last < seq);
+            if !rises || above.is_some_and(|above| seq <= above) || seq >= below {
+                let expected = match seqs.last() {
+                    Some(last) if !rises => format!("expected: a seq above {last}, before it"),
+                    _ => "expected: only what was asked for".to_owned(),
+                };
+                self.accuse(ViolationKind::HistoryOrder, page, seq, Some(view), expected);
+            }
+            seqs.push(seq);
+        }
+        seqs.sort_unstable();
+        seqs.dedup();
+        seqs
+    }
+
+    /// A page of events as they happened is a piece of the chain.
+    fn judge_chain(&mut self, page: &PageRead) {
+        let Asked::After(after) = page.asked else {
+            return;
+        };
+        let mut last = after.get();
+        for view in self.views(page) {
+            let shown = self.room.view(view);
+            let between = self.order.after(last);
+            let known = self
+                .order
+                .places
+                .get(between)
+                .is_some_and(|place| place.seq < shown.seq);
+            if shown.has_prev() && shown.prev > last && shown.prev < shown.seq && !known {
+                let expected = format!(
+                    "expected: seq {} before it; the last was {last}",
+                    shown.prev
+                );
+                self.accuse(ViolationKind::Gap, page, shown.seq, Some(view), expected);
+            }
+            last = last.max(shown.seq);
+        }
+    }
+
+    /// Everything between the page's ends is on it, and at an end of the room everything that was known to be
+    /// stored when the page was asked for.
+    fn judge_whole(&mut self, page: &PageRead, seqs: &[u64]) {
+        let messages_only = !matches!(page.asked, Asked::After(_));
+        let (from, until) = match page.asked {
+            Asked::After(seq) => (seq.get(), u64::MAX),
+            Asked::Before(seq) => (0, seq.get()),
+            Asked::Newest => (0, u64::MAX),
+        };
+        let first = seqs.first().copied();
+        let last = seqs.last().copied();
+        let from = match first {
+            Some(first) if messages_only && page.has_more_before => first - 1,
+            None if messages_only && page.has_more_before => return,
+            _ => from,
+        };
+        let at_the_end = !page.has_more_after || messages_only;
+        let last = last.unwrap_or(from);
+        for number in self.order.after(from)..self.order.places.len() {
+            let place = self.order.places[number];
+            if place.seq >= until || (place.seq > last && !at_the_end) {
+                break;
+            }
+            let is_message = match place.view {
+                Some(view) => self.room.view(view).kind == EventKind::Message,
+                None => place
+                    .said
+                    .is_some_and(|said| self.speech.said[said].kind == EventKind::Message),
+            };
+            let due = place.seq < last || place.known_us < page.asked_us;
+            if due
+                && (is_message || !messages_only)
+                && !place.doubtful
+                && seqs.binary_search(&place.seq).is_err()
+            {
+                self.lacks(page, number);
+            }
+        }
+    }
+
+    fn lacks(&mut self, page: &PageRead, missing: usize) {
+        let place = self.order.places[missing];
+        let kind = if place.view.is_none() {
+            if !self.lost.insert(place.seq) {
+                return;
+            }
+            ViolationKind::AcknowledgedLost
+        } else {
+            ViolationKind::HistoryLacks
+        };
+        let expected = format!("expected: seq {} on it", place.seq);
+        self.accuse(kind, page, place.seq, None, expected);
+    }
+
+    /// A page of messages shows each as it was when it was asked for, or later.
+    fn judge_state(&mut self, page: &PageRead) {
+        for view in self.views(page) {
+            let shown = self.room.view(view);
+            let said = self
+                .order
+                .find(shown.seq)
+                .and_then(|place| self.order.places[place].said);
+            let Some(said) = said.map(|said| &self.speech.said[said]) else {
+                continue;
+            };
+            let none = Vec::new();
+            let changes = self.changes.get(&shown.subject).unwrap_or(&none);
+            let known = changes
+                .iter()
+                .rposition(|change| change.known_us < page.asked_us);
+            let state = (!shown.deleted).then_some(shown.content);
+            let current = &changes[known.unwrap_or(0)..];
+            let mut allowed = current.iter().map(|change| change.content);
+            let is_current = allowed.any(|content| content == state)
+                || (known.is_none() && state == Some(said.content))
+                || (state.is_none() && self.speech.deletes(shown.subject));
+            if is_current {
+                continue;
+            }
+            let before = changes.iter().any(|change| change.content == state)
+                || state == Some(said.content)
+                || self.speech.edits(shown.subject, shown.content);
+            let kind = if before {
+                ViolationKind::StaleState
+            } else {
+                ViolationKind::ContentChanged
+            };
+            let expected = "expected: what it said, or was edited to, when the page was asked for";
+            self.accuse(kind, page, shown.seq, Some(view), expected.to_owned());
+        }
+    }
+
+    fn accuse(
+        &mut self,
+        kind: ViolationKind,
+        page: &PageRead,
+        seq: u64,
+        view: Option<usize>,
+        expected: String,
+    ) {
+        let room = self.room;
+        self.findings.add(kind, room.name(), seq, page.at_us, || {
+            let mut lines = match self.order.find(seq) {
+                Some(place) => room.tell_place(self.order, self.speech, place),
+                None => Vec::new(),
+            };
+            let asked = match page.asked {
+                Asked::After(seq) => format!("after {seq}"),
+                Asked::Before(seq) => format!("before {seq}"),
+                Asked::Newest => "the newest".to_owned(),
+            };
+            lines.push(format!(
+                "{}: {} asked for the page {asked}, and got {} events, head {}",
+                time(page.asked_us),
+                who(room.recording, page.connection),
+                page.events.len(),
+                page.head,
+            ));
+            lines.extend(view.map(|view| format!("on it: seq {seq}, {}", room.tell_view(view))));
+            lines.push(expected);
+            lines
+        });
+    }
+
+    fn views(&self, page: &PageRead) -> Vec<usize> {
+        let views = &self.room.recording.page_views[page.events.clone()];
+        views.iter().map(|view| *view as usize).collect()
+    }
+}
+
+/// The edits and deletes of every message.
+fn changes(room: &Room<'_>, order: &Order) -> HashMap<u64, Vec<Change>> {
+    let mut changes: HashMap<u64, Vec<Change>> = HashMap::new();
+    for place in &order.places {
+        let Some(shown) = place.view.map(|view| room.view(view)) else {
+            continue;
+        };
+        let content = match shown.kind {
+            EventKind::MessageDeleted => None,
+            EventKind::MessageEdited if shown.deleted => continue,
+            EventKind::MessageEdited => Some(shown.content),
+            _ => continue,
+        };
+        changes.entry(shown.subject).or_default().push(Change {
+            known_us: place.known_us,
+            content,
+        });
+    }
+    changes
+}
+
+/// Whether somebody read the history from its beginning to its end after everything had been answered.
+fn read_whole(room: &Room<'_>) -> bool {
+    let answered = room.answers.iter().map(|answer| answer.at_us).max();
+    let sent = room.tries.iter().map(|tried| tried.at_us).max();
+    let quiet_us = answered.max(sent).unwrap_or(0);
+    let mut pages: Vec<(u64, u64, bool)> = Vec::new();
+    for page in room.pages.iter().filter(|page| page.asked_us >= quiet_us) {
+        let Asked::After(after) = page.asked else {
+            continue;
+        };
+        let views = &room.recording.page_views[page.events.clone()];
+        let last = views
+            .last()
+            .map_or(after.get(), |view| room.view(*view as usize).seq);
+        pages.push((after.get(), last, !page.has_more_after));
+    }
+    pages.sort_unstable();
+    let mut reach = 0;
+    for (after, last, is_end) in pages {
+        if after > reach {
+            return false;
+        }
+        reach = reach.max(last);
+        if is_end {
+            return true;
+        }
+    }
+    false
+}

@@ -1,0 +1,135 @@
+//! The sentences that stories are made of: who, where, when, and what was expected.
+
+use super::order::{Order, Place};
+use super::room::Room;
+use super::speech::Speech;
+use crate::record::End;
+use crate::record::recording::{Recording, Says};
+
+/// A time of the run, in seconds.
+pub(super) fn time(at_us: u64) -> String {
+    format!("{}.{:06} s", at_us / 1_000_000, at_us % 1_000_000)
+}
+
+/// A connection: whose, through which gateway, and which of all.
+pub(super) fn who(recording: &Recording, connection: u32) -> String {
+    let this = &recording.connections[connection as usize];
+    let (user, gateway) = (recording.name(this.user), recording.name(this.gateway));
+    format!("{user} through {gateway} (connection {connection})")
+}
+
+/// How a connection ended.
+pub(super) fn ending(recording: &Recording, connection: u32) -> String {
+    match recording.connections[connection as usize].ended {
+        None => "the connection's end was not seen".to_owned(),
+        Some((at_us, End::Finished)) => {
+            format!(
+                "{}: the run was over, the connection still stood",
+                time(at_us)
+            )
+        }
+        Some((at_us, End::Cut)) => format!("{}: the run cut the connection", time(at_us)),
+        Some((at_us, End::Lost)) => format!("{}: the connection broke", time(at_us)),
+        Some((at_us, End::Closed(code))) => format!("{}: closed with {code}", time(at_us)),
+    }
+}
+
+impl Room<'_> {
+    /// Who first saw this view of an event, and what it is.
+    pub(super) fn tell_sighting(&self, view: usize) -> String {
+        let (seen, shown) = (self.sightings.view(view), self.view(view));
+        let others = (u64::from(seen.delivered) + u64::from(seen.paged)).saturating_sub(1);
+        let others = match others {
+            0 => String::new(),
+            others => format!(", and {others} times more"),
+        };
+        let prev = if shown.has_prev() {
+            format!(" with prev {}", shown.prev)
+        } else {
+            String::new()
+        };
+        format!(
+            "{}: {} got {}{prev}{others}",
+            time(seen.first_us),
+            who(self.recording, seen.by),
+            self.tell_view(view),
+        )
+    }
+
+    /// What a view shows.
+    pub(super) fn tell_view(&self, view: usize) -> String {
+        let shown = self.view(view);
+        let sender = self.recording.name(shown.sender);
+        let deleted = if shown.deleted { "deleted " } else { "" };
+        let prints = [
+            ("message", shown.subject),
+            ("clientMsgId", shown.client),
+            ("content", shown.content),
+        ];
+        let prints = prints.iter().filter(|(_, print)| *print != 0);
+        let prints = prints.map(|(what, print)| format!(", {what} {}", short(*print)));
+        format!(
+            "the {deleted}{} of {sender}{}",
+            shown.kind.name(),
+            prints.collect::<String>()
+        )
+    }
+
+    /// How something was said and answered.
+    pub(super) fn tell_said(&self, speech: &Speech, said: usize) -> Vec<String> {
+        let what = &speech.said[said];
+        let mut lines = Vec::new();
+        for number in &what.tries {
+            let tried = &self.tries[*number];
+            let name = format!("{}, clientMsgId {}", tried.kind.name(), short(what.client));
+            let again = if lines.is_empty() {
+                "sent"
+            } else {
+                "sent again"
+            };
+            lines.push((
+                tried.at_us,
+                format!("{} {again} a {name}", who(self.recording, tried.connection)),
+            ));
+        }
+        for number in &what.answers {
+            let answer = &self.answers[*number];
+            let who = who(self.recording, answer.connection);
+            let says = match answer.says {
+                Says::Acked {
+                    message,
+                    seq,
+                    duplicate,
+                } => format!(
+                    "{who} was answered ACK, seq {seq}, message {}, duplicate {duplicate}",
+                    short(message)
+                ),
+                Says::Refused(code) => format!("{who} was refused with {}", code.as_str()),
+            };
+            lines.push((answer.at_us, says));
+        }
+        lines.sort_by_key(|(at_us, _)| *at_us);
+        let told = lines.into_iter();
+        told.map(|(at_us, says)| format!("{}: {says}", time(at_us)))
+            .collect()
+    }
+
+    /// All that is known about a place.
+    pub(super) fn tell_place(&self, order: &Order, speech: &Speech, place: usize) -> Vec<String> {
+        let place: &Place = &order.places[place];
+        let mut lines = match place.said {
+            Some(said) => self.tell_said(speech, said),
+            None => Vec::new(),
+        };
+        match place.view {
+            Some(view) => lines.push(self.tell_sighting(view)),
+            None => lines.push("nobody was shown it, live or in history".to_owned()),
+        }
+        lines
+    }
+}
+
+/// Enough of a fingerprint to tell two apart.
+pub(super) fn short(print: u64) -> String {
+    format!("#{:08x}", print >> 32)
+}
