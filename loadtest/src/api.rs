@@ -1,0 +1,130 @@
+//! The fleet's HTTP API, as far as a run needs it: with deadlines, and with patience for what may pass.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use roomcast_protocol::api::Problem;
+use serde_json::Value;
+
+use crate::settings::Door;
+
+/// How long one call may take.
+const WITHIN: Duration = Duration::from_secs(15);
+/// How often a call is made that is refused in a way that may pass.
+const TRIES: u32 = 6;
+
+/// A caller of the API; cheap to clone, connections are kept.
+#[derive(Clone)]
+pub struct Api {
+    client: Client<HttpConnector, Full<Bytes>>,
+    doors: Vec<Door>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Api {
+    /// A caller of the fleet behind `doors`.
+    pub fn new(doors: &[Door]) -> Self {
+        Self {
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            doors: doors.to_vec(),
+        }
+    }
+
+    /// One call that must succeed; says what the fleet said when it does not. What may pass is tried again: each
+    /// of the calls a run makes may be made twice.
+    pub async fn call(
+        &self,
+        method: &Method,
+        path: &str,
+        token: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Reply> {
+        let mut pause = Duration::from_millis(100);
+        for attempt in 1.. {
+            let door = &self.doors[(attempt as usize - 1) % self.doors.len()];
+            let failed = match self.once(door, method, path, token, body).await {
+                Ok(reply) if reply.status.is_success() => return Ok(reply),
+                Ok(reply) => {
+                    let problem: Option<Problem> = serde_json::from_slice(&reply.body).ok();
+                    let says = problem.as_ref().map_or("", |problem| &problem.detail);
+                    let code = problem.as_ref().map_or("", |problem| problem.code.as_str());
+                    if attempt == TRIES
+                        || !problem.as_ref().is_some_and(|problem| problem.retryable)
+                    {
+                        bail!("{method} {path}: {} {code} {says}", reply.status);
+                    }
+                    continue_after(
+                        problem.and_then(|problem| problem.retry_after_ms),
+                        &mut pause,
+                    )
+                    .await;
+                    continue;
+                }
+                Err(error) => error,
+            };
+            if attempt == TRIES {
+                return Err(failed.context(format!("{method} {path} at {}", door.authority)));
+            }
+            continue_after(None, &mut pause).await;
+        }
+        unreachable!("the last try returns")
+    }
+
+    async fn once(
+        &self,
+        door: &Door,
+        method: &Method,
+        path: &str,
+        token: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Reply> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", door.authority));
+        if !token.is_empty() {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        if body.is_some() {
+            request = request.header("content-type", "application/json");
+        }
+        let bytes = body
+            .map(|body| Bytes::from(body.to_string()))
+            .unwrap_or_default();
+        let request = request.body(Full::new(bytes)).context("make the request")?;
+        let answer = async {
+            let reply = self.client.request(request).await.context("call")?;
+            let status = reply.status();
+            let body = reply
+                .into_body()
+                .collect()
+                .await
+                .context("read the reply")?;
+            Ok(Reply {
+                status,
+                body: body.to_bytes(),
+            })
+        };
+        let answer = tokio::time::timeout(WITHIN, answer).await;
+        answer.with_context(|| format!("no answer within {WITHIN:?}"))?
+    }
+}
+
+/// Waits as long as the fleet asked for, or longer each time.
+async fn continue_after(asked_ms: Option<u64>, pause: &mut Duration) {
+    tokio::time::sleep(asked_ms.map_or(*pause, Duration::from_millis)).await;
+    *pause *= 2;
+}

@@ -1,0 +1,133 @@
+//! What the fleet says, as far as a client of the load test acts on it: one pass, nothing copied.
+
+use std::borrow::Cow;
+
+use roomcast_protocol::{Code, Seq};
+use serde::Deserialize;
+
+use crate::record::{Event, EventKind, Text};
+
+/// Any frame of the fleet. A frame has the fields its type has; the others are absent.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Frame<'a> {
+    /// The frame's type, also one that nobody knows yet.
+    #[serde(borrow, rename = "type")]
+    pub kind: Text<'a>,
+    /// Its room.
+    #[serde(borrow, default)]
+    pub room_id: Option<Text<'a>>,
+    /// Its place.
+    #[serde(default)]
+    pub seq: Option<Seq>,
+    /// The place before it.
+    #[serde(default)]
+    pub prev: Option<Seq>,
+    /// Its message.
+    #[serde(borrow, default)]
+    pub message_id: Option<Text<'a>>,
+    /// Who did it.
+    #[serde(borrow, default)]
+    pub sender_id: Option<Text<'a>>,
+    /// Whom it is about.
+    #[serde(borrow, default)]
+    pub user_id: Option<Text<'a>>,
+    /// What the sender called it.
+    #[serde(borrow, default)]
+    pub client_msg_id: Option<Text<'a>>,
+    /// What it says.
+    #[serde(borrow, default)]
+    pub content: Option<Text<'a>>,
+    /// Which reaction.
+    #[serde(borrow, default)]
+    pub emoji: Option<Text<'a>>,
+    /// Whether the reaction was taken back.
+    #[serde(default)]
+    pub removed: bool,
+    /// Whether the message has lost its content.
+    #[serde(default)]
+    pub deleted: bool,
+    /// Of an `ACK`: it was there already.
+    #[serde(default)]
+    pub duplicate: bool,
+    /// Of `SUBSCRIBED`: the newest place.
+    #[serde(default)]
+    pub head: Option<Seq>,
+    /// Of `SUBSCRIBED`: whether the missed events follow.
+    #[serde(default)]
+    pub recovered: bool,
+    /// Of `RECONNECT`: when to come back.
+    #[serde(default)]
+    pub after_ms: u64,
+    /// Of `WELCOME`: how often the fleet says something.
+    #[serde(default)]
+    pub heartbeat_ms: Option<u64>,
+    /// Of `ERROR` and `WARNING`.
+    #[serde(borrow, default)]
+    pub code: Option<Text<'a>>,
+    /// Of `ERROR`: whether to try again.
+    #[serde(default)]
+    pub retryable: bool,
+    /// Of `ERROR`: when to try again.
+    #[serde(default)]
+    pub retry_after_ms: Option<u64>,
+}
+
+impl<'a> Frame<'a> {
+    /// Reads a frame's text.
+    pub fn read(text: &'a [u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(text)
+    }
+
+    /// The frame as an event of this kind, with its room; `None` when it lacks what every event has.
+    pub fn event(&self, kind: EventKind) -> Option<(Event<'_>, &str)> {
+        let event = Event {
+            kind,
+            seq: self.seq?,
+            prev: self.prev,
+            sender_id: lend(self.sender_id.as_ref()?),
+            user_id: lend_some(&self.user_id),
+            message_id: lend_some(&self.message_id),
+            client_msg_id: lend_some(&self.client_msg_id),
+            content: lend_some(&self.content),
+            emoji: lend_some(&self.emoji),
+            removed: self.removed,
+            deleted: self.deleted,
+        };
+        Some((event, &self.room_id.as_ref()?.0))
+    }
+}
+
+fn lend_some<'b>(text: &'b Option<Text<'_>>) -> Option<Text<'b>> {
+    text.as_ref().map(lend)
+}
+
+fn lend<'b>(text: &'b Text<'_>) -> Text<'b> {
+    Text(Cow::Borrowed(&text.0))
+}
+
+/// The kind of event that frames of this type are, if they are events.
+pub fn event_kind(kind: &str) -> Option<EventKind> {
+    Some(match kind {
+        "MESSAGE" => EventKind::Message,
+        "MESSAGE_EDITED" => EventKind::MessageEdited,
+        "MESSAGE_DELETED" => EventKind::MessageDeleted,
+        "REACTION" => EventKind::Reaction,
+        "MEMBER_JOINED" => EventKind::MemberJoined,
+        "MEMBER_LEFT" => EventKind::MemberLeft,
+        "MEMBER_CHANGED" => EventKind::MemberChanged,
+        "ROOM_CHANGED" => EventKind::RoomChanged,
+        "ROOM_DELETED" => EventKind::RoomDeleted,
+        _ => return None,
+    })
+}
+
+/// The code of that name, if it is one we know.
+pub fn code(name: &str) -> Option<Code> {
+    Code::ALL.iter().copied().find(|code| code.as_str() == name)
+}
+
+/// The text of an optional field, or nothing.
+pub fn text<'a>(field: Option<&'a Text<'_>>) -> &'a str {
+    field.map_or("", |Text(text)| Cow::as_ref(text))
+}

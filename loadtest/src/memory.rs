@@ -1,0 +1,29 @@
+//! The memory this process takes, as the kernel counts it.
+
+/// What is resident now, in bytes; zero where the kernel does not say.
+pub fn resident_bytes() -> u64 {
+    line("VmRSS:")
+}
+
+/// The most there ever was, in bytes; zero where the kernel does not say.
+pub fn peak_bytes() -> u64 {
+    line("VmHWM:")
+}
+
+fn line(name: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let value = status.lines().find_map(|line| line.strip_prefix(name));
+    let kilobytes = value.and_then(|value| value.split_whitespace().next()?.parse::<u64>().ok());
+    kilobytes.unwrap_or_default() * 1_024
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_process_takes_memory_and_never_took_less_than_now() {
+        let resident = super::resident_bytes();
+        assert!(resident > 100_000, "{resident}");
+        assert!(super::peak_bytes() >= resident);
+    }
+}

@@ -1,0 +1,123 @@
+//! What the coordinator and its workers say to each other: one JSON object a line, through pipes.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::RunClock;
+use crate::people::Names;
+use crate::settings::Settings;
+use crate::tally::{Counts, Packed, Reach};
+
+/// The first line a worker hears: all there is to know.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Assignment {
+    /// What the run is to do.
+    pub settings: Settings,
+    /// The run's clock.
+    pub clock: RunClock,
+    /// The run's number in stamps.
+    pub run: u32,
+    /// Which worker this is.
+    pub worker: usize,
+    /// What things are called.
+    pub names: Names,
+    /// Where to write down what clients see.
+    pub recording: PathBuf,
+}
+
+/// What a worker is told afterwards.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Order {
+    /// Connect, each connection at its time after `from`.
+    Connect {
+        /// The beginning, in microseconds of the run.
+        from: u64,
+    },
+    /// Send, each message at its time after `from`.
+    Load {
+        /// The beginning, in microseconds of the run.
+        from: u64,
+    },
+    /// Cut all connections at once.
+    Cut,
+    /// Those who are slow stop reading.
+    Stall,
+    /// They read again.
+    Unstall,
+    /// Say who has not everything up to these places yet.
+    Await {
+        /// The newest place of each room.
+        heads: Vec<u64>,
+    },
+    /// Close everything and say what came out.
+    Finish,
+}
+
+/// What a worker says.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Word {
+    /// How it stands, four times a second.
+    Tick(Box<Tick>),
+    /// What came out, the last word.
+    Outcome(Box<Outcome>),
+}
+
+/// How a worker stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Tick {
+    /// When, in microseconds of the run.
+    pub at: u64,
+    /// What happened so far.
+    pub counts: Counts,
+    /// Refusals and closes so far, by name.
+    pub errors: BTreeMap<String, u64>,
+    /// Deliveries since the last tick, if there were any.
+    pub recent: Option<Packed>,
+    /// Connections that stand.
+    pub connections: u64,
+    /// Those that have everything that was said in their rooms.
+    pub whole: u64,
+    /// Since when all of them are whole, if they are.
+    pub all_whole_since: Option<u64>,
+    /// Messages sent, or due, that are not answered.
+    pub pending: u64,
+    /// Rooms of connections that lack something the coordinator asked to wait for; `None` before that.
+    pub behind: Option<u64>,
+    /// How late sends were at most since the last tick, in microseconds.
+    pub lag_us: u64,
+    /// Processor time so far, in microseconds.
+    pub cpu_us: u64,
+    /// Memory in use, in bytes.
+    pub resident_bytes: u64,
+}
+
+/// What came out of a worker.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    /// What happened.
+    pub counts: Counts,
+    /// Refusals and closes by name.
+    pub errors: BTreeMap<String, u64>,
+    /// From due to delivered, live from a sender who was there.
+    pub prompt: Packed,
+    /// From due to delivered, of the rest.
+    pub late: Packed,
+    /// From due to acknowledged.
+    pub acks: Packed,
+    /// From due to sent.
+    pub lag: Packed,
+    /// From beginning to connect to the greeting.
+    pub connects: Packed,
+    /// From losing the connection to being whole again.
+    pub away: Packed,
+    /// How far each message came, by its worker and number, where that is kept.
+    pub reach: Vec<(u8, u32, Reach)>,
+    /// Processor time in all, in microseconds.
+    pub cpu_us: u64,
+    /// The most memory there was, in bytes.
+    pub peak_bytes: u64,
+    /// Bytes of the future that each connection is.
+    pub future_bytes: u64,
+}

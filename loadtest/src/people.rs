@@ -1,0 +1,105 @@
+//! The users of a run and their tokens: signed here, or given by the fleet for accounts.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use roomcast_protocol::{RoomId, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::settings::{Credentials, Settings};
+
+/// What things of one run are called, so that two runs never meet.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Names {
+    /// The beginning of every id of the run.
+    pub prefix: String,
+    /// What the fleet called things, where it chose the ids.
+    pub given: Option<Given>,
+}
+
+/// Ids and tokens that the fleet gave.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Given {
+    /// The accounts, in the order of connections.
+    pub accounts: Vec<Account>,
+    /// The rooms, in the order of the plan.
+    pub rooms: Vec<RoomId>,
+}
+
+/// A registered account, signed in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Account {
+    /// Its user.
+    pub user_id: UserId,
+    /// Its access token.
+    pub access_token: String,
+    /// What brings the next one.
+    pub refresh_token: String,
+}
+
+impl Names {
+    /// The user of a connection.
+    pub fn user(&self, connection: u32) -> UserId {
+        match &self.given {
+            Some(given) => given.accounts[connection as usize].user_id.clone(),
+            None => id(UserId::new(&format!("{}-u{connection}", self.prefix))),
+        }
+    }
+
+    /// A room of the plan.
+    pub fn room(&self, room: usize) -> RoomId {
+        match &self.given {
+            Some(given) => given.rooms[room].clone(),
+            None => id(RoomId::new(&format!("{}-r{room}", self.prefix))),
+        }
+    }
+}
+
+/// Signs tokens with the secret that the fleet was given.
+pub struct Signer {
+    key: EncodingKey,
+    lifetime_s: u64,
+}
+
+impl Signer {
+    /// Reads the secret, if the settings name one. Tokens outlive the run.
+    pub fn of(settings: &Settings) -> anyhow::Result<Option<Self>> {
+        match &settings.credentials {
+            Credentials::Accounts => Ok(None),
+            Credentials::Key(path) => Ok(Some(Self {
+                key: read(path)?,
+                lifetime_s: settings.duration.as_secs() + 3_600,
+            })),
+        }
+    }
+
+    /// A token of this user.
+    pub fn user(&self, user: &UserId) -> anyhow::Result<String> {
+        self.sign(&json!({ "sub": user, "exp": self.expires() }))
+    }
+
+    /// A token of the host product's server.
+    pub fn host(&self) -> anyhow::Result<String> {
+        self.sign(&json!({ "sub": "loadtest", "scope": "admin", "exp": self.expires() }))
+    }
+
+    fn expires(&self) -> u64 {
+        Timestamp::now().as_millis() / 1_000 + self.lifetime_s
+    }
+
+    fn sign(&self, claims: &serde_json::Value) -> anyhow::Result<String> {
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &self.key)
+            .context("sign a token")
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<EncodingKey> {
+    let secret = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
+    Ok(EncodingKey::from_secret(secret.trim_ascii()))
+}
+
+fn id<T, E: std::fmt::Debug>(made: Result<T, E>) -> T {
+    made.expect("a prefix of letters and digits and a number make an id")
+}

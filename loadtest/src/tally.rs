@@ -1,0 +1,221 @@
+//! What a worker counts while it runs, and how the counts of several become one.
+
+use std::collections::{BTreeMap, HashMap};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::{Deserializer, Serializer as _, V2Serializer};
+use serde::{Deserialize, Serialize};
+
+/// Times in microseconds, up to ten minutes, to three digits.
+pub type Times = Histogram<u64>;
+
+/// Names of errors that are told apart.
+const NAMES_MAX: usize = 100;
+
+const LONGEST_US: u64 = 600_000_000;
+
+/// An empty histogram of times.
+pub fn times() -> Times {
+    Histogram::new_with_bounds(1, LONGEST_US, 3).expect("these bounds are in order")
+}
+
+/// Counts one time; longer than the longest is the longest.
+pub fn note(times: &mut Times, us: u64) {
+    times.saturating_record(us.max(1));
+}
+
+macro_rules! counts {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// How often what happened, since the worker began.
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+        pub struct Counts { $($(#[$doc])* pub $name: u64,)* }
+
+        impl Counts {
+            /// Adds another worker's, or a later moment's.
+            pub fn add(&mut self, other: &Self) { $(self.$name += other.$name;)* }
+
+            /// What came since `before`.
+            pub fn since(&self, before: &Self) -> Self {
+                Self { $($name: self.$name.saturating_sub(before.$name),)* }
+            }
+        }
+    };
+}
+
+counts! {
+    /// Messages that were due.
+    due,
+    /// Messages due while their sender was away.
+    due_away,
+    /// Tries after the first.
+    resent,
+    /// Messages acknowledged.
+    acked,
+    /// Acknowledgements that said `duplicate`.
+    duplicates,
+    /// Messages refused for good.
+    refused,
+    /// Messages that nothing was heard of until the end.
+    unanswered,
+    /// Message frames received live.
+    delivered,
+    /// Message frames received late: in a replay, from history, or of a sender who was away.
+    caught_up,
+    /// Upgrades that succeeded.
+    connected,
+    /// Upgrades that failed.
+    connect_failed,
+    /// Connections that ended without our doing.
+    lost,
+    /// Subscriptions answered with `recovered:false`.
+    not_recovered,
+    /// Pages of history read to catch up.
+    pages,
+    /// Bytes received.
+    bytes,
+}
+
+/// What one worker counts.
+pub struct Tally {
+    /// How often what happened.
+    pub counts: Counts,
+    /// Refusals and closes by their name.
+    pub errors: BTreeMap<String, u64>,
+    /// From due to delivered, of what came live from a sender who was there.
+    pub prompt: Times,
+    /// From due to delivered, of the rest.
+    pub late: Times,
+    /// From due to acknowledged.
+    pub acks: Times,
+    /// From due to sent, of senders who were there: how late we ourselves were.
+    pub lag: Times,
+    /// From beginning to connect to the greeting.
+    pub connects: Times,
+    /// From losing the connection to being whole again.
+    pub away: Times,
+    /// From due to delivered, since the last tick.
+    pub recent: Times,
+    /// From due to sent, the longest since the last tick.
+    pub recent_lag_us: u64,
+    /// Of each message: how many have it, and the longest time to one of them. Only kept for one large room.
+    pub reach: Option<HashMap<(u8, u32), Reach>>,
+}
+
+/// How far a message has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reach {
+    /// Members who have it.
+    pub members: u64,
+    /// From due to the last of them, in microseconds.
+    pub last_us: u64,
+}
+
+impl Reach {
+    /// Adds another worker's part.
+    pub fn add(&mut self, other: Self) {
+        self.members += other.members;
+        self.last_us = self.last_us.max(other.last_us);
+    }
+}
+
+impl Tally {
+    /// Nothing yet.
+    pub fn new(keeps_reach: bool) -> Self {
+        Self {
+            counts: Counts::default(),
+            errors: BTreeMap::new(),
+            prompt: times(),
+            late: times(),
+            acks: times(),
+            lag: times(),
+            connects: times(),
+            away: times(),
+            recent: times(),
+            recent_lag_us: 0,
+            reach: keeps_reach.then(HashMap::new),
+        }
+    }
+
+    /// Counts a refusal or a close by its name.
+    pub fn error(&mut self, name: &str) {
+        // The fleet could make names up; it does not get to fill our memory with them.
+        let known = self.errors.contains_key(name) || self.errors.len() < NAMES_MAX;
+        let name = if known { name } else { "others" };
+        if let Some(count) = self.errors.get_mut(name) {
+            *count += 1;
+        } else {
+            self.errors.insert(name.to_owned(), 1);
+        }
+    }
+
+    /// Counts a message that arrived `us` after it was due.
+    pub fn delivery(&mut self, us: u64, prompt: bool) {
+        note(&mut self.recent, us);
+        if prompt {
+            self.counts.delivered += 1;
+            note(&mut self.prompt, us);
+        } else {
+            self.counts.caught_up += 1;
+            note(&mut self.late, us);
+        }
+    }
+}
+
+/// A histogram as text, exactly (the V2 encoding of HdrHistogram).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Packed(String);
+
+impl Packed {
+    /// Packs a histogram.
+    pub fn of(times: &Times) -> Self {
+        let mut bytes = Vec::new();
+        V2Serializer::new()
+            .serialize(times, &mut bytes)
+            .expect("a vector takes all bytes");
+        Self(STANDARD.encode(bytes))
+    }
+
+    /// Adds it to `sum`. Gives back why it cannot be read.
+    pub fn add_to(&self, sum: &mut Times) -> anyhow::Result<()> {
+        let bytes = STANDARD.decode(&self.0)?;
+        let times: Times = Deserializer::new().deserialize(&mut bytes.as_slice())?;
+        sum.add(&times)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chance::Chance;
+
+    #[test]
+    fn what_workers_counted_apart_is_what_one_would_have_counted() {
+        let mut chance = Chance::new(1, 1);
+        let (mut one, mut merged) = (times(), times());
+        for _ in 0..5 {
+            let mut part = times();
+            for _ in 0..10_000 {
+                let us = chance.bits() % 5_000_000;
+                note(&mut one, us);
+                note(&mut part, us);
+            }
+            Packed::of(&part).add_to(&mut merged).unwrap();
+        }
+        assert_eq!(one, merged);
+        assert_eq!(merged.len(), 50_000);
+    }
+
+    #[test]
+    fn errors_are_counted_by_name_without_end_to_names() {
+        let mut tally = Tally::new(false);
+        for number in 0..1_000 {
+            tally.error(&format!("made-up-{number}"));
+        }
+        assert!(tally.errors.len() <= 101);
+        assert_eq!(tally.errors.values().sum::<u64>(), 1_000);
+    }
+}

@@ -1,0 +1,284 @@
+//! A worker: one process and one thread that hold thousands of clients and send what is due.
+//!
+//! Everything here runs on that thread, so what clients share (buffers, counts, the recording) needs no lock
+//! and a client is a small task beside a small record of what it knows.
+
+mod client;
+mod hear;
+mod link;
+mod pace;
+mod say;
+
+use std::cell::{Cell, RefCell};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::io::Write as _;
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use roomcast_protocol::RoomId;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::sync::Semaphore;
+use tokio::task::LocalSet;
+use tokio_util::task::TaskTracker;
+
+use crate::api::Api;
+use crate::chance::Chance;
+use crate::clock::{RunClock, cpu_us};
+use crate::memory;
+use crate::orders::{Assignment, Order, Outcome, Tick, Word};
+use crate::people::{Names, Signer};
+use crate::plan::Plan;
+use crate::record::{End, Recorder};
+use crate::schedule::Schedule;
+use crate::settings::{Profile, Settings};
+use crate::tally::{Packed, Tally};
+
+use client::Client;
+use pace::Errand;
+
+/// Upgrades in flight; each takes some 20 KB until it is done.
+const HANDSHAKES_AT_ONCE: usize = 256;
+/// What one read takes at most.
+const READ_BYTES: usize = 64 * 1024;
+/// How often the coordinator is told how it stands.
+const TICK: Duration = Duration::from_millis(250);
+/// The part of the seed that jitter follows from, the worker's number added.
+const JITTER: u64 = 2_000;
+
+/// What the clients of a worker share.
+pub(crate) struct Worker {
+    settings: Settings,
+    clock: RunClock,
+    run: u32,
+    number: u8,
+    names: Names,
+    plan: Plan,
+    rooms: Vec<RoomId>,
+    room_numbers: HashMap<RoomId, u32>,
+    clients: Vec<Client>,
+    api: Api,
+    signer: Option<Signer>,
+    recorder: Recorder,
+    tally: RefCell<Tally>,
+    chance: RefCell<Chance>,
+    read_buffer: RefCell<Box<[u8]>>,
+    write_buffer: RefCell<Vec<u8>>,
+    agenda: RefCell<BinaryHeap<Reverse<Errand>>>,
+    /// Clients whose socket did not take all they had to say.
+    blocked: RefCell<Vec<u32>>,
+    /// The schedule, and when it began.
+    load: RefCell<Option<(Schedule, u64)>>,
+    heads: RefCell<Option<Vec<u64>>>,
+    handshakes: Semaphore,
+    tasks: TaskTracker,
+    sends: Cell<u32>,
+    connections: Cell<u64>,
+    whole: Cell<u64>,
+    all_whole_since: Cell<Option<u64>>,
+    stalled: Cell<bool>,
+    over: Cell<bool>,
+}
+
+/// Is a worker until the coordinator has heard what came out, or is gone.
+pub fn run() -> anyhow::Result<()> {
+    raise_descriptors();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("start the runtime")?;
+    LocalSet::new().block_on(&runtime, work())
+}
+
+async fn work() -> anyhow::Result<()> {
+    let mut orders = BufReader::new(tokio::io::stdin()).lines();
+    let first = orders.next_line().await?.context("no assignment came")?;
+    let assignment: Assignment = serde_json::from_str(&first).context("read the assignment")?;
+    let worker = Rc::new(Worker::new(assignment)?);
+    worker.tasks.spawn_local(pace::pace(Rc::clone(&worker)));
+    worker.tasks.spawn_local(pace::sweep(Rc::clone(&worker)));
+    let mut ticks = tokio::time::interval(TICK);
+    loop {
+        tokio::select! {
+            order = orders.next_line() => match order? {
+                Some(order) => {
+                    if matches!(worker.obey(serde_json::from_str(&order)?), Obeyed::Finished) {
+                        say(&Word::Outcome(Box::new(worker.outcome()?)))?;
+                        return Ok(());
+                    }
+                }
+                None => anyhow::bail!("the coordinator is gone"),
+            },
+            _ = ticks.tick() => say(&Word::Tick(Box::new(worker.tick())))?,
+        }
+    }
+}
+
+enum Obeyed {
+    Running,
+    Finished,
+}
+
+impl Worker {
+    fn new(assignment: Assignment) -> anyhow::Result<Self> {
+        let Assignment {
+            settings,
+            clock,
+            run,
+            worker,
+            names,
+            recording,
+        } = assignment;
+        let plan = Plan::new(&settings);
+        let rooms: Vec<RoomId> = (0..settings.rooms).map(|room| names.room(room)).collect();
+        let recorder = Recorder::in_file(&recording)
+            .with_context(|| format!("write {}", recording.display()))?;
+        let clients = plan
+            .held_by(worker)
+            .map(|connection| Client::new(connection, &settings, &plan));
+        Ok(Self {
+            clients: clients.collect(),
+            api: Api::new(&settings.doors),
+            signer: Signer::of(&settings)?,
+            recorder,
+            tally: RefCell::new(Tally::new(settings.profile == Profile::Broadcast)),
+            chance: RefCell::new(Chance::new(settings.seed, JITTER + worker as u64)),
+            read_buffer: RefCell::new(vec![0; READ_BYTES].into()),
+            write_buffer: RefCell::default(),
+            agenda: RefCell::default(),
+            blocked: RefCell::default(),
+            load: RefCell::default(),
+            heads: RefCell::default(),
+            handshakes: Semaphore::new(HANDSHAKES_AT_ONCE),
+            tasks: TaskTracker::new(),
+            sends: Cell::new(0),
+            connections: Cell::new(0),
+            whole: Cell::new(0),
+            all_whole_since: Cell::new(None),
+            stalled: Cell::new(false),
+            over: Cell::new(false),
+            number: u8::try_from(worker).context("at most 256 workers")?,
+            room_numbers: (0..)
+                .zip(&rooms)
+                .map(|(number, room)| (room.clone(), number))
+                .collect(),
+            settings,
+            clock,
+            run,
+            names,
+            plan,
+            rooms,
+        })
+    }
+
+    fn obey(self: &Rc<Self>, order: Order) -> Obeyed {
+        match order {
+            Order::Connect { from } => {
+                self.tasks
+                    .spawn_local(link::connect_all(Rc::clone(self), from));
+            }
+            Order::Load { from } => {
+                let schedule = Schedule::new(&self.settings, &self.plan, usize::from(self.number));
+                *self.load.borrow_mut() = Some((schedule, from));
+            }
+            Order::Cut => {
+                for client in &self.clients {
+                    client.cut(self, End::Cut, None);
+                }
+            }
+            Order::Stall => self.stalled.set(true),
+            Order::Unstall => self.stalled.set(false),
+            Order::Await { heads } => *self.heads.borrow_mut() = Some(heads),
+            Order::Finish => {
+                self.over.set(true);
+                for client in &self.clients {
+                    client.finish(self);
+                }
+                return Obeyed::Finished;
+            }
+        }
+        Obeyed::Running
+    }
+
+    fn tick(&self) -> Tick {
+        let mut tally = self.tally.borrow_mut();
+        let recent = (!tally.recent.is_empty()).then(|| Packed::of(&tally.recent));
+        tally.recent.reset();
+        let heads = self.heads.borrow();
+        Tick {
+            at: self.clock.now(),
+            counts: tally.counts.clone(),
+            errors: tally.errors.clone(),
+            recent,
+            connections: self.connections.get(),
+            whole: self.whole.get(),
+            all_whole_since: self.all_whole_since.get(),
+            pending: self.clients.iter().map(Client::pending).sum(),
+            behind: heads
+                .as_ref()
+                .map(|heads| self.clients.iter().map(|client| client.behind(heads)).sum()),
+            lag_us: std::mem::take(&mut tally.recent_lag_us),
+            cpu_us: cpu_us(),
+            resident_bytes: memory::resident_bytes(),
+        }
+    }
+
+    fn outcome(&self) -> anyhow::Result<Outcome> {
+        self.recorder.flush().context("write what clients saw")?;
+        let tally = self.tally.borrow();
+        let mut counts = tally.counts.clone();
+        counts.unanswered += self.clients.iter().map(Client::pending).sum::<u64>();
+        let reach = tally.reach.iter().flatten();
+        Ok(Outcome {
+            counts,
+            errors: tally.errors.clone(),
+            prompt: Packed::of(&tally.prompt),
+            late: Packed::of(&tally.late),
+            acks: Packed::of(&tally.acks),
+            lag: Packed::of(&tally.lag),
+            connects: Packed::of(&tally.connects),
+            away: Packed::of(&tally.away),
+            reach: reach
+                .map(|(&(worker, number), &reach)| (worker, number, reach))
+                .collect(),
+            cpu_us: cpu_us(),
+            peak_bytes: memory::peak_bytes(),
+            future_bytes: link::future_bytes(),
+        })
+    }
+
+    /// The client at this place of ours.
+    fn client(&self, index: u32) -> &Client {
+        &self.clients[index as usize]
+    }
+
+    /// A client has become whole, or is no longer.
+    fn count_whole(&self, now: u64, is_whole: bool) {
+        let whole = if is_whole {
+            self.whole.get() + 1
+        } else {
+            self.whole.get() - 1
+        };
+        self.whole.set(whole);
+        let all = whole == self.clients.len() as u64;
+        self.all_whole_since.set(all.then_some(now));
+    }
+}
+
+fn say(word: &Word) -> anyhow::Result<()> {
+    let mut line = serde_json::to_vec(word)?;
+    line.push(b'\n');
+    let mut out = std::io::stdout().lock();
+    out.write_all(&line)?;
+    out.flush().context("tell the coordinator")
+}
+
+/// As many descriptors as we may have: each connection is one.
+fn raise_descriptors() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Where this is refused, connecting says so.
+    let _ = setrlimit(Resource::Nofile, limit);
+}

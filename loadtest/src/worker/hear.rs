@@ -1,0 +1,286 @@
+//! What a client does about each thing it hears.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use roomcast_protocol::{ClientFrame, RoomId, Seq};
+
+use super::client::{Client, Session, Stage};
+use super::pace::What;
+use super::{Worker, link};
+use crate::frame::{self, Frame, text};
+use crate::record::Event;
+use crate::stamp::Stamp;
+use crate::tally::note;
+
+/// A refusal that names no time is tried again after about so long.
+const TRY_AGAIN: Duration = Duration::from_millis(300);
+
+impl Client {
+    /// A text frame came at `now`.
+    pub(super) fn hear(&self, worker: &Rc<Worker>, bytes: &[u8], now: u64) {
+        let Ok(frame) = Frame::read(bytes) else {
+            worker.tally.borrow_mut().error("unreadable frame");
+            return;
+        };
+        let mut session = self.session.borrow_mut();
+        session.heard = now;
+        let understood = match &*frame.kind.0 {
+            "ACK" => self.acked(worker, &mut session, &frame, now),
+            "WELCOME" => self.welcomed(worker, &mut session, &frame, now),
+            "SUBSCRIBED" => self.subscribed(worker, &mut session, &frame, now),
+            "UNSUBSCRIBED" => self.unsubscribed(worker, &mut session, &frame, now),
+            "ERROR" => self.refused(worker, &mut session, &frame, now),
+            "RECONNECT" => {
+                let at = now + frame.after_ms.min(60_000) * 1_000;
+                worker.remember(at, self.index, session.generation, What::Move);
+                Some(())
+            }
+            "TOKEN_EXPIRING" => {
+                worker
+                    .tasks
+                    .spawn_local(link::renew(Rc::clone(worker), self.index));
+                Some(())
+            }
+            "WARNING" => {
+                worker
+                    .tally
+                    .borrow_mut()
+                    .error(&format!("warning {}", text(frame.code.as_ref())));
+                Some(())
+            }
+            // Frames that say nothing to us, and those that nobody knows yet.
+            kind => match frame::event_kind(kind) {
+                Some(kind) => self.happened(worker, &mut session, frame.event(kind), now),
+                None => Some(()),
+            },
+        };
+        if understood.is_none() {
+            worker.tally.borrow_mut().error("incomplete frame");
+        }
+    }
+
+    fn welcomed(
+        &self,
+        worker: &Worker,
+        session: &mut Session,
+        frame: &Frame<'_>,
+        now: u64,
+    ) -> Option<()> {
+        session.live = true;
+        session.heartbeat = frame.heartbeat_ms? * 1_000;
+        note(&mut worker.tally.borrow_mut().connects, now - session.began);
+        for place in 0..session.places.len() {
+            self.subscribe(worker, session, place);
+        }
+        self.send_pending(worker, session);
+        self.look_whether_whole(worker, session);
+        Some(())
+    }
+
+    fn subscribed(
+        &self,
+        worker: &Rc<Worker>,
+        session: &mut Session,
+        frame: &Frame<'_>,
+        now: u64,
+    ) -> Option<()> {
+        let (room, number) = worker.room(frame)?;
+        let head = frame.head?;
+        let place = session
+            .places
+            .iter_mut()
+            .find(|place| place.room == number)?;
+        let asked = place.last;
+        if let Some(log) = &*self.log.borrow() {
+            log.subscribed(now, room, asked.and_then(Seq::new), head, frame.recovered);
+        }
+        let last = *place.last.get_or_insert(head.get());
+        place.stage = if !frame.recovered {
+            worker.tally.borrow_mut().counts.not_recovered += 1;
+            worker
+                .tasks
+                .spawn_local(link::catch_up(Rc::clone(worker), self.index, number, last));
+            Stage::Reading
+        } else if last < head.get() {
+            Stage::CatchingUp { head: head.get() }
+        } else {
+            Stage::Live
+        };
+        self.look_whether_whole(worker, session);
+        Some(())
+    }
+
+    fn unsubscribed(
+        &self,
+        worker: &Worker,
+        session: &mut Session,
+        frame: &Frame<'_>,
+        now: u64,
+    ) -> Option<()> {
+        let (room, number) = worker.room(frame)?;
+        if let Some(log) = &*self.log.borrow() {
+            log.unsubscribed(now, room);
+        }
+        let place = session
+            .places
+            .iter_mut()
+            .find(|place| place.room == number)?;
+        place.stage = Stage::Out;
+        Some(())
+    }
+
+    fn happened(
+        &self,
+        worker: &Worker,
+        session: &mut Session,
+        event: Option<(Event<'_>, &str)>,
+        now: u64,
+    ) -> Option<()> {
+        let (event, room) = event?;
+        let number = *worker.room_numbers.get(room)?;
+        if let Some(log) = &*self.log.borrow() {
+            log.delivered(now, &worker.rooms[number as usize], &event);
+        }
+        let place = session
+            .places
+            .iter_mut()
+            .find(|place| place.room == number)?;
+        let seq = event.seq.get();
+        place.last = Some(place.last.unwrap_or_default().max(seq));
+        let was_live = place.stage == Stage::Live;
+        if let Stage::CatchingUp { head } = place.stage
+            && head <= seq
+        {
+            place.stage = Stage::Live;
+            self.look_whether_whole(worker, session);
+        }
+        worker.count_delivery(&event, now, was_live && !self.slow);
+        Some(())
+    }
+
+    fn acked(
+        &self,
+        worker: &Worker,
+        session: &mut Session,
+        frame: &Frame<'_>,
+        now: u64,
+    ) -> Option<()> {
+        let (room, _) = worker.room(frame)?;
+        let (client, message) = (
+            text(frame.client_msg_id.as_ref()),
+            text(frame.message_id.as_ref()),
+        );
+        if let Some(log) = &*self.log.borrow() {
+            log.acked(now, room, client, message, frame.seq?, frame.duplicate);
+        }
+        let stamp = Stamp::from_id(client.as_bytes(), &worker.clock)?;
+        let place = session
+            .pending
+            .iter()
+            .position(|pending| worker.stamp(pending) == stamp);
+        // A second answer to a message that was sent twice.
+        let Some(place) = place else {
+            return Some(());
+        };
+        let pending = session.pending.remove(place);
+        if session.pending.is_empty() {
+            session.pending = Vec::new();
+        }
+        {
+            let mut tally = worker.tally.borrow_mut();
+            tally.counts.acked += 1;
+            tally.counts.duplicates += u64::from(frame.duplicate);
+            note(&mut tally.acks, now.saturating_sub(pending.due));
+        }
+        self.send_pending(worker, session);
+        Some(())
+    }
+
+    fn refused(
+        &self,
+        worker: &Worker,
+        session: &mut Session,
+        frame: &Frame<'_>,
+        now: u64,
+    ) -> Option<()> {
+        let name = text(frame.code.as_ref());
+        worker.tally.borrow_mut().error(name);
+        let again = now
+            + frame.retry_after_ms.map_or_else(
+                || worker.around(TRY_AGAIN),
+                |after| after.min(60_000) * 1_000,
+            );
+        let Some(client) = &frame.client_msg_id else {
+            let (_, number) = worker.room(frame)?;
+            if frame.retryable {
+                worker.remember(
+                    again,
+                    self.index,
+                    session.generation,
+                    What::Subscribe(number),
+                );
+            }
+            return Some(());
+        };
+        let (room, _) = worker.room(frame)?;
+        if let (Some(log), Some(code)) = (&*self.log.borrow(), frame::code(name)) {
+            log.refused(now, room, &client.0, code);
+        }
+        let stamp = Stamp::from_id(client.0.as_bytes(), &worker.clock)?;
+        let place = session
+            .pending
+            .iter()
+            .position(|pending| worker.stamp(pending) == stamp)?;
+        if frame.retryable {
+            let pending = &mut session.pending[place];
+            pending.sent = None;
+            pending.not_before = again;
+            worker.remember(again, self.index, session.generation, What::Send);
+        } else {
+            session.pending.remove(place);
+            worker.tally.borrow_mut().counts.refused += 1;
+        }
+        Some(())
+    }
+
+    /// A fresh token for a connection whose token ends soon.
+    pub(super) fn say_token(&self, worker: &Worker, token: &str) {
+        let mut session = self.session.borrow_mut();
+        self.say(
+            worker,
+            &mut session,
+            &ClientFrame::Auth {
+                token: token.into(),
+            },
+        );
+    }
+}
+
+impl Worker {
+    /// The room of a frame, if it is one of the run's.
+    fn room(&self, frame: &Frame<'_>) -> Option<(&RoomId, u32)> {
+        let (room, number) = self
+            .room_numbers
+            .get_key_value(text(frame.room_id.as_ref()))?;
+        Some((room, *number))
+    }
+
+    /// Counts a message that has come, if it is one of this run's.
+    pub(super) fn count_delivery(&self, event: &Event<'_>, now: u64, live: bool) {
+        let id = event.client_msg_id.as_ref().map_or("", |id| &*id.0);
+        let Some(stamp) = Stamp::from_id(id.as_bytes(), &self.clock) else {
+            return;
+        };
+        let us = now.saturating_sub(stamp.due);
+        let mut tally = self.tally.borrow_mut();
+        tally.delivery(us, live && !stamp.away);
+        if let Some(reach) = &mut tally.reach {
+            let reach = reach.entry((stamp.worker, stamp.number)).or_default();
+            reach.add(crate::tally::Reach {
+                members: 1,
+                last_us: us,
+            });
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! What a client says: frames onto its socket, and messages until they are answered.
+
+use std::time::Duration;
+
+use roomcast_protocol::id::{Id, IdRef};
+use roomcast_protocol::{ClientFrame, Seq};
+
+use super::Worker;
+use super::client::{Client, Pending, Session, Stage};
+use crate::codec;
+use crate::record::{Speech, Try};
+use crate::schedule::Due;
+use crate::stamp::Stamp;
+use crate::tally::note;
+
+/// Sends of one connection on their way; the fleet takes 64.
+const IN_FLIGHT_MAX: usize = 60;
+/// Messages one client keeps while it is away or behind; more are not sent at all, and counted.
+const PENDING_MAX: usize = 10_000;
+/// What a socket has not taken, at most.
+const OUTBOX_BYTES_MAX: usize = 1 << 20;
+/// How long an answer may take before the message is sent again.
+const ANSWER_WITHIN_US: u64 = 12_000_000;
+
+impl Client {
+    /// A message is due: it is sent now or, when that is not possible, as soon as it is.
+    pub(super) fn due(&self, worker: &Worker, due: &Due, at: u64) {
+        let now = worker.clock.now();
+        let mut session = self.session.borrow_mut();
+        let away = !session.live;
+        let number = worker.sends.replace(worker.sends.get() + 1);
+        {
+            let mut tally = worker.tally.borrow_mut();
+            tally.counts.due += 1;
+            if away {
+                tally.counts.due_away += 1;
+            } else {
+                let lag = now.saturating_sub(at);
+                tally.recent_lag_us = tally.recent_lag_us.max(lag);
+                note(&mut tally.lag, lag);
+            }
+            if session.pending.len() >= PENDING_MAX {
+                tally.error("not sent: too many wait");
+                tally.counts.unanswered += 1;
+                return;
+            }
+        }
+        session.pending.push(Pending {
+            number,
+            room: due.room,
+            due: at,
+            bytes: u32::try_from(due.content_bytes).expect("content is short"),
+            away,
+            tries: 0,
+            sent: None,
+            not_before: 0,
+        });
+        self.send_pending(worker, &mut session);
+    }
+
+    /// Sends what waits, as far as the fleet takes it.
+    pub(super) fn send_pending(&self, worker: &Worker, session: &mut Session) {
+        if !session.live || worker.over.get() {
+            return;
+        }
+        let now = worker.clock.now();
+        let mut free = IN_FLIGHT_MAX.saturating_sub(
+            session
+                .pending
+                .iter()
+                .filter(|pending| pending.sent.is_some())
+                .count(),
+        );
+        for place in 0..session.pending.len() {
+            let pending = &mut session.pending[place];
+            if free == 0 {
+                return;
+            }
+            if pending.sent.is_none() && pending.not_before <= now {
+                free -= 1;
+                pending.sent = Some(now);
+                pending.tries += 1;
+                let pending = *pending;
+                self.send(worker, session, pending, now);
+            }
+        }
+    }
+
+    fn send(&self, worker: &Worker, session: &mut Session, pending: Pending, now: u64) {
+        let id = worker.stamp(&pending).to_id(&worker.clock);
+        let content = content(worker.number, pending.number, pending.bytes as usize);
+        let room = &worker.rooms[pending.room as usize];
+        if let Some(log) = &*self.log.borrow() {
+            log.tried(
+                now,
+                &Try {
+                    room_id: room,
+                    client_msg_id: &id,
+                    speech: Speech::Message { content: &content },
+                },
+            );
+        }
+        if pending.tries > 1 {
+            worker.tally.borrow_mut().counts.resent += 1;
+        }
+        self.say(
+            worker,
+            session,
+            &ClientFrame::SendMessage {
+                room_id: named(room.as_str()),
+                content: content.into(),
+                client_msg_id: Some(named(&id)),
+                reply_to: None,
+                attachments: Vec::new(),
+                mentions: Vec::new(),
+            },
+        );
+    }
+
+    /// Asks for a room, from where the client is.
+    pub(super) fn subscribe(&self, worker: &Worker, session: &mut Session, place: usize) {
+        session.places[place].stage = Stage::Asked;
+        let at = session.places[place];
+        self.say(
+            worker,
+            session,
+            &ClientFrame::Subscribe {
+                room_id: named(worker.rooms[at.room as usize].as_str()),
+                after: at.last.and_then(Seq::new),
+                presence: false,
+            },
+        );
+    }
+
+    /// Once a second: says something if it was silent for long, comes back from a dead connection, asks again for
+    /// what was not answered.
+    pub(super) fn look_after(&self, worker: &Worker, now: u64) {
+        let mut session = self.session.borrow_mut();
+        if !session.live || worker.stalled.get() && self.slow {
+            return;
+        }
+        if now.saturating_sub(session.heard) > session.heartbeat * 3 / 2 {
+            drop(session);
+            worker.tally.borrow_mut().error("nothing heard");
+            self.cut(worker, crate::record::End::Lost, None);
+            return;
+        }
+        if now.saturating_sub(session.said) > session.heartbeat * 4 / 3 {
+            self.say(worker, &mut session, &ClientFrame::Ping {});
+        }
+        let unanswered = |sent: u64| now.saturating_sub(sent) > ANSWER_WITHIN_US;
+        let mut again = false;
+        for pending in &mut session.pending {
+            if pending.sent.is_some_and(unanswered) {
+                pending.sent = None;
+                again = true;
+            }
+        }
+        if again {
+            worker.tally.borrow_mut().error("no answer in time");
+            self.send_pending(worker, &mut session);
+        }
+    }
+
+    /// Says a frame.
+    pub(super) fn say(&self, worker: &Worker, session: &mut Session, frame: &ClientFrame<'_>) {
+        let text = serde_json::to_vec(frame).expect("frames are strings and numbers");
+        self.put(worker, session, |out, mask| {
+            codec::put_text(out, &text, mask)
+        });
+    }
+
+    /// Answers a ping.
+    pub(super) fn say_pong(&self, worker: &Worker, payload: &[u8]) {
+        let mut session = self.session.borrow_mut();
+        self.put(worker, &mut session, |out, mask| {
+            codec::put_pong(out, payload, mask)
+        });
+    }
+
+    /// Says goodbye.
+    pub(super) fn say_close(&self, worker: &Worker, code: u16) {
+        let mut session = self.session.borrow_mut();
+        self.put(worker, &mut session, |out, mask| {
+            codec::put_close(out, code, mask)
+        });
+    }
+
+    fn put(&self, worker: &Worker, session: &mut Session, encode: impl Fn(&mut Vec<u8>, [u8; 4])) {
+        let Some(stream) = self.stream.borrow().clone() else {
+            return;
+        };
+        let mask = worker.chance.borrow_mut().bits().to_le_bytes();
+        let mask = *mask.first_chunk().expect("eight bytes");
+        session.said = worker.clock.now();
+        if !session.outbox.is_empty() {
+            if session.outbox.len() < OUTBOX_BYTES_MAX {
+                encode(&mut session.outbox, mask);
+            }
+            return;
+        }
+        let mut bytes = worker.write_buffer.borrow_mut();
+        bytes.clear();
+        encode(&mut bytes, mask);
+        // A broken socket is the reader's to notice.
+        let written = match stream.try_write(&bytes) {
+            Ok(written) => written,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => 0,
+            Err(_) => return,
+        };
+        if written < bytes.len() {
+            session.outbox.extend_from_slice(&bytes[written..]);
+            worker.blocked.borrow_mut().push(self.index);
+        }
+    }
+
+    /// Writes what the socket did not take before. Says whether something is left.
+    pub(super) fn drain(&self) -> bool {
+        let mut session = self.session.borrow_mut();
+        let Some(stream) = self.stream.borrow().clone() else {
+            return false;
+        };
+        match stream.try_write(&session.outbox) {
+            Ok(written) => {
+                session.outbox.drain(..written);
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(_) => session.outbox.clear(),
+        }
+        if session.outbox.is_empty() {
+            session.outbox = Vec::new();
+        }
+        !session.outbox.is_empty()
+    }
+}
+
+impl Worker {
+    pub(super) fn stamp(&self, pending: &Pending) -> Stamp {
+        Stamp {
+            number: pending.number,
+            worker: self.number,
+            run: self.run,
+            due: pending.due,
+            away: pending.away,
+        }
+    }
+
+    /// Some time around `about`, so that not everybody does it at once.
+    pub(super) fn around(&self, about: Duration) -> u64 {
+        let about = crate::clock::micros(about);
+        about / 2 + self.chance.borrow_mut().bits() % about
+    }
+}
+
+/// An id of ours in a frame.
+fn named<T: Id>(id: &str) -> IdRef<'_, T> {
+    IdRef::new(id).expect("ids of the run are ids")
+}
+
+/// What a message says: which one it is, then words up to its length.
+fn content(worker: u8, number: u32, bytes: usize) -> String {
+    const WORDS: &str = " and so the evening went on with talk of harvests, trains and weather";
+    let mut text = format!("{worker}.{number}");
+    while text.len() < bytes {
+        text.push_str(WORDS);
+    }
+    text.truncate(bytes);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::content;
+
+    #[test]
+    fn content_is_as_long_as_asked_and_tells_messages_apart() {
+        for bytes in [1, 5, 100, 16_384] {
+            assert_eq!(content(3, 77, bytes).len(), bytes);
+        }
+        assert_ne!(content(3, 77, 40), content(3, 78, 40));
+    }
+}
