@@ -8,6 +8,7 @@ mod asides;
 mod wording;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use roomcast_ports::access::{Caller, TokenError};
@@ -27,6 +28,11 @@ use crate::speech::{self, Pending, Said, Saying, Speech};
 use crate::subscribe::{self, Subscription};
 use crate::vitals;
 use wording::{Worded, to_ids};
+
+/// Lists of users' rooms read at once.
+pub(crate) const ROOM_LISTS_AT_ONCE: usize = 16;
+/// How long a new connection's first frame waits for them.
+const ROOMS_WITHIN: Duration = Duration::from_millis(250);
 
 /// What a frame came to.
 #[derive(Debug)]
@@ -81,18 +87,12 @@ impl Actor {
         if !first {
             return;
         }
-        match shared
-            .ports
-            .directory
-            .room_ids_of(&user.id, ROOMS_PER_CONNECTION_MAX)
-            .await
-        {
-            Ok(room_ids) => shared.hub.enter_rooms(user, room_ids),
-            Err(error) => warn!(
-                error = &error as &dyn std::error::Error,
-                "read a user's rooms"
-            ),
-        }
+        let (loading, user) = (shared.clone(), user.clone());
+        let loaded = shared
+            .tracker
+            .spawn(async move { learn_rooms(&loading, &user).await });
+        // Whoever resumes does not wait for a store that is slow or away.
+        let _ = tokio::time::timeout(ROOMS_WITHIN, loaded).await;
     }
 
     /// Looks at a token's sign-in again.
@@ -327,6 +327,29 @@ impl Actor {
             *client_msg_id = echo.client_message_id;
         }
         self.connection.say(&frame, self.shared.clock.now());
+    }
+}
+
+/// Makes the user known in the rooms that the directory lists for them. When a gateway's clients all
+/// come at once these lists wait for each other, behind what the clients themselves ask for.
+async fn learn_rooms(shared: &Shared, user: &Arc<User>) {
+    let Ok(_turn) = shared.room_lists.acquire().await else {
+        return;
+    };
+    if user.connection_count() == 0 {
+        return;
+    }
+    match shared
+        .ports
+        .directory
+        .room_ids_of(&user.id, ROOMS_PER_CONNECTION_MAX)
+        .await
+    {
+        Ok(room_ids) => shared.hub.enter_rooms(user, room_ids),
+        Err(error) => warn!(
+            error = &error as &dyn std::error::Error,
+            "read a user's rooms"
+        ),
     }
 }
 

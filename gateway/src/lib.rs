@@ -35,7 +35,7 @@ use roomcast_ports::event_log::EventLog;
 use roomcast_ports::presence::PresenceStore;
 use roomcast_ports::signals::Signals;
 use roomcast_ports::timeline::Timeline;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -73,6 +73,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) tracker: TaskTracker,
     pub(crate) audit_now: Notify,
+    /// Turns to read the list of a user's rooms.
+    pub(crate) room_lists: Semaphore,
     pub(crate) second_looks: hub::second_look::SecondLooks,
     /// The log did not answer the last time it was asked: what is known here may be old.
     pub(crate) blind: AtomicBool,
@@ -107,6 +109,7 @@ impl Gateway {
             },
             tracker: TaskTracker::new(),
             audit_now: Notify::new(),
+            room_lists: Semaphore::new(act::ROOM_LISTS_AT_ONCE),
             second_looks: hub::second_look::SecondLooks::default(),
             blind: AtomicBool::new(false),
             stop: CancellationToken::new(),

@@ -112,7 +112,7 @@ impl Rooms {
             return Ok(Some(state));
         }
         let made = match self.roster(room_id).await {
-            Err(ReadError::Store(error)) => Some(self.from_log_alone(room_id, error).await?),
+            Err(ReadError::Store(error)) => Some(self.by_log_alone(room_id, error).await?),
             made => made?,
         };
         let Some(state) = made else {
@@ -188,7 +188,7 @@ impl Rooms {
     }
 
     /// The room while the store is away, if the log still holds all of it.
-    async fn from_log_alone(
+    async fn by_log_alone(
         &self,
         room_id: &RoomId,
         away: StoreError,
