@@ -1,1 +1,22 @@
-//! The store on ScyllaDB or Apache Cassandra.
+//! The store on ScyllaDB or Apache Cassandra: messages, rooms, members, accounts, sign-ins.
+//!
+//! What is derived from the log is written with the place in the log as its timestamp, so that the
+//! same event written again, late, or by a process that should have stopped, changes nothing. What
+//! must happen once is decided by lightweight transactions, in a keyspace of its own.
+
+mod accounts;
+mod client;
+mod config;
+mod dead_letters;
+mod flavour;
+mod messages;
+mod rows;
+mod schema;
+mod sessions;
+mod setbacks;
+mod store;
+
+pub use config::{ConnectError, ScyllaConfig};
+pub use flavour::Flavour;
+pub use messages::ScyllaMessages;
+pub use store::{Check, CheckedNode, ScyllaStore};

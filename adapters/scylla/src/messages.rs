@@ -1,0 +1,174 @@
+//! Messages, rooms and members: what ingest writes, and what readers ask.
+//!
+//! Every row derived from the log carries a place of it as its timestamp, so it does not matter how
+//! often, how late or by how many processes it is written. What a row says about those before it, how
+//! many messages there were and in which partition it belongs, follows from the log alone and is kept
+//! with every event: from any of them the rest can be written again, the same.
+
+mod bucket;
+mod cache;
+mod chain;
+mod control;
+mod derive;
+mod directory;
+mod listings;
+mod marks;
+mod members;
+mod plan;
+mod public;
+mod read;
+mod rooms;
+mod state;
+mod statements;
+mod targets;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use roomcast_ports::StoreError;
+use roomcast_ports::message_store::{MessageReader, MessageState, MessageWriter, Place};
+use roomcast_protocol::{EventId, MessageId, RoomId, Seq, StoredEvent};
+use tokio::sync::watch;
+
+use crate::client::Client;
+use crate::config::{ConnectError, ScyllaConfig};
+use crate::rows;
+use cache::Cache;
+use chain::Bounds;
+use statements::Statements;
+
+/// Messages, rooms and members.
+#[derive(Debug)]
+pub struct ScyllaMessages {
+    client: Arc<Client>,
+    statements: Statements,
+    bounds: Bounds,
+    cache: Cache,
+    forgets: Duration,
+    setbacks: watch::Receiver<u64>,
+}
+
+impl ScyllaMessages {
+    pub(crate) async fn prepare(
+        client: &Arc<Client>,
+        config: &ScyllaConfig,
+        setbacks: watch::Receiver<u64>,
+    ) -> Result<Self, ConnectError> {
+        Ok(Self {
+            client: Arc::clone(client),
+            statements: Statements::prepare(client).await?,
+            bounds: Bounds {
+                events: config.bucket_events,
+                bytes: config.bucket_bytes,
+            },
+            cache: Cache::default(),
+            forgets: config.forgets,
+            setbacks,
+        })
+    }
+
+    /// The highest place that anything of the partition may have been written with.
+    pub(crate) async fn seen_to(&self, partition: u16) -> Result<u64, StoreError> {
+        let (position, reached) = self.places(partition).await?;
+        Ok(position.max(reached))
+    }
+
+    async fn places(&self, partition: u16) -> Result<(u64, u64), StoreError> {
+        let select = &self.statements.place;
+        let row = self
+            .client
+            .first::<(Option<i64>, Option<i64>)>(select, (i32::from(partition),));
+        let (position, reached) = row.await?.unwrap_or_default();
+        Ok((rows::count(position), rows::count(reached)))
+    }
+}
+
+#[async_trait]
+impl MessageWriter for ScyllaMessages {
+    async fn write(
+        &self,
+        events: &[Arc<StoredEvent>],
+        place: Option<Place>,
+    ) -> Result<(), StoreError> {
+        match place {
+            Some(place) => self.feed(events, place).await,
+            None => self.write_ahead(events).await,
+        }
+    }
+
+    /// Whoever asks begins to feed from there: what this process remembers of the partition's rooms
+    /// may have been overtaken by another.
+    async fn place(&self, partition: u16) -> Result<u64, StoreError> {
+        self.cache.forget(partition);
+        Ok(self.places(partition).await?.0)
+    }
+
+    fn may_forget(&self) -> Option<Duration> {
+        Some(self.forgets)
+    }
+
+    fn setbacks(&self) -> watch::Receiver<u64> {
+        self.setbacks.clone()
+    }
+}
+
+#[async_trait]
+impl MessageReader for ScyllaMessages {
+    async fn complete_to(&self, room_id: &RoomId) -> Result<Seq, StoreError> {
+        let select = &self.statements.head;
+        let row = self
+            .client
+            .first::<(Option<i64>, Option<i64>)>(select, (room_id.as_str(),));
+        rows::seq(row.await?.unwrap_or_default().0)
+    }
+
+    async fn events_after(
+        &self,
+        room_id: &RoomId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Vec<Arc<StoredEvent>>, StoreError> {
+        self.read_events(room_id, after, limit).await
+    }
+
+    async fn messages_before(
+        &self,
+        room_id: &RoomId,
+        before: Seq,
+        limit: usize,
+    ) -> Result<Vec<MessageState>, StoreError> {
+        self.read_messages_before(room_id, before, limit).await
+    }
+
+    async fn messages_from(
+        &self,
+        room_id: &RoomId,
+        from: Seq,
+        limit: usize,
+    ) -> Result<Vec<MessageState>, StoreError> {
+        self.read_messages_from(room_id, from, limit).await
+    }
+
+    async fn message(
+        &self,
+        room_id: &RoomId,
+        message_id: &MessageId,
+    ) -> Result<Option<MessageState>, StoreError> {
+        let Some((bucket, seq)) = self.located(room_id, message_id.as_str()).await? else {
+            return Ok(None);
+        };
+        self.message_at(room_id, bucket, seq).await
+    }
+
+    async fn event(
+        &self,
+        room_id: &RoomId,
+        event_id: &EventId,
+    ) -> Result<Option<Arc<StoredEvent>>, StoreError> {
+        let Some((bucket, seq)) = self.located(room_id, event_id.as_str()).await? else {
+            return Ok(None);
+        };
+        self.event_at(room_id, bucket, seq).await
+    }
+}

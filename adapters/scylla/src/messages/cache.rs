@@ -1,0 +1,97 @@
+//! Where rooms stood when this process last wrote them, so that the next event needs no read.
+//!
+//! Only so many per partition of the log: a room that has not spoken for two generations of others is
+//! read again. What is remembered is where the room stood after an event, which is for ever true; what
+//! may be wrong is that nothing came after it, so a partition that is begun anew is forgotten.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use roomcast_protocol::RoomId;
+
+use super::chain::Chain;
+
+/// Rooms of one generation, of which each partition has two.
+const GENERATION: usize = 2_048;
+
+#[derive(Debug, Default)]
+struct Remembered {
+    young: HashMap<RoomId, Chain>,
+    old: HashMap<RoomId, Chain>,
+    /// The incarnation of the log that was said to be reached.
+    incarnation: Option<u64>,
+}
+
+/// What is remembered of each partition of the log.
+#[derive(Debug, Default)]
+pub(super) struct Cache {
+    partitions: Mutex<HashMap<u16, Remembered>>,
+}
+
+impl Cache {
+    /// Where the room stood.
+    pub(super) fn get(&self, partition: u16, room_id: &RoomId) -> Option<Chain> {
+        self.with(partition, |it| {
+            it.young
+                .get(room_id)
+                .or_else(|| it.old.get(room_id))
+                .copied()
+        })
+    }
+
+    /// Remembers where the room stands.
+    pub(super) fn put(&self, partition: u16, room_id: &RoomId, chain: Chain) {
+        self.with(partition, |it| {
+            if it.young.len() >= GENERATION && !it.young.contains_key(room_id) {
+                it.old = std::mem::take(&mut it.young);
+            }
+            it.young.insert(room_id.clone(), chain);
+        });
+    }
+
+    /// Forgets the rooms of a partition.
+    pub(super) fn forget(&self, partition: u16) {
+        self.with(partition, |it| *it = Remembered::default());
+    }
+
+    /// Whether this incarnation of the partition's log has been said to be reached.
+    pub(super) fn has_reached(&self, partition: u16, incarnation: u64) -> bool {
+        self.with(partition, |it| {
+            it.incarnation.is_some_and(|reached| reached >= incarnation)
+        })
+    }
+
+    /// It has been said.
+    pub(super) fn reached(&self, partition: u16, incarnation: u64) {
+        self.with(partition, |it| it.incarnation = Some(incarnation));
+    }
+
+    fn with<T>(&self, partition: u16, ask: impl FnOnce(&mut Remembered) -> T) -> T {
+        let mut partitions = self
+            .partitions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        ask(partitions.entry(partition).or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rooms_that_spoke_last_are_remembered_and_no_more_than_two_generations() {
+        let (cache, quiet, busy) = (Cache::default(), RoomId::generate(), RoomId::generate());
+        cache.put(3, &quiet, Chain::START);
+        for _ in 0..3 * GENERATION {
+            cache.put(3, &RoomId::generate(), Chain::START);
+            cache.put(3, &busy, Chain::START);
+        }
+        assert_eq!(cache.get(3, &busy), Some(Chain::START));
+        assert_eq!(cache.get(3, &quiet), None);
+        let remembered = cache.with(3, |it| it.young.len() + it.old.len());
+        assert!(remembered <= 2 * GENERATION, "{remembered}");
+        cache.forget(3);
+        assert_eq!(cache.get(3, &busy), None);
+    }
+}

@@ -1,0 +1,163 @@
+//! What events say about rooms and members, as rows.
+//!
+//! All of them are registers with the event's place as timestamp, so these rows may be written ahead
+//! of the feed, in any order. How many members there are is counted when it is asked, from the same
+//! rows, and so never disagrees with them.
+
+use roomcast_protocol::event::{Founding, RoomChange};
+use roomcast_protocol::{EventBody, MemberRole, RoomId, Seq, StoredEvent, Timestamp, UserId};
+use scylla::value::MaybeUnset;
+
+use super::ScyllaMessages;
+use crate::client::{Partition, Writes};
+use crate::rows::{cell, millis};
+
+/// What an event says about a member.
+#[derive(Debug, Clone, Copy)]
+struct Membership {
+    present: Option<bool>,
+    role: Option<MemberRole>,
+}
+
+impl Membership {
+    const fn joined(role: MemberRole) -> Self {
+        Self {
+            present: Some(true),
+            role: Some(role),
+        }
+    }
+
+    const LEFT: Self = Self {
+        present: Some(false),
+        role: None,
+    };
+
+    const fn changed(role: MemberRole) -> Self {
+        Self {
+            present: None,
+            role: Some(role),
+        }
+    }
+}
+
+impl ScyllaMessages {
+    /// Adds the rows of an event that changes who is a member or what the room is.
+    pub(super) fn add_control<'a>(&'a self, writes: &mut Writes<'a>, stored: &StoredEvent) {
+        let (seq, event) = (stored.seq, &stored.event);
+        let room_id = &event.room_id;
+        match &event.body {
+            EventBody::MemberJoined {
+                user_id,
+                role,
+                founding,
+            } => {
+                if let Some(founding) = founding {
+                    self.add_founding(writes, room_id, founding, seq, event.sent_at);
+                }
+                self.add_member(writes, room_id, user_id, seq, Membership::joined(*role));
+            }
+            EventBody::MemberLeft { user_id, .. } => {
+                self.add_member(writes, room_id, user_id, seq, Membership::LEFT);
+            }
+            EventBody::MemberChanged { user_id, role } => {
+                self.add_member(writes, room_id, user_id, seq, Membership::changed(*role));
+            }
+            EventBody::MembersAdded { user_ids, .. } => {
+                let joined = Membership::joined(MemberRole::Member);
+                for user_id in user_ids {
+                    self.add_member(writes, room_id, user_id, seq, joined);
+                }
+            }
+            EventBody::RoomChanged(change) => self.add_change(writes, room_id, change, seq),
+            EventBody::RoomDeleted => {
+                let values = (cell(seq), room_id.to_string());
+                let statements = &self.statements;
+                writes.add(
+                    of("rooms", room_id),
+                    &statements.end_room,
+                    values.clone(),
+                    0,
+                );
+                writes.add(of("members", room_id), &statements.end_members, values, 0);
+            }
+            _ => {}
+        }
+    }
+
+    fn add_founding<'a>(
+        &'a self,
+        writes: &mut Writes<'a>,
+        room_id: &RoomId,
+        founding: &Founding,
+        seq: Seq,
+        created_at: Timestamp,
+    ) {
+        let founding = serde_json::to_string(founding).expect("strings always serialize");
+        let values = (
+            -cell(seq),
+            founding,
+            millis(created_at),
+            room_id.to_string(),
+        );
+        writes.add(of("rooms", room_id), &self.statements.found, values, 0);
+    }
+
+    fn add_change<'a>(
+        &'a self,
+        writes: &mut Writes<'a>,
+        room_id: &RoomId,
+        change: &RoomChange,
+        seq: Seq,
+    ) {
+        let visibility = change.visibility.map(|it| it.as_str().to_owned());
+        let values = (
+            cell(seq),
+            MaybeUnset::from_option(change.name.clone()),
+            MaybeUnset::from_option(change.topic.clone()),
+            MaybeUnset::from_option(visibility),
+            room_id.to_string(),
+        );
+        writes.add(
+            of("rooms", room_id),
+            &self.statements.change_room,
+            values,
+            0,
+        );
+    }
+
+    fn add_member<'a>(
+        &'a self,
+        writes: &mut Writes<'a>,
+        room_id: &RoomId,
+        user_id: &UserId,
+        seq: Seq,
+        membership: Membership,
+    ) {
+        let statements = &self.statements;
+        let (room, user) = (room_id.to_string(), user_id.to_string());
+        // Before the role is known to be an owner's, who reads owners must find the name.
+        if membership.role == Some(MemberRole::Owner) {
+            let values = (room.clone(), user.clone(), cell(seq));
+            writes.add(of("owners", room_id), &statements.insert_owner, values, 0);
+        }
+        if let Some(present) = membership.present {
+            let values = (cell(seq), present, user.clone(), room.clone());
+            let partition = Partition::of("rooms_by_user", user_id.as_str(), 0);
+            writes.add(partition, &statements.set_room_of_user, values, 0);
+        }
+        let role = membership.role.map(MemberRole::as_str);
+        let values = (
+            cell(seq),
+            MaybeUnset::from_option(membership.present),
+            MaybeUnset::from_option(role),
+            room,
+            user,
+        );
+        writes.add(of("members", room_id), &statements.set_member, values, 0);
+    }
+}
+
+/// A room's partition of a table.
+pub(super) fn of(table: &'static str, room_id: &RoomId) -> Partition {
+    Partition::of(table, room_id.as_str(), 0)
+}

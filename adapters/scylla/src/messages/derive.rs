@@ -1,0 +1,111 @@
+//! From events to rows: one feed batch, in an order that leaves no hole behind a head.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+use roomcast_ports::StoreError;
+use roomcast_ports::message_store::Place;
+use roomcast_protocol::{RoomId, StoredEvent};
+
+use super::ScyllaMessages;
+use super::plan::RoomPlan;
+use crate::client::Writes;
+
+/// The log's places are `incarnation << 40 | number`.
+const INCARNATION_SHIFT: u32 = 40;
+
+impl ScyllaMessages {
+    /// Writes a feed batch: events, then what became of their targets, then heads, then the place.
+    pub(super) async fn feed(
+        &self,
+        events: &[Arc<StoredEvent>],
+        place: Place,
+    ) -> Result<(), StoreError> {
+        self.reach(place).await?;
+        let rooms = by_room(events);
+        let plans = rooms
+            .iter()
+            .map(|(room_id, events)| self.plan(place.partition, room_id, events));
+        let plans: Vec<RoomPlan<'_>> = try_join_all(plans).await?;
+        let (mut first, mut then, mut heads) =
+            (Writes::default(), Writes::default(), Writes::default());
+        let mut stand = Vec::with_capacity(plans.len());
+        for plan in plans {
+            first.append(plan.events);
+            then.append(plan.targets);
+            heads.append(plan.head);
+            stand.push((plan.room_id, plan.chain));
+        }
+        self.client.write_all(first).await?;
+        self.client.write_all(then).await?;
+        self.publish_all(events).await?;
+        self.client.write_all(heads).await?;
+        self.move_place(place).await?;
+        for (room_id, chain) in stand {
+            self.cache.put(place.partition, &room_id, chain);
+        }
+        Ok(())
+    }
+
+    /// Writes what of the events is about rooms and members.
+    pub(super) async fn write_ahead(&self, events: &[Arc<StoredEvent>]) -> Result<(), StoreError> {
+        let mut writes = Writes::default();
+        for stored in events {
+            self.add_control(&mut writes, stored);
+        }
+        self.client.write_all(writes).await?;
+        self.publish_all(events).await
+    }
+
+    async fn publish_all(&self, events: &[Arc<StoredEvent>]) -> Result<(), StoreError> {
+        let control = events
+            .iter()
+            .filter(|stored| stored.event.body.is_control());
+        try_join_all(control.map(|stored| self.publish(stored))).await?;
+        Ok(())
+    }
+
+    /// Says which incarnation of the log is being written, before anything of it is: a log that is
+    /// made anew begins above it, however little of this one has been written.
+    async fn reach(&self, place: Place) -> Result<(), StoreError> {
+        let Place {
+            partition,
+            position,
+        } = place;
+        let incarnation = position >> INCARNATION_SHIFT;
+        if incarnation == 0 || self.cache.has_reached(partition, incarnation) {
+            return Ok(());
+        }
+        let position = position.cast_signed();
+        let values = (position, position, i32::from(partition));
+        self.client
+            .write(&self.statements.move_reached, values)
+            .await?;
+        self.cache.reached(partition, incarnation);
+        Ok(())
+    }
+
+    async fn move_place(&self, place: Place) -> Result<(), StoreError> {
+        let position = place.position.cast_signed();
+        let values = (position, position, i32::from(place.partition));
+        self.client.write(&self.statements.move_place, values).await
+    }
+}
+
+/// The events of each room in order, each once.
+fn by_room(events: &[Arc<StoredEvent>]) -> Vec<(RoomId, Vec<Arc<StoredEvent>>)> {
+    let mut rooms: HashMap<RoomId, Vec<Arc<StoredEvent>>> = HashMap::new();
+    for stored in events {
+        rooms
+            .entry(stored.event.room_id.clone())
+            .or_default()
+            .push(Arc::clone(stored));
+    }
+    let mut rooms: Vec<_> = rooms.into_iter().collect();
+    for (_, events) in &mut rooms {
+        events.sort_by_key(|stored| stored.seq);
+        events.dedup_by_key(|stored| stored.seq);
+    }
+    rooms
+}

@@ -1,0 +1,98 @@
+//! How far members have read, and how much is after it.
+//!
+//! A mark keeps how many messages the room has up to it, so that what is unread is a subtraction. A
+//! mark ahead of the feed does not know that yet: then it is looked up when it is asked.
+
+use roomcast_ports::StoreError;
+use roomcast_protocol::api::Marks;
+use roomcast_protocol::{RoomId, Seq, UserId};
+
+use super::ScyllaMessages;
+use super::control::of;
+use super::members::Member;
+use super::rooms::Standing;
+use crate::client::Writes;
+use crate::rows::{cell, count, seq};
+
+/// Not known yet; below every count, so that a count wins at the same place.
+const UNKNOWN: i64 = -1;
+
+impl ScyllaMessages {
+    /// Moves a member's marks forward; the marks after it, if either moved.
+    pub(super) async fn move_marks(
+        &self,
+        room_id: &RoomId,
+        user_id: &UserId,
+        read: Seq,
+        delivered: Seq,
+    ) -> Result<Option<Marks>, StoreError> {
+        let Some(Member { marks: before, .. }) = self.member_of(room_id, user_id).await? else {
+            return Ok(None);
+        };
+        let after = Marks {
+            read: before.read.max(read),
+            delivered: before.delivered.max(delivered).max(read),
+        };
+        if after == before {
+            return Ok(None);
+        }
+        let (room, user) = (room_id.to_string(), user_id.to_string());
+        let mut writes = Writes::default();
+        if after.read > before.read {
+            let ordinal = self.ordinal_at(room_id, after.read).await?;
+            let ordinal = ordinal.map_or(UNKNOWN, u64::cast_signed);
+            let place = cell(after.read);
+            let values = (place, place, ordinal, room.clone(), user.clone());
+            writes.add(
+                of("members", room_id),
+                &self.statements.move_read,
+                values,
+                0,
+            );
+        }
+        if after.delivered > before.delivered {
+            let place = cell(after.delivered);
+            let values = (place, place, room, user);
+            writes.add(
+                of("members", room_id),
+                &self.statements.move_delivered,
+                values,
+                0,
+            );
+        }
+        self.client.write_all(writes).await?;
+        Ok(Some(after))
+    }
+
+    /// Messages after the member's read mark, as far as the room stands.
+    pub(super) async fn unread(
+        &self,
+        standing: &Standing,
+        member: &Member,
+    ) -> Result<u64, StoreError> {
+        let read = member.marks.read;
+        let ordinal = match member.read_ordinal {
+            Some(ordinal) => ordinal,
+            None if read >= standing.head => standing.ordinal,
+            None => self.chain_at(&standing.room.room_id, read).await?.ordinal,
+        };
+        Ok(standing.ordinal.saturating_sub(ordinal))
+    }
+
+    /// How many messages the room has up to a place; `None` when the feed has not come so far.
+    async fn ordinal_at(&self, room_id: &RoomId, place: Seq) -> Result<Option<u64>, StoreError> {
+        let select = &self.statements.head;
+        let row = self
+            .client
+            .first::<(Option<i64>, Option<i64>)>(select, (room_id.as_str(),));
+        let (head, ordinal) = row.await?.unwrap_or_default();
+        let head = seq(head)?;
+        if place > head {
+            return Ok(None);
+        }
+        if place == head {
+            return Ok(Some(count(ordinal)));
+        }
+        Ok(Some(self.chain_at(room_id, place).await?.ordinal))
+    }
+}

@@ -1,0 +1,137 @@
+//! Who is a member as what. Counts are counted: the rows themselves are the only truth about them.
+
+use futures_util::future::try_join_all;
+use roomcast_ports::StoreError;
+use roomcast_ports::directory::MemberRecord;
+use roomcast_protocol::api::Marks;
+use roomcast_protocol::{MemberRole, RoomId, UserId};
+
+use super::ScyllaMessages;
+use super::read::limit_of;
+use crate::rows::{count, id, seq, word};
+
+/// What of a member's row is read.
+#[derive(Debug, Default, scylla::DeserializeRow)]
+pub(super) struct MemberRow {
+    ended: Option<bool>,
+    present: Option<bool>,
+    role: Option<String>,
+    read: Option<i64>,
+    read_ordinal: Option<i64>,
+    delivered: Option<i64>,
+}
+
+/// A member of a room that has not ended.
+#[derive(Debug, Clone)]
+pub(super) struct Member {
+    pub(super) role: MemberRole,
+    pub(super) marks: Marks,
+    /// How many messages the room has up to the read mark, if that is known.
+    pub(super) read_ordinal: Option<u64>,
+}
+
+impl ScyllaMessages {
+    /// The member, unless they are none or the room has ended.
+    pub(super) async fn member_of(
+        &self,
+        room_id: &RoomId,
+        user_id: &UserId,
+    ) -> Result<Option<Member>, StoreError> {
+        let values = (room_id.as_str(), user_id.as_str());
+        let row = self
+            .client
+            .first::<MemberRow>(&self.statements.member, values)
+            .await?;
+        let row = row.unwrap_or_default();
+        if row.ended == Some(true) || row.present != Some(true) {
+            return Ok(None);
+        }
+        let read_ordinal = match row.read {
+            Some(_) => row
+                .read_ordinal
+                .and_then(|ordinal| u64::try_from(ordinal).ok()),
+            None => Some(0),
+        };
+        Ok(Some(Member {
+            role: role(row.role.as_deref())?,
+            marks: Marks {
+                read: seq(row.read)?,
+                delivered: seq(row.delivered)?,
+            },
+            read_ordinal,
+        }))
+    }
+
+    /// Members by user id, after `after`.
+    pub(super) async fn members_after(
+        &self,
+        room_id: &RoomId,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Vec<MemberRecord>, StoreError> {
+        let values = (
+            room_id.as_str(),
+            after.map_or("", UserId::as_str),
+            limit_of(limit),
+        );
+        let page = self
+            .client
+            .rows::<(
+                String,
+                Option<String>,
+                Option<i64>,
+                Option<i64>,
+                Option<bool>,
+            )>(&self.statements.members, values)
+            .await?
+            .into_iter()
+            .filter(|row| row.4 != Some(true));
+        page.map(|(user_id, it, read, delivered, _)| {
+            Ok(MemberRecord {
+                user_id: id(&user_id)?,
+                role: role(it.as_deref())?,
+                marks: Marks {
+                    read: seq(read)?,
+                    delivered: seq(delivered)?,
+                },
+            })
+        })
+        .collect()
+    }
+
+    /// How many members the room has.
+    pub(super) async fn member_count(&self, room_id: &RoomId) -> Result<u64, StoreError> {
+        let select = &self.statements.member_count;
+        let row = self
+            .client
+            .first::<(i64,)>(select, (room_id.as_str(),))
+            .await?;
+        Ok(count(row.map(|(members,)| members)))
+    }
+
+    /// How many of those who ever were owners are owners now.
+    pub(super) async fn owners(&self, room_id: &RoomId) -> Result<u64, StoreError> {
+        let select = &self.statements.owners;
+        let rows = self
+            .client
+            .rows::<(String,)>(select, (room_id.as_str(),))
+            .await?;
+        let ids = rows
+            .iter()
+            .map(|(user_id,)| id(user_id))
+            .collect::<Result<Vec<UserId>, _>>()?;
+        let members =
+            try_join_all(ids.iter().map(|user_id| self.member_of(room_id, user_id))).await?;
+        let owners = members
+            .into_iter()
+            .flatten()
+            .filter(|it| it.role == MemberRole::Owner);
+        Ok(owners.count() as u64)
+    }
+}
+
+fn role(cell: Option<&str>) -> Result<MemberRole, StoreError> {
+    cell.map_or(Ok(MemberRole::Member), |cell| {
+        word(cell, MemberRole::from_wire)
+    })
+}

@@ -1,0 +1,193 @@
+//! One room's part of a feed batch: what there is to read before, and the rows that follow.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use metrics::counter;
+use roomcast_ports::StoreError;
+use roomcast_protocol::event::encode;
+use roomcast_protocol::{EventBody, RoomId, Seq, StoredEvent, UserId};
+
+use super::ScyllaMessages;
+use super::bucket::{ID_SHARDS, before};
+use super::chain::Chain;
+use super::control::of;
+use super::targets::Targets;
+use crate::client::{Partition, Writes};
+use crate::rows::{cell, millis, shard};
+
+/// The rows of a room, in the order of writing.
+pub(super) struct RoomPlan<'a> {
+    pub(super) room_id: RoomId,
+    /// Where the room stands afterwards.
+    pub(super) chain: Chain,
+    pub(super) events: Writes<'a>,
+    pub(super) targets: Writes<'a>,
+    pub(super) head: Writes<'a>,
+}
+
+/// The room's last message in the batch.
+struct LastMessage {
+    seq: Seq,
+    bucket: i32,
+    sent_at: i64,
+}
+
+impl ScyllaMessages {
+    /// Plans the room's events, which are in order.
+    pub(super) async fn plan(
+        &self,
+        partition: u16,
+        room_id: &RoomId,
+        events: &[Arc<StoredEvent>],
+    ) -> Result<RoomPlan<'_>, StoreError> {
+        let start = match events.first() {
+            Some(first) => self.chain_before(partition, first).await?,
+            None => Chain::START,
+        };
+        let mut targets = self.load_targets(room_id, events).await?;
+        let mut plan = RoomPlan {
+            room_id: room_id.clone(),
+            chain: start,
+            events: Writes::default(),
+            targets: Writes::default(),
+            head: Writes::default(),
+        };
+        let (mut last_message, mut marks) = (None, HashMap::new());
+        for stored in events {
+            let chain = self.add_event(&mut plan, &mut targets, stored);
+            if matches!(stored.event.body, EventBody::MessageSent(_)) {
+                last_message = Some(LastMessage {
+                    seq: chain.seq,
+                    bucket: chain.bucket,
+                    sent_at: millis(stored.event.sent_at),
+                });
+                marks.insert(stored.event.sender_id.clone(), chain);
+            }
+            self.add_control(&mut plan.events, stored);
+        }
+        self.add_marks(&mut plan, marks);
+        self.add_head(&mut plan, last_message);
+        Ok(plan)
+    }
+
+    /// Where the room stood before the event: remembered, or read.
+    async fn chain_before(&self, partition: u16, first: &StoredEvent) -> Result<Chain, StoreError> {
+        let room_id = &first.event.room_id;
+        if let Some(chain) = self.cache.get(partition, room_id)
+            && first.prev <= chain.seq
+            && chain.seq < first.seq
+        {
+            return Ok(chain);
+        }
+        let chain = match before(first.seq) {
+            Some(place) => self.chain_at(room_id, place).await?,
+            None => Chain::START,
+        };
+        if first.prev > chain.seq {
+            counter!("chat_store_holes_total").increment(1);
+            tracing::warn!(%room_id, prev = %first.prev, stored = %chain.seq, "the store lacks what came before");
+        }
+        Ok(chain)
+    }
+
+    /// Adds the event's own rows and what it does to its target; where the room stands then.
+    fn add_event<'a>(
+        &'a self,
+        plan: &mut RoomPlan<'a>,
+        targets: &mut Targets,
+        stored: &StoredEvent,
+    ) -> Chain {
+        let (event, before) = (&stored.event, plan.chain);
+        let body = encode(event);
+        let is_message = matches!(event.body, EventBody::MessageSent(_));
+        let bytes = body.len() as u64;
+        let chain = before.after(stored.seq, is_message, bytes, self.bounds);
+        plan.chain = chain;
+        let (seq, room) = (cell(stored.seq), event.room_id.to_string());
+        if chain.begins_bucket() {
+            let values = (room.clone(), seq, chain.bucket, seq);
+            let partition = of("room_buckets", &event.room_id);
+            plan.events
+                .add(partition, &self.statements.insert_bucket, values, 0);
+        }
+        let body = self.apply(&mut plan.targets, targets, stored, chain.bucket, body);
+        let id = event.id.to_string();
+        let id_shard = shard(&id, ID_SHARDS);
+        let values = (room.clone(), id_shard, id.clone(), seq, chain.bucket, -seq);
+        let partition = Partition::of("events_by_id", &room, id_shard);
+        plan.events
+            .add(partition, &self.statements.insert_id, values, 0);
+        // The log may no longer have known what came before.
+        let prev = cell(stored.prev.max(before.seq));
+        let size = body.len();
+        let values = (
+            room.clone(),
+            chain.bucket,
+            seq,
+            prev,
+            id,
+            body,
+            is_message,
+            chain.ordinal.cast_signed(),
+            chain.number.cast_signed(),
+            chain.bytes.cast_signed(),
+            seq,
+        );
+        let partition = Partition::of("messages", &room, chain.bucket);
+        plan.events
+            .add(partition, &self.statements.insert_event, values, size);
+        chain
+    }
+
+    /// Whoever sends has read up to there.
+    fn add_marks<'a>(&'a self, plan: &mut RoomPlan<'a>, marks: HashMap<UserId, Chain>) {
+        for (user_id, chain) in marks {
+            let (seq, ordinal) = (cell(chain.seq), chain.ordinal.cast_signed());
+            let values = (
+                seq,
+                seq,
+                ordinal,
+                seq,
+                plan.room_id.to_string(),
+                user_id.to_string(),
+            );
+            let partition = of("members", &plan.room_id);
+            plan.events
+                .add(partition, &self.statements.move_both, values, 0);
+        }
+    }
+
+    fn add_head<'a>(&'a self, plan: &mut RoomPlan<'a>, last_message: Option<LastMessage>) {
+        let (chain, room) = (plan.chain, plan.room_id.to_string());
+        let values = (
+            cell(chain.seq),
+            cell(chain.seq),
+            chain.ordinal.cast_signed(),
+            chain.bucket,
+            chain.number.cast_signed(),
+            chain.bytes.cast_signed(),
+            room.clone(),
+        );
+        plan.head.add(
+            of("rooms", &plan.room_id),
+            &self.statements.move_head,
+            values,
+            0,
+        );
+        if let Some(LastMessage {
+            seq,
+            bucket,
+            sent_at,
+        }) = last_message
+        {
+            let values = (cell(seq), cell(seq), bucket, sent_at, room);
+            plan.head.add(
+                of("rooms", &plan.room_id),
+                &self.statements.move_last_message,
+                values,
+                0,
+            );
+        }
+    }
+}

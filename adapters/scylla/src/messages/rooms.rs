@@ -1,0 +1,94 @@
+//! What rooms are and where they stand.
+
+use roomcast_ports::StoreError;
+use roomcast_ports::directory::RoomRecord;
+use roomcast_protocol::event::Founding;
+use roomcast_protocol::{RoomId, Seq, Timestamp, Visibility};
+
+use super::ScyllaMessages;
+use crate::client::damaged;
+use crate::rows::{count, id, seq, time, word};
+
+/// A room's row.
+#[derive(Debug, scylla::DeserializeRow)]
+pub(super) struct RoomRow {
+    room_id: String,
+    founding: Option<String>,
+    created_at: Option<i64>,
+    name: Option<String>,
+    topic: Option<String>,
+    visibility: Option<String>,
+    ended: Option<bool>,
+    head: Option<i64>,
+    ordinal: Option<i64>,
+    last_message: Option<i64>,
+    last_message_bucket: Option<i32>,
+    last_message_at: Option<i64>,
+}
+
+/// A room and where it stands, as lists need it.
+#[derive(Debug)]
+pub(super) struct Standing {
+    pub(super) room: RoomRecord,
+    pub(super) head: Seq,
+    pub(super) ordinal: u64,
+    pub(super) active_at: Timestamp,
+    /// The partition and place of the last message.
+    pub(super) last_message: Option<(i32, Seq)>,
+}
+
+impl RoomRow {
+    /// The room, its members not yet counted; `None` when it has not been founded.
+    pub(super) fn standing(self) -> Result<Option<Standing>, StoreError> {
+        let (Some(founding), Some(created_at)) = (self.founding, self.created_at) else {
+            return Ok(None);
+        };
+        let founding: Founding = serde_json::from_str(&founding).map_err(damaged)?;
+        let visibility = match &self.visibility {
+            Some(visibility) => Some(word(visibility, Visibility::from_wire)?),
+            None => founding.visibility,
+        };
+        let last_message = match (self.last_message_bucket, self.last_message) {
+            (Some(bucket), Some(place)) => Some((bucket, seq(Some(place))?)),
+            _ => None,
+        };
+        Ok(Some(Standing {
+            room: RoomRecord {
+                room_id: id(&self.room_id)?,
+                kind: founding.kind,
+                visibility,
+                name: self.name.or(founding.name),
+                topic: self.topic,
+                created_at: time(created_at),
+                member_count: 0,
+                deleted: self.ended == Some(true),
+            },
+            head: seq(self.head)?,
+            ordinal: count(self.ordinal),
+            active_at: time(self.last_message_at.unwrap_or(created_at)),
+            last_message,
+        }))
+    }
+}
+
+impl ScyllaMessages {
+    /// The room and where it stands, its members not counted.
+    pub(super) async fn standing(&self, room_id: &RoomId) -> Result<Option<Standing>, StoreError> {
+        let row = self
+            .client
+            .first::<RoomRow>(&self.statements.room, (room_id.as_str(),))
+            .await?;
+        row.map_or(Ok(None), RoomRow::standing)
+    }
+
+    /// The room, also when it has ended.
+    pub(super) async fn record(&self, room_id: &RoomId) -> Result<Option<RoomRecord>, StoreError> {
+        let (standing, member_count) =
+            futures_util::future::try_join(self.standing(room_id), self.member_count(room_id))
+                .await?;
+        Ok(standing.map(|standing| RoomRecord {
+            member_count,
+            ..standing.room
+        }))
+    }
+}

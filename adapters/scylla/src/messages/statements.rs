@@ -1,0 +1,108 @@
+//! Everything that is asked about messages, rooms and members.
+
+use crate::client::statements;
+
+statements! {
+    /// The prepared statements.
+    Statements {
+        // The feed.
+        insert_event: Write = "INSERT INTO {ks}.messages
+            (room_id, bucket, seq, prev, event_id, body, is_message, ordinal, number, bytes)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?",
+        insert_bucket: Write = "INSERT INTO {ks}.room_buckets (room_id, first_seq, bucket)
+            VALUES (?, ?, ?) USING TIMESTAMP ?",
+        insert_id: Write = "INSERT INTO {ks}.events_by_id (room_id, shard, event_id, seq, bucket)
+            VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?",
+        move_head: Write = "UPDATE {ks}.rooms USING TIMESTAMP ?
+            SET head = ?, ordinal = ?, bucket = ?, number = ?, bytes = ? WHERE room_id = ?",
+        move_last_message: Write = "UPDATE {ks}.rooms USING TIMESTAMP ?
+            SET last_message = ?, last_message_bucket = ?, last_message_at = ? WHERE room_id = ?",
+        move_place: Write = "UPDATE {ks}.places USING TIMESTAMP ? SET position = ?
+            WHERE partition = ?",
+        move_reached: Write = "UPDATE {ks}.places USING TIMESTAMP ? SET reached = ?
+            WHERE partition = ?",
+        // What becomes of messages.
+        edit: Write = "UPDATE {ks}.messages USING TIMESTAMP ?
+            SET edited_content = ?, edited_at = ?, edits[?] = ?
+            WHERE room_id = ? AND bucket = ? AND seq = ?",
+        delete: Write = "UPDATE {ks}.messages USING TIMESTAMP ?
+            SET body = ?, edited_content = '', deleted = true
+            WHERE room_id = ? AND bucket = ? AND seq = ?",
+        empty: Write = "UPDATE {ks}.messages USING TIMESTAMP ? SET body = ?
+            WHERE room_id = ? AND bucket = ? AND seq = ?",
+        react: Write = "UPDATE {ks}.reactions USING TIMESTAMP ? SET given = ?
+            WHERE room_id = ? AND bucket = ? AND seq = ? AND emoji = ? AND user_id = ?",
+        // Rooms and members.
+        found: Write = "UPDATE {ks}.rooms USING TIMESTAMP ? SET founding = ?, created_at = ?
+            WHERE room_id = ?",
+        change_room: Write = "UPDATE {ks}.rooms USING TIMESTAMP ?
+            SET name = ?, topic = ?, visibility = ? WHERE room_id = ?",
+        end_room: Write = "UPDATE {ks}.rooms USING TIMESTAMP ? SET ended = true WHERE room_id = ?",
+        end_members: Write = "UPDATE {ks}.members USING TIMESTAMP ? SET ended = true
+            WHERE room_id = ?",
+        set_member: Write = "UPDATE {ks}.members USING TIMESTAMP ? SET present = ?, role = ?
+            WHERE room_id = ? AND user_id = ?",
+        set_room_of_user: Write = "UPDATE {ks}.rooms_by_user USING TIMESTAMP ? SET present = ?
+            WHERE user_id = ? AND room_id = ?",
+        insert_owner: Write = "INSERT INTO {ks}.owners (room_id, user_id) VALUES (?, ?)
+            USING TIMESTAMP ?",
+        move_read: Write = "UPDATE {ks}.members USING TIMESTAMP ? SET read = ?, read_ordinal = ?
+            WHERE room_id = ? AND user_id = ?",
+        move_delivered: Write = "UPDATE {ks}.members USING TIMESTAMP ? SET delivered = ?
+            WHERE room_id = ? AND user_id = ?",
+        move_both: Write = "UPDATE {ks}.members USING TIMESTAMP ?
+            SET read = ?, read_ordinal = ?, delivered = ? WHERE room_id = ? AND user_id = ?",
+        list_room: Write = "UPDATE {ks}.rooms USING TIMESTAMP ? SET listed = true
+            WHERE room_id = ?",
+        list_founding: Write = "UPDATE {ks}.public_rooms USING TIMESTAMP ? SET founding = ?
+            WHERE shard = ? AND room_id = ?",
+        list_changes: Write = "UPDATE {ks}.public_rooms USING TIMESTAMP ?
+            SET name = ?, visibility = ?, ended = ? WHERE shard = ? AND room_id = ?",
+        // Reading.
+        place: Read = "SELECT position, reached FROM {ks}.places WHERE partition = ?",
+        head: Read = "SELECT head, ordinal FROM {ks}.rooms WHERE room_id = ?",
+        room: Read = "SELECT room_id, founding, created_at, name, topic, visibility, ended, head,
+            ordinal, last_message, last_message_bucket, last_message_at
+            FROM {ks}.rooms WHERE room_id = ?",
+        listed: Read = "SELECT listed FROM {ks}.rooms WHERE room_id = ?",
+        room_cells: Read = "SELECT founding, WRITETIME(founding), name, WRITETIME(name), visibility,
+            WRITETIME(visibility), ended, WRITETIME(ended) FROM {ks}.rooms WHERE room_id = ?",
+        public_rooms: Read = "SELECT room_id, founding, name, visibility, ended
+            FROM {ks}.public_rooms WHERE shard = ? AND room_id > ? LIMIT ?",
+        bucket_up_to: Read = "SELECT bucket, first_seq FROM {ks}.room_buckets
+            WHERE room_id = ? AND first_seq <= ? ORDER BY first_seq DESC LIMIT 1",
+        buckets_after: Read = "SELECT bucket, first_seq FROM {ks}.room_buckets
+            WHERE room_id = ? AND first_seq > ? ORDER BY first_seq ASC LIMIT ?",
+        chains_up_to: Read = "SELECT seq, ordinal, number, bytes FROM {ks}.messages
+            WHERE room_id = ? AND bucket = ? AND seq <= ? ORDER BY seq DESC LIMIT ?",
+        by_id: Read = "SELECT bucket, seq FROM {ks}.events_by_id
+            WHERE room_id = ? AND shard = ? AND event_id = ?",
+        target: Read = "SELECT body, deleted, edits FROM {ks}.messages
+            WHERE room_id = ? AND bucket = ? AND seq = ?",
+        reaction: Read = "SELECT given FROM {ks}.reactions
+            WHERE room_id = ? AND bucket = ? AND seq = ? AND emoji = ? AND user_id = ?",
+        reactions: Read = "SELECT seq, emoji, user_id, given FROM {ks}.reactions
+            WHERE room_id = ? AND bucket = ? AND seq >= ? AND seq <= ?",
+        event_at: Read = "SELECT seq, prev, body FROM {ks}.messages
+            WHERE room_id = ? AND bucket = ? AND seq = ?",
+        events_from: Read = "SELECT seq, prev, body FROM {ks}.messages
+            WHERE room_id = ? AND bucket = ? AND seq >= ? ORDER BY seq ASC LIMIT ?",
+        message_at: Read = "SELECT seq, body, edited_content, edited_at, deleted
+            FROM {ks}.messages WHERE room_id = ? AND bucket = ? AND seq = ?",
+        messages_from: Read = "SELECT seq, body, edited_content, edited_at, deleted
+            FROM {ks}.messages WHERE room_id = ? AND bucket = ? AND seq >= ? AND is_message = true
+            ORDER BY seq ASC LIMIT ? ALLOW FILTERING",
+        messages_to: Read = "SELECT seq, body, edited_content, edited_at, deleted
+            FROM {ks}.messages WHERE room_id = ? AND bucket = ? AND seq <= ? AND is_message = true
+            ORDER BY seq DESC LIMIT ? ALLOW FILTERING",
+        member: Read = "SELECT ended, present, role, read, read_ordinal, delivered
+            FROM {ks}.members WHERE room_id = ? AND user_id = ?",
+        members: Read = "SELECT user_id, role, read, delivered, ended FROM {ks}.members
+            WHERE room_id = ? AND user_id > ? AND present = true LIMIT ? ALLOW FILTERING",
+        member_count: Read = "SELECT count(*) FROM {ks}.members
+            WHERE room_id = ? AND present = true ALLOW FILTERING",
+        owners: Read = "SELECT user_id FROM {ks}.owners WHERE room_id = ?",
+        rooms_of_user: Read = "SELECT room_id FROM {ks}.rooms_by_user
+            WHERE user_id = ? AND present = true LIMIT ? ALLOW FILTERING",
+    }
+}

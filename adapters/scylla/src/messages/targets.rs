@@ -1,0 +1,312 @@
+//! What becomes of messages by later events: edits, deletions, reactions.
+//!
+//! A batch's targets are read once, before anything is written, and followed in memory from there, so
+//! that an edit knows of a deletion before it in the same batch. What is written is the same however
+//! often the log is read: each cell has the place of the event that says so.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+use roomcast_ports::StoreError;
+use roomcast_protocol::{EventBody, MessageId, RoomEvent, RoomId, Seq, StoredEvent, UserId};
+use scylla::value::MaybeUnset;
+
+use super::ScyllaMessages;
+use crate::client::{Partition, Writes};
+use crate::rows::{cell, event, millis, redacted, seq};
+
+/// A reaction's name.
+type ReactionKey = (MessageId, String, UserId);
+
+/// A message that something happens to.
+#[derive(Debug)]
+struct Target {
+    bucket: i32,
+    seq: Seq,
+    /// What it says, as far as it was read.
+    event: Option<RoomEvent>,
+    deleted: bool,
+    /// Its edits, by place: the partition of each, and what it says as far as it was read.
+    edits: BTreeMap<Seq, (i32, Option<RoomEvent>)>,
+}
+
+/// The targets of a batch.
+#[derive(Debug, Default)]
+pub(super) struct Targets {
+    messages: HashMap<MessageId, Target>,
+    /// Since when reactions are given.
+    given: HashMap<ReactionKey, Seq>,
+}
+
+/// What of a target's row is read.
+type TargetRow = (Option<Vec<u8>>, Option<bool>, Option<BTreeMap<i64, i32>>);
+
+impl ScyllaMessages {
+    /// Reads what the events are about, but for what they themselves send.
+    pub(super) async fn load_targets(
+        &self,
+        room_id: &RoomId,
+        events: &[Arc<StoredEvent>],
+    ) -> Result<Targets, StoreError> {
+        let (mut sent, mut ids, mut deleted) = (HashSet::new(), HashSet::new(), HashSet::new());
+        for stored in events {
+            match (&stored.event.body, stored.event.message_id()) {
+                (EventBody::MessageSent(_), Some(id)) => _ = sent.insert(id),
+                (body, Some(id)) => {
+                    if matches!(body, EventBody::MessageDeleted { .. }) {
+                        deleted.insert(id.clone());
+                    }
+                    if !sent.contains(&id) {
+                        ids.insert(id);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let loads = ids
+            .iter()
+            .map(|id| self.load_target(room_id, id, deleted.contains(id)));
+        let messages = try_join_all(loads).await?.into_iter().flatten().collect();
+        let mut targets = Targets {
+            messages,
+            given: HashMap::new(),
+        };
+        targets.given = self.load_given(room_id, events, &targets).await?;
+        Ok(targets)
+    }
+
+    async fn load_target(
+        &self,
+        room_id: &RoomId,
+        id: &MessageId,
+        with_edits: bool,
+    ) -> Result<Option<(MessageId, Target)>, StoreError> {
+        let Some((bucket, place)) = self.located(room_id, id.as_str()).await? else {
+            return Ok(None);
+        };
+        let select = &self.statements.target;
+        let row = self
+            .client
+            .first::<TargetRow>(select, (room_id.as_str(), bucket, cell(place)));
+        let (body, deleted, edits) = row.await?.unwrap_or_default();
+        let said = body.as_deref().map(event).transpose()?;
+        let mut target = Target {
+            bucket,
+            seq: place,
+            deleted: deleted == Some(true) || said.as_ref().is_some_and(says_nothing),
+            event: said,
+            edits: BTreeMap::new(),
+        };
+        for (place, bucket) in edits.unwrap_or_default() {
+            let place = seq(Some(place))?;
+            let said = if with_edits {
+                self.event_at(room_id, bucket, place).await?
+            } else {
+                None
+            };
+            target
+                .edits
+                .insert(place, (bucket, said.map(|stored| stored.event.clone())));
+        }
+        Ok(Some((id.clone(), target)))
+    }
+
+    async fn load_given(
+        &self,
+        room_id: &RoomId,
+        events: &[Arc<StoredEvent>],
+        targets: &Targets,
+    ) -> Result<HashMap<ReactionKey, Seq>, StoreError> {
+        let given = events.iter().filter_map(|stored| match &stored.event.body {
+            EventBody::ReactionChanged {
+                message_id,
+                emoji,
+                removed: false,
+            } => {
+                let user_id = stored.event.sender_id.clone();
+                Some((message_id.clone(), emoji.clone(), user_id))
+            }
+            _ => None,
+        });
+        let keys: HashSet<ReactionKey> = given.collect();
+        let loads = keys.into_iter().filter_map(|key| {
+            let target = targets.messages.get(&key.0)?;
+            Some(self.load_reaction(room_id, (target.bucket, target.seq), key))
+        });
+        try_join_all(loads)
+            .await
+            .map(|loaded| loaded.into_iter().collect())
+    }
+
+    async fn load_reaction(
+        &self,
+        room_id: &RoomId,
+        (bucket, place): (i32, Seq),
+        key: ReactionKey,
+    ) -> Result<(ReactionKey, Seq), StoreError> {
+        let values = (
+            room_id.as_str(),
+            bucket,
+            cell(place),
+            key.1.as_str(),
+            key.2.as_str(),
+        );
+        let row = self
+            .client
+            .first::<(Option<i64>,)>(&self.statements.reaction, values)
+            .await?;
+        let given = seq(row.and_then(|(given,)| given))?;
+        Ok((key, given))
+    }
+
+    /// Adds what the event does to its target, and gives the bytes that its own row shall have.
+    pub(super) fn apply<'a>(
+        &'a self,
+        writes: &mut Writes<'a>,
+        targets: &mut Targets,
+        stored: &StoredEvent,
+        bucket: i32,
+        body: Vec<u8>,
+    ) -> Vec<u8> {
+        match &stored.event.body {
+            EventBody::MessageSent(_) => {
+                let target = Target {
+                    bucket,
+                    seq: stored.seq,
+                    event: Some(stored.event.clone()),
+                    deleted: says_nothing(&stored.event),
+                    edits: BTreeMap::new(),
+                };
+                targets
+                    .messages
+                    .insert(stored.event.id.clone().into(), target);
+                body
+            }
+            EventBody::MessageEdited {
+                message_id,
+                content,
+            } => {
+                let Some(target) = targets.messages.get_mut(message_id) else {
+                    return body;
+                };
+                target
+                    .edits
+                    .insert(stored.seq, (bucket, Some(stored.event.clone())));
+                let content = content.clone().filter(|_| !target.deleted);
+                self.add_edit(writes, target, stored, bucket, content);
+                if target.deleted {
+                    redacted(stored.event.clone())
+                } else {
+                    body
+                }
+            }
+            EventBody::MessageDeleted { message_id } => {
+                if let Some(target) = targets.messages.get_mut(message_id) {
+                    target.deleted = true;
+                    self.add_deletion(writes, target, stored);
+                }
+                body
+            }
+            EventBody::ReactionChanged {
+                message_id,
+                emoji,
+                removed,
+            } => {
+                let Some(target) = targets.messages.get(message_id) else {
+                    return body;
+                };
+                let key = (
+                    message_id.clone(),
+                    emoji.clone(),
+                    stored.event.sender_id.clone(),
+                );
+                let before = targets.given.get(&key).copied().unwrap_or(Seq::ZERO);
+                // Given again, it stays where it was; what is known from later on is not yet so.
+                let given = match removed {
+                    true => Seq::ZERO,
+                    false if before > Seq::ZERO && before < stored.seq => before,
+                    false => stored.seq,
+                };
+                self.add_reaction(writes, target, stored, emoji, given);
+                targets.given.insert(key, given);
+                body
+            }
+            _ => body,
+        }
+    }
+
+    fn add_edit<'a>(
+        &'a self,
+        writes: &mut Writes<'a>,
+        target: &Target,
+        stored: &StoredEvent,
+        bucket: i32,
+        content: Option<String>,
+    ) {
+        let (room, size) = (
+            stored.event.room_id.to_string(),
+            content.as_ref().map_or(0, String::len),
+        );
+        let values = (
+            cell(stored.seq),
+            MaybeUnset::from_option(content),
+            millis(stored.event.sent_at),
+            cell(stored.seq),
+            bucket,
+            room.clone(),
+            target.bucket,
+            cell(target.seq),
+        );
+        let partition = Partition::of("messages", &room, target.bucket);
+        writes.add(partition, &self.statements.edit, values, size);
+    }
+
+    /// The message and its edits up to here say nothing any more; later ones never did.
+    fn add_deletion<'a>(&'a self, writes: &mut Writes<'a>, target: &Target, stored: &StoredEvent) {
+        let (stamp, room) = (cell(stored.seq), stored.event.room_id.to_string());
+        let body = MaybeUnset::from_option(target.event.clone().map(redacted));
+        let values = (stamp, body, room.clone(), target.bucket, cell(target.seq));
+        let partition = Partition::of("messages", &room, target.bucket);
+        writes.add(partition, &self.statements.delete, values, 0);
+        for (place, (bucket, said)) in target.edits.range(..stored.seq) {
+            let Some(said) = said else { continue };
+            let values = (
+                stamp,
+                redacted(said.clone()),
+                room.clone(),
+                *bucket,
+                cell(*place),
+            );
+            let partition = Partition::of("messages", &room, *bucket);
+            writes.add(partition, &self.statements.empty, values, 0);
+        }
+    }
+
+    fn add_reaction<'a>(
+        &'a self,
+        writes: &mut Writes<'a>,
+        target: &Target,
+        stored: &StoredEvent,
+        emoji: &str,
+        given: Seq,
+    ) {
+        let room = stored.event.room_id.to_string();
+        let values = (
+            cell(stored.seq),
+            cell(given),
+            room.clone(),
+            target.bucket,
+            cell(target.seq),
+            emoji.to_owned(),
+            stored.event.sender_id.to_string(),
+        );
+        let partition = Partition::of("reactions", &room, target.bucket);
+        writes.add(partition, &self.statements.react, values, 0);
+    }
+}
+
+/// A message that has been deleted since, as the log may hand it out.
+fn says_nothing(event: &RoomEvent) -> bool {
+    matches!(&event.body, EventBody::MessageSent(message) if message.content.is_none())
+}

@@ -1,0 +1,205 @@
+//! A cluster, connected, and everything that is served from it.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use roomcast_ports::StoreError;
+use roomcast_ports::accounts::{AccountStore, SessionStore};
+use roomcast_ports::dead_letters::DeadLetters;
+use scylla::client::PoolSize;
+use scylla::client::session::Session;
+use scylla::client::session_builder::SessionBuilder;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::accounts::ScyllaAccounts;
+use crate::client::{Client, Profiles, damaged, unavailable};
+use crate::config::{ConnectError, ScyllaConfig};
+use crate::dead_letters::ScyllaDeadLetters;
+use crate::flavour::Flavour;
+use crate::messages::ScyllaMessages;
+use crate::schema;
+use crate::sessions::ScyllaSessions;
+use crate::setbacks::watch_nodes;
+
+/// Connections to a node of Apache Cassandra.
+const CONNECTIONS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
+
+/// A cluster, connected.
+#[derive(Debug)]
+pub struct ScyllaStore {
+    client: Arc<Client>,
+    flavour: Flavour,
+    schema_version: u32,
+    messages: Arc<ScyllaMessages>,
+    accounts: Arc<ScyllaAccounts>,
+    sessions: Arc<ScyllaSessions>,
+    dead_letters: Arc<ScyllaDeadLetters>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// What a cluster says of itself.
+#[derive(Debug, Clone)]
+pub struct Check {
+    /// Which server it is.
+    pub flavour: Flavour,
+    /// Its nodes, by address.
+    pub nodes: Vec<CheckedNode>,
+    /// The version of the node that answered.
+    pub release: String,
+    /// The version of the keyspaces.
+    pub schema_version: u32,
+}
+
+/// A node of the cluster.
+#[derive(Debug, Clone)]
+pub struct CheckedNode {
+    /// Where it is.
+    pub address: String,
+    /// Whether this process is connected to it.
+    pub connected: bool,
+    /// Its datacentre, if it says.
+    pub datacenter: Option<String>,
+    /// Its version, if another node knows it.
+    pub release: Option<String>,
+}
+
+impl ScyllaStore {
+    /// Connects, brings the keyspaces up to date and prepares what will be asked.
+    pub async fn connect(config: ScyllaConfig) -> Result<Arc<Self>, ConnectError> {
+        config.check()?;
+        let first = open(&config, PoolSize::PerShard(NonZeroUsize::MIN)).await?;
+        let flavour = Flavour::of(&first);
+        let schema_version = schema::migrate(&first, &config).await?;
+        let session = match flavour {
+            Flavour::Cassandra => open(&config, PoolSize::PerHost(CONNECTIONS)).await?,
+            Flavour::Scylla => first,
+        };
+        let datacenter = config
+            .datacenter
+            .clone()
+            .or_else(|| schema::datacenter_of(&session));
+        let profiles = Profiles::new(datacenter.as_deref());
+        let client = Arc::new(Client::new(session, config.keyspace.clone(), profiles));
+        let (setbacks, seen) = watch::channel(0);
+        let store = Self {
+            messages: Arc::new(ScyllaMessages::prepare(&client, &config, seen).await?),
+            accounts: Arc::new(ScyllaAccounts::prepare(&client).await?),
+            sessions: Arc::new(ScyllaSessions::prepare(&client).await?),
+            dead_letters: Arc::new(ScyllaDeadLetters::prepare(&client).await?),
+            client,
+            flavour,
+            schema_version,
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        let watching = watch_nodes(Arc::clone(&store.client), setbacks, store.stop.clone());
+        store.tasks.spawn(watching);
+        tracing::info!(
+            server = flavour.as_str(),
+            keyspace = config.keyspace,
+            "connected to the store"
+        );
+        Ok(Arc::new(store))
+    }
+
+    /// Messages, rooms and members.
+    pub fn messages(&self) -> Arc<ScyllaMessages> {
+        Arc::clone(&self.messages)
+    }
+
+    /// Accounts.
+    pub fn accounts(&self) -> Arc<dyn AccountStore> {
+        Arc::clone(&self.accounts) as _
+    }
+
+    /// Sign-ins.
+    pub fn sessions(&self) -> Arc<dyn SessionStore> {
+        Arc::clone(&self.sessions) as _
+    }
+
+    /// What could not be derived.
+    pub fn dead_letters(&self) -> Arc<dyn DeadLetters> {
+        Arc::clone(&self.dead_letters) as _
+    }
+
+    /// The highest place of a partition of the log that this store may ever have written something
+    /// of: a log that is made anew has to begin above it.
+    pub async fn seen_to(&self, partition: u16) -> Result<u64, StoreError> {
+        self.messages.seen_to(partition).await
+    }
+
+    /// Asks the cluster what it is; fails when it does not answer.
+    pub async fn check(&self) -> Result<Check, StoreError> {
+        let (release,) = self
+            .ask::<(String,)>("SELECT release_version FROM system.local")
+            .await?
+            .remove(0);
+        let peers = "SELECT peer, release_version FROM system.peers";
+        let peers = self
+            .ask::<(std::net::IpAddr, Option<String>)>(peers)
+            .await?;
+        let state = self.client.session.get_cluster_state();
+        let mut nodes: Vec<_> = state.get_nodes_info().iter().collect();
+        nodes.sort_by_key(|node| node.address);
+        let nodes = nodes.into_iter().map(|node| CheckedNode {
+            address: node.address.to_string(),
+            connected: node.is_connected(),
+            datacenter: node.datacenter.clone(),
+            release: peers
+                .iter()
+                .find(|(peer, _)| *peer == node.address.ip())
+                .map_or_else(|| Some(release.clone()), |(_, release)| release.clone()),
+        });
+        Ok(Check {
+            flavour: self.flavour,
+            nodes: nodes.collect(),
+            release: release.clone(),
+            schema_version: self.schema_version,
+        })
+    }
+
+    /// Ends what runs beside the requests. Requests that are on their way are answered; the
+    /// connections end with the last handle.
+    pub async fn close(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    async fn ask<T: crate::client::Fetched>(&self, cql: &str) -> Result<Vec<T>, StoreError> {
+        let answer = self
+            .client
+            .session
+            .query_unpaged(cql, ())
+            .await
+            .map_err(unavailable)?;
+        let rows = answer.into_rows_result().map_err(damaged)?;
+        let rows = rows.rows::<T>().map_err(damaged)?;
+        rows.collect::<Result<_, _>>().map_err(damaged)
+    }
+}
+
+impl Drop for ScyllaStore {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn open(config: &ScyllaConfig, pool_size: PoolSize) -> Result<Session, ConnectError> {
+    let keyspaces = [config.keyspace.clone(), format!("{}_lwt", config.keyspace)];
+    let mut builder = SessionBuilder::new()
+        .known_nodes(&config.hosts)
+        .pool_size(pool_size)
+        .keyspaces_to_fetch(keyspaces)
+        .fetch_full_schema_metadata(false);
+    if let Some((user, password)) = &config.credentials {
+        builder = builder.user(user, password);
+    }
+    builder
+        .build()
+        .await
+        .map_err(|error| ConnectError::Unreachable(error.into()))
+}
