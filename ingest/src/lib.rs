@@ -7,6 +7,7 @@
 mod back_off;
 mod partition;
 mod replay;
+mod review;
 
 use std::sync::Arc;
 
@@ -56,6 +57,7 @@ impl Ingest {
             );
             tracker.spawn(partition.run(stop.clone()));
         }
+        tracker.spawn(self.review(stop));
         tracker.close();
         tracker.wait().await;
         info!("ingest has stopped");

@@ -10,7 +10,6 @@ use roomcast_ports::dead_letters::DeadLetters;
 use roomcast_ports::event_log::{EventFeed, EventLog, FeedBatch, LogError};
 use roomcast_ports::message_store::{MessageWriter, Place};
 use roomcast_protocol::{EventBody, StoredEvent, Timestamp};
-use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -29,8 +28,6 @@ enum Interruption {
     Place(#[from] StoreError),
     #[error("read the log's feed")]
     Feed(#[from] LogError),
-    #[error("a machine of the store came back, which may have forgotten what it wrote last")]
-    Setback,
     #[error("stopped")]
     Stopped,
 }
@@ -71,10 +68,6 @@ impl Partition {
                 return;
             }
             let partition = self.number;
-            if matches!(interruption, Interruption::Setback) {
-                info!(partition, "ingest reads the log's last minutes again");
-                continue;
-            }
             warn!(partition, ?interruption, "ingest waits for the log");
             pause(&stop, &mut back_off).await;
         }
@@ -91,12 +84,10 @@ impl Partition {
             () = stop.cancelled() => return Err(Interruption::Stopped),
             claim = self.log.claim(self.number) => claim?,
         };
-        // Looked at before the place: a setback from here on is answered by beginning anew.
-        let mut setbacks = self.writer.setbacks();
-        setbacks.mark_unchanged();
-        let mut feed = claim.begin(self.begin_at().await?).await?;
+        let position = self.writer.place(self.number).await?;
+        let mut feed = claim.begin(position).await?;
         loop {
-            let batch = self.next(&mut *feed, &mut setbacks, stop).await?;
+            let batch = self.next(&mut *feed, stop).await?;
             back_off.reset();
             self.set_aside(&batch, stop).await?;
             self.write(&batch, stop).await?;
@@ -104,19 +95,9 @@ impl Partition {
         }
     }
 
-    /// The store's place; or as far before now as the store may have forgotten, if that is earlier.
-    async fn begin_at(&self) -> Result<u64, Interruption> {
-        let place = self.writer.place(self.number).await?;
-        let Some(age) = self.writer.may_forget() else {
-            return Ok(place);
-        };
-        Ok(place.min(self.log.position_before(self.number, age).await?))
-    }
-
     async fn next(
         &self,
         feed: &mut dyn EventFeed,
-        setbacks: &mut watch::Receiver<u64>,
         stop: &CancellationToken,
     ) -> Result<FeedBatch, Interruption> {
         let mut next = pin!(feed.next(BATCH));
@@ -124,8 +105,6 @@ impl Partition {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Err(Interruption::Stopped),
-                // A store whose watch has ended has no machines that come and go.
-                Ok(()) = setbacks.changed() => return Err(Interruption::Setback),
                 batch = &mut next => return Ok(batch?),
                 () = sleep(IDLE_AFTER) => {
                     self.lag.set(0.0);
@@ -141,28 +120,14 @@ impl Partition {
         batch: &FeedBatch,
         stop: &CancellationToken,
     ) -> Result<(), Interruption> {
-        for letter in &batch.unreadable {
-            let (partition, position) = (letter.partition, letter.position);
-            let mut back_off = BackOff::default();
-            while let Err(failure) = self.dead_letters.keep(letter).await {
-                warn!(
-                    partition,
-                    position,
-                    ?failure,
-                    "a dead letter waits for the store"
-                );
-                pause(stop, &mut back_off).await;
-                if stop.is_cancelled() {
-                    return Err(Interruption::Stopped);
-                }
+        let mut back_off = BackOff::default();
+        while let Err(failure) = set_aside(&*self.dead_letters, batch).await {
+            let partition = self.number;
+            warn!(partition, ?failure, "a dead letter waits for the store");
+            pause(stop, &mut back_off).await;
+            if stop.is_cancelled() {
+                return Err(Interruption::Stopped);
             }
-            error!(
-                partition,
-                position,
-                reason = letter.reason,
-                "set a dead letter aside"
-            );
-            counter!("chat_ingest_dead_letters_total").increment(1);
         }
         Ok(())
     }
@@ -205,6 +170,25 @@ impl Partition {
         counter!("chat_messages_ingested_total").increment(messages as u64);
         Ok(())
     }
+}
+
+/// Keeps the batch's unreadable entries.
+pub(crate) async fn set_aside(
+    dead_letters: &dyn DeadLetters,
+    batch: &FeedBatch,
+) -> Result<(), StoreError> {
+    for letter in &batch.unreadable {
+        dead_letters.keep(letter).await?;
+        let (partition, position) = (letter.partition, letter.position);
+        error!(
+            partition,
+            position,
+            reason = letter.reason,
+            "set a dead letter aside"
+        );
+        counter!("chat_ingest_dead_letters_total").increment(1);
+    }
+    Ok(())
 }
 
 /// How many seconds ago the batch's last event was sent.

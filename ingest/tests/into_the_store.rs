@@ -337,6 +337,14 @@ impl EventLog for Troubled {
             unreadable: self.unreadable.load(Ordering::SeqCst),
         }))
     }
+    async fn stretch(
+        &self,
+        partition: u16,
+        position: u64,
+        limit: usize,
+    ) -> Result<FeedBatch, LogError> {
+        self.log.stretch(partition, position, limit).await
+    }
     async fn position_before(&self, partition: u16, age: Duration) -> Result<u64, LogError> {
         self.log.position_before(partition, age).await
     }

@@ -139,6 +139,15 @@ pub trait EventLog: Send + Sync {
     /// A log may wait until there is something to read before it decides.
     async fn claim(&self, partition: u16) -> Result<Box<dyn Claim>, LogError>;
 
+    /// At most `limit` entries of the partition after `position`, whoever has claimed it, without waiting
+    /// for more: none at the end. For looking again at what has been derived once.
+    async fn stretch(
+        &self,
+        partition: u16,
+        position: u64,
+        limit: usize,
+    ) -> Result<FeedBatch, LogError>;
+
     /// A position before everything in `partition` that was stored within the last `age`.
     async fn position_before(&self, partition: u16, age: Duration) -> Result<u64, LogError>;
 

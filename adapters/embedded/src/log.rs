@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
-use roomcast_ports::event_log::{Append, Appended, Claim, EventLog, LogError};
+use roomcast_ports::event_log::{Append, Appended, Claim, EventLog, FeedBatch, LogError};
 use roomcast_ports::live::{Live, LiveEvents};
 use roomcast_protocol::event::encode;
 use roomcast_protocol::limits::EVENT_BYTES_MAX;
@@ -210,6 +210,21 @@ impl EventLog for EmbeddedLog {
             Arc::clone(&self.readers),
             self.stored_to.clone(),
         )))
+    }
+
+    async fn stretch(
+        &self,
+        _partition: u16,
+        position: u64,
+        limit: usize,
+    ) -> Result<FeedBatch, LogError> {
+        let read = move |log: &Connection| read::all_after(log, position, limit.max(1));
+        let events = self.readers.read(read).await?;
+        Ok(FeedBatch {
+            position: events.last().map_or(position, |last| last.seq.get()),
+            events,
+            ..FeedBatch::default()
+        })
     }
 
     /// The start is before everything, and nobody asks: the embedded store does not forget.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use roomcast_ports::event_log::{Append, Appended, Claim, EventLog, LogError};
+use roomcast_ports::event_log::{Append, Appended, Claim, EventLog, FeedBatch, LogError};
 use roomcast_ports::live::LiveEvents;
 use roomcast_protocol::{RoomId, Seq, StoredEvent};
 
@@ -56,6 +56,14 @@ impl EventLog for Unreliable {
     }
     async fn claim(&self, partition: u16) -> Result<Box<dyn Claim>, LogError> {
         self.log.claim(partition).await
+    }
+    async fn stretch(
+        &self,
+        partition: u16,
+        position: u64,
+        limit: usize,
+    ) -> Result<FeedBatch, LogError> {
+        self.log.stretch(partition, position, limit).await
     }
     async fn position_before(&self, partition: u16, age: Duration) -> Result<u64, LogError> {
         self.log.position_before(partition, age).await

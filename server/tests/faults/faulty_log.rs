@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
-use roomcast_ports::event_log::{Append, Appended, Claim, EventLog, LogError};
+use roomcast_ports::event_log::{Append, Appended, Claim, EventLog, FeedBatch, LogError};
 use roomcast_ports::live::{Live, LiveEvents};
 use roomcast_protocol::{EventId, RoomId, Seq, StoredEvent};
 use tokio::sync::{broadcast, oneshot};
@@ -241,6 +241,14 @@ impl EventLog for FaultyLog {
         self.inner.claim(partition).await
     }
 
+    async fn stretch(
+        &self,
+        partition: u16,
+        position: u64,
+        limit: usize,
+    ) -> Result<FeedBatch, LogError> {
+        self.inner.stretch(partition, position, limit).await
+    }
     async fn position_before(&self, partition: u16, age: Duration) -> Result<u64, LogError> {
         self.inner.position_before(partition, age).await
     }
