@@ -6,16 +6,16 @@
 //! With `Batch` it writes before it acknowledges; the disk's own sync is off in both, so that what survives a
 //! kill of the process is tested, and not a loss of power.
 
-use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::home::Home;
 use crate::ports::Port;
 use crate::server_process::ServerProcess;
-use crate::{LocalError, http, programs};
+use crate::{LocalError, programs};
 
 mod config;
+mod cql;
 mod jars;
 
 const IPS: [&str; 3] = ["127.0.0.1", "127.0.0.2", "127.0.0.3"];
@@ -57,7 +57,7 @@ pub struct Cassandra {
 }
 
 impl Cassandra {
-    /// Starts the nodes and waits until each answers and, if there are three, each sees the others.
+    /// Starts the nodes and waits until each answers and, if there are three, counts on the others.
     pub fn start(spec: &CassandraSpec) -> Result<Self, LocalError> {
         let mut starts = 1;
         loop {
@@ -170,16 +170,25 @@ impl Cassandra {
         self.nodes[index].resume()
     }
 
-    /// Waits until every node answers.
+    /// Waits until every node answers and, if there are three, until each counts on the others.
     pub fn wait_until_ready(&mut self) -> Result<(), LocalError> {
-        (0..self.nodes.len()).try_for_each(|index| self.wait_until_it_answers(index))
+        (0..self.nodes.len()).try_for_each(|index| self.wait_until_it_answers(index))?;
+        for index in 0..self.nodes.len() {
+            let address = self.address(index);
+            if self.nodes.len() > 1 {
+                let node = &mut self.nodes[index];
+                node.wait_until("count on the others", READY_WITHIN, || {
+                    cql::reads_from_all_copies(&address)
+                })?;
+            }
+        }
+        Ok(())
     }
 
     fn wait_until_it_answers(&mut self, index: usize) -> Result<(), LocalError> {
         let address = self.address(index);
-        self.nodes[index].wait_until("speak CQL", READY_WITHIN, || {
-            speaks_cql(&address).map_err(|error| format!("{address}: {error}"))
-        })
+        let node = &mut self.nodes[index];
+        node.wait_until("speak CQL", READY_WITHIN, || cql::is_spoken(&address))
     }
 }
 
@@ -189,17 +198,5 @@ impl Drop for Cassandra {
         if jars::archive_is_missing() {
             self.stop(0);
         }
-    }
-}
-
-/// Asks for the options with version 4 of the protocol; opcode 6 is the answer.
-fn speaks_cql(address: &str) -> std::io::Result<()> {
-    let mut stream = http::connect(address)?;
-    stream.write_all(&[4, 0, 0, 1, 5, 0, 0, 0, 0])?;
-    let mut answer = [0; 5];
-    stream.read_exact(&mut answer)?;
-    match answer {
-        [0x84, 0, 0, 1, 6] => Ok(()),
-        other => Err(std::io::Error::other(format!("it answers {other:?}"))),
     }
 }

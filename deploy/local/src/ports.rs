@@ -5,10 +5,11 @@
 //! user off it as long as the handle lives.
 
 use std::collections::hash_map::RandomState;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, Metadata};
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::net::TcpListener;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
 use crate::{LocalError, programs};
 
@@ -21,7 +22,21 @@ const TRIES: u32 = 2_000;
 #[derive(Debug)]
 pub struct Port {
     number: u16,
-    _lock: Option<File>,
+    _lock: Option<Lock>,
+}
+
+/// A locked file; it goes with its lock.
+#[derive(Debug)]
+struct Lock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Still locked now: whoever has opened it meanwhile finds that it is no longer there.
+        let _ = fs::remove_file(&self.path);
+    }
 }
 
 impl Port {
@@ -93,12 +108,14 @@ impl From<Vec<u16>> for Ports {
     }
 }
 
-fn lock(lockdir: &Path, number: u16) -> Option<File> {
-    let file = File::create(lockdir.join(number.to_string())).ok()?;
-    match file.try_lock() {
-        Ok(()) => Some(file),
-        Err(TryLockError::WouldBlock | TryLockError::Error(_)) => None,
-    }
+fn lock(lockdir: &Path, number: u16) -> Option<Lock> {
+    let path = lockdir.join(number.to_string());
+    let file = File::create(&path).ok()?;
+    file.try_lock().ok()?;
+    let inode = |metadata: Metadata| (metadata.dev(), metadata.ino());
+    let ours = inode(file.metadata().ok()?);
+    let there = inode(fs::metadata(&path).ok()?);
+    (ours == there).then_some(Lock { path, _file: file })
 }
 
 fn random_below(bound: u16) -> u16 {
@@ -117,6 +134,16 @@ mod tests {
         let ports = Ports::free(200).expect("200 ports");
         let different: HashSet<u16> = ports.numbers().into_iter().collect();
         assert_eq!(different.len(), 200);
+    }
+
+    #[test]
+    fn a_lock_goes_with_its_port() {
+        let port = Port::free().expect("a port");
+        let lockdir = programs::cache().expect("a cache").join("ports");
+        let path = lockdir.join(port.number().to_string());
+        assert!(path.exists() && lock(&lockdir, port.number()).is_none());
+        drop(port);
+        assert!(!path.exists());
     }
 
     #[test]

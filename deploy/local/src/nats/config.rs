@@ -22,11 +22,14 @@ pub(super) fn of(
     } = &nodes[index];
     let data = directory.join(format!("{name}-data"));
     let data = data.display();
+    // Streams reserve their greatest size, and by default a server promises no more than its disk has: that is
+    // for a disk to say when it is full, and not for a small laptop at the start.
     let mut text = format!(
         "server_name: {name}\n\
          listen: {client:?}\n\
          http: {monitor:?}\n\
-         jetstream {{\n  store_dir: \"{data}\"\n  sync_interval: always\n}}\n"
+         jetstream {{\n  store_dir: \"{data}\"\n  sync_interval: always\n  \
+         max_file_store: 1TB\n}}\n"
     );
     if nodes.len() > 1 {
         let routes: Vec<String> = nodes
