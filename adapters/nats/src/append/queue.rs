@@ -1,0 +1,296 @@
+//! What is on its way into the log, and in which order; without I/O and without a clock.
+//!
+//! Of each room one event is sent at a time: what was lost on its way to a leader that died cannot be
+//! overtaken then by what was said after it, whatever has to be tried again. Rooms do not wait for
+//! each other.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+use roomcast_ports::event_log::{Appended, LogError};
+use roomcast_protocol::{EventId, MessageId, RoomId, Seq, Timestamp};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::reader::seq;
+
+/// How long an attempt may go without an answer before the next.
+const ATTEMPT_WITHIN: Duration = Duration::from_secs(2);
+/// How long finding out why one was refused may take before it is simply tried again.
+const FOUND_OUT_WITHIN: Duration = Duration::from_secs(5);
+/// Pauses after a refusal that may be over soon.
+const PAUSES_MS: [u64; 6] = [5, 20, 50, 100, 200, 250];
+
+/// An event to be stored, and who waits for its place.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) room_id: RoomId,
+    pub(crate) event_id: EventId,
+    pub(crate) sent_at: Timestamp,
+    pub(crate) message_id: Option<MessageId>,
+    pub(crate) body: Bytes,
+    /// The head that the caller expects.
+    pub(crate) expected_head: Option<Seq>,
+    /// The head that the stream is asked to expect: another one once it has forgotten the caller's.
+    pub(crate) asked_head: Option<u64>,
+    pub(crate) asked: Instant,
+    pub(crate) answer: oneshot::Sender<Result<Appended, LogError>>,
+    /// Times it was sent.
+    pub(crate) attempts: u32,
+    /// Attempts that were certainly not stored.
+    refused: u32,
+    /// Its place and the one before, if it was heard of before the stream's answer came.
+    pub(crate) heard: Option<(u64, u64)>,
+    /// When it is sent again.
+    again_at: Instant,
+}
+
+impl Waiting {
+    /// Nothing has been sent yet.
+    pub(crate) fn new(
+        event: &roomcast_protocol::RoomEvent,
+        body: Bytes,
+        expected_head: Option<Seq>,
+        answer: oneshot::Sender<Result<Appended, LogError>>,
+        now: Instant,
+    ) -> Self {
+        Self {
+            room_id: event.room_id.clone(),
+            event_id: event.id.clone(),
+            sent_at: event.sent_at,
+            message_id: event.message_id(),
+            body,
+            expected_head,
+            asked_head: expected_head.map(Seq::get),
+            asked: now,
+            answer,
+            attempts: 0,
+            refused: 0,
+            heard: None,
+            again_at: now,
+        }
+    }
+
+    /// Attempts of which nobody has said that they were not stored.
+    pub(crate) const fn unanswered_attempts(&self) -> u32 {
+        self.attempts.saturating_sub(self.refused)
+    }
+
+    /// Says where it is. Who asked may have gone.
+    pub(crate) fn stored(self, place: u64, prev: u64) {
+        let _ = self.answer.send(Ok(Appended {
+            seq: seq(place),
+            prev: seq(prev),
+            sent_at: self.sent_at,
+            message_id: self.message_id,
+            duplicate: false,
+        }));
+    }
+
+    /// Gives up: it was certainly not stored, or nobody knows.
+    pub(crate) fn give_up(self, now: Instant, why: &'static str) {
+        if let Some((place, prev)) = self.heard {
+            return self.stored(place, prev);
+        }
+        let error = if self.unanswered_attempts() > 0 {
+            LogError::Unconfirmed(now.saturating_duration_since(self.asked))
+        } else {
+            LogError::Unavailable(why.into())
+        };
+        // Who asked may have gone.
+        let _ = self.answer.send(Err(error));
+    }
+}
+
+/// One message to send.
+#[derive(Debug)]
+pub(crate) struct Sending {
+    pub(crate) number: u64,
+    pub(crate) room_id: RoomId,
+    pub(crate) event_id: EventId,
+    pub(crate) body: Bytes,
+    pub(crate) asked_head: Option<u64>,
+    pub(crate) attempt: u32,
+}
+
+/// Everything that waits.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    rooms: HashMap<RoomId, VecDeque<(u64, Waiting)>>,
+    /// By number, which is the order of the calls.
+    by_number: BTreeMap<u64, RoomId>,
+    ready: VecDeque<u64>,
+    again: BinaryHeap<Reverse<(Instant, u64)>>,
+    next: u64,
+    bytes: usize,
+}
+
+impl Queue {
+    /// Events that wait.
+    pub(crate) fn len(&self) -> usize {
+        self.by_number.len()
+    }
+
+    /// Bytes of them.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Takes an event; it is sent after all those taken before it for its room.
+    pub(crate) fn push(&mut self, waiting: Waiting) {
+        let number = self.next;
+        self.next += 1;
+        self.bytes += waiting.body.len();
+        self.by_number.insert(number, waiting.room_id.clone());
+        let room = self.rooms.entry(waiting.room_id.clone()).or_default();
+        room.push_back((number, waiting));
+        if room.len() == 1 {
+            self.ready.push_back(number);
+        }
+    }
+
+    /// The next to send; its answer is expected from now on.
+    pub(crate) fn next_to_send(&mut self, now: Instant) -> Option<Sending> {
+        loop {
+            let number = self.ready.pop_front()?;
+            let Some(waiting) = self.front(number) else {
+                continue;
+            };
+            waiting.attempts += 1;
+            let again_at = now + ATTEMPT_WITHIN;
+            waiting.again_at = again_at;
+            let sending = Sending {
+                number,
+                room_id: waiting.room_id.clone(),
+                event_id: waiting.event_id.clone(),
+                body: waiting.body.clone(),
+                asked_head: waiting.asked_head,
+                attempt: waiting.attempts,
+            };
+            self.again.push(Reverse((again_at, number)));
+            return Some(sending);
+        }
+    }
+
+    /// Whether something can be sent.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// What was not answered by `now` becomes ready again; how many.
+    pub(crate) fn wake(&mut self, now: Instant) -> u64 {
+        let mut woken = 0;
+        while let Some(Reverse((at, number))) = self.again.peek().copied() {
+            if at > now {
+                break;
+            }
+            self.again.pop();
+            if self
+                .front(number)
+                .is_some_and(|waiting| waiting.again_at == at)
+            {
+                self.ready.push_back(number);
+                woken += 1;
+            }
+        }
+        woken
+    }
+
+    /// What is on its way may be lost: everything sent is sent again, as soon as it can be.
+    pub(crate) fn wake_all(&mut self) {
+        let mut numbers: BTreeSet<u64> = self.ready.drain(..).collect();
+        numbers.extend(self.again.drain().map(|Reverse((_, number))| number));
+        numbers.retain(|number| self.front(*number).is_some());
+        self.ready.extend(numbers);
+    }
+
+    /// The stream did not take this attempt, and something has to be found out before the next.
+    pub(crate) fn refused_for_a_reason(&mut self, number: u64, now: Instant) {
+        if let Some(waiting) = self.front(number) {
+            waiting.refused += 1;
+            self.send_again(number, now + FOUND_OUT_WITHIN);
+        }
+    }
+
+    /// The stream did not take this attempt, and may take the next one soon.
+    pub(crate) fn refused(&mut self, number: u64, now: Instant) {
+        if let Some(waiting) = self.front(number) {
+            waiting.refused += 1;
+            let pause = PAUSES_MS[(waiting.refused as usize - 1).min(PAUSES_MS.len() - 1)];
+            self.send_again(number, now + Duration::from_millis(pause));
+        }
+    }
+
+    /// Sends it again at `at`, and not before.
+    pub(crate) fn send_again(&mut self, number: u64, at: Instant) {
+        if let Some(waiting) = self.front(number) {
+            waiting.again_at = at;
+            self.again.push(Reverse((at, number)));
+        }
+    }
+
+    /// Asks the stream for another head from now on.
+    pub(crate) fn ask_for_head(&mut self, number: u64, head: u64) {
+        if let Some(waiting) = self.front(number) {
+            waiting.asked_head = Some(head);
+        }
+    }
+
+    /// It has been answered, or is given up: the room's next one may go.
+    pub(crate) fn take(&mut self, number: u64) -> Option<Waiting> {
+        self.front(number)?;
+        let room_id = self.by_number.remove(&number)?;
+        let room = self.rooms.get_mut(&room_id)?;
+        let (_, waiting) = room.pop_front()?;
+        match room.front() {
+            Some((next, _)) => self.ready.push_back(*next),
+            None => {
+                self.rooms.remove(&room_id);
+            }
+        }
+        self.bytes -= waiting.body.len();
+        Some(waiting)
+    }
+
+    /// The oldest, if it was taken before `before`, or however young it is.
+    pub(crate) fn take_oldest(&mut self, before: Option<Instant>) -> Option<Waiting> {
+        let (&number, _) = self.by_number.first_key_value()?;
+        let asked = self.front(number)?.asked;
+        if before.is_some_and(|before| asked > before) {
+            return None;
+        }
+        self.take(number)
+    }
+
+    /// The room's event has been heard of; whether it was one that waits for the stream's answer.
+    pub(crate) fn heard(
+        &mut self,
+        room_id: &RoomId,
+        event_id: &EventId,
+        place: u64,
+        prev: u64,
+    ) -> bool {
+        let front = self.rooms.get_mut(room_id).and_then(VecDeque::front_mut);
+        match front {
+            Some((_, waiting)) if waiting.event_id == *event_id => {
+                waiting.heard = Some((place, prev));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// What it is about, for who has to look something up before answering.
+    pub(crate) fn front(&mut self, number: u64) -> Option<&mut Waiting> {
+        let room_id = self.by_number.get(&number)?;
+        match self.rooms.get_mut(room_id)?.front_mut() {
+            Some((front, waiting)) if *front == number => Some(waiting),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! The order of what waits, over refusals, silence, loss of the connection and giving up.
+
+use roomcast_protocol::event::Message;
+use roomcast_protocol::{EventBody, RoomEvent, UserId};
+
+use super::*;
+
+type Answer = oneshot::Receiver<Result<Appended, LogError>>;
+
+fn waiting(room_id: &RoomId, now: Instant) -> (Waiting, Answer) {
+    let event = RoomEvent {
+        id: EventId::generate(),
+        room_id: room_id.clone(),
+        sender_id: UserId::new("somebody").unwrap(),
+        client_message_id: None,
+        sent_at: Timestamp::now(),
+        body: EventBody::MessageSent(Message::default()),
+    };
+    let (answer, receiver) = oneshot::channel();
+    let body = Bytes::from_static(b"0123456789");
+    (Waiting::new(&event, body, None, answer, now), receiver)
+}
+
+fn numbers(queue: &mut Queue, now: Instant) -> Vec<u64> {
+    std::iter::from_fn(|| queue.next_to_send(now).map(|sending| sending.number)).collect()
+}
+
+#[test]
+fn of_each_room_one_is_on_its_way_and_rooms_do_not_wait_for_each_other() {
+    let (mut queue, now) = (Queue::default(), Instant::now());
+    let rooms = [RoomId::generate(), RoomId::generate()];
+    for number in 0..6 {
+        queue.push(waiting(&rooms[number % 2], now).0);
+    }
+    assert_eq!(numbers(&mut queue, now), [0, 1]);
+    queue.take(1).unwrap();
+    assert_eq!(numbers(&mut queue, now), [3]);
+    assert!(queue.take(5).is_none(), "it has not been sent");
+    queue.take(0).unwrap();
+    queue.take(3).unwrap();
+    assert_eq!(numbers(&mut queue, now), [2, 5]);
+    assert_eq!((queue.len(), queue.bytes()), (3, 30));
+}
+
+#[test]
+fn what_is_refused_or_not_answered_is_sent_again_before_the_rooms_next() {
+    let (mut queue, now) = (Queue::default(), Instant::now());
+    let room_id = RoomId::generate();
+    queue.push(waiting(&room_id, now).0);
+    queue.push(waiting(&room_id, now).0);
+    assert_eq!(numbers(&mut queue, now), [0]);
+    queue.refused(0, now);
+    assert_eq!(queue.wake(now), 0, "after a pause");
+    let soon = now + Duration::from_millis(5);
+    assert_eq!(queue.wake(soon), 1);
+    assert_eq!(numbers(&mut queue, soon), [0]);
+    assert_eq!(
+        queue.wake(soon + ATTEMPT_WITHIN - Duration::from_millis(1)),
+        0
+    );
+    assert_eq!(queue.wake(soon + ATTEMPT_WITHIN), 1);
+    assert_eq!(numbers(&mut queue, now), [0]);
+    queue.wake_all();
+    assert_eq!(numbers(&mut queue, now), [0]);
+    queue.take(0).unwrap();
+    assert_eq!(numbers(&mut queue, now), [1]);
+}
+
+#[test]
+fn giving_up_says_unavailable_only_of_what_was_certainly_not_stored() {
+    let (mut queue, now) = (Queue::default(), Instant::now());
+    let mut answers: Vec<Answer> = Vec::new();
+    for _ in 0..4 {
+        let (waiting, answer) = waiting(&RoomId::generate(), now);
+        queue.push(waiting);
+        answers.push(answer);
+    }
+    // The first is never sent, the second refused, the third silent, the fourth silent, then refused.
+    let first = queue.ready.pop_front().unwrap();
+    assert_eq!(numbers(&mut queue, now), [1, 2, 3]);
+    queue.ready.push_back(first);
+    queue.refused(1, now);
+    queue.wake(now + ATTEMPT_WITHIN);
+    queue.ready.retain(|number| *number == 3);
+    assert_eq!(numbers(&mut queue, now), [3]);
+    queue.refused(3, now);
+    let late = now + Duration::from_secs(10);
+    while let Some(waiting) = queue.take_oldest(Some(now)) {
+        waiting.give_up(late, "test");
+    }
+    let answers: Vec<_> = answers.iter_mut().map(|a| a.try_recv().unwrap()).collect();
+    for (number, answer) in answers.into_iter().enumerate() {
+        match answer {
+            Err(LogError::Unavailable(_)) => assert!(number < 2, "{number}"),
+            Err(LogError::Unconfirmed(waited)) => {
+                assert!(number >= 2 && waited == Duration::from_secs(10), "{number}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((queue.len(), queue.bytes()), (0, 0));
+}
+
+#[test]
+fn the_oldest_goes_first_and_its_rooms_next_takes_its_turn() {
+    let (mut queue, now) = (Queue::default(), Instant::now());
+    let (room_id, later) = (RoomId::generate(), now + Duration::from_secs(1));
+    queue.push(waiting(&room_id, now).0);
+    queue.push(waiting(&room_id, later).0);
+    assert_eq!(numbers(&mut queue, now), [0]);
+    assert!(queue.take_oldest(Some(now)).is_some());
+    assert!(
+        queue.take_oldest(Some(now)).is_none(),
+        "the other is younger"
+    );
+    assert_eq!(numbers(&mut queue, later), [1]);
+    assert!(queue.take_oldest(None).is_some());
+    assert!(queue.take_oldest(None).is_none());
+}
+
+#[test]
+fn what_is_heard_of_before_the_answer_is_kept_for_it() {
+    let (mut queue, now) = (Queue::default(), Instant::now());
+    let (first, _answer) = waiting(&RoomId::generate(), now);
+    let (room_id, event_id) = (first.room_id.clone(), first.event_id.clone());
+    queue.push(first);
+    queue.next_to_send(now).unwrap();
+    assert!(!queue.heard(&room_id, &EventId::generate(), 7, 3));
+    assert!(queue.heard(&room_id, &event_id, 7, 3));
+    assert_eq!(queue.take(0).unwrap().heard, Some((7, 3)));
+    assert!(!queue.heard(&room_id, &event_id, 7, 3));
+}

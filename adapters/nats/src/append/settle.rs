@@ -1,0 +1,235 @@
+//! The answers that need a second look: repeats, heads that have moved, and what stands before.
+
+use std::sync::Arc;
+
+use async_nats::header::HeaderMap;
+use roomcast_ports::event_log::{Appended, LogError};
+use roomcast_protocol::RoomId;
+use roomcast_protocol::event::decode;
+use tokio::time::Instant;
+use tracing::{debug, warn};
+
+use super::queue::Waiting;
+use super::tasks::Stored;
+use super::{Appends, message_id};
+use crate::exchanges::{ANSWER_WITHIN, read_answer};
+use crate::failure::{Failure, refusal};
+use crate::reader::seq;
+use crate::subjects::{self, partition_of};
+
+/// An id that no event has.
+const NEVER: &str = "-";
+
+impl Appends {
+    /// Takes it off the queue, and lets the room's next one go.
+    pub(super) fn take(&self, number: u64) -> Option<Waiting> {
+        let mut state = self.lock();
+        let waiting = state.queue.take(number);
+        self.count(&state);
+        if state.queue.is_ready() {
+            self.to_send.notify_one();
+        }
+        waiting
+    }
+
+    /// The stream has it.
+    pub(super) fn stored(self: &Arc<Self>, number: u64, stored: &Stored) {
+        let Some(waiting) = self.take(number) else {
+            return;
+        };
+        let (place, partition) = (stored.seq, partition_of(&waiting.room_id));
+        self.around.known.saw(partition, place);
+        self.around.known.saw_head(&waiting.room_id, place);
+        let appends = Arc::clone(self);
+        if stored.duplicate {
+            let settling = async move { appends.settle_duplicate(waiting, place).await };
+            self.around.tracker.spawn(settling);
+            return;
+        }
+        if let Some((heard, prev)) = waiting.heard
+            && heard == place
+        {
+            return waiting.stored(place, prev);
+        }
+        let listens = self.around.listening.listens();
+        let room_id = waiting.room_id.clone();
+        // What the stream was asked to expect, it has found.
+        let unanswered = match waiting.expected_head {
+            Some(head) => {
+                waiting.stored(place, head.get());
+                None
+            }
+            None => Some(waiting),
+        };
+        if listens {
+            let now = Instant::now();
+            let mut state = self.lock();
+            state
+                .unseen
+                .insert((partition, place), room_id, unanswered, now);
+        } else if let Some(waiting) = unanswered {
+            let settling = async move { appends.settle_prev(waiting, place).await };
+            self.around.tracker.spawn(settling);
+        }
+    }
+
+    /// Answers with the place before it, which has to be asked for.
+    pub(super) async fn settle_prev(self: Arc<Self>, waiting: Waiting, place: u64) {
+        match self.around.reader.prev_of(&waiting.room_id, place).await {
+            Ok(prev) => waiting.stored(place, prev),
+            Err(failure) => unconfirmed(waiting, &failure),
+        }
+    }
+
+    /// Answers a repeat with what was said first. A live event of it may have been lost with the
+    /// leader that stored it, so everybody is told to look.
+    pub(super) async fn settle_duplicate(self: Arc<Self>, waiting: Waiting, place: u64) {
+        self.nudge(&waiting.room_id, place).await;
+        match self.first_of(&waiting, place).await {
+            Ok(appended) => {
+                // Who asked may have gone.
+                let _ = waiting.answer.send(Ok(appended));
+            }
+            Err(failure) => unconfirmed(waiting, &failure),
+        }
+    }
+
+    async fn first_of(&self, waiting: &Waiting, place: u64) -> Result<Appended, Failure> {
+        let reader = &self.around.reader;
+        let partition = partition_of(&waiting.room_id);
+        let (first, prev) = tokio::try_join!(
+            reader.at(partition, place),
+            reader.prev_of(&waiting.room_id, place)
+        )?;
+        let event = decode(&first.body).map_err(|fault| Failure::Unreadable(Box::new(fault)))?;
+        // An attempt of ours that nobody answered is what it repeats: then nothing was there before.
+        let is_ours = waiting.unanswered_attempts() > 1 && first.body == waiting.body;
+        Ok(Appended {
+            seq: seq(place),
+            prev: seq(prev),
+            sent_at: event.sent_at,
+            message_id: event.message_id(),
+            duplicate: !is_ours,
+        })
+    }
+
+    /// The room's head is another than expected: it may have moved on with this very event, or the
+    /// log may have forgotten the head that the caller remembers.
+    pub(super) async fn settle_moved(self: Arc<Self>, number: u64, head: Option<u64>) {
+        let asked = {
+            let mut state = self.lock();
+            state.queue.front(number).map(|waiting| {
+                let id = message_id(&waiting.room_id, &waiting.event_id);
+                (waiting.room_id.clone(), id, waiting.asked_head.unwrap_or(0))
+            })
+        };
+        let Some((room_id, message_id, asked)) = asked else {
+            return;
+        };
+        match self.why_moved(&room_id, &message_id, asked, head).await {
+            Ok(Verdict::Repeat(place)) => {
+                let duplicate = true;
+                let seq = place;
+                self.stored(number, &Stored { seq, duplicate });
+            }
+            Ok(Verdict::Forgotten) => {
+                let mut state = self.lock();
+                state.queue.ask_for_head(number, 0);
+                state.queue.send_again(number, Instant::now());
+            }
+            Ok(Verdict::Moved(head)) => {
+                if let Some(waiting) = self.take(number) {
+                    let head = seq(head);
+                    let _ = waiting.answer.send(Err(LogError::Moved { head }));
+                }
+            }
+            Err(failure) => {
+                debug!(
+                    failure = &failure as &dyn std::error::Error,
+                    "ask why a head has moved"
+                );
+                self.lock().queue.send_again(number, Instant::now());
+            }
+        }
+    }
+
+    async fn why_moved(
+        &self,
+        room_id: &RoomId,
+        message_id: &str,
+        asked: u64,
+        head: Option<u64>,
+    ) -> Result<Verdict, Failure> {
+        let partition = partition_of(room_id);
+        // A stream with copies looks for a repeat first; one without, for the head.
+        if !self.around.copies
+            && let Some(place) = self.repeats(partition, room_id, message_id).await?
+        {
+            return Ok(Verdict::Repeat(place));
+        }
+        let head = match head {
+            Some(head) => head,
+            None => self.around.reader.head(room_id).await?,
+        };
+        if head == 0 && asked > 0 && self.around.reader.is_forgotten(partition, asked).await? {
+            return Ok(Verdict::Forgotten);
+        }
+        Ok(Verdict::Moved(head))
+    }
+
+    /// Where the stream has an event of this id, if it has. It is asked to store one on a condition
+    /// that never holds, and that it looks at only after the id.
+    async fn repeats(
+        &self,
+        partition: u16,
+        room_id: &RoomId,
+        message_id: &str,
+    ) -> Result<Option<u64>, Failure> {
+        let mut headers = HeaderMap::new();
+        headers.insert(async_nats::header::NATS_MESSAGE_ID, message_id);
+        headers.insert(async_nats::header::NATS_EXPECTED_LAST_MESSAGE_ID, NEVER);
+        let subject = subjects::append(&self.around.region, partition, room_id);
+        let exchanges = &self.around.exchanges;
+        let answer = exchanges
+            .ask(subject, Some(headers), bytes::Bytes::new(), ANSWER_WITHIN)
+            .await?;
+        match read_answer::<Stored>(&answer.payload) {
+            Ok(stored) => Ok(Some(stored.seq)),
+            Err(failure) if failure.is(refusal::WRONG_LAST_ID) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Tells everybody who listens to the room how far it has come.
+    pub(super) async fn nudge(&self, room_id: &RoomId, place: u64) {
+        metrics::counter!("chat_log_nudges_total").increment(1);
+        let subject = subjects::nudge(partition_of(room_id), room_id);
+        let client = &self.around.link.client;
+        if let Err(error) = client.publish(subject, place.to_string().into()).await {
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "nudge who listens to a room"
+            );
+        }
+    }
+}
+
+/// Why a head is another than expected.
+enum Verdict {
+    /// The event is stored already, there.
+    Repeat(u64),
+    /// The log no longer holds what the caller expects, nor anything of the room since.
+    Forgotten,
+    /// Others have said something.
+    Moved(u64),
+}
+
+/// It is stored, but where cannot be told in full: a repeat will bring the answer.
+fn unconfirmed(waiting: Waiting, failure: &Failure) {
+    warn!(
+        failure = failure as &dyn std::error::Error,
+        "read what was stored"
+    );
+    let waited = waiting.asked.elapsed();
+    let _ = waiting.answer.send(Err(LogError::Unconfirmed(waited)));
+}

@@ -1,0 +1,223 @@
+//! The three tasks behind appending: one sends, one takes the answers, one watches the clock.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::{Message, StatusCode, Subscriber};
+use futures_util::StreamExt as _;
+use metrics::counter;
+use roomcast_protocol::limits::APPEND_WITHIN;
+use serde::Deserialize;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::{Appends, Sending};
+use crate::exchanges::read_answer;
+use crate::failure::{Failure, refusal};
+use crate::subjects::{self, partition_of};
+
+/// How often what waits is looked at.
+const TICK: Duration = Duration::from_millis(5);
+/// How long the sender waits for a lost connection before it looks again.
+const DOWN_PAUSE: Duration = Duration::from_millis(100);
+
+/// A stream's answer to what it stored.
+#[derive(Debug, Deserialize)]
+pub(super) struct Stored {
+    pub(super) seq: u64,
+    #[serde(default)]
+    pub(super) duplicate: bool,
+}
+
+impl Appends {
+    /// Starts them. They end with `stop`.
+    pub(crate) async fn start(
+        self: &Arc<Self>,
+        stop: &CancellationToken,
+    ) -> Result<(), async_nats::SubscribeError> {
+        let replies = format!("{}.*", self.replies);
+        let answers = self.around.link.client.subscribe(replies).await?;
+        let tracker = &self.around.tracker;
+        tracker.spawn(Arc::clone(self).take_answers(answers, stop.clone()));
+        tracker.spawn(Arc::clone(self).send(stop.clone()));
+        tracker.spawn(Arc::clone(self).watch(stop.clone()));
+        Ok(())
+    }
+
+    async fn send(self: Arc<Self>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = self.to_send.notified() => {}
+                () = stop.cancelled() => return,
+            }
+            while self.lock().queue.is_ready() {
+                if !self.around.link.is_up() {
+                    tokio::select! {
+                        () = sleep(DOWN_PAUSE) => continue,
+                        () = stop.cancelled() => return,
+                    }
+                }
+                // What is published before the listening has begun would not be heard.
+                self.around.listening.begun().await;
+                let next = self.lock().queue.next_to_send(Instant::now());
+                let Some(sending) = next else { break };
+                if sending.attempt > 1 {
+                    counter!("chat_log_append_retries_total").increment(1);
+                }
+                tokio::select! {
+                    () = self.publish(sending) => {}
+                    () = stop.cancelled() => return,
+                }
+            }
+        }
+    }
+
+    async fn publish(&self, sending: Sending) {
+        let partition = partition_of(&sending.room_id);
+        let subject = subjects::append(&self.around.region, partition, &sending.room_id);
+        let reply = format!("{}.{}", self.replies, sending.number);
+        let headers = self.headers(&sending);
+        let client = &self.around.link.client;
+        let published = client
+            .publish_with_reply_and_headers(subject, reply, headers, sending.body)
+            .await;
+        if let Err(error) = published {
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "send an event to the log"
+            );
+            self.lock().queue.refused(sending.number, Instant::now());
+        }
+    }
+
+    async fn take_answers(self: Arc<Self>, mut answers: Subscriber, stop: CancellationToken) {
+        loop {
+            let answer = tokio::select! {
+                answer = answers.next() => answer,
+                () = stop.cancelled() => return,
+            };
+            let Some(answer) = answer else { return };
+            let number = answer.subject.rsplit_once('.');
+            if let Some(number) = number.and_then(|(_, number)| number.parse().ok()) {
+                self.answered(number, &answer);
+            }
+        }
+    }
+
+    fn answered(self: &Arc<Self>, number: u64, answer: &Message) {
+        let now = Instant::now();
+        if answer.status == Some(StatusCode::NO_RESPONDERS) {
+            // The stream has no leader, or is gone.
+            self.around.streams.suspect();
+            return self.lock().queue.refused(number, now);
+        }
+        match read_answer::<Stored>(&answer.payload) {
+            Ok(stored) => self.stored(number, &stored),
+            Err(Failure::Refused(refused)) => match refused.err_code {
+                refusal::WRONG_LAST => {
+                    self.lock().queue.refused_for_a_reason(number, now);
+                    let head = head_in(&refused.description);
+                    let appends = Arc::clone(self);
+                    let settling = async move { appends.settle_moved(number, head).await };
+                    self.around.tracker.spawn(settling);
+                }
+                refusal::TOO_LARGE => {
+                    let waiting = self.take(number);
+                    if let Some(waiting) = waiting {
+                        waiting.give_up(now, "larger than the log's streams take");
+                    }
+                }
+                code => {
+                    // Another of its room or its own id is on its way, or the stream has no room or
+                    // no leader now: all of that passes, or the event is given up when its time is.
+                    if code != refusal::LAST_IN_FLIGHT && code != refusal::SAME_ID_IN_FLIGHT {
+                        counter!("chat_log_append_refusals_total").increment(1);
+                        warn!(%refused, "the log refused an event");
+                    }
+                    self.lock().queue.refused(number, now);
+                }
+            },
+            Err(failure) => {
+                warn!(
+                    failure = &failure as &dyn std::error::Error,
+                    "read the log's answer"
+                );
+            }
+        }
+    }
+
+    /// Watches the clock while anything waits.
+    async fn watch(self: Arc<Self>, stop: CancellationToken) {
+        let mut fortunes = self.around.link.fortunes.clone();
+        loop {
+            let idle = {
+                let state = self.lock();
+                state.queue.len() == 0 && state.unseen.is_empty()
+            };
+            if idle {
+                tokio::select! {
+                    () = self.to_watch.notified() => {}
+                    () = stop.cancelled() => return,
+                }
+            }
+            tokio::select! {
+                // A lost connection takes with it what was on its way.
+                changed = timeout(TICK, fortunes.changed()) => {
+                    if matches!(changed, Ok(Ok(()))) {
+                        fortunes.borrow_and_update();
+                        self.lock().queue.wake_all();
+                        self.to_send.notify_one();
+                    }
+                }
+                () = stop.cancelled() => return,
+            }
+            self.look(Instant::now());
+        }
+    }
+
+    fn look(self: &Arc<Self>, now: Instant) {
+        let (mut nudges, mut lookups) = (Vec::new(), Vec::new());
+        {
+            let mut state = self.lock();
+            if state.queue.wake(now) > 0 {
+                self.to_send.notify_one();
+            }
+            let before = now.checked_sub(APPEND_WITHIN);
+            while let Some(oldest) = before.and_then(|at| state.queue.take_oldest(Some(at))) {
+                counter!("chat_log_appends_given_up_total").increment(1);
+                oldest.give_up(now, "the log does not answer");
+                self.to_send.notify_one();
+            }
+            while let Some(lookup) = state.unseen.next_without_prev(now) {
+                lookups.push(lookup);
+            }
+            while let Some(nudge) = state.unseen.next_to_nudge(now) {
+                nudges.push(nudge);
+            }
+            self.count(&state);
+        }
+        for (place, waiting) in lookups {
+            let appends = Arc::clone(self);
+            let settling = async move { appends.settle_prev(waiting, place).await };
+            self.around.tracker.spawn(settling);
+        }
+        if nudges.is_empty() {
+            return;
+        }
+        // Aside: the clock must not stand still while a connection that is lost takes nothing.
+        let appends = Arc::clone(self);
+        self.around.tracker.spawn(async move {
+            for (room_id, place) in nudges {
+                debug!(%place, "a stored event was not heard of");
+                appends.nudge(&room_id, place).await;
+            }
+        });
+    }
+}
+
+/// The room's head, which the refusal ends with.
+fn head_in(description: &str) -> Option<u64> {
+    let (_, number) = description.rsplit_once(' ')?;
+    number.parse().ok()
+}

@@ -1,0 +1,55 @@
+//! What a look at the servers found, for whoever wants to know before starting.
+
+use crate::streams::StreamInfo;
+
+/// What is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Findings {
+    /// The server this process is connected to.
+    pub server: String,
+    /// Its version.
+    pub version: String,
+    /// Every partition's stream, in order.
+    pub streams: Vec<StreamFound>,
+}
+
+/// One partition's stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamFound {
+    /// Its partition.
+    pub partition: u16,
+    /// The server that leads it; `None` when there is none now, or no cluster.
+    pub leader: Option<String>,
+    /// Its copies, the leader's included.
+    pub replicas: usize,
+    /// Copies that are up to date, the leader's included.
+    pub current: usize,
+    /// Events it holds.
+    pub events: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// The first place it holds.
+    pub first: u64,
+    /// Its last place.
+    pub last: u64,
+}
+
+impl StreamFound {
+    pub(crate) fn new(partition: u16, info: &StreamInfo) -> Self {
+        let followers = info.cluster.as_ref().map(|cluster| &cluster.replicas);
+        let followers = followers.map_or(&[][..], Vec::as_slice);
+        Self {
+            partition,
+            leader: info
+                .cluster
+                .as_ref()
+                .and_then(|cluster| cluster.leader.clone()),
+            replicas: followers.len() + 1,
+            current: followers.iter().filter(|copy| copy.current).count() + 1,
+            events: info.state.events,
+            bytes: info.state.bytes,
+            first: info.state.first_seq,
+            last: info.state.last_seq,
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What a process has to know to use the log.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use roomcast_ports::BoxError;
+
+/// Says how far a partition has been derived from, whatever has become of its stream: the position
+/// that the store keeps, 0 when it has none.
+pub type SeenTo = Arc<dyn Fn(u16) -> BoxFuture<'static, Result<u64, BoxError>> + Send + Sync>;
+
+/// How to reach the servers and what to be there.
+#[derive(Clone)]
+pub struct NatsConfig {
+    /// `host:port` of at least one server; the others are learnt from it.
+    pub servers: Vec<String>,
+    /// The region this fleet is in: one token of a subject, `[A-Za-z0-9_-]+`.
+    pub region: String,
+    /// What the servers call this connection: the role and the process.
+    pub name: String,
+    /// What answers are addressed to, `_INBOX` or one prefix per role, so that a role's key can be
+    /// kept from reading another's answers.
+    pub inbox_prefix: String,
+    /// Copies of each stream: 1 on a single server, 3 in a cluster.
+    pub replicas: usize,
+    /// The nkey seed this process signs in with.
+    pub key: Option<String>,
+    /// The certificate authority of the servers, PEM. With it TLS is required.
+    pub ca: Option<PathBuf>,
+    /// Creates the streams and consumers, keeps them as they should be and creates them again when
+    /// they are gone. Whoever does not, waits for them and checks that they are as they should be.
+    pub manages_streams: bool,
+    /// Keeps trying when no server answers at first, up to a minute.
+    pub waits_for_servers: bool,
+    /// The durable consumer that workers of one kind share.
+    pub consumer: String,
+    /// Bytes of each partition's stream at most; past it the oldest events go. The servers reserve
+    /// 32 times as much on each of their disks.
+    pub partition_bytes_max: i64,
+    /// Asked before a missing stream is created, so that its places begin above all that were seen.
+    /// Without it, only what this process has seen itself is known.
+    pub seen_to: Option<SeenTo>,
+}
+
+impl NatsConfig {
+    /// A client of `servers` in `region` that manages nothing, on streams with one copy.
+    pub fn new(servers: Vec<String>, region: &str, name: &str) -> Self {
+        Self {
+            servers,
+            region: region.to_owned(),
+            name: name.to_owned(),
+            inbox_prefix: "_INBOX".to_owned(),
+            replicas: 1,
+            key: None,
+            ca: None,
+            manages_streams: false,
+            waits_for_servers: false,
+            consumer: "ingest".to_owned(),
+            partition_bytes_max: 1 << 30,
+            seen_to: None,
+        }
+    }
+}
+
+impl std::fmt::Debug for NatsConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NatsConfig")
+            .field("servers", &self.servers)
+            .field("region", &self.region)
+            .field("name", &self.name)
+            .field("replicas", &self.replicas)
+            .field("signs_in", &self.key.is_some())
+            .field("ca", &self.ca)
+            .field("manages_streams", &self.manages_streams)
+            .finish_non_exhaustive()
+    }
+}

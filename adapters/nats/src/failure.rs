@@ -1,0 +1,94 @@
+//! Why the servers did not do what they were asked.
+
+use std::time::Duration;
+
+use roomcast_ports::BoxError;
+use roomcast_ports::event_log::LogError;
+use serde::Deserialize;
+
+/// The streams' answer to what they will not do.
+#[derive(Debug, Clone, thiserror::Error, Deserialize)]
+#[error("{description} ({err_code})")]
+pub(crate) struct Refused {
+    /// As HTTP has it.
+    #[serde(default)]
+    pub(crate) code: u16,
+    /// Which refusal.
+    #[serde(default)]
+    pub(crate) err_code: u32,
+    /// For people.
+    #[serde(default)]
+    pub(crate) description: String,
+}
+
+/// Refusals by number.
+pub(crate) mod refusal {
+    /// No message there.
+    pub(crate) const NO_MESSAGE: u32 = 10_037;
+    /// The consumer is not there.
+    pub(crate) const NO_CONSUMER: u32 = 10_014;
+    /// The stream is not there.
+    pub(crate) const NO_STREAM: u32 = 10_059;
+    /// The stream is there, with another configuration.
+    pub(crate) const NAME_IN_USE: u32 = 10_058;
+    /// The subject's last message has another number.
+    pub(crate) const WRONG_LAST: u32 = 10_071;
+    /// The stream's last message has another id.
+    pub(crate) const WRONG_LAST_ID: u32 = 10_070;
+    /// Another message of the subject is on its way.
+    pub(crate) const LAST_IN_FLIGHT: u32 = 10_164;
+    /// A message of the same id is on its way.
+    pub(crate) const SAME_ID_IN_FLIGHT: u32 = 10_158;
+    /// Larger than the stream takes.
+    pub(crate) const TOO_LARGE: u32 = 10_054;
+}
+
+/// Why there is no answer to use.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// Nobody is there to answer: the stream has no leader, or is gone.
+    #[error("nobody answers {0}")]
+    NobodyThere(String),
+    /// No answer in time.
+    #[error("{subject} was not answered within {within:?}")]
+    TimedOut {
+        /// What was asked.
+        subject: String,
+        /// How long was waited.
+        within: Duration,
+    },
+    /// An answer that says no.
+    #[error("refused")]
+    Refused(#[from] Refused),
+    /// An answer that says nothing.
+    #[error("read the answer")]
+    Unreadable(#[source] BoxError),
+    /// The connection is closed.
+    #[error("the connection is closed")]
+    Closed,
+    /// Every copy asked lacks what the log is known to hold.
+    #[error("the copies that answer are behind")]
+    Behind,
+    /// The partition's stream is read by another worker now.
+    #[error("the partition has been given to another worker")]
+    GivenAway,
+}
+
+impl Failure {
+    /// Whether it is this refusal.
+    pub(crate) fn is(&self, number: u32) -> bool {
+        matches!(self, Self::Refused(refused) if refused.err_code == number)
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Unreadable(Box::new(error))
+    }
+}
+
+impl From<Failure> for LogError {
+    fn from(failure: Failure) -> Self {
+        Self::Unavailable(Box::new(failure))
+    }
+}

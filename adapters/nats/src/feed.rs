@@ -1,0 +1,257 @@
+//! The whole of a partition, for who derives from it.
+//!
+//! The consumer decides whose turn it is and brings what comes. What it does not bring, because an
+//! earlier worker was given it, is read from the stream: every place after the caller's own is given,
+//! in order, none left out.
+
+mod chain;
+mod lease;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use metrics::counter;
+use roomcast_ports::event_log::{Claim, EventFeed, FeedBatch, LogError};
+use roomcast_protocol::Timestamp;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::warn;
+
+use crate::direct::{BATCH_MAX, Question, Stored};
+use crate::failure::Failure;
+use crate::link::Link;
+use crate::reader::Reader;
+use crate::streams::Streams;
+use chain::Chain;
+use lease::{Delivered, Lease};
+
+/// Pauses before a copy that lags is asked again.
+const LAG_PAUSES_MS: [u64; 5] = [0, 5, 20, 50, 200];
+
+/// What feeds need of the rest.
+#[derive(Debug)]
+pub(crate) struct Feeds {
+    pub(crate) link: Link,
+    pub(crate) consumer: String,
+    pub(crate) reader: Arc<Reader>,
+    pub(crate) streams: Arc<Streams>,
+    pub(crate) tracker: TaskTracker,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Feeds {
+    /// Waits until the partition is this caller's.
+    pub(crate) async fn claim(self: &Arc<Self>, partition: u16) -> Result<Box<dyn Claim>, Failure> {
+        let taken = Lease::take(
+            &self.link.client,
+            &self.tracker,
+            &self.stop,
+            partition,
+            &self.consumer,
+            || self.streams.suspect(),
+        );
+        tokio::select! {
+            lease = taken => Ok(Box::new(Claimed {
+                feeds: Arc::clone(self),
+                lease: lease?,
+            })),
+            () = self.stop.cancelled() => Err(Failure::Closed),
+        }
+    }
+
+    /// At most `limit` entries after `position`, whoever has the partition; none at its end.
+    pub(crate) async fn stretch(
+        &self,
+        partition: u16,
+        position: u64,
+        limit: usize,
+    ) -> Result<FeedBatch, Failure> {
+        for pause_ms in LAG_PAUSES_MS {
+            sleep(Duration::from_millis(pause_ms)).await;
+            let stored = self.page(partition, position, limit.max(1)).await?;
+            if !stored.is_empty() {
+                let mut chain = Chain::new(Arc::clone(&self.reader), partition);
+                return chain.link(&stored).await;
+            }
+            if self.streams.info(partition).await?.state.last_seq <= position {
+                return Ok(FeedBatch {
+                    position,
+                    ..FeedBatch::default()
+                });
+            }
+        }
+        Err(Failure::Behind)
+    }
+
+    /// What any copy has after `position`, which may lack the last milliseconds.
+    async fn page(
+        &self,
+        partition: u16,
+        position: u64,
+        limit: usize,
+    ) -> Result<Vec<Stored>, Failure> {
+        let question = Question {
+            seq: position + 1,
+            batch: Some(limit.min(BATCH_MAX)),
+            ..Question::default()
+        };
+        Ok(self.reader.direct.batch(partition, question).await?.stored)
+    }
+
+    /// A position before everything stored in the partition within the last `age`.
+    pub(crate) async fn position_before(
+        &self,
+        partition: u16,
+        age: Duration,
+    ) -> Result<u64, Failure> {
+        // Asked first: whatever comes later is behind it.
+        let last = self.streams.info(partition).await?.state.last_seq;
+        let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        let then = Timestamp::from_millis(Timestamp::now().as_millis().saturating_sub(age_ms));
+        let mut position = last;
+        for pause_ms in LAG_PAUSES_MS {
+            sleep(Duration::from_millis(pause_ms)).await;
+            let question = Question {
+                batch: Some(1),
+                start_time: Some(then.to_string()),
+                ..Question::default()
+            };
+            let page = self.reader.direct.batch(partition, question).await?;
+            if let Some(first) = page.stored.first() {
+                return Ok(first.place.saturating_sub(1).min(last));
+            }
+            // Nothing so young, or a copy that lags: its last must be the stream's.
+            let question = Question {
+                seq: last.max(1),
+                batch: Some(1),
+                ..Question::default()
+            };
+            let page = self.reader.direct.batch(partition, question).await?;
+            match page.stored.first() {
+                Some(_) => return Ok(last),
+                // An empty stream has nothing young either.
+                None => position = last.saturating_sub(1),
+            }
+        }
+        Ok(position)
+    }
+}
+
+struct Claimed {
+    feeds: Arc<Feeds>,
+    lease: Lease,
+}
+
+#[async_trait]
+impl Claim for Claimed {
+    async fn begin(self: Box<Self>, position: u64) -> Result<Box<dyn EventFeed>, LogError> {
+        Ok(Box::new(Feed {
+            chain: Chain::new(Arc::clone(&self.feeds.reader), self.lease.partition),
+            feeds: self.feeds,
+            lease: self.lease,
+            position,
+            unacknowledged: VecDeque::new(),
+            pending: 0,
+        }))
+    }
+}
+
+/// One reader of the partition.
+struct Feed {
+    feeds: Arc<Feeds>,
+    lease: Lease,
+    /// Everything up to here has been given.
+    position: u64,
+    chain: Chain,
+    /// Places given and not yet acknowledged, and where that is said.
+    unacknowledged: VecDeque<(u64, String)>,
+    /// What the stream held behind the last one, when that was brought.
+    pending: u64,
+}
+
+#[async_trait]
+impl EventFeed for Feed {
+    async fn next(&mut self, limit: usize) -> Result<FeedBatch, LogError> {
+        let limit = limit.max(1);
+        loop {
+            // Messages stay with the lease until nothing more is awaited: so this is cancel safe.
+            self.lease.wait().await?;
+            let here = self.lease.look(limit);
+            let old = here
+                .iter()
+                .take_while(|one| one.stored.place <= self.position)
+                .count();
+            if old > 0 {
+                self.lease.take_away(old);
+                continue;
+            }
+            let first = here[0].stored.place;
+            if first > self.position + 1 {
+                let missing = self.missing(first, limit).await?;
+                if missing.is_empty() {
+                    // The log holds nothing there any more.
+                    self.position = first - 1;
+                    continue;
+                }
+                counter!("chat_log_feed_fills_total").increment(1);
+                let behind = self.pending + self.lease.kept();
+                let batch = self.chain.link(&missing).await?;
+                self.position = batch.position;
+                let behind = behind + (first - 1 - self.position);
+                return Ok(FeedBatch { behind, ..batch });
+            }
+            let run: Vec<Delivered> = (first..)
+                .zip(here)
+                .map_while(|(place, one)| (one.stored.place == place).then_some(one))
+                .collect();
+            let stored: Vec<Stored> = run.iter().map(|one| one.stored.clone()).collect();
+            let batch = self.chain.link(&stored).await?;
+            self.position = batch.position;
+            self.lease.take_away(run.len());
+            for one in run {
+                self.pending = one.pending;
+                self.unacknowledged
+                    .push_back((one.stored.place, one.acknowledge));
+            }
+            let behind = self.pending + self.lease.kept();
+            return Ok(FeedBatch { behind, ..batch });
+        }
+    }
+
+    async fn acknowledge(&mut self, position: u64) -> Result<(), LogError> {
+        let mut last = None;
+        let given = &mut self.unacknowledged;
+        while given.front().is_some_and(|(place, _)| *place <= position) {
+            last = given.pop_front();
+        }
+        if let Some((_, to)) = last {
+            self.lease.acknowledge(to).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Feed {
+    /// What stands between the position and `first`, from its beginning.
+    async fn missing(&self, first: u64, limit: usize) -> Result<Vec<Stored>, Failure> {
+        let partition = self.lease.partition;
+        for pause_ms in LAG_PAUSES_MS {
+            sleep(Duration::from_millis(pause_ms)).await;
+            let mut page = self.feeds.page(partition, self.position, limit).await?;
+            // A copy that has one has all before it; one that has none lags.
+            let Some(begins) = page.first().map(|stored| stored.place) else {
+                continue;
+            };
+            if begins > self.position + 1 && self.position > 0 {
+                let after = self.position;
+                warn!(partition, after, begins, "the log holds nothing between");
+            }
+            page.retain(|stored| stored.place < first);
+            return Ok(page);
+        }
+        Err(Failure::Behind)
+    }
+}

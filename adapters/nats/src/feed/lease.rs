@@ -1,0 +1,359 @@
+//! A worker's hold on a partition: the consumer's pin, kept by asking for more, and what it brings.
+//!
+//! Of all workers that ask, the server pins one and gives it everything. The pin is lost when its
+//! worker falls silent; then the next one is pinned. So a task goes on asking however long the worker
+//! takes over what it has, and asks for nothing it could not keep.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_nats::{Client, Message, Subscriber};
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use serde_json::json;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+use tracing::debug;
+
+use crate::direct::Stored;
+use crate::failure::Failure;
+use crate::streams::desired::WORKERS;
+use crate::subjects;
+
+/// Messages kept here, at most.
+const KEPT_MAX: usize = 1_024;
+/// Messages asked for at once; so many are free before it asks again.
+const ASKED_MAX: usize = 512;
+/// Bytes asked for at once.
+const ASKED_BYTES_MAX: usize = 1 << 20;
+/// How long the server keeps a question open for a worker that has the pin, and one that waits for it.
+const PINNED_FOR: Duration = Duration::from_millis(1_500);
+const WAITING_FOR: Duration = Duration::from_secs(5);
+/// An answer that is so much late does not come.
+const GRACE: Duration = Duration::from_secs(1);
+/// Between two questions to a consumer that is not there.
+const ABSENT_PAUSE: Duration = Duration::from_millis(300);
+/// How long the server may be silent before the partition counts as lost.
+const SILENT_MAX: Duration = Duration::from_secs(10);
+
+/// One message the consumer brought.
+#[derive(Debug, Clone)]
+pub(super) struct Delivered {
+    pub(super) stored: Stored,
+    /// How many more the stream holds behind it.
+    pub(super) pending: u64,
+    /// Where to say that it has been dealt with.
+    pub(super) acknowledge: String,
+}
+
+/// The hold on a partition. It is let go when this is dropped.
+#[derive(Debug)]
+pub(super) struct Lease {
+    pub(super) partition: u16,
+    shared: Arc<Shared>,
+    client: Client,
+    _held: DropGuard,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    came: Notify,
+    taken: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    kept: VecDeque<Delivered>,
+    lost: Option<&'static str>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What asks for messages.
+struct Asking {
+    client: Client,
+    partition: u16,
+    consumer: String,
+    inbox: String,
+    messages: Subscriber,
+    pin: String,
+    /// Messages that open questions may still bring.
+    owed: usize,
+    asked_at: Instant,
+}
+
+impl Lease {
+    /// Waits until the server pins this caller.
+    pub(super) async fn take(
+        client: &Client,
+        tracker: &TaskTracker,
+        stop: &CancellationToken,
+        partition: u16,
+        consumer: &str,
+        absent: impl Fn(),
+    ) -> Result<Self, Failure> {
+        loop {
+            let inbox = client.new_inbox();
+            let messages = client
+                .subscribe(inbox.clone())
+                .await
+                .map_err(|error| Failure::Unreadable(Box::new(error)))?;
+            let mut asking = Asking {
+                client: client.clone(),
+                partition,
+                consumer: consumer.to_owned(),
+                inbox,
+                messages,
+                pin: String::new(),
+                owed: 0,
+                asked_at: Instant::now(),
+            };
+            asking.ask(WAITING_FOR).await?;
+            let until = Instant::now() + WAITING_FOR + GRACE;
+            match timeout_at(until, asking.first()).await {
+                Ok(Ok((pin, delivered))) => {
+                    asking.pin = pin;
+                    let shared = Arc::new(Shared::default());
+                    shared.lock().kept.push_back(delivered);
+                    let held = stop.child_token();
+                    tracker.spawn(asking.hold(Arc::clone(&shared), held.clone()));
+                    return Ok(Self {
+                        partition,
+                        shared,
+                        client: client.clone(),
+                        _held: held.drop_guard(),
+                    });
+                }
+                Ok(Err(Failure::NobodyThere(_))) => {
+                    absent();
+                    tokio::time::sleep(ABSENT_PAUSE).await;
+                }
+                Ok(Err(Failure::Closed)) => return Err(Failure::Closed),
+                // Another has the pin, or nothing has come: ask again.
+                Ok(Err(_)) | Err(_) => {}
+            }
+        }
+    }
+
+    /// Waits until a message is here. Cancel safe.
+    pub(super) async fn wait(&self) -> Result<(), Failure> {
+        loop {
+            let came = self.shared.came.notified();
+            {
+                let state = self.shared.lock();
+                if let Some(why) = state.lost {
+                    debug!(partition = self.partition, why, "a partition is lost");
+                    return Err(Failure::GivenAway);
+                }
+                if !state.kept.is_empty() {
+                    return Ok(());
+                }
+            }
+            came.await;
+        }
+    }
+
+    /// The first messages here, at most `limit`; they stay.
+    pub(super) fn look(&self, limit: usize) -> Vec<Delivered> {
+        self.shared
+            .lock()
+            .kept
+            .iter()
+            .take(limit)
+            .cloned()
+            .collect()
+    }
+
+    /// Takes the first messages away.
+    pub(super) fn take_away(&self, count: usize) {
+        self.shared.lock().kept.drain(..count);
+        self.shared.taken.notify_one();
+    }
+
+    /// How many wait here.
+    pub(super) fn kept(&self) -> u64 {
+        self.shared.lock().kept.len() as u64
+    }
+
+    /// Says that everything up to this message has been dealt with.
+    pub(super) async fn acknowledge(&self, to: String) -> Result<(), Failure> {
+        self.client
+            .publish(to, Bytes::from_static(b"+ACK"))
+            .await
+            .map_err(|error| Failure::Unreadable(Box::new(error)))
+    }
+}
+
+impl Asking {
+    /// Asks for messages, or only says that this worker is still there when there is no room for any.
+    async fn ask(&mut self, open_for: Duration) -> Result<(), Failure> {
+        self.asked_at = Instant::now();
+        self.owed += ASKED_MAX;
+        self.pull(json!({
+            "batch": ASKED_MAX,
+            "max_bytes": ASKED_BYTES_MAX,
+            "expires": u64::try_from(open_for.as_nanos()).unwrap_or(u64::MAX),
+            "group": WORKERS,
+            "id": self.pin,
+        }))
+        .await
+    }
+
+    /// Keeps the pin without asking for anything: no message fits into one byte.
+    async fn stay(&mut self) -> Result<(), Failure> {
+        self.asked_at = Instant::now();
+        self.pull(json!({
+            "batch": 1, "max_bytes": 1, "no_wait": true, "group": WORKERS, "id": self.pin,
+        }))
+        .await
+    }
+
+    async fn pull(&self, question: serde_json::Value) -> Result<(), Failure> {
+        let stream = subjects::stream(self.partition);
+        let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{}", self.consumer);
+        let payload = serde_json::to_vec(&question)?.into();
+        self.client
+            .publish_with_reply(subject, self.inbox.clone(), payload)
+            .await
+            .map_err(|error| Failure::Unreadable(Box::new(error)))
+    }
+
+    /// The pin, and the first message that came with it.
+    async fn first(&mut self) -> Result<(String, Delivered), Failure> {
+        let Some(message) = self.messages.next().await else {
+            return Err(Failure::Closed);
+        };
+        match message.status.map(|status| status.as_u16()) {
+            None => {}
+            Some(503) => return Err(Failure::NobodyThere(message.subject.to_string())),
+            Some(_) => return Err(Failure::GivenAway),
+        }
+        let pin = message
+            .headers
+            .as_ref()
+            .and_then(|headers| headers.get_last("Nats-Pin-Id"))
+            .map(|pin| pin.as_str().to_owned());
+        self.owed = self.owed.saturating_sub(1);
+        match (pin, delivered(message)) {
+            (Some(pin), Some(delivered)) => Ok((pin, delivered)),
+            _ => Err(Failure::GivenAway),
+        }
+    }
+
+    /// Keeps asking until the lease is dropped or lost.
+    async fn hold(mut self, shared: Arc<Shared>, held: CancellationToken) {
+        let why = tokio::select! {
+            why = self.go_on(&shared) => why,
+            () = held.cancelled() => "let go",
+        };
+        shared.lock().lost = Some(why);
+        shared.came.notify_waiters();
+        shared.came.notify_one();
+        // Somebody else may have it at once.
+        let stream = subjects::stream(self.partition);
+        let subject = format!("$JS.API.CONSUMER.UNPIN.{stream}.{}", self.consumer);
+        if why == "let go"
+            && let Ok(question) = serde_json::to_vec(&json!({ "group": WORKERS }))
+        {
+            // If this is lost, the server notices the silence.
+            let _ = self.client.publish(subject, question.into()).await;
+        }
+    }
+
+    async fn go_on(&mut self, shared: &Shared) -> &'static str {
+        let mut heard_at = Instant::now();
+        loop {
+            let free = KEPT_MAX.saturating_sub(shared.lock().kept.len() + self.owed);
+            let due = self.asked_at + PINNED_FOR;
+            let asked = if free >= ASKED_MAX {
+                self.ask(PINNED_FOR).await
+            } else if Instant::now() >= due {
+                // What was asked long ago brings nothing any more.
+                self.owed = 0;
+                self.stay().await
+            } else {
+                Ok(())
+            };
+            if asked.is_err() {
+                return "the connection is closed";
+            }
+            tokio::select! {
+                message = self.messages.next() => {
+                    let Some(message) = message else {
+                        return "the connection is closed";
+                    };
+                    heard_at = Instant::now();
+                    if let Some(why) = self.take_in(shared, message) {
+                        return why;
+                    }
+                }
+                () = shared.taken.notified() => {}
+                () = tokio::time::sleep_until(self.asked_at + PINNED_FOR) => {}
+            }
+            if heard_at.elapsed() > SILENT_MAX {
+                return "the server is silent";
+            }
+        }
+    }
+
+    /// Keeps a message, or reads what it says; why the lease is lost, if it is.
+    fn take_in(&mut self, shared: &Shared, message: Message) -> Option<&'static str> {
+        match message.status.map(|status| status.as_u16()) {
+            None => {
+                self.owed = self.owed.saturating_sub(1);
+                if let Some(delivered) = delivered(message) {
+                    shared.lock().kept.push_back(delivered);
+                    shared.came.notify_one();
+                }
+                None
+            }
+            // A question's time is over, or it has brought all its bytes.
+            Some(404 | 408) => {
+                self.owed = 0;
+                None
+            }
+            Some(409) => {
+                let said = message.description.unwrap_or_default();
+                if said.contains("MaxBytes") || said.contains("MaxWaiting") {
+                    self.owed = 0;
+                    None
+                } else {
+                    Some("the consumer has changed")
+                }
+            }
+            Some(423) => Some("another worker has it"),
+            Some(503) => Some("the consumer is gone"),
+            Some(_) => None,
+        }
+    }
+}
+
+/// A message with its place, which stands in the subject it is acknowledged on:
+/// `$JS.ACK.<stream>.<consumer>.<times>.<place>.<number>.<time>.<pending>`, or with the domain and the
+/// account before the stream and a random token at the end.
+fn delivered(message: Message) -> Option<Delivered> {
+    let acknowledge = message.reply?.to_string();
+    let tokens: Vec<&str> = acknowledge.split('.').collect();
+    let (place, pending) = match tokens.len() {
+        9 => (tokens[5], tokens[8]),
+        12.. => (tokens[7], tokens[10]),
+        _ => return None,
+    };
+    Some(Delivered {
+        stored: Stored {
+            place: place.parse().ok()?,
+            subject: message.subject.to_string(),
+            body: message.payload,
+        },
+        pending: pending.parse().ok()?,
+        acknowledge,
+    })
+}

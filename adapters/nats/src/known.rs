@@ -1,0 +1,107 @@
+//! What this process has itself seen of the log, so that it never believes a copy that lags behind it.
+//!
+//! Rooms are kept in two generations: one in use moves to the young one, and when that is full the old
+//! one is forgotten. Bounded, without a clock and without order to keep.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use roomcast_protocol::RoomId;
+
+use crate::subjects::PARTITIONS;
+
+/// Rooms of one generation of those that this process was told of.
+const ROOMS_MAX: usize = 32_768;
+
+/// What was seen.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    last: [AtomicU64; PARTITIONS as usize],
+    heads: Mutex<Heads>,
+}
+
+/// The last places of the rooms that were lately spoken in.
+#[derive(Debug, Default)]
+pub(crate) struct Heads {
+    young: HashMap<RoomId, u64>,
+    old: HashMap<RoomId, u64>,
+}
+
+impl Heads {
+    /// The room's place, unless it is forgotten or was never there.
+    pub(crate) fn get(&self, room_id: &RoomId) -> Option<u64> {
+        self.young
+            .get(room_id)
+            .or_else(|| self.old.get(room_id))
+            .copied()
+    }
+
+    /// The room has come to `place`, if it was not further already; at most `rooms_max` are kept twice.
+    pub(crate) fn raise(&mut self, room_id: &RoomId, place: u64, rooms_max: usize) {
+        if let Some(known) = self.young.get_mut(room_id) {
+            *known = place.max(*known);
+            return;
+        }
+        if self.young.len() >= rooms_max {
+            self.old = std::mem::take(&mut self.young);
+        }
+        let older = self.old.get(room_id).copied().unwrap_or(0);
+        self.young.insert(room_id.clone(), place.max(older));
+    }
+}
+
+impl Known {
+    /// The highest place seen of a partition.
+    pub(crate) fn last(&self, partition: u16) -> u64 {
+        self.last[usize::from(partition)].load(Ordering::Relaxed)
+    }
+
+    /// A partition has come at least this far.
+    pub(crate) fn saw(&self, partition: u16, place: u64) {
+        self.last[usize::from(partition)].fetch_max(place, Ordering::Relaxed);
+    }
+
+    /// The highest place of the room that this process was told was stored; 0 if none, or forgotten.
+    pub(crate) fn head(&self, room_id: &RoomId) -> u64 {
+        let heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+        heads.get(room_id).unwrap_or(0)
+    }
+
+    /// The room has come at least this far.
+    pub(crate) fn saw_head(&self, room_id: &RoomId, place: u64) {
+        let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+        heads.raise(room_id, place, ROOMS_MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_seen_never_goes_back_and_rooms_are_bounded() {
+        let known = Known::default();
+        let room_id = RoomId::generate();
+        for place in [3, 9, 5] {
+            known.saw(4, place);
+            known.saw_head(&room_id, place);
+        }
+        assert_eq!((known.last(4), known.last(5)), (9, 0));
+        for _ in 0..ROOMS_MAX + 10 {
+            known.saw_head(&RoomId::generate(), 1);
+        }
+        assert_eq!(known.head(&room_id), 9);
+        known.saw_head(&room_id, 2);
+        assert_eq!(
+            known.head(&room_id),
+            9,
+            "an older place of the old generation"
+        );
+        for _ in 0..3 * ROOMS_MAX {
+            known.saw_head(&RoomId::generate(), 1);
+        }
+        let heads = known.heads.lock().unwrap();
+        assert!(heads.young.len() + heads.old.len() <= 2 * ROOMS_MAX);
+    }
+}

@@ -1,0 +1,114 @@
+//! The connection: how it is made, and what it says about itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::connection::State;
+use async_nats::{Client, ConnectOptions, Event};
+use metrics::counter;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::config::NatsConfig;
+use crate::connect::ConnectError;
+
+/// A server that says nothing for about two of these is given up.
+const PING_EVERY: Duration = Duration::from_secs(5);
+/// How long one try to connect may take.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// Messages a subscription may be behind before it loses some.
+pub(crate) const BEHIND_MAX: usize = 65_536;
+/// The longest pause between two tries to connect.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// How often the connection has come, gone, and lost messages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Fortunes {
+    /// Connections made.
+    pub(crate) connected: u64,
+    /// Connections lost.
+    pub(crate) disconnected: u64,
+    /// Messages dropped because a task here was too slow, as far as it was noticed.
+    pub(crate) dropped: u64,
+}
+
+/// The connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Link {
+    pub(crate) client: Client,
+    pub(crate) fortunes: watch::Receiver<Fortunes>,
+}
+
+impl Link {
+    /// Connects.
+    pub(crate) async fn connect(config: &NatsConfig) -> Result<Self, ConnectError> {
+        let (sender, fortunes) = watch::channel(Fortunes::default());
+        let sender = Arc::new(sender);
+        let mut options = ConnectOptions::new()
+            .name(&config.name)
+            .ping_interval(PING_EVERY)
+            .connection_timeout(CONNECT_WITHIN)
+            .custom_inbox_prefix(&config.inbox_prefix)
+            .subscription_capacity(BEHIND_MAX)
+            .reconnect_delay_callback(pause)
+            .event_callback(move |event| {
+                let sender = Arc::clone(&sender);
+                async move { noticed(&sender, &event) }
+            });
+        if config.waits_for_servers {
+            options = options.retry_on_initial_connect();
+        }
+        if let Some(key) = &config.key {
+            options = options.nkey(key.trim().to_owned());
+        }
+        if let Some(ca) = &config.ca {
+            options = options.add_root_certificates(ca.clone()).require_tls(true);
+        }
+        let client = options
+            .connect(config.servers.as_slice())
+            .await
+            .map_err(|error| ConnectError::Unreachable(Box::new(error)))?;
+        Ok(Self { client, fortunes })
+    }
+
+    /// Whether what is sent now goes out now.
+    pub(crate) fn is_up(&self) -> bool {
+        self.client.connection_state() == State::Connected
+    }
+}
+
+/// The pause before the next try: longer each time, and never the same for two who lost their server
+/// together.
+fn pause(tries: usize) -> Duration {
+    use std::hash::{BuildHasher as _, RandomState};
+    let full = Duration::from_millis(50 << tries.min(6)).min(PAUSE_MAX);
+    // Every RandomState hashes differently.
+    let chance = u32::try_from(RandomState::new().hash_one(tries) % 1_000).unwrap_or(0);
+    full / 2 + full / 2 * chance / 1_000
+}
+
+fn noticed(fortunes: &watch::Sender<Fortunes>, event: &Event) {
+    match event {
+        Event::Connected => {
+            info!("connected to the log");
+            fortunes.send_modify(|fortunes| fortunes.connected += 1);
+        }
+        Event::Disconnected => {
+            warn!("lost the connection to the log");
+            counter!("chat_log_disconnects_total").increment(1);
+            fortunes.send_modify(|fortunes| fortunes.disconnected += 1);
+        }
+        Event::SlowConsumer(_) => {
+            counter!("chat_log_dropped_total").increment(1);
+            fortunes.send_modify(|fortunes| fortunes.dropped += 1);
+        }
+        Event::ServerError(error) => {
+            // A denied publish is told in no other way.
+            counter!("chat_log_server_errors_total").increment(1);
+            warn!(%error, "the log's server complains");
+        }
+        Event::ClientError(error) => warn!(%error, "the log's connection complains"),
+        Event::LameDuckMode => info!("the log's server is about to leave"),
+        Event::Draining | Event::Closed => {}
+    }
+}

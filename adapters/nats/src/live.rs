@@ -1,0 +1,231 @@
+//! Events as the streams publish them again once they are stored, to whoever listens here.
+//!
+//! A partition is one subscription and one task, which never waits for a listener. What the servers or
+//! the driver lose on the way is not seen here, but in the chain of places; a connection that came back
+//! and a subscription that overflowed are told to the listeners, so that they compare at once.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_nats::{Message, Subscriber};
+use futures_util::StreamExt as _;
+use roomcast_ports::live::{Live, LiveEvents};
+use tokio::sync::{broadcast, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, warn};
+
+use crate::append::Appends;
+use crate::direct::number;
+use crate::known::Known;
+use crate::link::Link;
+use crate::reader::{event_at, seq};
+use crate::subjects::{self, PARTITIONS};
+
+/// Events a listener may be behind before it loses the oldest.
+const LISTENER_BEHIND_MAX: usize = 32_768;
+
+/// Whether anybody listens here.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    stage: watch::Sender<Stage>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Nobody,
+    Beginning,
+    Begun,
+}
+
+impl Listening {
+    pub(crate) fn new() -> Self {
+        Self {
+            stage: watch::Sender::new(Stage::Nobody),
+        }
+    }
+
+    /// Whether live events come here.
+    pub(crate) fn listens(&self) -> bool {
+        *self.stage.borrow() != Stage::Nobody
+    }
+
+    /// Waits while the listening is about to begin.
+    pub(crate) async fn begun(&self) {
+        if *self.stage.borrow() == Stage::Beginning {
+            let mut stage = self.stage.subscribe();
+            // The sender is ours, so it is there.
+            let _ = stage.wait_for(|stage| *stage != Stage::Beginning).await;
+        }
+    }
+
+    /// Whatever is published from now on is heard here.
+    pub(crate) fn has_begun(&self) {
+        self.stage.send_replace(Stage::Begun);
+    }
+
+    /// Whether it is the caller who has to begin.
+    pub(crate) fn begin(&self) -> bool {
+        self.stage.send_if_modified(|stage| {
+            let first = *stage == Stage::Nobody;
+            if first {
+                *stage = Stage::Beginning;
+            }
+            first
+        })
+    }
+}
+
+/// The listening.
+#[derive(Debug)]
+pub(crate) struct Ears {
+    link: Link,
+    region: String,
+    known: Arc<Known>,
+    listening: Arc<Listening>,
+    sender: Mutex<Option<broadcast::Sender<Live>>>,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Ears {
+    pub(crate) fn new(
+        link: Link,
+        region: String,
+        known: Arc<Known>,
+        listening: Arc<Listening>,
+        tracker: TaskTracker,
+        stop: CancellationToken,
+    ) -> Self {
+        Self {
+            link,
+            region,
+            known,
+            listening,
+            sender: Mutex::new(Some(broadcast::Sender::new(LISTENER_BEHIND_MAX))),
+            tracker,
+            stop,
+        }
+    }
+
+    /// Listens from now on; the first to do so begins the subscriptions.
+    pub(crate) fn listen(self: &Arc<Self>, appends: &Arc<Appends>) -> LiveEvents {
+        let sender = self
+            .sender
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let Some(sender) = sender else {
+            // Closed: a listener hears its end at once.
+            return LiveEvents::new(broadcast::channel(1).1);
+        };
+        let receiver = sender.subscribe();
+        if self.listening.begin() {
+            let (ears, appends) = (Arc::clone(self), Arc::clone(appends));
+            self.tracker.spawn(async move {
+                if let Err(error) = ears.begin(appends, &sender).await {
+                    // Only a closed connection refuses.
+                    warn!(
+                        error = &error as &dyn std::error::Error,
+                        "listen to the log"
+                    );
+                }
+                ears.listening.has_begun();
+            });
+        }
+        LiveEvents::new(receiver)
+    }
+
+    /// Nobody hears anything any more.
+    pub(crate) fn close(&self) {
+        self.sender
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+    }
+
+    async fn begin(
+        self: &Arc<Self>,
+        appends: Arc<Appends>,
+        sender: &broadcast::Sender<Live>,
+    ) -> Result<(), async_nats::SubscribeError> {
+        let client = &self.link.client;
+        for partition in 0..PARTITIONS {
+            let subject = subjects::live(&self.region, partition);
+            let events = client.subscribe(subject).await?;
+            let ears = Arc::clone(self);
+            let hearing = ears.hear(partition, events, Arc::clone(&appends), sender.clone());
+            self.spawn(hearing);
+        }
+        let nudges = client.subscribe(subjects::NUDGES).await?;
+        self.spawn(hear_nudges(nudges, sender.clone()));
+        self.spawn(tell_losses(self.link.clone(), sender.clone()));
+        Ok(())
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tracker.spawn(async move {
+            tokio::select! {
+                () = task => {}
+                () = stop.cancelled() => {}
+            }
+        });
+    }
+
+    async fn hear(
+        self: Arc<Self>,
+        partition: u16,
+        mut events: Subscriber,
+        appends: Arc<Appends>,
+        sender: broadcast::Sender<Live>,
+    ) {
+        while let Some(message) = events.next().await {
+            let headers = message.headers.as_ref();
+            let place = number(headers, "Nats-Sequence");
+            let prev = number(headers, "Nats-Last-Sequence");
+            let (Some(place), Some(prev)) = (place, prev) else {
+                debug!(partition, "a live event without a place");
+                continue;
+            };
+            self.known.saw(partition, place);
+            let event = event_at(partition, seq(place), seq(prev), &message.payload);
+            let Some(event) = event else { continue };
+            appends.heard(
+                partition,
+                &event.event.room_id,
+                &event.event.id,
+                place,
+                prev,
+            );
+            // Nobody may be listening just now.
+            let _ = sender.send(Live::Event(event));
+        }
+    }
+}
+
+async fn hear_nudges(mut nudges: Subscriber, sender: broadcast::Sender<Live>) {
+    while let Some(message) = nudges.next().await {
+        if let Some(nudge) = nudge_in(&message) {
+            // Nobody may be listening just now.
+            let _ = sender.send(nudge);
+        }
+    }
+}
+
+fn nudge_in(message: &Message) -> Option<Live> {
+    let room_id = subjects::room_of(&message.subject)?;
+    let place = std::str::from_utf8(&message.payload).ok()?.parse().ok()?;
+    Some(Live::Nudge(room_id, seq(place)))
+}
+
+/// Tells the listeners whenever something may have been lost on the way here.
+async fn tell_losses(mut link: Link, sender: broadcast::Sender<Live>) {
+    link.fortunes.borrow_and_update();
+    while link.fortunes.changed().await.is_ok() {
+        link.fortunes.borrow_and_update();
+        if link.is_up() {
+            // Nobody may be listening just now.
+            let _ = sender.send(Live::Lost);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The log as the services see it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use roomcast_ports::event_log::{Append, Appended, Claim, EventLog, FeedBatch, LogError};
+use roomcast_ports::live::LiveEvents;
+use roomcast_protocol::{RoomId, Seq, StoredEvent};
+
+use crate::append::Appends;
+use crate::feed::Feeds;
+use crate::live::Ears;
+use crate::reader::{Reader, seq};
+use crate::streams::desired::REMEMBERS_SECONDS;
+use crate::subjects::PARTITIONS;
+
+/// The port's promises, each kept by its own part.
+#[derive(Debug)]
+pub(crate) struct Log {
+    pub(crate) appends: Arc<Appends>,
+    pub(crate) reader: Arc<Reader>,
+    pub(crate) ears: Arc<Ears>,
+    pub(crate) feeds: Arc<Feeds>,
+}
+
+#[async_trait]
+impl EventLog for Log {
+    fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, LogError>> {
+        self.appends.append(append)
+    }
+
+    async fn head(&self, room_id: &RoomId) -> Result<Seq, LogError> {
+        Ok(seq(self.reader.head(room_id).await?))
+    }
+
+    async fn heads(&self, room_ids: &[RoomId]) -> Result<Vec<Seq>, LogError> {
+        Ok(self.reader.heads(room_ids).await?)
+    }
+
+    async fn read(
+        &self,
+        room_id: &RoomId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Vec<Arc<StoredEvent>>, LogError> {
+        Ok(self.reader.read(room_id, after, limit).await?)
+    }
+
+    fn live(&self) -> LiveEvents {
+        self.ears.listen(&self.appends)
+    }
+
+    fn partitions(&self) -> u16 {
+        PARTITIONS
+    }
+
+    async fn claim(&self, partition: u16) -> Result<Box<dyn Claim>, LogError> {
+        Ok(self.feeds.claim(partition).await?)
+    }
+
+    async fn stretch(
+        &self,
+        partition: u16,
+        position: u64,
+        limit: usize,
+    ) -> Result<FeedBatch, LogError> {
+        Ok(self.feeds.stretch(partition, position, limit).await?)
+    }
+
+    async fn position_before(&self, partition: u16, age: Duration) -> Result<u64, LogError> {
+        Ok(self.feeds.position_before(partition, age).await?)
+    }
+
+    fn remembers(&self) -> Option<Duration> {
+        Some(Duration::from_secs(REMEMBERS_SECONDS))
+    }
+}

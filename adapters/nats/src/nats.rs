@@ -1,0 +1,198 @@
+//! The front door: one connection, and the ports over it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use roomcast_ports::event_log::{EventLog, LogError};
+use roomcast_ports::signals::Signals;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::append::{Appends, Around};
+use crate::check::{Findings, StreamFound};
+use crate::config::NatsConfig;
+use crate::connect::ConnectError;
+use crate::direct::Direct;
+use crate::exchanges::Exchanges;
+use crate::failure::Failure;
+use crate::feed::Feeds;
+use crate::known::Known;
+use crate::link::Link;
+use crate::live::{Ears, Listening};
+use crate::log::Log;
+use crate::reader::Reader;
+use crate::signals::NatsSignals;
+use crate::streams::Streams;
+use crate::subjects::PARTITIONS;
+
+/// The oldest server that has batch reads and pinned consumers.
+const SERVER_MIN: (i64, i64, i64, &str) = (2, 11, 0, "2.11.0");
+/// How long a connection is waited for when the configuration says so.
+const CONNECTED_WITHIN: Duration = Duration::from_secs(60);
+/// How long the last tasks may take to end.
+const ENDS_WITHIN: Duration = Duration::from_secs(3);
+
+/// A process's connection to the log and the bus.
+#[derive(Debug)]
+pub struct NatsLog {
+    link: Link,
+    streams: Arc<Streams>,
+    log: Arc<Log>,
+    signals: Arc<NatsSignals>,
+    tracker: TaskTracker,
+    /// The tasks that hold partitions.
+    workers: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl NatsLog {
+    /// Connects, and waits up to a minute until the streams are there and as they should be.
+    pub async fn connect(config: NatsConfig) -> Result<Arc<Self>, ConnectError> {
+        check_region(&config.region)?;
+        let (tracker, workers) = (TaskTracker::new(), TaskTracker::new());
+        let stop = CancellationToken::new();
+        let link = Link::connect(&config).await?;
+        wait_until_connected(&link).await?;
+        check_version(&link)?;
+        let subscribed = |error| ConnectError::Unreachable(Box::new(error));
+        let exchanges = Exchanges::start(link.client.clone(), &tracker)
+            .await
+            .map_err(subscribed)?;
+        let known = Arc::new(Known::default());
+        let streams = Arc::new(Streams::new(
+            Arc::clone(&exchanges),
+            config.clone(),
+            Arc::clone(&known),
+        ));
+        streams.ensure_all().await?;
+        if config.manages_streams {
+            tracker.spawn(Arc::clone(&streams).keep(stop.clone()));
+        }
+        let direct = Direct::new(Arc::clone(&exchanges));
+        let reader = Arc::new(Reader::new(direct, Arc::clone(&known), config.replicas));
+        let listening = Arc::new(Listening::new());
+        let appends = Arc::new(Appends::new(Around {
+            link: link.clone(),
+            region: config.region.clone(),
+            copies: config.replicas > 1,
+            exchanges,
+            reader: Arc::clone(&reader),
+            known: Arc::clone(&known),
+            streams: Arc::clone(&streams),
+            listening: Arc::clone(&listening),
+            tracker: tracker.clone(),
+        }));
+        appends.start(&stop).await.map_err(subscribed)?;
+        let ears = Ears::new(
+            link.clone(),
+            config.region.clone(),
+            known,
+            listening,
+            tracker.clone(),
+            stop.clone(),
+        );
+        let feeds = Feeds {
+            link: link.clone(),
+            consumer: config.consumer.clone(),
+            reader: Arc::clone(&reader),
+            streams: Arc::clone(&streams),
+            tracker: workers.clone(),
+            stop: stop.clone(),
+        };
+        let log = Arc::new(Log {
+            appends,
+            reader,
+            ears: Arc::new(ears),
+            feeds: Arc::new(feeds),
+        });
+        let signals = NatsSignals::new(link.clone(), tracker.clone(), stop.clone());
+        Ok(Arc::new(Self {
+            link,
+            streams,
+            log,
+            signals: Arc::new(signals),
+            tracker,
+            workers,
+            stop,
+        }))
+    }
+
+    /// The log.
+    pub fn log(&self) -> Arc<dyn EventLog> {
+        Arc::clone(&self.log) as Arc<dyn EventLog>
+    }
+
+    /// The signals.
+    pub fn signals(&self) -> Arc<dyn Signals> {
+        Arc::clone(&self.signals) as Arc<dyn Signals>
+    }
+
+    /// Whether the log answers now, within three seconds.
+    pub async fn ready(&self) -> Result<(), LogError> {
+        if !self.link.is_up() {
+            return Err(LogError::Unavailable("the connection is lost".into()));
+        }
+        self.log.reader.heads(&[]).await?;
+        Ok(())
+    }
+
+    /// What there is: the server this process is connected to, and every stream.
+    pub async fn check(&self) -> Result<Findings, LogError> {
+        let found = join_all((0..PARTITIONS).map(|partition| async move {
+            let info = self.streams.info(partition).await?;
+            Ok::<_, Failure>(StreamFound::new(partition, &info))
+        }))
+        .await;
+        let server = self.link.client.server_info();
+        Ok(Findings {
+            server: server.server_name,
+            version: server.version,
+            streams: found.into_iter().collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Takes nothing more, answers what has been taken (each append within its time), hands back the
+    /// claimed partitions and ends.
+    pub async fn close(&self) {
+        self.log.appends.close().await;
+        self.stop.cancel();
+        self.log.ears.close();
+        self.signals.close();
+        self.workers.close();
+        // What the last of them have to say goes out before the connection is closed.
+        let _ = timeout(ENDS_WITHIN, self.workers.wait()).await;
+        let _ = timeout(ENDS_WITHIN, self.link.client.flush()).await;
+        let _ = timeout(ENDS_WITHIN, self.link.client.drain()).await;
+        self.tracker.close();
+        let _ = timeout(ENDS_WITHIN, self.tracker.wait()).await;
+    }
+}
+
+fn check_region(region: &str) -> Result<(), ConnectError> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if region.is_empty() || !region.bytes().all(allowed) {
+        return Err(ConnectError::BadRegion(region.to_owned()));
+    }
+    Ok(())
+}
+
+async fn wait_until_connected(link: &Link) -> Result<(), ConnectError> {
+    let mut fortunes = link.fortunes.clone();
+    let connected = fortunes.wait_for(|fortunes| fortunes.connected > 0);
+    if link.is_up() || matches!(timeout(CONNECTED_WITHIN, connected).await, Ok(Ok(_))) {
+        return Ok(());
+    }
+    let waited = format!("no server answered within {CONNECTED_WITHIN:?}");
+    Err(ConnectError::Unreachable(waited.into()))
+}
+
+fn check_version(link: &Link) -> Result<(), ConnectError> {
+    let (major, minor, patch, needed) = SERVER_MIN;
+    if link.client.is_server_compatible(major, minor, patch) {
+        return Ok(());
+    }
+    let found = link.client.server_info().version;
+    Err(ConnectError::TooOld { found, needed })
+}

@@ -1,0 +1,344 @@
+//! Reading a room, its head, and what stands before a place.
+//!
+//! Copies that follow answer some milliseconds late, so with several copies the one that leads is
+//! asked where a room's head is, and what the others give is read until it gets there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::counter;
+use roomcast_protocol::event::decode;
+use roomcast_protocol::{RoomId, Seq, StoredEvent};
+use tokio::time::{Instant, sleep};
+use tracing::error;
+
+use crate::direct::{BATCH_MAX, Direct, Page, Question, Stored};
+use crate::exchanges::ANSWER_WITHIN;
+use crate::failure::Failure;
+use crate::known::Known;
+use crate::subjects::{self, partition_of};
+
+/// Pauses before a copy that lags is asked again; after the last, the leader is asked.
+const LAG_PAUSES_MS: [u64; 4] = [0, 5, 20, 50];
+/// How long reading may take altogether.
+const READ_WITHIN: Duration = Duration::from_secs(5);
+/// Between two questions to a stream that has no leader now.
+const LEADER_PAUSE: Duration = Duration::from_millis(100);
+/// Subjects of one question: the servers answer no more.
+const HEADS_MAX: usize = 1_000;
+
+/// Reads the streams.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    pub(crate) direct: Direct,
+    known: Arc<Known>,
+    /// Whether there are copies that may lag.
+    copies: bool,
+}
+
+impl Reader {
+    pub(crate) const fn new(direct: Direct, known: Arc<Known>, replicas: usize) -> Self {
+        Self {
+            direct,
+            known,
+            copies: replicas > 1,
+        }
+    }
+
+    /// The room's last place, 0 if the log holds none of it.
+    pub(crate) async fn head(&self, room_id: &RoomId) -> Result<u64, Failure> {
+        let partition = partition_of(room_id);
+        let subject = subjects::stored(partition, room_id);
+        let question = Question {
+            last_by_subj: Some(&subject),
+            ..Question::default()
+        };
+        let last = if self.copies {
+            self.ask_leader(partition, &question).await?
+        } else {
+            let subjects = [subject];
+            let last = self.last_of(partition, &subjects, 0).await?;
+            last.stored.into_iter().next()
+        };
+        Ok(last.map_or(0, |last| last.place))
+    }
+
+    /// The last of each subject at or before `up_to` (0: now), for those that have any.
+    async fn last_of(
+        &self,
+        partition: u16,
+        subjects: &[String],
+        up_to: u64,
+    ) -> Result<Page, Failure> {
+        let question = Question {
+            multi_last: subjects,
+            up_to_seq: up_to,
+            ..Question::default()
+        };
+        self.direct.batch(partition, question).await
+    }
+
+    /// Asks the leader, for as long as one may be being elected.
+    async fn ask_leader(
+        &self,
+        partition: u16,
+        question: &Question<'_>,
+    ) -> Result<Option<Stored>, Failure> {
+        let until = Instant::now() + READ_WITHIN;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let asked =
+                self.direct
+                    .of_leader(partition, question, left.min(Duration::from_secs(1)));
+            match asked.await {
+                Ok(found) => return Ok(found),
+                Err(failure) if Instant::now() + LEADER_PAUSE >= until => return Err(failure),
+                Err(Failure::NobodyThere(_) | Failure::TimedOut { .. } | Failure::Refused(_)) => {
+                    sleep(LEADER_PAUSE).await;
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    /// The heads of many rooms, as any copy has them, but not before what this process has seen.
+    pub(crate) async fn heads(&self, room_ids: &[RoomId]) -> Result<Vec<Seq>, Failure> {
+        let mut of_partition: Vec<Vec<usize>> = vec![Vec::new(); subjects::PARTITIONS.into()];
+        for (index, room_id) in room_ids.iter().enumerate() {
+            of_partition[usize::from(partition_of(room_id))].push(index);
+        }
+        let mut heads: Vec<u64> = room_ids
+            .iter()
+            .map(|room_id| self.known.head(room_id))
+            .collect();
+        let mut questions = Vec::new();
+        for (partition, indices) in (0..).zip(&of_partition) {
+            for indices in indices.chunks(HEADS_MAX) {
+                questions.push(async move {
+                    let asked: Vec<String> = indices
+                        .iter()
+                        .map(|index| subjects::stored(partition, &room_ids[*index]))
+                        .collect();
+                    let page = self.all_last_of(partition, &asked, 0).await?;
+                    Ok::<_, Failure>((indices, asked, page))
+                });
+            }
+        }
+        for (indices, asked, found) in futures_util::future::try_join_all(questions).await? {
+            let places: std::collections::HashMap<&str, u64> = found
+                .iter()
+                .map(|stored| (stored.subject.as_str(), stored.place))
+                .collect();
+            for (index, subject) in indices.iter().zip(&asked) {
+                let found = places.get(subject.as_str()).copied().unwrap_or(0);
+                heads[*index] = heads[*index].max(found);
+            }
+        }
+        if room_ids.is_empty() {
+            // Nothing to answer, but whether there is a log to ask.
+            let nothing = [format!(
+                "{}-",
+                subjects::all_stored(0).trim_end_matches('>')
+            )];
+            self.last_of(0, &nothing, 0).await?;
+        }
+        Ok(heads.into_iter().map(seq).collect())
+    }
+
+    /// The last of each at or before `up_to` (0: now), however many answers that takes.
+    pub(crate) async fn all_last_of(
+        &self,
+        partition: u16,
+        subjects: &[String],
+        up_to: u64,
+    ) -> Result<Vec<Stored>, Failure> {
+        let mut found: Vec<Stored> = Vec::new();
+        loop {
+            let question = Question {
+                seq: found.last().map_or(0, |last| last.place + 1),
+                multi_last: subjects,
+                up_to_seq: up_to,
+                ..Question::default()
+            };
+            let page = self.direct.batch(partition, question).await?;
+            let done = page.more == 0 || page.stored.is_empty();
+            found.extend(page.stored);
+            if done {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// The room's events after `after`, at most `limit`.
+    pub(crate) async fn read(
+        &self,
+        room_id: &RoomId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Vec<Arc<StoredEvent>>, Failure> {
+        let partition = partition_of(room_id);
+        let head = self.head(room_id).await?;
+        let mut events: Vec<Arc<StoredEvent>> = Vec::new();
+        let mut reached = after.get();
+        let mut prev = None;
+        let mut tries = LAG_PAUSES_MS.iter();
+        while events.len() < limit && reached < head {
+            let wanted = (limit - events.len()).saturating_add(1).min(BATCH_MAX);
+            let page = self.page(partition, room_id, reached, wanted).await?;
+            let before = reached;
+            for stored in page {
+                if stored.place > reached {
+                    if prev.is_none() {
+                        prev = Some(
+                            self.before(partition, room_id, after.get(), &stored)
+                                .await?,
+                        );
+                    }
+                    reached = stored.place;
+                    if let Some(event) = self.decoded(partition, &stored, prev.unwrap_or(0)) {
+                        prev = Some(stored.place);
+                        events.push(event);
+                        if events.len() == limit {
+                            return Ok(events);
+                        }
+                    }
+                } else if stored.place == after.get() {
+                    prev = Some(after.get());
+                }
+            }
+            if reached > before {
+                tries = LAG_PAUSES_MS.iter();
+                continue;
+            }
+            match tries.next() {
+                Some(pause_ms) => {
+                    counter!("chat_log_stale_reads_total").increment(1);
+                    sleep(Duration::from_millis(*pause_ms)).await;
+                }
+                None => return Err(Failure::Behind),
+            }
+        }
+        Ok(events)
+    }
+
+    /// A stretch of the room from `from` on, which is in it if the log holds it.
+    async fn page(
+        &self,
+        partition: u16,
+        room_id: &RoomId,
+        from: u64,
+        wanted: usize,
+    ) -> Result<Vec<Stored>, Failure> {
+        let subject = subjects::stored(partition, room_id);
+        let question = Question {
+            seq: from.max(1),
+            batch: Some(wanted),
+            next_by_subj: Some(&subject),
+            ..Question::default()
+        };
+        let mut page = self.direct.batch(partition, question.clone()).await?.stored;
+        if page.iter().all(|stored| stored.place <= from) && self.copies {
+            // This copy lags: the leader has the next one for certain.
+            let next = Question {
+                seq: from + 1,
+                batch: None,
+                ..question
+            };
+            let found = self.direct.of_leader(partition, &next, ANSWER_WITHIN);
+            page.extend(found.await?);
+        }
+        Ok(page)
+    }
+
+    /// The place before the first event read, when it does not follow on what was asked after.
+    async fn before(
+        &self,
+        partition: u16,
+        room_id: &RoomId,
+        after: u64,
+        first: &Stored,
+    ) -> Result<u64, Failure> {
+        if after == 0 {
+            return Ok(0);
+        }
+        let subjects = [subjects::stored(partition, room_id)];
+        let page = self.last_of(partition, &subjects, first.place - 1).await?;
+        Ok(page.stored.first().map_or(0, |before| before.place))
+    }
+
+    fn decoded(&self, partition: u16, stored: &Stored, prev: u64) -> Option<Arc<StoredEvent>> {
+        self.known.saw(partition, stored.place);
+        let (place, prev) = (seq(stored.place), seq(prev));
+        event_at(partition, place, prev, &stored.body)
+    }
+
+    /// The place that stands before `place` in the room, which the log is known to hold.
+    pub(crate) async fn prev_of(&self, room_id: &RoomId, place: u64) -> Result<u64, Failure> {
+        let partition = partition_of(room_id);
+        let subjects = [subjects::stored(partition, room_id)];
+        for pause_ms in LAG_PAUSES_MS {
+            sleep(Duration::from_millis(pause_ms)).await;
+            let page = self.last_of(partition, &subjects, place - 1).await?;
+            let mut before = page.stored.first().map_or(0, |before| before.place);
+            if !self.copies {
+                return Ok(before);
+            }
+            // The copy may have lagged: what follows must be the place itself.
+            let wanted = BATCH_MAX.min(64);
+            for stored in self.page(partition, room_id, before, wanted).await? {
+                if stored.place >= place {
+                    return Ok(before);
+                }
+                before = stored.place;
+            }
+        }
+        Err(Failure::Behind)
+    }
+
+    /// What stands at `place`, which the log is known to hold.
+    pub(crate) async fn at(&self, partition: u16, place: u64) -> Result<Stored, Failure> {
+        let question = Question {
+            seq: place,
+            ..Question::default()
+        };
+        let found = self.ask_leader(partition, &question).await?;
+        found.ok_or(Failure::Behind)
+    }
+
+    /// The first place that the stream still holds, or the next one that it will.
+    pub(crate) async fn is_forgotten(&self, partition: u16, place: u64) -> Result<bool, Failure> {
+        let question = Question {
+            seq: 1,
+            batch: Some(1),
+            ..Question::default()
+        };
+        let page = self.direct.batch(partition, question).await?;
+        Ok(page.stored.first().is_none_or(|first| first.place > place))
+    }
+}
+
+/// The event that stands there, if this version can read it.
+pub(crate) fn event_at(
+    partition: u16,
+    place: Seq,
+    prev: Seq,
+    body: &[u8],
+) -> Option<Arc<StoredEvent>> {
+    match decode(body) {
+        Ok(event) => Some(Arc::new(StoredEvent {
+            seq: place,
+            prev,
+            event,
+        })),
+        Err(fault) => {
+            counter!("chat_log_unreadable_total").increment(1);
+            error!(partition, %place, fault = &fault as &dyn std::error::Error, "an entry of the log cannot be read");
+            None
+        }
+    }
+}
+
+/// A stream's number as a place.
+pub(crate) fn seq(number: u64) -> Seq {
+    Seq::new(number).unwrap_or(Seq::MAX)
+}

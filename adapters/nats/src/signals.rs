@@ -1,0 +1,113 @@
+//! Signals over the bus: told to whoever listens at that moment, kept nowhere.
+
+mod wire;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_nats::Subscriber;
+use async_trait::async_trait;
+use futures_util::StreamExt as _;
+use roomcast_ports::signals::{Signal, SignalError, SignalStream, Signals};
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, warn};
+
+use crate::link::Link;
+use crate::live::Listening;
+use crate::subjects;
+
+/// Signals a listener may be behind before it loses the oldest.
+const BEHIND_MAX: usize = 16_384;
+
+/// Signals to and from all processes.
+#[derive(Debug)]
+pub(crate) struct NatsSignals {
+    link: Link,
+    listening: Arc<Listening>,
+    sender: Mutex<Option<broadcast::Sender<Signal>>>,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl NatsSignals {
+    pub(crate) fn new(link: Link, tracker: TaskTracker, stop: CancellationToken) -> Self {
+        Self {
+            link,
+            listening: Arc::new(Listening::new()),
+            sender: Mutex::new(Some(broadcast::Sender::new(BEHIND_MAX))),
+            tracker,
+            stop,
+        }
+    }
+
+    /// Nobody hears anything any more.
+    pub(crate) fn close(&self) {
+        self.lock().take();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<broadcast::Sender<Signal>>> {
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, sender: broadcast::Sender<Signal>) {
+        let (client, stop) = (self.link.client.clone(), self.stop.clone());
+        let listening = Arc::clone(&self.listening);
+        self.tracker.spawn(async move {
+            let signals = client.subscribe(subjects::SIGNALS).await;
+            listening.has_begun();
+            match signals {
+                Ok(signals) => tokio::select! {
+                    () = hear(signals, sender) => {}
+                    () = stop.cancelled() => {}
+                },
+                Err(error) => {
+                    warn!(
+                        error = &error as &dyn std::error::Error,
+                        "listen to signals"
+                    );
+                }
+            }
+        });
+    }
+}
+
+async fn hear(mut signals: Subscriber, sender: broadcast::Sender<Signal>) {
+    while let Some(message) = signals.next().await {
+        match wire::decode(&message.payload) {
+            // Nobody may be listening just now.
+            Ok(signal) => drop(sender.send(signal)),
+            Err(error) => debug!(error = &error as &dyn std::error::Error, "read a signal"),
+        }
+    }
+}
+
+#[async_trait]
+impl Signals for NatsSignals {
+    async fn publish(&self, signal: Signal) -> Result<(), SignalError> {
+        if !self.link.is_up() {
+            // It would be old when the connection is back.
+            return Err(SignalError("the connection is lost".into()));
+        }
+        self.listening.begun().await;
+        let subject = wire::subject(&signal);
+        let bytes = wire::encode(signal).map_err(|error| SignalError(error.into()))?;
+        self.link
+            .client
+            .publish(subject, bytes.into())
+            .await
+            .map_err(|error| SignalError(Box::new(error)))
+    }
+
+    fn listen(&self) -> SignalStream {
+        let Some(sender) = self.lock().clone() else {
+            // Closed: a listener hears its end at once.
+            return SignalStream::new(broadcast::channel(1).1);
+        };
+        let receiver = sender.subscribe();
+        if self.listening.begin() {
+            self.begin(sender);
+        }
+        SignalStream::new(receiver)
+    }
+}

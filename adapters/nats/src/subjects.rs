@@ -1,0 +1,107 @@
+//! What everything is called on the bus, and which partition a room is in.
+//!
+//! A room's id is one token of a subject: its dots, which would make several of it, are written as
+//! slashes, which no id holds. Filters are therefore exact: one room is one subject, no wildcard.
+
+use roomcast_protocol::RoomId;
+
+/// Partitions of the log. Frozen: another number would send rooms to other streams.
+pub(crate) const PARTITIONS: u16 = 32;
+
+/// The partition a room is in, now and always: FNV-1a of its token, 32 bits, modulo [`PARTITIONS`];
+/// what the server's own `partition()` gives.
+pub fn partition_of(room_id: &RoomId) -> u16 {
+    let hash = room_id
+        .as_str()
+        .bytes()
+        .fold(0x811c_9dc5_u32, |hash, byte| {
+            let byte = if byte == b'.' { b'/' } else { byte };
+            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+        });
+    u16::try_from(hash % u32::from(PARTITIONS)).unwrap_or(0)
+}
+
+/// The room as one token.
+fn token(room_id: &RoomId) -> String {
+    room_id.as_str().replace('.', "/")
+}
+
+/// The room that a subject's last token names.
+pub(crate) fn room_of(subject: &str) -> Option<RoomId> {
+    let (_, token) = subject.rsplit_once('.')?;
+    RoomId::new(&token.replace('/', ".")).ok()
+}
+
+/// The stream of a partition.
+pub(crate) fn stream(partition: u16) -> String {
+    format!("CHAT_{partition}")
+}
+
+/// Where a region appends. Its name is what fences an old home off once another is the home.
+pub(crate) fn append(region: &str, partition: u16, room_id: &RoomId) -> String {
+    format!("in.{region}.{partition}.{}", token(room_id))
+}
+
+/// Everything appended to a partition.
+pub(crate) fn appended(region: &str, partition: u16) -> String {
+    format!("in.{region}.{partition}.>")
+}
+
+/// What a room's events are called inside the stream.
+pub(crate) fn stored(partition: u16, room_id: &RoomId) -> String {
+    format!("chat.{partition}.{}", token(room_id))
+}
+
+/// Everything inside a partition's stream.
+pub(crate) fn all_stored(partition: u16) -> String {
+    format!("chat.{partition}.>")
+}
+
+/// A partition's events as they are stored.
+pub(crate) fn live(region: &str, partition: u16) -> String {
+    format!("live.{region}.{partition}.>")
+}
+
+/// Where a room's listeners are told how far it has come.
+pub(crate) fn nudge(partition: u16, room_id: &RoomId) -> String {
+    format!("nudge.{partition}.{}", token(room_id))
+}
+
+/// All nudges.
+pub(crate) const NUDGES: &str = "nudge.>";
+
+/// Where a room's or a user's signals go.
+pub(crate) fn signal(kind: &str, id: &str) -> String {
+    format!("signal.{kind}.{}", id.replace('.', "/"))
+}
+
+/// All signals.
+pub(crate) const SIGNALS: &str = "signal.>";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_room_of_any_name_is_one_token_and_comes_back() {
+        for name in ["R88", "a.b.c", "...", ".a", "a..b", "x:y-z_0", "a."] {
+            let room_id = RoomId::new(name).unwrap();
+            let subject = stored(7, &room_id);
+            assert_eq!(subject.split('.').count(), 3, "{subject}");
+            assert_eq!(room_of(&subject), Some(room_id));
+        }
+    }
+
+    #[test]
+    fn partitions_are_what_they_have_always_been() {
+        // FNV-1a-32 as published: "" 811c9dc5, "a" e40c292c, "foobar" bf9cf968.
+        for (name, hash) in [("a", 0xe40c_292c_u32), ("foobar", 0xbf9c_f968)] {
+            let expected = u16::try_from(hash % 32).unwrap();
+            assert_eq!(partition_of(&RoomId::new(name).unwrap()), expected);
+        }
+        let used: std::collections::BTreeSet<u16> = (0..1_000)
+            .map(|_| partition_of(&RoomId::generate()))
+            .collect();
+        assert_eq!(used.len(), usize::from(PARTITIONS));
+    }
+}
