@@ -81,6 +81,8 @@ impl Fleet {
     pub fn start(spec: &FleetSpec) -> Result<Self, LocalError> {
         let home = Home::new("fleet", spec.directory.as_deref())?;
         let mut addresses = Addresses::of(home.directory())?;
+        addresses.hold_to("nats", spec.nats_nodes)?;
+        addresses.hold_to("store", spec.store_nodes)?;
         let servers = start_servers(spec, &home, &mut addresses)?;
         let (nats, cassandra, redis) = servers;
         let data = home.directory().join("data");

@@ -1,4 +1,4 @@
-//! The ports of a fleet: chosen once, kept with its data, so that a restart is found where it was.
+//! The ports and the size of a fleet: chosen once, kept with its data, so that a restart is found where it was.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -43,6 +43,22 @@ impl Addresses {
     /// The ports of a part: those it had, if they are free, else new ones.
     pub(super) fn take(&mut self, name: &str, count: usize) -> Result<Vec<u16>, LocalError> {
         self.take_on(name, count, &EVERY_IP[..1])
+    }
+
+    /// Holds the fleet to the number of servers that its data was written by: data that was spread over one does
+    /// not spread over three by itself.
+    pub(super) fn hold_to(&mut self, servers: &str, count: usize) -> Result<(), LocalError> {
+        let count = u16::try_from(count).unwrap_or(u16::MAX);
+        let had = self.chosen.insert(format!("{servers}-count"), vec![count]);
+        match had.as_deref() {
+            Some([had]) if *had != count => Err(LocalError::Failed {
+                what: format!("starting {count} {servers} nodes"),
+                said: format!(
+                    "the data here was written by {had}: start as many, or `make fleet-clean` first"
+                ),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// The store's two ports: for clients, and of the nodes among themselves.

@@ -180,4 +180,12 @@ fn a_fleet_in_the_background_is_found_again_and_ends_whole_with_its_data_kept() 
     assert!(stopped.status.success(), "{}", text(&stopped));
     assert!(!second.iter().copied().any(is_alive));
     assert!(directory.join("nats").is_dir() && directory.join("cassandra").is_dir());
+
+    let three = [&start[..], &["--nodes", "3"]].concat();
+    let refused = fleet(&three, &directory);
+    assert!(
+        text(&refused).contains("was written by 1"),
+        "{}",
+        text(&refused)
+    );
 }
