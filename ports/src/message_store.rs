@@ -108,8 +108,12 @@ pub trait MessageWriter: Send + Sync {
     /// what is written is ordered by `seq`.
     ///
     /// With `place` the events are one feed batch: within each room they follow what was written
-    /// before, and [`MessageReader::complete_to`] and the place move on with them, all or nothing.
-    /// Without it they are written ahead of the feed and the room's `complete_to` stays.
+    /// before, and [`MessageReader::complete_to`] and the place move on with them: never ahead of
+    /// what is written. Of a call that failed anything may be written but the place; making it again
+    /// makes it whole.
+    ///
+    /// Without it they are written ahead of the feed and the room's `complete_to` stays: rooms and
+    /// members show them at once, messages, events, heads and marks may not until the feed brings them.
     async fn write(
         &self,
         events: &[Arc<StoredEvent>],

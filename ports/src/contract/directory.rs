@@ -9,7 +9,7 @@ use roomcast_protocol::{
     EventBody, MemberRole, RoomId, RoomKind, Seq, StoredEvent, UserId, Visibility,
 };
 
-use super::message_store::MessageHarness;
+use super::message_store::{MessageHarness, feed};
 use super::sample::{Script, founded, joined, left, unique_name, user};
 use crate::directory::{RoomDirectory, RoomListing, RoomRecord};
 use crate::message_store::MessageWriter;
@@ -36,8 +36,14 @@ impl Rooms {
         }
     }
 
+    /// Writes events ahead of the feed.
     pub(super) async fn write(&self, events: &[Arc<StoredEvent>]) {
         self.writer.write(events, None).await.expect("write events");
+    }
+
+    /// Writes a room's events as the feed brings them.
+    pub(super) async fn feed(&self, events: &[Arc<StoredEvent>]) {
+        feed(&*self.writer, events).await;
     }
 
     pub(super) async fn room(&self, room_id: &RoomId) -> RoomRecord {

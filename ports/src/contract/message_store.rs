@@ -31,7 +31,14 @@ impl Store {
         }
     }
 
-    async fn write(&self, events: &[Arc<StoredEvent>]) {
+    /// Writes the room's events as the feed brings them: those that follow what it brought before,
+    /// or from some of that on again.
+    async fn feed(&self, events: &[Arc<StoredEvent>]) {
+        feed(&*self.writer, events).await;
+    }
+
+    /// Writes events ahead of the feed.
+    async fn write_ahead(&self, events: &[Arc<StoredEvent>]) {
         self.writer.write(events, None).await.expect("write events");
     }
 
@@ -58,8 +65,19 @@ impl Store {
     }
 }
 
+/// Writes a room's events as one feed batch.
+pub(super) async fn feed(writer: &dyn MessageWriter, events: &[Arc<StoredEvent>]) {
+    let Some(last) = events.last() else { return };
+    let place = Place {
+        partition: partition(&last.event.room_id),
+        position: last.seq.get(),
+    };
+    let written = writer.write(events, Some(place)).await;
+    written.expect("write a batch");
+}
+
 /// A partition that no other test's place is in.
-fn partition(room_id: &RoomId) -> u16 {
+pub(super) fn partition(room_id: &RoomId) -> u16 {
     let bytes = room_id.as_str().bytes().rev();
     bytes.fold(7, |hash: u16, byte| {
         hash.wrapping_mul(31).wrapping_add(byte.into())
@@ -101,7 +119,7 @@ pub async fn events_are_read_as_they_were_written(harness: &mut impl MessageHarn
     for body in super::sample::one_of_each() {
         script.does(&sender, body);
     }
-    store.write(&script.events).await;
+    store.feed(&script.events).await;
     assert_eq!(store.events(&script.room_id).await, script.events);
     for (number, event) in script.events.iter().enumerate() {
         let page = store
@@ -134,7 +152,7 @@ pub async fn events_are_read_as_they_were_written(harness: &mut impl MessageHarn
 /// Pages of messages leave other events out, are full, and oldest first in both directions.
 pub async fn messages_come_in_pages_both_ways(harness: &mut impl MessageHarness) {
     let (store, script) = (Store::of(harness), eventful());
-    store.write(&script.events).await;
+    store.feed(&script.events).await;
     let all = store.messages(&script.room_id).await;
     let sent: Vec<Seq> = script
         .events
@@ -188,7 +206,7 @@ pub async fn an_edit_changes_what_a_message_says(harness: &mut impl MessageHarne
     let sent = script.does(&owner, EventBody::MessageSent(message));
     script.does(&owner, edited(&message_id(&sent), "second"));
     let last = script.does(&owner, edited(&message_id(&sent), "third"));
-    store.write(&script.events).await;
+    store.feed(&script.events).await;
     let state = store.message(&sent).await;
     assert_eq!(content(&state), Some("third"));
     assert_eq!(state.edited_at, Some(last.event.sent_at));
@@ -217,7 +235,7 @@ pub async fn a_deleted_message_keeps_its_place_and_says_nothing(harness: &mut im
     script.does(&owner, deleted(&message_id(&sent)));
     script.does(&owner, edited(&message_id(&sent), "secret, too late"));
     let kept = script.says("not deleted");
-    store.write(&script.events).await;
+    store.feed(&script.events).await;
     let state = store.message(&sent).await;
     assert!(state.is_deleted());
     assert_eq!(
@@ -249,7 +267,7 @@ pub async fn reactions_are_in_the_order_they_were_given(harness: &mut impl Messa
     script.does(&ann, reacted(&id, "yes", false));
     script.does(&ann, reacted(&id, "no", false));
     script.does(&ann, reacted(&id, "no", true));
-    store.write(&script.events).await;
+    store.feed(&script.events).await;
     let state = |emoji: &str, users: &[&roomcast_protocol::UserId]| ReactionState {
         emoji: emoji.to_owned(),
         user_ids: users.iter().map(|user_id| (*user_id).clone()).collect(),
@@ -258,43 +276,60 @@ pub async fn reactions_are_in_the_order_they_were_given(harness: &mut impl Messa
     assert_eq!(store.message(&sent).await.reactions, expected);
 }
 
-/// What is written again changes nothing, whether it comes alone or with later events.
+/// What is written again changes nothing, whether the feed brings it from an earlier place on or it
+/// is written ahead of it.
 pub async fn what_is_written_again_changes_nothing(harness: &mut impl MessageHarness) {
     let (store, script) = (Store::of(harness), eventful());
-    store.write(&script.events).await;
+    store.feed(&script.events).await;
     let (events, messages) = (
         store.events(&script.room_id).await,
         store.messages(&script.room_id).await,
     );
-    store.write(&script.events).await;
-    store.write(&script.events[3..7]).await;
-    for event in &script.events {
-        store.write(&[Arc::clone(event), Arc::clone(event)]).await;
+    for begin in [0, 3, 20, script.events.len() - 1] {
+        for batch in script.events[begin..].chunks(7) {
+            store.feed(batch).await;
+            let twice = [Arc::clone(&batch[0]), Arc::clone(&batch[0])];
+            store.write_ahead(&twice).await;
+        }
+        assert_eq!(store.events(&script.room_id).await, events);
+        assert_eq!(store.messages(&script.room_id).await, messages);
+        assert_eq!(
+            store
+                .reader
+                .complete_to(&script.room_id)
+                .await
+                .expect("read"),
+            script.head()
+        );
     }
-    assert_eq!(store.events(&script.room_id).await, events);
-    assert_eq!(store.messages(&script.room_id).await, messages);
 }
 
-/// Events may be written in any order: what follows from them is the same.
-pub async fn the_order_of_writing_changes_nothing(harness: &mut impl MessageHarness) {
+/// However the feed is cut into batches, and whatever was written ahead of it in any order, what
+/// follows is the same.
+pub async fn batches_and_what_is_ahead_of_them_change_nothing(harness: &mut impl MessageHarness) {
     let (store, script) = (Store::of(harness), eventful());
-    store.write(&script.events).await;
+    store.feed(&script.events).await;
     let expected = (
         store.events(&script.room_id).await,
         store.messages(&script.room_id).await,
     );
-    for seed in 1..=5 {
+    for (seed, size) in (1..=5).zip([1, 2, 5, 13, 100]) {
         let room_id = RoomId::generate();
         let moved = |event: Arc<StoredEvent>| {
             let mut event = (*event).clone();
             event.event.room_id = room_id.clone();
             Arc::new(event)
         };
-        for event in script.shuffled(seed) {
-            store.write(&[moved(event)]).await;
+        let ahead = script.shuffled(seed).into_iter().map(moved);
+        for event in ahead.take(script.events.len() / 2) {
+            store.write_ahead(&[event]).await;
         }
-        let events: Vec<_> = expected.0.iter().cloned().map(moved).collect();
-        assert_eq!(store.events(&room_id).await, events, "seed {seed}");
+        let events: Vec<_> = script.events.iter().cloned().map(moved).collect();
+        for batch in events.chunks(size) {
+            store.feed(batch).await;
+        }
+        let fed: Vec<_> = expected.0.iter().cloned().map(moved).collect();
+        assert_eq!(store.events(&room_id).await, fed, "seed {seed}");
         let mut messages = expected.1.clone();
         for message in &mut messages {
             message.room_id = room_id.clone();
@@ -318,7 +353,7 @@ pub async fn only_the_feed_moves_completeness_and_place(harness: &mut impl Messa
     for number in 0..6 {
         script.says(&number.to_string());
     }
-    store.write(&script.events[5..]).await;
+    store.write_ahead(&script.events[5..]).await;
     assert_eq!(
         store.reader.complete_to(&room_id).await.expect("read"),
         Seq::ZERO
@@ -388,7 +423,7 @@ macro_rules! message_store_contract {
                 a_deleted_message_keeps_its_place_and_says_nothing,
                 reactions_are_in_the_order_they_were_given,
                 what_is_written_again_changes_nothing,
-                the_order_of_writing_changes_nothing,
+                batches_and_what_is_ahead_of_them_change_nothing,
                 only_the_feed_moves_completeness_and_place,
             ]
         );
