@@ -48,6 +48,13 @@ fn every_call_reaches_a_process_of_its_role_and_the_loss_of_a_gateway_is_not_see
         let (status, role) = call(&url, &route.method, &route.path);
         assert_eq!((status, &*role), (200, &*route.role), "{route:?}");
     }
+    for (method, path) in [
+        ("DELETE", "/v1/rooms/a/messages"),
+        ("POST", "/v1/rooms/a/messages/b"),
+    ] {
+        let answer = call(&url, method, path);
+        assert_eq!(answer, (200, "history".to_owned()), "{method} {path}");
+    }
     for page in [
         "/",
         "/js/client.js",
