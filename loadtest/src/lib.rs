@@ -3,24 +3,117 @@
 pub mod api;
 pub mod arguments;
 pub mod chance;
+pub mod check;
 pub mod clock;
 pub mod codec;
+pub mod conduct;
+pub mod crew;
 pub mod frame;
+pub mod live;
 pub mod memory;
 pub mod orders;
 pub mod people;
 pub mod plan;
 pub mod record;
+pub mod report;
 pub mod schedule;
 pub mod settings;
 pub mod setup;
 pub mod stamp;
+pub mod summary;
 pub mod tally;
+mod verdict;
+pub mod watch;
 pub mod worker;
 
+use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
+
+use arguments::Asked;
+use live::View;
+use report::{RunReport, Status};
+use settings::Settings;
+
 /// Runs the program with these arguments (its own name left out) and gives its exit status.
-pub fn run(_arguments: impl Iterator<Item = String>) -> ExitCode {
-    ExitCode::from(3)
+pub fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
+    let status = match arguments::read(arguments) {
+        Ok(Asked::Help) => {
+            print(&arguments::help());
+            Status::Met
+        }
+        Ok(Asked::Worker) => failed(worker::run()),
+        Ok(Asked::Compare(..)) => failed(Err(anyhow::anyhow!("runs cannot be compared yet"))),
+        Ok(Asked::Run(settings)) => measure(*settings),
+        Err(faults) => {
+            for fault in faults {
+                complain(&fault);
+            }
+            complain("loadtest --help says what there is");
+            Status::NoVerdict
+        }
+    };
+    ExitCode::from(status.code())
+}
+
+/// Makes a run, writes and shows what came out.
+fn measure(settings: Settings) -> Status {
+    let title = format!(
+        "{} with {} connections",
+        settings.profile.word(),
+        settings.connections
+    );
+    let mut view = View::new(title);
+    let report = match conducted(settings.clone(), &mut view) {
+        Ok(report) => report,
+        Err(error) => summary::no_run(&settings, vec![format!("{error:#}")]),
+    };
+    let written = write(&settings, &report);
+    print(&verdict::table(&report));
+    if let Err(error) = written {
+        complain(&format!("{error:#}"));
+        return Status::NoVerdict;
+    }
+    report.status
+}
+
+fn conducted(settings: Settings, view: &mut View) -> anyhow::Result<RunReport> {
+    let program = std::env::current_exe().context("find this program")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("start the runtime")?;
+    let run = runtime.block_on(conduct::run(settings, &program, view))?;
+    summary::report(&run)
+}
+
+fn write(settings: &Settings, report: &RunReport) -> anyhow::Result<()> {
+    let to = |path: &Option<PathBuf>, text: &dyn Fn() -> String| match path {
+        Some(path) => {
+            std::fs::write(path, text()).with_context(|| format!("write {}", path.display()))
+        }
+        None => Ok(()),
+    };
+    to(&settings.json, &|| report.to_json())
+}
+
+fn failed(result: anyhow::Result<()>) -> Status {
+    match result {
+        Ok(()) => Status::Met,
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            Status::NoVerdict
+        }
+    }
+}
+
+/// A reader that has gone away is no reason to fail.
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "loadtest: {text}");
 }

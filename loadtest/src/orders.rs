@@ -73,8 +73,8 @@ pub struct Tick {
     pub counts: Counts,
     /// Refusals and closes so far, by name.
     pub errors: BTreeMap<String, u64>,
-    /// Deliveries since the last tick, if there were any.
-    pub recent: Option<Packed>,
+    /// From due to delivered, of what came since the last tick, by the second of the run in which it was due.
+    pub recent: Vec<(u64, Packed)>,
     /// Connections that stand.
     pub connections: u64,
     /// Those that have everything that was said in their rooms.

@@ -95,8 +95,8 @@ pub struct Tally {
     pub connects: Times,
     /// From losing the connection to being whole again.
     pub away: Times,
-    /// From due to delivered, since the last tick.
-    pub recent: Times,
+    /// From due to delivered, of what came since the last tick, by the second of the run in which it was due.
+    pub recent: BTreeMap<u64, Times>,
     /// From due to sent, the longest since the last tick.
     pub recent_lag_us: u64,
     /// Of each message: how many have it, and the longest time to one of them. Only kept for one large room.
@@ -132,7 +132,7 @@ impl Tally {
             lag: times(),
             connects: times(),
             away: times(),
-            recent: times(),
+            recent: BTreeMap::new(),
             recent_lag_us: 0,
             reach: keeps_reach.then(HashMap::new),
         }
@@ -150,9 +150,9 @@ impl Tally {
         }
     }
 
-    /// Counts a message that arrived `us` after it was due.
-    pub fn delivery(&mut self, us: u64, prompt: bool) {
-        note(&mut self.recent, us);
+    /// Counts a message that arrived `us` after it was `due`.
+    pub fn delivery(&mut self, due: u64, us: u64, prompt: bool) {
+        note(self.recent.entry(due / 1_000_000).or_insert_with(times), us);
         if prompt {
             self.counts.delivered += 1;
             note(&mut self.prompt, us);

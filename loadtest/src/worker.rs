@@ -203,8 +203,11 @@ impl Worker {
 
     fn tick(&self) -> Tick {
         let mut tally = self.tally.borrow_mut();
-        let recent = (!tally.recent.is_empty()).then(|| Packed::of(&tally.recent));
-        tally.recent.reset();
+        let recent = std::mem::take(&mut tally.recent);
+        let recent = recent
+            .iter()
+            .map(|(&second, times)| (second, Packed::of(times)));
+        let recent = recent.collect();
         let heads = self.heads.borrow();
         Tick {
             at: self.clock.now(),

@@ -274,7 +274,7 @@ impl Worker {
         };
         let us = now.saturating_sub(stamp.due);
         let mut tally = self.tally.borrow_mut();
-        tally.delivery(us, live && !stamp.away);
+        tally.delivery(stamp.due, us, live && !stamp.away);
         if let Some(reach) = &mut tally.reach {
             let reach = reach.entry((stamp.worker, stamp.number)).or_default();
             reach.add(crate::tally::Reach {

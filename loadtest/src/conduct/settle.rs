@@ -1,0 +1,129 @@
+//! After the load: until everybody has everything, and then what history says.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use roomcast_protocol::{RoomId, Seq};
+use serde::Deserialize;
+
+use super::Conductor;
+use crate::clock::{RunClock, micros};
+use crate::crew::Crew;
+use crate::orders::Order;
+use crate::record::{Asked, ConnectionLog, Event, Page, Recorder};
+use crate::setup::{Host, all};
+
+/// How long answers and deliveries may be under way after the last message was due; what has not come then
+/// is lost.
+const SETTLE_WITHIN: Duration = Duration::from_secs(15);
+/// Events of a page of history.
+const PAGE: usize = 200;
+/// Events of one room that are read back; a room with more is read from its beginning up to here.
+const EVENTS_READ_MAX: usize = 200_000;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PageBody<'a> {
+    #[serde(borrow)]
+    events: Vec<Event<'a>>,
+    head: Seq,
+    has_more_before: bool,
+    has_more_after: bool,
+}
+
+impl Conductor<'_> {
+    /// Waits until every message is answered and everybody has come up to the rooms' heads.
+    pub(super) async fn settle(&mut self, crew: &mut Crew) -> anyhow::Result<()> {
+        self.view.say("waiting for what is still under way");
+        let deadline = self.clock.now() + micros(SETTLE_WITHIN);
+        loop {
+            let standing = self.standing(crew).await?;
+            if standing.pending == 0 && standing.all_whole_since.is_some()
+                || self.clock.now() > deadline
+            {
+                break;
+            }
+        }
+        let heads = self.heads().await.context("ask for the rooms' heads")?;
+        crew.order(&Order::Await { heads }).await?;
+        let deadline = self.clock.now() + micros(SETTLE_WITHIN);
+        loop {
+            let standing = self.standing(crew).await?;
+            self.moments.whole_at_end =
+                standing.behind == Some(0) && standing.all_whole_since.is_some();
+            if self.moments.whole_at_end || self.clock.now() > deadline {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn heads(&self) -> anyhow::Result<Vec<u64>> {
+        let heads = all(self.settings.rooms, |room| {
+            let host = self.host.clone();
+            async move {
+                let reply = host.events_after(room, 0, 1).await?;
+                let page: PageBody<'_> =
+                    serde_json::from_slice(&reply.body).context("read a page")?;
+                Ok(page.head.get())
+            }
+        });
+        heads.await
+    }
+
+    /// Reads every room's history from its first event, and writes it down for the checker.
+    pub(super) async fn read_history(&mut self, recorder: &Recorder) -> anyhow::Result<()> {
+        self.view.say("reading the history of every room");
+        let door = self.settings.doors[0].authority.clone();
+        let cut_short = all(self.settings.rooms, |room| {
+            let (host, clock) = (self.host.clone(), self.clock);
+            let log = recorder.connection(clock.now(), &host.reader_of(room).0, &door);
+            async move {
+                let room_id = host.names().room(room);
+                let cut_short = read_room(&host, &clock, &log, room, &room_id).await?;
+                log.ended(clock.now(), crate::record::End::Finished);
+                Ok(usize::from(cut_short))
+            }
+        });
+        let cut_short: usize = cut_short.await?.into_iter().sum();
+        if cut_short > 0 {
+            self.view.say(&format!(
+                "{cut_short} rooms have more than {EVENTS_READ_MAX} events; the rest of their history was not read back"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Reads a room from its first event; says whether it stopped before the end.
+async fn read_room(
+    host: &Host,
+    clock: &RunClock,
+    log: &ConnectionLog,
+    room: usize,
+    room_id: &RoomId,
+) -> anyhow::Result<bool> {
+    let mut after = 0;
+    let mut events = 0;
+    loop {
+        let asked_us = clock.now();
+        let reply = host.events_after(room, after, PAGE).await?;
+        let body: PageBody<'_> = serde_json::from_slice(&reply.body).context("read a page")?;
+        let page = Page {
+            asked_us,
+            room_id,
+            asked: Asked::After(Seq::new(after).context("a place is below 2^53")?),
+            head: body.head,
+            has_more_before: body.has_more_before,
+            has_more_after: body.has_more_after,
+        };
+        log.page(clock.now(), &page, &body.events);
+        events += body.events.len();
+        match body.events.last() {
+            Some(last) if body.has_more_after => after = last.seq.get(),
+            _ => return Ok(false),
+        }
+        if events >= EVENTS_READ_MAX {
+            return Ok(true);
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! From what was counted to what is judged: the report of a run.
+
+mod asked;
+mod levels;
+
+use std::collections::{BTreeMap, HashMap};
+
+use roomcast_protocol::Timestamp;
+
+use crate::clock::micros;
+use crate::conduct::{Moments, Run};
+use crate::orders::Outcome;
+use crate::plan::as_f64;
+use crate::report::model::REPORT_VERSION;
+use crate::report::{Generator, Latency, Profile, RunReport, Second, Status};
+use crate::settings::Settings;
+use crate::tally::{Counts, Packed, Reach, Times, times};
+use crate::watch::Watch;
+
+/// A worker that uses more of its core than this while the load ran was itself what limited the run.
+const BUSY_MAX: f64 = 0.9;
+/// Sends of which one in a hundred leaves later than this share of the service level measure ourselves.
+const LAG_SHARE_MAX: f64 = 0.1;
+/// A lag that no service level makes too long, in microseconds.
+const LAG_ALLOWED_US: u64 = 10_000;
+
+/// The outcomes of all workers, added up.
+pub(crate) struct Sum {
+    pub(crate) counts: Counts,
+    pub(crate) errors: BTreeMap<String, u64>,
+    pub(crate) prompt: Times,
+    pub(crate) late: Times,
+    pub(crate) acks: Times,
+    pub(crate) lag: Times,
+    pub(crate) connects: Times,
+    pub(crate) away: Times,
+    pub(crate) reach: HashMap<(u8, u32), Reach>,
+    pub(crate) cpu_us: u64,
+    pub(crate) peak_bytes: u64,
+}
+
+impl Sum {
+    fn of(outcomes: &[Outcome]) -> anyhow::Result<Self> {
+        let mut sum = Self {
+            counts: Counts::default(),
+            errors: BTreeMap::new(),
+            prompt: times(),
+            late: times(),
+            acks: times(),
+            lag: times(),
+            connects: times(),
+            away: times(),
+            reach: HashMap::new(),
+            cpu_us: 0,
+            peak_bytes: 0,
+        };
+        for outcome in outcomes {
+            sum.counts.add(&outcome.counts);
+            for (name, count) in &outcome.errors {
+                *sum.errors.entry(name.clone()).or_default() += count;
+            }
+            let packed: [(&Packed, &mut Times); 6] = [
+                (&outcome.prompt, &mut sum.prompt),
+                (&outcome.late, &mut sum.late),
+                (&outcome.acks, &mut sum.acks),
+                (&outcome.lag, &mut sum.lag),
+                (&outcome.connects, &mut sum.connects),
+                (&outcome.away, &mut sum.away),
+            ];
+            for (part, whole) in packed {
+                part.add_to(whole)?;
+            }
+            for (worker, number, reach) in &outcome.reach {
+                sum.reach.entry((*worker, *number)).or_default().add(*reach);
+            }
+            sum.cpu_us += outcome.cpu_us;
+            sum.peak_bytes += outcome.peak_bytes;
+        }
+        Ok(sum)
+    }
+
+    /// All deliveries.
+    pub(crate) fn all(&self) -> Times {
+        let mut all = self.prompt.clone();
+        // Both have the same bounds.
+        let _ = all.add(&self.late);
+        all
+    }
+
+    /// How long it took until the last member had each message that reached all `members` of them.
+    pub(crate) fn last_member(&self, members: u64) -> Times {
+        let mut last = times();
+        for reach in self.reach.values().filter(|reach| reach.members >= members) {
+            crate::tally::note(&mut last, reach.last_us);
+        }
+        last
+    }
+}
+
+/// The report of a run that came to its end.
+pub fn report(run: &Run) -> anyhow::Result<RunReport> {
+    let sum = Sum::of(&run.outcomes)?;
+    let generator = generator(&run.settings, &sum, &run.moments);
+    let levels = levels::of(&run.settings, &run.plan, &sum, &run.moments);
+    let status = if run.reasons.is_empty() || !run.verdict.kept() {
+        Status::of(&levels, &run.verdict, generator.limited.is_some())
+    } else {
+        Status::NoVerdict
+    };
+    let broken = status == Status::Broken;
+    let mut reasons = run.reasons.clone();
+    reasons.extend(generator.limited.clone());
+    Ok(RunReport {
+        // A run that broke a promise has no latency: what is fast and wrong is not fast.
+        levels: if broken { Vec::new() } else { levels },
+        latencies: if broken {
+            Vec::new()
+        } else {
+            latencies(&run.settings, &sum)
+        },
+        seconds: seconds(&run.watch, broken),
+        generator,
+        reasons,
+        status,
+        promises: run.verdict.clone(),
+        errors: sum.errors,
+        ..empty(&run.settings, run.clock.began_ms())
+    })
+}
+
+/// The report of a run that could not be made, for `reasons`.
+pub fn no_run(settings: &Settings, reasons: Vec<String>) -> RunReport {
+    RunReport {
+        reasons,
+        ..empty(settings, Timestamp::now().as_millis())
+    }
+}
+
+fn empty(settings: &Settings, began_ms: u64) -> RunReport {
+    RunReport {
+        report: REPORT_VERSION,
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        began: Timestamp::from_millis(began_ms).to_string(),
+        status: Status::NoVerdict,
+        reasons: Vec::new(),
+        profile: Profile {
+            name: settings.profile.word().to_owned(),
+            says: settings.profile.says().to_owned(),
+        },
+        settings: asked::settings(settings),
+        machine: asked::machine(),
+        levels: Vec::new(),
+        promises: crate::check::Verdict::default(),
+        latencies: Vec::new(),
+        seconds: Vec::new(),
+        errors: BTreeMap::new(),
+        generator: Generator::default(),
+    }
+}
+
+fn generator(settings: &Settings, sum: &Sum, moments: &Moments) -> Generator {
+    let at = |quantile: f64| in_ms(sum.lag.value_at_quantile(quantile));
+    let lag = sum.lag.value_at_quantile(0.99);
+    let allowed = micros(settings.slo.mul_f64(LAG_SHARE_MAX)).max(LAG_ALLOWED_US);
+    let limited = if sum.lag.len() > 0 && lag > allowed {
+        Some(format!(
+            "the load generator itself was late: one send in a hundred left {:.1} ms or more after it was due, \
+             and {:.1} ms is what the service level leaves for that",
+            in_ms(lag),
+            in_ms(allowed)
+        ))
+    } else if moments.busiest_worker > BUSY_MAX {
+        Some(format!(
+            "the load generator had no processor time left: a worker used {:.0} % of its core",
+            moments.busiest_worker * 100.0
+        ))
+    } else {
+        None
+    };
+    Generator {
+        workers: u32::try_from(settings.workers).unwrap_or(u32::MAX),
+        cpu_seconds: in_ms(moments.load_cpu_us) / 1_000.0,
+        load_seconds: settings.duration.as_secs_f64(),
+        memory_bytes: sum.peak_bytes,
+        lag_p50_ms: at(0.5),
+        lag_p99_ms: at(0.99),
+        lag_max_ms: in_ms(sum.lag.max()),
+        limited,
+    }
+}
+
+fn latencies(settings: &Settings, sum: &Sum) -> Vec<Latency> {
+    let mut list = Vec::new();
+    let mut add = |name: &str, says: &str, times: &Times| {
+        if !times.is_empty() {
+            list.push(Latency::of(name, says, times));
+        }
+    };
+    if settings.profile.disturbs() {
+        add(
+            "delivery",
+            "from due to delivered, live and of a sender who was connected when it was due",
+            &sum.prompt,
+        );
+        add(
+            "late delivery",
+            "the rest: replayed, read from history, or due while the sender was away",
+            &sum.late,
+        );
+    } else {
+        add(
+            "delivery",
+            "from due to delivered, whatever was in between",
+            &sum.all(),
+        );
+    }
+    add(
+        "last member",
+        "from due to delivered to the last member",
+        &sum.last_member(settings.connections as u64),
+    );
+    add("acknowledgement", "from due to acknowledged", &sum.acks);
+    add(
+        "connecting",
+        "from the first packet to the greeting",
+        &sum.connects,
+    );
+    add(
+        "away",
+        "from losing the connection to lacking nothing",
+        &sum.away,
+    );
+    list
+}
+
+fn seconds(watch: &Watch, broken: bool) -> Vec<Second> {
+    let times = |times: &Times, quantile: f64| {
+        (!times.is_empty() && !broken).then(|| in_ms(times.value_at_quantile(quantile)))
+    };
+    let second = |(at, second): (&u64, &crate::watch::Second)| Second {
+        at: u32::try_from(*at).unwrap_or(u32::MAX),
+        sent: second.counts.due,
+        acked: second.counts.acked,
+        delivered: second.counts.delivered + second.counts.caught_up,
+        p50_ms: times(&second.times, 0.5),
+        p99_ms: times(&second.times, 0.99),
+        max_ms: times(&second.times, 1.0),
+        connections: second.connections.iter().sum(),
+        errors: second.errors.clone(),
+        lag_max_ms: in_ms(second.lag_us),
+    };
+    watch.seconds().iter().map(second).collect()
+}
+
+/// Microseconds as milliseconds.
+pub(crate) fn in_ms(us: u64) -> f64 {
+    as_f64(usize::try_from(us).unwrap_or(usize::MAX)) / 1_000.0
+}

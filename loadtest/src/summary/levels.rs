@@ -1,0 +1,120 @@
+//! The service levels of each profile: a bound, and what was seen.
+
+use crate::conduct::Moments;
+use crate::plan::{Plan, as_f64};
+use crate::report::{Level, Unit};
+use crate::settings::{Profile, Settings};
+use crate::summary::{Sum, in_ms};
+use crate::tally::Times;
+
+/// The share of messages that must be acknowledged by the end.
+const ACKNOWLEDGED: f64 = 0.999;
+/// The share of connections that may be lost in a run that does not cut them.
+const LOST: f64 = 0.001;
+
+/// What this run is judged by.
+pub(super) fn of(settings: &Settings, plan: &Plan, sum: &Sum, moments: &Moments) -> Vec<Level> {
+    let mut levels = Vec::new();
+    let slo_ms = settings.slo.as_secs_f64() * 1_000.0;
+    let within_s = settings.whole_within.as_secs_f64();
+    if settings.rate > 0.0 {
+        let judged = if settings.profile.disturbs() {
+            sum.prompt.clone()
+        } else {
+            sum.all()
+        };
+        levels.push(at_most(
+            "99 of 100 deliveries",
+            slo_ms,
+            p99_ms(&judged),
+            Unit::Ms,
+        ));
+        let acknowledged = share(sum.counts.acked, sum.counts.due);
+        levels.push(Level {
+            at_least: true,
+            ..at_most(
+                "messages acknowledged",
+                ACKNOWLEDGED,
+                acknowledged,
+                Unit::Share,
+            )
+        });
+    }
+    match settings.profile {
+        Profile::Broadcast => {
+            let members = plan.members[0].len() as u64;
+            let last = sum.last_member(members);
+            levels.push(at_most(
+                "the last member, 99 of 100 messages",
+                slo_ms,
+                p99_ms(&last),
+                Unit::Ms,
+            ));
+        }
+        Profile::Stampede => levels.push(at_most(
+            "all whole again after the cut",
+            within_s,
+            moments.whole_after.map(|after| after.as_secs_f64()),
+            Unit::S,
+        )),
+        Profile::SlowReaders => levels.push(at_most(
+            "all whole after they read again",
+            within_s,
+            moments.whole_after.map(|after| after.as_secs_f64()),
+            Unit::S,
+        )),
+        Profile::Churn => {
+            levels.push(at_most(
+                "connecting, 99 of 100 times",
+                within_s,
+                p99_s(&sum.connects),
+                Unit::S,
+            ));
+        }
+        // Nobody need be away at all while gateways restart.
+        Profile::Reload => {
+            let away = p99_s(&sum.away).unwrap_or_default();
+            levels.push(at_most(
+                "whole again, 99 of 100 times",
+                within_s,
+                Some(away),
+                Unit::S,
+            ));
+        }
+        Profile::Steady | Profile::Spike | Profile::Idle | Profile::Soak => {}
+    }
+    if !settings.profile.disturbs() {
+        let lost = as_f64(usize::try_from(sum.counts.lost).unwrap_or(usize::MAX));
+        let bound = (as_f64(settings.connections) * LOST).floor();
+        levels.push(at_most("connections lost", bound, Some(lost), Unit::Count));
+    }
+    let whole = if moments.whole_at_end { 1.0 } else { 0.0 };
+    levels.push(Level {
+        at_least: true,
+        ..at_most("everybody whole at the end", 1.0, Some(whole), Unit::Share)
+    });
+    levels
+}
+
+fn at_most(name: &str, bound: f64, seen: Option<f64>, unit: Unit) -> Level {
+    Level {
+        name: name.to_owned(),
+        bound,
+        seen,
+        unit,
+        at_least: false,
+    }
+}
+
+fn p99_ms(times: &Times) -> Option<f64> {
+    (!times.is_empty()).then(|| in_ms(times.value_at_quantile(0.99)))
+}
+
+fn p99_s(times: &Times) -> Option<f64> {
+    p99_ms(times).map(|ms| ms / 1_000.0)
+}
+
+fn share(part: u64, whole: u64) -> Option<f64> {
+    let number = |count: u64| as_f64(usize::try_from(count).unwrap_or(usize::MAX));
+    (whole > 0).then(|| number(part) / number(whole))
+}

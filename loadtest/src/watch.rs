@@ -1,0 +1,210 @@
+//! The run as it goes: the workers' ticks put together, now and second by second.
+
+use std::collections::BTreeMap;
+
+use crate::orders::Tick;
+use crate::tally::{Counts, Times, times};
+
+/// Everything known while the run goes on.
+#[derive(Default)]
+pub struct Watch {
+    workers: Vec<Seen>,
+    /// When the load began, in microseconds of the run.
+    began: u64,
+    /// What happened in each second since, by the clock; deliveries by when they were due.
+    seconds: BTreeMap<u64, Second>,
+}
+
+/// One second of the load.
+#[derive(Clone)]
+pub struct Second {
+    /// What happened in it.
+    pub counts: Counts,
+    /// From due to delivered, of what was due in it.
+    pub times: Times,
+    /// Connections at its end, by worker.
+    pub connections: Vec<u64>,
+    /// Refusals and closes in it.
+    pub errors: BTreeMap<String, u64>,
+    /// How late sends were at most, in microseconds.
+    pub lag_us: u64,
+}
+
+#[derive(Clone, Default)]
+struct Seen {
+    tick: Option<Tick>,
+}
+
+/// How it stands, all workers together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// What happened so far.
+    pub counts: Counts,
+    /// Refusals and closes so far.
+    pub errors: BTreeMap<String, u64>,
+    /// Connections that stand.
+    pub connections: u64,
+    /// Those that lack nothing.
+    pub whole: u64,
+    /// Since when all are whole, if all are; in microseconds of the run.
+    pub all_whole_since: Option<u64>,
+    /// Messages that are not answered.
+    pub pending: u64,
+    /// What is lacking of what is waited for; `None` unless every worker waits.
+    pub behind: Option<u64>,
+    /// Processor time, in microseconds.
+    pub cpu_us: u64,
+    /// Memory, in bytes.
+    pub resident_bytes: u64,
+}
+
+impl Watch {
+    /// Watches so many workers.
+    pub fn new(workers: usize) -> Self {
+        Self {
+            workers: vec![Seen::default(); workers],
+            ..Self::default()
+        }
+    }
+
+    /// The load begins at `at`: seconds count from here.
+    pub fn load_begins(&mut self, at: u64) {
+        self.began = at;
+        self.seconds.clear();
+    }
+
+    /// A worker ticked.
+    pub fn take(&mut self, worker: usize, tick: &Tick) -> anyhow::Result<()> {
+        let before = self.workers[worker].tick.replace(tick.clone());
+        if self.began == 0 {
+            return Ok(());
+        }
+        let workers = self.workers.len();
+        for (due, packed) in &tick.recent {
+            let second = due.saturating_sub(self.began / 1_000_000);
+            packed.add_to(&mut self.second(second, workers).times)?;
+        }
+        let Some(at) = tick.at.checked_sub(self.began) else {
+            return Ok(());
+        };
+        let (counts, errors) = match &before {
+            Some(before) => (
+                tick.counts.since(&before.counts),
+                newer(&tick.errors, &before.errors),
+            ),
+            None => (tick.counts.clone(), tick.errors.clone()),
+        };
+        let second = self.second(at / 1_000_000, workers);
+        second.counts.add(&counts);
+        for (name, count) in errors {
+            *second.errors.entry(name).or_default() += count;
+        }
+        second.connections[worker] = tick.connections;
+        second.lag_us = second.lag_us.max(tick.lag_us);
+        Ok(())
+    }
+
+    fn second(&mut self, second: u64, workers: usize) -> &mut Second {
+        self.seconds.entry(second).or_insert_with(|| Second {
+            counts: Counts::default(),
+            times: times(),
+            connections: vec![0; workers],
+            errors: BTreeMap::new(),
+            lag_us: 0,
+        })
+    }
+
+    /// The seconds of the load so far, by their number.
+    pub fn seconds(&self) -> &BTreeMap<u64, Second> {
+        &self.seconds
+    }
+
+    /// How it stands; `None` before every worker has ticked.
+    pub fn standing(&self) -> Option<Standing> {
+        let mut all = Standing {
+            behind: Some(0),
+            all_whole_since: Some(0),
+            ..Standing::default()
+        };
+        for worker in &self.workers {
+            let tick = worker.tick.as_ref()?;
+            all.counts.add(&tick.counts);
+            for (name, count) in &tick.errors {
+                *all.errors.entry(name.clone()).or_default() += count;
+            }
+            all.connections += tick.connections;
+            all.whole += tick.whole;
+            all.all_whole_since = all
+                .all_whole_since
+                .zip(tick.all_whole_since)
+                .map(|(a, b)| a.max(b));
+            all.pending += tick.pending;
+            all.behind = all.behind.zip(tick.behind).map(|(a, b)| a + b);
+            all.cpu_us += tick.cpu_us;
+            all.resident_bytes += tick.resident_bytes;
+        }
+        Some(all)
+    }
+
+    /// Whether every worker has ticked at or after `at`.
+    pub fn is_later_than(&self, at: u64) -> bool {
+        self.workers
+            .iter()
+            .all(|worker| worker.tick.as_ref().is_some_and(|tick| tick.at >= at))
+    }
+}
+
+fn newer(now: &BTreeMap<String, u64>, before: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
+    let since = |(name, count): (&String, &u64)| {
+        let more = count - before.get(name).copied().unwrap_or_default();
+        (more > 0).then(|| (name.clone(), more))
+    };
+    now.iter().filter_map(since).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tally::{Packed, note};
+
+    fn tick(at: u64, due: u64, whole_since: Option<u64>) -> Tick {
+        let mut delivered = times();
+        note(&mut delivered, 5_000);
+        Tick {
+            at,
+            counts: Counts {
+                due,
+                ..Counts::default()
+            },
+            errors: BTreeMap::from([("RATE_LIMITED".to_owned(), due / 2)]),
+            recent: vec![(at / 1_000_000, Packed::of(&delivered))],
+            connections: 10,
+            whole: 10,
+            all_whole_since: whole_since,
+            pending: 1,
+            behind: None,
+            lag_us: 7,
+            cpu_us: 100,
+            resident_bytes: 1_000,
+        }
+    }
+
+    #[test]
+    fn ticks_of_two_workers_are_one_story() {
+        let mut watch = Watch::new(2);
+        watch.take(0, &tick(900_000, 4, Some(5))).unwrap();
+        assert_eq!(watch.standing(), None, "one worker has said nothing yet");
+        watch.take(1, &tick(900_000, 4, None)).unwrap();
+        watch.load_begins(1_000_000);
+        watch.take(0, &tick(1_500_000, 10, Some(5))).unwrap();
+        watch.take(1, &tick(1_600_000, 6, Some(1_550_000))).unwrap();
+        let standing = watch.standing().unwrap();
+        assert_eq!((standing.counts.due, standing.connections), (16, 20));
+        assert_eq!(standing.all_whole_since, Some(1_550_000));
+        assert_eq!(standing.behind, None);
+        let second = &watch.seconds()[&0];
+        assert_eq!((second.counts.due, second.times.len()), (8, 2));
+        assert_eq!(second.errors["RATE_LIMITED"], 4);
+        assert!(!watch.is_later_than(1_550_000) && watch.is_later_than(1_500_000));
+    }
+}
