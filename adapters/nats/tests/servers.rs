@@ -13,28 +13,66 @@ use roomcast_ports::contract::event_log::LogHarness;
 use roomcast_ports::contract::signals::SignalsHarness;
 use roomcast_ports::event_log::EventLog;
 use roomcast_ports::signals::Signals;
+use tokio::sync::{OnceCell, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
-/// Servers of a test's own, and a log on them.
+/// The servers that the tests of one program share: who kills them has them alone.
+static SHARED: OnceCell<Arc<RwLock<Nats>>> = OnceCell::const_new();
+
+/// A log of a test's own on the servers that all share.
 pub(crate) struct Harness {
-    pub(crate) nats: Option<Nats>,
-    pub(crate) log: Arc<NatsLog>,
+    share: Share,
+    log: Arc<NatsLog>,
 }
 
-/// Starts servers; makes the log.
-pub(crate) async fn harness(nodes: usize) -> Harness {
-    let nats = start(nodes).await;
-    let log = NatsLog::connect(manager(&nats))
-        .await
-        .expect("open the log");
-    Harness {
-        nats: Some(nats),
-        log,
+/// A test's hold on the servers.
+enum Share {
+    WithOthers(OwnedRwLockReadGuard<Nats>),
+    Alone(OwnedRwLockWriteGuard<Nats>),
+    Nothing,
+}
+
+impl Share {
+    fn nats(&self) -> &Nats {
+        match self {
+            Self::WithOthers(nats) => nats,
+            Self::Alone(nats) => nats,
+            Self::Nothing => unreachable!("only between two holds"),
+        }
     }
 }
 
-/// Starts servers.
+/// Starts the servers if no test has, and opens a log on them.
+pub(crate) async fn harness(nodes: usize) -> Harness {
+    let shared = SHARED.get_or_init(|| async move { Arc::new(RwLock::new(start(nodes).await)) });
+    let share = Share::WithOthers(Arc::clone(shared.await).read_owned().await);
+    let log = open(manager(share.nats())).await;
+    Harness { share, log }
+}
+
+/// The shared servers, for one test alone; all of them run.
+pub(crate) async fn alone(nodes: usize) -> OwnedRwLockWriteGuard<Nats> {
+    let shared = SHARED.get_or_init(|| async move { Arc::new(RwLock::new(start(nodes).await)) });
+    let mut nats = Arc::clone(shared.await).write_owned().await;
+    blocking(move || {
+        for index in 0..nats.nodes() {
+            if nats.pid(index).is_none() {
+                nats.start_node(index).expect("start nats-server again");
+            }
+        }
+        nats.wait_until_ready().expect("nats-server is ready again");
+        nats
+    })
+    .await
+}
+
+/// Starts servers for one test.
 pub(crate) async fn start(nodes: usize) -> Nats {
     blocking(move || Nats::start(nodes).expect("start nats-server")).await
+}
+
+/// Opens a log.
+pub(crate) async fn open(config: NatsConfig) -> Arc<NatsLog> {
+    NatsLog::connect(config).await.expect("open the log")
 }
 
 /// Runs what blocks.
@@ -62,6 +100,17 @@ pub(crate) fn manager(nats: &Nats) -> NatsConfig {
     }
 }
 
+/// Kills all servers and starts them again.
+fn restart(nats: &mut Nats) {
+    for index in 0..nats.nodes() {
+        nats.kill(index);
+    }
+    for index in 0..nats.nodes() {
+        nats.start_node(index).expect("start nats-server again");
+    }
+    nats.wait_until_ready().expect("nats-server is ready again");
+}
+
 #[async_trait]
 impl LogHarness for Harness {
     fn log(&self) -> Arc<dyn EventLog> {
@@ -69,23 +118,16 @@ impl LogHarness for Harness {
     }
 
     async fn restart(&mut self) {
-        let mut nats = self.nats.take().expect("it runs");
-        self.nats = Some(
-            blocking(move || {
-                for index in 0..nats.nodes() {
-                    nats.kill(index);
-                }
-                for index in 0..nats.nodes() {
-                    nats.start_node(index).expect("start nats-server again");
-                }
-                nats.wait_until_ready().expect("nats-server is ready again");
-                nats
-            })
-            .await,
-        );
-        self.log = NatsLog::connect(manager(self.nats.as_ref().expect("it runs")))
-            .await
-            .expect("open the log again");
+        self.share = Share::Nothing;
+        let shared = Arc::clone(SHARED.get().expect("they run"));
+        let mut nats = shared.write_owned().await;
+        nats = blocking(move || {
+            restart(&mut nats);
+            nats
+        })
+        .await;
+        self.share = Share::Alone(nats);
+        self.log = open(manager(self.share.nats())).await;
     }
 }
 

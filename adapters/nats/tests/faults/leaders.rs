@@ -1,0 +1,206 @@
+//! Leaders that die or step down, and streams that are created again.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use roomcast_local::Nats;
+use roomcast_nats::NatsLog;
+use roomcast_ports::contract::sample::{event, said, user};
+use roomcast_ports::event_log::{Append, EventLog};
+use roomcast_ports::live::{Live, LiveEvents};
+use roomcast_protocol::{RoomId, Seq};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::servers::{alone, blocking, client, manager, open};
+use crate::talk::{Talk, assert_all_acknowledged, assert_true, longest, rooms_in};
+
+const PARTITION: u16 = 7;
+
+/// Which server leads the partition.
+async fn leader(log: &NatsLog, nats: &Nats, partition: u16) -> usize {
+    loop {
+        let found = log.check().await.expect("look at the streams");
+        let stream = &found.streams[usize::from(partition)];
+        if let Some(leader) = stream.leader.as_deref().and_then(|it| nats.node_named(it)) {
+            return leader;
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_killed_under_load_is_waited_for_and_nothing_is_lost_doubled_or_reordered() {
+    let mut nats = alone(3).await;
+    let log = open(manager(&nats)).await;
+    let listener = open(client(&nats)).await;
+    let mut live = listener.log().live();
+    let mut rooms = rooms_in(PARTITION, 20);
+    rooms.extend((0..20).map(|_| RoomId::generate()));
+    let leader = leader(&log, &nats, PARTITION).await;
+    let talk = Talk::begin(&log.log(), &rooms);
+    sleep(Duration::from_secs(1)).await;
+    let killed_at = Instant::now();
+    nats = blocking(move || {
+        nats.kill(leader);
+        nats
+    })
+    .await;
+    sleep(Duration::from_secs(12)).await;
+    let story = talk.end().await;
+    let count: usize = story.values().map(Vec::len).sum();
+    println!("{count} appends, the longest took {:?}", longest(&story));
+    assert_all_acknowledged(&story);
+    for room_id in &rooms[..20] {
+        let after = story[room_id].iter().filter(|said| said.asked > killed_at);
+        let first = after.map(|said| said.answered - killed_at).min();
+        let first = first.expect("something was said afterwards");
+        assert!(first < Duration::from_secs(10), "{first:?}");
+    }
+    nats = blocking(move || {
+        nats.start_node(leader).expect("start nats-server again");
+        nats.wait_until_ready().expect("nats-server is ready again");
+        nats
+    })
+    .await;
+    assert_true(&log.log(), &story).await;
+    let mut told = 0;
+    while live.try_next().is_some() {
+        told += 1;
+    }
+    assert!(told > 0, "the listener heard nothing");
+    log.close().await;
+    listener.close().await;
+    drop(nats);
+}
+
+/// What a listener was told, and when.
+#[derive(Default)]
+struct Heard {
+    events: HashMap<Seq, Instant>,
+    /// The furthest that nudges went, each with its time.
+    nudges: Vec<(RoomId, Seq, Instant)>,
+}
+
+async fn listen(mut live: LiveEvents, heard: Arc<Mutex<Heard>>) {
+    while let Some(told) = live.next().await {
+        let (now, mut heard) = (Instant::now(), heard.lock().unwrap());
+        match told {
+            Live::Event(event) => drop(heard.events.insert(event.seq, now)),
+            Live::Nudge(room_id, seq) => heard.nudges.push((room_id, seq, now)),
+            Live::Lost => {}
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_a_stepping_leader_does_not_publish_is_nudged_within_a_second() {
+    let nats = alone(3).await;
+    let log = open(manager(&nats)).await;
+    let listener = open(client(&nats)).await;
+    let bus = async_nats::connect(nats.address(0)).await.expect("connect");
+    let heard = Arc::new(Mutex::new(Heard::default()));
+    // The one who appends listens as well, as gateways do.
+    let _own = log.log().live();
+    let hearing = listen(listener.log().live(), Arc::clone(&heard));
+    let mut lost = BTreeSet::new();
+    let listening = async {
+        for round in 0..30 {
+            let rooms = rooms_in(PARTITION, 40);
+            let talk = Talk::begin(&log.log(), &rooms);
+            for _ in 0..3 {
+                sleep(Duration::from_millis(300)).await;
+                let subject = format!("$JS.API.STREAM.LEADER.STEPDOWN.CHAT_{PARTITION}");
+                bus.request(subject, "".into()).await.expect("step down");
+            }
+            let story = talk.end().await;
+            sleep(Duration::from_secs(1)).await;
+            assert_true(&log.log(), &story).await;
+            let heard = heard.lock().unwrap();
+            for (room_id, said) in &story {
+                for said in said {
+                    let Ok(placed) = &said.answer else { continue };
+                    if heard.events.contains_key(&placed.seq) {
+                        continue;
+                    }
+                    let nudged = heard.nudges.iter().any(|(room, seq, at)| {
+                        room == room_id
+                            && *seq >= placed.seq
+                            && *at < said.answered + Duration::from_secs(1)
+                    });
+                    assert!(nudged, "{room_id}: {} was not heard of", placed.seq);
+                    lost.insert(placed.seq);
+                }
+            }
+            if !lost.is_empty() {
+                println!("{} lost and nudged in round {round}", lost.len());
+                return;
+            }
+        }
+        panic!("no live event was lost: the test has shown nothing");
+    };
+    tokio::select! {
+        () = listening => {}
+        () = hearing => panic!("the log has closed"),
+    }
+    log.close().await;
+    listener.close().await;
+}
+
+/// Appends one message, and gives its place.
+async fn append(log: &Arc<dyn EventLog>, room_id: &RoomId) -> Seq {
+    let event = event(room_id, &user(), said("x"));
+    log.append(Append::new(event)).await.expect("append").seq
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_is_created_again_goes_on_above_what_was_there() {
+    let nats = alone(3).await;
+    let keeper = open(manager(&nats)).await;
+    let gateway = open(client(&nats)).await;
+    let (log, other) = (keeper.log(), gateway.log());
+    let mut live = other.live();
+    let room_id = rooms_in(PARTITION, 1).remove(0);
+    let mut last = Seq::ZERO;
+    for _ in 0..5 {
+        last = append(&other, &room_id)
+            .await
+            .max(append(&log, &room_id).await);
+    }
+    let bus = async_nats::connect(nats.address(0)).await.expect("connect");
+    let delete = format!("$JS.API.STREAM.DELETE.CHAT_{PARTITION}");
+    bus.request(delete, "".into()).await.expect("delete");
+    // Both go on without being told: the events wait until the stream is there again.
+    let again = [append(&other, &room_id).await, append(&log, &room_id).await];
+    assert!(again[0] > last && again[1] > last, "{again:?} after {last}");
+    assert!(again[0].get() >> 40 > last.get() >> 40, "{again:?}");
+    let events = other.read(&room_id, last, 10).await.expect("read");
+    let places: Vec<Seq> = events.iter().map(|event| event.seq).collect();
+    let mut sorted = again.to_vec();
+    sorted.sort_unstable();
+    assert_eq!(places, sorted);
+    assert_eq!(other.head(&room_id).await.expect("head"), sorted[1]);
+    let hears_both = async {
+        let mut heard = Vec::new();
+        while heard.len() < 2 {
+            if let Some(Live::Event(event)) = live.next().await
+                && event.seq > last
+            {
+                heard.push(event.seq);
+            }
+        }
+        heard
+    };
+    let heard = timeout(Duration::from_secs(10), hears_both).await;
+    assert_eq!(heard.expect("both are heard"), sorted);
+    // Who derives from the log goes on after the place it had before.
+    let claim = timeout(Duration::from_secs(20), log.claim(PARTITION)).await;
+    let claim = claim.expect("a claim in time").expect("claim");
+    let mut feed = claim.begin(last.get()).await.expect("begin");
+    let batch = feed.next(10).await.expect("read the feed");
+    let fed: Vec<Seq> = batch.events.iter().map(|event| event.seq).collect();
+    assert_eq!(fed[0], sorted[0]);
+    drop(feed);
+    keeper.close().await;
+    gateway.close().await;
+}

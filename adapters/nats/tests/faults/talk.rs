@@ -1,0 +1,171 @@
+//! People who talk in rooms while something happens, and whether everything they were told is true.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use roomcast_nats::partition_of;
+use roomcast_ports::contract::sample::{event, said, user};
+use roomcast_ports::event_log::{Append, Appended, EventLog, LogError};
+use roomcast_protocol::{EventBody, EventId, RoomId, Seq};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+/// How many appends each talker has under way.
+const PIPELINED: usize = 4;
+
+/// One append, as its talker saw it.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) id: EventId,
+    pub(crate) answer: Result<Appended, LogError>,
+    pub(crate) asked: Instant,
+    pub(crate) answered: Instant,
+}
+
+/// What was said in each room, in the order of the calls.
+pub(crate) type Story = HashMap<RoomId, Vec<Said>>;
+
+/// Rooms of one partition.
+pub(crate) fn rooms_in(partition: u16, count: usize) -> Vec<RoomId> {
+    std::iter::repeat_with(RoomId::generate)
+        .filter(|room_id| partition_of(room_id) == partition)
+        .take(count)
+        .collect()
+}
+
+/// One talker for each room, until `stop`.
+pub(crate) struct Talk {
+    talkers: JoinSet<(RoomId, Vec<Said>)>,
+    stop: CancellationToken,
+}
+
+impl Talk {
+    pub(crate) fn begin(log: &Arc<dyn EventLog>, rooms: &[RoomId]) -> Self {
+        let stop = CancellationToken::new();
+        let mut talkers = JoinSet::new();
+        for room_id in rooms {
+            talkers.spawn(talk(Arc::clone(log), room_id.clone(), stop.clone()));
+        }
+        Self { talkers, stop }
+    }
+
+    pub(crate) async fn end(self) -> Story {
+        self.stop.cancel();
+        self.talkers.join_all().await.into_iter().collect()
+    }
+}
+
+async fn talk(
+    log: Arc<dyn EventLog>,
+    room_id: RoomId,
+    stop: CancellationToken,
+) -> (RoomId, Vec<Said>) {
+    let (sender, mut story) = (user(), Vec::new());
+    while !stop.is_cancelled() {
+        let asked = Instant::now();
+        let turn = (0..PIPELINED).map(|number| {
+            let event = event(&room_id, &sender, said(&number.to_string()));
+            let id = event.id.clone();
+            let append = log.append(Append::new(event));
+            async move {
+                let answer = append.await;
+                let answered = Instant::now();
+                Said {
+                    id,
+                    answer,
+                    asked,
+                    answered,
+                }
+            }
+        });
+        story.extend(join_all(turn).await);
+        sleep(Duration::from_millis(2)).await;
+    }
+    (room_id, story)
+}
+
+/// The longest time any append took.
+pub(crate) fn longest(story: &Story) -> Duration {
+    let took = |said: &Said| said.answered - said.asked;
+    story.values().flatten().map(took).max().unwrap_or_default()
+}
+
+/// Every append was acknowledged.
+pub(crate) fn assert_all_acknowledged(story: &Story) {
+    for (room_id, said) in story {
+        let failed: Vec<_> = said.iter().filter(|said| said.answer.is_err()).collect();
+        assert!(failed.is_empty(), "{room_id}: {failed:?}");
+    }
+}
+
+/// What was acknowledged is in the log once, where it was said to be, after what was before it, in the
+/// order of the calls; and the log holds nothing that nobody said.
+pub(crate) async fn assert_true(log: &Arc<dyn EventLog>, story: &Story) {
+    for (room_id, said) in story {
+        let events = log.read(room_id, Seq::ZERO, 100_000).await.expect("read");
+        let mut prev = Seq::ZERO;
+        let mut places = BTreeMap::new();
+        for stored in &events {
+            assert!(matches!(stored.event.body, EventBody::MessageSent(_)));
+            assert_eq!(stored.prev, prev, "{room_id}: the chain is broken");
+            prev = stored.seq;
+            let twice = places.insert(stored.event.id.as_str().to_owned(), stored);
+            assert!(
+                twice.is_none(),
+                "{room_id}: {} is there twice",
+                stored.event.id
+            );
+        }
+        let mut last = Seq::ZERO;
+        for said in said {
+            let stored = places.remove(said.id.as_str());
+            match (&said.answer, stored) {
+                (Ok(placed), Some(stored)) => {
+                    assert_eq!((placed.seq, placed.prev), (stored.seq, stored.prev));
+                    assert!(!placed.duplicate, "it was said once");
+                    assert!(placed.seq > last, "{room_id}: {} was overtaken", said.id);
+                    last = placed.seq;
+                }
+                (Ok(_), None) => panic!("{room_id}: {} was acknowledged and is lost", said.id),
+                (Err(LogError::Unavailable(_)), Some(_)) => {
+                    panic!("{room_id}: {} was said not to be stored, and is", said.id)
+                }
+                (Err(_), _) => {}
+            }
+        }
+        assert!(places.is_empty(), "{room_id}: nobody said {places:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_who_talk_at_once_keep_the_order_of_each_room() {
+    let nats = super::servers::alone(3).await;
+    let node = super::servers::open(super::servers::manager(&nats)).await;
+    let other = super::servers::open(super::servers::client(&nats)).await;
+    let rooms: Vec<RoomId> = (0..200).map(|_| RoomId::generate()).collect();
+    let others: Vec<RoomId> = (0..100).map(|_| RoomId::generate()).collect();
+    // One process listens and one does not: what stands before is learnt in different ways.
+    let _live = node.log().live();
+    let talks = [
+        Talk::begin(&node.log(), &rooms),
+        Talk::begin(&other.log(), &others),
+    ];
+    sleep(Duration::from_secs(3)).await;
+    for talk in talks {
+        let story = talk.end().await;
+        let count: usize = story.values().map(Vec::len).sum();
+        println!(
+            "{count} appends in {} rooms, the longest took {:?}",
+            story.len(),
+            longest(&story)
+        );
+        assert!(count > 500, "{count}");
+        assert_all_acknowledged(&story);
+        assert_true(&node.log(), &story).await;
+    }
+    node.close().await;
+    other.close().await;
+}
