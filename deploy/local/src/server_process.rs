@@ -13,6 +13,7 @@ use crate::home::Home;
 use crate::{LocalError, wait};
 
 const TAIL_LINES: usize = 20;
+const STOPPED_WITHIN: Duration = Duration::from_secs(5);
 
 /// A server's command and, while it runs, its process.
 #[derive(Debug)]
@@ -104,9 +105,20 @@ impl ServerProcess {
         self.kill();
     }
 
-    /// Stops it where it is, as a machine that hangs would.
+    /// Stops it where it is, as a machine that hangs would, and waits until none of its threads runs.
     pub(crate) fn pause(&self) -> Result<(), LocalError> {
-        self.signal(Signal::STOP)
+        self.signal(Signal::STOP)?;
+        let stopped = || Ok::<_, LocalError>(self.pid().is_some_and(is_stopped));
+        if wait::until(STOPPED_WITHIN, stopped)? {
+            return Ok(());
+        }
+        Err(LocalError::NotReady {
+            name: self.name.clone(),
+            what: "stand still",
+            within: STOPPED_WITHIN,
+            saw: "a thread that runs".to_owned(),
+            tail: self.tail(),
+        })
     }
 
     /// Lets it go on.
@@ -191,4 +203,16 @@ impl Drop for ServerProcess {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Whether all threads of a process are stopped: each of them takes note of the signal in its own time.
+fn is_stopped(pid: u32) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return false;
+    };
+    threads.flatten().all(|thread| {
+        let status = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+        let state = status.lines().find(|line| line.starts_with("State:"));
+        state.is_some_and(|state| state.contains('T'))
+    })
 }
