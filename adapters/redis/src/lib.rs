@@ -8,6 +8,7 @@
 //! again ([`PresenceStore::setbacks`](roomcast_ports::presence::PresenceStore::setbacks)).
 
 mod answer;
+mod arrivals;
 mod check;
 mod config;
 mod expiry;

@@ -32,6 +32,7 @@ pub(crate) struct Link {
     client: Client,
     scripts: Arc<Scripts>,
     prefix: Arc<str>,
+    remember: Duration,
     pub(crate) clustered: bool,
 }
 
@@ -53,6 +54,7 @@ impl Link {
             client,
             scripts: Arc::new(Scripts::new()),
             prefix: config.prefix.as_str().into(),
+            remember: config.remember,
         };
         let version = link.client.server_version();
         if let Some(version) = version.filter(|version| version.major < LEAST_VERSION.0) {
@@ -78,6 +80,14 @@ impl Link {
         format!("{}:{{{shard}}}:{name}", self.prefix)
     }
 
+    /// What every script is told first: whose keys, and how long a user is remembered.
+    pub(crate) fn arguments(&self, more: usize) -> Vec<Value> {
+        let mut args = Vec::with_capacity(2 + more);
+        args.push(Value::from(&*self.prefix));
+        args.push(milliseconds(self.remember));
+        args
+    }
+
     /// Runs a script on the keys of a shard.
     pub(crate) async fn run(
         &self,
@@ -87,7 +97,7 @@ impl Link {
     ) -> Result<Vec<Value>, StoreError> {
         self.ready()?;
         let asked = Instant::now();
-        let key = self.key(shard, "deadlines");
+        let key = self.key(shard, "until");
         let answer = self.scripts.run(&self.client, verb, &key, args).await;
         let name = match verb {
             Verb::Lease => "lease",
@@ -171,6 +181,14 @@ pub(crate) fn builder(config: &RedisConfig) -> Result<Builder, ConnectError> {
             2,
         ));
     Ok(builder)
+}
+
+/// A span as the scripts count it.
+pub(crate) fn milliseconds(duration: Duration) -> Value {
+    // A century: the scripts count exactly up to 2^53.
+    const MILLISECONDS_MAX: u128 = 100 * 366 * 24 * 3600 * 1000;
+    let milliseconds = duration.as_millis().min(MILLISECONDS_MAX);
+    Value::Integer(i64::try_from(milliseconds).unwrap_or(i64::MAX))
 }
 
 /// What an error of the driver means to the caller.

@@ -78,7 +78,8 @@ async fn ask<T: Send>(
     let calls: Vec<_> = calls
         .into_iter()
         .map(|(shard, users)| async move {
-            let mut args = vec![Value::from(link.prefix()), Value::from(question)];
+            let mut args = link.arguments(1 + 2 * users.len());
+            args.push(Value::from(question));
             for (_, user_id) in &users {
                 args.push(Value::Integer(shard_of(user_id).into()));
                 args.push(Value::from(user_id.as_str()));
@@ -104,7 +105,8 @@ pub(crate) async fn online_users(link: &Link) -> Result<u64, StoreError> {
     let shards = (0..SHARDS).map(|shard| (shard, shard));
     stream::iter(calls(shards, link.clustered, usize::from(SHARDS)))
         .map(|(by, shards)| async move {
-            let mut args = vec![Value::from(link.prefix()), Value::from("count")];
+            let mut args = link.arguments(1 + shards.len());
+            args.push(Value::from("count"));
             args.extend(
                 shards
                     .into_iter()

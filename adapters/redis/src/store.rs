@@ -1,6 +1,6 @@
 //! The presence store that services see.
 
-use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::arrivals::Arrivals;
 use crate::check::{self, Checked};
 use crate::config::{ConnectError, RedisConfig};
 use crate::expiry::{self, Woken};
@@ -19,7 +20,7 @@ use crate::link::Link;
 use crate::read::{self, UserConnection};
 use crate::setbacks::{self, Marks};
 use crate::shard::SHARDS;
-use crate::sweep::{self, Arrivals};
+use crate::sweep;
 use crate::touch;
 
 /// Presence on Redis. Reconnects by itself for as long as it takes; meanwhile every call fails at once.
@@ -27,6 +28,7 @@ pub struct RedisPresence {
     link: Link,
     config: RedisConfig,
     arrivals: Arrivals,
+    sweeps: AtomicUsize,
     setbacks: watch::Receiver<u64>,
     woken: Arc<Woken>,
     /// Whether somebody listens to Redis' news of expired keys; only who sweeps needs to.
@@ -51,6 +53,7 @@ impl RedisPresence {
             link,
             config,
             arrivals: Arrivals::default(),
+            sweeps: AtomicUsize::new(0),
             setbacks,
             woken: Arc::default(),
             listening: Once::new(),
@@ -77,8 +80,7 @@ impl RedisPresence {
         self.stop.cancel();
         self.tasks.close();
         // What has arrived here need not be told again by others.
-        let shards: BTreeSet<u16> = self.arrivals.shards().into_iter().collect();
-        let _ = sweep::acknowledge(&self.link, &self.arrivals, shards).await;
+        let _ = sweep::acknowledge(&self.link, &self.arrivals).await;
         self.tasks.wait().await;
         self.link.close().await;
     }
@@ -93,7 +95,7 @@ impl Drop for RedisPresence {
 #[async_trait]
 impl PresenceStore for RedisPresence {
     async fn touch(&self, leases: &[Lease], ttl: Duration) -> Result<(), StoreError> {
-        touch::touch(&self.link, leases, ttl, self.config.remember).await
+        touch::touch(&self.link, leases, ttl).await
     }
 
     async fn release(
@@ -101,7 +103,7 @@ impl PresenceStore for RedisPresence {
         connections: &[(UserId, ConnectionId)],
         grace: Duration,
     ) -> Result<(), StoreError> {
-        touch::release(&self.link, connections, grace, self.config.remember).await
+        touch::release(&self.link, connections, grace).await
     }
 
     async fn read(&self, user_ids: &[UserId]) -> Result<Vec<Presence>, StoreError> {
@@ -109,7 +111,8 @@ impl PresenceStore for RedisPresence {
     }
 
     async fn sweep(&self) -> Result<Vec<Presence>, StoreError> {
-        sweep::sweep(&self.link, &self.arrivals, 0..SHARDS).await
+        let turn = self.sweeps.fetch_add(1, Ordering::Relaxed);
+        sweep::sweep(&self.link, &self.arrivals, 0..SHARDS, turn).await
     }
 
     async fn expired(&self) -> Result<Vec<Presence>, StoreError> {
@@ -122,7 +125,7 @@ impl PresenceStore for RedisPresence {
             ));
         });
         let shards = self.woken.take().await;
-        sweep::sweep(&self.link, &self.arrivals, shards).await
+        sweep::sweep(&self.link, &self.arrivals, shards, 0).await
     }
 
     async fn online_users(&self) -> Result<u64, StoreError> {

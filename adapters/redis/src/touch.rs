@@ -10,7 +10,7 @@ use roomcast_ports::presence::{Lease, Presence};
 use roomcast_protocol::{ConnectionId, PresenceStatus, UserId};
 
 use crate::answer::{Answer, name_of};
-use crate::link::Link;
+use crate::link::{Link, milliseconds};
 use crate::public_key::{self, PublicState};
 use crate::script::Verb;
 use crate::shard::{calls, shard_of};
@@ -28,12 +28,7 @@ struct Change<'a> {
     gateway: &'a str,
 }
 
-pub(crate) async fn touch(
-    link: &Link,
-    leases: &[Lease],
-    ttl: Duration,
-    remember: Duration,
-) -> Result<(), StoreError> {
+pub(crate) async fn touch(link: &Link, leases: &[Lease], ttl: Duration) -> Result<(), StoreError> {
     let changes = leases.iter().map(|lease| Change {
         user_id: &lease.user_id,
         connection_id: &lease.connection_id,
@@ -42,14 +37,13 @@ pub(crate) async fn touch(
         gateway: &lease.gateway,
     });
     metrics::counter!("chat_presence_touches_total").increment(leases.len() as u64);
-    tell(link, "touch", changes, ttl, remember).await
+    tell(link, "touch", changes, ttl).await
 }
 
 pub(crate) async fn release(
     link: &Link,
     connections: &[(UserId, ConnectionId)],
     grace: Duration,
-    remember: Duration,
 ) -> Result<(), StoreError> {
     let changes = connections.iter().map(|(user_id, connection_id)| Change {
         user_id,
@@ -57,7 +51,7 @@ pub(crate) async fn release(
         status: "",
         gateway: "",
     });
-    tell(link, "release", changes, grace, remember).await
+    tell(link, "release", changes, grace).await
 }
 
 async fn tell<'a>(
@@ -65,14 +59,13 @@ async fn tell<'a>(
     verb: &'static str,
     changes: impl Iterator<Item = Change<'a>>,
     counts_for: Duration,
-    remember: Duration,
 ) -> Result<(), StoreError> {
     let changes = changes.map(|change| (shard_of(change.user_id), change));
     let calls = calls(changes, link.clustered, USERS_PER_CALL);
     let calls: Vec<_> = calls
         .into_iter()
         .map(|(shard, changes)| async move {
-            let args = arguments(link, verb, &changes, counts_for, remember);
+            let args = arguments(link, verb, &changes, counts_for);
             let answer = link.run(Verb::Lease, shard, args).await?;
             public_key::show(link, states(&changes, Answer::new(answer))?).await;
             Ok(())
@@ -106,13 +99,10 @@ fn arguments(
     verb: &'static str,
     changes: &[(usize, Change<'_>)],
     counts_for: Duration,
-    remember: Duration,
 ) -> Vec<Value> {
-    let mut args = Vec::with_capacity(4 + 5 * changes.len());
-    args.push(Value::from(link.prefix()));
+    let mut args = link.arguments(2 + 5 * changes.len());
     args.push(Value::String(Str::from_static(verb)));
     args.push(milliseconds(counts_for));
-    args.push(milliseconds(remember));
     for (_, change) in changes {
         args.push(Value::Integer(shard_of(change.user_id).into()));
         args.push(Value::from(change.user_id.as_str()));
@@ -121,11 +111,4 @@ fn arguments(
         args.push(Value::from(change.gateway));
     }
     args
-}
-
-pub(crate) fn milliseconds(duration: Duration) -> Value {
-    // A century: the scripts count exactly up to 2^53.
-    const MILLISECONDS_MAX: u128 = 100 * 366 * 24 * 3600 * 1000;
-    let milliseconds = duration.as_millis().min(MILLISECONDS_MAX);
-    Value::Integer(i64::try_from(milliseconds).unwrap_or(i64::MAX))
 }

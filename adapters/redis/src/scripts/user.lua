@@ -3,13 +3,16 @@
 -- All keys of a user carry the hash tag of their shard, and so does KEYS[1], which routes the call:
 --   <prefix>:{<shard>}:sessions:<user>   hash: a connection → "<expires> <status> <gateway>", and the field
 --                                        "@" → "<last seen> <told> <version> <acknowledged>"
---   <prefix>:{<shard>}:deadlines         users by the earliest deadline of their connections
---   <prefix>:{<shard>}:until             users by the latest one: whoever is above now is here
---   <prefix>:{<shard>}:untold            users whose change is to be told, by the time to tell it
+--   <prefix>:{<shard>}:until             users by the latest deadline of their connections: whoever is above
+--                                        now is here
+--   <prefix>:{<shard>}:first             users with several connections by the earliest deadline of these
+--   <prefix>:{<shard>}:untold            users whose change is to be told, by the time to tell it: 0 when a
+--                                        lease changed it, 1 when a sweep found it, later when it is on its way
 --   <prefix>:{<shard>}:transitions       stream of what was told
--- Times are milliseconds of this server's clock.
+-- Times are milliseconds of this server's clock. A user is forgotten so long after the last connection ended.
 
 local prefix = ARGV[1]
+local remember = ARGV[2]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
@@ -18,14 +21,21 @@ local function integer(number)
   return string.format('%.0f', number)
 end
 
+local tags = {}
+
 local function tag_of(shard)
-  return prefix .. ':{' .. shard .. '}:'
+  local tag = tags[shard]
+  if not tag then
+    tag = prefix .. ':{' .. shard .. '}:'
+    tags[shard] = tag
+  end
+  return tag
 end
 
 local function load(tag, name)
   local user = {
-    name = name, tag = tag, key = tag .. 'sessions:' .. name, sessions = {}, known = false,
-    seen = '0', told = 'OFFLINE', version = 0, acknowledged = 0,
+    name = name, tag = tag, key = tag .. 'sessions:' .. name, sessions = {}, stored = 0, known = false,
+    seen = '0', told = 'OFFLINE', version = '0', acknowledged = '0',
   }
   local flat = redis.call('HGETALL', user.key)
   for i = 1, #flat, 2 do
@@ -33,56 +43,65 @@ local function load(tag, name)
     if flat[i] == '@' then
       local seen, told, version, acknowledged = string.match(flat[i + 1], '^(%d+) (%u+) (%d+) (%d+)$')
       if seen then
-        user.seen, user.told = seen, told
-        user.version, user.acknowledged = tonumber(version), tonumber(acknowledged)
+        user.seen, user.told, user.version, user.acknowledged = seen, told, version, acknowledged
       end
     else
       local expires, status, gateway = string.match(flat[i + 1], '^(%d+) (%u+) (.*)$')
       if expires then
         user.sessions[flat[i]] = { expires = tonumber(expires), status = status, gateway = gateway }
+        user.stored = user.stored + 1
       end
     end
   end
   return user
 end
 
--- Online when any connection that counts is, away when all are; with the earliest and the latest deadline.
+-- Online when any connection that counts is, away when all are; with the latest and the earliest deadline
+-- and how many connections count.
 local function judge(user)
-  local status, first, last = 'OFFLINE', nil, 0
+  local status, last, first, count = 'OFFLINE', 0, 0, 0
   for _, session in pairs(user.sessions) do
-    if now < session.expires then
+    local expires = session.expires
+    if now < expires then
+      count = count + 1
       if status ~= 'ONLINE' then status = session.status end
-      if not first or session.expires < first then first = session.expires end
-      if session.expires > last then last = session.expires end
+      if count == 1 or expires < first then first = expires end
+      if expires > last then last = expires end
     end
   end
-  return status, first, last
+  return status, last, first, count
 end
 
 local function remembered(user)
-  return user.seen .. ' ' .. user.told .. ' ' .. integer(user.version) .. ' ' .. integer(user.acknowledged)
+  return user.seen .. ' ' .. user.told .. ' ' .. user.version .. ' ' .. user.acknowledged
 end
 
--- Forgets what is over and makes the indexes true.
-local function settle(user)
-  local over = {}
+-- Forgets what is over and makes the indexes true. `stored` is how many connections the indexes know of;
+-- a change is to be told at `tell_at`.
+local function settle(user, tell_at)
+  local status, last, first, count = judge(user)
   for id, session in pairs(user.sessions) do
-    if now >= session.expires then over[#over + 1] = id end
+    if now >= session.expires then
+      redis.call('HDEL', user.key, id)
+      user.sessions[id] = nil
+    end
   end
-  for _, id in ipairs(over) do
-    redis.call('HDEL', user.key, id)
-    user.sessions[id] = nil
-  end
-  local status, first, last = judge(user)
-  if first then
-    redis.call('ZADD', user.tag .. 'deadlines', integer(first), user.name)
-    redis.call('ZADD', user.tag .. 'until', integer(last), user.name)
+  local until_text = integer(last)
+  if count > 0 then
+    redis.call('ZADD', user.tag .. 'until', until_text, user.name)
+    if user.stored == 0 then redis.call('PERSIST', user.key) end
   else
-    redis.call('ZREM', user.tag .. 'deadlines', user.name)
     redis.call('ZREM', user.tag .. 'until', user.name)
+    redis.call('PEXPIRE', user.key, remember)
   end
+  if count > 1 then
+    redis.call('ZADD', user.tag .. 'first', integer(first), user.name)
+  elseif user.stored > 1 then
+    redis.call('ZREM', user.tag .. 'first', user.name)
+  end
+  user.stored = count
   if status ~= user.told then
-    redis.call('ZADD', user.tag .. 'untold', '0', user.name)
+    redis.call('ZADD', user.tag .. 'untold', tell_at, user.name)
   end
-  return status, last
+  return status, until_text
 end

@@ -42,7 +42,7 @@ async fn a_killed_redis_is_an_error_at_once_and_learns_everything_anew_when_it_i
         matches!(answer, Err(StoreError::Unavailable(_))),
         "{answer:?}"
     );
-    assert!(asked.elapsed() < SECOND / 5, "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < SECOND, "{:?}", asked.elapsed());
     assert!(!setbacks.has_changed().expect("the store lives"));
 
     block_in_place(|| redis.restart()).expect("restart redis");

@@ -30,11 +30,7 @@ async fn kept(raw: &Client) -> (BTreeMap<String, String>, Vec<String>, Vec<Strin
             .await
             .expect("read a set")
     };
-    (
-        sessions,
-        members("deadlines").await,
-        members("untold").await,
-    )
+    (sessions, members("until").await, members("untold").await)
 }
 
 #[tokio::test(flavor = "multi_thread")]
