@@ -1,15 +1,198 @@
-//! The back ends by their names in the settings.
+//! The back ends by their names in the settings, each behind its ports.
+
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use roomcast_embedded::Embedded;
+use roomcast_nats::{NatsConfig, NatsLog, SeenTo};
+use roomcast_ports::accounts::{AccountStore, SessionStore};
+use roomcast_ports::dead_letters::DeadLetters;
+use roomcast_ports::directory::RoomDirectory;
+use roomcast_ports::event_log::EventLog;
+use roomcast_ports::message_store::{MessageReader, MessageWriter};
+use roomcast_ports::presence::PresenceStore;
+use roomcast_ports::signals::Signals;
+use roomcast_redis::{RedisConfig, RedisPresence};
+use roomcast_scylla::{ScyllaConfig, ScyllaStore};
 
-use crate::config::{BackEnd, Settings};
+use crate::config::{LogBackEnd, PresenceBackEnd, Role, Settings, StoreBackEnd};
+
+/// Servers named from which on three copies are kept of every event.
+const SERVERS_FOR_COPIES: usize = 3;
+
+/// What the services stand on.
+pub(crate) struct Backends {
+    pub(crate) log: Arc<dyn EventLog>,
+    pub(crate) signals: Arc<dyn Signals>,
+    pub(crate) reader: Arc<dyn MessageReader>,
+    pub(crate) writer: Arc<dyn MessageWriter>,
+    pub(crate) directory: Arc<dyn RoomDirectory>,
+    pub(crate) dead_letters: Arc<dyn DeadLetters>,
+    pub(crate) accounts: Arc<dyn AccountStore>,
+    pub(crate) sessions: Arc<dyn SessionStore>,
+    pub(crate) presence: Arc<dyn PresenceStore>,
+    open: Open,
+}
+
+/// What has to be closed.
+#[derive(Default)]
+struct Open {
+    embedded: Option<Embedded>,
+    nats: Option<Arc<NatsLog>>,
+    scylla: Option<Arc<ScyllaStore>>,
+    redis: Option<Arc<RedisPresence>>,
+}
 
 /// Opens everything the settings name.
-pub(crate) fn open(settings: &Settings) -> anyhow::Result<Embedded> {
-    match (settings.log, settings.store, settings.presence_store) {
-        (BackEnd::Embedded, BackEnd::Embedded, BackEnd::Embedded) => {
-            Embedded::open(&settings.data).context("--data")
+pub(crate) async fn open(settings: &Settings) -> anyhow::Result<Backends> {
+    let mut open = Open::default();
+    if needs_directory(settings) {
+        open.embedded = Some(Embedded::open(&settings.data).context("--data")?);
+    }
+    if let StoreBackEnd::Cql { hosts, keyspace } = &settings.store {
+        let config = ScyllaConfig::new(hosts.clone(), keyspace);
+        open.scylla = Some(ScyllaStore::connect(config).await.context("--store")?);
+    }
+    if let LogBackEnd::Nats(servers) = &settings.log {
+        let config = nats_config(settings, servers, open.scylla.as_ref());
+        open.nats = Some(NatsLog::connect(config).await.context("--log")?);
+    }
+    if let PresenceBackEnd::Redis(url) = &settings.presence_store {
+        let connecting = RedisPresence::connect(RedisConfig::new(url));
+        open.redis = Some(connecting.await.context("--presence-store")?);
+    }
+    open.into_backends()
+}
+
+/// Whether anything is kept in the data directory but the signing key.
+pub(crate) fn needs_directory(settings: &Settings) -> bool {
+    settings.log == LogBackEnd::Embedded
+        || settings.store == StoreBackEnd::Embedded
+        || settings.presence_store == PresenceBackEnd::Embedded
+}
+
+/// How the log is reached. Ingest sees to the streams; all others wait until they are there.
+pub(crate) fn nats_config(
+    settings: &Settings,
+    servers: &[String],
+    store: Option<&Arc<ScyllaStore>>,
+) -> NatsConfig {
+    let roles: Vec<_> = settings.roles.iter().map(|role| role.as_str()).collect();
+    let name = format!("roomcast {} {}", roles.join(","), std::process::id());
+    let mut config = NatsConfig::new(servers.to_vec(), &settings.region, &name);
+    let copies = if servers.len() >= SERVERS_FOR_COPIES {
+        3
+    } else {
+        1
+    };
+    config.replicas = settings.log_access.replicas.unwrap_or(copies);
+    config.key.clone_from(&settings.log_access.key);
+    config.ca.clone_from(&settings.log_access.ca);
+    config.manages_streams = settings.roles.contains(&Role::Ingest);
+    config.waits_for_servers = true;
+    config.seen_to = store.map(seen_to);
+    config
+}
+
+/// What the store was derived from before a stream was made anew.
+fn seen_to(store: &Arc<ScyllaStore>) -> SeenTo {
+    let store = Arc::clone(store);
+    Arc::new(move |partition| {
+        let store = Arc::clone(&store);
+        Box::pin(async move { Ok(store.seen_to(partition).await?) })
+    })
+}
+
+impl Open {
+    fn into_backends(self) -> anyhow::Result<Backends> {
+        let none = "no back end was opened for a port";
+        let embedded = self.embedded.as_ref();
+        let (log, signals) = match &self.nats {
+            Some(nats) => (nats.log(), nats.signals()),
+            None => embedded.map(|it| (it.log(), it.signals())).context(none)?,
+        };
+        let presence = match &self.redis {
+            Some(redis) => Arc::clone(redis) as Arc<dyn PresenceStore>,
+            None => embedded.map(Embedded::presence).context(none)?,
+        };
+        let store = match &self.scylla {
+            Some(scylla) => StorePorts::of_scylla(scylla),
+            None => embedded.map(StorePorts::of_embedded).context(none)?,
+        };
+        Ok(Backends {
+            log,
+            signals,
+            presence,
+            reader: store.reader,
+            writer: store.writer,
+            directory: store.directory,
+            dead_letters: store.dead_letters,
+            accounts: store.accounts,
+            sessions: store.sessions,
+            open: self,
+        })
+    }
+}
+
+/// The ports of one store.
+struct StorePorts {
+    reader: Arc<dyn MessageReader>,
+    writer: Arc<dyn MessageWriter>,
+    directory: Arc<dyn RoomDirectory>,
+    dead_letters: Arc<dyn DeadLetters>,
+    accounts: Arc<dyn AccountStore>,
+    sessions: Arc<dyn SessionStore>,
+}
+
+impl StorePorts {
+    fn of_embedded(embedded: &Embedded) -> Self {
+        let messages = embedded.messages();
+        Self {
+            reader: messages.clone(),
+            writer: messages.clone(),
+            directory: messages,
+            dead_letters: embedded.dead_letters(),
+            accounts: embedded.accounts(),
+            sessions: embedded.sessions(),
+        }
+    }
+
+    fn of_scylla(scylla: &ScyllaStore) -> Self {
+        let messages = scylla.messages();
+        Self {
+            reader: messages.clone(),
+            writer: messages.clone(),
+            directory: messages,
+            dead_letters: scylla.dead_letters(),
+            accounts: scylla.accounts(),
+            sessions: scylla.sessions(),
+        }
+    }
+}
+
+impl Backends {
+    /// Writes what waits and lets go of everything, in the order in which it is no longer needed.
+    pub(crate) async fn close(self) {
+        let Open {
+            embedded,
+            nats,
+            scylla,
+            redis,
+        } = self.open;
+        if let Some(redis) = redis {
+            redis.close().await;
+        }
+        if let Some(nats) = nats {
+            nats.close().await;
+        }
+        if let Some(scylla) = scylla {
+            scylla.close().await;
+        }
+        if let Some(embedded) = embedded {
+            let closed = tokio::task::spawn_blocking(move || embedded.close()).await;
+            if let Err(error) = closed {
+                tracing::error!(error = &error as &dyn std::error::Error, "closing failed");
+            }
         }
     }
 }

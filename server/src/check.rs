@@ -7,16 +7,26 @@ use std::io::Write as _;
 
 use roomcast_accounts::Issuer;
 use roomcast_embedded::{Embedded, OpenError};
+use roomcast_nats::NatsLog;
+use roomcast_redis::{RedisConfig, RedisPresence};
+use roomcast_scylla::{ScyllaConfig, ScyllaStore};
 
-use crate::config::Settings;
+use crate::backends;
+use crate::config::{LogBackEnd, PresenceBackEnd, Settings, StoreBackEnd};
 
 /// Reports on standard output; whether everything is as a start needs it.
-pub fn report(settings: &Settings) -> bool {
+pub async fn report(settings: &Settings) -> bool {
     let mut report = Report { fine: true };
     let roles: Vec<_> = settings.roles.iter().map(|role| role.as_str()).collect();
     fine("configuration", "can be used");
     fine("roles", &roles.join(", "));
-    check_data(settings, &mut report);
+    if backends::needs_directory(settings) {
+        check_data(settings, &mut report);
+    }
+    check_key(settings, &mut report);
+    check_store(settings, &mut report).await;
+    check_log(settings, &mut report).await;
+    check_presence(settings, &mut report).await;
     for key in &settings.token_keys {
         fine("--token-key", &format!("{} can be read", key.written()));
     }
@@ -67,12 +77,100 @@ fn check_data(settings: &Settings, report: &mut Report) {
         }
         Err(error) => report.wrong("--data", &format!("{shown}: {}", chain(&error))),
     }
+}
+
+fn check_key(settings: &Settings, report: &mut Report) {
+    let data = &settings.data;
     if data.join("signing-key.pem").exists() {
         match Issuer::open(data) {
             Ok(_) => fine("signing key", "can be used"),
             Err(error) => report.wrong("signing key", &chain(&error)),
         }
     }
+}
+
+async fn check_store(settings: &Settings, report: &mut Report) {
+    let StoreBackEnd::Cql { hosts, keyspace } = &settings.store else {
+        return;
+    };
+    let store = match ScyllaStore::connect(ScyllaConfig::new(hosts.clone(), keyspace)).await {
+        Ok(store) => store,
+        Err(error) => return report.wrong("--store", &chain(&error)),
+    };
+    match store.check().await {
+        Ok(found) => {
+            let connected = found.nodes.iter().filter(|node| node.connected).count();
+            fine(
+                "--store",
+                &format!(
+                    "{} {}, {connected} of {} nodes connected, keyspace {keyspace} of version {}",
+                    found.flavour.as_str(),
+                    found.release,
+                    found.nodes.len(),
+                    found.schema_version,
+                ),
+            );
+        }
+        Err(error) => report.wrong("--store", &chain(&error)),
+    }
+    store.close().await;
+}
+
+async fn check_log(settings: &Settings, report: &mut Report) {
+    let LogBackEnd::Nats(servers) = &settings.log else {
+        return;
+    };
+    let mut config = backends::nats_config(settings, servers, None);
+    // It only looks: streams that are not there are left to the first ingest.
+    config.manages_streams = false;
+    config.waits_for_servers = false;
+    let log = match NatsLog::connect(config).await {
+        Ok(log) => log,
+        Err(error) => return report.wrong("--log", &chain(&error)),
+    };
+    match log.check().await {
+        Ok(found) => {
+            let events: u64 = found.streams.iter().map(|stream| stream.events).sum();
+            let lagging = found.streams.iter().filter(|it| it.current < it.replicas);
+            fine(
+                "--log",
+                &format!(
+                    "nats-server {} at {}, {} streams with {events} events, {} of them with a copy that lags",
+                    found.version,
+                    found.server,
+                    found.streams.len(),
+                    lagging.count(),
+                ),
+            );
+        }
+        Err(error) => report.wrong("--log", &chain(&error)),
+    }
+    log.close().await;
+}
+
+async fn check_presence(settings: &Settings, report: &mut Report) {
+    let PresenceBackEnd::Redis(url) = &settings.presence_store else {
+        return;
+    };
+    let presence = match RedisPresence::connect(RedisConfig::new(url)).await {
+        Ok(presence) => presence,
+        Err(error) => return report.wrong("--presence-store", &chain(&error)),
+    };
+    match presence.check().await {
+        Ok(found) => {
+            let events = if found.keyspace_events { "on" } else { "off" };
+            let full = found.eviction.as_deref().unwrap_or("unknown");
+            fine(
+                "--presence-store",
+                &format!(
+                    "Redis {}, {} primary nodes, keyspace events {events}, when full: {full}",
+                    found.version, found.nodes
+                ),
+            );
+        }
+        Err(error) => report.wrong("--presence-store", &chain(&error)),
+    }
+    presence.close().await;
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -4,6 +4,7 @@
 //! faults are found before any of them is reported, and nothing is opened or bound while there are any.
 
 mod arguments;
+mod back_ends;
 mod environment;
 mod fault;
 mod file;
@@ -18,7 +19,9 @@ use std::ffi::OsString;
 
 pub use fault::Fault;
 pub use help::{help, version};
-pub use settings::{BackEnd, LogFormat, Role, Settings, TokenKey};
+pub use settings::{
+    LogAccess, LogBackEnd, LogFormat, PresenceBackEnd, Role, Settings, StoreBackEnd, TokenKey,
+};
 pub use token::TokenOptions;
 
 use arguments::Arguments;

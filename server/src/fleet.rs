@@ -6,7 +6,6 @@ use std::time::Duration;
 use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
 use roomcast_accounts::{Accounts, Issuer, KeyRing};
-use roomcast_embedded::Embedded;
 use roomcast_gateway::{Gateway, GatewayConfig, GatewayPorts};
 use roomcast_history::History;
 use roomcast_ingest::Ingest;
@@ -17,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::{self, Services};
+use crate::backends::Backends;
 use crate::config::{Role, Settings, TokenKey};
 use crate::listen::Ports;
 use crate::readiness::Readiness;
@@ -28,14 +28,14 @@ pub(crate) struct Fleet {
     ingest: Ingest,
     readiness: Arc<Readiness>,
     settings: Settings,
-    backends: Embedded,
+    backends: Backends,
 }
 
 /// Everything that runs.
 pub(crate) struct Running {
     gateway: Gateway,
     readiness: Arc<Readiness>,
-    backends: Embedded,
+    backends: Backends,
     tasks: TaskTracker,
     stop_calls: CancellationToken,
     stop_loops: CancellationToken,
@@ -44,47 +44,51 @@ pub(crate) struct Running {
 
 impl Fleet {
     /// Puts the services together.
-    pub(crate) fn build(settings: &Settings, backends: Embedded) -> anyhow::Result<Self> {
-        let messages = backends.messages();
-        let history = History::new(backends.log(), messages.clone());
+    pub(crate) fn build(settings: &Settings, backends: Backends) -> anyhow::Result<Self> {
+        let history = History::new(backends.log.clone(), backends.reader.clone());
         let rooms = Arc::new(Rooms::new(
-            backends.log(),
-            messages.clone(),
-            messages.clone(),
-            messages.clone(),
+            backends.log.clone(),
+            backends.directory.clone(),
+            backends.writer.clone(),
+            backends.reader.clone(),
         ));
         let issuer = Issuer::open(&settings.data).context("open the signing key")?;
         let sources: Vec<_> = settings.token_keys.iter().map(TokenKey::source).collect();
-        let ring = KeyRing::open(&issuer, &sources, backends.sessions()).context("--token-key")?;
+        let ring =
+            KeyRing::open(&issuer, &sources, backends.sessions.clone()).context("--token-key")?;
         let authenticator: Arc<dyn Authenticator> = Arc::new(ring);
         let memberships: Arc<dyn Memberships> = rooms.clone();
         let ports = GatewayPorts {
-            log: backends.log(),
+            log: backends.log.clone(),
             timeline: Arc::new(history.clone()),
             memberships: memberships.clone(),
-            directory: messages.clone(),
-            presence: backends.presence(),
-            signals: backends.signals(),
+            directory: backends.directory.clone(),
+            presence: backends.presence.clone(),
+            signals: backends.signals.clone(),
             authenticator: authenticator.clone(),
         };
         let services = Services {
             authenticator,
             memberships,
             accounts: Accounts::new(
-                backends.accounts(),
-                backends.sessions(),
-                backends.signals(),
+                backends.accounts.clone(),
+                backends.sessions.clone(),
+                backends.signals.clone(),
                 Arc::new(issuer),
             ),
             rooms,
             history,
             gateway: Gateway::new(ports, gateway_config(settings)),
-            presence: PresenceService::new(backends.presence(), backends.signals()),
+            presence: PresenceService::new(backends.presence.clone(), backends.signals.clone()),
         };
         Ok(Self {
             services: Arc::new(services),
-            ingest: Ingest::new(backends.log(), messages, backends.dead_letters()),
-            readiness: Arc::new(Readiness::starting(backends.log())),
+            ingest: Ingest::new(
+                backends.log.clone(),
+                backends.writer.clone(),
+                backends.dead_letters.clone(),
+            ),
+            readiness: Arc::new(Readiness::starting(backends.log.clone())),
             settings: settings.clone(),
             backends,
         })
@@ -150,10 +154,7 @@ impl Running {
         self.stop_admin.cancel();
         self.tasks.close();
         self.tasks.wait().await;
-        let closed = tokio::task::spawn_blocking(move || self.backends.close()).await;
-        if let Err(error) = closed {
-            tracing::error!(error = &error as &dyn std::error::Error, "closing failed");
-        }
+        self.backends.close().await;
     }
 }
 

@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         Ok(Command::Token(options)) => status(token::print(options)),
         Ok(Command::Check(settings)) => {
             say_odd(&reading.oddities);
-            ExitCode::from(u8::from(!check::report(&settings)))
+            status_of_check(&settings)
         }
         Ok(Command::Serve(settings)) => status(run(settings, &reading.oddities)),
     }
@@ -45,6 +45,18 @@ fn run(settings: Settings, oddities: &[Fault]) -> anyhow::Result<()> {
     let served = runtime.block_on(serve::serve(settings));
     runtime.shutdown_timeout(THREADS_WITHIN);
     served
+}
+
+/// Looks at everything, and says by the status whether all of it is fine.
+fn status_of_check(settings: &Settings) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("start the runtime");
+    match runtime {
+        Ok(runtime) => ExitCode::from(u8::from(!runtime.block_on(check::report(settings)))),
+        Err(error) => status(Err(error)),
+    }
 }
 
 fn status(ended: anyhow::Result<()>) -> ExitCode {

@@ -22,7 +22,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let metrics = telemetry::metrics::start()?;
     descriptors::raise_limit();
 
-    let backends = backends::open(&settings)?;
+    let backends = backends::open(&settings).await?;
     let ports = Ports::bind(&settings)?;
     let addresses = Addresses::of(&ports)?;
     let fleet = Fleet::build(&settings, backends)?;

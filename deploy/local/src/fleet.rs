@@ -165,11 +165,21 @@ impl Fleet {
     }
 
     /// The store's nodes.
+    pub fn cassandra(&self) -> &Cassandra {
+        &self.cassandra
+    }
+
+    /// The store's nodes, to kill them.
     pub fn cassandra_mut(&mut self) -> &mut Cassandra {
         &mut self.cassandra
     }
 
     /// The presence store.
+    pub fn redis(&self) -> &Redis {
+        &self.redis
+    }
+
+    /// The presence store, to kill it.
     pub fn redis_mut(&mut self) -> &mut Redis {
         &mut self.redis
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::given::{OptionSpec, Shape};
 use super::settings::{LogFormat, Settings};
-use super::values;
+use super::{back_ends, values};
 
 /// A span with its unit, for the bounds below.
 const fn seconds(seconds: u64) -> Duration {
@@ -49,16 +49,22 @@ options! {
         |settings, given| put(&mut settings.data, values::one(given).map(PathBuf::from));
     "log" "URL" = "embedded", One,
         "the log of every room: embedded, or nats://host:port,host:port",
-        |settings, given| put(&mut settings.log, values::back_end(given, &["nats"]));
+        |settings, given| put(&mut settings.log, back_ends::log(given));
+    "log-key" "FILE" = "", One,
+        "the nkey seed by which the log knows this process",
+        |settings, given| put(&mut settings.log_access.key, back_ends::seed(given));
+    "log-ca" "FILE" = "", One,
+        "whose certificates the log's servers show, in PEM; with it the way to them is encrypted",
+        |settings, given| put(&mut settings.log_access.ca, back_ends::file(given));
+    "log-replicas" "N" = "", One,
+        "copies of every event: 1, 3 or 5; three unless fewer servers are named",
+        |settings, given| put(&mut settings.log_access.replicas, back_ends::replicas(given));
     "store" "URL" = "embedded", One,
         "what readers read: embedded, or cql://host:port,host:port/keyspace",
-        |settings, given| put(&mut settings.store, values::back_end(given, &["cql"]));
+        |settings, given| put(&mut settings.store, back_ends::store(given));
     "presence-store" "URL" = "embedded", One,
         "who is here: embedded, redis://host:port or redis-cluster://host:port,…",
-        |settings, given| put(
-            &mut settings.presence_store,
-            values::back_end(given, &["redis", "redis-cluster"]),
-        );
+        |settings, given| put(&mut settings.presence_store, back_ends::presence(given));
     "region" "NAME" = "local", One,
         "which region this is",
         |settings, given| put(&mut settings.region, values::region(given));

@@ -58,11 +58,58 @@ pub enum LogFormat {
     Json,
 }
 
-/// Which back end answers a port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BackEnd {
-    /// The one in the process, which keeps its data in the data directory.
+/// Who keeps the log, and carries signals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogBackEnd {
+    /// The process, in its data directory.
     Embedded,
+    /// NATS JetStream, at these `host:port`.
+    Nats(Vec<String>),
+}
+
+/// Who keeps what is derived from the log, and accounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreBackEnd {
+    /// The process, in its data directory.
+    Embedded,
+    /// ScyllaDB or Apache Cassandra.
+    Cql {
+        /// Some of its nodes, as `host:port`.
+        hosts: Vec<String>,
+        /// The keyspace of ours.
+        keyspace: String,
+    },
+}
+
+/// Who knows who is here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PresenceBackEnd {
+    /// The process, in memory.
+    Embedded,
+    /// Redis or Redis Cluster, by its URL.
+    Redis(String),
+}
+
+/// How the log is reached when it is another machine's.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct LogAccess {
+    /// The nkey seed that says who this is.
+    pub key: Option<String>,
+    /// Whose certificates are trusted; then the connection is encrypted.
+    pub ca: Option<PathBuf>,
+    /// Copies of every event; `None` is three where three servers are named, else one.
+    pub replicas: Option<usize>,
+}
+
+impl fmt::Debug for LogAccess {
+    /// The seed is nobody's to print.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogAccess")
+            .field("key", &self.key.is_some())
+            .field("ca", &self.ca)
+            .field("replicas", &self.replicas)
+            .finish()
+    }
 }
 
 /// Whose tokens are taken, with how it was written: the key itself is nobody's to print or compare.
@@ -114,11 +161,13 @@ pub struct Settings {
     /// What the embedded back ends keep, and the signing key.
     pub data: PathBuf,
     /// The durable record of every room.
-    pub log: BackEnd,
+    pub log: LogBackEnd,
+    /// How it is reached.
+    pub log_access: LogAccess,
     /// What is derived from the log.
-    pub store: BackEnd,
+    pub store: StoreBackEnd,
     /// Who is here.
-    pub presence_store: BackEnd,
+    pub presence_store: PresenceBackEnd,
     /// Which region this is.
     pub region: String,
     /// Whose tokens are taken beside our own.
@@ -152,9 +201,10 @@ impl Default for Settings {
             listen: "127.0.0.1:8080".to_owned(),
             admin: "127.0.0.1:9090".to_owned(),
             data: PathBuf::from("./roomcast-data"),
-            log: BackEnd::Embedded,
-            store: BackEnd::Embedded,
-            presence_store: BackEnd::Embedded,
+            log: LogBackEnd::Embedded,
+            log_access: LogAccess::default(),
+            store: StoreBackEnd::Embedded,
+            presence_store: PresenceBackEnd::Embedded,
             region: "local".to_owned(),
             token_keys: Vec::new(),
             allowed_origins: AllowedOrigins::default(),

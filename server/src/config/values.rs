@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::http::uri::Authority;
 use roomcast_gateway::origin::AllowedOrigins;
 
-use super::settings::{BackEnd, Role, TokenKey};
+use super::settings::{Role, TokenKey};
 
 /// The one value; an empty one is none.
 pub(super) fn one(values: &[String]) -> Result<&str, String> {
@@ -124,48 +124,6 @@ pub(super) fn region(values: &[String]) -> Result<String, String> {
             "{text:?} is not 1 to 32 characters of A-Z a-z 0-9 _ -"
         ))
     }
-}
-
-/// `embedded`, or a URL of one of the schemes, which this build can read but not reach.
-pub(super) fn back_end(values: &[String], schemes: &[&str]) -> Result<BackEnd, String> {
-    let text = one(values)?;
-    if text == "embedded" {
-        return Ok(BackEnd::Embedded);
-    }
-    let forms: Vec<_> = schemes
-        .iter()
-        .map(|scheme| format!("{scheme}://host:port"))
-        .collect();
-    let forms = forms.join(" or ");
-    let wrong = || format!("{text:?} is not embedded or {forms}");
-    let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
-    if !schemes.contains(&scheme) {
-        return Err(wrong());
-    }
-    let (hosts, keyspace) = match rest.split_once('/') {
-        Some((hosts, keyspace)) => (hosts, Some(keyspace)),
-        None => (rest, None),
-    };
-    let keyspace_fits = match (scheme, keyspace) {
-        ("cql", Some(name)) => is_keyspace(name),
-        ("cql", None) => return Err(format!("{text:?} names no keyspace after its hosts")),
-        (_, keyspace) => keyspace.is_none(),
-    };
-    let hosts_fit = hosts
-        .split(',')
-        .all(|host| address(&[host.to_owned()]).is_ok());
-    if hosts_fit && keyspace_fits {
-        Err(format!(
-            "{scheme}:// is not available in this build, only embedded"
-        ))
-    } else {
-        Err(wrong())
-    }
-}
-
-fn is_keyspace(name: &str) -> bool {
-    let character = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    (1..=48).contains(&name.len()) && name.bytes().all(character)
 }
 
 /// Where keys come from, read at once so that a missing file is a fault of the option.

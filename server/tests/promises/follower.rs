@@ -1,9 +1,14 @@
 //! Somebody who listens to a room from its first event on and comes back wherever they were cut off:
 //! every event, in order, once, or the test fails.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
-use crate::line::{Came, Line, WITHIN, is_event, number};
+use crate::line::{Came, Line, WITHIN, is_event, number, pause};
+
+/// How long a patient one waits after a refusal.
+const AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// The listener and what they heard.
 pub(crate) struct Follower {
@@ -14,6 +19,11 @@ pub(crate) struct Follower {
     last: u64,
     /// Connections made.
     pub(crate) connections: usize,
+    /// What is behind the server may fail: who is refused for a while comes again.
+    pub(crate) is_patient: bool,
+    heard_at: Option<Instant>,
+    /// The longest time in which nothing came, between two events.
+    pub(crate) longest_silence: Duration,
 }
 
 impl Follower {
@@ -24,6 +34,9 @@ impl Follower {
             heard: Vec::new(),
             last: 0,
             connections: 0,
+            is_patient: false,
+            heard_at: None,
+            longest_silence: Duration::ZERO,
         }
     }
 
@@ -49,8 +62,13 @@ impl Follower {
             let frame = match line.next(WITHIN) {
                 Came::Frame(frame) => frame,
                 Came::Cut | Came::Closed(1001 | 4508) => return false,
+                Came::Closed(4500) if self.is_patient => return false,
                 other => panic!("{other:?} after {}", self.last),
             };
+            if self.is_patient && frame["retryable"] == true {
+                pause(AGAIN_AFTER);
+                return false;
+            }
             assert_ne!(frame["type"], "ERROR", "{frame}");
             if frame["type"] == "SUBSCRIBED" {
                 assert_eq!(frame["recovered"], true, "{frame}");
@@ -74,6 +92,10 @@ impl Follower {
         assert!(number(event, "seq") > self.last, "{event}");
         self.last = number(event, "seq");
         self.heard.push(event.to_string());
+        let now = Instant::now();
+        if let Some(before) = self.heard_at.replace(now) {
+            self.longest_silence = self.longest_silence.max(now - before);
+        }
         event["clientMsgId"].as_str()
     }
 

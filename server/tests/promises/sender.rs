@@ -13,6 +13,9 @@ use crate::line::{Line, number, pause};
 /// Acknowledged messages that are sent again on a new connection.
 const REPEATED: usize = 3;
 
+/// How long a patient one waits after a refusal.
+const AGAIN_AFTER: Duration = Duration::from_millis(50);
+
 /// What an acknowledgement said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Acked {
@@ -32,6 +35,8 @@ pub(crate) struct Sender {
     sent: Vec<(usize, Option<Acked>)>,
     /// Not acknowledged yet, in order.
     waiting: VecDeque<usize>,
+    /// What is behind the server may fail: what was refused for a while is sent again.
+    pub(crate) is_patient: bool,
     /// Acknowledgements that said `duplicate`.
     pub(crate) duplicates: usize,
     chance: Chance,
@@ -53,6 +58,7 @@ impl Sender {
             pace: Duration::ZERO,
             sent: Vec::new(),
             waiting: VecDeque::new(),
+            is_patient: false,
             duplicates: 0,
             chance,
         }
@@ -110,7 +116,12 @@ impl Sender {
             let Some(answer) = line.frame() else {
                 return;
             };
-            if self.take(&answer, fresh_from) {
+            if self.is_patient && answer["retryable"] == true {
+                let refused = answer["clientMsgId"].as_str().and_then(Self::parse);
+                again.push_back(refused.expect("a message of ours").1);
+                under_way -= 1;
+                pause(AGAIN_AFTER);
+            } else if self.take(&answer, fresh_from) {
                 under_way -= 1;
                 pause(self.pace);
             }
@@ -172,7 +183,8 @@ impl Sender {
                 assert!(duplicate, "{client} was acknowledged twice as new");
             }
             None => {
-                assert!(!duplicate || message < fresh_from, "{client} was not there");
+                let resent = message < fresh_from || self.is_patient;
+                assert!(!duplicate || resent, "{client} was not there");
                 *first = Some(acked);
                 self.waiting.retain(|waiting| *waiting != message);
             }

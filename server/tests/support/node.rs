@@ -91,6 +91,18 @@ impl Node {
         }
     }
 
+    /// One that somebody else runs, who shares this secret with us.
+    pub(crate) fn of(http: &str, admin: &str, secret: &[u8]) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                http: http.to_owned(),
+                admin: admin.to_owned(),
+                secret: secret.to_owned(),
+                own: None,
+            }),
+        }
+    }
+
     /// `host:port` of the front door.
     pub(crate) fn http(&self) -> &str {
         &self.inner.http

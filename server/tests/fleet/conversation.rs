@@ -1,0 +1,178 @@
+//! People who talk in a room while something happens to the fleet, and what has to be true afterwards.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::chance::{Chance, seed};
+use crate::follower::Follower;
+use crate::line::{Line, number, pause};
+use crate::pages::Reader;
+use crate::sender::{Sender, StopAtEnd};
+use crate::support::node::unique;
+use crate::world::World;
+
+/// Who takes part.
+pub(crate) struct Conversation {
+    pub(crate) room: String,
+    names: Vec<String>,
+    senders: Vec<Sender>,
+    listeners: Vec<Follower>,
+    seed: u64,
+}
+
+/// How it went for those who listened.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    /// Messages in all.
+    pub(crate) messages: usize,
+    /// The longest any listener heard nothing, while somebody talked all the time.
+    pub(crate) longest_silence: Duration,
+    /// Connections of all listeners.
+    pub(crate) connections: usize,
+}
+
+impl Conversation {
+    /// A room with `senders` who talk and `listeners` who listen, all of them members.
+    pub(crate) fn new(world: &World, senders: usize, listeners: usize) -> Self {
+        let seed = seed();
+        println!("seed {seed}");
+        let names: Vec<String> = (0..senders + listeners).map(|_| unique("u")).collect();
+        let members: Vec<&str> = names.iter().map(String::as_str).collect();
+        let room = world.edge.room(&members);
+        let senders = (0..senders)
+            .map(|number| {
+                let (token, chance) = (
+                    world.edge.token(&names[number]),
+                    Chance::new(seed, number as u64),
+                );
+                let rooms = std::slice::from_ref(&room);
+                let mut sender = Sender::new(number, token, rooms, 4, chance);
+                sender.is_patient = true;
+                sender.pace = Duration::from_millis(10);
+                sender
+            })
+            .collect::<Vec<_>>();
+        let listeners = names[senders.len()..]
+            .iter()
+            .map(|name| {
+                let mut listener = Follower::new(world.edge.token(name), &room);
+                listener.is_patient = true;
+                listener
+            })
+            .collect();
+        Self {
+            room,
+            names,
+            senders,
+            listeners,
+            seed,
+        }
+    }
+
+    /// The first who talks.
+    pub(crate) fn speaker(&self) -> &str {
+        &self.names[0]
+    }
+
+    /// Everybody who listens.
+    pub(crate) fn listeners(&self) -> &[String] {
+        &self.names[self.senders.len()..]
+    }
+
+    /// Talks while `trouble` happens, through the front door at `doors`, one after the other; then all
+    /// that was acknowledged must be there, once, in one order, for everybody.
+    pub(crate) fn during(
+        &mut self,
+        world: &mut World,
+        doors: &[String],
+        trouble: impl FnOnce(&mut World),
+    ) -> Heard {
+        let (stop, end) = (AtomicBool::new(false), unique("end"));
+        let (edge, token) = (world.edge.clone(), world.edge.token(&self.names[0]));
+        let mut chances: Vec<Chance> = (0..self.listeners.len())
+            .map(|number| Chance::new(self.seed, 1_000 + number as u64))
+            .collect();
+        std::thread::scope(|scope| {
+            let (stop, end) = (&stop, end.as_str());
+            let _stops = StopAtEnd(stop);
+            for (number, listener) in self.listeners.iter_mut().enumerate() {
+                let door = doors[number % doors.len()].as_str();
+                let mut chance = chances.pop().expect("one for each");
+                // Some leave and come back now and then.
+                let every = if number % 4 == 0 { 150 } else { usize::MAX };
+                scope.spawn(move || listener.follow(door, end, || chance.once_in(every)));
+            }
+            let talking: Vec<_> = self
+                .senders
+                .iter_mut()
+                .enumerate()
+                .map(|(number, sender)| {
+                    let door = doors[number % doors.len()].as_str();
+                    scope.spawn(move || {
+                        while !stop.load(Ordering::Relaxed) || sender.waiting() > 0 {
+                            sender.stream(door, stop);
+                            pause(Duration::from_millis(20));
+                        }
+                    })
+                })
+                .collect();
+            trouble(world);
+            stop.store(true, Ordering::Relaxed);
+            for one in talking {
+                one.join().expect("a sender");
+            }
+            let mut line = Line::connect(edge.http(), &token);
+            line.acknowledged(json!({
+                "type": "SEND_MESSAGE", "roomId": self.room, "content": "that is all", "clientMsgId": end
+            }));
+        });
+        self.is_whole(world)
+    }
+
+    /// Holds what was acknowledged and what was heard against history.
+    fn is_whole(&self, world: &World) -> Heard {
+        let events = Reader::new(&world.edge, &self.room).after(0, 200);
+        let mut places = HashMap::new();
+        let mut last = 0;
+        for event in &events {
+            assert_eq!(number(event, "prev"), last, "the chain breaks: {event}");
+            last = number(event, "seq");
+            let name = event["clientMsgId"].as_str().and_then(Sender::parse);
+            if let Some(name) = name {
+                let id = event["messageId"].as_str().expect("an id").to_owned();
+                assert!(places.insert(name, (last, id)).is_none(), "twice: {event}");
+            }
+        }
+        let mut messages = 0;
+        for sender in &self.senders {
+            assert_eq!(sender.waiting(), 0, "all is acknowledged");
+            messages += sender.sent();
+            for (message, _, acked) in sender.acked() {
+                let (seq, id) = places
+                    .get(&(sender.number, message))
+                    .unwrap_or_else(|| panic!("{message} of {} is lost", sender.number));
+                assert_eq!((*seq, id), (acked.seq, &acked.message_id));
+            }
+        }
+        assert_eq!(places.len(), messages, "each is there, and nothing else is");
+        let log: Vec<String> = events.iter().map(Value::to_string).collect();
+        for listener in &self.listeners {
+            assert!(listener.heard == log, "a listener heard something else");
+        }
+        let pages = Reader::new(&world.edge, &self.room).backwards(200);
+        let shown = pages.iter().filter(|it| it["type"] == "MESSAGE").count();
+        let said = events.iter().filter(|it| it["type"] == "MESSAGE").count();
+        assert_eq!(shown, said, "pages backwards show every message");
+        let silences = self.listeners.iter().map(|it| it.longest_silence);
+        let heard = Heard {
+            messages,
+            longest_silence: silences.max().unwrap_or_default(),
+            connections: self.listeners.iter().map(|it| it.connections).sum(),
+        };
+        println!("{heard:?}");
+        heard
+    }
+}

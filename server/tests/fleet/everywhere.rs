@@ -1,0 +1,139 @@
+//! What is so at one gateway is so at all of them (§2.2, 2.8).
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::conversation::Conversation;
+use crate::line::{Came, Line, is_event, pause};
+use crate::support::node::unique;
+use crate::world::{GATEWAYS, World};
+
+#[test]
+fn members_on_five_gateways_see_one_order_whoever_speaks_where() {
+    let mut world = World::shared();
+    let mut talk = Conversation::new(&world, 2 * GATEWAYS, 4 * GATEWAYS);
+    let doors = world.gateways();
+    assert_eq!(doors.len(), GATEWAYS);
+    let heard = talk.during(&mut world, &doors, |_| pause(Duration::from_secs(4)));
+    assert!(heard.messages > 100, "{heard:?}");
+}
+
+/// A connection at each gateway, subscribed to the room if there is one.
+fn at_every_gateway(world: &World, token: &str, room: Option<&str>) -> Vec<Line> {
+    let lines = world.gateways().into_iter().map(|door| {
+        let mut line = Line::connect(&door, token);
+        if let Some(room) = room {
+            let answer = line.ask(json!({ "type": "SUBSCRIBE", "roomId": room }));
+            assert_eq!(answer["type"], "SUBSCRIBED", "{answer}");
+        }
+        line
+    });
+    lines.collect()
+}
+
+#[test]
+fn who_is_removed_hears_it_at_every_gateway_and_nothing_after_it() {
+    let world = World::shared();
+    let (anna, ben) = (unique("anna"), unique("ben"));
+    let room = world.edge.room(&[&anna, &ben]);
+    let mut lines = at_every_gateway(&world, &world.edge.token(&ben), Some(&room));
+    let path = format!("/v1/rooms/{room}/members/{ben}");
+    let host = world.edge.admin_token();
+    world.edge.call("DELETE", &path, &host, Value::Null).ok(204);
+    let removed = Instant::now();
+    let mut anna = Line::connect(world.edge.http(), &world.edge.token(&anna));
+    let said = json!({ "type": "SEND_MESSAGE", "roomId": room, "content": "he is gone" });
+    anna.acknowledged(said);
+    for line in &mut lines {
+        let mut came = Vec::new();
+        loop {
+            let Came::Frame(frame) = line.next(Duration::from_secs(2)) else {
+                panic!("no UNSUBSCRIBED but {came:?}");
+            };
+            came.push(frame["type"].as_str().expect("a type").to_owned());
+            if frame["type"] == "UNSUBSCRIBED" {
+                break;
+            }
+        }
+        assert!(came.contains(&"MEMBER_LEFT".to_owned()), "{came:?}");
+        assert!(
+            removed.elapsed() < Duration::from_secs(1),
+            "{:?}",
+            removed.elapsed()
+        );
+        let said = json!({ "type": "SEND_MESSAGE", "roomId": room, "content": "let me in" });
+        assert_eq!(line.ask(said)["code"], "NOT_MEMBER");
+        let after: Vec<Value> = line.drain().into_iter().filter(is_event).collect();
+        assert!(after.is_empty(), "{after:?}");
+    }
+    world.edge.call("PUT", &path, &host, json!({})).ok(201);
+    for line in &mut lines {
+        let said = json!({ "type": "SEND_MESSAGE", "roomId": room, "content": "back" });
+        line.acknowledged(said);
+    }
+}
+
+#[test]
+fn a_sign_out_closes_its_connections_at_every_gateway_within_a_second() {
+    let world = World::shared();
+    let body = json!({ "name": unique("carl").replace('-', "_")[..20], "password": "long enough" });
+    world
+        .edge
+        .call("POST", "/v1/accounts", "", body.clone())
+        .ok(201);
+    let session = world.edge.call("POST", "/v1/sessions", "", body).ok(201);
+    let token = session["accessToken"].as_str().expect("a token").to_owned();
+    let mut lines = at_every_gateway(&world, &token, None);
+    let out = world
+        .edge
+        .call("DELETE", "/v1/sessions/current", &token, Value::Null);
+    out.ok(204);
+    let ended = Instant::now();
+    for line in &mut lines {
+        loop {
+            match line.next(Duration::from_secs(2)) {
+                Came::Frame(_) => {}
+                Came::Closed(code) => {
+                    assert_eq!(code, 4401);
+                    break;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(
+            ended.elapsed() < Duration::from_secs(1),
+            "{:?}",
+            ended.elapsed()
+        );
+    }
+    for door in world.gateways() {
+        assert_eq!(
+            Line::open(&door, &token).err(),
+            Some(Some(401)),
+            "it holds no more"
+        );
+    }
+}
+
+#[test]
+fn a_resend_at_another_gateway_is_answered_with_the_first_place() {
+    let world = World::shared();
+    let anna = unique("anna");
+    let room = world.edge.room(&[&anna]);
+    let frame = json!({
+        "type": "SEND_MESSAGE", "roomId": room, "content": "once", "clientMsgId": unique("m")
+    });
+    let answers: Vec<Value> = at_every_gateway(&world, &world.edge.token(&anna), None)
+        .iter_mut()
+        .map(|line| line.acknowledged(frame.clone()))
+        .collect();
+    let duplicates = answers.iter().filter(|it| it["duplicate"] == true).count();
+    assert_eq!(duplicates, GATEWAYS - 1);
+    for answer in &answers {
+        assert_eq!(
+            (&answer["seq"], &answer["messageId"]),
+            (&answers[0]["seq"], &answers[0]["messageId"])
+        );
+    }
+}

@@ -1,0 +1,175 @@
+//! SIGKILL for each kind of part while people talk: nothing acknowledged is lost, doubled or moved.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::conversation::Conversation;
+use crate::line::{Line, pause};
+use crate::world::{World, eventually, message};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_killed_gateways_clients_are_whole_on_another_within_three_seconds() {
+    let mut world = World::shared();
+    let mut talk = Conversation::new(&world, 4, 40);
+    let edge = [world.edge.http().to_owned()];
+    let heard = talk.during(&mut world, &edge, |world| {
+        pause(2 * SECOND);
+        let connections = world.metric("gateway-2", "chat_ws_active_sessions");
+        assert!(connections > 0.0, "it has clients");
+        world.fleet.part_mut("gateway-2").expect("it").kill();
+        pause(4 * SECOND);
+    });
+    assert!(heard.longest_silence < 3 * SECOND, "{heard:?}");
+    let gateway = world.fleet.part_mut("gateway-2").expect("it");
+    gateway.start().expect("start it again");
+}
+
+#[test]
+fn a_killed_leader_of_a_rooms_partition_costs_ten_seconds_and_no_message() {
+    let mut world = World::shared();
+    let mut talk = Conversation::new(&world, 3, 20);
+    let (doors, room) = (world.gateways(), talk.room.clone());
+    let mut killed = 0;
+    let heard = talk.during(&mut world, &doors, |world| {
+        pause(SECOND);
+        killed = leader_of(world, &room);
+        world.fleet.nats_mut().kill(killed);
+        pause(14 * SECOND);
+    });
+    assert!(heard.longest_silence < 10 * SECOND, "{heard:?}");
+    let nats = world.fleet.nats_mut();
+    nats.start_node(killed).expect("start it again");
+    nats.wait_until_ready().expect("all are there again");
+}
+
+/// The server that leads the room's partition.
+fn leader_of(world: &World, room: &str) -> usize {
+    // FNV-1a, as the contract of subjects has it.
+    let hash = room.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
+    let name = format!("CHAT_{}", hash % 32);
+    let nats = world.fleet.nats();
+    let said = nats.monitoring(0, "/jsz?accounts=true&streams=true");
+    let said: Value = serde_json::from_str(&said.expect("ask a server")).expect("JSON");
+    let accounts = said["account_details"].as_array().expect("accounts");
+    let mut streams = accounts
+        .iter()
+        .flat_map(|account| account["stream_detail"].as_array().into_iter().flatten());
+    let stream = streams.find(|stream| stream["name"] == name.as_str());
+    let leader = stream.expect("the partition's stream")["cluster"]["leader"].clone();
+    let leader = leader.as_str().expect("it has a leader");
+    nats.node_named(leader).expect("one of ours")
+}
+
+#[test]
+fn a_killed_ingest_workers_partitions_are_taken_over_within_seconds() {
+    let mut world = World::shared();
+    let mut talk = Conversation::new(&world, 3, 5);
+    let (doors, room, speaker) = (
+        world.gateways(),
+        talk.room.clone(),
+        talk.speaker().to_owned(),
+    );
+    talk.during(&mut world, &doors, |world| {
+        for worker in ["ingest-1", "ingest-2"] {
+            pause(2 * SECOND);
+            world.fleet.part_mut(worker).expect("it").kill();
+            pause(2 * SECOND);
+            // Whatever the list shows is in the store.
+            let behind = world.listed(&speaker, &room).expect("it is listed")["head"].clone();
+            let taken = eventually("the other goes on", 15 * SECOND, || {
+                world
+                    .listed(&speaker, &room)
+                    .is_some_and(|it| it["head"] != behind)
+            });
+            println!("{worker} was replaced after {:?}", 2 * SECOND + taken);
+            let worker = world.fleet.part_mut(worker).expect("it");
+            worker.start().expect("start it again");
+        }
+    });
+    let last = world.edge.http().to_owned();
+    let mut line = Line::connect(&last, &world.edge.token(&speaker));
+    let ack = line.acknowledged(message(&room, "after-all"));
+    eventually("the store has all of it", 15 * SECOND, || {
+        world
+            .listed(&speaker, &room)
+            .is_some_and(|it| it["head"] == ack["seq"])
+    });
+}
+
+#[test]
+fn a_killed_presence_store_comes_back_empty_and_knows_everybody_again() {
+    let mut world = World::shared();
+    let mut talk = Conversation::new(&world, 2, 20);
+    let (doors, listeners) = (world.gateways(), talk.listeners().to_vec());
+    let token = world.edge.token(&listeners[0]);
+    let query: Vec<String> = listeners
+        .iter()
+        .map(|name| format!("userId={name}"))
+        .collect();
+    let path = format!("/v1/presence?{}", query.join("&"));
+    let all_online = |world: &World| {
+        let reply = world.edge.call("GET", &path, &token, Value::Null);
+        reply.status == 200 && {
+            let said = reply.ok(200);
+            let users = said["users"].as_array().expect("users");
+            users.iter().all(|user| user["status"] == "ONLINE")
+        }
+    };
+    talk.during(&mut world, &doors, |world| {
+        eventually("all are online", 10 * SECOND, || all_online(world));
+        world.fleet.redis_mut().kill();
+        pause(3 * SECOND);
+        world.fleet.redis_mut().restart().expect("start it again");
+        let healed = eventually("all are online again", 15 * SECOND, || all_online(world));
+        println!("presence healed {healed:?} after the store was back");
+    });
+}
+
+#[test]
+fn without_the_store_people_talk_and_resume_and_history_is_whole_afterwards() {
+    let mut world = World::shared();
+    let mut talk = Conversation::new(&world, 3, 20);
+    let (doors, room, speaker) = (
+        world.gateways(),
+        talk.room.clone(),
+        talk.speaker().to_owned(),
+    );
+    let heard = talk.during(&mut world, &doors, |world| {
+        pause(2 * SECOND);
+        world.fleet.cassandra_mut().kill(0);
+        pause(8 * SECOND);
+        let cassandra = world.fleet.cassandra_mut();
+        cassandra.start_node(0).expect("start it again");
+        eventually("the list follows again", 60 * SECOND, || {
+            world.listed(&speaker, &room).is_some()
+        });
+    });
+    assert!(heard.longest_silence < 6 * SECOND, "{heard:?}");
+}
+
+#[test]
+fn a_store_that_forgets_what_it_acknowledged_is_whole_after_its_return() {
+    let mut world = World::shared();
+    let mut talk = Conversation::new(&world, 6, 5);
+    let (doors, room, speaker) = (
+        world.gateways(),
+        talk.room.clone(),
+        talk.speaker().to_owned(),
+    );
+    talk.during(&mut world, &doors, |world| {
+        for _ in 0..3 {
+            pause(3 * SECOND);
+            let cassandra = world.fleet.cassandra_mut();
+            cassandra.kill(0);
+            cassandra.start_node(0).expect("start it again");
+        }
+        eventually("the list follows again", 60 * SECOND, || {
+            world.listed(&speaker, &room).is_some()
+        });
+    });
+}

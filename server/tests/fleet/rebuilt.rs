@@ -1,0 +1,108 @@
+//! What was lost for good: a store made anew out of the log, and a log made anew above the old one.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::line::{Line, is_event, number};
+use crate::pages::Reader;
+use crate::support::node::{Node, unique};
+use crate::world::{World, eventually, message};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A room with this many messages, an edit and a deletion; gives its speaker too.
+fn told(world: &World, messages: usize) -> (String, String) {
+    let anna = unique("anna");
+    let room = world.edge.room(&[&anna]);
+    let mut line = Line::connect(world.edge.http(), &world.edge.token(&anna));
+    let acks: Vec<Value> = (0..messages)
+        .map(|number| line.acknowledged(message(&room, &format!("m-{number}"))))
+        .collect();
+    let id = &acks[3]["messageId"];
+    line.acknowledged(json!({
+        "type": "EDIT_MESSAGE", "roomId": room, "messageId": id, "content": "better"
+    }));
+    let id = &acks[5]["messageId"];
+    line.acknowledged(json!({ "type": "DELETE_MESSAGE", "roomId": room, "messageId": id }));
+    (room, anna)
+}
+
+#[test]
+fn a_store_made_anew_is_filled_from_the_log() {
+    let world = World::shared();
+    let (room, anna) = told(&world, 60);
+    let before = Reader::new(&world.edge, &room).after(0, 200);
+    let spec = world.back_ends("rebuilt");
+    let mut arguments: Vec<&str> = spec.iter().map(String::as_str).collect();
+    arguments.extend(["--role", "ingest,history,rooms"]);
+    let anew = Node::own(&arguments);
+    let reader = Reader::new(&anew, &room);
+    assert_eq!(reader.after(0, 200), before, "the log has it at once");
+    let head = number(before.last().expect("events"), "seq");
+    let took = eventually("the new store has it", 60 * SECOND, || {
+        let token = anew.token(&anna);
+        let list = anew.call("GET", "/v1/rooms", &token, Value::Null).ok(200);
+        list["rooms"][0]["head"] == head
+    });
+    println!("filled after {took:?}");
+    assert_eq!(reader.after(0, 200), before);
+    assert_eq!(reader.backwards(7).len(), 60);
+    assert_eq!(anew.terminate(), 0);
+}
+
+#[test]
+fn a_log_made_anew_begins_above_the_old_one_and_clients_go_on() {
+    let mut world = World::shared();
+    let (room, anna) = told(&world, 20);
+    let before = Reader::new(&world.edge, &room).after(0, 200);
+    let head = number(before.last().expect("events"), "seq");
+    eventually("the store has it", 20 * SECOND, || {
+        world
+            .listed(&anna, &room)
+            .is_some_and(|it| it["head"] == head)
+    });
+    let mut line = Line::connect(&world.gateways()[0], &world.edge.token(&anna));
+    let answer = line.ask(json!({ "type": "SUBSCRIBE", "roomId": room, "after": head }));
+    assert_eq!(answer["recovered"], true);
+
+    let nodes = world.fleet.nats().nodes();
+    let kept = world.fleet.nats().directory().to_owned();
+    let nats = world.fleet.nats_mut();
+    (0..nodes).for_each(|node| nats.stop(node));
+    world.forget_the_log(&kept);
+    let nats = world.fleet.nats_mut();
+    for node in 0..nodes {
+        nats.start_node(node).expect("start it again, empty");
+    }
+    nats.wait_until_ready().expect("all are there");
+
+    let name = unique("after-the-loss");
+    let mut ack = Value::Null;
+    eventually("somebody can speak again", 60 * SECOND, || {
+        let mut line = Line::connect(world.edge.http(), &world.edge.token(&anna));
+        ack = line.ask(message(&room, &name));
+        ack["type"] == "ACK"
+    });
+    assert!(number(&ack, "seq") > head, "{ack}");
+    assert!(
+        number(&ack, "seq") >> 40 > head >> 40,
+        "a new incarnation: {ack}"
+    );
+    // Who comes back from before the loss gets what came after it, and history is one.
+    let mut again = Line::connect(&world.gateways()[1], &world.edge.token(&anna));
+    let answer = again.ask(json!({ "type": "SUBSCRIBE", "roomId": room, "after": head }));
+    assert_eq!(answer["type"], "SUBSCRIBED", "{answer}");
+    if answer["recovered"] == true {
+        let came: Vec<Value> = again.drain().into_iter().filter(is_event).collect();
+        assert_eq!(came[0]["clientMsgId"], name.as_str());
+    }
+    let after = Reader::new(&world.edge, &room).after(0, 200);
+    assert_eq!(after[..before.len()], before);
+    assert_eq!(after.last().expect("events")["clientMsgId"], name.as_str());
+    let resend = again.acknowledged(message(&room, "m-0"));
+    assert_eq!(
+        resend["duplicate"], true,
+        "the store remembers what the log lost"
+    );
+}
