@@ -76,9 +76,14 @@ pub async fn run(settings: Settings, program: &Path, view: &mut View) -> anyhow:
     let salt = Chance::new(clock.began_ms(), NAME ^ u64::from(std::process::id())).bits();
     let prefix = format!("lt{run:x}{:04x}", salt & 0xffff);
     let api = Api::new(&settings.doors);
+    let Settings {
+        rooms,
+        connections,
+        seed,
+        ..
+    } = &settings;
     view.say(&format!(
-        "making {} rooms for {} connections, seed {}",
-        settings.rooms, settings.connections, settings.seed
+        "making {rooms} rooms, {prefix}-r0 and on, for {connections} connections; seed {seed}"
     ));
     let host = Host::set_up(api, Arc::clone(&plan), signer.as_ref(), prefix)
         .await
@@ -263,7 +268,7 @@ impl Conductor<'_> {
     }
 
     /// Runs the operator's command.
-    async fn reload(&mut self, command: &str) -> anyhow::Result<tokio::process::Child> {
+    fn reload(&mut self, command: &str) -> anyhow::Result<tokio::process::Child> {
         self.view.say(&format!("running: {command}"));
         tokio::process::Command::new("sh")
             .args(["-c", command])

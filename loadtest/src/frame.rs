@@ -10,6 +10,10 @@ use crate::record::{Event, EventKind, Text};
 /// Any frame of the fleet. A frame has the fields its type has; the others are absent.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a field of some frame"
+)]
 pub struct Frame<'a> {
     /// The frame's type, also one that nobody knows yet.
     #[serde(borrow, rename = "type")]
@@ -86,20 +90,16 @@ impl<'a> Frame<'a> {
             seq: self.seq?,
             prev: self.prev,
             sender_id: lend(self.sender_id.as_ref()?),
-            user_id: lend_some(&self.user_id),
-            message_id: lend_some(&self.message_id),
-            client_msg_id: lend_some(&self.client_msg_id),
-            content: lend_some(&self.content),
-            emoji: lend_some(&self.emoji),
+            user_id: self.user_id.as_ref().map(lend),
+            message_id: self.message_id.as_ref().map(lend),
+            client_msg_id: self.client_msg_id.as_ref().map(lend),
+            content: self.content.as_ref().map(lend),
+            emoji: self.emoji.as_ref().map(lend),
             removed: self.removed,
             deleted: self.deleted,
         };
         Some((event, &self.room_id.as_ref()?.0))
     }
-}
-
-fn lend_some<'b>(text: &'b Option<Text<'_>>) -> Option<Text<'b>> {
-    text.as_ref().map(lend)
 }
 
 fn lend<'b>(text: &'b Text<'_>) -> Text<'b> {

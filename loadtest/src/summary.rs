@@ -162,7 +162,7 @@ fn generator(settings: &Settings, sum: &Sum, moments: &Moments) -> Generator {
     let at = |quantile: f64| in_ms(sum.lag.value_at_quantile(quantile));
     let lag = sum.lag.value_at_quantile(0.99);
     let allowed = micros(settings.slo.mul_f64(LAG_SHARE_MAX)).max(LAG_ALLOWED_US);
-    let limited = if sum.lag.len() > 0 && lag > allowed {
+    let limited = if !sum.lag.is_empty() && lag > allowed {
         Some(format!(
             "the load generator itself was late: one send in a hundred left {:.1} ms or more after it was due, \
              and {:.1} ms is what the service level leaves for that",
@@ -204,7 +204,7 @@ fn latencies(settings: &Settings, sum: &Sum) -> Vec<Latency> {
         );
         add(
             "late delivery",
-            "the rest: replayed, read from history, or due while the sender was away",
+            "the rest: replayed, read from history, or of a sender who was away or slow",
             &sum.late,
         );
     } else {

@@ -1,5 +1,7 @@
 //! What `loadtest --help` says.
 
+use std::fmt::Write as _;
+
 use crate::settings::Profile;
 
 const HEAD: &str = "\
@@ -51,7 +53,7 @@ Status: 0 every service level held and every promise was kept, 1 a service level
 pub fn help() -> String {
     let mut text = HEAD.to_owned();
     for profile in Profile::ALL {
-        text += &format!("  {:<26} {}\n", profile.word(), profile.says());
+        let _ = writeln!(text, "  {:<26} {}", profile.word(), profile.says());
     }
     text + TAIL
 }

@@ -9,6 +9,7 @@ use crate::clock::micros;
 use crate::crew::Crew;
 use crate::orders::Order;
 use crate::settings::Profile;
+use crate::watch::Standing;
 
 /// How long everybody may take to be whole again before the run gives up waiting, if the bound is shorter.
 const WHOLE_AT_LAST: Duration = Duration::from_secs(60);
@@ -23,7 +24,11 @@ impl Conductor<'_> {
                 self.until(crew, half).await?;
                 let cut = self.clock.now();
                 crew.order(&Order::Cut).await?;
-                self.whole_again(crew, cut).await?;
+                // Ticks from before the order was heard say that all are whole, since earlier.
+                self.whole_again(crew, cut, |standing, cut| {
+                    standing.all_whole_since.filter(|at| *at >= cut)
+                })
+                .await?;
             }
             Profile::SlowReaders => {
                 self.until(crew, quarter).await?;
@@ -31,7 +36,14 @@ impl Conductor<'_> {
                 self.until(crew, two_thirds).await?;
                 let again = self.clock.now();
                 crew.order(&Order::Unstall).await?;
-                self.whole_again(crew, again).await?;
+                let heads = self.heads().await.context("ask for the rooms' heads")?;
+                crew.order(&Order::Await { heads }).await?;
+                self.whole_again(crew, again, |standing, _| {
+                    standing
+                        .all_whole_since
+                        .filter(|_| standing.behind == Some(0))
+                })
+                .await?;
             }
             Profile::Reload => {
                 self.until(crew, quarter).await?;
@@ -49,14 +61,20 @@ impl Conductor<'_> {
         self.until(crew, end).await
     }
 
-    /// Waits until all are whole since a moment after `since`, and notes how long it took.
-    async fn whole_again(&mut self, crew: &mut Crew, since: u64) -> anyhow::Result<()> {
+    /// Waits until `whole` names a moment at which all are, and notes how long it took since `since`. Where that
+    /// moment lies before, what was missing came in since, and it is now.
+    async fn whole_again(
+        &mut self,
+        crew: &mut Crew,
+        since: u64,
+        whole: impl Fn(&Standing, u64) -> Option<u64>,
+    ) -> anyhow::Result<()> {
         let deadline = since + micros(self.settings.whole_within.max(WHOLE_AT_LAST));
         while self.clock.now() < deadline {
             let standing = self.standing(crew).await?;
-            // Who never was less than whole (no slow reader was closed) counts from before.
-            if let Some(at) = standing.all_whole_since {
-                let took = Duration::from_micros(at.saturating_sub(since));
+            if let Some(at) = whole(&standing, since) {
+                let at = if at < since { self.clock.now() } else { at };
+                let took = Duration::from_micros(at - since);
                 self.moments.whole_after = Some(took);
                 self.view.say(&format!("all whole again after {took:.2?}"));
                 return Ok(());
@@ -66,7 +84,7 @@ impl Conductor<'_> {
     }
 
     async fn reloaded(&mut self, crew: &mut Crew, command: &str) -> anyhow::Result<()> {
-        let mut child = self.reload(command).await?;
+        let mut child = self.reload(command)?;
         let status = loop {
             if let Some(status) = child.try_wait().context("wait for the reload command")? {
                 break status;

@@ -57,7 +57,8 @@ impl Conductor<'_> {
         }
     }
 
-    async fn heads(&self) -> anyhow::Result<Vec<u64>> {
+    /// The newest place of each room.
+    pub(super) async fn heads(&self) -> anyhow::Result<Vec<u64>> {
         let heads = all(self.settings.rooms, |room| {
             let host = self.host.clone();
             async move {

@@ -27,7 +27,8 @@ impl Client {
     pub(super) fn due(&self, worker: &Worker, due: &Due, at: u64) {
         let now = worker.clock.now();
         let mut session = self.session.borrow_mut();
-        let away = !session.live;
+        // One that stops reading hears no answers, and so holds back what it would say.
+        let away = !session.live || self.slow;
         let number = worker.sends.replace(worker.sends.get() + 1);
         {
             let mut tally = worker.tally.borrow_mut();
@@ -166,7 +167,7 @@ impl Client {
     pub(super) fn say(&self, worker: &Worker, session: &mut Session, frame: &ClientFrame<'_>) {
         let text = serde_json::to_vec(frame).expect("frames are strings and numbers");
         self.put(worker, session, |out, mask| {
-            codec::put_text(out, &text, mask)
+            codec::put_text(out, &text, mask);
         });
     }
 
@@ -174,7 +175,7 @@ impl Client {
     pub(super) fn say_pong(&self, worker: &Worker, payload: &[u8]) {
         let mut session = self.session.borrow_mut();
         self.put(worker, &mut session, |out, mask| {
-            codec::put_pong(out, payload, mask)
+            codec::put_pong(out, payload, mask);
         });
     }
 
@@ -182,7 +183,7 @@ impl Client {
     pub(super) fn say_close(&self, worker: &Worker, code: u16) {
         let mut session = self.session.borrow_mut();
         self.put(worker, &mut session, |out, mask| {
-            codec::put_close(out, code, mask)
+            codec::put_close(out, code, mask);
         });
     }
 
