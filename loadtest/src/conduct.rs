@@ -170,6 +170,7 @@ impl Conductor<'_> {
         self.account(&before, &after);
         self.settle(&mut crew).await?;
         let outcomes = crew.finish().await?;
+        self.say_costs(&outcomes);
         let readers = Recorder::in_memory();
         self.read_history(&readers).await.context("read history")?;
         let mut recording = readers.recording()?;
@@ -265,6 +266,25 @@ impl Conductor<'_> {
             let share = used as f64 / (ended - began).max(1) as f64;
             self.moments.busiest_worker = self.moments.busiest_worker.max(share);
         }
+    }
+
+    /// What the load itself took, so that nobody takes its limits for the fleet's.
+    fn say_costs(&mut self, outcomes: &[Outcome]) {
+        let sum = |of: fn(&Outcome) -> u64| outcomes.iter().map(of).sum::<u64>();
+        let messages = sum(|outcome| outcome.counts.due);
+        let deliveries = sum(|outcome| outcome.counts.delivered + outcome.counts.caught_up);
+        let held = self
+            .moments
+            .connected_bytes
+            .saturating_sub(self.moments.empty_bytes);
+        let each = held / self.settings.connections as u64;
+        let future = outcomes.first().map_or(0, |outcome| outcome.future_bytes);
+        self.view.say(&format!(
+            "the generator itself: {:.2} s of processor time for {messages} sends and {deliveries} deliveries; \
+             {} MB with all connected, {each} bytes a connection ({future} of them its task's future)",
+            Duration::from_micros(self.moments.load_cpu_us).as_secs_f64(),
+            self.moments.connected_bytes >> 20,
+        ));
     }
 
     /// Runs the operator's command.

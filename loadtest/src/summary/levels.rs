@@ -16,7 +16,6 @@ const LOST: f64 = 0.001;
 pub(super) fn of(settings: &Settings, plan: &Plan, sum: &Sum, moments: &Moments) -> Vec<Level> {
     let mut levels = Vec::new();
     let slo_ms = settings.slo.as_secs_f64() * 1_000.0;
-    let within_s = settings.whole_within.as_secs_f64();
     if settings.rate > 0.0 {
         let judged = if settings.profile.disturbs() {
             sum.prompt.clone()
@@ -40,49 +39,7 @@ pub(super) fn of(settings: &Settings, plan: &Plan, sum: &Sum, moments: &Moments)
             )
         });
     }
-    match settings.profile {
-        Profile::Broadcast => {
-            let members = plan.members[0].len() as u64;
-            let last = sum.last_member(members);
-            levels.push(at_most(
-                "the last member, 99 of 100 messages",
-                slo_ms,
-                p99_ms(&last),
-                Unit::Ms,
-            ));
-        }
-        Profile::Stampede => levels.push(at_most(
-            "all whole again after the cut",
-            within_s,
-            moments.whole_after.map(|after| after.as_secs_f64()),
-            Unit::S,
-        )),
-        Profile::SlowReaders => levels.push(at_most(
-            "all whole after they read again",
-            within_s,
-            moments.whole_after.map(|after| after.as_secs_f64()),
-            Unit::S,
-        )),
-        Profile::Churn => {
-            levels.push(at_most(
-                "connecting, 99 of 100 times",
-                within_s,
-                p99_s(&sum.connects),
-                Unit::S,
-            ));
-        }
-        // Nobody need be away at all while gateways restart.
-        Profile::Reload => {
-            let away = p99_s(&sum.away).unwrap_or_default();
-            levels.push(at_most(
-                "whole again, 99 of 100 times",
-                within_s,
-                Some(away),
-                Unit::S,
-            ));
-        }
-        Profile::Steady | Profile::Spike | Profile::Idle | Profile::Soak => {}
-    }
+    levels.extend(of_profile(settings, plan, sum, moments));
     if !settings.profile.disturbs() {
         let lost = as_f64(usize::try_from(sum.counts.lost).unwrap_or(usize::MAX));
         let bound = (as_f64(settings.connections) * LOST).floor();
@@ -94,6 +51,53 @@ pub(super) fn of(settings: &Settings, plan: &Plan, sum: &Sum, moments: &Moments)
         ..at_most("everybody whole at the end", 1.0, Some(whole), Unit::Share)
     });
     levels
+}
+
+/// The level that only this profile has.
+fn of_profile(settings: &Settings, plan: &Plan, sum: &Sum, moments: &Moments) -> Option<Level> {
+    let within_s = settings.whole_within.as_secs_f64();
+    let whole_after = moments.whole_after.map(|after| after.as_secs_f64());
+    Some(match settings.profile {
+        Profile::Broadcast => {
+            let last = sum.last_member(plan.members[0].len() as u64);
+            let slo_ms = settings.slo.as_secs_f64() * 1_000.0;
+            at_most(
+                "the last member, 99 of 100 messages",
+                slo_ms,
+                p99_ms(&last),
+                Unit::Ms,
+            )
+        }
+        Profile::Stampede => at_most(
+            "all whole again after the cut",
+            within_s,
+            whole_after,
+            Unit::S,
+        ),
+        Profile::SlowReaders => at_most(
+            "all whole after they read again",
+            within_s,
+            whole_after,
+            Unit::S,
+        ),
+        Profile::Churn => at_most(
+            "connecting, 99 of 100 times",
+            within_s,
+            p99_s(&sum.connects),
+            Unit::S,
+        ),
+        // Nobody need be away at all while gateways restart.
+        Profile::Reload => {
+            let away = p99_s(&sum.away).unwrap_or_default();
+            at_most(
+                "whole again, 99 of 100 times",
+                within_s,
+                Some(away),
+                Unit::S,
+            )
+        }
+        Profile::Steady | Profile::Spike | Profile::Idle | Profile::Soak => return None,
+    })
 }
 
 fn at_most(name: &str, bound: f64, seen: Option<f64>, unit: Unit) -> Level {
