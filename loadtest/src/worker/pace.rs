@@ -13,6 +13,8 @@ use crate::settings::{CHURN_SHARE, Profile};
 const NAP: Duration = Duration::from_millis(10);
 /// Sends in one turn, before others have one.
 const SENDS_PER_TURN: usize = 256;
+/// Errands on the agenda for each client on average; what a fleet asks for beyond that is not remembered.
+const ERRANDS_PER_CLIENT: usize = 64;
 /// How often clients leave, in the profile where they do.
 const CHURN_EVERY: Duration = Duration::from_millis(100);
 /// How long one that left stays away, at most.
@@ -47,7 +49,10 @@ impl Worker {
             generation,
             what,
         };
-        self.agenda.borrow_mut().push(std::cmp::Reverse(errand));
+        let mut agenda = self.agenda.borrow_mut();
+        if agenda.len() < ERRANDS_PER_CLIENT * self.clients.len() {
+            agenda.push(std::cmp::Reverse(errand));
+        }
     }
 
     fn run_errands(&self, now: u64) {

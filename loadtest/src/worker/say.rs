@@ -159,8 +159,8 @@ impl Client {
         }
         if again {
             worker.tally.borrow_mut().error("no answer in time");
-            self.send_pending(worker, &mut session);
         }
+        self.send_pending(worker, &mut session);
     }
 
     /// Says a frame.

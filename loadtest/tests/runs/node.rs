@@ -47,9 +47,9 @@ impl Node {
         self.scratch.join(name)
     }
 
-    /// Asks it to leave, waits for its end and starts it again on the same port and data.
-    pub(crate) fn restart(&mut self) {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("signal the node");
+    /// Sends it this signal, waits for its end and starts it again on the same port and data.
+    pub(crate) fn restart(&mut self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("signal the node");
         let deadline = Instant::now() + WITHIN;
         while self.child.try_wait().expect("ask for its end").is_none() {
             assert!(

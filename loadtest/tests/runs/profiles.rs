@@ -1,6 +1,6 @@
 //! Every profile, small: it runs as its word says, and an honest product keeps every promise in it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use rustix::process::Signal;
 
 use crate::node::{Node, pause};
 use crate::run::{Ended, loadtest};
@@ -112,42 +112,69 @@ fn soak_is_steady_for_as_long_as_asked() {
 
 #[test]
 fn a_reload_sends_everybody_away_and_they_come_back_whole() {
-    let mut node = Node::start(&["--drain-within", "2s"]);
-    let (please, done) = (node.path("please"), node.path("done"));
-    let command = node.path("reload.sh");
-    let script = format!(
-        "#!/bin/sh\ntouch {}; until test -e {}; do sleep 0.05; done",
-        please.display(),
-        done.display()
-    );
-    std::fs::write(&command, script).expect("write the command");
-    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-    std::fs::set_permissions(&command, executable).expect("make it a command");
-    let (key, address, scratch) = (node.token_key(), node.address.clone(), node.path(""));
-    let ended = AtomicBool::new(false);
-    let ended = &ended;
-    let run = std::thread::scope(|scope| {
-        let run = scope.spawn(|| {
-            let options = format!(
-                "--token-key {key} --profile reload --connections 60 --rooms 6 --rate 30 --duration 6s \
-                 --reload-command {}",
-                command.display()
-            );
-            let run = loadtest(&address, &scratch, &options);
-            ended.store(true, Ordering::Release);
-            run
-        });
-        while !please.exists() && !ended.load(Ordering::Acquire) {
-            pause();
-        }
-        node.restart();
-        std::fs::write(&done, "").expect("say that it is done");
-        run.join().expect("the run")
-    });
-    run.expect(0);
+    let run = reload(Signal::TERM);
     assert!(
         run.checked("resumes") >= 60,
         "each comes back: {}",
         run.stdout
     );
+}
+
+#[test]
+fn a_fleet_that_is_killed_meanwhile_keeps_its_promises_to_clients_that_resend() {
+    let run = reload(Signal::KILL);
+    assert!(
+        run.checked("resumes") >= 60,
+        "each comes back: {}",
+        run.stdout
+    );
+    assert!(
+        run.errors("connection lost") >= 60,
+        "without a goodbye: {}",
+        run.stdout
+    );
+}
+
+#[test]
+fn clients_that_missed_too_much_read_it_from_history() {
+    let node = Node::start(&["--replay-max", "3"]);
+    let options = format!(
+        "--token-key {} --profile stampede --connections 20 --rooms 1 --rate 100 --duration 4s",
+        node.token_key()
+    );
+    let ended = loadtest(&node.address, &node.path(""), &options);
+    ended.expect(0);
+    assert!(ended.checked("notRecovered") >= 1, "{}", ended.stdout);
+}
+
+/// A run during which the product is ended with `signal` and started again.
+fn reload(signal: Signal) -> Ended {
+    let mut node = Node::start(&["--drain-within", "2s"]);
+    let (please, done) = (node.path("please"), node.path("done"));
+    let command = node.path("reload.sh");
+    let wait = format!("until test -e {}; do sleep 0.05; done", done.display());
+    std::fs::write(
+        &command,
+        format!("#!/bin/sh\ntouch {}; {wait}\n", please.display()),
+    )
+    .expect("write the command");
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(&command, executable).expect("make it a command");
+    let options = format!(
+        "--token-key {} --profile reload --connections 60 --rooms 6 --rate 30 --duration 6s --reload-command {}",
+        node.token_key(),
+        command.display()
+    );
+    let (address, scratch) = (node.address.clone(), node.path(""));
+    let run = std::thread::scope(|scope| {
+        let run = scope.spawn(|| loadtest(&address, &scratch, &options));
+        while !please.exists() && !run.is_finished() {
+            pause();
+        }
+        node.restart(signal);
+        std::fs::write(&done, "").expect("say that it is done");
+        run.join().expect("the run")
+    });
+    run.expect(0);
+    run
 }
