@@ -185,15 +185,17 @@ impl Judge<'_> {
             let state = (!shown.deleted).then_some(shown.content);
             let current = &changes[known.unwrap_or(0)..];
             let mut allowed = current.iter().map(|change| change.content);
+            let edited = self.speech.edits(self.room, shown.subject, shown.content);
             let is_current = allowed.any(|content| content == state)
                 || (known.is_none() && state == Some(said.content))
-                || (state.is_none() && self.speech.deletes(shown.subject));
+                || (state.is_none() && self.speech.deletes(self.room, shown.subject))
+                || (state.is_some() && edited == Some(true));
             if is_current {
                 continue;
             }
             let before = changes.iter().any(|change| change.content == state)
                 || state == Some(said.content)
-                || self.speech.edits(shown.subject, shown.content);
+                || edited.is_some();
             let kind = if before {
                 ViolationKind::StaleState
             } else {

@@ -167,11 +167,17 @@ impl Order {
     }
 }
 
-/// The message that each acknowledged place is said to be about.
+/// The message that each acknowledged place is said to be about. (A duplicate may only say that something is
+/// so already.)
 fn acked(room: &Room<'_>) -> HashMap<u64, u64> {
     let mut acked = HashMap::new();
     for answer in room.answers {
-        if let Says::Acked { message, seq, .. } = answer.says {
+        if let Says::Acked {
+            message,
+            seq,
+            duplicate: false,
+        } = answer.says
+        {
             acked.entry(seq).or_insert(message);
         }
     }

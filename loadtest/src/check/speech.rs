@@ -67,18 +67,23 @@ impl Speech {
         speech
     }
 
-    /// Whether somebody asked for this message to be deleted.
-    pub(super) fn deletes(&self, message: u64) -> bool {
-        let mut said = self.said.iter();
-        said.any(|said| said.kind == EventKind::MessageDeleted && said.message == message)
-    }
-
-    /// Whether somebody asked for this message to say this.
-    pub(super) fn edits(&self, message: u64, content: u64) -> bool {
+    /// Whether somebody asked for this message to be deleted, and was not refused.
+    pub(super) fn deletes(&self, room: &Room<'_>, message: u64) -> bool {
         let mut said = self.said.iter();
         said.any(|said| {
-            (said.kind, said.message, said.content) == (EventKind::MessageEdited, message, content)
+            (said.kind, said.message) == (EventKind::MessageDeleted, message)
+                && !said.all_refused(room)
         })
+    }
+
+    /// Whether somebody asked for this message to say this, and how: nothing when nobody did, otherwise whether
+    /// that may be so without its event having been seen.
+    pub(super) fn edits(&self, room: &Room<'_>, message: u64, content: u64) -> Option<bool> {
+        let meaning = |said: &&Said| {
+            (said.kind, said.message, said.content) == (EventKind::MessageEdited, message, content)
+        };
+        let unseen = |said: &Said| said.seq.is_none() && !said.all_refused(room);
+        self.said.iter().filter(meaning).map(unseen).max()
     }
 
     fn gather(room: &Room<'_>, findings: &mut Findings) -> Self {
@@ -224,7 +229,7 @@ impl Speech {
                 lines.push(format!("expected: content {content}, as it was sent"));
                 lines
             });
-        } else if is_message && shown.deleted && !self.deletes(shown.subject) {
+        } else if is_message && shown.deleted && !self.deletes(room, shown.subject) {
             let kind = ViolationKind::ContentChanged;
             findings.add(kind, room.name(), place.seq, place.known_us, || {
                 let mut lines = self.tell(room, number);

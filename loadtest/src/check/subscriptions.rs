@@ -132,6 +132,7 @@ impl Judge<'_> {
         if let Some(left) = span.removed_at.filter(|left| shown.seq > *left) {
             let expected = format!("expected: nothing after its user's leaving at seq {left}");
             self.accuse(ViolationKind::AfterRemoval, span, at_us, view, expected);
+            return;
         }
         if shown.seq <= span.last {
             self.went_back(span, at_us, view, shown.seq);

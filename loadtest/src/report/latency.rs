@@ -47,7 +47,8 @@ impl Latency {
             name: name.to_owned(),
             says: says.to_owned(),
             count: histogram.len(),
-            mean_ms: histogram.mean() / 1_000.0,
+            // To the microsecond, as the others.
+            mean_ms: histogram.mean().round() / 1_000.0,
             p50_ms: at(0.5),
             p90_ms: at(0.9),
             p95_ms: at(0.95),

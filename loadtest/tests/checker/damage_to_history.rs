@@ -1,0 +1,305 @@
+//! Ways to damage pages of history.
+
+use roomcast_loadtest::chance::Chance;
+use roomcast_loadtest::check::ViolationKind;
+use roomcast_loadtest::record::{Asked, Event, EventKind};
+
+use crate::damage::{Damage, Damaged};
+use crate::damage_to_answers::pick;
+use crate::trace::{Said, Trace, What, seq, text};
+
+/// Damages pages of history.
+pub(crate) const HISTORY: &[Damage] = &[
+    Damage {
+        name: "a page lacks an event",
+        does: page_lacks,
+        kind: ViolationKind::HistoryLacks,
+        also: &[],
+    },
+    Damage {
+        name: "the last page lacks the last event",
+        does: page_ends_early,
+        kind: ViolationKind::HistoryLacks,
+        also: &[],
+    },
+    Damage {
+        name: "a page is out of order",
+        does: page_out_of_order,
+        kind: ViolationKind::HistoryOrder,
+        also: &[],
+    },
+    Damage {
+        name: "a page has an event twice",
+        does: page_twice,
+        kind: ViolationKind::HistoryOrder,
+        also: &[],
+    },
+    Damage {
+        name: "a page goes beyond what was asked for",
+        does: page_beyond,
+        kind: ViolationKind::HistoryOrder,
+        also: &[],
+    },
+    Damage {
+        name: "history has an event that nobody sent",
+        does: page_invents,
+        kind: ViolationKind::Invented,
+        also: &[],
+    },
+    Damage {
+        name: "history tells an event otherwise than it was live",
+        does: page_says_otherwise,
+        kind: ViolationKind::OneSeqTwoEvents,
+        also: &[],
+    },
+    Damage {
+        name: "a page shows a message as it was before an edit",
+        does: page_before_edit,
+        kind: ViolationKind::StaleState,
+        also: &[],
+    },
+    Damage {
+        name: "a page shows a message that was deleted",
+        does: page_before_delete,
+        kind: ViolationKind::StaleState,
+        also: &[],
+    },
+];
+
+/// A page, and the number of one of its events.
+fn pick_page(
+    trace: &Trace,
+    chance: &mut Chance,
+    fits: impl Fn(&What) -> bool,
+) -> Option<(usize, String, usize, u64)> {
+    let pages = trace.numbers(fits);
+    let step = *pages.get(chance.below(pages.len().max(1)))?;
+    match &trace.steps[step].what {
+        What::Paged { room, events, .. } if !events.is_empty() => {
+            let number = chance.below(events.len());
+            Some((step, room.clone(), number, events[number].seq.get()))
+        }
+        _ => None,
+    }
+}
+
+fn seen_live(trace: &Trace, room: &str, seq: u64) -> bool {
+    let live = trace.deliveries();
+    live.iter().any(|one| one.room == room && one.seq == seq)
+}
+
+fn change_page(trace: &mut Trace, step: usize, change: impl FnOnce(&mut Vec<Event<'static>>)) {
+    if let What::Paged { events, .. } = &mut trace.steps[step].what {
+        change(events);
+    }
+}
+
+fn page_lacks(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+    let long = |what: &What| matches!(what, What::Paged { events, .. } if events.len() > 2);
+    let (step, room, number, seq) = pick_page(trace, chance, long)?;
+    let What::Paged { events, .. } = &trace.steps[step].what else {
+        return None;
+    };
+    // What comes after the page's end, or before a page of messages, is another page's matter.
+    if number + 1 == events.len() || number == 0 || !seen_live(trace, &room, seq) {
+        return None;
+    }
+    change_page(trace, step, |events| drop(events.remove(number)));
+    Some(Damaged {
+        room,
+        seq: Some(seq),
+    })
+}
+
+fn page_ends_early(trace: &mut Trace, _: &mut Chance) -> Option<Damaged> {
+    let last = |what: &What| {
+        matches!(what, What::Paged { asked: Asked::After(_), more: (_, false), events, .. }
+            if !events.is_empty())
+    };
+    let step = *trace.numbers(last).last()?;
+    let mut gone = None;
+    change_page(trace, step, |events| gone = events.pop());
+    let (What::Paged { room, .. }, seq) = (&trace.steps[step].what, gone?.seq.get()) else {
+        return None;
+    };
+    let room = room.clone();
+    seen_live(trace, &room, seq).then_some(Damaged {
+        room,
+        seq: Some(seq),
+    })
+}
+
+fn page_out_of_order(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+    let long = |what: &What| matches!(what, What::Paged { events, .. } if events.len() > 1);
+    let (step, room, number, seq) = pick_page(trace, chance, long)?;
+    if number == 0 {
+        return None;
+    }
+    let mut at = seq;
+    change_page(trace, step, |events| {
+        at = events[number - 1].seq.get();
+        events.swap(number - 1, number);
+    });
+    Some(Damaged {
+        room,
+        seq: Some(at),
+    })
+}
+
+fn page_twice(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+    let any = |what: &What| matches!(what, What::Paged { .. });
+    let (step, room, number, seq) = pick_page(trace, chance, any)?;
+    change_page(trace, step, |events| {
+        let again = events[number].clone();
+        events.insert(number, again);
+    });
+    Some(Damaged {
+        room,
+        seq: Some(seq),
+    })
+}
+
+fn page_beyond(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+    let bounded = |what: &What| {
+        matches!(
+            what,
+            What::Paged {
+                asked: Asked::After(_) | Asked::Before(_),
+                ..
+            }
+        )
+    };
+    let (step, room, number, place) = pick_page(trace, chance, bounded)?;
+    match &mut trace.steps[step].what {
+        What::Paged {
+            asked: Asked::After(after),
+            ..
+        } if number == 0 => *after = seq(place),
+        What::Paged {
+            asked: Asked::Before(before),
+            events,
+            ..
+        } if number + 1 == events.len() => *before = seq(place),
+        _ => return None,
+    }
+    Some(Damaged {
+        room,
+        seq: Some(place),
+    })
+}
+
+fn page_invents(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+    let after = |what: &What| {
+        matches!(
+            what,
+            What::Paged {
+                asked: Asked::After(_),
+                ..
+            }
+        )
+    };
+    let (step, room, number, place) = pick_page(trace, chance, after)?;
+    let taken = trace
+        .deliveries()
+        .iter()
+        .any(|one| one.room == room && one.seq == place + 1);
+    if taken || trace.acked().contains(&(room.clone(), place + 1)) {
+        return None;
+    }
+    let mut beyond = false;
+    change_page(trace, step, |events| {
+        let mut made_up = events[number].clone();
+        made_up.kind = EventKind::Message;
+        made_up.user_id = None;
+        made_up.seq = seq(place + 1);
+        made_up.prev = Some(seq(place));
+        made_up.message_id = Some(text("made-up"));
+        made_up.client_msg_id = Some(text("made-up"));
+        beyond = events
+            .get(number + 1)
+            .is_some_and(|next| next.seq == made_up.seq);
+        events.insert(number + 1, made_up);
+    });
+    (!beyond).then_some(Damaged {
+        room,
+        seq: Some(place + 1),
+    })
+}
+
+fn page_says_otherwise(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+    let after = |what: &What| {
+        matches!(
+            what,
+            What::Paged {
+                asked: Asked::After(_),
+                ..
+            }
+        )
+    };
+    let (step, room, number, place) = pick_page(trace, chance, after)?;
+    let live = trace.deliveries();
+    let live = live
+        .iter()
+        .filter(|one| one.room == room && one.seq == place)
+        .count();
+    let mut changed = false;
+    change_page(trace, step, |events| {
+        changed = events[number].kind == EventKind::Message && !events[number].deleted;
+        events[number].content = Some(text("other words"));
+    });
+    (changed && live > 1).then_some(Damaged {
+        room,
+        seq: Some(place),
+    })
+}
+
+fn page_before_edit(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+    stale(trace, chance, |said| matches!(said, Said::Edit { .. }))
+}
+
+fn page_before_delete(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+    stale(trace, chance, |said| matches!(said, Said::Delete { .. }))
+}
+
+/// A page of messages shows one as it was said, though a change of it was acknowledged long before.
+fn stale(trace: &mut Trace, chance: &mut Chance, such: fn(&Said) -> bool) -> Option<Damaged> {
+    let change = pick(trace, chance, |one| such(&one.said))?;
+    let (Said::Edit { message, .. } | Said::Delete { message }) = &change.said else {
+        return None;
+    };
+    let known_us = trace.steps[change.step].at_us;
+    let words = trace.steps.iter().find_map(|step| match &step.what {
+        What::Delivered { event, .. }
+            if event.kind == EventKind::Message
+                && !event.deleted
+                && event.message_id.as_ref().is_some_and(|id| id.0 == *message) =>
+        {
+            event.content.clone()
+        }
+        _ => None,
+    })?;
+    for step in &mut trace.steps {
+        if let What::Paged {
+            room,
+            asked,
+            asked_us,
+            events,
+            ..
+        } = &mut step.what
+            && !matches!(asked, Asked::After(_))
+            && *asked_us > known_us
+        {
+            let shown = events
+                .iter_mut()
+                .find(|event| event.message_id.as_ref().is_some_and(|id| id.0 == *message));
+            if let Some(event) = shown {
+                (event.content, event.deleted) = (Some(words), false);
+                return Some(Damaged {
+                    room: room.clone(),
+                    seq: Some(event.seq.get()),
+                });
+            }
+        }
+    }
+    None
+}

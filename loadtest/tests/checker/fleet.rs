@@ -1,0 +1,228 @@
+//! A small fleet that keeps every promise, without any I/O: rooms with a log each, and what they answer.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use roomcast_loadtest::chance::Chance;
+use roomcast_loadtest::record::{Event, EventKind};
+use roomcast_protocol::Code;
+
+use crate::trace::{Said, seq, text};
+
+/// A room: its log and what follows from it.
+pub(crate) struct Room {
+    pub(crate) name: String,
+    pub(crate) log: Vec<Event<'static>>,
+    pub(crate) members: BTreeSet<String>,
+    deleted: HashSet<String>,
+    reactions: HashSet<(String, String, String)>,
+    known: HashMap<(String, String), Stored>,
+    next_seq: u64,
+    messages: u64,
+}
+
+/// What an `ACK` says.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored {
+    pub(crate) message: String,
+    pub(crate) seq: u64,
+    pub(crate) duplicate: bool,
+}
+
+impl Room {
+    pub(crate) fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            log: Vec::new(),
+            members: BTreeSet::new(),
+            deleted: HashSet::new(),
+            reactions: HashSet::new(),
+            known: HashMap::new(),
+            next_seq: 5,
+            messages: 0,
+        }
+    }
+
+    pub(crate) fn head(&self) -> u64 {
+        self.log.last().map_or(0, |event| event.seq.get())
+    }
+
+    /// The number of the first event after `after`.
+    pub(crate) fn after(&self, after: u64) -> usize {
+        self.log.partition_point(|event| event.seq.get() <= after)
+    }
+
+    /// Stores what is said, once, or refuses it.
+    pub(crate) fn say(
+        &mut self,
+        user: &str,
+        client: &str,
+        said: &Said,
+        chance: &mut Chance,
+    ) -> Result<Stored, Code> {
+        let name = (user.to_owned(), client.to_owned());
+        if let Some(first) = self.known.get(&name) {
+            return Ok(Stored {
+                duplicate: true,
+                ..first.clone()
+            });
+        }
+        let settled = |room: &Self, message: &str| Stored {
+            message: message.to_owned(),
+            seq: room.head(),
+            duplicate: true,
+        };
+        match said {
+            Said::Message { .. } => {}
+            Said::Delete { message } if self.deleted.contains(message) => {
+                return Ok(settled(self, message));
+            }
+            Said::Edit { message, .. } | Said::Delete { message } | Said::React { message, .. } => {
+                if self.deleted.contains(message) {
+                    return Err(Code::NotFound);
+                }
+            }
+        }
+        if let Said::React {
+            message,
+            emoji,
+            remove,
+        } = said
+        {
+            let reaction = (message.clone(), user.to_owned(), emoji.clone());
+            if self.reactions.contains(&reaction) != *remove {
+                return Ok(settled(self, message));
+            }
+            if *remove {
+                self.reactions.remove(&reaction);
+            } else {
+                self.reactions.insert(reaction);
+            }
+        }
+        let mut event = self.event_of(user, said);
+        if matches!(said, Said::Message { .. }) {
+            event.client_msg_id = Some(text(client));
+        }
+        let stored = Stored {
+            message: event.message_id.clone().unwrap().0.into_owned(),
+            seq: self.append(event, chance),
+            duplicate: false,
+        };
+        if let Said::Delete { message } = said {
+            self.deleted.insert(message.clone());
+        }
+        self.known.insert(name, stored.clone());
+        Ok(stored)
+    }
+
+    /// A member comes or goes.
+    pub(crate) fn member(&mut self, user: &str, joins: bool, chance: &mut Chance) {
+        let kind = if joins {
+            self.members.insert(user.to_owned());
+            EventKind::MemberJoined
+        } else {
+            self.members.remove(user);
+            EventKind::MemberLeft
+        };
+        let mut event = blank(kind, "host");
+        event.user_id = Some(text(user));
+        self.append(event, chance);
+    }
+
+    /// An event as it is shown again: what was deleted meanwhile has lost its content.
+    pub(crate) fn replayed(&self, number: usize) -> Event<'static> {
+        let mut event = self.log[number].clone();
+        let says = matches!(event.kind, EventKind::Message | EventKind::MessageEdited);
+        let message = event.message_id.as_ref();
+        if says && message.is_some_and(|message| self.deleted.contains(&*message.0)) {
+            event.content = None;
+            event.deleted = true;
+        }
+        event
+    }
+
+    /// The messages before `before` in their current state, oldest first.
+    pub(crate) fn messages(&self, before: u64) -> Vec<Event<'static>> {
+        let mut messages = Vec::new();
+        for number in 0..self.log.len() {
+            let mut event = self.replayed(number);
+            if event.kind != EventKind::Message || event.seq.get() >= before {
+                continue;
+            }
+            event.prev = None;
+            let mut edits = self.log.iter().filter(|edit| {
+                edit.kind == EventKind::MessageEdited && edit.message_id == event.message_id
+            });
+            if let (Some(edit), false) = (edits.next_back(), event.deleted) {
+                event.content.clone_from(&edit.content);
+            }
+            messages.push(event);
+        }
+        messages
+    }
+
+    fn event_of(&mut self, user: &str, said: &Said) -> Event<'static> {
+        match said {
+            Said::Message { content } => {
+                let mut event = blank(EventKind::Message, user);
+                self.messages += 1;
+                event.message_id = Some(text(&format!("{}-m{}", self.name, self.messages)));
+                event.content = Some(text(content));
+                event
+            }
+            Said::Edit { message, content } => {
+                let mut event = blank(EventKind::MessageEdited, user);
+                event.message_id = Some(text(message));
+                event.content = Some(text(content));
+                event
+            }
+            Said::Delete { message } => {
+                let mut event = blank(EventKind::MessageDeleted, user);
+                event.message_id = Some(text(message));
+                event
+            }
+            Said::React {
+                message,
+                emoji,
+                remove,
+            } => {
+                let mut event = blank(EventKind::Reaction, user);
+                event.message_id = Some(text(message));
+                event.emoji = Some(text(emoji));
+                event.removed = *remove;
+                event
+            }
+        }
+    }
+
+    /// Appends at the next place; now and then the log has been made anew in between.
+    fn append(&mut self, mut event: Event<'static>, chance: &mut Chance) -> u64 {
+        let mut prev = self.head();
+        if chance.below(200) == 0 {
+            self.next_seq = ((self.next_seq >> 40) + 1) << 40 | 1;
+            prev = 0;
+        }
+        event.seq = seq(self.next_seq);
+        event.prev = Some(seq(prev));
+        self.next_seq += 1 + chance.below(3) as u64;
+        let seq = event.seq.get();
+        self.log.push(event);
+        seq
+    }
+}
+
+/// An event of this kind and nothing else.
+pub(crate) fn blank(kind: EventKind, sender: &str) -> Event<'static> {
+    Event {
+        kind,
+        seq: seq(0),
+        prev: None,
+        sender_id: text(sender),
+        user_id: None,
+        message_id: None,
+        client_msg_id: None,
+        content: None,
+        emoji: None,
+        removed: false,
+        deleted: false,
+    }
+}

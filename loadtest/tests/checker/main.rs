@@ -1,0 +1,10 @@
+//! The checker: accuses nobody who was honest, and finds whatever was damaged on purpose.
+
+mod damage;
+mod damage_to_answers;
+mod damage_to_history;
+mod damaged;
+mod fleet;
+mod honest;
+mod simulation;
+mod trace;

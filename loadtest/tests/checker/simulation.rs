@@ -1,0 +1,463 @@
+//! Clients of the small fleet: they talk, lose their connections, come back, read history; all from a seed.
+//! What they see is an honest history: nobody may be accused.
+
+use std::collections::{BTreeMap, HashMap};
+
+use roomcast_loadtest::chance::Chance;
+use roomcast_loadtest::record::{Asked, End};
+use roomcast_protocol::Code;
+
+use crate::fleet::Room;
+use crate::trace::{Said, Trace, What, seq};
+
+const ROOMS: usize = 3;
+const DEVICES: usize = 8;
+const REPLAY_MAX: usize = 12;
+
+/// A device of a user. Some users have two.
+struct Device {
+    user: String,
+    online: Option<Online>,
+    /// The last place seen of each room.
+    last: HashMap<usize, u64>,
+    /// What was refused, not confirmed or not answered.
+    open: Vec<(usize, String, Said)>,
+}
+
+/// A connection that stands.
+struct Online {
+    number: usize,
+    /// Of each room: the number of the next event, and up to where it is replayed.
+    subscriptions: BTreeMap<usize, (usize, usize)>,
+    answers: Vec<What>,
+}
+
+struct World {
+    chance: Chance,
+    trace: Trace,
+    now_us: u64,
+    rooms: Vec<Room>,
+    devices: Vec<Device>,
+    connections: usize,
+    said: usize,
+    /// Messages that can be edited, deleted and reacted to: room, sender, message.
+    messages: Vec<(usize, String, String)>,
+}
+
+/// What the clients of an honest fleet see in `steps` steps.
+pub(crate) fn honest(seed: u64, steps: usize) -> Trace {
+    let mut world = World {
+        chance: Chance::new(seed, 0),
+        trace: Trace::default(),
+        now_us: 0,
+        rooms: (0..ROOMS)
+            .map(|room| Room::new(&format!("r{room}")))
+            .collect(),
+        devices: Vec::new(),
+        connections: 0,
+        said: 0,
+        messages: Vec::new(),
+    };
+    for device in 0..DEVICES {
+        world.devices.push(Device {
+            user: format!("u{}", device * 3 / 4),
+            online: None,
+            last: HashMap::new(),
+            open: Vec::new(),
+        });
+        for room in 0..ROOMS {
+            let user = world.devices[device].user.clone();
+            if (device < 6 || room == 0) && !world.rooms[room].members.contains(&user) {
+                world.rooms[room].member(&user, true, &mut world.chance);
+            }
+        }
+    }
+    for device in 0..DEVICES {
+        world.connect(device);
+    }
+    for _ in 0..steps {
+        world.step();
+    }
+    world.finish();
+    world.trace
+}
+
+impl World {
+    fn step(&mut self) {
+        self.now_us += 1 + self.chance.below(1_000) as u64;
+        let device = self.chance.below(DEVICES);
+        let room = self.chance.below(ROOMS);
+        match self.chance.below(100) {
+            0..30 => self.say(device, room),
+            30..70 => {
+                let events = 1 + self.chance.below(6);
+                self.deliver(device, room, events);
+            }
+            70..84 => self.answer(device),
+            84..86 => self.cut(device),
+            86..91 => self.connect(device),
+            91..94 => self.read(room),
+            94 => self.come_or_go(device, room),
+            95 => self.resubscribe(device, room),
+            _ => self.say_again(device),
+        }
+    }
+
+    fn push(&mut self, device: usize, what: What) {
+        if let Some(online) = &self.devices[device].online {
+            self.trace.push(self.now_us, online.number, what);
+        }
+    }
+
+    fn connect(&mut self, device: usize) {
+        if self.devices[device].online.is_some() {
+            return;
+        }
+        let number = self.connections;
+        self.connections += 1;
+        self.devices[device].online = Some(Online {
+            number,
+            subscriptions: BTreeMap::new(),
+            answers: Vec::new(),
+        });
+        let what = What::Connected {
+            user: self.devices[device].user.clone(),
+            gateway: format!("ws://gateway-{}", self.chance.below(2)),
+        };
+        self.push(device, what);
+        for room in 0..ROOMS {
+            self.subscribe(device, room);
+        }
+    }
+
+    /// Subscribes from the last place seen, now and then from now on only.
+    fn subscribe(&mut self, device: usize, room: usize) {
+        let (this, held) = (&mut self.devices[device], &self.rooms[room]);
+        let Some(online) = this
+            .online
+            .as_mut()
+            .filter(|_| held.members.contains(&this.user))
+        else {
+            return;
+        };
+        let after = this
+            .last
+            .get(&room)
+            .copied()
+            .filter(|_| self.chance.below(8) > 0);
+        let (head, length) = (held.head(), held.log.len());
+        let missed = after.map_or(0, |after| length - held.after(after));
+        let recovered = missed <= REPLAY_MAX;
+        let from = after
+            .filter(|_| recovered)
+            .map_or(length, |after| held.after(after));
+        online.subscriptions.insert(room, (from, length));
+        if after.is_none() || !recovered {
+            this.last.insert(room, head);
+        }
+        let name = held.name.clone();
+        let what = What::Subscribed {
+            room: name,
+            after,
+            head,
+            recovered,
+        };
+        self.push(device, what);
+        if let (false, Some(after)) = (recovered, after) {
+            self.catch_up(device, room, after);
+        }
+    }
+
+    /// Reads everything after `after`, page by page.
+    fn catch_up(&mut self, device: usize, room: usize, mut after: u64) {
+        let number = match &self.devices[device].online {
+            Some(online) => online.number,
+            None => return,
+        };
+        loop {
+            let more = self.page_after(number, room, after);
+            match more {
+                Some(last) => after = last,
+                None => return,
+            }
+        }
+    }
+
+    /// One page of events; gives the last place of it when there are more.
+    fn page_after(&mut self, connection: usize, room: usize, after: u64) -> Option<u64> {
+        let asked_us = self.now_us.saturating_sub(self.chance.below(2_000) as u64);
+        let limit = 1 + self.chance.below(9);
+        let held = &self.rooms[room];
+        let from = held.after(after);
+        let until = held.log.len().min(from + limit);
+        let events: Vec<_> = (from..until).map(|number| held.replayed(number)).collect();
+        let last = events.last().map(|event| event.seq.get());
+        let more = until < held.log.len();
+        let what = What::Paged {
+            room: held.name.clone(),
+            asked_us,
+            asked: Asked::After(seq(after)),
+            head: held.head(),
+            more: (from > 0, more),
+            events,
+        };
+        self.trace.push(self.now_us, connection, what);
+        last.filter(|_| more)
+    }
+
+    /// Anybody reads a page somewhere.
+    fn read(&mut self, room: usize) {
+        let connection = self.reader();
+        let held = &self.rooms[room];
+        let somewhere = self.chance.below(held.log.len() + 1);
+        let somewhere = held
+            .log
+            .get(somewhere)
+            .map_or(held.head(), |event| event.seq.get());
+        if self.chance.below(2) == 0 {
+            self.page_after(connection, room, somewhere);
+            return;
+        }
+        let newest = self.chance.below(2) == 0;
+        let before = if newest { u64::MAX } else { somewhere };
+        let mut events = held.messages(before);
+        let limit = 1 + self.chance.below(9);
+        let hidden = events.len().saturating_sub(limit);
+        events.drain(..hidden);
+        let what = What::Paged {
+            room: held.name.clone(),
+            asked_us: self.now_us.saturating_sub(self.chance.below(2_000) as u64),
+            asked: if newest {
+                Asked::Newest
+            } else {
+                Asked::Before(seq(before))
+            },
+            head: held.head(),
+            more: (hidden > 0, !newest),
+            events,
+        };
+        self.trace.push(self.now_us, connection, what);
+    }
+
+    fn reader(&mut self) -> usize {
+        let number = self.connections;
+        self.connections += 1;
+        let what = What::Connected {
+            user: "reader".to_owned(),
+            gateway: "http://history".to_owned(),
+        };
+        self.trace.push(self.now_us, number, what);
+        number
+    }
+
+    fn say(&mut self, device: usize, room: usize) {
+        let user = self.devices[device].user.clone();
+        self.said += 1;
+        let client = format!("c{}", self.said);
+        let content = format!("words {}", self.chance.below(1_000_000));
+        let about = self.chance.below(3) == 0;
+        let known = self.messages.iter().rev().filter(|(of, _, _)| *of == room);
+        let known: Vec<_> = known.take(6).cloned().collect();
+        let said = match known.get(self.chance.below(6)).filter(|_| about) {
+            Some((_, sender, message)) => {
+                let message = message.clone();
+                match self.chance.below(4) {
+                    0 if *sender == user => Said::Edit { message, content },
+                    1 if *sender == user => Said::Delete { message },
+                    mood => Said::React {
+                        message,
+                        emoji: "+".to_owned(),
+                        remove: mood > 2,
+                    },
+                }
+            }
+            None => Said::Message { content },
+        };
+        self.attempt(device, room, client, said);
+    }
+
+    fn say_again(&mut self, device: usize) {
+        if self.devices[device].online.is_some() && !self.devices[device].open.is_empty() {
+            let (room, client, said) = self.devices[device].open.remove(0);
+            self.attempt(device, room, client, said);
+        }
+    }
+
+    /// One try, with whatever may come of it.
+    fn attempt(&mut self, device: usize, room: usize, client: String, said: Said) {
+        let user = self.devices[device].user.clone();
+        if self.devices[device].online.is_none() || !self.rooms[room].members.contains(&user) {
+            return;
+        }
+        let name = self.rooms[room].name.clone();
+        let tried = What::Tried {
+            room: name.clone(),
+            client: client.clone(),
+            said: said.clone(),
+        };
+        self.push(device, tried);
+        let luck = self.chance.below(40);
+        let stored = match luck {
+            0..4 => Err(Code::LogUnavailable),
+            _ => self.rooms[room].say(&user, &client, &said, &mut self.chance),
+        };
+        if let (Ok(stored), Said::Message { .. }) = (&stored, &said) {
+            self.messages
+                .push((room, user.clone(), stored.message.clone()));
+        }
+        let answer = match (luck, stored) {
+            (0 | 4 | 5, _) => Some(Err(Code::Unconfirmed)),
+            (1 | 6 | 7, _) => None,
+            (2, _) => Some(Err(Code::RateLimited)),
+            (_, stored) => Some(stored),
+        };
+        let this = &mut self.devices[device];
+        if !matches!(answer, Some(Ok(_))) {
+            this.open.push((room, client.clone(), said));
+        }
+        let answer = match answer {
+            Some(Ok(stored)) => What::Acked {
+                room: name,
+                client,
+                message: stored.message,
+                seq: stored.seq,
+                duplicate: stored.duplicate,
+            },
+            Some(Err(code)) => What::Refused {
+                room: name,
+                client,
+                code,
+            },
+            None => return self.cut(device),
+        };
+        this.online
+            .as_mut()
+            .expect("it stands")
+            .answers
+            .push(answer);
+    }
+
+    fn answer(&mut self, device: usize) {
+        let Some(online) = &mut self.devices[device].online else {
+            return;
+        };
+        if !online.answers.is_empty() {
+            let answer = online.answers.remove(0);
+            self.push(device, answer);
+        }
+    }
+
+    /// Up to `events` events reach a device. Who is removed gets nothing after that.
+    fn deliver(&mut self, device: usize, room: usize, events: usize) {
+        for _ in 0..events {
+            let this = &mut self.devices[device];
+            let subscriptions = this.online.as_mut().map(|online| &mut online.subscriptions);
+            let Some((next, replay)) = subscriptions.and_then(|all| all.get_mut(&room)) else {
+                return;
+            };
+            let held = &self.rooms[room];
+            if *next >= held.log.len() {
+                return;
+            }
+            let replayed = *next < *replay;
+            let event = if replayed {
+                held.replayed(*next)
+            } else {
+                held.log[*next].clone()
+            };
+            *next += 1;
+            this.last.insert(room, event.seq.get());
+            let name = held.name.clone();
+            let leaves = event.kind == roomcast_loadtest::record::EventKind::MemberLeft;
+            let mine = event
+                .user_id
+                .as_ref()
+                .is_some_and(|user| *user.0 == *this.user);
+            let what = What::Delivered {
+                room: name.clone(),
+                event,
+            };
+            self.push(device, what);
+            if leaves && mine && !replayed {
+                self.push(device, What::Unsubscribed { room: name });
+                let online = self.devices[device].online.as_mut().expect("it stands");
+                online.subscriptions.remove(&room);
+            }
+        }
+    }
+
+    fn cut(&mut self, device: usize) {
+        let end = [End::Cut, End::Lost, End::Closed(4508), End::Closed(1001)][self.chance.below(4)];
+        self.push(device, What::Ended(end));
+        let this = &mut self.devices[device];
+        if let Some(online) = this.online.take() {
+            // Nobody knows what became of these; some are said again.
+            for answer in online.answers {
+                if let What::Acked { room, client, .. } = answer
+                    && self.chance.below(2) == 0
+                {
+                    let tried = self.trace.steps.iter().find_map(|step| match &step.what {
+                        What::Tried {
+                            room: its_room,
+                            client: its_client,
+                            said,
+                        } if (its_room, its_client) == (&room, &client) => Some(said.clone()),
+                        _ => None,
+                    });
+                    let number = self.rooms.iter().position(|held| held.name == room);
+                    let (number, tried) = (number.expect("a room"), tried.expect("a try"));
+                    this.open.push((number, client, tried));
+                }
+            }
+        }
+    }
+
+    fn come_or_go(&mut self, device: usize, room: usize) {
+        let user = self.devices[device].user.clone();
+        let joins = !self.rooms[room].members.contains(&user);
+        self.rooms[room].member(&user, joins, &mut self.chance);
+        if joins {
+            self.subscribe(device, room);
+        }
+    }
+
+    fn resubscribe(&mut self, device: usize, room: usize) {
+        let name = self.rooms[room].name.clone();
+        let online = self.devices[device].online.as_mut();
+        if self.chance.below(2) == 0
+            && online.is_some_and(|online| online.subscriptions.remove(&room).is_some())
+        {
+            self.push(device, What::Unsubscribed { room: name });
+        }
+        self.subscribe(device, room);
+    }
+
+    /// Everything is answered and arrives, and every room is read from its beginning.
+    fn finish(&mut self) {
+        for device in 0..DEVICES {
+            for _ in 0..self.devices[device]
+                .online
+                .as_ref()
+                .map_or(0, |on| on.answers.len())
+            {
+                self.answer(device);
+            }
+            for room in 0..ROOMS {
+                self.deliver(device, room, usize::MAX);
+            }
+        }
+        self.now_us += 10_000;
+        let reader = self.reader();
+        for room in 0..ROOMS {
+            let mut after = Some(0);
+            while let Some(from) = after {
+                after = self.page_after(reader, room, from);
+            }
+            self.read(room);
+        }
+        self.now_us += 20_000_000;
+        for device in 0..DEVICES {
+            self.push(device, What::Ended(End::Finished));
+        }
+    }
+}

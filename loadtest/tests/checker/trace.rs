@@ -1,0 +1,311 @@
+//! What the clients of a run see, as a list that a test can read, damage and hand to the checker.
+
+use std::collections::{HashMap, HashSet};
+
+use roomcast_loadtest::check::{Verdict, check};
+use roomcast_loadtest::record::{
+    Asked, ConnectionLog, End, Event, EventKind, Page, Recorder, Speech, Text, Try,
+};
+use roomcast_protocol::{Code, RoomId, Seq, UserId};
+
+/// All that happened, in the order of time.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Trace {
+    pub(crate) steps: Vec<Step>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Step {
+    pub(crate) at_us: u64,
+    pub(crate) connection: usize,
+    pub(crate) what: What,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum What {
+    Connected {
+        user: String,
+        gateway: String,
+    },
+    Tried {
+        room: String,
+        client: String,
+        said: Said,
+    },
+    Acked {
+        room: String,
+        client: String,
+        message: String,
+        seq: u64,
+        duplicate: bool,
+    },
+    Refused {
+        room: String,
+        client: String,
+        code: Code,
+    },
+    Subscribed {
+        room: String,
+        after: Option<u64>,
+        head: u64,
+        recovered: bool,
+    },
+    Unsubscribed {
+        room: String,
+    },
+    Delivered {
+        room: String,
+        event: Event<'static>,
+    },
+    Paged {
+        room: String,
+        asked_us: u64,
+        asked: Asked,
+        head: u64,
+        more: (bool, bool),
+        events: Vec<Event<'static>>,
+    },
+    Ended(End),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Said {
+    Message {
+        content: String,
+    },
+    Edit {
+        message: String,
+        content: String,
+    },
+    Delete {
+        message: String,
+    },
+    React {
+        message: String,
+        emoji: String,
+        remove: bool,
+    },
+}
+
+/// A delivery in a trace.
+#[derive(Debug, Clone)]
+pub(crate) struct Delivery {
+    /// Its step.
+    pub(crate) step: usize,
+    pub(crate) connection: usize,
+    pub(crate) room: String,
+    pub(crate) seq: u64,
+    pub(crate) kind: EventKind,
+    /// Which of all subscriptions it belongs to.
+    pub(crate) span: usize,
+    /// Its number in the subscription.
+    pub(crate) nth: usize,
+}
+
+pub(crate) fn seq(number: u64) -> Seq {
+    Seq::new(number).expect("tests stay below 2^53")
+}
+
+pub(crate) fn text(text: &str) -> Text<'static> {
+    Text(text.to_owned().into())
+}
+
+impl Trace {
+    pub(crate) fn push(&mut self, at_us: u64, connection: usize, what: What) {
+        self.steps.push(Step {
+            at_us,
+            connection,
+            what,
+        });
+    }
+
+    /// Every delivery that belongs to a subscription.
+    pub(crate) fn deliveries(&self) -> Vec<Delivery> {
+        let mut spans = 0;
+        let mut open: HashMap<(usize, &str), (usize, usize)> = HashMap::new();
+        let mut deliveries = Vec::new();
+        for (number, step) in self.steps.iter().enumerate() {
+            match &step.what {
+                What::Subscribed { room, .. } => {
+                    open.insert((step.connection, room), (spans, 0));
+                    spans += 1;
+                }
+                What::Unsubscribed { room } => {
+                    open.remove(&(step.connection, room));
+                }
+                What::Delivered { room, event } => {
+                    if let Some((span, nth)) = open.get_mut(&(step.connection, room)) {
+                        deliveries.push(Delivery {
+                            step: number,
+                            connection: step.connection,
+                            room: room.clone(),
+                            seq: event.seq.get(),
+                            kind: event.kind,
+                            span: *span,
+                            nth: *nth,
+                        });
+                        *nth += 1;
+                    }
+                }
+                _ => {}
+            }
+        }
+        deliveries
+    }
+
+    /// The events shown, live and on pages, with the room and whether it was a page of messages.
+    pub(crate) fn each_event(&mut self, mut change: impl FnMut(&str, bool, &mut Event<'static>)) {
+        for step in &mut self.steps {
+            match &mut step.what {
+                What::Delivered { room, event } => change(room, false, event),
+                What::Paged {
+                    room,
+                    asked,
+                    events,
+                    ..
+                } => {
+                    let state = !matches!(asked, Asked::After(_));
+                    for event in events {
+                        change(room, state, event);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Takes events out of live deliveries, pages, or both.
+    pub(crate) fn forget(
+        &mut self,
+        live: bool,
+        pages: bool,
+        gone: impl Fn(&str, &Event<'_>) -> bool,
+    ) {
+        self.steps.retain_mut(|step| match &mut step.what {
+            What::Delivered { room, event } => !(live && gone(room, event)),
+            What::Paged { room, events, .. } if pages => {
+                events.retain(|event| !gone(room, event));
+                true
+            }
+            _ => true,
+        });
+    }
+
+    /// The connections that stood when the run was over.
+    pub(crate) fn finished(&self) -> Vec<usize> {
+        let finished = self.numbers(|what| matches!(what, What::Ended(End::Finished)));
+        finished
+            .iter()
+            .map(|number| self.steps[*number].connection)
+            .collect()
+    }
+
+    /// Every place that an `ACK` names.
+    pub(crate) fn acked(&self) -> HashSet<(String, u64)> {
+        let acked = self.steps.iter().filter_map(|step| match &step.what {
+            What::Acked { room, seq, .. } => Some((room.clone(), *seq)),
+            _ => None,
+        });
+        acked.collect()
+    }
+
+    /// The numbers of the steps that are such.
+    pub(crate) fn numbers(&self, such: impl Fn(&What) -> bool) -> Vec<usize> {
+        let steps = (0..).zip(&self.steps);
+        steps
+            .filter(|(_, step)| such(&step.what))
+            .map(|(number, _)| number)
+            .collect()
+    }
+
+    /// Writes it all down as clients do, and has it judged.
+    pub(crate) fn verdict(&self) -> Verdict {
+        let recorder = Recorder::in_memory();
+        let mut logs: HashMap<usize, ConnectionLog> = HashMap::new();
+        for step in &self.steps {
+            if let What::Connected { user, gateway } = &step.what {
+                let user = UserId::new(user).unwrap();
+                let log = recorder.connection(step.at_us, &user, gateway);
+                logs.insert(step.connection, log);
+            } else {
+                write_step(&logs[&step.connection], step);
+            }
+        }
+        check(&recorder.recording().unwrap())
+    }
+}
+
+fn write_step(log: &ConnectionLog, step: &Step) {
+    let id = |room: &str| RoomId::new(room).unwrap();
+    let at_us = step.at_us;
+    match &step.what {
+        What::Connected { .. } => {}
+        What::Tried { room, client, said } => log.tried(
+            at_us,
+            &Try {
+                room_id: &id(room),
+                client_msg_id: client,
+                speech: said.as_speech(),
+            },
+        ),
+        What::Acked {
+            room,
+            client,
+            message,
+            seq: number,
+            duplicate,
+        } => log.acked(at_us, &id(room), client, message, seq(*number), *duplicate),
+        What::Refused { room, client, code } => log.refused(at_us, &id(room), client, *code),
+        What::Subscribed {
+            room,
+            after,
+            head,
+            recovered,
+        } => log.subscribed(at_us, &id(room), after.map(seq), seq(*head), *recovered),
+        What::Unsubscribed { room } => log.unsubscribed(at_us, &id(room)),
+        What::Delivered { room, event } => log.delivered(at_us, &id(room), event),
+        What::Paged {
+            room,
+            asked_us,
+            asked,
+            head,
+            more,
+            events,
+        } => {
+            let page = Page {
+                asked_us: *asked_us,
+                room_id: &id(room),
+                asked: *asked,
+                head: seq(*head),
+                has_more_before: more.0,
+                has_more_after: more.1,
+            };
+            log.page(at_us, &page, events);
+        }
+        What::Ended(end) => log.ended(at_us, *end),
+    }
+}
+
+impl Said {
+    fn as_speech(&self) -> Speech<'_> {
+        match self {
+            Self::Message { content } => Speech::Message { content },
+            Self::Edit { message, content } => Speech::Edit {
+                message_id: message,
+                content,
+            },
+            Self::Delete { message } => Speech::Delete {
+                message_id: message,
+            },
+            Self::React {
+                message,
+                emoji,
+                remove,
+            } => Speech::React {
+                message_id: message,
+                emoji,
+                remove: *remove,
+            },
+        }
+    }
+}
