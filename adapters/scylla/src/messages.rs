@@ -68,7 +68,7 @@ impl ScyllaMessages {
         })
     }
 
-    /// The highest place that anything of the partition may have been written with.
+    /// The highest place known of the partition, or the beginning of an incarnation after it.
     pub(crate) async fn seen_to(&self, partition: u16) -> Result<u64, StoreError> {
         let (position, reached) = self.places(partition).await?;
         Ok(position.max(reached))

@@ -70,6 +70,10 @@ impl ScyllaStore {
     /// Connects, brings the keyspaces up to date and prepares what will be asked.
     pub async fn connect(config: ScyllaConfig) -> Result<Arc<Self>, ConnectError> {
         config.check()?;
+        Box::pin(Self::start(config)).await
+    }
+
+    async fn start(config: ScyllaConfig) -> Result<Arc<Self>, ConnectError> {
         let first = open(&config, PoolSize::PerShard(NonZeroUsize::MIN)).await?;
         let flavour = Flavour::of(&first);
         let schema_version = schema::migrate(&first, &config).await?;
@@ -125,8 +129,9 @@ impl ScyllaStore {
         Arc::clone(&self.dead_letters) as _
     }
 
-    /// The highest place of a partition of the log that this store may ever have written something
-    /// of: a log that is made anew has to begin above it.
+    /// The highest place of a partition of the log that this store knows to have been written, or the
+    /// beginning of a later incarnation of which it may hold something: a log that is made anew has to
+    /// begin with the incarnation after it, and one that ends before it is not the one it was.
     pub async fn seen_to(&self, partition: u16) -> Result<u64, StoreError> {
         self.messages.seen_to(partition).await
     }

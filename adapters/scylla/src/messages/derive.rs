@@ -77,8 +77,9 @@ impl ScyllaMessages {
         if incarnation == 0 || self.cache.has_reached(partition, incarnation) {
             return Ok(());
         }
-        let position = position.cast_signed();
-        let values = (position, position, i32::from(partition));
+        // The place before its first, so that it does not matter who begins with which batch.
+        let reached = (incarnation << INCARNATION_SHIFT).cast_signed();
+        let values = (reached, reached, i32::from(partition));
         self.client
             .write(&self.statements.move_reached, values)
             .await?;

@@ -34,9 +34,42 @@ struct Target {
 /// The targets of a batch.
 #[derive(Debug, Default)]
 pub(super) struct Targets {
+    /// All of them, whether they were read or are sent in the batch.
+    wanted: HashSet<MessageId>,
     messages: HashMap<MessageId, Target>,
     /// Since when reactions are given.
     given: HashMap<ReactionKey, Seq>,
+}
+
+impl Targets {
+    /// A message is sent to which something happens in the same batch.
+    fn sent(&mut self, stored: &StoredEvent, bucket: i32) {
+        let id = MessageId::from(stored.event.id.clone());
+        if self.wanted.contains(&id) {
+            let target = Target {
+                bucket,
+                seq: stored.seq,
+                event: Some(stored.event.clone()),
+                deleted: says_nothing(&stored.event),
+                edits: BTreeMap::new(),
+            };
+            self.messages.insert(id, target);
+        }
+    }
+
+    /// Since when the reaction is given after this event; zero when it is taken back. Given again, it
+    /// stays where it was; what is known from later on is not yet so.
+    fn react(&mut self, stored: &StoredEvent, id: &MessageId, emoji: &str, removed: bool) -> Seq {
+        let key = (id.clone(), emoji.to_owned(), stored.event.sender_id.clone());
+        let before = self.given.get(&key).copied().unwrap_or(Seq::ZERO);
+        let given = match removed {
+            true => Seq::ZERO,
+            false if before > Seq::ZERO && before < stored.seq => before,
+            false => stored.seq,
+        };
+        self.given.insert(key, given);
+        given
+    }
 }
 
 /// What of a target's row is read.
@@ -49,6 +82,13 @@ impl ScyllaMessages {
         room_id: &RoomId,
         events: &[Arc<StoredEvent>],
     ) -> Result<Targets, StoreError> {
+        let wanted = events
+            .iter()
+            .filter_map(|stored| stored.event.body.target());
+        let wanted: HashSet<MessageId> = wanted.cloned().collect();
+        if wanted.is_empty() {
+            return Ok(Targets::default());
+        }
         let (mut sent, mut ids, mut deleted) = (HashSet::new(), HashSet::new(), HashSet::new());
         for stored in events {
             match (&stored.event.body, stored.event.message_id()) {
@@ -69,6 +109,7 @@ impl ScyllaMessages {
             .map(|id| self.load_target(room_id, id, deleted.contains(id)));
         let messages = try_join_all(loads).await?.into_iter().flatten().collect();
         let mut targets = Targets {
+            wanted,
             messages,
             given: HashMap::new(),
         };
@@ -171,16 +212,7 @@ impl ScyllaMessages {
     ) -> Vec<u8> {
         match &stored.event.body {
             EventBody::MessageSent(_) => {
-                let target = Target {
-                    bucket,
-                    seq: stored.seq,
-                    event: Some(stored.event.clone()),
-                    deleted: says_nothing(&stored.event),
-                    edits: BTreeMap::new(),
-                };
-                targets
-                    .messages
-                    .insert(stored.event.id.clone().into(), target);
+                targets.sent(stored, bucket);
                 body
             }
             EventBody::MessageEdited {
@@ -213,23 +245,10 @@ impl ScyllaMessages {
                 emoji,
                 removed,
             } => {
-                let Some(target) = targets.messages.get(message_id) else {
-                    return body;
-                };
-                let key = (
-                    message_id.clone(),
-                    emoji.clone(),
-                    stored.event.sender_id.clone(),
-                );
-                let before = targets.given.get(&key).copied().unwrap_or(Seq::ZERO);
-                // Given again, it stays where it was; what is known from later on is not yet so.
-                let given = match removed {
-                    true => Seq::ZERO,
-                    false if before > Seq::ZERO && before < stored.seq => before,
-                    false => stored.seq,
-                };
-                self.add_reaction(writes, target, stored, emoji, given);
-                targets.given.insert(key, given);
+                let given = targets.react(stored, message_id, emoji, *removed);
+                if let Some(target) = targets.messages.get(message_id) {
+                    self.add_reaction(writes, target, stored, emoji, given);
+                }
                 body
             }
             _ => body,

@@ -1,0 +1,95 @@
+//! A node that is killed while it is written to, and forgets what it confirmed last.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use roomcast_local::{Cassandra, CassandraSpec, Sync};
+use roomcast_ports::StoreError;
+use roomcast_ports::message_store::{MessageReader as _, MessageWriter as _, Place};
+use roomcast_protocol::{Seq, StoredEvent};
+use roomcast_scylla::{ScyllaConfig, ScyllaMessages, ScyllaStore};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::harness::split;
+use crate::sample_log::Log;
+
+const PARTITION: u16 = 5;
+/// A failing write says so within so long.
+const DEADLINE: Duration = Duration::from_secs(6);
+
+async fn write(messages: &ScyllaMessages, batch: &[Arc<StoredEvent>]) -> Result<(), StoreError> {
+    let position = batch[batch.len() - 1].seq.get();
+    messages
+        .write(
+            batch,
+            Some(Place {
+                partition: PARTITION,
+                position,
+            }),
+        )
+        .await
+}
+
+async fn start() -> Cassandra {
+    let spec = CassandraSpec {
+        nodes: 1,
+        sync: Sync::Periodic,
+        ..CassandraSpec::default()
+    };
+    let started = tokio::task::spawn_blocking(move || Cassandra::start(&spec)).await;
+    started
+        .expect("start a CQL server")
+        .expect("start a CQL server")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_forgot_what_it_confirmed_is_made_whole_by_reading_the_log_again() {
+    let mut cassandra = start().await;
+    let store = ScyllaStore::connect(ScyllaConfig::new(split(&cassandra.hosts()), "crash")).await;
+    let store = store.expect("connect to the CQL server");
+    let (messages, log) = (store.messages(), Log::new(77, 2_000));
+    let mut setbacks = messages.setbacks();
+    assert!(messages.may_forget().is_some());
+    let batches: Vec<&[Arc<StoredEvent>]> = log.events.chunks(20).collect();
+    let (first, rest) = batches.split_at(60);
+    for batch in first {
+        write(&messages, batch).await.expect("write a batch");
+    }
+    cassandra.kill(0);
+    let started = Instant::now();
+    match write(&messages, rest[0]).await {
+        Err(StoreError::Unavailable(_)) => {}
+        other => panic!("{other:?}"),
+    }
+    assert!(started.elapsed() < DEADLINE, "{:?}", started.elapsed());
+    sleep(Duration::from_secs(2)).await;
+    let restart = move || cassandra.start_node(0).map(|()| cassandra);
+    let restarted = tokio::task::spawn_blocking(restart).await.expect("restart");
+    let _cassandra = restarted.expect("the node starts again");
+    let noticed = timeout(Duration::from_secs(60), setbacks.changed()).await;
+    noticed
+        .expect("the node's return is noticed")
+        .expect("by somebody");
+
+    // As ingest does: the place is asked, and the log is read from well before it.
+    messages.place(PARTITION).await.expect("read the place");
+    for batch in &batches {
+        while let Err(failure) = write(&messages, batch).await {
+            assert!(started.elapsed() < Duration::from_secs(120), "{failure:?}");
+            sleep(Duration::from_millis(200)).await;
+        }
+    }
+    for room_id in &log.rooms {
+        let events = messages
+            .events_after(room_id, Seq::ZERO, 10_000)
+            .await
+            .expect("read events");
+        let expected = log.of(room_id);
+        assert_eq!(events.len(), expected.len());
+        let complete_to = messages.complete_to(room_id).await.expect("read");
+        assert_eq!(complete_to, expected[expected.len() - 1].seq);
+        for (stored, expected) in events.iter().zip(&expected) {
+            assert_eq!((stored.seq, stored.prev), (expected.seq, expected.prev));
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The same rows come from the same log, however it is read, how often, by how many, and whatever of
+//! what was written has been forgotten.
+
+use std::sync::Arc;
+
+use roomcast_ports::contract::sample::{Script, message_id, reacted, user};
+use roomcast_ports::message_store::{MessageReader as _, MessageWriter, Place};
+use roomcast_protocol::StoredEvent;
+use roomcast_scylla::ScyllaStore;
+
+use crate::dump::{copy_some, dump};
+use crate::harness::{self, Cql};
+use crate::sample_log::{Chance, Log};
+
+const PARTITION: u16 = 11;
+
+/// A keyspace whose rooms' partitions hold a few events.
+async fn connect(keyspace: &str) -> Arc<ScyllaStore> {
+    harness::connect(keyspace, |config| config.bucket_events = 7).await
+}
+
+/// Writes the events as a feed that cuts them by chance.
+async fn feed(writer: &dyn MessageWriter, events: &[Arc<StoredEvent>], chance: &mut Chance) {
+    let mut rest = events;
+    while !rest.is_empty() {
+        let (batch, after) = rest.split_at((1 + chance.below(24)).min(rest.len()));
+        let position = batch[batch.len() - 1].seq.get();
+        let place = Place {
+            partition: PARTITION,
+            position,
+        };
+        writer
+            .write(batch, Some(place))
+            .await
+            .expect("write a batch");
+        rest = after;
+    }
+}
+
+fn assert_same(one: &crate::dump::Cells, other: &crate::dump::Cells, seed: u64) {
+    for (name, cell) in one {
+        assert_eq!(Some(cell), other.get(name), "seed {seed}: {name:?}");
+    }
+    for name in other.keys() {
+        assert!(
+            one.contains_key(name),
+            "seed {seed}: {name:?} should not be there"
+        );
+    }
+}
+
+#[tokio::test]
+async fn whatever_was_forgotten_of_the_last_rows_comes_back_the_same_when_the_log_is_read_again() {
+    let cql = Cql::connect().await;
+    for seed in 1..=3 {
+        let (whole, holed) = (format!("whole_{seed}"), format!("holed_{seed}"));
+        let (mut chance, log) = (Chance::new(seed), Log::new(seed, 240));
+        let store = connect(&whole).await;
+        feed(&*store.messages(), &log.events, &mut chance).await;
+        let expected = dump(&cql, &whole).await;
+        assert!(expected.len() > 2_000, "{}", expected.len());
+
+        let store = connect(&holed).await;
+        let (kept, lost) = log.events.split_at(100 + chance.below(60));
+        feed(&*store.messages(), kept, &mut chance).await;
+        let after = lost[0].seq.get().cast_signed() - 1;
+        copy_some(&cql, (&whole, &holed), after, &mut chance).await;
+        // Somebody else begins, and reads from before the loss.
+        let store = connect(&holed).await;
+        store
+            .messages()
+            .place(PARTITION)
+            .await
+            .expect("read the place");
+        feed(&*store.messages(), &log.events[90..], &mut chance).await;
+        assert_same(&expected, &dump(&cql, &holed).await, seed);
+    }
+}
+
+#[tokio::test]
+async fn two_who_write_the_same_log_at_the_same_time_leave_the_same_rows() {
+    let (cql, seed) = (Cql::connect().await, 9);
+    let log = Log::new(seed, 240);
+    let alone = connect("alone").await;
+    feed(&*alone.messages(), &log.events, &mut Chance::new(seed)).await;
+    let (one, zombie) = (connect("both").await, connect("both").await);
+    feed(&*zombie.messages(), &log.events[..120], &mut Chance::new(1)).await;
+    let (one, zombie) = (one.messages(), zombie.messages());
+    let (mut ahead, mut behind) = (Chance::new(2), Chance::new(3));
+    // The one began earlier again and runs ahead; the other goes on from where it was.
+    tokio::join!(
+        feed(&*one, &log.events[60..], &mut ahead),
+        feed(&*zombie, &log.events[120..], &mut behind),
+    );
+    feed(&*zombie, &log.events[100..130], &mut behind).await;
+    assert_same(&dump(&cql, "alone").await, &dump(&cql, "both").await, seed);
+    for room_id in &log.rooms {
+        let events = one
+            .events_after(room_id, roomcast_protocol::Seq::ZERO, 1_000)
+            .await;
+        let events = events.expect("read events");
+        let expected = log.of(room_id);
+        let places = |events: &[Arc<StoredEvent>]| -> Vec<_> {
+            events
+                .iter()
+                .map(|stored| (stored.seq, stored.prev))
+                .collect()
+        };
+        assert_eq!(places(&events), places(&expected));
+        let complete_to = one.complete_to(room_id).await.expect("read");
+        assert_eq!(complete_to, expected[expected.len() - 1].seq);
+    }
+}
+
+#[tokio::test]
+async fn what_the_log_no_longer_knows_before_an_event_the_store_knows() {
+    let store = connect("prevs").await;
+    let mut script = Script::group("prevs");
+    for number in 0..20 {
+        script.says(&number.to_string());
+    }
+    let mut forgetful = script.events.clone();
+    for stored in &mut forgetful {
+        Arc::make_mut(stored).prev = roomcast_protocol::Seq::ZERO;
+    }
+    feed(&*store.messages(), &forgetful, &mut Chance::new(5)).await;
+    let room_id = &script.room_id;
+    let events = store
+        .messages()
+        .events_after(room_id, roomcast_protocol::Seq::ZERO, 100)
+        .await;
+    assert_eq!(events.expect("read events"), script.events);
+}
+
+#[tokio::test]
+async fn a_reaction_given_again_stays_where_it_was_first_given() {
+    let store = connect("given_again").await;
+    let (mut script, ann, bob) = (Script::group("given again"), user(), user());
+    let sent = script.says("well?");
+    let id = message_id(&sent);
+    script.does(&ann, reacted(&id, "+1", false));
+    script.does(&bob, reacted(&id, "+1", false));
+    script.does(&ann, reacted(&id, "+1", false));
+    for size in [100, 1, 2] {
+        for batch in script.events.chunks(size) {
+            feed(&*store.messages(), batch, &mut Chance::new(1)).await;
+        }
+        let message = store.messages().message(&script.room_id, &id).await;
+        let message = message.expect("read a message").expect("it is there");
+        assert_eq!(message.reactions[0].user_ids, [ann.clone(), bob.clone()]);
+    }
+    script.does(&ann, reacted(&id, "+1", true));
+    script.does(&ann, reacted(&id, "+1", false));
+    feed(&*store.messages(), &script.events, &mut Chance::new(2)).await;
+    let message = store.messages().message(&script.room_id, &id).await;
+    let message = message.expect("read a message").expect("it is there");
+    assert_eq!(message.reactions[0].user_ids, [bob, ann]);
+}
+
+#[tokio::test]
+async fn the_highest_place_is_known_once_anything_of_it_may_be_written() {
+    let store = connect("places").await;
+    assert_eq!(store.seen_to(3).await.expect("ask"), 0);
+    let mut script = Script::group("places");
+    script.says("hello");
+    let place = Place {
+        partition: 3,
+        position: (7 << 40) + 12,
+    };
+    store
+        .messages()
+        .write(&script.events, Some(place))
+        .await
+        .expect("write a batch");
+    assert_eq!(store.seen_to(3).await.expect("ask"), place.position);
+    assert_eq!(store.seen_to(4).await.expect("ask"), 0);
+    // A place that was said to be reached and never written to.
+    let cql = Cql::connect().await;
+    let reached: i64 = (8 << 40) + 1;
+    let update = format!(
+        "UPDATE places.places USING TIMESTAMP {reached} SET reached = {reached} WHERE partition = 3"
+    );
+    cql.ask(&update, ()).await;
+    assert_eq!(
+        store.seen_to(3).await.expect("ask"),
+        reached.cast_unsigned()
+    );
+    assert_eq!(
+        store.messages().place(3).await.expect("ask"),
+        place.position
+    );
+}
