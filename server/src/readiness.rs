@@ -1,14 +1,17 @@
 //! Whether this process should be given work, and if not, why.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use roomcast_ports::event_log::EventLog;
 use roomcast_protocol::RoomId;
 
-/// How long the log may take to answer before it counts as away.
+/// How long one question to the log may take.
 const LOG_WITHIN: Duration = Duration::from_secs(1);
+/// How long the log may give no answer before it counts as away. A partition whose leader has died gives
+/// none for some seconds: to send every client elsewhere then, where it is the same, helps nobody.
+const LOG_AWAY_AFTER: Duration = Duration::from_secs(15);
 
 const STARTING: u8 = 0;
 const SERVING: u8 = 1;
@@ -19,6 +22,7 @@ pub(crate) struct Readiness {
     stage: AtomicU8,
     log: Arc<dyn EventLog>,
     asked: RoomId,
+    answered_at: Mutex<Instant>,
 }
 
 impl Readiness {
@@ -28,6 +32,7 @@ impl Readiness {
             stage: AtomicU8::new(STARTING),
             log,
             asked: RoomId::generate(),
+            answered_at: Mutex::new(Instant::now()),
         }
     }
 
@@ -41,6 +46,12 @@ impl Readiness {
         self.stage.store(DRAINING, Ordering::Release);
     }
 
+    fn answered_at(&self) -> MutexGuard<'_, Instant> {
+        self.answered_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Everything that is in the way; nothing when it is ready.
     pub(crate) async fn obstacles(&self) -> Vec<&'static str> {
         match self.stage.load(Ordering::Acquire) {
@@ -50,7 +61,11 @@ impl Readiness {
         }
         // Any room will do: whether it exists does not matter to the answer coming.
         match tokio::time::timeout(LOG_WITHIN, self.log.head(&self.asked)).await {
-            Ok(Ok(_)) => Vec::new(),
+            Ok(Ok(_)) => {
+                *self.answered_at() = Instant::now();
+                Vec::new()
+            }
+            Ok(Err(_)) | Err(_) if self.answered_at().elapsed() < LOG_AWAY_AFTER => Vec::new(),
             Ok(Err(_)) | Err(_) => vec!["log"],
         }
     }

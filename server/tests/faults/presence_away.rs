@@ -85,6 +85,32 @@ fn a_presence_store_that_forgot_everybody_is_told_again_in_time() {
 }
 
 #[test]
+fn who_left_while_the_presence_store_forgot_is_told_to_those_who_watch() {
+    let config = roomcast_gateway::GatewayConfig {
+        presence_ttl: Duration::from_secs(6),
+        ..unlimited()
+    };
+    let world = World::new(config);
+    let (mut bob, alice) = (world.connect("bob"), world.connect("alice"));
+    comes_online(&world, "alice");
+    bob.send(&[json!({ "type": "WATCH_PRESENCE", "userIds": ["alice"] })]);
+    let mut told = |status: &str| loop {
+        let frame = bob.frame().expect("it stays open");
+        if frame["type"] == "PRESENCE" && frame["userId"] == "alice" {
+            assert_eq!(frame["status"], status);
+            break;
+        }
+    };
+    told("ONLINE");
+    let scratch = Scratch::new();
+    let empty = Embedded::open(scratch.path()).expect("another store");
+    world.presence.replace(empty.presence());
+    drop(alice);
+    world.presence.set_back();
+    told("OFFLINE");
+}
+
+#[test]
 fn a_presence_store_that_says_it_forgot_is_told_again_at_once() {
     let world = World::new(unlimited());
     let _alice = world.connect("alice");

@@ -150,6 +150,10 @@ fn without_the_store_people_talk_and_resume_and_history_is_whole_afterwards() {
         });
     });
     assert!(heard.longest_silence < 6 * SECOND, "{heard:?}");
+    assert!(
+        heard.connections > 20,
+        "some came back meanwhile: {heard:?}"
+    );
 }
 
 #[test]

@@ -105,4 +105,11 @@ fn a_log_made_anew_begins_above_the_old_one_and_clients_go_on() {
         resend["duplicate"], true,
         "the store remembers what the log lost"
     );
+    let took = eventually("rooms are made again", 30 * SECOND, || {
+        let body = json!({ "kind": "GROUP", "memberIds": [anna] });
+        let host = world.edge.admin_token();
+        let reply = world.edge.call("POST", "/v1/rooms", &host, body);
+        reply.status == 201
+    });
+    println!("rooms are made again after {took:?}");
 }

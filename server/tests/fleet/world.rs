@@ -21,8 +21,6 @@ pub(crate) struct World {
     pub(crate) fleet: Fleet,
     /// The edge, for whoever comes in as a client does.
     pub(crate) edge: Node,
-    /// How every process is reached, and by which its tokens are judged.
-    pub(crate) arguments: Vec<String>,
     _scratch: Scratch,
 }
 
@@ -55,7 +53,7 @@ impl World {
         spec.gateways = GATEWAYS;
         // What this setting forgets when its node is killed has to come back from the log.
         spec.sync = Sync::Periodic;
-        spec.arguments.clone_from(&arguments);
+        spec.arguments = arguments;
         let fleet = Fleet::start(&spec).expect("start a fleet");
         let edge = fleet.url().trim_start_matches("http://").to_owned();
         let admin = fleet
@@ -67,7 +65,6 @@ impl World {
         Self {
             edge: Node::of(&edge, &admin, SECRET.as_bytes()),
             fleet,
-            arguments,
             _scratch: scratch,
         }
     }
