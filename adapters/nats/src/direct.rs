@@ -9,12 +9,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
-use crate::exchanges::{ANSWER_WITHIN, Exchanges};
+use crate::exchanges::Exchanges;
 use crate::failure::{Failure, refusal};
 use crate::subjects;
 
+/// How long one copy has for its answer.
+const COPY_WITHIN: Duration = Duration::from_millis(1_500);
+/// How long copies are asked.
+const READ_WITHIN: Duration = Duration::from_secs(4);
+/// Between two copies.
+const PAUSE: Duration = Duration::from_millis(50);
 /// Messages asked for at once, at most.
 pub(crate) const BATCH_MAX: usize = 1_000;
 /// Bytes of one answer; the message that passes it is the last.
@@ -81,27 +87,40 @@ impl Direct {
         Self { exchanges }
     }
 
-    /// Many messages, in order, from any copy of the stream: it may lag some milliseconds.
+    /// Many messages, in order, from any copy of the stream: it may lag some milliseconds. A copy that
+    /// dies before it has answered in full is followed by another.
     pub(crate) async fn batch(
         &self,
         partition: u16,
         question: Question<'_>,
     ) -> Result<Page, Failure> {
+        let until = Instant::now() + READ_WITHIN;
+        loop {
+            match self.batch_once(partition, &question).await {
+                Err(failure) if failure.may_pass() && Instant::now() + PAUSE < until => {
+                    sleep(PAUSE).await;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn batch_once(&self, partition: u16, question: &Question<'_>) -> Result<Page, Failure> {
         let answers_max = question.batch.unwrap_or(question.multi_last.len()) + 2;
         let question = Question {
             max_bytes: Some(BATCH_BYTES_MAX),
-            ..question
+            ..question.clone()
         };
         let subject = format!("$JS.API.DIRECT.GET.{}", subjects::stream(partition));
         let payload = serde_json::to_vec(&question)?.into();
-        let until = Instant::now() + ANSWER_WITHIN;
+        let until = Instant::now() + COPY_WITHIN;
         let mut exchange = self.exchanges.open(answers_max);
         self.exchanges
             .send(&exchange, subject.clone(), None, payload, until)
             .await?;
         let mut page = Page::default();
         loop {
-            let answer = exchange.answer(&subject, until, ANSWER_WITHIN).await?;
+            let answer = exchange.answer(&subject, until, COPY_WITHIN).await?;
             match answer.status.map(|status| status.as_u16()) {
                 None => page.stored.push(stored(&answer)?),
                 Some(204) => {

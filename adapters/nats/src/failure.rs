@@ -75,6 +75,14 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// Whether another try may have an answer: servers come and go.
+    pub(crate) const fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::NobodyThere(_) | Self::TimedOut { .. } | Self::Behind
+        )
+    }
+
     /// Whether it is this refusal.
     pub(crate) fn is(&self, number: u32) -> bool {
         matches!(self, Self::Refused(refused) if refused.err_code == number)

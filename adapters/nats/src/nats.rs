@@ -68,7 +68,8 @@ impl NatsLog {
         ));
         streams.ensure_all().await?;
         if config.manages_streams {
-            tracker.spawn(Arc::clone(&streams).keep(stop.clone()));
+            let deletions = Streams::deletions(&link.client).await.map_err(subscribed)?;
+            tracker.spawn(Arc::clone(&streams).keep(deletions, stop.clone()));
         }
         let direct = Direct::new(Arc::clone(&exchanges));
         let reader = Arc::new(Reader::new(direct, Arc::clone(&known), config.replicas));

@@ -9,7 +9,10 @@ pub(crate) mod desired;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::{Client, Subscriber};
+use futures_util::StreamExt as _;
 use futures_util::future::{join_all, try_join_all};
+use futures_util::stream::select_all;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -108,10 +111,16 @@ impl Streams {
     }
 
     /// Puts back what goes missing, until `stop`.
-    pub(crate) async fn keep(self: Arc<Self>, stop: CancellationToken) {
+    pub(crate) async fn keep(
+        self: Arc<Self>,
+        mut deletions: Vec<Subscriber>,
+        stop: CancellationToken,
+    ) {
         loop {
+            let mut deletions = select_all(&mut deletions);
             tokio::select! {
                 () = self.suspicion.notified() => {}
+                Some(_) = deletions.next() => {}
                 () = sleep(LOOK_EVERY) => {}
                 () = stop.cancelled() => return,
             }
@@ -129,6 +138,16 @@ impl Streams {
             }
             sleep(PAUSE).await;
         }
+    }
+
+    /// Hears of every deletion as the servers tell it.
+    pub(crate) async fn deletions(
+        client: &Client,
+    ) -> Result<Vec<Subscriber>, async_nats::SubscribeError> {
+        let stream = client.subscribe("$JS.EVENT.ADVISORY.STREAM.DELETED.*");
+        let consumer = client.subscribe("$JS.EVENT.ADVISORY.CONSUMER.DELETED.>");
+        let (stream, consumer) = tokio::try_join!(stream, consumer)?;
+        Ok(vec![stream, consumer])
     }
 
     /// What the stream says of itself.

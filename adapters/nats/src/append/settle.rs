@@ -1,12 +1,14 @@
 //! The answers that need a second look: repeats, heads that have moved, and what stands before.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_nats::header::HeaderMap;
 use roomcast_ports::event_log::{Appended, LogError};
 use roomcast_protocol::RoomId;
 use roomcast_protocol::event::decode;
-use tokio::time::Instant;
+use roomcast_protocol::limits::APPEND_WITHIN;
+use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
 use super::queue::Waiting;
@@ -17,6 +19,8 @@ use crate::failure::{Failure, refusal};
 use crate::reader::seq;
 use crate::subjects::{self, partition_of};
 
+/// Between two questions about what was stored.
+const PAUSE: Duration = Duration::from_millis(50);
 /// An id that no event has.
 const NEVER: &str = "-";
 
@@ -75,7 +79,8 @@ impl Appends {
 
     /// Answers with the place before it, which has to be asked for.
     pub(super) async fn settle_prev(self: Arc<Self>, waiting: Waiting, place: u64) {
-        match self.around.reader.prev_of(&waiting.room_id, place).await {
+        let ask = || self.around.reader.prev_of(&waiting.room_id, place);
+        match within_its_time(&waiting, ask).await {
             Ok(prev) => waiting.stored(place, prev),
             Err(failure) => unconfirmed(waiting, &failure),
         }
@@ -85,7 +90,7 @@ impl Appends {
     /// leader that stored it, so everybody is told to look.
     pub(super) async fn settle_duplicate(self: Arc<Self>, waiting: Waiting, place: u64) {
         self.nudge(&waiting.room_id, place).await;
-        match self.first_of(&waiting, place).await {
+        match within_its_time(&waiting, || self.first_of(&waiting, place)).await {
             Ok(appended) => {
                 // Who asked may have gone.
                 let _ = waiting.answer.send(Ok(appended));
@@ -210,6 +215,21 @@ impl Appends {
                 error = &error as &dyn std::error::Error,
                 "nudge who listens to a room"
             );
+        }
+    }
+}
+
+/// Asks again while the append's time lasts: leaders come back.
+async fn within_its_time<T, F: Future<Output = Result<T, Failure>>>(
+    waiting: &Waiting,
+    ask: impl Fn() -> F,
+) -> Result<T, Failure> {
+    loop {
+        match ask().await {
+            Err(failure) if failure.may_pass() && waiting.asked.elapsed() < APPEND_WITHIN => {
+                sleep(PAUSE).await;
+            }
+            done => return done,
         }
     }
 }

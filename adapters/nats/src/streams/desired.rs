@@ -19,8 +19,9 @@ pub(crate) const WORKERS: &str = "workers";
 pub(crate) const SILENT_MAX_MS: u64 = 4_000;
 /// Messages given to a worker and not yet acknowledged, at most.
 const UNACKNOWLEDGED_MAX: u32 = 8_192;
-/// When what a worker did not acknowledge comes again.
-const ACKNOWLEDGED_WITHIN_SECONDS: u64 = 60;
+/// When what a worker did not acknowledge comes again: soon, since what a silent worker was given last
+/// may be all there is to tell the next one that it is its turn.
+const ACKNOWLEDGED_WITHIN_SECONDS: u64 = 5;
 
 const NANOS: u64 = 1_000_000_000;
 
