@@ -6,6 +6,7 @@ pub mod chance;
 pub mod check;
 pub mod clock;
 pub mod codec;
+pub mod compare;
 pub mod conduct;
 pub mod crew;
 pub mod frame;
@@ -27,7 +28,7 @@ pub mod watch;
 pub mod worker;
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -45,7 +46,7 @@ pub fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
             Status::Met
         }
         Ok(Asked::Worker) => failed(worker::run()),
-        Ok(Asked::Compare(..)) => failed(Err(anyhow::anyhow!("runs cannot be compared yet"))),
+        Ok(Asked::Compare(before, after)) => compared(&before, &after),
         Ok(Asked::Run(settings)) => measure(*settings),
         Err(faults) => {
             for fault in faults {
@@ -79,6 +80,29 @@ fn measure(settings: Settings) -> Status {
     report.status
 }
 
+/// Compares two runs by their JSON: [`Status::Met`] when the later is no worse.
+fn compared(before: &Path, after: &Path) -> Status {
+    let read = |path: &Path| -> anyhow::Result<RunReport> {
+        let json = std::fs::read_to_string(path);
+        let report = json
+            .map_err(Into::into)
+            .and_then(|json| RunReport::from_json(&json));
+        report.with_context(|| format!("read {}", path.display()))
+    };
+    let comparison = read(before).and_then(|before| compare::compare(&before, &read(after)?));
+    match comparison {
+        Ok(comparison) => {
+            print(&comparison.to_string());
+            if comparison.is_worse() {
+                Status::Missed
+            } else {
+                Status::Met
+            }
+        }
+        Err(error) => failed(Err(error)),
+    }
+}
+
 fn conducted(settings: Settings, view: &mut View) -> anyhow::Result<RunReport> {
     let program = std::env::current_exe().context("find this program")?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -96,7 +120,8 @@ fn write(settings: &Settings, report: &RunReport) -> anyhow::Result<()> {
         }
         None => Ok(()),
     };
-    to(&settings.json, &|| report.to_json())
+    to(&settings.json, &|| report.to_json())?;
+    to(&settings.html, &|| report::html(report))
 }
 
 fn failed(result: anyhow::Result<()>) -> Status {

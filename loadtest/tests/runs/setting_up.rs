@@ -93,3 +93,25 @@ fn a_fleet_that_is_not_there_is_said_with_status_3() {
     assert!(ended.stdout.contains(&address), "{}", ended.stdout);
     let _ = std::fs::remove_dir_all(&scratch);
 }
+
+#[test]
+fn a_page_for_people_is_written_where_asked() {
+    let node = Node::start(&[]);
+    let page = node.path("run.html");
+    let options = format!(
+        "--token-key {} --connections 10 --rooms 2 --rate 20 --duration 2s --html {}",
+        node.token_key(),
+        page.display()
+    );
+    loadtest(&node.address, &node.path(""), &options).expect(0);
+    let page = std::fs::read_to_string(&page).expect("the page");
+    assert!(
+        page.to_lowercase().starts_with("<!doctype html>"),
+        "{page:.200}"
+    );
+    assert!(
+        page.contains("steady") && page.len() > 5_000,
+        "{} bytes",
+        page.len()
+    );
+}
