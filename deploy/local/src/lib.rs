@@ -25,5 +25,6 @@ pub use error::LocalError;
 pub use haproxy::HaProxy;
 pub use nats::{Nats, NatsSpec};
 pub use ports::{Port, Ports};
+pub use programs::nats_server;
 pub use redis::Redis;
 pub use redis_cluster::RedisCluster;

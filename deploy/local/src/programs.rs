@@ -28,7 +28,7 @@ pub(crate) fn cache() -> Result<PathBuf, LocalError> {
 }
 
 /// The nats-server to run: the one on the PATH if it is new enough, else the one in the cache.
-pub(crate) fn nats_server() -> Result<PathBuf, LocalError> {
+pub fn nats_server() -> Result<PathBuf, LocalError> {
     let cached = cache()?.join("bin/nats-server");
     let mut seen = Vec::new();
     for program in [PathBuf::from("nats-server"), cached] {

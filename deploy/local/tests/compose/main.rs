@@ -121,6 +121,37 @@ fn haproxy_takes_the_configuration_of_the_compose_file() {
 }
 
 #[test]
+fn nats_server_takes_the_configuration_of_the_compose_file() {
+    let config = root().join("deploy/compose/nats.conf");
+    let server = roomcast_local::nats_server().expect("nats-server");
+    let output = std::process::Command::new(server)
+        .arg("-t")
+        .arg("-c")
+        .arg(config)
+        .env("NATS_NAME", "nats-1")
+        .output()
+        .expect("nats-server runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let text = text("deploy/compose/nats.conf");
+    assert!(
+        text.contains("\n  sync_interval: always\n"),
+        "an acknowledgement means the disk"
+    );
+    let compose = compose();
+    let services = faults::services(&compose);
+    let clustered = services
+        .iter()
+        .filter(|(name, _)| name.starts_with("nats-"))
+        .count();
+    assert_eq!(
+        (hosts(&text, "6222").count(), clustered),
+        (4, 3),
+        "the routes, and where to listen"
+    );
+}
+
+#[test]
 fn what_dashboards_and_alerts_show_is_measured() {
     let measured = metrics::measured(&root());
     assert!(measured.len() > 20, "{measured:?}");
