@@ -86,6 +86,7 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
     let again_every = shared.config.presence_ttl / 3;
     let mut again_at = tokio::time::Instant::now() + again_every;
     let mut setbacks = shared.ports.presence.setbacks();
+    let mut compare_at = None;
     loop {
         tokio::select! {
             () = shared.vitals.wake.notified() => tokio::time::sleep(GATHER).await,
@@ -96,6 +97,13 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
             }
             () = forgotten(&mut setbacks) => {
                 again_at = tokio::time::Instant::now();
+                // By then every gateway has told again.
+                compare_at = Some(again_at + again_every);
+                continue;
+            }
+            () = at(compare_at) => {
+                compare_at = None;
+                compare(&shared).await;
                 continue;
             }
             () = stop.cancelled() => {
@@ -114,6 +122,32 @@ async fn forgotten(setbacks: &mut watch::Receiver<u64>) {
     if setbacks.changed().await.is_err() {
         // It never does.
         std::future::pending::<()>().await;
+    }
+}
+
+/// Waits until then; for ever if that is never.
+async fn at(when: Option<tokio::time::Instant>) {
+    match when {
+        Some(when) => tokio::time::sleep_until(when).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Tells who watches what has changed while the store had forgotten: nobody else knows of it any more.
+async fn compare(shared: &Shared) {
+    for user_ids in shared.hub.watchers.watched().chunks(BATCH) {
+        match shared.ports.presence.read(user_ids).await {
+            Ok(all) => {
+                let (watchers, now) = (&shared.hub.watchers, shared.clock.now());
+                for presence in all {
+                    watchers.tell(&presence.user_id, presence.status, presence.last_seen, now);
+                }
+            }
+            Err(error) => warn!(
+                error = &error as &dyn std::error::Error,
+                "compare who is here"
+            ),
+        }
     }
 }
 

@@ -75,6 +75,11 @@ impl Watchers {
         }
     }
 
+    /// Everybody who is watched here.
+    pub(crate) fn watched(&self) -> Vec<UserId> {
+        lock(&self.by_user).keys().cloned().collect()
+    }
+
     /// Tells a connection that has begun to watch how somebody is, unless a change, which is newer than
     /// what was read, has told it already.
     pub(crate) fn tell_first(
