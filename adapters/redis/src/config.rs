@@ -18,16 +18,20 @@ pub struct RedisConfig {
     pub answer_within: Duration,
     /// How long somebody who is gone is remembered with their last sign of life.
     pub remember: Duration,
+    /// Whether to begin although Redis is away, and take it up when it comes. One that refuses us or is too
+    /// old is an error all the same, if it is there.
+    pub may_be_away: bool,
 }
 
 impl RedisConfig {
-    /// Keys under `presence:`, answers within 4 s, 30 days of memory.
+    /// Keys under `presence:`, answers within 4 s, 30 days of memory; Redis has to be there.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
             prefix: "presence".to_owned(),
             answer_within: Duration::from_secs(4),
             remember: Duration::from_secs(30 * 24 * 3600),
+            may_be_away: false,
         }
     }
 
@@ -75,6 +79,7 @@ impl fmt::Debug for RedisConfig {
             .field("prefix", &self.prefix)
             .field("answer_within", &self.answer_within)
             .field("remember", &self.remember)
+            .field("may_be_away", &self.may_be_away)
             .finish()
     }
 }
@@ -85,7 +90,10 @@ pub enum ConnectError {
     /// The configuration names no place.
     #[error("not a url of redis")]
     BadUrl(#[source] BoxError),
-    /// Nobody answered, or not as Redis does, or we may not come in.
+    /// We may not come in, or what is configured cannot be.
+    #[error("redis refuses us")]
+    Refused(#[source] BoxError),
+    /// Nobody answered, or not as Redis does.
     #[error("redis cannot be reached")]
     Unreachable(#[source] BoxError),
     /// It lacks what the scripts need.

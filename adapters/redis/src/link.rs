@@ -12,6 +12,7 @@ use fred::interfaces::{ClientLike as _, ClusterInterface as _};
 use fred::types::config::{ReconnectPolicy, TcpConfig, UnresponsiveConfig};
 use fred::types::{Builder, Value};
 use roomcast_ports::StoreError;
+use tracing::warn;
 
 use crate::config::{ConnectError, RedisConfig};
 use crate::script::{Scripts, Verb};
@@ -23,6 +24,8 @@ const LEAST_VERSION: (u64, &str) = (7, "7.0");
 const QUEUE_MAX: usize = 16_384;
 /// Events that wait for a listener of ours; past it the listener is told that it missed some.
 const EVENTS_MAX: usize = 4_096;
+/// How long a server may take to say good-bye.
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 /// A pause between two tries to connect, at first and at most, in milliseconds.
 const RECONNECT_MS: (u32, u32) = (50, 1_000);
 
@@ -38,17 +41,18 @@ pub(crate) struct Link {
 
 impl Link {
     pub(crate) async fn open(config: &RedisConfig) -> Result<Self, ConnectError> {
-        let unreachable = |error: Error| ConnectError::Unreachable(error.into());
-        let client = builder(config)?.build().map_err(unreachable)?;
-        let opened = tokio::time::timeout(config.answer_within, client.init()).await;
-        if let Err(late) = opened {
-            let _ = client.quit().await;
-            return Err(ConnectError::Unreachable(late.into()));
-        }
-        opened
-            .into_iter()
-            .try_for_each(|opened| opened.map(drop))
-            .map_err(unreachable)?;
+        let client = match connected(config).await {
+            Err(ConnectError::Unreachable(error)) if config.may_be_away => {
+                warn!(cause = ?error, "redis is away: going on without");
+                let mut builder = builder(config)?;
+                builder.with_config(|config| config.fail_fast = false);
+                let client = builder.build().map_err(refused)?;
+                // It goes on by itself, and ends when the client is closed.
+                drop(client.connect());
+                client
+            }
+            connected => connected?,
+        };
         let link = Self {
             clustered: client.is_clustered(),
             client,
@@ -147,8 +151,26 @@ impl Link {
     }
 
     pub(crate) async fn close(&self) {
-        let _ = tokio::time::timeout(Duration::from_secs(1), self.client.quit()).await;
+        let _ = tokio::time::timeout(CLOSE_WITHIN, self.client.quit()).await;
     }
+}
+
+/// A client that has reached Redis.
+async fn connected(config: &RedisConfig) -> Result<Client, ConnectError> {
+    let client = builder(config)?.build().map_err(refused)?;
+    match tokio::time::timeout(config.answer_within, client.init()).await {
+        Ok(Ok(_)) => Ok(client),
+        Ok(Err(error)) if *error.kind() == ErrorKind::Auth => Err(refused(error)),
+        Ok(Err(error)) => Err(ConnectError::Unreachable(error.into())),
+        Err(late) => {
+            let _ = tokio::time::timeout(CLOSE_WITHIN, client.quit()).await;
+            Err(ConnectError::Unreachable(late.into()))
+        }
+    }
+}
+
+fn refused(error: Error) -> ConnectError {
+    ConnectError::Refused(error.into())
 }
 
 /// A driver that reconnects for ever and never waits for ever.

@@ -38,11 +38,13 @@ pub struct RedisPresence {
 }
 
 impl RedisPresence {
-    /// Connects. A Redis that is not there is an error here, and none later.
+    /// Connects. A Redis that is not there is an error here, unless it may be away, and none later.
     pub async fn connect(config: RedisConfig) -> Result<Arc<Self>, ConnectError> {
         let link = Link::open(&config).await?;
         let mut marks = Marks::default();
-        if let Err(error) = marks.look(&link).await {
+        if link.ready().is_ok()
+            && let Err(error) = marks.look(&link).await
+        {
             link.close().await;
             return Err(ConnectError::Unreachable(error.into()));
         }

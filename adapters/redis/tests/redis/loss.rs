@@ -150,3 +150,42 @@ async fn a_redis_that_is_not_there_is_an_error_of_connecting() {
         "{refused:?}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_may_begin_without_redis_and_take_it_up_when_it_comes() {
+    let mut redis = start();
+    block_in_place(|| redis.kill());
+    let config = RedisConfig {
+        may_be_away: true,
+        ..RedisConfig::new(redis.url())
+    };
+    let presence = RedisPresence::connect(config)
+        .await
+        .expect("begin without redis");
+    let mut setbacks = presence.setbacks();
+    let leases = [lease("ana", "a1", Online)];
+    let touched = presence.touch(&leases, 60 * SECOND).await;
+    assert!(
+        matches!(touched, Err(StoreError::Unavailable(_))),
+        "{touched:?}"
+    );
+    block_in_place(|| redis.restart()).expect("restart redis");
+    set_back(&mut setbacks).await;
+    touch(&presence, &leases, 60 * SECOND).await;
+    assert_eq!(status(&presence, "ana").await, Online);
+    presence.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_refuses_us_is_an_error_even_if_it_may_be_away() {
+    let redis = start();
+    let config = RedisConfig {
+        may_be_away: true,
+        ..RedisConfig::new(redis.url().replace("redis://", "redis://me:wrong@"))
+    };
+    let refused = RedisPresence::connect(config).await.err();
+    assert!(
+        matches!(refused, Some(ConnectError::Refused(_))),
+        "{refused:?}"
+    );
+}
