@@ -137,6 +137,17 @@ impl Direct {
         }
     }
 
+    /// Whether there are streams to ask at all.
+    pub(crate) async fn answers(&self) -> Result<(), Failure> {
+        let subject = "$JS.API.INFO".to_owned();
+        let nothing = serde_json::json!({});
+        let _: serde_json::Value = self
+            .exchanges
+            .call(subject, &nothing, COPY_WITHIN * 2)
+            .await?;
+        Ok(())
+    }
+
     /// One message from the copy that leads, which has everything that was ever acknowledged.
     pub(crate) async fn of_leader(
         &self,

@@ -180,11 +180,12 @@ impl EventFeed for Feed {
             // Messages stay with the lease until nothing more is awaited: so this is cancel safe.
             self.lease.wait().await?;
             let here = self.lease.look(limit);
-            let old = here
-                .iter()
-                .take_while(|one| one.stored.place <= self.position)
-                .count();
-            if old > 0 {
+            let is_old = |one: &&Delivered| one.stored.place <= self.position;
+            let old = here.iter().take_while(is_old).count();
+            if let Some(last) = old.checked_sub(1) {
+                // The caller has them: left unacknowledged, they would use up what may be under way.
+                let to = here[last].acknowledge.clone();
+                self.lease.acknowledge(to).await?;
                 self.lease.take_away(old);
                 continue;
             }

@@ -136,11 +136,7 @@ impl Reader {
         }
         if room_ids.is_empty() {
             // Nothing to answer, but whether there is a log to ask.
-            let nothing = [format!(
-                "{}-",
-                subjects::all_stored(0).trim_end_matches('>')
-            )];
-            self.last_of(0, &nothing, 0).await?;
+            self.direct.answers().await?;
         }
         Ok(heads.into_iter().map(seq).collect())
     }

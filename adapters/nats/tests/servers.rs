@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use roomcast_local::Nats;
-use roomcast_nats::{NatsConfig, NatsLog};
+use roomcast_nats::{NatsConfig, NatsLog, partition_of};
 use roomcast_ports::contract::event_log::LogHarness;
 use roomcast_ports::contract::signals::SignalsHarness;
 use roomcast_ports::event_log::EventLog;
 use roomcast_ports::signals::Signals;
+use roomcast_protocol::RoomId;
 use tokio::sync::{OnceCell, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 /// The servers that the tests of one program share: who kills them has them alone.
@@ -98,6 +99,14 @@ pub(crate) fn manager(nats: &Nats) -> NatsConfig {
         manages_streams: true,
         ..client(nats)
     }
+}
+
+/// Rooms of one partition.
+pub(crate) fn rooms_in(partition: u16, count: usize) -> Vec<RoomId> {
+    std::iter::repeat_with(RoomId::generate)
+        .filter(|room_id| partition_of(room_id) == partition)
+        .take(count)
+        .collect()
 }
 
 /// Kills all servers and starts them again.

@@ -12,8 +12,8 @@ use roomcast_ports::live::{Live, LiveEvents};
 use roomcast_protocol::{RoomId, Seq};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::servers::{alone, blocking, client, manager, open};
-use crate::talk::{Talk, assert_all_acknowledged, assert_true, longest, rooms_in};
+use crate::servers::{alone, blocking, client, manager, open, rooms_in};
+use crate::talk::{Talk, assert_all_acknowledged, assert_true, longest};
 
 const PARTITION: u16 = 7;
 
@@ -203,4 +203,34 @@ async fn a_stream_that_is_created_again_goes_on_above_what_was_there() {
     drop(feed);
     keeper.close().await;
     gateway.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_who_talk_at_once_keep_the_order_of_each_room() {
+    let nats = alone(3).await;
+    let node = open(manager(&nats)).await;
+    let other = open(client(&nats)).await;
+    let rooms: Vec<RoomId> = (0..200).map(|_| RoomId::generate()).collect();
+    let others: Vec<RoomId> = (0..100).map(|_| RoomId::generate()).collect();
+    // One process listens and one does not: what stands before is learnt in different ways.
+    let _live = node.log().live();
+    let talks = [
+        Talk::begin(&node.log(), &rooms),
+        Talk::begin(&other.log(), &others),
+    ];
+    sleep(Duration::from_secs(3)).await;
+    for talk in talks {
+        let story = talk.end().await;
+        let count: usize = story.values().map(Vec::len).sum();
+        println!(
+            "{count} appends in {} rooms, the longest took {:?}",
+            story.len(),
+            longest(&story)
+        );
+        assert!(count > 500, "{count}");
+        assert_all_acknowledged(&story);
+        assert_true(&node.log(), &story).await;
+    }
+    node.close().await;
+    other.close().await;
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use roomcast_nats::partition_of;
 use roomcast_ports::contract::sample::{event, said, user};
 use roomcast_ports::event_log::{Append, Appended, EventLog, LogError};
 use roomcast_protocol::{EventBody, EventId, RoomId, Seq};
@@ -27,14 +26,6 @@ pub(crate) struct Said {
 
 /// What was said in each room, in the order of the calls.
 pub(crate) type Story = HashMap<RoomId, Vec<Said>>;
-
-/// Rooms of one partition.
-pub(crate) fn rooms_in(partition: u16, count: usize) -> Vec<RoomId> {
-    std::iter::repeat_with(RoomId::generate)
-        .filter(|room_id| partition_of(room_id) == partition)
-        .take(count)
-        .collect()
-}
 
 /// One talker for each room, until `stop`.
 pub(crate) struct Talk {
@@ -138,34 +129,4 @@ pub(crate) async fn assert_true(log: &Arc<dyn EventLog>, story: &Story) {
         }
         assert!(places.is_empty(), "{room_id}: nobody said {places:?}");
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_who_talk_at_once_keep_the_order_of_each_room() {
-    let nats = super::servers::alone(3).await;
-    let node = super::servers::open(super::servers::manager(&nats)).await;
-    let other = super::servers::open(super::servers::client(&nats)).await;
-    let rooms: Vec<RoomId> = (0..200).map(|_| RoomId::generate()).collect();
-    let others: Vec<RoomId> = (0..100).map(|_| RoomId::generate()).collect();
-    // One process listens and one does not: what stands before is learnt in different ways.
-    let _live = node.log().live();
-    let talks = [
-        Talk::begin(&node.log(), &rooms),
-        Talk::begin(&other.log(), &others),
-    ];
-    sleep(Duration::from_secs(3)).await;
-    for talk in talks {
-        let story = talk.end().await;
-        let count: usize = story.values().map(Vec::len).sum();
-        println!(
-            "{count} appends in {} rooms, the longest took {:?}",
-            story.len(),
-            longest(&story)
-        );
-        assert!(count > 500, "{count}");
-        assert_all_acknowledged(&story);
-        assert_true(&node.log(), &story).await;
-    }
-    node.close().await;
-    other.close().await;
 }

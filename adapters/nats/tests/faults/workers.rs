@@ -10,8 +10,7 @@ use roomcast_ports::event_log::{Append, EventFeed, EventLog};
 use roomcast_protocol::{RoomId, Seq};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::servers::{alone, blocking, client, manager, open};
-use crate::talk::rooms_in;
+use crate::servers::{alone, blocking, client, manager, open, rooms_in};
 
 const PARTITION: u16 = 11;
 
@@ -116,9 +115,9 @@ async fn one_worker_at_a_time_has_a_partition_and_hands_it_on_when_it_ends() {
     assert!(timeout(Duration::from_secs(6), &mut waiting).await.is_err());
     let more = append(&first.log(), &room_id, 10).await;
     read_all(&mut feed, &more, true).await;
+    let handed_on = Instant::now();
     drop(feed);
     let last = append(&first.log(), &room_id, 3).await;
-    let handed_on = Instant::now();
     let mut feed = timeout(Duration::from_secs(8), waiting)
         .await
         .expect("handed on");

@@ -1,0 +1,305 @@
+//! What each role's key may do, by the files that are shipped in `deploy/nats`, over TLS.
+
+mod servers;
+
+#[path = "roles/certificates.rs"]
+mod certificates;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::ConnectOptions;
+use certificates::Certificates;
+use nkeys::KeyPair;
+use roomcast_local::{Nats, NatsSpec};
+use roomcast_nats::{ConnectError, NatsConfig, NatsLog, partition_of};
+use roomcast_ports::contract::sample::{event, said, user};
+use roomcast_ports::contract::soon;
+use roomcast_ports::event_log::Append;
+use roomcast_ports::live::Live;
+use roomcast_ports::signals::Signal;
+use roomcast_protocol::{RoomId, Seq};
+use servers::{blocking, client, open};
+use tokio::sync::mpsc;
+
+const ROLES: [&str; 7] = [
+    "gateway", "rooms", "history", "presence", "accounts", "ingest", "all",
+];
+
+/// A server that knows each role's key and speaks TLS only.
+struct Guarded {
+    nats: Nats,
+    keys: Vec<KeyPair>,
+    certificates: Certificates,
+}
+
+fn shipped(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../deploy/nats")
+        .join(name)
+}
+
+fn text(name: &str) -> String {
+    std::fs::read_to_string(shipped(name)).expect("read a file of deploy/nats")
+}
+
+/// The variables of the files, with keys and certificates for them.
+fn variables(keys: &[KeyPair], certificates: &Certificates) -> Vec<(String, String)> {
+    let name = |role: &&str| format!("ROOMCAST_NKEY_{}", role.to_uppercase());
+    let keys = keys.iter().map(KeyPair::public_key);
+    let mut variables: Vec<_> = ROLES.iter().map(name).zip(keys).collect();
+    for (name, file) in [
+        ("NATS_TLS_CERT", &certificates.server),
+        ("NATS_TLS_KEY", &certificates.server_key),
+        ("NATS_TLS_CA", &certificates.authority),
+    ] {
+        variables.push((name.to_owned(), file.display().to_string()));
+    }
+    variables
+}
+
+async fn guarded() -> Guarded {
+    let start = || {
+        let keys: Vec<KeyPair> = ROLES.iter().map(|_| KeyPair::new_user()).collect();
+        let certificates = Certificates::make();
+        let mut config = String::new();
+        let files = text("roles.conf") + &text("tls.conf");
+        for (name, value) in variables(&keys, &certificates) {
+            if files.contains(&format!("${name}\n")) {
+                config.extend([&*name, ": \"", &value, "\"\n"]);
+            }
+        }
+        let spec = NatsSpec {
+            nodes: 1,
+            extra_config: Some(config + &files),
+            ..NatsSpec::default()
+        };
+        Guarded {
+            nats: Nats::start_with(&spec).expect("start nats-server"),
+            keys,
+            certificates,
+        }
+    };
+    blocking(start).await
+}
+
+impl Guarded {
+    fn seed(&self, role: &str) -> String {
+        let index = ROLES.iter().position(|it| *it == role).expect("a role");
+        self.keys[index].seed().expect("a pair has its seed")
+    }
+
+    fn config(&self, role: &str) -> NatsConfig {
+        NatsConfig {
+            inbox_prefix: format!("_INBOX_{role}"),
+            key: Some(self.seed(role)),
+            ca: Some(self.certificates.authority.clone()),
+            manages_streams: role == "ingest" || role == "all",
+            ..client(&self.nats)
+        }
+    }
+
+    async fn open(&self, role: &str) -> Arc<NatsLog> {
+        open(self.config(role)).await
+    }
+
+    /// A bare connection with the role's key, and what the server complains about.
+    async fn bare(&self, role: &str) -> (async_nats::Client, mpsc::Receiver<String>) {
+        let (sender, complaints) = mpsc::channel(16);
+        let options = ConnectOptions::with_nkey(self.seed(role))
+            .add_root_certificates(self.certificates.authority.clone())
+            .require_tls(true)
+            .event_callback(move |event| {
+                let sender = sender.clone();
+                async move {
+                    if let async_nats::Event::ServerError(error) = event {
+                        let _ = sender.send(error.to_string()).await;
+                    }
+                }
+            });
+        let connected = options.connect(self.nats.servers()).await;
+        (connected.expect("connect"), complaints)
+    }
+
+    fn violations(&self) -> Vec<String> {
+        let log = std::fs::read_to_string(self.nats.log(0)).expect("read the server's log");
+        let lines = log.lines().filter(|line| line.contains("Violation"));
+        lines.map(str::to_owned).collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_roles_key_is_enough_for_all_that_the_role_does() {
+    let servers = guarded().await;
+    let ingest = servers.open("ingest").await;
+    let (gateway, rooms) = (servers.open("gateway").await, servers.open("rooms").await);
+    let history = servers.open("history").await;
+    let (presence, accounts) = (
+        servers.open("presence").await,
+        servers.open("accounts").await,
+    );
+    let room_id = RoomId::generate();
+    let mut live = gateway.log().live();
+    let mut places = Vec::new();
+    for writer in [&gateway, &rooms] {
+        let event = event(&room_id, &user(), said("x"));
+        let append = || writer.log().append(Append::new(event.clone()));
+        places.push(append().await.expect("append").seq);
+        assert!(append().await.expect("append again").duplicate);
+    }
+    let mut nudges = 0;
+    let mut heard = Vec::new();
+    while heard.len() < 2 || nudges < 2 {
+        match soon("live events and nudges", live.next()).await {
+            Some(Live::Event(event)) => heard.push(event.seq),
+            Some(Live::Nudge(room, _)) if room == room_id => nudges += 1,
+            _ => {}
+        }
+    }
+    assert_eq!(heard, places);
+    let read = history.log().read(&room_id, Seq::ZERO, 10).await;
+    assert_eq!(read.expect("read").len(), 2);
+    assert_eq!(history.log().head(&room_id).await.expect("head"), places[1]);
+    let mut signals = gateway.signals().listen();
+    for sender in [&gateway, &rooms, &presence, &accounts] {
+        let typing = Signal::Typing {
+            room_id: room_id.clone(),
+            user_id: user(),
+        };
+        sender
+            .signals()
+            .publish(typing.clone())
+            .await
+            .expect("signal");
+        assert_eq!(soon("a signal", signals.next()).await, Some(typing));
+        sender.ready().await.expect("the log answers");
+    }
+    let claim = soon("a claim", ingest.log().claim(partition_of(&room_id))).await;
+    let mut feed = claim.expect("claim").begin(0).await.expect("begin");
+    let batch = feed.next(10).await.expect("read the feed");
+    feed.acknowledge(batch.position).await.expect("acknowledge");
+    assert_eq!(batch.events.len(), 2);
+    drop(feed);
+    assert_eq!(gateway.check().await.expect("look").streams.len(), 32);
+    ingest.close().await;
+    // A process with all roles does all of it.
+    let all = servers.open("all").await;
+    let log = all.log();
+    let claim = log.claim(partition_of(&room_id));
+    log.append(Append::new(event(&room_id, &user(), said("x"))))
+        .await
+        .expect("append");
+    let mut feed = soon("a claim", claim)
+        .await
+        .expect("claim")
+        .begin(0)
+        .await
+        .expect("begin");
+    feed.next(10).await.expect("read the feed");
+    all.close().await;
+    assert!(
+        servers.violations().is_empty(),
+        "{:?}",
+        servers.violations()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_key_publishes_live_events_and_none_hears_another_roles_answers() {
+    let servers = guarded().await;
+    let _ingest = servers.open("ingest").await;
+    let gateway = servers.open("gateway").await;
+    let mut live = gateway.log().live();
+    let room_id = RoomId::generate();
+    let partition = partition_of(&room_id);
+    let forged = roomcast_protocol::event::encode(&event(&room_id, &user(), said("forged")));
+    for role in ROLES {
+        let (bus, mut complaints) = servers.bare(role).await;
+        let subject = format!("live.local.{partition}.{room_id}");
+        let mut headers = async_nats::HeaderMap::new();
+        headers.insert("Nats-Sequence", "1099511627777");
+        headers.insert("Nats-Last-Sequence", "0");
+        let published = bus.publish_with_headers(subject, headers, forged.clone().into());
+        published.await.expect("it goes out");
+        let complaint = soon("a complaint", complaints.recv()).await.expect("one");
+        assert!(
+            complaint.contains("Permissions Violation for Publish"),
+            "{complaint}"
+        );
+        let foreign = if role == "history" {
+            "gateway"
+        } else {
+            "history"
+        };
+        let answers = bus.subscribe(format!("_INBOX_{foreign}.>")).await;
+        let _answers = answers.expect("it goes out");
+        let complaint = soon("a complaint", complaints.recv()).await.expect("one");
+        assert!(
+            complaint.contains("Permissions Violation for Subscription"),
+            "{complaint}"
+        );
+    }
+    let violations = servers.violations();
+    assert!(violations.len() >= 2 * ROLES.len(), "{violations:?}");
+    // Everything forged would have come before what is true.
+    let truth = event(&room_id, &user(), said("true"));
+    gateway
+        .log()
+        .append(Append::new(truth.clone()))
+        .await
+        .expect("append");
+    match soon("a live event", live.next()).await {
+        Some(Live::Event(heard)) => assert_eq!(heard.event, truth),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_key_or_by_another_authority_nobody_connects() {
+    let servers = guarded().await;
+    let refused = async |config: NatsConfig, why: &str| {
+        let connected =
+            tokio::time::timeout(Duration::from_secs(20), NatsLog::connect(config)).await;
+        match connected.expect("an answer in time") {
+            Err(ConnectError::Unreachable(_)) => {}
+            other => panic!("{why}: {other:?}"),
+        }
+    };
+    let keyless = NatsConfig {
+        key: None,
+        ..servers.config("gateway")
+    };
+    refused(keyless, "without a key").await;
+    let stranger = NatsConfig {
+        key: KeyPair::new_user().seed().ok(),
+        ..servers.config("gateway")
+    };
+    refused(stranger, "with a key that nobody knows").await;
+    let other = blocking(Certificates::make).await;
+    let deceived = NatsConfig {
+        ca: Some(other.authority.clone()),
+        ..servers.config("gateway")
+    };
+    refused(deceived, "by an authority that did not sign").await;
+}
+
+#[tokio::test]
+async fn the_shipped_configuration_is_one_the_server_accepts() {
+    let servers = guarded().await;
+    let check = move || {
+        let pid = servers.nats.pid(0).expect("it runs");
+        let program = std::fs::read_link(format!("/proc/{pid}/exe")).expect("its program");
+        Command::new(program)
+            .args(["-t", "--config"])
+            .arg(shipped("nats.conf"))
+            .env("NATS_NAME", "nats-1")
+            .envs(variables(&servers.keys, &servers.certificates))
+            .output()
+            .expect("run nats-server")
+    };
+    let checked = blocking(check).await;
+    let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+    assert!(checked.status.success(), "{said}");
+}
