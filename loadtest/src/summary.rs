@@ -4,6 +4,7 @@ mod asked;
 mod levels;
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use roomcast_protocol::Timestamp;
 
@@ -118,7 +119,7 @@ pub fn report(run: &Run) -> anyhow::Result<RunReport> {
         } else {
             latencies(&run.settings, &sum)
         },
-        seconds: seconds(&run.watch, broken),
+        seconds: seconds(&run.watch, run.settings.duration, broken),
         generator,
         reasons,
         status,
@@ -233,7 +234,8 @@ fn latencies(settings: &Settings, sum: &Sum) -> Vec<Latency> {
     list
 }
 
-fn seconds(watch: &Watch, broken: bool) -> Vec<Second> {
+/// The seconds in which messages were due; what came after belongs to the second it was due in.
+fn seconds(watch: &Watch, duration: Duration, broken: bool) -> Vec<Second> {
     let times = |times: &Times, quantile: f64| {
         (!times.is_empty() && !broken).then(|| in_ms(times.value_at_quantile(quantile)))
     };
@@ -249,7 +251,8 @@ fn seconds(watch: &Watch, broken: bool) -> Vec<Second> {
         errors: second.errors.clone(),
         lag_max_ms: in_ms(second.lag_us),
     };
-    watch.seconds().iter().map(second).collect()
+    let until = micros(duration).div_ceil(1_000_000);
+    watch.seconds().range(..until).map(second).collect()
 }
 
 /// Microseconds as milliseconds.

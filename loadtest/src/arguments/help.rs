@@ -47,6 +47,7 @@ What is left
 
 Status: 0 every service level held and every promise was kept, 1 a service level was missed,
 2 a promise was broken, 3 it could not run as asked, or the load generator itself was too slow.
+Of compare: 0 the second run is no worse, 1 it is, 3 they cannot be compared.
 ";
 
 /// The text of `--help`.

@@ -36,22 +36,22 @@ fn caught(damage: Damage, kind: &str) {
 }
 
 #[test]
-fn a_fleet_that_drops_one_message_in_a_thousand_is_found_out() {
+fn a_fleet_that_drops_one_message_in_five_hundred_is_found_out() {
     caught(Damage::Drop, "not-delivered");
 }
 
 #[test]
-fn a_fleet_that_doubles_one_message_in_a_thousand_is_found_out() {
+fn a_fleet_that_doubles_one_message_in_five_hundred_is_found_out() {
     caught(Damage::Double, "delivered-twice");
 }
 
 #[test]
-fn a_fleet_that_swaps_two_messages_in_a_thousand_is_found_out() {
+fn a_fleet_that_swaps_one_message_in_five_hundred_with_the_next_is_found_out() {
     caught(Damage::Reorder, "out-of-order");
 }
 
 #[test]
-fn a_fleet_that_invents_one_message_in_a_thousand_is_found_out() {
+fn a_fleet_that_invents_one_message_in_five_hundred_is_found_out() {
     caught(Damage::Invent, "invented");
 }
 

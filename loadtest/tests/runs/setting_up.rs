@@ -115,3 +115,24 @@ fn a_page_for_people_is_written_where_asked() {
         page.len()
     );
 }
+
+#[test]
+fn a_run_is_no_worse_than_itself_and_no_run_is_no_comparison() {
+    let node = Node::start(&[]);
+    let options = format!(
+        "--token-key {} --connections 10 --rooms 2 --rate 40 --duration 5s",
+        node.token_key()
+    );
+    loadtest(&node.address, &node.path(""), &options).expect(0);
+    let report = node.path("report.json");
+    let compare = |after: &std::path::Path| {
+        let mut compare = std::process::Command::new(env!("CARGO_BIN_EXE_loadtest"));
+        compare.arg("compare").args([&report, after]);
+        compare.output().expect("run loadtest compare")
+    };
+    let same = compare(&report);
+    let said = String::from_utf8_lossy(&same.stdout);
+    assert_eq!(same.status.code(), Some(0), "{said}");
+    assert!(!said.is_empty());
+    assert_eq!(compare(&node.path("none.json")).status.code(), Some(3));
+}
