@@ -8,7 +8,7 @@ use super::markup::escape;
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 260.0;
 const LEFT: f64 = 64.0;
-const RIGHT: f64 = 112.0;
+const RIGHT: f64 = 140.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 40.0;
 /// Labels of lines that end close to each other are moved this far apart.
@@ -36,7 +36,7 @@ pub(super) struct Axis {
 #[derive(Debug, Clone)]
 pub(super) struct Series {
     pub(super) name: String,
-    /// Its colour and dashes in the page's style: `one` to `four`.
+    /// Its colour and dashes in the page's style: `one` to `five`.
     pub(super) class: &'static str,
     pub(super) points: Vec<(f64, Option<f64>)>,
 }
@@ -128,11 +128,11 @@ impl Chart {
             "<div class=\"chart\"><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{says}\">"
         );
         self.draw_axes(&mut out);
-        for (value, name) in &self.bounds {
-            self.draw_bound(&mut out, *value, name);
-        }
         for series in &self.series {
             self.draw_series(&mut out, series);
+        }
+        for (value, name) in &self.bounds {
+            self.draw_bound(&mut out, *value, name);
         }
         self.draw_names(&mut out);
         for (from, to, words) in &self.hints {

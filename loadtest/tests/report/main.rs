@@ -1,5 +1,6 @@
 //! The report as JSON and as a page, for runs that went well, badly and not at all.
 
+mod program;
 mod sample;
 
 use roomcast_loadtest::report::{RunReport, Status, html};

@@ -13,42 +13,7 @@ use roomcast_loadtest::report::{
 
 /// A run of so many seconds that went well, but for a short storm in its middle.
 pub(crate) fn met(seconds: u32) -> RunReport {
-    let mut chance = Chance::new(7, 0);
-    let (mut whole, mut acks) = (histogram(), histogram());
-    let mut list = Vec::new();
-    for at in 0..seconds {
-        let storm = at >= seconds / 2 && at < seconds / 2 + 4;
-        let mut second = histogram();
-        for _ in 0..400 {
-            let slow = if chance.below(100) < 2 { 12.0 } else { 1.0 };
-            let us = 1_500.0 + chance.exponential(1_200.0) * slow * if storm { 6.0 } else { 1.0 };
-            let us = micros(Duration::from_secs_f64(us / 1e6));
-            second.record(us).unwrap();
-            acks.record(us / 2).unwrap();
-        }
-        whole.add(&second).unwrap();
-        let of = |quantile: f64| {
-            let us = second.value_at_quantile(quantile);
-            Some(f64::from(u32::try_from(us).unwrap()) / 1_000.0)
-        };
-        let errors = if storm {
-            BTreeMap::from([("RATE_LIMITED".to_owned(), 3), ("close 4508".to_owned(), 1)])
-        } else {
-            BTreeMap::new()
-        };
-        list.push(Second {
-            at,
-            sent: 1_000 + chance.below(40) as u64,
-            acked: 1_000 + chance.below(40) as u64,
-            delivered: 10_000 + chance.below(400) as u64,
-            p50_ms: of(0.5),
-            p99_ms: of(0.99),
-            max_ms: of(1.0),
-            connections: (u64::from(at + 1) * 2_000).min(10_000),
-            errors,
-            lag_max_ms: 0.4,
-        });
-    }
+    let (whole, acks, list) = load(seconds);
     RunReport {
         report: 1,
         program: "0.1.0".to_owned(),
@@ -100,6 +65,47 @@ pub(crate) fn met(seconds: u32) -> RunReport {
             limited: None,
         },
     }
+}
+
+/// So many seconds: how long deliveries and acknowledgements took, and how each second was.
+fn load(seconds: u32) -> (Histogram<u64>, Histogram<u64>, Vec<Second>) {
+    let mut chance = Chance::new(7, 0);
+    let (mut whole, mut acks) = (histogram(), histogram());
+    let mut list = Vec::new();
+    for at in 0..seconds {
+        let storm = at >= seconds / 2 && at < seconds / 2 + 4;
+        let mut second = histogram();
+        for _ in 0..400 {
+            let slow = if chance.below(100) < 2 { 12.0 } else { 1.0 };
+            let us = 1_500.0 + chance.exponential(1_200.0) * slow * if storm { 6.0 } else { 1.0 };
+            let us = micros(Duration::from_secs_f64(us / 1e6));
+            second.record(us).unwrap();
+            acks.record(us / 2).unwrap();
+        }
+        whole.add(&second).unwrap();
+        let of = |quantile: f64| {
+            let us = second.value_at_quantile(quantile);
+            Some(f64::from(u32::try_from(us).unwrap()) / 1_000.0)
+        };
+        let errors = if storm {
+            BTreeMap::from([("RATE_LIMITED".to_owned(), 3), ("close 4508".to_owned(), 1)])
+        } else {
+            BTreeMap::new()
+        };
+        list.push(Second {
+            at,
+            sent: 1_000 + chance.below(40) as u64,
+            acked: 1_000 + chance.below(40) as u64,
+            delivered: 10_000 + chance.below(400) as u64,
+            p50_ms: of(0.5),
+            p99_ms: of(0.99),
+            max_ms: of(1.0),
+            connections: (u64::from(at + 1) * 2_000).min(10_000),
+            errors,
+            lag_max_ms: 0.4,
+        });
+    }
+    (whole, acks, list)
 }
 
 /// A run in which a promise was broken.

@@ -4,13 +4,14 @@ use hdrhistogram::Histogram;
 
 use crate::report::chart::{Axis, Chart, Series};
 use crate::report::figures::{count, ms, whole};
-use crate::report::latency::in_ms;
+use crate::report::latency::{Latency, in_ms};
 use crate::report::markup::{details, table};
 use crate::report::model::{RunReport, Second, Status, Unit};
 
 /// Columns of a chart over time; longer runs have several seconds in one.
 const COLUMNS_MAX: usize = 240;
-const CLASSES: [&str; 4] = ["one", "two", "three", "four"];
+/// Of the lines of a chart, in their order; a run has no more latencies than these.
+const CLASSES: [&str; 5] = ["one", "two", "three", "four", "five"];
 
 /// All charts.
 pub(super) fn section(report: &RunReport) -> String {
@@ -193,9 +194,16 @@ fn over_time(report: &RunReport, columns: &Columns) -> String {
             _ => "nothing was delivered".to_owned(),
         }),
     };
+    // Where connections come and go by the run's own doing, the level is held against the first latency only.
+    let late = match report.latencies.get(1) {
+        Some(second) if second.name.starts_with("late ") => {
+            " Late deliveries, to whoever was away when they were due, are in this chart, and are not judged by the bound."
+        }
+        _ => "",
+    };
     format!(
         "<section><h2>Latency over time</h2><p>How long deliveries took, second by second. Half of them were faster \
-         than p50, 99 of 100 faster than p99. Each line of the grid is ten times the one below it.</p>{}</section>",
+         than p50, 99 of 100 faster than p99. Each line of the grid is ten times the one below it.{late}</p>{}</section>",
         chart.svg()
     )
 }
@@ -212,7 +220,7 @@ fn level(report: &RunReport) -> Option<(f64, String)> {
 /// How rare a case is, as a place on the axis: 0 for all, 1 for one in ten, 2 for one in a hundred.
 fn percentiles(report: &RunReport) -> String {
     let mut series = Vec::new();
-    let (mut rarest, mut most): (f64, f64) = (1.0, 0.0);
+    let (mut rarest, mut least, mut most): (f64, f64, f64) = (1.0, f64::MAX, 0.0);
     let mut rows = Vec::new();
     for (latency, class) in report.latencies.iter().zip(CLASSES) {
         let Ok(histogram) = latency.histogram() else {
@@ -223,27 +231,14 @@ fn percentiles(report: &RunReport) -> String {
         }
         let points = curve(&histogram);
         rarest = points.last().map_or(rarest, |(x, _)| rarest.max(*x));
-        most = most.max(latency.max_ms);
+        (least, most) = (least.min(latency.p50_ms), most.max(latency.max_ms));
         let points = points.into_iter().map(|(x, y)| (x, Some(y))).collect();
         series.push(Series {
             name: latency.name.clone(),
             class,
             points,
         });
-        let mut row = vec![
-            format!("{}: {}", latency.name, latency.says),
-            count(latency.count),
-        ];
-        row.extend([
-            ms(latency.mean_ms),
-            ms(latency.p50_ms),
-            ms(latency.p90_ms),
-            ms(latency.p95_ms),
-            ms(latency.p99_ms),
-            ms(latency.p999_ms),
-            ms(latency.max_ms),
-        ]);
-        rows.push(row);
+        rows.push(figures(latency));
     }
     if series.is_empty() {
         return String::new();
@@ -271,7 +266,7 @@ fn percentiles(report: &RunReport) -> String {
                 .collect(),
             name: "this part of all cases was at least as fast".to_owned(),
         },
-        y: Axis::linear(most, "", tick),
+        y: Axis::log(least, most, "", tick),
         series,
         bounds: level(report).into_iter().collect(),
         hints: Vec::new(),
@@ -281,10 +276,29 @@ fn percentiles(report: &RunReport) -> String {
     ];
     format!(
         "<section><h2>Percentiles</h2><p>Read it from below: 99 of 100 cases were at least as fast as the height of the \
-         line there. Every step to the right looks at ten times rarer cases.</p>{}{}</section>",
+         line there. Every step to the right looks at ten times rarer cases, and each line of the grid is ten times the \
+         one below it.</p>{}{}</section>",
         chart.svg(),
         table("Latencies of the whole run", &heads, &rows)
     )
+}
+
+/// A latency as a row of figures.
+fn figures(latency: &Latency) -> Vec<String> {
+    let mut row = vec![
+        format!("{}: {}", latency.name, latency.says),
+        count(latency.count),
+    ];
+    row.extend([
+        ms(latency.mean_ms),
+        ms(latency.p50_ms),
+        ms(latency.p90_ms),
+        ms(latency.p95_ms),
+        ms(latency.p99_ms),
+        ms(latency.p999_ms),
+        ms(latency.max_ms),
+    ]);
+    row
 }
 
 /// The latency, in milliseconds, at every tenth of a step towards rarer cases, as far as there were so many.
