@@ -72,7 +72,7 @@ build: needs-rust
 ##@ Check it
 
 .PHONY: test
-test: lint deny test-rust test-web test-browser ## everything CI checks, in CI's order
+test: lint deny test-rust test-fleet test-web test-browser ## everything CI checks, in CI's order
 	$(call say,every check passed)
 
 .PHONY: lint
@@ -103,6 +103,11 @@ deny: ## licences, refused crates and sources, if cargo-deny is installed
 test-rust: servers ## all Rust tests; the servers they need are started by them
 	$(call say,Rust tests)
 	cargo test $(LOCKED) --workspace
+
+.PHONY: test-fleet
+test-fleet: servers build ## the black-box tests, unchanged, through the edge of a fleet
+	$(call say,black-box tests against a fleet)
+	'$(FLEET)' under --program '$(ROOMCAST)' -- cargo test $(LOCKED) --package roomcast --test wire
 
 .PHONY: test-web
 test-web: web/node_modules/.package-lock.json ## types and tests of the page

