@@ -12,10 +12,12 @@ use crate::{Cassandra, CassandraSpec, HaProxy, LocalError, Nats, NatsSpec, Redis
 
 mod addresses;
 mod edge;
+mod keys;
 mod part;
 mod record;
 
 use addresses::Addresses;
+use keys::Keys;
 pub use part::Part;
 pub use record::{Record, Running};
 
@@ -83,13 +85,15 @@ impl Fleet {
         let mut addresses = Addresses::of(home.directory())?;
         addresses.hold_to("nats", spec.nats_nodes)?;
         addresses.hold_to("store", spec.store_nodes)?;
-        let servers = start_servers(spec, &home, &mut addresses)?;
+        let keys = Keys::of(&home.directory().join("keys"))?;
+        let servers = start_servers(spec, &home, &mut addresses, &keys)?;
         let (nats, cassandra, redis) = servers;
         let data = home.directory().join("data");
         let roomcast = home.part("roomcast")?;
         let backends = part::BackEnds {
             log: nats.servers(),
             log_copies: spec.nats_nodes,
+            keys: &keys,
             store: cassandra.hosts(),
             presence: redis.url(),
         };
@@ -231,11 +235,14 @@ fn start_servers(
     spec: &FleetSpec,
     home: &Home,
     addresses: &mut Addresses,
+    keys: &Keys,
 ) -> Result<(Nats, Cassandra, Redis), LocalError> {
     let nats = NatsSpec {
         nodes: spec.nats_nodes,
         ports: Some(addresses.take("nats", 3 * spec.nats_nodes)?),
         directory: spec.directory.clone(),
+        extra_config: Some(keys::RULES.to_owned()),
+        environment: keys.environment(),
         ..NatsSpec::default()
     };
     let cassandra = CassandraSpec {

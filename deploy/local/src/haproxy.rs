@@ -38,7 +38,7 @@ impl HaProxy {
         // In the foreground and without a master process, so that what we signal is what serves.
         let arguments = [Path::new("-db"), Path::new("-f"), &path];
         let server = ServerProcess::new(&home, name, &program, arguments)
-            .with_environment(vec![("EDGE", address.to_owned())]);
+            .with_environment(vec![("EDGE".to_owned(), address.to_owned())]);
         let mut haproxy = Self {
             server,
             address: address.to_owned(),

@@ -27,6 +27,8 @@ pub struct NatsSpec {
     pub nodes: usize,
     /// More configuration for each server, such as accounts, permissions or TLS, as the file would have it.
     pub extra_config: Option<String>,
+    /// Variables that this configuration names.
+    pub environment: Vec<(String, String)>,
     /// Files to lie beside the configuration, under their own names, for `include` and certificates.
     pub files: Vec<PathBuf>,
     /// Where to keep everything, for later starts too; a temporary directory if there is none.
@@ -97,7 +99,8 @@ impl Nats {
             let name = &nats.nodes[index].name;
             let path = nats.home.write(&format!("{name}.conf"), &text)?;
             let arguments = [Path::new("--config"), &path];
-            let server = ServerProcess::new(&nats.home, name, &program, arguments);
+            let server = ServerProcess::new(&nats.home, name, &program, arguments)
+                .with_environment(spec.environment.clone());
             nats.nodes[index].server.insert(server).start()?;
         }
         nats.wait_until_ready()?;

@@ -21,7 +21,7 @@ pub(crate) struct ServerProcess {
     name: String,
     command: Vec<OsString>,
     log: PathBuf,
-    environment: Vec<(&'static str, String)>,
+    environment: Vec<(String, String)>,
     /// The group that ends with us.
     group: u32,
     child: Option<Child>,
@@ -48,7 +48,7 @@ impl ServerProcess {
     }
 
     /// Adds variables to its environment.
-    pub(crate) fn with_environment(mut self, variables: Vec<(&'static str, String)>) -> Self {
+    pub(crate) fn with_environment(mut self, variables: Vec<(String, String)>) -> Self {
         self.environment = variables;
         self
     }
@@ -62,7 +62,7 @@ impl ServerProcess {
             let log = File::options().create(true).append(true).open(&self.log)?;
             Command::new(&self.command[0])
                 .args(&self.command[1..])
-                .envs(self.environment.iter().map(|(name, value)| (name, value)))
+                .envs(self.environment.iter().cloned())
                 .process_group(self.group.cast_signed())
                 .stdin(Stdio::null())
                 .stdout(log.try_clone()?)

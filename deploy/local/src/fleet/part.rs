@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::FleetSpec;
+use super::keys::Keys;
 use crate::home::Home;
 use crate::server_process::ServerProcess;
 use crate::{LocalError, http};
@@ -127,10 +128,11 @@ impl Part {
 }
 
 /// Where the back ends are.
-pub(super) struct BackEnds {
+pub(super) struct BackEnds<'a> {
     /// `host:port` of each nats-server, joined by commas.
     pub(super) log: String,
     pub(super) log_copies: usize,
+    pub(super) keys: &'a Keys,
     /// `host:port` of each store node, joined by commas.
     pub(super) store: String,
     /// The presence store's URL.
@@ -143,7 +145,7 @@ pub(super) fn command(
     role: &str,
     ports: &[u16],
     data: &Path,
-    backends: &BackEnds,
+    backends: &BackEnds<'_>,
 ) -> Vec<String> {
     let options = [
         ("role", role.to_owned()),
@@ -151,6 +153,7 @@ pub(super) fn command(
         ("admin", format!("127.0.0.1:{}", ports[1])),
         ("data", data.display().to_string()),
         ("log", format!("nats://{}", backends.log)),
+        ("log-key", backends.keys.seed(role).display().to_string()),
         ("log-replicas", backends.log_copies.to_string()),
         ("store", format!("cql://{}/roomcast", backends.store)),
         ("presence-store", backends.presence.clone()),
