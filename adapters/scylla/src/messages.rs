@@ -9,6 +9,7 @@ mod bucket;
 mod cache;
 mod chain;
 mod control;
+mod counts;
 mod derive;
 mod directory;
 mod listings;
@@ -36,6 +37,7 @@ use crate::config::{ConnectError, ScyllaConfig};
 use crate::rows;
 use cache::Cache;
 use chain::Bounds;
+use counts::Counts;
 use statements::Statements;
 
 /// Messages, rooms and members.
@@ -45,6 +47,7 @@ pub struct ScyllaMessages {
     statements: Statements,
     bounds: Bounds,
     cache: Cache,
+    counts: Counts,
     forgets: Duration,
     setbacks: watch::Receiver<u64>,
 }
@@ -63,6 +66,7 @@ impl ScyllaMessages {
                 bytes: config.bucket_bytes,
             },
             cache: Cache::default(),
+            counts: Counts::default(),
             forgets: config.forgets,
             setbacks,
         })

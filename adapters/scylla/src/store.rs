@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use roomcast_ports::StoreError;
 use roomcast_ports::accounts::{AccountStore, SessionStore};
@@ -9,6 +10,7 @@ use roomcast_ports::dead_letters::DeadLetters;
 use scylla::client::PoolSize;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
+use scylla::statement::Statement;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,6 +25,8 @@ use crate::schema;
 use crate::sessions::ScyllaSessions;
 use crate::setbacks::watch_nodes;
 
+/// The cluster says what it is within so long.
+const CHECK_WITHIN: Duration = Duration::from_secs(5);
 /// Connections to a node of Apache Cassandra.
 const CONNECTIONS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 
@@ -175,10 +179,12 @@ impl ScyllaStore {
     }
 
     async fn ask<T: crate::client::Fetched>(&self, cql: &str) -> Result<Vec<T>, StoreError> {
+        let mut statement = Statement::new(cql);
+        statement.set_request_timeout(Some(CHECK_WITHIN));
         let answer = self
             .client
             .session
-            .query_unpaged(cql, ())
+            .query_unpaged(statement, ())
             .await
             .map_err(unavailable)?;
         let rows = answer.into_rows_result().map_err(damaged)?;

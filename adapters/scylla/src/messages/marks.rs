@@ -14,8 +14,8 @@ use super::rooms::Standing;
 use crate::client::Writes;
 use crate::rows::{cell, count, seq};
 
-/// Not known yet; below every count, so that a count wins at the same place.
-const UNKNOWN: i64 = -1;
+/// Not known yet; below every count that is, so that one wins at the same place. Servers compare bytes.
+const UNKNOWN: i64 = 0;
 
 impl ScyllaMessages {
     /// Moves a member's marks forward; the marks after it, if either moved.

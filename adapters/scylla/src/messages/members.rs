@@ -47,9 +47,8 @@ impl ScyllaMessages {
             return Ok(None);
         }
         let read_ordinal = match row.read {
-            Some(_) => row
-                .read_ordinal
-                .and_then(|ordinal| u64::try_from(ordinal).ok()),
+            // Zero may also mean that it was not known when the mark was set.
+            Some(_) => Some(count(row.read_ordinal)).filter(|ordinal| *ordinal > 0),
             None => Some(0),
         };
         Ok(Some(Member {
@@ -99,14 +98,19 @@ impl ScyllaMessages {
         .collect()
     }
 
-    /// How many members the room has.
+    /// How many members the room has; of a very large one, how many it had a moment ago.
     pub(super) async fn member_count(&self, room_id: &RoomId) -> Result<u64, StoreError> {
+        if let Some(members) = self.counts.get(room_id) {
+            return Ok(members);
+        }
         let select = &self.statements.member_count;
         let row = self
             .client
             .first::<(i64,)>(select, (room_id.as_str(),))
             .await?;
-        Ok(count(row.map(|(members,)| members)))
+        let members = count(row.map(|(members,)| members));
+        self.counts.put(room_id, members);
+        Ok(members)
     }
 
     /// How many of those who ever were owners are owners now.

@@ -160,34 +160,28 @@ impl ScyllaMessages {
 
     fn add_head<'a>(&'a self, plan: &mut RoomPlan<'a>, last_message: Option<LastMessage>) {
         let (chain, room) = (plan.chain, plan.room_id.to_string());
-        let values = (
-            cell(chain.seq),
-            cell(chain.seq),
-            chain.ordinal.cast_signed(),
-            chain.bucket,
-            chain.number.cast_signed(),
-            chain.bytes.cast_signed(),
-            room.clone(),
-        );
-        plan.head.add(
-            of("rooms", &plan.room_id),
-            &self.statements.move_head,
-            values,
-            0,
-        );
-        if let Some(LastMessage {
-            seq,
-            bucket,
-            sent_at,
-        }) = last_message
-        {
-            let values = (cell(seq), cell(seq), bucket, sent_at, room);
-            plan.head.add(
-                of("rooms", &plan.room_id),
-                &self.statements.move_last_message,
-                values,
-                0,
-            );
+        let (seq, ordinal) = (cell(chain.seq), chain.ordinal.cast_signed());
+        let (number, bytes) = (chain.number.cast_signed(), chain.bytes.cast_signed());
+        let partition = of("rooms", &plan.room_id);
+        let statements = &self.statements;
+        match last_message {
+            Some(last) if last.seq == chain.seq => {
+                let (bucket, at) = (chain.bucket, last.sent_at);
+                let values = (
+                    seq, seq, ordinal, bucket, number, bytes, seq, bucket, at, room,
+                );
+                let both = &statements.move_head_and_message;
+                return plan.head.add(partition, both, values, 0);
+            }
+            Some(last) => {
+                let place = cell(last.seq);
+                let values = (place, place, last.bucket, last.sent_at, room.clone());
+                let statement = &statements.move_last_message;
+                plan.head.add(partition.clone(), statement, values, 0);
+            }
+            None => {}
         }
+        let values = (seq, seq, ordinal, chain.bucket, number, bytes, room);
+        plan.head.add(partition, &statements.move_head, values, 0);
     }
 }

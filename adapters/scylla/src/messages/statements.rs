@@ -15,6 +15,9 @@ statements! {
             VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?",
         move_head: Write = "UPDATE {ks}.rooms USING TIMESTAMP ?
             SET head = ?, ordinal = ?, bucket = ?, number = ?, bytes = ? WHERE room_id = ?",
+        move_head_and_message: Write = "UPDATE {ks}.rooms USING TIMESTAMP ?
+            SET head = ?, ordinal = ?, bucket = ?, number = ?, bytes = ?, last_message = ?,
+            last_message_bucket = ?, last_message_at = ? WHERE room_id = ?",
         move_last_message: Write = "UPDATE {ks}.rooms USING TIMESTAMP ?
             SET last_message = ?, last_message_bucket = ?, last_message_at = ? WHERE room_id = ?",
         move_place: Write = "UPDATE {ks}.places USING TIMESTAMP ? SET position = ?

@@ -1,0 +1,69 @@
+//! How many members very large rooms had a moment ago.
+//!
+//! Members are counted when somebody asks, which takes a server a millisecond for a thousand of them.
+//! Of a room with many thousands nobody can tell by a few whether the number is of this second: it is
+//! counted again only after [`KEPT_FOR`].
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use roomcast_protocol::RoomId;
+
+/// Rooms with fewer members are counted every time.
+const LARGE: u64 = 5_000;
+/// How old a count may be.
+const KEPT_FOR: Duration = Duration::from_secs(3);
+/// Counts kept at most; past it all are forgotten.
+const KEPT_MAX: usize = 1_024;
+
+/// Counts of very large rooms.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    kept: Mutex<HashMap<RoomId, (u64, Instant)>>,
+}
+
+impl Counts {
+    /// The room's members, if it is large and was counted a moment ago.
+    pub(super) fn get(&self, room_id: &RoomId) -> Option<u64> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let (members, at) = kept.get(room_id)?;
+        (at.elapsed() < KEPT_FOR).then_some(*members)
+    }
+
+    /// The room was counted.
+    pub(super) fn put(&self, room_id: &RoomId, members: u64) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if members < LARGE {
+            kept.remove(room_id);
+            return;
+        }
+        if kept.len() >= KEPT_MAX {
+            kept.clear();
+        }
+        kept.insert(room_id.clone(), (members, Instant::now()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_large_rooms_are_remembered_and_only_so_many() {
+        let (counts, small, large) = (Counts::default(), RoomId::generate(), RoomId::generate());
+        counts.put(&small, LARGE - 1);
+        counts.put(&large, LARGE);
+        assert_eq!(
+            (counts.get(&small), counts.get(&large)),
+            (None, Some(LARGE))
+        );
+        counts.put(&large, 3);
+        assert_eq!(counts.get(&large), None);
+        for _ in 0..2 * KEPT_MAX {
+            counts.put(&RoomId::generate(), LARGE);
+        }
+        let kept = counts.kept.lock().expect("nobody panicked").len();
+        assert!(kept <= KEPT_MAX, "{kept}");
+    }
+}
