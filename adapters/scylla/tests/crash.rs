@@ -1,10 +1,12 @@
-//! A node that is killed while it is written to, and forgets what it confirmed last.
+//! Nodes that are killed while they are written to: one that forgets what it confirmed last, and one
+//! of three, which nobody misses.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use roomcast_local::{Cassandra, CassandraSpec, Sync};
 use roomcast_ports::StoreError;
+use roomcast_ports::accounts::{Account, Registration};
 use roomcast_ports::message_store::{MessageReader as _, MessageWriter as _, Place};
 use roomcast_protocol::{Seq, StoredEvent};
 use roomcast_scylla::{ScyllaConfig, ScyllaMessages, ScyllaStore};
@@ -30,10 +32,10 @@ async fn write(messages: &ScyllaMessages, batch: &[Arc<StoredEvent>]) -> Result<
         .await
 }
 
-async fn start() -> Cassandra {
+async fn start(nodes: usize, sync: Sync) -> Cassandra {
     let spec = CassandraSpec {
-        nodes: 1,
-        sync: Sync::Periodic,
+        nodes,
+        sync,
         ..CassandraSpec::default()
     };
     let started = tokio::task::spawn_blocking(move || Cassandra::start(&spec)).await;
@@ -44,7 +46,7 @@ async fn start() -> Cassandra {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_forgot_what_it_confirmed_is_made_whole_by_reading_the_log_again() {
-    let mut cassandra = start().await;
+    let mut cassandra = start(1, Sync::Periodic).await;
     let store = ScyllaStore::connect(ScyllaConfig::new(split(&cassandra.hosts()), "crash")).await;
     let store = store.expect("connect to the CQL server");
     let (messages, log) = (store.messages(), Log::new(77, 2_000));
@@ -92,4 +94,40 @@ async fn a_node_that_forgot_what_it_confirmed_is_made_whole_by_reading_the_log_a
             assert_eq!((stored.seq, stored.prev), (expected.seq, expected.prev));
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_one_of_three_nodes_dead_everything_goes_on() {
+    let mut cassandra = start(3, Sync::Batch).await;
+    let store = ScyllaStore::connect(ScyllaConfig::new(split(&cassandra.hosts()), "three")).await;
+    let store = store.expect("connect to the CQL servers");
+    let check = store.check().await.expect("ask the cluster");
+    assert_eq!(check.nodes.len(), 3);
+    let (messages, log) = (store.messages(), Log::new(78, 400));
+    for (number, batch) in log.events.chunks(20).enumerate() {
+        if number == 5 {
+            cassandra.kill(2);
+        }
+        let started = Instant::now();
+        // What was on its way to the dead node may fail once; ingest writes it again.
+        while let Err(failure) = write(&messages, batch).await {
+            assert!(started.elapsed() < Duration::from_secs(30), "{failure:?}");
+        }
+    }
+    for room_id in &log.rooms {
+        let events = messages.events_after(room_id, Seq::ZERO, 10_000).await;
+        assert_eq!(events.expect("read events").len(), log.of(room_id).len());
+    }
+    let account = Account {
+        user_id: roomcast_protocol::UserId::generate(),
+        name: "ann".to_owned(),
+        display_name: "Ann".to_owned(),
+        password_hash: "$argon2id$not-a-real-one".to_owned(),
+        created_at: roomcast_protocol::Timestamp::now(),
+    };
+    let made = store.accounts().create(&account).await;
+    assert_eq!(
+        made.expect("names are decided by two of three"),
+        Registration::Made
+    );
 }
