@@ -60,6 +60,8 @@ pub(crate) struct Appends {
     to_send: Notify,
     to_watch: Notify,
     settled: Notify,
+    /// What looks something up before it answers.
+    settling: TaskTracker,
     waiting: Gauge,
 }
 
@@ -68,6 +70,13 @@ struct State {
     queue: Queue,
     unseen: Unseen,
     closed: bool,
+}
+
+impl State {
+    /// Whether nobody waits for an answer but those whose answer is being looked up.
+    fn is_settled(&self) -> bool {
+        self.queue.len() == 0 && self.unseen.is_answered()
+    }
 }
 
 impl Appends {
@@ -80,6 +89,7 @@ impl Appends {
             to_send: Notify::new(),
             to_watch: Notify::new(),
             settled: Notify::new(),
+            settling: TaskTracker::new(),
             waiting: gauge!("chat_log_appends_waiting"),
         }
     }
@@ -138,17 +148,19 @@ impl Appends {
         self.lock().closed = true;
         loop {
             let settled = self.settled.notified();
-            if self.lock().queue.len() == 0 {
-                return;
+            if self.lock().is_settled() {
+                break;
             }
             settled.await;
         }
+        self.settling.close();
+        self.settling.wait().await;
     }
 
     fn count(&self, state: &State) {
         #[expect(clippy::cast_precision_loss, reason = "at most ten thousand")]
         self.waiting.set(state.queue.len() as f64);
-        if state.closed && state.queue.len() == 0 {
+        if state.closed && state.is_settled() {
             self.settled.notify_waiters();
         }
     }

@@ -108,10 +108,9 @@ impl Feeds {
         age: Duration,
     ) -> Result<u64, Failure> {
         // Asked first: whatever comes later is behind it.
-        let last = self.streams.info(partition).await?.state.last_seq;
+        let state = self.streams.info(partition).await?.state;
         let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
         let then = Timestamp::from_millis(Timestamp::now().as_millis().saturating_sub(age_ms));
-        let mut position = last;
         for pause_ms in LAG_PAUSES_MS {
             sleep(Duration::from_millis(pause_ms)).await;
             let question = Question {
@@ -121,23 +120,22 @@ impl Feeds {
             };
             let page = self.reader.direct.batch(partition, question).await?;
             if let Some(first) = page.stored.first() {
-                return Ok(first.place.saturating_sub(1).min(last));
+                return Ok(first.place.saturating_sub(1).min(state.last_seq));
             }
-            // Nothing so young, or a copy that lags: its last must be the stream's.
-            let question = Question {
-                seq: last.max(1),
-                batch: Some(1),
-                ..Question::default()
-            };
-            let page = self.reader.direct.batch(partition, question).await?;
-            match page.stored.first() {
-                Some(_) => return Ok(last),
-                // An empty stream has nothing young either.
-                None => position = last.saturating_sub(1),
+            // Nothing so young, or a copy that lags: the stream itself knows how old its last is.
+            if state.events == 0 || sortable(&state.last_ts) < sortable(&then.to_string()) {
+                return Ok(state.last_seq);
             }
         }
-        Ok(position)
+        Err(Failure::Behind)
     }
+}
+
+/// A moment as the servers write it, with all digits, so that later ones sort behind it.
+fn sortable(moment: &str) -> String {
+    let moment = moment.trim_end_matches('Z');
+    let (seconds, fraction) = moment.split_once('.').unwrap_or((moment, ""));
+    format!("{seconds}.{fraction:0<9}")
 }
 
 struct Claimed {
@@ -254,5 +252,22 @@ impl Feed {
             return Ok(page);
         }
         Err(Failure::Behind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sortable;
+
+    #[test]
+    fn moments_sort_by_time_however_many_digits_they_have() {
+        let sorted = [
+            "2026-11-21T18:25:25Z",
+            "2026-11-21T18:25:25.05Z",
+            "2026-11-21T18:25:25.5Z",
+            "2026-11-21T18:25:25.500001Z",
+            "2026-11-21T18:25:26.001Z",
+        ];
+        assert!(sorted.is_sorted_by_key(|moment| sortable(moment)));
     }
 }

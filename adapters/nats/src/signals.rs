@@ -9,10 +9,12 @@ use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use roomcast_ports::signals::{Signal, SignalError, SignalStream, Signals};
 use tokio::sync::broadcast;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
+use crate::exchanges::ANSWER_WITHIN;
 use crate::link::Link;
 use crate::live::Listening;
 use crate::subjects;
@@ -92,11 +94,11 @@ impl Signals for NatsSignals {
         self.listening.begun().await;
         let subject = wire::subject(&signal);
         let bytes = wire::encode(signal).map_err(|error| SignalError(error.into()))?;
-        self.link
-            .client
-            .publish(subject, bytes.into())
-            .await
-            .map_err(|error| SignalError(Box::new(error)))
+        let publish = self.link.client.publish(subject, bytes.into());
+        match timeout(ANSWER_WITHIN, publish).await {
+            Ok(published) => published.map_err(|error| SignalError(Box::new(error))),
+            Err(late) => Err(SignalError(Box::new(late))),
+        }
     }
 
     fn listen(&self) -> SignalStream {

@@ -56,6 +56,7 @@ pub(crate) struct StreamState {
     pub(crate) bytes: u64,
     pub(crate) first_seq: u64,
     pub(crate) last_seq: u64,
+    pub(crate) last_ts: String,
 }
 
 /// Where its copies are.

@@ -47,7 +47,7 @@ impl Appends {
         let appends = Arc::clone(self);
         if stored.duplicate {
             let settling = async move { appends.settle_duplicate(waiting, place).await };
-            self.around.tracker.spawn(settling);
+            self.settling.spawn(settling);
             return;
         }
         if let Some((heard, prev)) = waiting.heard
@@ -73,7 +73,7 @@ impl Appends {
                 .insert((partition, place), room_id, unanswered, now);
         } else if let Some(waiting) = unanswered {
             let settling = async move { appends.settle_prev(waiting, place).await };
-            self.around.tracker.spawn(settling);
+            self.settling.spawn(settling);
         }
     }
 

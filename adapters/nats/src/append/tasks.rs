@@ -120,11 +120,11 @@ impl Appends {
                     let head = head_in(&refused.description);
                     let appends = Arc::clone(self);
                     let settling = async move { appends.settle_moved(number, head).await };
-                    self.around.tracker.spawn(settling);
+                    self.settling.spawn(settling);
                 }
                 refusal::TOO_LARGE => {
-                    let waiting = self.take(number);
-                    if let Some(waiting) = waiting {
+                    self.lock().queue.refused(number, now);
+                    if let Some(waiting) = self.take(number) {
                         waiting.give_up(now, "larger than the log's streams take");
                     }
                 }
@@ -200,7 +200,7 @@ impl Appends {
         for (place, waiting) in lookups {
             let appends = Arc::clone(self);
             let settling = async move { appends.settle_prev(waiting, place).await };
-            self.around.tracker.spawn(settling);
+            self.settling.spawn(settling);
         }
         if nudges.is_empty() {
             return;

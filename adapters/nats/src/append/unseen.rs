@@ -61,6 +61,11 @@ impl Unseen {
         self.seen_due.is_empty()
     }
 
+    /// Whether nobody waits for an answer any more.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.prev_due.is_empty()
+    }
+
     /// The next whose waiter should not wait any longer.
     pub(crate) fn next_without_prev(&mut self, now: Instant) -> Option<(u64, Waiting)> {
         while let Some(place) = pop_due(&mut self.prev_due, now) {

@@ -34,6 +34,8 @@ const PINNED_FOR: Duration = Duration::from_millis(1_500);
 const WAITING_FOR: Duration = Duration::from_secs(5);
 /// An answer that is so much late does not come.
 const GRACE: Duration = Duration::from_secs(1);
+/// Between two questions to a consumer that has nothing for this worker.
+const ASKED_AGAIN_PAUSE: Duration = Duration::from_millis(50);
 /// Between two questions to a consumer that is not there.
 const ABSENT_PAUSE: Duration = Duration::from_millis(300);
 /// How long the server may be silent before the partition counts as lost.
@@ -138,7 +140,8 @@ impl Lease {
                 }
                 Ok(Err(Failure::Closed)) => return Err(Failure::Closed),
                 // Another has the pin, or nothing has come: ask again.
-                Ok(Err(_)) | Err(_) => {}
+                Ok(Err(_)) => tokio::time::sleep(ASKED_AGAIN_PAUSE).await,
+                Err(_) => {}
             }
         }
     }
