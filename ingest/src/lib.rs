@@ -10,6 +10,7 @@ mod replay;
 mod review;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use roomcast_ports::dead_letters::DeadLetters;
 use roomcast_ports::event_log::EventLog;
@@ -27,6 +28,8 @@ pub struct Ingest {
     log: Arc<dyn EventLog>,
     writer: Arc<dyn MessageWriter>,
     dead_letters: Arc<dyn DeadLetters>,
+    /// By partition, whether this process has been given it.
+    held: Arc<[AtomicBool]>,
 }
 
 impl Ingest {
@@ -36,7 +39,9 @@ impl Ingest {
         writer: Arc<dyn MessageWriter>,
         dead_letters: Arc<dyn DeadLetters>,
     ) -> Self {
+        let held = (0..log.partitions()).map(|_| AtomicBool::new(false));
         Self {
+            held: held.collect(),
             log,
             writer,
             dead_letters,
@@ -49,12 +54,7 @@ impl Ingest {
         info!(partitions, "ingest begins");
         let tracker = TaskTracker::new();
         for number in 0..partitions {
-            let partition = Partition::new(
-                number,
-                Arc::clone(&self.log),
-                Arc::clone(&self.writer),
-                Arc::clone(&self.dead_letters),
-            );
+            let partition = Partition::new(number, self.clone());
             tracker.spawn(partition.run(stop.clone()));
         }
         tracker.spawn(self.review(stop));

@@ -2,18 +2,20 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use metrics::{Gauge, counter, gauge};
 use roomcast_ports::StoreError;
 use roomcast_ports::dead_letters::DeadLetters;
-use roomcast_ports::event_log::{EventFeed, EventLog, FeedBatch, LogError};
-use roomcast_ports::message_store::{MessageWriter, Place};
+use roomcast_ports::event_log::{EventFeed, FeedBatch, LogError};
+use roomcast_ports::message_store::Place;
 use roomcast_protocol::{EventBody, StoredEvent, Timestamp};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::Ingest;
 use crate::back_off::BackOff;
 
 /// Entries taken from the log at once, at most.
@@ -34,29 +36,24 @@ enum Interruption {
 
 pub(crate) struct Partition {
     number: u16,
-    log: Arc<dyn EventLog>,
-    writer: Arc<dyn MessageWriter>,
-    dead_letters: Arc<dyn DeadLetters>,
+    ingest: Ingest,
     lag: Gauge,
     behind: Gauge,
 }
 
 impl Partition {
-    pub(crate) fn new(
-        number: u16,
-        log: Arc<dyn EventLog>,
-        writer: Arc<dyn MessageWriter>,
-        dead_letters: Arc<dyn DeadLetters>,
-    ) -> Self {
+    pub(crate) fn new(number: u16, ingest: Ingest) -> Self {
         let partition = number.to_string();
         Self {
             number,
-            log,
-            writer,
-            dead_letters,
+            ingest,
             lag: gauge!("chat_ingest_lag_seconds", "partition" => partition.clone()),
             behind: gauge!("chat_ingest_behind_events", "partition" => partition),
         }
+    }
+
+    fn held(&self, is: bool) {
+        self.ingest.held[usize::from(self.number)].store(is, Ordering::Release);
     }
 
     /// Writes until `stop`, from wherever the store is.
@@ -64,6 +61,7 @@ impl Partition {
         let mut back_off = BackOff::default();
         loop {
             let Err(interruption) = self.follow(&stop, &mut back_off).await;
+            self.held(false);
             if stop.is_cancelled() {
                 return;
             }
@@ -82,9 +80,10 @@ impl Partition {
         let claim = tokio::select! {
             biased;
             () = stop.cancelled() => return Err(Interruption::Stopped),
-            claim = self.log.claim(self.number) => claim?,
+            claim = self.ingest.log.claim(self.number) => claim?,
         };
-        let position = self.writer.place(self.number).await?;
+        self.held(true);
+        let position = self.ingest.writer.place(self.number).await?;
         let mut feed = claim.begin(position).await?;
         loop {
             let batch = self.next(&mut *feed, stop).await?;
@@ -121,7 +120,7 @@ impl Partition {
         stop: &CancellationToken,
     ) -> Result<(), Interruption> {
         let mut back_off = BackOff::default();
-        while let Err(failure) = set_aside(&*self.dead_letters, batch).await {
+        while let Err(failure) = set_aside(&*self.ingest.dead_letters, batch).await {
             let partition = self.number;
             warn!(partition, ?failure, "a dead letter waits for the store");
             pause(stop, &mut back_off).await;
@@ -140,7 +139,7 @@ impl Partition {
         };
         let mut back_off = BackOff::default();
         let mut failed = false;
-        while let Err(failure) = self.writer.write(&batch.events, Some(place)).await {
+        while let Err(failure) = self.ingest.writer.write(&batch.events, Some(place)).await {
             failed = true;
             self.lag.set(behind(&batch.events));
             let partition = self.number;

@@ -6,6 +6,7 @@
 //! nothing is missing. A partition that nobody brings forward although the log has more, since its
 //! worker has been given all of it already, is brought forward as well.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use roomcast_ports::StoreError;
@@ -56,6 +57,11 @@ async fn review_always(ingest: &Ingest, setbacks: &mut watch::Receiver<u64>) {
                 () = sleep(LOOK_EVERY) => {}
             }
             for (partition, before) in (0..).zip(&mut places) {
+                // Whoever has been given it sees to it.
+                if ingest.held[usize::from(partition)].load(Ordering::Acquire) {
+                    *before = None;
+                    continue;
+                }
                 match bring_forward(ingest, partition, *before).await {
                     Ok(place) => *before = Some(place),
                     Err(error) => {

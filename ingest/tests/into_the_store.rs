@@ -272,6 +272,9 @@ struct Troubled {
     unreadable: AtomicU64,
 }
 
+/// Instead of a position: nobody is given the partition.
+const NEVER: u64 = u64::MAX;
+
 struct TroubledFeed {
     feed: Box<dyn EventFeed>,
     unreadable: u64,
@@ -331,6 +334,9 @@ impl EventLog for Troubled {
         self.log.partitions()
     }
     async fn claim(&self, partition: u16) -> Result<Box<dyn Claim>, LogError> {
+        if self.unreadable.load(Ordering::SeqCst) == NEVER {
+            std::future::pending::<()>().await;
+        }
         let claim = self.log.claim(partition).await?;
         Ok(Box::new(TroubledFeed {
             feed: claim.begin(0).await?,
@@ -431,6 +437,19 @@ async fn a_store_that_may_have_forgotten_is_given_the_last_minutes_again() {
     // And after every start.
     let running = Running::start(world.log(), store.clone());
     written(150).await;
+    world.is_written("a").await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_partition_that_nobody_is_given_is_brought_forward_all_the_same() {
+    let world = World::new();
+    world.say("a", 600).await;
+    let log: Arc<dyn EventLog> = Arc::new(Troubled {
+        log: world.log(),
+        unreadable: AtomicU64::new(NEVER),
+    });
+    let running = Running::start(log, world.embedded.messages());
     world.is_written("a").await;
     running.stop().await;
 }

@@ -18,6 +18,7 @@ pub mod presence;
 pub mod sample;
 pub mod sessions;
 pub mod signals;
+pub mod stretches;
 
 use std::time::Duration;
 
@@ -65,6 +66,7 @@ mod tests {
             include_str!("contract/presence.rs"),
             include_str!("contract/sessions.rs"),
             include_str!("contract/signals.rs"),
+            include_str!("contract/stretches.rs"),
         ];
         for suite in suites {
             let (tests, list) = suite

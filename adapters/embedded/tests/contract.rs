@@ -24,6 +24,7 @@ use roomcast_ports::signals::Signals;
 use roomcast_protocol::RoomId;
 
 roomcast_ports::event_log_contract!(harness);
+roomcast_ports::stretch_contract!(harness);
 roomcast_ports::message_store_contract!(harness);
 roomcast_ports::directory_contract!(harness);
 roomcast_ports::account_contract!(harness);

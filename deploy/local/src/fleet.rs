@@ -74,6 +74,7 @@ pub struct Fleet {
     cassandra: Cassandra,
     redis: Redis,
     data: PathBuf,
+    keys: Keys,
     _addresses: Addresses,
     home: Home,
 }
@@ -128,6 +129,7 @@ impl Fleet {
             cassandra,
             redis,
             data,
+            keys,
             _addresses: addresses,
             home,
         })
@@ -141,6 +143,11 @@ impl Fleet {
     /// The data directory of every process: its signing key is the fleet's.
     pub fn data(&self) -> &Path {
         &self.data
+    }
+
+    /// The file with the key of a role, for one more process of it.
+    pub fn key(&self, role: &str) -> PathBuf {
+        self.keys.seed(role)
     }
 
     /// The processes of `roomcast`.

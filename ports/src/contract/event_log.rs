@@ -30,7 +30,11 @@ async fn append(log: &Arc<dyn EventLog>, event: &RoomEvent) -> Appended {
         .expect("append an event")
 }
 
-async fn append_many(log: &Arc<dyn EventLog>, room_id: &RoomId, count: usize) -> Vec<Appended> {
+pub(super) async fn append_many(
+    log: &Arc<dyn EventLog>,
+    room_id: &RoomId,
+    count: usize,
+) -> Vec<Appended> {
     let sender = user();
     let appends: Vec<_> = (0..count)
         .map(|number| {
@@ -127,7 +131,7 @@ async fn open_feed(log: &Arc<dyn EventLog>, partition: u16, position: u64) -> Bo
 }
 
 /// The room's events from whichever partition has them, and that partition with its position.
-async fn feed_any(
+pub(super) async fn feed_any(
     log: &Arc<dyn EventLog>,
     room_id: &RoomId,
     count: usize,
@@ -446,50 +450,6 @@ pub async fn the_feed_goes_on_from_its_position_and_waits(harness: &mut impl Log
     );
 }
 
-/// A stretch gives what the feed gave, in pages, to anybody, and waits for nothing.
-pub async fn a_stretch_is_the_feed_again_and_waits_for_nothing(harness: &mut impl LogHarness) {
-    let (log, room_id) = (harness.log(), RoomId::generate());
-    append_many(&log, &room_id, 25).await;
-    let (fed, partition, _) = feed_any(&log, &room_id, 25, 100).await;
-    let (mut again, mut position) = (Vec::new(), 0);
-    loop {
-        let stretch = log.stretch(partition, position, 4);
-        let stretch = soon("a stretch", stretch).await.expect("read a stretch");
-        if stretch.events.is_empty() {
-            break;
-        }
-        assert!(stretch.events.len() <= 4 && stretch.position > position);
-        position = stretch.position;
-        let ours = stretch.events.into_iter();
-        again.extend(ours.filter(|stored| stored.event.room_id == room_id));
-    }
-    assert_eq!(again, fed);
-}
-
-/// Everything that was stored within the last moment is after the position before it.
-pub async fn what_is_young_is_after_the_position_before_it(harness: &mut impl LogHarness) {
-    let (log, room_id) = (harness.log(), RoomId::generate());
-    append_many(&log, &room_id, 5).await;
-    let (_, partition, _) = feed_any(&log, &room_id, 5, 100).await;
-    let age = std::time::Duration::from_secs(60);
-    let position = log.position_before(partition, age).await;
-    let mut position = position.expect("find a position");
-    let mut places = Vec::new();
-    loop {
-        let stretch = log.stretch(partition, position, 100).await.expect("read");
-        if stretch.events.is_empty() {
-            break;
-        }
-        position = stretch.position;
-        let ours = stretch.events.iter();
-        places.extend(
-            ours.filter(|it| it.event.room_id == room_id)
-                .map(|it| it.seq),
-        );
-    }
-    assert_eq!(places.len(), 5, "{places:?}");
-}
-
 /// Makes a test of every promise of the log; `$make` is an async function that gives a harness.
 #[macro_export]
 macro_rules! event_log_contract {
@@ -514,8 +474,6 @@ macro_rules! event_log_contract {
                 a_listener_hears_events_in_order_once_they_are_stored,
                 the_feed_has_every_event_in_order,
                 the_feed_goes_on_from_its_position_and_waits,
-                a_stretch_is_the_feed_again_and_waits_for_nothing,
-                what_is_young_is_after_the_position_before_it,
             ]
         );
     };

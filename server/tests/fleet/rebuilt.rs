@@ -33,22 +33,26 @@ fn a_store_made_anew_is_filled_from_the_log() {
     let world = World::shared();
     let (room, anna) = told(&world, 60);
     let before = Reader::new(&world.edge, &room).after(0, 200);
-    let spec = world.back_ends("rebuilt");
-    let mut arguments: Vec<&str> = spec.iter().map(String::as_str).collect();
-    arguments.extend(["--role", "ingest,history,rooms"]);
-    let anew = Node::own(&arguments);
-    let reader = Reader::new(&anew, &room);
+    let start = |role: &str| {
+        let options = world.back_ends(role, "rebuilt");
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        Node::own(&options)
+    };
+    let (ingest, history, rooms) = (start("ingest"), start("history"), start("rooms"));
+    let reader = Reader::new(&history, &room);
     assert_eq!(reader.after(0, 200), before, "the log has it at once");
     let head = number(before.last().expect("events"), "seq");
     let took = eventually("the new store has it", 60 * SECOND, || {
-        let token = anew.token(&anna);
-        let list = anew.call("GET", "/v1/rooms", &token, Value::Null).ok(200);
+        let token = rooms.token(&anna);
+        let list = rooms.call("GET", "/v1/rooms", &token, Value::Null).ok(200);
         list["rooms"][0]["head"] == head
     });
     println!("filled after {took:?}");
     assert_eq!(reader.after(0, 200), before);
     assert_eq!(reader.backwards(7).len(), 60);
-    assert_eq!(anew.terminate(), 0);
+    for node in [ingest, history, rooms] {
+        assert_eq!(node.terminate(), 0);
+    }
 }
 
 #[test]

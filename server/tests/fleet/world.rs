@@ -93,8 +93,10 @@ impl World {
     }
 
     /// The options of a process on this fleet's log and presence, with a keyspace of its own.
-    pub(crate) fn back_ends(&self, keyspace: &str) -> Vec<String> {
+    pub(crate) fn back_ends(&self, role: &str, keyspace: &str) -> Vec<String> {
         let options = [
+            ("--role", role.to_owned()),
+            ("--log-key", self.fleet.key(role).display().to_string()),
             ("--log", format!("nats://{}", self.fleet.nats().servers())),
             (
                 "--store",

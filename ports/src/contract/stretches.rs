@@ -1,0 +1,65 @@
+//! The promises of [`EventLog`](crate::event_log::EventLog) to who looks again at what was derived once.
+
+use roomcast_protocol::RoomId;
+
+use super::event_log::{LogHarness, append_many, feed_any};
+use super::soon;
+
+/// A stretch gives what the feed gave, in pages, to anybody, and waits for nothing.
+pub async fn a_stretch_is_the_feed_again_and_waits_for_nothing(harness: &mut impl LogHarness) {
+    let (log, room_id) = (harness.log(), RoomId::generate());
+    append_many(&log, &room_id, 25).await;
+    let (fed, partition, _) = feed_any(&log, &room_id, 25, 100).await;
+    let (mut again, mut position) = (Vec::new(), 0);
+    loop {
+        let stretch = log.stretch(partition, position, 4);
+        let stretch = soon("a stretch", stretch).await.expect("read a stretch");
+        if stretch.events.is_empty() {
+            break;
+        }
+        assert!(stretch.events.len() <= 4 && stretch.position > position);
+        position = stretch.position;
+        let ours = stretch.events.into_iter();
+        again.extend(ours.filter(|stored| stored.event.room_id == room_id));
+    }
+    assert_eq!(again, fed);
+}
+
+/// Everything that was stored within the last moment is after the position before it.
+pub async fn what_is_young_is_after_the_position_before_it(harness: &mut impl LogHarness) {
+    let (log, room_id) = (harness.log(), RoomId::generate());
+    append_many(&log, &room_id, 5).await;
+    let (_, partition, _) = feed_any(&log, &room_id, 5, 100).await;
+    let age = std::time::Duration::from_secs(60);
+    let position = log.position_before(partition, age).await;
+    let mut position = position.expect("find a position");
+    let mut places = Vec::new();
+    loop {
+        let stretch = log.stretch(partition, position, 100).await.expect("read");
+        if stretch.events.is_empty() {
+            break;
+        }
+        position = stretch.position;
+        let ours = stretch.events.iter();
+        places.extend(
+            ours.filter(|it| it.event.room_id == room_id)
+                .map(|it| it.seq),
+        );
+    }
+    assert_eq!(places.len(), 5, "{places:?}");
+}
+
+/// Makes a test of every promise; `$make` is an async function that gives a harness.
+#[macro_export]
+macro_rules! stretch_contract {
+    ($make:ident) => {
+        $crate::contract_tests!(
+            $make,
+            stretches,
+            [
+                a_stretch_is_the_feed_again_and_waits_for_nothing,
+                what_is_young_is_after_the_position_before_it,
+            ]
+        );
+    };
+}
