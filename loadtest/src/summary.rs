@@ -205,7 +205,7 @@ fn latencies(settings: &Settings, sum: &Sum) -> Vec<Latency> {
         );
         add(
             "late delivery",
-            "the rest: replayed, read from history, or of a sender who was away or slow",
+            "the rest: replayed, read from history, or of a sender who was away or slow, or due before all were back from a cut",
             &sum.late,
         );
     } else {

@@ -10,6 +10,7 @@ use super::client::{Client, Pending, Session, Stage};
 use crate::codec;
 use crate::record::{Speech, Try};
 use crate::schedule::Due;
+use crate::settings::Profile;
 use crate::stamp::Stamp;
 use crate::tally::note;
 
@@ -28,7 +29,7 @@ impl Client {
         let now = worker.clock.now();
         let mut session = self.session.borrow_mut();
         // One that stops reading hears no answers, and so holds back what it would say.
-        let away = !session.live || self.slow;
+        let away = !session.live || self.slow || worker.is_stampeding();
         let number = worker.sends.replace(worker.sends.get() + 1);
         {
             let mut tally = worker.tally.borrow_mut();
@@ -244,6 +245,11 @@ impl Worker {
             due: pending.due,
             away: pending.away,
         }
+    }
+
+    /// While everybody comes back from a cut, it is the coming back that is measured, here and of the fleet.
+    fn is_stampeding(&self) -> bool {
+        self.settings.profile == Profile::Stampede && self.all_whole_since.get().is_none()
     }
 
     /// Some time around `about`, so that not everybody does it at once.
