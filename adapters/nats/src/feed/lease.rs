@@ -231,14 +231,18 @@ impl Asking {
 
     /// The pin, and the first message that came with it.
     async fn first(&mut self) -> Result<(String, Delivered), Failure> {
-        let Some(message) = self.messages.next().await else {
-            return Err(Failure::Closed);
+        let message = loop {
+            let Some(message) = self.messages.next().await else {
+                return Err(Failure::Closed);
+            };
+            match message.status.map(|status| status.as_u16()) {
+                None => break message,
+                // Messages that are still being copied come after the word that they were all.
+                Some(409) if is_all(&message) => {}
+                Some(503) => return Err(Failure::NobodyThere(message.subject.to_string())),
+                Some(_) => return Err(Failure::GivenAway),
+            }
         };
-        match message.status.map(|status| status.as_u16()) {
-            None => {}
-            Some(503) => return Err(Failure::NobodyThere(message.subject.to_string())),
-            Some(_) => return Err(Failure::GivenAway),
-        }
         let pin = message
             .headers
             .as_ref()
@@ -323,20 +327,24 @@ impl Asking {
                 self.owed = 0;
                 None
             }
-            Some(409) => {
-                let said = message.description.unwrap_or_default();
-                if said.contains("MaxBytes") || said.contains("MaxWaiting") {
-                    self.owed = 0;
-                    None
-                } else {
-                    Some("the consumer has changed")
-                }
+            Some(409) if is_all(&message) => {
+                self.owed = 0;
+                None
             }
+            Some(409) => Some("the consumer has changed"),
             Some(423) => Some("another worker has it"),
             Some(503) => Some("the consumer is gone"),
             Some(_) => None,
         }
     }
+}
+
+/// Whether it says no more than that a question has brought all that it may.
+fn is_all(message: &Message) -> bool {
+    let said = message.description.as_deref().unwrap_or_default();
+    ["Batch Completed", "MaxBytes", "MaxWaiting"]
+        .iter()
+        .any(|limit| said.contains(limit))
 }
 
 /// A message with its place, which stands in the subject it is acknowledged on:
