@@ -8,6 +8,7 @@ mod asides;
 mod wording;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -32,7 +33,7 @@ use wording::{Worded, to_ids};
 /// Lists of users' rooms read at once.
 pub(crate) const ROOM_LISTS_AT_ONCE: usize = 16;
 /// How long a new connection's first frame waits for them.
-const ROOMS_WITHIN: Duration = Duration::from_millis(250);
+const ROOMS_WITHIN: Duration = Duration::from_secs(1);
 
 /// What a frame came to.
 #[derive(Debug)]
@@ -92,7 +93,9 @@ impl Actor {
             .tracker
             .spawn(async move { learn_rooms(&loading, &user).await });
         // Whoever resumes does not wait for a store that is slow or away.
-        let _ = tokio::time::timeout(ROOMS_WITHIN, loaded).await;
+        if !shared.room_lists_fail.load(Ordering::Acquire) {
+            let _ = tokio::time::timeout(ROOMS_WITHIN, loaded).await;
+        }
     }
 
     /// Looks at a token's sign-in again.
@@ -339,12 +342,15 @@ async fn learn_rooms(shared: &Shared, user: &Arc<User>) {
     if user.connection_count() == 0 {
         return;
     }
-    match shared
+    let room_ids = shared
         .ports
         .directory
         .room_ids_of(&user.id, ROOMS_PER_CONNECTION_MAX)
-        .await
-    {
+        .await;
+    shared
+        .room_lists_fail
+        .store(room_ids.is_err(), Ordering::Release);
+    match room_ids {
         Ok(room_ids) => shared.hub.enter_rooms(user, room_ids),
         Err(error) => warn!(
             error = &error as &dyn std::error::Error,

@@ -73,6 +73,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) tracker: TaskTracker,
     pub(crate) audit_now: Notify,
+    /// The last list of a user's rooms could not be read: nobody waits for the next.
+    pub(crate) room_lists_fail: AtomicBool,
     /// Turns to read the list of a user's rooms.
     pub(crate) room_lists: Semaphore,
     pub(crate) second_looks: hub::second_look::SecondLooks,
@@ -109,6 +111,7 @@ impl Gateway {
             },
             tracker: TaskTracker::new(),
             audit_now: Notify::new(),
+            room_lists_fail: AtomicBool::new(false),
             room_lists: Semaphore::new(act::ROOM_LISTS_AT_ONCE),
             second_looks: hub::second_look::SecondLooks::default(),
             blind: AtomicBool::new(false),

@@ -2,9 +2,11 @@
 
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use roomcast_ports::event_log::EventLog;
 
 use crate::config::{LogFormat, Role, Settings};
 use crate::fleet::Fleet;
@@ -18,11 +20,20 @@ const DRAIN_MARGIN: Duration = Duration::from_secs(3);
 
 /// Serves until told to stop. An error is a start that failed; nothing was served then.
 pub async fn serve(settings: Settings) -> anyhow::Result<()> {
+    serve_on(settings, |log| log).await
+}
+
+/// Serves on what `log` makes of the log: for tests of those who check what it promises.
+pub async fn serve_on(
+    settings: Settings,
+    log: impl FnOnce(Arc<dyn EventLog>) -> Arc<dyn EventLog>,
+) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let metrics = telemetry::metrics::start()?;
     descriptors::raise_limit();
 
-    let backends = backends::open(&settings).await?;
+    let mut backends = backends::open(&settings).await?;
+    backends.log = log(backends.log);
     let ports = Ports::bind(&settings)?;
     let addresses = Addresses::of(&ports)?;
     let fleet = Fleet::build(&settings, backends)?;

@@ -77,12 +77,20 @@ fn spawn(scratch: &Path, arguments: &[String], listen: &str) -> (Child, String) 
         .create(true)
         .append(true)
         .open(scratch.join("stderr"));
-    let mut child = Command::new(roomcast())
+    // Instead of the program that users run: another with the same options behind its own words.
+    let (program, arguments) = match arguments.split_first() {
+        Some((first, rest)) if first == DAMAGED => (damaged(), rest),
+        _ => (roomcast(), arguments),
+    };
+    let own = arguments.iter().take_while(|word| !word.starts_with("--"));
+    let own: Vec<&String> = own.collect();
+    let mut child = Command::new(program)
+        .args(&own)
         .args(["--listen", listen, "--admin", "127.0.0.1:0", "--data"])
         .arg(scratch.join("data"))
         .arg("--token-key")
         .arg(format!("hs256:{}", scratch.join("key").display()))
-        .args(arguments)
+        .args(&arguments[own.len()..])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log.expect("open a file for standard error"))
@@ -111,6 +119,21 @@ fn roomcast() -> PathBuf {
     assert!(
         path.exists(),
         "{} is missing: build it with `cargo build -p roomcast`, or run `cargo test --workspace`",
+        path.display()
+    );
+    path
+}
+
+/// The program with a broken log: `DAMAGED drop 100`.
+pub(crate) const DAMAGED: &str = "damaged";
+
+/// It lies among the examples beside ours.
+fn damaged() -> PathBuf {
+    let ours = PathBuf::from(env!("CARGO_BIN_EXE_loadtest"));
+    let path = ours.with_file_name("examples").join(DAMAGED);
+    assert!(
+        path.exists(),
+        "{} is missing: build it with `cargo build -p roomcast --example damaged`, or run `cargo test --workspace`",
         path.display()
     );
     path

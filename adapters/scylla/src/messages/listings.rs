@@ -8,6 +8,7 @@ use futures_util::future::{try_join_all, try_join3};
 use roomcast_ports::StoreError;
 use roomcast_ports::directory::{ListingCursor, RoomListing, RoomRecord};
 use roomcast_ports::message_store::MessageState;
+use roomcast_protocol::api::Marks;
 use roomcast_protocol::{RoomId, RoomKind, Timestamp, UserId};
 
 use super::ScyllaMessages;
@@ -96,6 +97,12 @@ impl ScyllaMessages {
             return Ok(None);
         };
         let unread = self.unread(&standing, &member).await?;
+        // A mark may have been written already whose message is not in the head that was read before it:
+        // what is shown is of one moment.
+        let marks = Marks {
+            read: member.marks.read.min(standing.head),
+            delivered: member.marks.delivered.min(standing.head),
+        };
         Ok(Some(RoomListing {
             room: RoomRecord {
                 member_count,
@@ -105,7 +112,7 @@ impl ScyllaMessages {
             active_at: standing.active_at,
             role: member.role,
             peer_id,
-            marks: member.marks,
+            marks,
             unread,
             last_message,
         }))
