@@ -38,7 +38,7 @@ impl Conversation {
     /// A room with `senders` who talk and `listeners` who listen, all of them members.
     pub(crate) fn new(world: &World, senders: usize, listeners: usize) -> Self {
         let seed = seed();
-        println!("seed {seed}");
+        say(&format!("seed {seed}"));
         let names: Vec<String> = (0..senders + listeners).map(|_| unique("u")).collect();
         let members: Vec<&str> = names.iter().map(String::as_str).collect();
         let room = world.edge.room(&members);
@@ -172,7 +172,12 @@ impl Conversation {
             longest_silence: silences.max().unwrap_or_default(),
             connections: self.listeners.iter().map(|it| it.connections).sum(),
         };
-        println!("{heard:?}");
+        say(&format!("{heard:?}"));
         heard
     }
+}
+
+#[expect(clippy::print_stdout, reason = "a test says what it saw")]
+fn say(line: &str) {
+    println!("{line}");
 }
