@@ -36,7 +36,7 @@ pub struct NatsConfig {
     /// The durable consumer that workers of one kind share.
     pub consumer: String,
     /// Bytes of each partition's stream at most; past it the oldest events go. The servers reserve
-    /// 32 times as much on each of their disks.
+    /// 32 times as much on each of their disks and refuse what does not fit: 8 GiB by default.
     pub partition_bytes_max: i64,
     /// Asked before a missing stream is created, so that its places begin above all that were seen.
     /// Without it, only what this process has seen itself is known.
@@ -57,7 +57,7 @@ impl NatsConfig {
             manages_streams: false,
             waits_for_servers: false,
             consumer: "ingest".to_owned(),
-            partition_bytes_max: 1 << 30,
+            partition_bytes_max: 256 << 20,
             seen_to: None,
         }
     }

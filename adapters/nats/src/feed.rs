@@ -15,7 +15,6 @@ use async_trait::async_trait;
 use metrics::counter;
 use roomcast_ports::event_log::{Claim, EventFeed, FeedBatch, LogError};
 use roomcast_protocol::Timestamp;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
@@ -23,7 +22,7 @@ use tracing::warn;
 use crate::direct::{BATCH_MAX, Question, Stored};
 use crate::failure::Failure;
 use crate::link::Link;
-use crate::reader::Reader;
+use crate::reader::{Reader, pause};
 use crate::streams::Streams;
 use chain::Chain;
 use lease::{Delivered, Lease};
@@ -70,7 +69,7 @@ impl Feeds {
         limit: usize,
     ) -> Result<FeedBatch, Failure> {
         for pause_ms in LAG_PAUSES_MS {
-            sleep(Duration::from_millis(pause_ms)).await;
+            pause(pause_ms).await;
             let stored = self.page(partition, position, limit.max(1)).await?;
             if !stored.is_empty() {
                 let mut chain = Chain::new(Arc::clone(&self.reader), partition);
@@ -112,7 +111,7 @@ impl Feeds {
         let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
         let then = Timestamp::from_millis(Timestamp::now().as_millis().saturating_sub(age_ms));
         for pause_ms in LAG_PAUSES_MS {
-            sleep(Duration::from_millis(pause_ms)).await;
+            pause(pause_ms).await;
             let question = Question {
                 batch: Some(1),
                 start_time: Some(then.to_string()),
@@ -238,7 +237,7 @@ impl Feed {
     async fn missing(&self, first: u64, limit: usize) -> Result<Vec<Stored>, Failure> {
         let partition = self.lease.partition;
         for pause_ms in LAG_PAUSES_MS {
-            sleep(Duration::from_millis(pause_ms)).await;
+            pause(pause_ms).await;
             let mut page = self.feeds.page(partition, self.position, limit).await?;
             // A copy that has one has all before it; one that has none lags.
             let Some(begins) = page.first().map(|stored| stored.place) else {

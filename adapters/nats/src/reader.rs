@@ -209,7 +209,7 @@ impl Reader {
             match tries.next() {
                 Some(pause_ms) => {
                     counter!("chat_log_stale_reads_total").increment(1);
-                    sleep(Duration::from_millis(*pause_ms)).await;
+                    pause(*pause_ms).await;
                 }
                 None => return Err(Failure::Behind),
             }
@@ -273,7 +273,7 @@ impl Reader {
         let partition = partition_of(room_id);
         let subjects = [subjects::stored(partition, room_id)];
         for pause_ms in LAG_PAUSES_MS {
-            sleep(Duration::from_millis(pause_ms)).await;
+            pause(pause_ms).await;
             let page = self.last_of(partition, &subjects, place - 1).await?;
             let mut before = page.stored.first().map_or(0, |before| before.place);
             if !self.copies {
@@ -331,6 +331,13 @@ pub(crate) fn event_at(
             error!(partition, %place, fault = &fault as &dyn std::error::Error, "an entry of the log cannot be read");
             None
         }
+    }
+}
+
+/// Waits, unless it is for nothing: a timer of zero still takes its tick.
+pub(crate) async fn pause(milliseconds: u64) {
+    if milliseconds > 0 {
+        sleep(Duration::from_millis(milliseconds)).await;
     }
 }
 
