@@ -15,6 +15,8 @@ use async_trait::async_trait;
 use metrics::counter;
 use roomcast_ports::event_log::{Claim, EventFeed, FeedBatch, LogError};
 use roomcast_protocol::Timestamp;
+use tokio::sync::oneshot;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
@@ -27,6 +29,8 @@ use crate::streams::Streams;
 use chain::Chain;
 use lease::{Delivered, Lease};
 
+/// Between two questions to a consumer that is not there.
+const ABSENT_PAUSE: Duration = Duration::from_millis(300);
 /// Pauses before a copy that lags is asked again.
 const LAG_PAUSES_MS: [u64; 5] = [0, 5, 20, 50, 200];
 
@@ -42,23 +46,41 @@ pub(crate) struct Feeds {
 }
 
 impl Feeds {
-    /// Waits until the partition is this caller's.
+    /// Waits until the partition is this caller's. If the caller goes away meanwhile, a task sees the
+    /// question to its end: the server may just have decided for this one, and the partition would be
+    /// nobody's until it notices the silence.
     pub(crate) async fn claim(self: &Arc<Self>, partition: u16) -> Result<Box<dyn Claim>, Failure> {
-        let taken = Lease::take(
-            &self.link.client,
-            &self.tracker,
-            &self.stop,
-            partition,
-            &self.consumer,
-            || self.streams.suspect(),
-        );
-        tokio::select! {
-            lease = taken => Ok(Box::new(Claimed {
-                feeds: Arc::clone(self),
-                lease: lease?,
-            })),
-            () = self.stop.cancelled() => Err(Failure::Closed),
+        let (sender, taken) = oneshot::channel();
+        let feeds = Arc::clone(self);
+        self.tracker.spawn(async move {
+            let taking = feeds.take(partition, || sender.is_closed());
+            let lease = tokio::select! {
+                lease = taking => lease,
+                () = feeds.stop.cancelled() => Err(Failure::Closed),
+            };
+            // Who has gone lets go of it by this.
+            drop(sender.send(lease));
+        });
+        let lease = taken.await.unwrap_or(Err(Failure::Closed))?;
+        let feeds = Arc::clone(self);
+        Ok(Box::new(Claimed { feeds, lease }))
+    }
+
+    async fn take(&self, partition: u16, is_unwanted: impl Fn() -> bool) -> Result<Lease, Failure> {
+        let (client, consumer) = (&self.link.client, &self.consumer);
+        while !is_unwanted() {
+            match Lease::take(client, &self.tracker, &self.stop, partition, consumer).await {
+                Ok(Some(lease)) => return Ok(lease),
+                // Another has the pin, or nothing has come: ask again.
+                Ok(None) => {}
+                Err(Failure::NobodyThere(_)) => {
+                    self.streams.suspect();
+                    sleep(ABSENT_PAUSE).await;
+                }
+                Err(failure) => return Err(failure),
+            }
         }
+        Err(Failure::Closed)
     }
 
     /// At most `limit` entries after `position`, whoever has the partition; none at its end.

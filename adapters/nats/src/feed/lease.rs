@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_nats::{Client, Message, Subscriber};
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
@@ -36,8 +36,6 @@ const WAITING_FOR: Duration = Duration::from_secs(5);
 const GRACE: Duration = Duration::from_secs(1);
 /// Between two questions to a consumer that has nothing for this worker.
 const ASKED_AGAIN_PAUSE: Duration = Duration::from_millis(50);
-/// Between two questions to a consumer that is not there.
-const ABSENT_PAUSE: Duration = Duration::from_millis(300);
 /// How long the server may be silent before the partition counts as lost.
 const SILENT_MAX: Duration = Duration::from_secs(10);
 
@@ -93,57 +91,51 @@ struct Asking {
 }
 
 impl Lease {
-    /// Waits until the server pins this caller.
+    /// Asks the server once for the pin; `None` when it was not given within some seconds.
     pub(super) async fn take(
         client: &Client,
         tracker: &TaskTracker,
         stop: &CancellationToken,
         partition: u16,
         consumer: &str,
-        absent: impl Fn(),
-    ) -> Result<Self, Failure> {
-        loop {
-            let inbox = client.new_inbox();
-            let messages = client
-                .subscribe(inbox.clone())
-                .await
-                .map_err(|error| Failure::Unreadable(Box::new(error)))?;
-            let mut asking = Asking {
-                client: client.clone(),
-                partition,
-                consumer: consumer.to_owned(),
-                inbox,
-                messages,
-                pin: String::new(),
-                owed: 0,
-                asked_at: Instant::now(),
-            };
-            asking.ask(WAITING_FOR).await?;
-            let until = Instant::now() + WAITING_FOR + GRACE;
-            match timeout_at(until, asking.first()).await {
-                Ok(Ok((pin, delivered))) => {
-                    asking.pin = pin;
-                    let shared = Arc::new(Shared::default());
-                    shared.lock().kept.push_back(delivered);
-                    let held = stop.child_token();
-                    tracker.spawn(asking.hold(Arc::clone(&shared), held.clone()));
-                    return Ok(Self {
-                        partition,
-                        shared,
-                        client: client.clone(),
-                        _held: held.drop_guard(),
-                    });
-                }
-                Ok(Err(Failure::NobodyThere(_))) => {
-                    absent();
-                    tokio::time::sleep(ABSENT_PAUSE).await;
-                }
-                Ok(Err(Failure::Closed)) => return Err(Failure::Closed),
-                // Another has the pin, or nothing has come: ask again.
-                Ok(Err(_)) => tokio::time::sleep(ASKED_AGAIN_PAUSE).await,
-                Err(_) => {}
+    ) -> Result<Option<Self>, Failure> {
+        let inbox = client.new_inbox();
+        let messages = client
+            .subscribe(inbox.clone())
+            .await
+            .map_err(|error| Failure::Unreadable(Box::new(error)))?;
+        let mut asking = Asking {
+            client: client.clone(),
+            partition,
+            consumer: consumer.to_owned(),
+            inbox,
+            messages,
+            pin: String::new(),
+            owed: 0,
+            asked_at: Instant::now(),
+        };
+        asking.ask(WAITING_FOR).await?;
+        let until = Instant::now() + WAITING_FOR + GRACE;
+        let (pin, delivered) = match timeout_at(until, asking.first()).await {
+            Ok(Ok(first)) => first,
+            Ok(Err(Failure::GivenAway)) => {
+                tokio::time::sleep(ASKED_AGAIN_PAUSE).await;
+                return Ok(None);
             }
-        }
+            Ok(Err(failure)) => return Err(failure),
+            Err(_) => return Ok(None),
+        };
+        asking.pin = pin;
+        let shared = Arc::new(Shared::default());
+        shared.lock().kept.push_back(delivered);
+        let held = stop.child_token();
+        tracker.spawn(asking.hold(Arc::clone(&shared), held.clone()));
+        Ok(Some(Self {
+            partition,
+            shared,
+            client: client.clone(),
+            _held: held.drop_guard(),
+        }))
     }
 
     /// Waits until a message is here. Cancel safe.
@@ -257,20 +249,36 @@ impl Asking {
 
     /// Keeps asking until the lease is dropped or lost.
     async fn hold(mut self, shared: Arc<Shared>, held: CancellationToken) {
-        let why = tokio::select! {
-            why = self.go_on(&shared) => why,
-            () = held.cancelled() => "let go",
+        let lost = tokio::select! {
+            why = self.go_on(&shared) => Some(why),
+            () = held.cancelled() => None,
         };
-        shared.lock().lost = Some(why);
+        shared.lock().lost = Some(lost.unwrap_or("let go"));
         shared.came.notify_waiters();
         shared.came.notify_one();
-        // Somebody else may have it at once.
+        if lost.is_none() {
+            self.hand_back(&shared).await;
+        }
+    }
+
+    /// Gives back what nobody has read here, and the pin: somebody else may have both at once. If any
+    /// of this is lost, the server notices the silence.
+    async fn hand_back(&mut self, shared: &Shared) {
+        let mut back: Vec<String> = shared
+            .lock()
+            .kept
+            .drain(..)
+            .map(|delivered| delivered.acknowledge)
+            .collect();
+        while let Some(Some(message)) = self.messages.next().now_or_never() {
+            back.extend(delivered(message).map(|delivered| delivered.acknowledge));
+        }
+        for to in back {
+            let _ = self.client.publish(to, Bytes::from_static(b"-NAK")).await;
+        }
         let stream = subjects::stream(self.partition);
         let subject = format!("$JS.API.CONSUMER.UNPIN.{stream}.{}", self.consumer);
-        if why == "let go"
-            && let Ok(question) = serde_json::to_vec(&json!({ "group": WORKERS }))
-        {
-            // If this is lost, the server notices the silence.
+        if let Ok(question) = serde_json::to_vec(&json!({ "group": WORKERS })) {
             let _ = self.client.publish(subject, question.into()).await;
         }
     }
