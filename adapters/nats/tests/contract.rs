@@ -5,6 +5,7 @@ mod servers;
 use servers::Harness;
 
 roomcast_ports::event_log_contract!(one);
+roomcast_ports::stretch_contract!(one);
 roomcast_ports::signals_contract!(one);
 
 async fn one() -> Harness {

@@ -5,6 +5,7 @@ mod servers;
 use servers::Harness;
 
 roomcast_ports::event_log_contract!(three);
+roomcast_ports::stretch_contract!(three);
 roomcast_ports::signals_contract!(three);
 
 async fn three() -> Harness {

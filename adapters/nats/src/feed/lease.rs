@@ -85,7 +85,9 @@ struct Asking {
     inbox: String,
     messages: Subscriber,
     pin: String,
-    /// Messages that open questions may still bring.
+    /// Questions asked so far; the last one's number is a part of where it is answered.
+    number: u64,
+    /// Messages that the last question may still bring; none once the server has ended it.
     owed: usize,
     asked_at: Instant,
 }
@@ -101,7 +103,7 @@ impl Lease {
     ) -> Result<Option<Self>, Failure> {
         let inbox = client.new_inbox();
         let messages = client
-            .subscribe(inbox.clone())
+            .subscribe(format!("{inbox}.*"))
             .await
             .map_err(|error| Failure::Unreadable(Box::new(error)))?;
         let mut asking = Asking {
@@ -111,6 +113,7 @@ impl Lease {
             inbox,
             messages,
             pin: String::new(),
+            number: 0,
             owed: 0,
             asked_at: Instant::now(),
         };
@@ -191,7 +194,8 @@ impl Asking {
     /// Asks for messages, or only says that this worker is still there when there is no room for any.
     async fn ask(&mut self, open_for: Duration) -> Result<(), Failure> {
         self.asked_at = Instant::now();
-        self.owed += ASKED_MAX;
+        self.number += 1;
+        self.owed = ASKED_MAX;
         self.pull(json!({
             "batch": ASKED_MAX,
             "max_bytes": ASKED_BYTES_MAX,
@@ -205,6 +209,7 @@ impl Asking {
     /// Keeps the pin without asking for anything: no message fits into one byte.
     async fn stay(&mut self) -> Result<(), Failure> {
         self.asked_at = Instant::now();
+        self.number += 1;
         self.pull(json!({
             "batch": 1, "max_bytes": 1, "no_wait": true, "group": WORKERS, "id": self.pin,
         }))
@@ -215,8 +220,9 @@ impl Asking {
         let stream = subjects::stream(self.partition);
         let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{}", self.consumer);
         let payload = serde_json::to_vec(&question)?.into();
+        let answer_to = format!("{}.{}", self.inbox, self.number);
         self.client
-            .publish_with_reply(subject, self.inbox.clone(), payload)
+            .publish_with_reply(subject, answer_to, payload)
             .await
             .map_err(|error| Failure::Unreadable(Box::new(error)))
     }
@@ -286,16 +292,24 @@ impl Asking {
     async fn go_on(&mut self, shared: &Shared) -> &'static str {
         let mut heard_at = Instant::now();
         loop {
-            let free = KEPT_MAX.saturating_sub(shared.lock().kept.len() + self.owed);
-            let due = self.asked_at + PINNED_FOR;
-            let asked = if free >= ASKED_MAX {
-                self.ask(PINNED_FOR).await
-            } else if Instant::now() >= due {
+            if self.owed > 0 && Instant::now() >= self.asked_at + PINNED_FOR + GRACE {
                 // What was asked long ago brings nothing any more.
                 self.owed = 0;
+            }
+            let free = KEPT_MAX.saturating_sub(shared.lock().kept.len());
+            let asked = if self.owed > 0 {
+                Ok(())
+            } else if free >= ASKED_MAX {
+                self.ask(PINNED_FOR).await
+            } else if Instant::now() >= self.asked_at + PINNED_FOR {
                 self.stay().await
             } else {
                 Ok(())
+            };
+            let patience = if self.owed > 0 {
+                PINNED_FOR + GRACE
+            } else {
+                PINNED_FOR
             };
             if asked.is_err() {
                 return "the connection is closed";
@@ -311,11 +325,20 @@ impl Asking {
                     }
                 }
                 () = shared.taken.notified() => {}
-                () = tokio::time::sleep_until(self.asked_at + PINNED_FOR) => {}
+                () = tokio::time::sleep_until(self.asked_at + patience) => {}
             }
             if heard_at.elapsed() > SILENT_MAX {
                 return "the server is silent";
             }
+        }
+    }
+
+    /// The server has ended a question. Only the last one matters: were every end answered by a new
+    /// question, there would be ever more of them.
+    fn ended(&mut self, message: &Message) {
+        let number = message.subject.rsplit('.').next();
+        if number.and_then(|text| text.parse().ok()) == Some(self.number) {
+            self.owed = 0;
         }
     }
 
@@ -332,11 +355,11 @@ impl Asking {
             }
             // A question's time is over, or it has brought all its bytes.
             Some(404 | 408) => {
-                self.owed = 0;
+                self.ended(&message);
                 None
             }
             Some(409) if is_all(&message) => {
-                self.owed = 0;
+                self.ended(&message);
                 None
             }
             Some(409) => Some("the consumer has changed"),
