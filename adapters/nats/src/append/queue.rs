@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::reader::seq;
 
 /// How long an attempt may go without an answer before the next.
-const ATTEMPT_WITHIN: Duration = Duration::from_secs(2);
+const ATTEMPT_WITHIN: Duration = Duration::from_secs(1);
 /// How long finding out why one was refused may take before it is simply tried again.
 const FOUND_OUT_WITHIN: Duration = Duration::from_secs(5);
 /// Pauses after a refusal that may be over soon.

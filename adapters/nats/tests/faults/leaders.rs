@@ -13,9 +13,15 @@ use roomcast_protocol::{RoomId, Seq};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::servers::{alone, blocking, client, manager, open, rooms_in};
-use crate::talk::{Talk, assert_all_acknowledged, assert_true, longest};
+use crate::talk::{
+    Said, Talk, assert_all_acknowledged, assert_none_given_up_early, assert_true, longest,
+};
 
 const PARTITION: u16 = 7;
+/// The servers elect a leader within 4 to 9 seconds; on a machine that does much else, later.
+const AGAIN_WITHIN: Duration = Duration::from_secs(15);
+/// What the dying leader had answered already has come by then.
+const FLUSHED: Duration = Duration::from_millis(500);
 
 /// Which server leads the partition.
 async fn leader(log: &NatsLog, nats: &Nats, partition: u16) -> usize {
@@ -46,17 +52,22 @@ async fn a_leader_killed_under_load_is_waited_for_and_nothing_is_lost_doubled_or
         nats
     })
     .await;
-    sleep(Duration::from_secs(12)).await;
+    sleep(Duration::from_secs(15)).await;
     let story = talk.end().await;
     let count: usize = story.values().map(Vec::len).sum();
     println!("{count} appends, the longest took {:?}", longest(&story));
-    assert_all_acknowledged(&story);
-    for room_id in &rooms[..20] {
-        let after = story[room_id].iter().filter(|said| said.asked > killed_at);
-        let first = after.map(|said| said.answered - killed_at).min();
-        let first = first.expect("something was said afterwards");
-        assert!(first < Duration::from_secs(10), "{first:?}");
-    }
+    let given_up = assert_none_given_up_early(&story);
+    let after = |said: &&Said| said.answer.is_ok() && said.answered > killed_at + FLUSHED;
+    let again = rooms[..20].iter().map(|room_id| {
+        let first = story[room_id]
+            .iter()
+            .filter(after)
+            .map(|said| said.answered);
+        first.min().expect("something was acknowledged afterwards") - killed_at
+    });
+    let again = again.max().expect("rooms");
+    println!("acknowledged again after {again:?}, {given_up} given up");
+    assert!(again < AGAIN_WITHIN, "{again:?}");
     nats = blocking(move || {
         nats.start_node(leader).expect("start nats-server again");
         nats.wait_until_ready().expect("nats-server is ready again");
