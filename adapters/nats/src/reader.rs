@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use tracing::error;
 
 use crate::direct::{BATCH_MAX, Direct, Page, Question, Stored};
-use crate::exchanges::ANSWER_WITHIN;
+
 use crate::failure::Failure;
 use crate::known::Known;
 use crate::subjects::{self, partition_of};
@@ -240,7 +240,7 @@ impl Reader {
                 batch: None,
                 ..question
             };
-            let found = self.direct.of_leader(partition, &next, ANSWER_WITHIN);
+            let found = self.ask_leader(partition, &next);
             page.extend(found.await?);
         }
         Ok(page)

@@ -226,7 +226,15 @@ async fn within_its_time<T, F: Future<Output = Result<T, Failure>>>(
 ) -> Result<T, Failure> {
     loop {
         match ask().await {
-            Err(failure) if failure.may_pass() && waiting.asked.elapsed() < APPEND_WITHIN => {
+            // A leader that is being elected also refuses what it will answer soon.
+            Err(failure)
+                if !matches!(failure, Failure::Closed)
+                    && waiting.asked.elapsed() < APPEND_WITHIN =>
+            {
+                debug!(
+                    failure = &failure as &dyn std::error::Error,
+                    "ask about an event again"
+                );
                 sleep(PAUSE).await;
             }
             done => return done,
