@@ -37,6 +37,8 @@ pub enum Command {
     Serve(Settings),
     /// Say what a start would find, and end.
     Check(Settings),
+    /// Write into the store what ingest had to set aside.
+    Replay(Settings),
     /// Print an access token.
     Token(TokenOptions),
     /// Print how to use this.
@@ -82,6 +84,7 @@ pub fn read(
     let command = match verb {
         arguments::Verb::Serve => Command::Serve(settings(&given, &mut faults)),
         arguments::Verb::Check => Command::Check(settings(&given, &mut faults)),
+        arguments::Verb::Replay => Command::Replay(settings(&given, &mut faults)),
         arguments::Verb::Token => Command::Token(token::read(&given, &mut faults)),
     };
     Reading {

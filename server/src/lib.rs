@@ -7,6 +7,7 @@ pub mod api;
 pub mod check;
 pub mod config;
 pub mod page;
+pub mod replay;
 pub mod serve;
 pub mod telemetry;
 pub mod token;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use roomcast::config::{self, Command, Fault, Settings};
-use roomcast::{check, serve, telemetry, token};
+use roomcast::{check, replay, serve, telemetry, token};
 
 /// How long threads may finish what they are writing once everything else has ended.
 const THREADS_WITHIN: Duration = Duration::from_millis(500);
@@ -29,6 +29,10 @@ fn main() -> ExitCode {
             say_odd(&reading.oddities);
             status_of_check(&settings)
         }
+        Ok(Command::Replay(settings)) => {
+            say_odd(&reading.oddities);
+            status(on_this_thread(replay::replay(&settings)).and_then(|replayed| replayed))
+        }
         Ok(Command::Serve(settings)) => status(run(settings, &reading.oddities)),
     }
 }
@@ -49,14 +53,19 @@ fn run(settings: Settings, oddities: &[Fault]) -> anyhow::Result<()> {
 
 /// Looks at everything, and says by the status whether all of it is fine.
 fn status_of_check(settings: &Settings) -> ExitCode {
+    match on_this_thread(check::report(settings)) {
+        Ok(fine) => ExitCode::from(u8::from(!fine)),
+        Err(error) => status(Err(error)),
+    }
+}
+
+/// Does something short.
+fn on_this_thread<T>(what: impl Future<Output = T>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("start the runtime");
-    match runtime {
-        Ok(runtime) => ExitCode::from(u8::from(!runtime.block_on(check::report(settings)))),
-        Err(error) => status(Err(error)),
-    }
+        .context("start the runtime")?;
+    Ok(runtime.block_on(what))
 }
 
 fn status(ended: anyhow::Result<()>) -> ExitCode {

@@ -116,6 +116,19 @@ fn a_data_directory_in_use_ends_the_start_with_1_and_names_it() {
 }
 
 #[test]
+fn a_replay_says_what_it_found_and_needs_the_data_for_itself() {
+    let scratch = Scratch::new();
+    let data = scratch.join("data");
+    let none = run(&["replay", "--data", &data], &[]);
+    assert_eq!(none.status, 0, "{none:?}");
+    assert_eq!(none.stdout, "0 dead letters written, 0 still unreadable\n");
+    assert_eq!(run(&["replay", "--replay-max", "x"], &[]).status, 78);
+    let node = Node::own(&[]);
+    let taken = run(&["replay", "--data", &node.scratch().join("data")], &[]);
+    assert_eq!(taken.status, 1, "{taken:?}");
+}
+
+#[test]
 fn a_check_changes_nothing_and_says_what_it_found() {
     let scratch = Scratch::new();
     let data = scratch.join("data");

@@ -12,13 +12,14 @@ use super::{Command, shape_of, token};
 pub(super) enum Verb {
     Serve,
     Check,
+    Replay,
     Token,
 }
 
 impl Verb {
     fn shape_of(self, name: &str) -> Option<Shape> {
         match self {
-            Self::Serve | Self::Check => shape_of(name),
+            Self::Serve | Self::Check | Self::Replay => shape_of(name),
             Self::Token => token::shape_of(name),
         }
     }
@@ -27,6 +28,7 @@ impl Verb {
         match self {
             Self::Serve => "roomcast",
             Self::Check => "roomcast check",
+            Self::Replay => "roomcast replay",
             Self::Token => "roomcast token",
         }
     }
@@ -61,6 +63,7 @@ impl Arguments {
             .peekable();
         let verb = match words.peek().map(String::as_str) {
             Some("check") => Verb::Check,
+            Some("replay") => Verb::Replay,
             Some("token") => Verb::Token,
             _ => Verb::Serve,
         };

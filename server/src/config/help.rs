@@ -9,6 +9,7 @@ Roomcast: real-time chat in one program.
 Usage:
   roomcast [OPTIONS]                         serve
   roomcast check [OPTIONS]                   say what a start with these options would find
+  roomcast replay [OPTIONS]                  write into the store what ingest had to set aside
   roomcast token --sub USER [TOKEN OPTIONS]  print an access token signed with the key of --data
 
 Options (each also as ROOMCAST_… in the environment, or with _ in the file):

@@ -1,0 +1,30 @@
+//! `roomcast replay`: dead letters, tried once more.
+
+use std::io::Write as _;
+
+use anyhow::Context as _;
+use roomcast_ingest::Ingest;
+
+use crate::backends;
+use crate::config::Settings;
+
+/// Writes every entry that ingest set aside and that this version can read into the store, and says how
+/// many there were. What still cannot be read stays; doing it again is safe.
+pub async fn replay(settings: &Settings) -> anyhow::Result<()> {
+    let backends = backends::open(settings).await?;
+    let ingest = Ingest::new(
+        backends.log.clone(),
+        backends.writer.clone(),
+        backends.dead_letters.clone(),
+    );
+    let replayed = ingest.replay().await.context("replay dead letters");
+    backends.close().await;
+    let replayed = replayed?;
+    let (written, kept) = (replayed.written, replayed.kept);
+    // Whoever closed our standard output still gets the status.
+    let _ = writeln!(
+        std::io::stdout(),
+        "{written} dead letters written, {kept} still unreadable"
+    );
+    Ok(())
+}
