@@ -195,6 +195,13 @@ fn while_draining_it_is_alive_not_ready_and_takes_no_new_sockets() {
     let mut head = [0; 12];
     early.read_exact(&mut head).expect("an answer");
     assert_eq!(&head, b"HTTP/1.1 101");
+    // Greeted: now the gateway knows that somebody is here to be told.
+    let mut greeting = Vec::new();
+    while !greeting.windows(7).any(|seven| seven == b"WELCOME") {
+        let mut byte = [0];
+        early.read_exact(&mut byte).expect("a greeting");
+        greeting.push(byte[0]);
+    }
     // Nobody answers the close, so leaving takes until it is given up.
     node.ask_to_leave();
     let until = Instant::now() + Duration::from_secs(5);
