@@ -30,6 +30,8 @@ enum Interruption {
     Place(#[from] StoreError),
     #[error("read the log's feed")]
     Feed(#[from] LogError),
+    #[error("the store was away, and may have forgotten what it wrote last")]
+    StoreWasAway,
     #[error("stopped")]
     Stopped,
 }
@@ -131,16 +133,28 @@ impl Partition {
         Ok(())
     }
 
-    /// Writes the batch, however often that takes: going on without it would leave a hole for ever.
+    /// Waits until the store answers again.
+    async fn wait_for_store(&self, stop: &CancellationToken) -> Result<(), Interruption> {
+        let mut back_off = BackOff::default();
+        loop {
+            pause(stop, &mut back_off).await;
+            if stop.is_cancelled() {
+                return Err(Interruption::Stopped);
+            }
+            if self.ingest.writer.place(self.number).await.is_ok() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Writes the batch. A store that was away may come back without what it wrote last, its place
+    /// included: then the feed has to begin anew from the place it has, or a hole would stay behind.
     async fn write(&self, batch: &FeedBatch, stop: &CancellationToken) -> Result<(), Interruption> {
         let place = Place {
             partition: self.number,
             position: batch.position,
         };
-        let mut back_off = BackOff::default();
-        let mut failed = false;
-        while let Err(failure) = self.ingest.writer.write(&batch.events, Some(place)).await {
-            failed = true;
+        if let Err(failure) = self.ingest.writer.write(&batch.events, Some(place)).await {
             self.lag.set(behind(&batch.events));
             let partition = self.number;
             match &failure {
@@ -149,13 +163,9 @@ impl Partition {
                     warn!(partition, ?failure, "ingest waits for the store");
                 }
             }
-            pause(stop, &mut back_off).await;
-            if stop.is_cancelled() {
-                return Err(Interruption::Stopped);
-            }
-        }
-        if failed {
-            info!(partition = self.number, "ingest goes on");
+            self.wait_for_store(stop).await?;
+            info!(partition, "ingest goes on from where the store is");
+            return Err(Interruption::StoreWasAway);
         }
         self.lag.set(behind(&batch.events));
         #[expect(

@@ -101,6 +101,11 @@ fn a_log_made_anew_begins_above_the_old_one_and_clients_go_on() {
         let came: Vec<Value> = again.drain().into_iter().filter(is_event).collect();
         assert_eq!(came[0]["clientMsgId"], name.as_str());
     }
+    eventually("readers are served again", 30 * SECOND, || {
+        let path = format!("/v1/rooms/{room}/messages?limit=1");
+        let host = world.edge.admin_token();
+        world.edge.call("GET", &path, &host, Value::Null).status == 200
+    });
     let after = Reader::new(&world.edge, &room).after(0, 200);
     assert_eq!(after[..before.len()], before);
     assert_eq!(after.last().expect("events")["clientMsgId"], name.as_str());
