@@ -12,12 +12,14 @@ mod review;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use metrics::counter;
+use roomcast_ports::StoreError;
 use roomcast_ports::dead_letters::DeadLetters;
-use roomcast_ports::event_log::EventLog;
-use roomcast_ports::message_store::MessageWriter;
+use roomcast_ports::event_log::{EventLog, FeedBatch};
+use roomcast_ports::message_store::{MessageWriter, Place};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::info;
+use tracing::{error, info};
 
 use partition::Partition;
 pub use replay::{ReplayError, Replayed};
@@ -57,9 +59,30 @@ impl Ingest {
             let partition = Partition::new(number, self.clone());
             tracker.spawn(partition.run(stop.clone()));
         }
-        tracker.spawn(self.review(stop));
+        tracker.spawn(review::run(self.clone(), stop));
         tracker.close();
         tracker.wait().await;
         info!("ingest has stopped");
+    }
+
+    /// Writes a batch of the partition, and sets aside what of it cannot be read: that must not stop what
+    /// is behind it. Again, it changes nothing.
+    async fn derive(&self, partition: u16, batch: &FeedBatch) -> Result<(), StoreError> {
+        for letter in &batch.unreadable {
+            self.dead_letters.keep(letter).await?;
+            let position = letter.position;
+            error!(
+                partition,
+                position,
+                reason = letter.reason,
+                "set a dead letter aside"
+            );
+            counter!("chat_ingest_dead_letters_total").increment(1);
+        }
+        let place = Place {
+            partition,
+            position: batch.position,
+        };
+        self.writer.write(&batch.events, Some(place)).await
     }
 }

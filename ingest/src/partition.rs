@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use metrics::{Gauge, counter, gauge};
 use roomcast_ports::StoreError;
-use roomcast_ports::dead_letters::DeadLetters;
 use roomcast_ports::event_log::{EventFeed, FeedBatch, LogError};
-use roomcast_ports::message_store::Place;
 use roomcast_protocol::{EventBody, StoredEvent, Timestamp};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -68,7 +66,7 @@ impl Partition {
                 return;
             }
             let partition = self.number;
-            warn!(partition, ?interruption, "ingest waits for the log");
+            warn!(partition, ?interruption, "ingest begins anew");
             pause(&stop, &mut back_off).await;
         }
     }
@@ -90,7 +88,6 @@ impl Partition {
         loop {
             let batch = self.next(&mut *feed, stop).await?;
             back_off.reset();
-            self.set_aside(&batch, stop).await?;
             self.write(&batch, stop).await?;
             feed.acknowledge(batch.position).await?;
         }
@@ -115,24 +112,6 @@ impl Partition {
         }
     }
 
-    /// Keeps what cannot be read, for somebody to look at: it must not stop what is behind it.
-    async fn set_aside(
-        &self,
-        batch: &FeedBatch,
-        stop: &CancellationToken,
-    ) -> Result<(), Interruption> {
-        let mut back_off = BackOff::default();
-        while let Err(failure) = set_aside(&*self.ingest.dead_letters, batch).await {
-            let partition = self.number;
-            warn!(partition, ?failure, "a dead letter waits for the store");
-            pause(stop, &mut back_off).await;
-            if stop.is_cancelled() {
-                return Err(Interruption::Stopped);
-            }
-        }
-        Ok(())
-    }
-
     /// Waits until the store answers again.
     async fn wait_for_store(&self, stop: &CancellationToken) -> Result<(), Interruption> {
         let mut back_off = BackOff::default();
@@ -150,11 +129,7 @@ impl Partition {
     /// Writes the batch. A store that was away may come back without what it wrote last, its place
     /// included: then the feed has to begin anew from the place it has, or a hole would stay behind.
     async fn write(&self, batch: &FeedBatch, stop: &CancellationToken) -> Result<(), Interruption> {
-        let place = Place {
-            partition: self.number,
-            position: batch.position,
-        };
-        if let Err(failure) = self.ingest.writer.write(&batch.events, Some(place)).await {
+        if let Err(failure) = self.ingest.derive(self.number, batch).await {
             self.lag.set(behind(&batch.events));
             let partition = self.number;
             match &failure {
@@ -179,25 +154,6 @@ impl Partition {
         counter!("chat_messages_ingested_total").increment(messages as u64);
         Ok(())
     }
-}
-
-/// Keeps the batch's unreadable entries.
-pub(crate) async fn set_aside(
-    dead_letters: &dyn DeadLetters,
-    batch: &FeedBatch,
-) -> Result<(), StoreError> {
-    for letter in &batch.unreadable {
-        dead_letters.keep(letter).await?;
-        let (partition, position) = (letter.partition, letter.position);
-        error!(
-            partition,
-            position,
-            reason = letter.reason,
-            "set a dead letter aside"
-        );
-        counter!("chat_ingest_dead_letters_total").increment(1);
-    }
-    Ok(())
 }
 
 /// How many seconds ago the batch's last event was sent.

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use roomcast_ports::StoreError;
 use roomcast_ports::event_log::LogError;
-use roomcast_ports::message_store::Place;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +18,6 @@ use tracing::{info, warn};
 
 use crate::Ingest;
 use crate::back_off::BackOff;
-use crate::partition::set_aside;
 
 /// Entries written at once.
 const BATCH: usize = 256;
@@ -141,23 +139,7 @@ async fn write_stretch(
             batch.position = until;
         }
         entries += (batch.events.len() + batch.unreadable.len()) as u64;
-        set_aside(&*ingest.dead_letters, &batch).await?;
-        let position = batch.position;
-        let place = Place {
-            partition,
-            position,
-        };
-        ingest.writer.write(&batch.events, Some(place)).await?;
+        ingest.derive(partition, &batch).await?;
     }
     Ok(entries)
-}
-
-impl Ingest {
-    /// The second look, for the service to run beside its partitions.
-    pub(crate) fn review(
-        &self,
-        stop: CancellationToken,
-    ) -> impl Future<Output = ()> + Send + 'static {
-        run(self.clone(), stop)
-    }
 }
