@@ -2,7 +2,7 @@
 //!
 //! A gateway begins to follow a room while events are on their way to it: one that was placed just
 //! before may pass by on neither way. Half a second later the room's head in the log tells, and what is
-//! missing is read. (A subscription raced 1–3 % of publishes in measurements; docs/performance.md.)
+//! missing is read. (Measured with nats-server 2.15: a subscription raced 1–3 % of publishes.)
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, Weak};
