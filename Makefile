@@ -102,7 +102,7 @@ deny: ## licences, refused crates and sources, if cargo-deny is installed
 .PHONY: test-rust
 test-rust: servers ## all Rust tests; the servers they need are started by them
 	$(call say,Rust tests)
-	cargo test $(LOCKED) --workspace
+	cargo test $(LOCKED) --workspace --no-fail-fast
 
 .PHONY: test-fleet
 test-fleet: servers build ## the black-box tests, unchanged, through the edge of a fleet

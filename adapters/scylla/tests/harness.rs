@@ -17,6 +17,8 @@ pub(crate) async fn hosts() -> Vec<String> {
         let mut node = NODE.lock().unwrap_or_else(PoisonError::into_inner);
         let spec = CassandraSpec {
             nodes: 1,
+            // Every test has two keyspaces of its own there, some fifty times twenty tables by the end.
+            heap_megabytes: Some(1_536),
             ..CassandraSpec::default()
         };
         let node = node.get_or_insert_with(|| Cassandra::start(&spec).expect("start a CQL server"));

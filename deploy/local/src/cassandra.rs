@@ -23,6 +23,7 @@ const IPS: [&str; 3] = ["127.0.0.1", "127.0.0.2", "127.0.0.3"];
 const READY_WITHIN: Duration = Duration::from_secs(180);
 const STOP_WITHIN: Duration = Duration::from_secs(60);
 const STARTS_MAX: u32 = 3;
+const HEAP_MEGABYTES: u32 = 512;
 
 /// When a write is in the commit log's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,6 +42,9 @@ pub struct CassandraSpec {
     pub nodes: usize,
     /// When a write is in the commit log's file.
     pub sync: Sync,
+    /// Megabytes of heap a node may grow to; 512 if there are none said. A table takes half of one, and a
+    /// node without heap ends.
+    pub heap_megabytes: Option<u32>,
     /// Where to keep everything, for later starts too; a temporary directory if there is none.
     pub directory: Option<PathBuf>,
     /// The ports, the same on all nodes: for clients and for each other; free ones if there are none.
@@ -93,6 +97,7 @@ impl Cassandra {
             port: port.number(),
             storage_port: storage_port.number(),
             sync: spec.sync,
+            heap_megabytes: spec.heap_megabytes.unwrap_or(HEAP_MEGABYTES),
         };
         let mut nodes = Vec::new();
         for index in 0..spec.nodes {

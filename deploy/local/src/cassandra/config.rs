@@ -20,6 +20,7 @@ pub(super) struct Plan<'a> {
     pub(super) port: u16,
     pub(super) storage_port: u16,
     pub(super) sync: Sync,
+    pub(super) heap_megabytes: u32,
 }
 
 impl Plan<'_> {
@@ -39,7 +40,7 @@ impl Plan<'_> {
         }
         home.write(&format!("{name}/cassandra.yaml"), &self.yaml(index))?;
         home.write(&format!("{name}/logback.xml"), LOGBACK)?;
-        java_arguments(&directory, jars)
+        java_arguments(&directory, jars, self.heap_megabytes)
     }
 
     fn yaml(&self, index: usize) -> String {
@@ -48,6 +49,7 @@ impl Plan<'_> {
             port,
             storage_port,
             sync,
+            ..
         } = self;
         let ip = ips[index];
         let token = token(index, ips.len());
@@ -97,7 +99,11 @@ fn token(index: usize, nodes: usize) -> i128 {
     i128::from(i64::MIN) + (1 << 64) * index / nodes
 }
 
-fn java_arguments(directory: &Path, jars: &Path) -> Result<Vec<String>, LocalError> {
+fn java_arguments(
+    directory: &Path,
+    jars: &Path,
+    heap_megabytes: u32,
+) -> Result<Vec<String>, LocalError> {
     let archive = jars::archive()?;
     let archive = if archive.is_file() {
         format!("-XX:SharedArchiveFile={}", archive.display())
@@ -111,7 +117,6 @@ fn java_arguments(directory: &Path, jars: &Path) -> Result<Vec<String>, LocalErr
     let mut arguments: Vec<String> = [
         // Little at first: as root all of it is locked into memory.
         "-Xms64m",
-        "-Xmx512m",
         "-XX:+UseG1GC",
         // The first compiler only: a test's node does not live long enough for the second to pay.
         "-XX:TieredStopAtLevel=1",
@@ -133,6 +138,7 @@ fn java_arguments(directory: &Path, jars: &Path) -> Result<Vec<String>, LocalErr
     .map(str::to_owned)
     .into();
     arguments.extend([
+        format!("-Xmx{heap_megabytes}m"),
         archive,
         format!("-Djava.io.tmpdir={directory}/tmp"),
         format!("-Djna.tmpdir={directory}/tmp"),
