@@ -84,16 +84,16 @@ impl Actor {
     /// connection here.
     pub(crate) async fn arrive(&self, user: &Arc<User>, first: bool) {
         let shared = &self.shared;
+        let loaded = first.then(|| {
+            let (loading, user) = (shared.clone(), user.clone());
+            let load = async move { learn_rooms(&loading, &user).await };
+            shared.tracker.spawn(load)
+        });
         vitals::arrived(shared, &self.connection).await;
-        if !first {
-            return;
-        }
-        let (loading, user) = (shared.clone(), user.clone());
-        let loaded = shared
-            .tracker
-            .spawn(async move { learn_rooms(&loading, &user).await });
         // Whoever resumes does not wait for a store that is slow or away.
-        if !shared.room_lists_fail.load(Ordering::Acquire) {
+        if let Some(loaded) = loaded
+            && !shared.room_lists_fail.load(Ordering::Acquire)
+        {
             let _ = tokio::time::timeout(ROOMS_WITHIN, loaded).await;
         }
     }
