@@ -56,7 +56,9 @@ pub(crate) fn stream(config: &NatsConfig, partition: u16) -> Value {
     })
 }
 
-/// The consumer that workers share: one of them is given everything, the next one takes over.
+/// The consumer that workers share: one of them is given everything, the next one takes over. Where it is
+/// lives in the servers' memory only: the place that counts is in the store, and agreeing on this one
+/// on three disks would cost as much as the messages.
 pub(crate) fn consumer(name: &str) -> Value {
     json!({
         "name": name,
@@ -68,6 +70,7 @@ pub(crate) fn consumer(name: &str) -> Value {
         "max_ack_pending": UNACKNOWLEDGED_MAX,
         "max_waiting": 512,
         "replay_policy": "instant",
+        "mem_storage": true,
         "priority_groups": [WORKERS],
         "priority_policy": "pinned_client",
         "priority_timeout": SILENT_MAX_MS * 1_000_000,
