@@ -9,7 +9,7 @@ use metrics::{Gauge, counter, gauge};
 use roomcast_ports::StoreError;
 use roomcast_ports::event_log::{EventFeed, FeedBatch, LogError};
 use roomcast_protocol::{EventBody, StoredEvent, Timestamp};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -87,9 +87,16 @@ impl Partition {
         let mut feed = claim.begin(position).await?;
         loop {
             let batch = self.next(&mut *feed, stop).await?;
+            let more_by = Instant::now() + self.ingest.writer.gathers();
             back_off.reset();
             self.write(&batch, stop).await?;
             feed.acknowledge(batch.position).await?;
+            if batch.behind == 0 {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = sleep_until(more_by) => {}
+                }
+            }
         }
     }
 

@@ -127,6 +127,12 @@ pub trait MessageWriter: Send + Sync {
     /// `None` when it never does. What it forgot has to be written again from the log.
     fn may_forget(&self) -> Option<Duration>;
 
+    /// How long a feed should wait after a batch for more to come when nothing more is there, because
+    /// each batch has a price of its own. Readers take from the log what is not here yet.
+    fn gathers(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// Changes whenever a machine of the store has come back, which may have forgotten something.
     fn setbacks(&self) -> watch::Receiver<u64>;
 }

@@ -40,6 +40,10 @@ use chain::Bounds;
 use counts::Counts;
 use statements::Statements;
 
+/// With a batch of a few events goes a place to be moved and an acknowledgement, which the log's servers
+/// agree on: at a thousand messages a second these cost as much as the rows.
+const GATHERS: Duration = Duration::from_millis(100);
+
 /// Messages, rooms and members.
 #[derive(Debug)]
 pub struct ScyllaMessages {
@@ -110,6 +114,10 @@ impl MessageWriter for ScyllaMessages {
 
     fn may_forget(&self) -> Option<Duration> {
         Some(self.forgets)
+    }
+
+    fn gathers(&self) -> Duration {
+        GATHERS
     }
 
     fn setbacks(&self) -> watch::Receiver<u64> {

@@ -1,7 +1,7 @@
 //! Many rows at once: those of one partition together, partitions side by side.
 //!
-//! A batch inside one partition of one table is one write for the servers. Batches over several would
-//! be slower than the writes alone, so there are none.
+//! A batch inside one partition is one write for the servers. Batches over several would be slower than
+//! the writes alone, so there are none.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -22,20 +22,28 @@ const BATCH_BYTES_MAX: usize = 40 << 10;
 /// What a row costs beside its body.
 const ROW_BYTES: usize = 160;
 
-/// A table and a partition of it.
+/// A partition, by its key. Tables whose keys have the same columns share it: what several of them have
+/// under one key lies on the same machines, and is one write for them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Partition {
-    table: &'static str,
     key: String,
-    number: i32,
+    number: Option<i32>,
 }
 
 impl Partition {
-    pub(crate) fn of(table: &'static str, key: &str, number: i32) -> Self {
+    /// The partition of a key of one column.
+    pub(crate) fn of(key: &str) -> Self {
         Self {
-            table,
             key: key.to_owned(),
-            number,
+            number: None,
+        }
+    }
+
+    /// The partition of a key and a number.
+    pub(crate) fn numbered(key: &str, number: i32) -> Self {
+        Self {
+            key: key.to_owned(),
+            number: Some(number),
         }
     }
 }

@@ -9,10 +9,13 @@ use crate::rows;
 
 /// Rows looked at together when some of them may be damaged.
 const ROWS: i32 = 16;
+/// A room's first partition.
+const FIRST: i32 = 0;
 /// Partitions that are found ahead of a reader.
 pub(super) const BUCKETS_AHEAD: i32 = 8;
-/// The index of the events' ids has so many partitions per room. Part of what is stored.
-pub(super) const ID_SHARDS: u32 = 16;
+/// The index of the ids of a room's events after its first partition has so many partitions. Part of
+/// what is stored.
+const ID_SHARDS: u32 = 16;
 
 impl ScyllaMessages {
     /// The partition that holds `place`, with its first place; `None` when all begin later.
@@ -98,19 +101,32 @@ impl ScyllaMessages {
         }
     }
 
-    /// The partition and place of the event of this id.
+    /// The partition and place of the event of this id: of the first, if there are two.
     pub(super) async fn located(
         &self,
         room_id: &RoomId,
         event_id: &str,
     ) -> Result<Option<(i32, Seq)>, StoreError> {
-        let values = (room_id.as_str(), rows::shard(event_id, ID_SHARDS), event_id);
-        let row = self
-            .client
-            .first::<(i32, i64)>(&self.statements.by_id, values)
-            .await?;
-        row.map(|(bucket, seq)| Ok((bucket, rows::seq(Some(seq))?)))
-            .transpose()
+        for shard in [id_shard(FIRST, event_id), id_shard(FIRST + 1, event_id)] {
+            let values = (room_id.as_str(), shard, event_id);
+            let row = self
+                .client
+                .first::<(i32, i64)>(&self.statements.by_id, values);
+            if let Some((bucket, seq)) = row.await? {
+                return Ok(Some((bucket, rows::seq(Some(seq))?)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Which partition of the index has the id of an event in `bucket`. Those of the room's first have the
+/// key that their events have, so that both are one write; few rooms ever have more. The others are
+/// spread, since who asks knows the id alone.
+pub(super) fn id_shard(bucket: i32, event_id: &str) -> i32 {
+    match bucket {
+        FIRST => FIRST,
+        _ => FIRST + 1 + rows::shard(event_id, ID_SHARDS),
     }
 }
 

@@ -72,13 +72,8 @@ impl ScyllaMessages {
             EventBody::RoomDeleted => {
                 let values = (cell(seq), room_id.to_string());
                 let statements = &self.statements;
-                writes.add(
-                    of("rooms", room_id),
-                    &statements.end_room,
-                    values.clone(),
-                    0,
-                );
-                writes.add(of("members", room_id), &statements.end_members, values, 0);
+                writes.add(of(room_id), &statements.end_room, values.clone(), 0);
+                writes.add(of(room_id), &statements.end_members, values, 0);
             }
             _ => {}
         }
@@ -99,7 +94,7 @@ impl ScyllaMessages {
             millis(created_at),
             room_id.to_string(),
         );
-        writes.add(of("rooms", room_id), &self.statements.found, values, 0);
+        writes.add(of(room_id), &self.statements.found, values, 0);
     }
 
     fn add_change<'a>(
@@ -117,12 +112,7 @@ impl ScyllaMessages {
             MaybeUnset::from_option(visibility),
             room_id.to_string(),
         );
-        writes.add(
-            of("rooms", room_id),
-            &self.statements.change_room,
-            values,
-            0,
-        );
+        writes.add(of(room_id), &self.statements.change_room, values, 0);
     }
 
     fn add_member<'a>(
@@ -138,11 +128,11 @@ impl ScyllaMessages {
         // Before the role is known to be an owner's, who reads owners must find the name.
         if membership.role == Some(MemberRole::Owner) {
             let values = (room.clone(), user.clone(), cell(seq));
-            writes.add(of("owners", room_id), &statements.insert_owner, values, 0);
+            writes.add(of(room_id), &statements.insert_owner, values, 0);
         }
         if let Some(present) = membership.present {
             let values = (cell(seq), present, user.clone(), room.clone());
-            let partition = Partition::of("rooms_by_user", user_id.as_str(), 0);
+            let partition = Partition::of(user_id.as_str());
             writes.add(partition, &statements.set_room_of_user, values, 0);
         }
         let role = membership.role.map(MemberRole::as_str);
@@ -153,11 +143,11 @@ impl ScyllaMessages {
             room,
             user,
         );
-        writes.add(of("members", room_id), &statements.set_member, values, 0);
+        writes.add(of(room_id), &statements.set_member, values, 0);
     }
 }
 
-/// A room's partition of a table.
-pub(super) fn of(table: &'static str, room_id: &RoomId) -> Partition {
-    Partition::of(table, room_id.as_str(), 0)
+/// A room's own partition.
+pub(super) fn of(room_id: &RoomId) -> Partition {
+    Partition::of(room_id.as_str())
 }

@@ -43,22 +43,12 @@ impl ScyllaMessages {
             let ordinal = ordinal.map_or(UNKNOWN, u64::cast_signed);
             let place = cell(after.read);
             let values = (place, place, ordinal, room.clone(), user.clone());
-            writes.add(
-                of("members", room_id),
-                &self.statements.move_read,
-                values,
-                0,
-            );
+            writes.add(of(room_id), &self.statements.move_read, values, 0);
         }
         if after.delivered > before.delivered {
             let place = cell(after.delivered);
             let values = (place, place, room, user);
-            writes.add(
-                of("members", room_id),
-                &self.statements.move_delivered,
-                values,
-                0,
-            );
+            writes.add(of(room_id), &self.statements.move_delivered, values, 0);
         }
         self.client.write_all(writes).await?;
         Ok(Some(after))

@@ -9,12 +9,12 @@ use roomcast_protocol::event::encode;
 use roomcast_protocol::{EventBody, RoomId, Seq, StoredEvent, UserId};
 
 use super::ScyllaMessages;
-use super::bucket::{ID_SHARDS, before};
+use super::bucket::{before, id_shard};
 use super::chain::Chain;
 use super::control::of;
 use super::targets::Targets;
 use crate::client::{Partition, Writes};
-use crate::rows::{cell, millis, shard};
+use crate::rows::{cell, millis};
 
 /// The rows of a room, in the order of writing.
 pub(super) struct RoomPlan<'a> {
@@ -107,15 +107,15 @@ impl ScyllaMessages {
         let (seq, room) = (cell(stored.seq), event.room_id.to_string());
         if chain.begins_bucket() {
             let values = (room.clone(), seq, chain.bucket, seq);
-            let partition = of("room_buckets", &event.room_id);
+            let partition = of(&event.room_id);
             plan.events
                 .add(partition, &self.statements.insert_bucket, values, 0);
         }
         let body = self.apply(&mut plan.targets, targets, stored, chain.bucket, body);
         let id = event.id.to_string();
-        let id_shard = shard(&id, ID_SHARDS);
-        let values = (room.clone(), id_shard, id.clone(), seq, chain.bucket, -seq);
-        let partition = Partition::of("events_by_id", &room, id_shard);
+        let shard = id_shard(chain.bucket, &id);
+        let values = (room.clone(), shard, id.clone(), seq, chain.bucket, -seq);
+        let partition = Partition::numbered(&room, shard);
         plan.events
             .add(partition, &self.statements.insert_id, values, 0);
         // The log may no longer have known what came before.
@@ -134,13 +134,13 @@ impl ScyllaMessages {
             chain.bytes.cast_signed(),
             seq,
         );
-        let partition = Partition::of("messages", &room, chain.bucket);
+        let partition = Partition::numbered(&room, chain.bucket);
         plan.events
             .add(partition, &self.statements.insert_event, values, size);
         chain
     }
 
-    /// Whoever sends has read up to there.
+    /// Whoever sends has read up to there. Written with the head, whose partition is the same.
     fn add_marks<'a>(&'a self, plan: &mut RoomPlan<'a>, marks: HashMap<UserId, Chain>) {
         for (user_id, chain) in marks {
             let (seq, ordinal) = (cell(chain.seq), chain.ordinal.cast_signed());
@@ -152,8 +152,8 @@ impl ScyllaMessages {
                 plan.room_id.to_string(),
                 user_id.to_string(),
             );
-            let partition = of("members", &plan.room_id);
-            plan.events
+            let partition = of(&plan.room_id);
+            plan.head
                 .add(partition, &self.statements.move_both, values, 0);
         }
     }
@@ -162,7 +162,7 @@ impl ScyllaMessages {
         let (chain, room) = (plan.chain, plan.room_id.to_string());
         let (seq, ordinal) = (cell(chain.seq), chain.ordinal.cast_signed());
         let (number, bytes) = (chain.number.cast_signed(), chain.bytes.cast_signed());
-        let partition = of("rooms", &plan.room_id);
+        let partition = of(&plan.room_id);
         let statements = &self.statements;
         match last_message {
             Some(last) if last.seq == chain.seq => {

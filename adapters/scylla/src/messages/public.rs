@@ -104,7 +104,7 @@ impl ScyllaMessages {
         };
         let (founding, founded, name, named, visibility, seen, ended, ended_at) = cells;
         let (number, room) = (shard(room_id.as_str(), SHARDS), room_id.to_string());
-        let partition = || Partition::of("public_rooms", "", number);
+        let partition = || Partition::numbered("", number);
         let mut writes = Writes::default();
         if let (Some(founding), Some(stamp)) = (founding, founded) {
             let values = (stamp, founding, number, room.clone());

@@ -277,7 +277,7 @@ impl ScyllaMessages {
             target.bucket,
             cell(target.seq),
         );
-        let partition = Partition::of("messages", &room, target.bucket);
+        let partition = Partition::numbered(&room, target.bucket);
         writes.add(partition, &self.statements.edit, values, size);
     }
 
@@ -286,7 +286,7 @@ impl ScyllaMessages {
         let (stamp, room) = (cell(stored.seq), stored.event.room_id.to_string());
         let body = MaybeUnset::from_option(target.event.clone().map(redacted));
         let values = (stamp, body, room.clone(), target.bucket, cell(target.seq));
-        let partition = Partition::of("messages", &room, target.bucket);
+        let partition = Partition::numbered(&room, target.bucket);
         writes.add(partition, &self.statements.delete, values, 0);
         for (place, (bucket, said)) in target.edits.range(..stored.seq) {
             let Some(said) = said else { continue };
@@ -297,7 +297,7 @@ impl ScyllaMessages {
                 *bucket,
                 cell(*place),
             );
-            let partition = Partition::of("messages", &room, *bucket);
+            let partition = Partition::numbered(&room, *bucket);
             writes.add(partition, &self.statements.empty, values, 0);
         }
     }
@@ -320,7 +320,7 @@ impl ScyllaMessages {
             emoji.to_owned(),
             stored.event.sender_id.to_string(),
         );
-        let partition = Partition::of("reactions", &room, target.bucket);
+        let partition = Partition::numbered(&room, target.bucket);
         writes.add(partition, &self.statements.react, values, 0);
     }
 }
