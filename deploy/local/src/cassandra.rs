@@ -45,6 +45,8 @@ pub struct CassandraSpec {
     /// Megabytes of heap a node may grow to; 512 if there are none said. A table takes half of one, and a
     /// node without heap ends.
     pub heap_megabytes: Option<u32>,
+    /// Whether it is to work for minutes: then its code is compiled twice, the second time well.
+    pub is_to_last: bool,
     /// Where to keep everything, for later starts too; a temporary directory if there is none.
     pub directory: Option<PathBuf>,
     /// The ports, the same on all nodes: for clients and for each other; free ones if there are none.
@@ -97,13 +99,19 @@ impl Cassandra {
             port: port.number(),
             storage_port: storage_port.number(),
             sync: spec.sync,
+            is_to_last: spec.is_to_last,
             heap_megabytes: spec.heap_megabytes.unwrap_or(HEAP_MEGABYTES),
         };
         let mut nodes = Vec::new();
         for index in 0..spec.nodes {
             let name = format!("cassandra-{}", index + 1);
             let arguments = plan.write(&home, &name, index, &jars)?;
-            nodes.push(ServerProcess::new(&home, &name, &java, arguments));
+            let (program, arguments) = if spec.is_to_last {
+                yielding(&java, arguments)?
+            } else {
+                (java.clone(), arguments)
+            };
+            nodes.push(ServerProcess::new(&home, &name, &program, arguments));
         }
         let mut cassandra = Self {
             nodes,
@@ -195,6 +203,21 @@ impl Cassandra {
         let node = &mut self.nodes[index];
         node.wait_until("speak CQL", READY_WITHIN, || cql::is_spoken(&address))
     }
+}
+
+/// How to start a program that leaves the processor to others: where all of a fleet shares a few cores, it is the
+/// store that can wait, since what is said is in the log already.
+fn yielding(
+    program: &Path,
+    mut arguments: Vec<String>,
+) -> Result<(PathBuf, Vec<String>), LocalError> {
+    let own = [
+        String::from("-n"),
+        String::from("10"),
+        program.display().to_string(),
+    ];
+    arguments.splice(..0, own);
+    Ok((programs::on_path("nice", "--version")?, arguments))
 }
 
 impl Drop for Cassandra {

@@ -256,7 +256,8 @@ fn start_servers(
         nodes: spec.store_nodes,
         sync: spec.sync,
         ports: Some(addresses.take_for_cassandra()?),
-        directory: None,
+        is_to_last: spec.directory.is_some(),
+        ..CassandraSpec::default()
     };
     let redis = addresses.take("redis", 1)?[0];
     let homes = (

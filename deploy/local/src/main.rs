@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, bail, ensure};
 use roomcast_local::fleet::{Fleet, FleetSpec, Record};
-use roomcast_local::install;
+use roomcast_local::{Sync, install};
 
 mod table;
 
@@ -27,6 +27,8 @@ Options of start:
   --program FILE    the program `roomcast`
   --directory DIR   where everything is kept [./roomcast-fleet]
   --nodes N         nodes of the store, 1 or 3 [1]
+  --store-sync HOW  when the store's commit log is written: batch, before it answers, or periodic, as clusters do by
+                    default: a killed node then forgets its last seconds, which the log gives back [batch]
   --gateways N      [2]
   --ingest N        [2]
   --edges N         HAProxy processes that share the edge's port [2]
@@ -56,9 +58,14 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
         "start" => start(&options.spec),
         "under" => under(options.spec),
         "status" => say_what_runs(&Record::read(directory)?),
-        "stop" => stop(directory),
+        "stop" => {
+            let ended = stop(directory)?;
+            say(&format!("{ended}; the data is in {}", directory.display()));
+            Ok(())
+        }
         "clean" => {
-            stop(directory)?;
+            let ended = stop(directory)?;
+            say(&format!("{ended}; the data is removed"));
             fs::remove_dir_all(directory)
                 .or_else(|error| match error.kind() {
                     io::ErrorKind::NotFound => Ok(()),
@@ -98,6 +105,7 @@ impl Options {
                 "--program" => spec.program = PathBuf::from(value),
                 "--directory" => spec.directory = Some(PathBuf::from(value)),
                 "--nodes" => spec.store_nodes = number()?,
+                "--store-sync" => spec.sync = sync(value)?,
                 "--gateways" => spec.gateways = number()?,
                 "--ingest" => spec.ingest = number()?,
                 "--edges" => spec.edges = number()?,
@@ -109,6 +117,14 @@ impl Options {
         let several = [spec.gateways, spec.ingest, spec.edges];
         ensure!(!several.contains(&0), "a fleet has one of each at least");
         Ok(Self { spec })
+    }
+}
+
+fn sync(name: &str) -> anyhow::Result<Sync> {
+    match name {
+        "batch" => Ok(Sync::Batch),
+        "periodic" => Ok(Sync::Periodic),
+        _ => bail!("--store-sync is batch or periodic"),
     }
 }
 
@@ -161,15 +177,12 @@ fn under(mut spec: FleetSpec) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn stop(directory: &Path) -> anyhow::Result<()> {
+/// Ends what runs; says how much that was.
+fn stop(directory: &Path) -> anyhow::Result<String> {
     let record = Record::read(directory)?;
     let alive = record.running.iter().filter(|one| one.is_alive()).count();
     record.stop()?;
-    say(&format!(
-        "{alive} processes ended; the data is in {}",
-        directory.display()
-    ));
-    Ok(())
+    Ok(format!("{alive} processes ended"))
 }
 
 fn say_what_runs(record: &Record) -> anyhow::Result<()> {

@@ -20,6 +20,7 @@ pub(super) struct Plan<'a> {
     pub(super) port: u16,
     pub(super) storage_port: u16,
     pub(super) sync: Sync,
+    pub(super) is_to_last: bool,
     pub(super) heap_megabytes: u32,
 }
 
@@ -40,7 +41,13 @@ impl Plan<'_> {
         }
         home.write(&format!("{name}/cassandra.yaml"), &self.yaml(index))?;
         home.write(&format!("{name}/logback.xml"), LOGBACK)?;
-        java_arguments(&directory, jars, self.heap_megabytes)
+        let mut arguments = vec![format!("-Xmx{}m", self.heap_megabytes)];
+        if !self.is_to_last {
+            // The first compiler only: a test's node does not live long enough for the second to pay.
+            arguments.push("-XX:TieredStopAtLevel=1".to_owned());
+        }
+        arguments.append(&mut java_arguments(&directory, jars)?);
+        Ok(arguments)
     }
 
     fn yaml(&self, index: usize) -> String {
@@ -84,7 +91,7 @@ memtable_offheap_space: 32MiB
 file_cache_size: 32MiB
 key_cache_size: 4MiB
 concurrent_reads: 8
-concurrent_writes: 8
+concurrent_writes: 32
 concurrent_compactors: 1
 auto_snapshot: false
 storage_compatibility_mode: NONE
@@ -99,11 +106,7 @@ fn token(index: usize, nodes: usize) -> i128 {
     i128::from(i64::MIN) + (1 << 64) * index / nodes
 }
 
-fn java_arguments(
-    directory: &Path,
-    jars: &Path,
-    heap_megabytes: u32,
-) -> Result<Vec<String>, LocalError> {
+fn java_arguments(directory: &Path, jars: &Path) -> Result<Vec<String>, LocalError> {
     let archive = jars::archive()?;
     let archive = if archive.is_file() {
         format!("-XX:SharedArchiveFile={}", archive.display())
@@ -117,9 +120,7 @@ fn java_arguments(
     let mut arguments: Vec<String> = [
         // Little at first: as root all of it is locked into memory.
         "-Xms64m",
-        "-XX:+UseG1GC",
-        // The first compiler only: a test's node does not live long enough for the second to pay.
-        "-XX:TieredStopAtLevel=1",
+        "-XX:+UseParallelGC",
         "-XX:+ExitOnOutOfMemoryError",
         "-XX:+PerfDisableSharedMem",
         "--add-opens=java.base/jdk.internal.ref=ALL-UNNAMED",
@@ -138,7 +139,6 @@ fn java_arguments(
     .map(str::to_owned)
     .into();
     arguments.extend([
-        format!("-Xmx{heap_megabytes}m"),
         archive,
         format!("-Djava.io.tmpdir={directory}/tmp"),
         format!("-Djna.tmpdir={directory}/tmp"),
