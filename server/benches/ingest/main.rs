@@ -34,6 +34,10 @@ const FILLED_WITH: usize = 300_000;
 const IN_FLIGHT: usize = 512;
 /// How long each steady rate is held.
 const HELD_FOR: Duration = Duration::from_secs(20);
+/// A worker with nothing to do has said so by then.
+const SETTLED_AFTER: Duration = Duration::from_secs(2);
+/// Between two pages.
+const PAGES_EVERY: Duration = Duration::from_millis(20);
 /// Messages of a page of history.
 const PAGE: usize = 50;
 
@@ -126,31 +130,31 @@ impl Stage {
 
     /// Writes to the log at `a_second` while it is derived.
     async fn hold(&mut self, a_second: usize) {
+        // What the gauges say of before is gone by then.
+        sleep(SETTLED_AFTER).await;
+        let pages = TaskTracker::new().spawn(pages(self.store.messages(), self.rooms.clone()));
         let mut tick = interval(Duration::from_millis(10));
-        let (started, mut said, mut lag, mut took) = (Instant::now(), 0, 0.0_f64, Vec::new());
-        let (mut appends, mut pages) = (FuturesUnordered::new(), FuturesUnordered::new());
+        let (started, mut said, mut lag) = (Instant::now(), 0, 0.0_f64);
+        let mut appends = FuturesUnordered::new();
         while started.elapsed() < HELD_FOR {
             tokio::select! {
                 _ = tick.tick() => {
-                    let due = usize::try_from(started.elapsed().as_millis()).expect("seconds") * a_second / 1_000;
-                    while said < due {
+                    let passed = usize::try_from(started.elapsed().as_millis()).expect("seconds");
+                    while said < passed * a_second / 1_000 {
                         let message = self.message();
                         appends.push(self.log.append(message));
                         said += 1;
                     }
                     lag = lag.max(self.metric("chat_ingest_lag_seconds", f64::max));
-                    if pages.is_empty() {
-                        pages.push(page(self.store.messages(), self.rooms[said % self.rooms.len()].clone()));
-                    }
                 }
                 Some(appended) = appends.next() => drop(appended.expect("append")),
-                Some(page) = pages.next() => took.push(page),
             }
         }
         let reached = rate(said - appends.len(), started);
         while let Some(appended) = appends.next().await {
             appended.expect("append");
         }
+        let mut took = pages.await.expect("the reader ends");
         took.sort_unstable();
         let (half, most) = (took[took.len() / 2], took[took.len() * 99 / 100]);
         println!(
@@ -162,11 +166,20 @@ impl Stage {
     }
 }
 
-async fn page(messages: Arc<impl MessageReader>, room_id: RoomId) -> Duration {
-    let started = Instant::now();
-    let page = messages.messages_before(&room_id, Seq::MAX, PAGE).await;
-    assert_eq!(page.expect("read a page").len(), PAGE);
-    started.elapsed()
+/// Reads the newest messages of one room after the other; how long each page took.
+async fn pages(messages: Arc<impl MessageReader>, rooms: Vec<RoomId>) -> Vec<Duration> {
+    let (until, mut took) = (Instant::now() + HELD_FOR, Vec::new());
+    for room_id in rooms.iter().cycle() {
+        let started = Instant::now();
+        if started >= until {
+            break;
+        }
+        let page = messages.messages_before(room_id, Seq::MAX, PAGE).await;
+        assert_eq!(page.expect("read a page").len(), PAGE);
+        took.push(started.elapsed());
+        sleep(PAGES_EVERY).await;
+    }
+    took
 }
 
 fn rate(count: usize, since: Instant) -> f64 {
