@@ -84,15 +84,17 @@ impl Actor {
     /// connection here.
     pub(crate) async fn arrive(&self, user: &Arc<User>, first: bool) {
         let shared = &self.shared;
+        // Whoever resumes does not wait for a store that is slow or away, nor for everybody else's list.
+        let is_soon = !shared.room_lists_fail.load(Ordering::Acquire)
+            && shared.room_lists.available_permits() > 0;
         let loaded = first.then(|| {
             let (loading, user) = (shared.clone(), user.clone());
             let load = async move { learn_rooms(&loading, &user).await };
             shared.tracker.spawn(load)
         });
         vitals::arrived(shared, &self.connection).await;
-        // Whoever resumes does not wait for a store that is slow or away.
         if let Some(loaded) = loaded
-            && !shared.room_lists_fail.load(Ordering::Acquire)
+            && is_soon
         {
             let _ = tokio::time::timeout(ROOMS_WITHIN, loaded).await;
         }

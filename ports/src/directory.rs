@@ -102,7 +102,8 @@ pub trait RoomDirectory: Send + Sync {
         limit: usize,
     ) -> Result<Vec<RoomListing>, StoreError>;
 
-    /// The ids of the user's most lately active rooms, at most `limit`.
+    /// The ids of the user's rooms, for who wants to hear of them; of more than `limit`, the most lately
+    /// active. Rooms that were deleted may be among them.
     async fn room_ids_of(&self, user_id: &UserId, limit: usize) -> Result<Vec<RoomId>, StoreError>;
 
     /// Public groups whose name begins with `name_prefix`, compared without case, by id, after

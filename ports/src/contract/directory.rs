@@ -170,12 +170,6 @@ pub async fn a_room_that_has_ended_is_only_given_by_its_id(harness: &mut impl Di
         .expect("list members");
     assert_eq!(members, []);
     assert_eq!(rooms.listings(&owner).await, []);
-    let ids = rooms
-        .directory
-        .room_ids_of(&owner, 10)
-        .await
-        .expect("list rooms");
-    assert_eq!(ids, []);
     let found = rooms
         .directory
         .public_rooms(&name, None, 10)

@@ -29,7 +29,7 @@ pub async fn a_users_rooms_come_by_latest_activity(harness: &mut impl DirectoryH
         expected.push((u64::MAX - active_at.as_millis(), script.room_id));
     }
     expected.sort();
-    let expected: Vec<RoomId> = expected.into_iter().map(|(_, room_id)| room_id).collect();
+    let mut expected: Vec<RoomId> = expected.into_iter().map(|(_, room_id)| room_id).collect();
     let (mut found, mut after) = (Vec::new(), None);
     loop {
         let page = rooms
@@ -50,6 +50,14 @@ pub async fn a_users_rooms_come_by_latest_activity(harness: &mut impl DirectoryH
         .await
         .expect("list rooms");
     assert_eq!(ids, expected[..3]);
+    let mut ids = rooms
+        .directory
+        .room_ids_of(&ann, expected.len())
+        .await
+        .expect("list rooms");
+    ids.sort();
+    expected.sort();
+    assert_eq!(ids, expected);
     assert_eq!(rooms.listings(&user()).await, []);
 }
 

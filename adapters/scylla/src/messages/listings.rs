@@ -28,7 +28,7 @@ impl ScyllaMessages {
         after: Option<&ListingCursor>,
         limit: usize,
     ) -> Result<Vec<RoomListing>, StoreError> {
-        let mut rooms = self.standings(user_id).await?;
+        let mut rooms = self.standings(&self.ids_of(user_id).await?).await?;
         rooms.retain(|standing| after.is_none_or(|after| key(standing) > key_of_cursor(after)));
         rooms.truncate(limit);
         let last = rooms.iter().filter_map(|standing| {
@@ -48,27 +48,31 @@ impl ScyllaMessages {
             .collect())
     }
 
-    /// The ids of the user's most lately active rooms.
+    /// The ids of the user's rooms; only of more than `limit` it matters when they were active. So a
+    /// gateway whose clients all come at once asks for a row of each, and not for a row of each room.
     pub(super) async fn listed_ids(
         &self,
         user_id: &UserId,
         limit: usize,
     ) -> Result<Vec<RoomId>, StoreError> {
-        let rooms = self.standings(user_id).await?.into_iter().take(limit);
+        let ids = self.ids_of(user_id).await?;
+        if ids.len() <= limit {
+            return Ok(ids);
+        }
+        let rooms = self.standings(&ids).await?.into_iter().take(limit);
         Ok(rooms.map(|standing| standing.room.room_id).collect())
     }
 
-    /// Where all the user's rooms stand that were founded and have not ended, in order.
-    async fn standings(&self, user_id: &UserId) -> Result<Vec<Standing>, StoreError> {
+    async fn ids_of(&self, user_id: &UserId) -> Result<Vec<RoomId>, StoreError> {
         let values = (user_id.as_str(), ROOMS_OF_USER_MAX);
         let rows = self
             .client
-            .rows::<(String,)>(&self.statements.rooms_of_user, values)
-            .await?;
-        let ids = rows
-            .iter()
-            .map(|(room_id,)| id(room_id))
-            .collect::<Result<Vec<RoomId>, _>>()?;
+            .rows::<(String,)>(&self.statements.rooms_of_user, values);
+        rows.await?.iter().map(|(room_id,)| id(room_id)).collect()
+    }
+
+    /// Where those of the rooms stand that were founded and have not ended, in order.
+    async fn standings(&self, ids: &[RoomId]) -> Result<Vec<Standing>, StoreError> {
         let standings = try_join_all(ids.iter().map(|room_id| self.standing(room_id))).await?;
         let open = standings
             .into_iter()
