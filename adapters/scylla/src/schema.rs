@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use futures_util::TryFutureExt as _;
 use roomcast_ports::BoxError;
 use scylla::client::session::Session;
+use scylla::errors::{DbError, ExecutionError, RequestAttemptError, SchemaAgreementError};
 use scylla::policies::load_balancing::{NodeIdentifier, SingleTargetLoadBalancingPolicy};
 use scylla::response::query_result::QueryResult;
 use scylla::serialize::row::SerializeRow;
@@ -31,6 +32,8 @@ const STEPS: &[&str] = &[include_str!("schema/tables.cql")];
 const STATEMENT_WITHIN: Duration = Duration::from_secs(60);
 /// All of it is done within so long, waiting for others included.
 const ALL_WITHIN: Duration = Duration::from_secs(180);
+/// A cluster whose nodes have just been started agrees within so long.
+const SETTLES_WITHIN: Duration = Duration::from_secs(90);
 /// How often a process that waits for another looks again.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -40,25 +43,48 @@ pub(crate) async fn migrate(session: &Session, config: &ScyllaConfig) -> Result<
         session,
         keyspace: &config.keyspace,
     };
-    let known = u32::try_from(STEPS.len()).unwrap_or(u32::MAX);
-    let started = Instant::now();
+    let (lock, started) = (Lock::new(), Instant::now());
     loop {
-        match schema.version().await? {
-            found if found > known => return Err(ConnectError::NewerSchema { found, known }),
-            found if found == known => return Ok(found),
-            _ => {}
-        }
-        schema.make_keyspaces(config).await?;
-        if let Some(lock) = Lock::take(&schema).await? {
-            let done = schema.go_on(&lock).await;
-            lock.release(&schema).await;
-            done?;
-            continue;
-        }
-        if started.elapsed() > ALL_WITHIN {
-            return Err(ConnectError::Locked(started.elapsed()));
+        match schema.bring_forward(&lock, config).await {
+            Ok(Some(version)) => return Ok(version),
+            Ok(None) if started.elapsed() > ALL_WITHIN => {
+                return Err(ConnectError::Locked(started.elapsed()));
+            }
+            Ok(None) => {}
+            Err(failure) if started.elapsed() < SETTLES_WITHIN && may_pass(&failure) => {
+                tracing::warn!(?failure, "the store's cluster is not ready yet");
+            }
+            Err(failure) => return Err(failure),
         }
         sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Whether it is said by a cluster some of whose nodes have just been started, or ended.
+fn may_pass(failure: &ConnectError) -> bool {
+    let ConnectError::Schema { source, .. } = failure else {
+        return false;
+    };
+    match source.downcast_ref::<ExecutionError>() {
+        Some(ExecutionError::LastAttemptError(RequestAttemptError::DbError(error, _))) => {
+            matches!(
+                error,
+                DbError::Unavailable { .. }
+                    | DbError::WriteTimeout { .. }
+                    | DbError::ReadTimeout { .. }
+                    | DbError::WriteFailure { .. }
+                    | DbError::ReadFailure { .. }
+                    | DbError::Overloaded
+                    | DbError::IsBootstrapping
+            )
+        }
+        Some(
+            ExecutionError::LastAttemptError(RequestAttemptError::BrokenConnectionError(_))
+            | ExecutionError::ConnectionPoolError(_)
+            | ExecutionError::RequestTimeout(_)
+            | ExecutionError::SchemaAgreementError(_),
+        ) => true,
+        _ => source.is::<SchemaAgreementError>(),
     }
 }
 
@@ -69,6 +95,29 @@ struct Schema<'a> {
 }
 
 impl Schema<'_> {
+    /// Does what is to be done unless another process is doing it; the version once nothing is left.
+    async fn bring_forward(
+        &self,
+        lock: &Lock,
+        config: &ScyllaConfig,
+    ) -> Result<Option<u32>, ConnectError> {
+        let known = u32::try_from(STEPS.len()).unwrap_or(u32::MAX);
+        match self.version().await? {
+            found if found > known => return Err(ConnectError::NewerSchema { found, known }),
+            found if found == known => return Ok(Some(found)),
+            _ => {}
+        }
+        self.make_keyspaces(config).await?;
+        if lock.take(self).await? {
+            let done = self.go_on(lock).await;
+            lock.release(self).await;
+            done?;
+            let found = self.version().await?;
+            return Ok((found == known).then_some(found));
+        }
+        Ok(None)
+    }
+
     /// How many steps have been done; zero before the first.
     async fn version(&self) -> Result<u32, ConnectError> {
         let cql = "SELECT table_name FROM system_schema.tables

@@ -1,5 +1,6 @@
 //! The lease under which the schema is changed.
 
+use scylla::serialize::row::SerializeRow;
 use scylla::statement::Consistency;
 use scylla::value::{CqlValue, Row};
 
@@ -17,15 +18,22 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Takes the lease unless another process has it.
-    pub(super) async fn take(schema: &Schema<'_>) -> Result<Option<Self>, ConnectError> {
-        let lock = Self {
+    /// A lease that has not been taken.
+    pub(super) fn new() -> Self {
+        Self {
             holder: EventId::generate().to_string(),
-        };
+        }
+    }
+
+    /// Takes the lease unless another process has it. An attempt that failed may have taken it: the next
+    /// one says so.
+    pub(super) async fn take(&self, schema: &Schema<'_>) -> Result<bool, ConnectError> {
         let cql = "INSERT INTO {lwt}.schema_lock (kind, holder) VALUES ('schema', ?)
                    IF NOT EXISTS USING TTL 60";
-        let taken = applied(schema, cql, (lock.holder.as_str(),)).await?;
-        Ok(taken.then_some(lock))
+        let answer = answer(schema, cql, (self.holder.as_str(),)).await?;
+        // When it is not applied, the answer has the row that is there.
+        let is_mine = |cell: &CqlValue| cell.as_text().is_some_and(|it| *it == self.holder);
+        Ok(is_applied(&answer) || answer.iter().flatten().any(is_mine))
     }
 
     /// Whether the lease is still this process's, for another sixty seconds then.
@@ -36,7 +44,7 @@ impl Lock {
     }
 
     /// Gives it back; if that fails, it ends by itself.
-    pub(super) async fn release(self, schema: &Schema<'_>) {
+    pub(super) async fn release(&self, schema: &Schema<'_>) {
         let cql = "DELETE FROM {lwt}.schema_lock WHERE kind = 'schema' IF holder = ?";
         if let Err(failure) = applied(schema, cql, (self.holder.as_str(),)).await {
             tracing::warn!(?failure, "the schema's lock will end by itself");
@@ -47,9 +55,24 @@ impl Lock {
 async fn applied(
     schema: &Schema<'_>,
     cql: &str,
-    values: impl scylla::serialize::row::SerializeRow,
+    values: impl SerializeRow,
 ) -> Result<bool, ConnectError> {
+    Ok(is_applied(&answer(schema, cql, values).await?))
+}
+
+fn is_applied(answer: &[Option<CqlValue>]) -> bool {
+    matches!(answer.first(), Some(Some(CqlValue::Boolean(true))))
+}
+
+/// The cells of a lightweight transaction's answer.
+async fn answer(
+    schema: &Schema<'_>,
+    cql: &str,
+    values: impl SerializeRow,
+) -> Result<Vec<Option<CqlValue>>, ConnectError> {
     let rows: Vec<Row> = schema.rows(cql, Consistency::LocalQuorum, values).await?;
-    let first = rows.first().and_then(|row| row.columns.first());
-    Ok(matches!(first, Some(Some(CqlValue::Boolean(true)))))
+    Ok(rows
+        .into_iter()
+        .next()
+        .map_or_else(Vec::new, |row| row.columns))
 }
