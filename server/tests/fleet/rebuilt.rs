@@ -41,8 +41,8 @@ fn a_store_made_anew_is_filled_from_the_log() {
     let (ingest, history, rooms) = (start("ingest"), start("history"), start("rooms"));
     let reader = Reader::new(&history, &room);
     assert_eq!(reader.after(0, 200), before, "the log has it at once");
-    let messages = before.iter().filter(|event| event["type"] == "MESSAGE");
-    let last = number(messages.last().expect("messages"), "seq");
+    let mut messages = before.iter().filter(|event| event["type"] == "MESSAGE");
+    let last = number(messages.next_back().expect("messages"), "seq");
     let took = eventually("the new store has it", 60 * SECOND, || {
         let token = rooms.token(&anna);
         let list = rooms.call("GET", "/v1/rooms", &token, Value::Null).ok(200);
