@@ -20,7 +20,7 @@ use roomcast_nats::{NatsConfig, NatsLog, partition_of};
 use roomcast_ports::contract::sample;
 use roomcast_ports::event_log::{Append, EventLog};
 use roomcast_ports::message_store::MessageReader;
-use roomcast_protocol::{EventId, RoomEvent, RoomId, Seq, Timestamp, UserId};
+use roomcast_protocol::{EventBody, EventId, RoomEvent, RoomId, Seq, Timestamp, UserId};
 use roomcast_scylla::{ScyllaConfig, ScyllaStore};
 use tokio::time::{interval, sleep};
 use tokio_util::sync::CancellationToken;
@@ -56,30 +56,17 @@ impl Stage {
     fn message(&mut self) -> Append {
         let text = "Seventy-two characters, which is about as much as people say at a time.";
         self.said += 1;
-        Append::new(RoomEvent {
-            id: EventId::generate(),
-            room_id: self.rooms[self.said % self.rooms.len()].clone(),
-            sender_id: self.people[self.said % self.people.len()].clone(),
-            client_message_id: None,
-            sent_at: Timestamp::now(),
-            body: sample::said(text),
-        })
+        let room_id = &self.rooms[self.said % self.rooms.len()];
+        let sender = &self.people[self.said % self.people.len()];
+        event(room_id, sender, sample::said(text))
     }
 
     /// Founds every room, so that it is one.
     async fn found(&self) {
         let owner = &self.people[0];
         for room_id in &self.rooms {
-            let founding = RoomEvent {
-                id: EventId::generate(),
-                room_id: room_id.clone(),
-                sender_id: owner.clone(),
-                client_message_id: None,
-                sent_at: Timestamp::now(),
-                body: sample::founded(owner, "bench"),
-            };
-            let founded = self.log.append(Append::new(founding)).await;
-            founded.expect("found a room");
+            let founding = event(room_id, owner, sample::founded(owner, "bench"));
+            self.log.append(founding).await.expect("found a room");
         }
     }
 
@@ -166,6 +153,17 @@ impl Stage {
     }
 }
 
+fn event(room_id: &RoomId, sender: &UserId, body: EventBody) -> Append {
+    Append::new(RoomEvent {
+        id: EventId::generate(),
+        room_id: room_id.clone(),
+        sender_id: sender.clone(),
+        client_message_id: None,
+        sent_at: Timestamp::now(),
+        body,
+    })
+}
+
 /// Reads the newest messages of one room after the other; how long each page took.
 async fn pages(messages: Arc<impl MessageReader>, rooms: Vec<RoomId>) -> Vec<Duration> {
     let (until, mut took) = (Instant::now() + HELD_FOR, Vec::new());
@@ -212,13 +210,15 @@ fn rooms(partitions: u16) -> Vec<RoomId> {
 
 #[tokio::main]
 async fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let rates: Vec<usize> = arguments.iter().filter_map(|it| it.parse().ok()).collect();
-    let sync = if arguments.iter().any(|it| it == "batch") {
-        Sync::Batch
-    } else {
-        Sync::Periodic
-    };
+    let (mut sync, mut rates) = (Sync::Periodic, Vec::new());
+    for argument in std::env::args().skip(1) {
+        match argument.as_str() {
+            // What cargo says to every benchmark.
+            "--bench" => {}
+            "batch" => sync = Sync::Batch,
+            rate => rates.push(rate.parse().expect("`batch`, or messages a second")),
+        }
+    }
     let metrics = PrometheusBuilder::new()
         .install_recorder()
         .expect("the first");
