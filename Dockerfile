@@ -5,7 +5,7 @@
 #
 # Without further options this is the whole product in one process, its data in /data.
 
-FROM rust:1-slim-bookworm AS build
+FROM rust:1.95-slim-bookworm AS build
 WORKDIR /source
 COPY . .
 # The caches stay out of the layers, and make the next build one of what changed.

@@ -9,6 +9,7 @@ use roomcast_ports::signals::Signals;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::warn;
 
 use crate::append::{Appends, Around};
 use crate::check::{Findings, StreamFound};
@@ -29,6 +30,9 @@ use crate::subjects::PARTITIONS;
 
 /// The oldest server that has batch reads and pinned consumers.
 const SERVER_MIN: (i64, i64, i64, &str) = (2, 11, 0, "2.11.0");
+/// The server that this adapter is tested with. A test keeps it equal to what `make servers` and
+/// `docker-compose.yml` run.
+const SERVER_TESTED: (i64, i64, i64, &str) = (2, 15, 2, "2.15.2");
 /// How long a connection is waited for when the configuration says so.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(60);
 /// How long the last tasks may take to end.
@@ -191,9 +195,13 @@ async fn wait_until_connected(link: &Link) -> Result<(), ConnectError> {
 
 fn check_version(link: &Link) -> Result<(), ConnectError> {
     let (major, minor, patch, needed) = SERVER_MIN;
-    if link.client.is_server_compatible(major, minor, patch) {
-        return Ok(());
-    }
     let found = link.client.server_info().version;
-    Err(ConnectError::TooOld { found, needed })
+    if !link.client.is_server_compatible(major, minor, patch) {
+        return Err(ConnectError::TooOld { found, needed });
+    }
+    let (major, minor, patch, tested) = SERVER_TESTED;
+    if !link.client.is_server_compatible(major, minor, patch) {
+        warn!(found, tested, "log server is older than the tested version");
+    }
+    Ok(())
 }

@@ -8,7 +8,9 @@ use std::process::{Command, Stdio};
 
 use crate::{Cassandra, LocalError, programs};
 
-const NATS_SERVER: &str = "github.com/nats-io/nats-server/v2@v2.15.2";
+/// The nats-server that everything is tested with, which `docker-compose.yml` runs too.
+pub const NATS_VERSION: &str = "2.15.2";
+const NATS_SERVER: &str = "github.com/nats-io/nats-server/v2";
 
 /// Programs of the distribution: how they are asked for their version, and the package that has them.
 const PACKAGED: [(&str, &str, &str); 5] = [
@@ -68,8 +70,8 @@ fn install_nats(say: &mut dyn FnMut(&str)) -> Result<(), LocalError> {
         return Err(LocalError::Failed {
             what: "installing nats-server".to_owned(),
             said: format!(
-                "put nats-server 2.11 or newer on the PATH, or install Go: \
-                 then this runs GOBIN={} go install {NATS_SERVER}",
+                "put nats-server {NATS_VERSION} or newer on the PATH, or install Go: \
+                 then this runs GOBIN={} go install {NATS_SERVER}@v{NATS_VERSION}",
                 bin.display()
             ),
         });
@@ -80,7 +82,7 @@ fn install_nats(say: &mut dyn FnMut(&str)) -> Result<(), LocalError> {
 
 fn go_install(bin: &Path) -> Result<(), LocalError> {
     let mut go = Command::new("go");
-    go.args(["install", NATS_SERVER])
+    go.args(["install", &format!("{NATS_SERVER}@v{NATS_VERSION}")])
         .env("GOBIN", bin)
         .env("CGO_ENABLED", "0")
         .current_dir("/");

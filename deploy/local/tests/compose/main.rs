@@ -152,6 +152,25 @@ fn nats_server_takes_the_configuration_of_the_compose_file() {
 }
 
 #[test]
+fn the_pinned_nats_server_is_the_tested_one() {
+    let tested = roomcast_local::install::NATS_VERSION;
+    let compose = compose();
+    let services = faults::services(&compose);
+    let images: Vec<&str> = services
+        .iter()
+        .filter_map(|(_, service)| service["image"].as_str())
+        .filter(|image| image.starts_with("nats:"))
+        .collect();
+    assert_eq!(images, [&*format!("nats:{tested}-alpine"); 3]);
+    let adapter = text("adapters/nats/src/nats.rs");
+    assert!(
+        adapter.contains(&format!("{tested:?}")),
+        "its SERVER_TESTED"
+    );
+    assert!(text("docs/operations.md").contains(&format!("nats-server {tested}")));
+}
+
+#[test]
 fn what_dashboards_and_alerts_show_is_measured() {
     let measured = metrics::measured(&root());
     assert!(measured.len() > 20, "{measured:?}");
