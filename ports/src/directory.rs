@@ -102,6 +102,14 @@ pub trait RoomDirectory: Send + Sync {
         limit: usize,
     ) -> Result<Vec<RoomListing>, StoreError>;
 
+    /// Those of these rooms that the user is a member of, each once, in the order of
+    /// [`rooms_of`](RoomDirectory::rooms_of); others are left out.
+    async fn rooms_of_among(
+        &self,
+        user_id: &UserId,
+        room_ids: &[RoomId],
+    ) -> Result<Vec<RoomListing>, StoreError>;
+
     /// The ids of the user's rooms, for who wants to hear of them; of more than `limit`, the most lately
     /// active. Rooms that were deleted may be among them.
     async fn room_ids_of(&self, user_id: &UserId, limit: usize) -> Result<Vec<RoomId>, StoreError>;

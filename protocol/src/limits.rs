@@ -66,6 +66,8 @@ pub const REACTION_USERS_SHOWN_MAX: usize = 50;
 pub const PAGE_DEFAULT: usize = 50;
 /// Entries of a page at most.
 pub const PAGE_MAX: usize = 200;
+/// Rooms that one call may ask for by id; more is `BAD_FRAME`.
+pub const ROOMS_BY_ID_MAX: usize = 100;
 /// Members of a page at most.
 pub const MEMBERS_PAGE_MAX: usize = 1_000;
 /// Bytes of an HTTP body; more is `CONTENT_TOO_LARGE`.

@@ -4,6 +4,7 @@ use roomcast_ports::access::Caller;
 use roomcast_ports::directory::{ListingCursor, RoomListing};
 use roomcast_ports::message_store::MessageState;
 use roomcast_protocol::api::{RoomEntries, RoomEntry};
+use roomcast_protocol::limits::ROOMS_BY_ID_MAX;
 use roomcast_protocol::{Refusal, RoomId, Seq};
 use tracing::debug;
 
@@ -29,16 +30,42 @@ impl Rooms {
             active_at: last.active_at,
             room_id: last.room.room_id.clone(),
         });
-        let ids: Vec<RoomId> = listings.iter().map(|it| it.room.room_id.clone()).collect();
-        let heads = self.heads(&ids).await;
-        let rooms = listings
-            .into_iter()
-            .zip(heads)
-            .map(|(listing, head)| entry(listing, head));
         Ok(RoomEntries {
-            rooms: rooms.collect(),
+            rooms: self.entries(listings).await,
             next_cursor,
         })
+    }
+
+    /// Those of these rooms that are the caller's, in the order of [`list`](Rooms::list), all at once.
+    pub async fn list_among(
+        &self,
+        caller: &Caller,
+        room_ids: &[RoomId],
+    ) -> Result<RoomEntries, Refusal> {
+        if room_ids.len() > ROOMS_BY_ID_MAX {
+            return Err(Refusal::bad_frame(format!(
+                "roomId: at most {ROOMS_BY_ID_MAX}"
+            )));
+        }
+        let listings = self
+            .directory
+            .rooms_of_among(&caller.user_id, room_ids)
+            .await;
+        let listings = listings.map_err(refusals::unreadable)?;
+        Ok(RoomEntries {
+            rooms: self.entries(listings).await,
+            next_cursor: None,
+        })
+    }
+
+    async fn entries(&self, listings: Vec<RoomListing>) -> Vec<RoomEntry> {
+        let ids: Vec<RoomId> = listings.iter().map(|it| it.room.room_id.clone()).collect();
+        let heads = self.heads(&ids).await;
+        listings
+            .into_iter()
+            .zip(heads)
+            .map(|(listing, head)| entry(listing, head))
+            .collect()
     }
 
     /// The log's heads of these rooms; zero where it does not say.

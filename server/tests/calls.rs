@@ -1,5 +1,7 @@
 //! Every call of the contract's section 7: what it answers, and the name of each refusal.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::support::http::Reply;
@@ -179,6 +181,33 @@ fn a_room_is_made_found_changed_and_ended() {
         409,
         "CONFLICT",
     );
+}
+
+#[test]
+fn the_room_list_has_the_rows_of_named_rooms_when_asked_by_id() {
+    let node = Node::shared();
+    let ((_, owner), (_, other)) = (user(&node), user(&node));
+    let rooms: Vec<String> = (0..4).map(|_| public_room(&node, &owner)).collect();
+    let foreign = public_room(&node, &other);
+    let ack = said(&node, &rooms[1], &owner, "latest");
+    // The list follows the log within a second.
+    let until = Instant::now() + Duration::from_secs(10);
+    let list = loop {
+        let list = node.call("GET", "/v1/rooms", &owner, Value::Null).ok(200);
+        if list["rooms"][0]["lastMessage"]["seq"] == ack["seq"] {
+            break list;
+        }
+        assert!(Instant::now() < until, "{list}");
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    let wanted = [&rooms[3], &rooms[1], &rooms[0], &rooms[1], &foreign];
+    let wanted: Vec<_> = wanted.map(|room| format!("roomId={room}")).into();
+    let path = format!("/v1/rooms?limit=1&{}&roomId=no-such-room", wanted.join("&"));
+    let named = node.call("GET", &path, &owner, Value::Null).ok(200);
+    let mut rows = list["rooms"].as_array().expect("a list").clone();
+    rows.retain(|row| row["roomId"] != *rooms[2]);
+    assert_eq!(named, json!({ "rooms": rows }));
+    assert_eq!(rows.len(), 3);
 }
 
 #[test]

@@ -157,6 +157,8 @@ fn a_wrong_parameter_or_id_is_a_bad_frame() {
     let room = public_room(&node, &owner);
     let many: Vec<_> = (0..201).map(|n| format!("userId=u{n}")).collect();
     let many = format!("/v1/presence?{}", many.join("&"));
+    let rooms: Vec<_> = (0..101).map(|n| format!("roomId=r{n}")).collect();
+    let rooms = format!("/v1/rooms?{}", rooms.join("&"));
     let paths = [
         "/v1/rooms/ROOM/messages?limit=0",
         "/v1/rooms/ROOM/messages?limit=201",
@@ -174,6 +176,13 @@ fn a_wrong_parameter_or_id_is_a_bad_frame() {
         "/v1/rooms?limit=201",
         "/v1/rooms?cursor=nonsense",
         "/v1/rooms?visibility=PRIVATE",
+        "/v1/rooms?roomId=",
+        "/v1/rooms?roomId=a%20b",
+        "/v1/rooms?roomId=a&cursor=MS5h",
+        "/v1/rooms?roomId=a&visibility=PUBLIC",
+        "/v1/rooms?roomId=a&name=b",
+        "/v1/rooms?roomId=a&limit=0",
+        &rooms,
         "/v1/users",
         "/v1/users?name=a&limit=x",
         "/v1/users?name=a&cursor=%00",

@@ -4,10 +4,12 @@
 use std::sync::Arc;
 
 use roomcast_protocol::api::Marks;
-use roomcast_protocol::{MemberRole, RoomId, RoomKind, Seq, StoredEvent, Visibility};
+use roomcast_protocol::{EventBody, MemberRole, RoomId, RoomKind, Seq, StoredEvent, Visibility};
 
 use super::directory::{DirectoryHarness, Rooms, renamed};
-use super::sample::{Script, deleted, founded_as, joined, message_id, said, unique_name, user};
+use super::sample::{
+    Script, deleted, founded_as, joined, left, message_id, said, unique_name, user,
+};
 use crate::directory::ListingCursor;
 
 use MemberRole::{Member, Owner};
@@ -59,6 +61,44 @@ pub async fn a_users_rooms_come_by_latest_activity(harness: &mut impl DirectoryH
     expected.sort();
     assert_eq!(ids, expected);
     assert_eq!(rooms.listings(&user()).await, []);
+}
+
+/// The rows of named rooms are those of the list, in its order, each once; others are left out.
+pub async fn the_rows_of_named_rooms_are_those_of_the_list(harness: &mut impl DirectoryHarness) {
+    let (rooms, ann) = (Rooms::of(harness), user());
+    let mut wanted: Vec<RoomId> = Vec::new();
+    for number in 0..6 {
+        let mut script = Script::group("named");
+        let owner = script.owner.clone();
+        if number != 1 {
+            script.does(&owner, joined(&ann, Member));
+        }
+        for _ in 0..(number * 5) % 4 {
+            script.says("hello");
+        }
+        match number {
+            2 => _ = script.does(&ann, left(&ann)),
+            3 => _ = script.does(&owner, EventBody::RoomDeleted),
+            _ => {}
+        }
+        rooms.feed(&script.events).await;
+        // The first is not asked for.
+        if number > 0 {
+            wanted.extend([script.room_id.clone(), script.room_id]);
+        }
+    }
+    wanted.push(RoomId::generate());
+    let listed = rooms.listings(&ann).await;
+    assert_eq!(listed.len(), 3);
+    let expected: Vec<_> = listed
+        .into_iter()
+        .filter(|listing| wanted.contains(&listing.room.room_id))
+        .collect();
+    assert_eq!(expected.len(), 2);
+    let found = rooms.directory.rooms_of_among(&ann, &wanted).await;
+    assert_eq!(found.expect("list rooms"), expected);
+    let none = rooms.directory.rooms_of_among(&ann, &[]).await;
+    assert_eq!(none.expect("list rooms"), []);
 }
 
 /// A listing has the room, its head, the role, the marks, and the last message as it is now.
@@ -256,6 +296,7 @@ macro_rules! listing_contract {
             listings,
             [
                 a_users_rooms_come_by_latest_activity,
+                the_rows_of_named_rooms_are_those_of_the_list,
                 a_listing_has_the_last_message_as_it_is_now,
                 unread_is_exact_at_every_mark,
                 sending_moves_the_senders_own_marks,

@@ -8,8 +8,7 @@ use super::reply::{Answer, found};
 
 /// `GET /v1/presence?userId=…&userId=…`
 pub(super) async fn read(call: Call) -> Answer {
-    let ids: Result<Vec<UserId>, _> = call.query.all("userId").map(str::parse).collect();
-    let user_ids = ids.map_err(|_| Refusal::bad_frame("userId is not an id"))?;
+    let user_ids: Vec<UserId> = call.query.ids("userId")?;
     if !(1..=WATCHED_USERS_MAX).contains(&user_ids.len()) {
         let message = format!("userId must come 1 to {WATCHED_USERS_MAX} times");
         return Err(Refusal::bad_frame(message).into());

@@ -1,6 +1,9 @@
 //! The part of an address after `?`. Parameters nobody knows are ignored; known ones must be right.
 
+use std::str::FromStr;
+
 use axum::http::Uri;
+use roomcast_protocol::id::BadId;
 use roomcast_protocol::limits::PAGE_DEFAULT;
 use roomcast_protocol::{Refusal, Seq};
 
@@ -39,6 +42,15 @@ impl Query {
             return Err(Refusal::bad_frame(format!("{name} comes more than once")));
         }
         Ok(first)
+    }
+
+    /// Every value of a parameter that is an id and may come several times.
+    pub(super) fn ids<T: FromStr<Err = BadId>>(
+        &self,
+        name: &'static str,
+    ) -> Result<Vec<T>, Refusal> {
+        let ids: Result<Vec<T>, BadId> = self.all(name).map(str::parse).collect();
+        ids.map_err(|_| Refusal::bad_frame(format!("{name} is not an id")))
     }
 
     /// A place in a room's log.

@@ -22,11 +22,20 @@ pub(super) async fn create(call: Call, mut fields: Fields) -> Answer {
     Ok(at(&place, made_or_found(made, &room)))
 }
 
-/// `GET /v1/rooms`: my rooms, or with `visibility=PUBLIC` the rooms that anybody may join.
+/// `GET /v1/rooms`: my rooms, all or those named by `roomId`; or with `visibility=PUBLIC` the rooms that
+/// anybody may join.
 pub(super) async fn list(call: Call) -> Answer {
     let (query, rooms) = (&call.query, &call.services.rooms);
     let (cursor, limit) = (query.one("cursor")?, query.limit(PAGE_MAX)?);
     let (visibility, name) = (query.one("visibility")?, query.one("name")?);
+    if query.has("roomId") {
+        if cursor.is_some() || visibility.is_some() || name.is_some() {
+            let message = "roomId stands without cursor, visibility and name";
+            return Err(Refusal::bad_frame(message).into());
+        }
+        let wanted: Vec<RoomId> = query.ids("roomId")?;
+        return Ok(found(&rooms.list_among(&call.caller, &wanted).await?));
+    }
     match (visibility, name) {
         (Some("PUBLIC"), name) => {
             let name = name.unwrap_or_default();

@@ -147,6 +147,14 @@ impl RoomDirectory for FaultyStore {
         self.there()?.rooms_of(user_id, after, limit).await
     }
 
+    async fn rooms_of_among(
+        &self,
+        user_id: &UserId,
+        room_ids: &[RoomId],
+    ) -> Result<Vec<RoomListing>, StoreError> {
+        self.there()?.rooms_of_among(user_id, room_ids).await
+    }
+
     async fn room_ids_of(&self, user_id: &UserId, limit: usize) -> Result<Vec<RoomId>, StoreError> {
         self.there()?.room_ids_of(user_id, limit).await
     }

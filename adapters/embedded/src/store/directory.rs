@@ -56,6 +56,16 @@ impl RoomDirectory for EmbeddedStore {
             .await
     }
 
+    async fn rooms_of_among(
+        &self,
+        user_id: &UserId,
+        room_ids: &[RoomId],
+    ) -> Result<Vec<RoomListing>, StoreError> {
+        let (user_id, room_ids) = (user_id.clone(), room_ids.to_vec());
+        self.query(move |store| listings::of_user_among(store, &user_id, &room_ids))
+            .await
+    }
+
     async fn room_ids_of(&self, user_id: &UserId, limit: usize) -> Result<Vec<RoomId>, StoreError> {
         let user_id = user_id.clone();
         self.query(move |store| listings::ids_of_user(store, &user_id, limit))

@@ -1,5 +1,8 @@
 //! Lists of rooms: a user's own, and the public ones.
 
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
 use roomcast_ports::directory::{ListingCursor, RoomListing, RoomRecord};
 use roomcast_protocol::api::Marks;
 use roomcast_protocol::{MemberRole, RoomId, RoomKind, UserId};
@@ -17,6 +20,18 @@ macro_rules! rooms_of {
     };
 }
 
+macro_rules! select_listings {
+    () => {
+        concat!(
+            "SELECT ",
+            room_columns!(),
+            ", coalesce(r.last_message_at, r.created_at) AS active_at, r.room, r.head,
+                 r.last_message, m.role, m.read, m.delivered, r.complete_to, r.ordinal ",
+            rooms_of!()
+        )
+    };
+}
+
 /// The user's rooms by latest activity, then id, after `after`.
 pub(super) fn of_user(
     store: &Connection,
@@ -31,15 +46,37 @@ pub(super) fn of_user(
         )
     });
     let mut rooms = store.prepare_cached(concat!(
-        "SELECT ",
-        room_columns!(),
-        ", coalesce(r.last_message_at, r.created_at) AS active_at, r.room, r.head,
-             r.last_message, m.role, m.read, m.delivered, r.complete_to, r.ordinal ",
-        rooms_of!(),
+        select_listings!(),
         "AND (active_at < ?2 OR (active_at = ?2 AND r.room_id > ?3))
          ORDER BY active_at DESC, r.room_id LIMIT ?4"
     ))?;
-    let mut rooms = rooms.query(params![user_id.as_str(), active_at, room_id, limit])?;
+    let rooms = rooms.query(params![user_id.as_str(), active_at, room_id, limit])?;
+    listings(store, rooms, user_id)
+}
+
+/// Those of these rooms that are the user's, in the same order.
+pub(super) fn of_user_among(
+    store: &Connection,
+    user_id: &UserId,
+    room_ids: &[RoomId],
+) -> rusqlite::Result<Vec<RoomListing>> {
+    let wanted: BTreeSet<&RoomId> = room_ids.iter().collect();
+    let mut room = store.prepare_cached(concat!(select_listings!(), "AND r.room_id = ?2"))?;
+    let mut found = Vec::new();
+    for room_id in wanted {
+        let rows = room.query(params![user_id.as_str(), room_id.as_str()])?;
+        found.extend(listings(store, rows, user_id)?);
+    }
+    // Stable, and by id before.
+    found.sort_by_key(|listing| Reverse(listing.active_at));
+    Ok(found)
+}
+
+fn listings(
+    store: &Connection,
+    mut rooms: rusqlite::Rows<'_>,
+    user_id: &UserId,
+) -> rusqlite::Result<Vec<RoomListing>> {
     let mut listings = Vec::new();
     while let Some(row) = rooms.next()? {
         listings.push(listing(store, row, user_id)?);

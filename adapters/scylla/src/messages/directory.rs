@@ -51,6 +51,14 @@ impl RoomDirectory for ScyllaMessages {
         self.listings(user_id, after, limit).await
     }
 
+    async fn rooms_of_among(
+        &self,
+        user_id: &UserId,
+        room_ids: &[RoomId],
+    ) -> Result<Vec<RoomListing>, StoreError> {
+        self.listings_among(user_id, room_ids).await
+    }
+
     async fn room_ids_of(&self, user_id: &UserId, limit: usize) -> Result<Vec<RoomId>, StoreError> {
         self.listed_ids(user_id, limit).await
     }

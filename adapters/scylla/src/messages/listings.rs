@@ -4,6 +4,8 @@
 //! from one small row of each of the user's rooms, many at once. Only those that are shown are read
 //! further.
 
+use std::collections::HashSet;
+
 use futures_util::future::{try_join_all, try_join3};
 use roomcast_ports::StoreError;
 use roomcast_ports::directory::{ListingCursor, RoomListing, RoomRecord};
@@ -31,6 +33,26 @@ impl ScyllaMessages {
         let mut rooms = self.standings(&self.ids_of(user_id).await?).await?;
         rooms.retain(|standing| after.is_none_or(|after| key(standing) > key_of_cursor(after)));
         rooms.truncate(limit);
+        self.listings_of(user_id, rooms).await
+    }
+
+    /// Those of these rooms that are the user's, in the same order.
+    pub(super) async fn listings_among(
+        &self,
+        user_id: &UserId,
+        room_ids: &[RoomId],
+    ) -> Result<Vec<RoomListing>, StoreError> {
+        let wanted: HashSet<&RoomId> = room_ids.iter().collect();
+        let wanted: Vec<RoomId> = wanted.into_iter().cloned().collect();
+        let rooms = self.standings(&wanted).await?;
+        self.listings_of(user_id, rooms).await
+    }
+
+    async fn listings_of(
+        &self,
+        user_id: &UserId,
+        rooms: Vec<Standing>,
+    ) -> Result<Vec<RoomListing>, StoreError> {
         let last = rooms.iter().filter_map(|standing| {
             let (bucket, place) = standing.last_message?;
             Some((standing.room.room_id.clone(), bucket, place))
@@ -83,7 +105,7 @@ impl ScyllaMessages {
         Ok(open)
     }
 
-    /// `None` when the user has left meanwhile.
+    /// `None` when the user is no member, or has just left.
     async fn listing(
         &self,
         user_id: &UserId,
