@@ -67,7 +67,10 @@ pub enum ClientFrame<'a> {
     React {
         room_id: IdRef<'a, RoomId>,
         message_id: IdRef<'a, MessageId>,
-        #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 64)))]
+        #[cfg_attr(
+            feature = "schema",
+            schemars(length(min = 1, max = 64), extend("pattern" = "[^\u{FE0E}\u{FE0F}]"))
+        )]
         emoji: Cow<'a, str>,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         remove: bool,

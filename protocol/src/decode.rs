@@ -14,7 +14,7 @@ use crate::id::{Id, IdRef};
 use crate::limits::{
     ATTACHMENTS_MAX, EMOJI_BYTES_MAX, MENTIONS_MAX, REF_CHARS_MAX, WATCHED_USERS_MAX,
 };
-use crate::{Code, PresenceStatus, Refusal, Seq};
+use crate::{Code, PresenceStatus, Refusal, Seq, number, text};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -275,8 +275,7 @@ fn ids<'a, T: Id>(
 
 fn seq(name: &'static str, raw: Option<&RawValue>) -> Result<Option<Seq>, Refusal> {
     let Some(raw) = raw else { return Ok(None) };
-    serde_json::from_str::<u64>(raw.get())
-        .ok()
+    number::unsigned(raw.get())
         .and_then(Seq::new)
         .map(Some)
         .ok_or_else(|| wrong(name, "an integer from 0 to 2^53-1"))
@@ -291,6 +290,9 @@ fn emoji(raw: Option<&RawValue>) -> Result<Cow<'_, str>, Refusal> {
     let emoji = string("emoji", raw)?;
     if emoji.is_empty() || emoji.len() > EMOJI_BYTES_MAX {
         return Err(wrong("emoji", "1 to 64 bytes"));
+    }
+    if text::emoji_key(&emoji).is_empty() {
+        return Err(wrong("emoji", "more than variation selectors"));
     }
     Ok(emoji)
 }

@@ -16,9 +16,11 @@ pub mod room;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod seq;
+pub mod text;
 pub mod timestamp;
 
 mod decode;
+mod number;
 
 pub use client_frame::{ClientFrame, Decoded};
 pub use close::Close;

@@ -16,9 +16,15 @@ pub const MENTIONS_MAX: usize = 50;
 pub const ATTACHMENTS_MAX: usize = 10;
 /// Bytes of a reaction's emoji; more is `BAD_FRAME`.
 pub const EMOJI_BYTES_MAX: usize = 64;
-/// Bytes of a room's name and a user's display name; more is `BAD_FRAME`.
+/// Different reactions that a message has at once; one more is `TOO_MANY_REACTIONS`.
+pub const REACTIONS_MAX: usize = 50;
+/// Different reactions of one user to one message; one more is `TOO_MANY_REACTIONS`.
+pub const REACTIONS_PER_USER_MAX: usize = 20;
+/// Bytes of a room's name as it is stored; more is `BAD_FRAME`.
 pub const NAME_BYTES_MAX: usize = 128;
-/// Bytes of a room's topic; more is `BAD_FRAME`.
+/// Unicode scalar values of a display name as it is stored; more is `BAD_FRAME`.
+pub const DISPLAY_NAME_CHARS_MAX: usize = 64;
+/// Bytes of a room's topic as it is stored; more is `BAD_FRAME`.
 pub const TOPIC_BYTES_MAX: usize = 1_024;
 /// Characters of a frame's `ref`; more is `BAD_FRAME`.
 pub const REF_CHARS_MAX: usize = 64;

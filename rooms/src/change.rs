@@ -4,8 +4,7 @@ use roomcast_ports::access::Caller;
 use roomcast_ports::directory::RoomRecord;
 use roomcast_protocol::api::RoomView;
 use roomcast_protocol::event::RoomChange;
-use roomcast_protocol::limits::{NAME_BYTES_MAX, TOPIC_BYTES_MAX};
-use roomcast_protocol::{EventBody, Refusal, RoomId, Visibility};
+use roomcast_protocol::{EventBody, Refusal, RoomId, Visibility, text};
 
 use crate::Rooms;
 use crate::rules;
@@ -29,35 +28,21 @@ impl Rooms {
         room_id: &RoomId,
         patch: RoomPatch,
     ) -> Result<RoomView, Refusal> {
-        patch.name.as_deref().map_or(Ok(()), check_name)?;
-        if patch
-            .topic
-            .as_ref()
-            .is_some_and(|topic| topic.len() > TOPIC_BYTES_MAX)
-        {
-            return Err(Refusal::bad_frame(format!(
-                "topic: at most {TOPIC_BYTES_MAX} bytes"
-            )));
-        }
+        let patch = RoomPatch {
+            name: patch.name.as_deref().map(text::room_name).transpose()?,
+            topic: patch.topic.as_deref().map(text::topic).transpose()?,
+            visibility: patch.visibility,
+        };
         let committed = self
             .commit(caller, room_id, &caller.user_id, |state| {
                 let (room, acting) = rules::acting(state, caller)?;
-                rules::may_change(room, acting)?;
-                Ok(difference(room, &patch).map(EventBody::RoomChanged))
+                let change = difference(room, &patch);
+                let shows = change.as_ref().is_some_and(|it| it.visibility.is_some());
+                rules::may_change(room, acting, shows)?;
+                Ok(change.map(EventBody::RoomChanged))
             })
             .await?;
         self.view(&committed.state, caller).await
-    }
-}
-
-/// Refuses what is no name for a room.
-pub(crate) fn check_name(name: &str) -> Result<(), Refusal> {
-    if (1..=NAME_BYTES_MAX).contains(&name.len()) {
-        Ok(())
-    } else {
-        Err(Refusal::bad_frame(format!(
-            "name: 1 to {NAME_BYTES_MAX} bytes"
-        )))
     }
 }
 

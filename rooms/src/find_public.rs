@@ -1,7 +1,7 @@
 //! Public rooms by the beginning of their name.
 
 use roomcast_protocol::api::RoomViews;
-use roomcast_protocol::{Refusal, RoomId};
+use roomcast_protocol::{Refusal, RoomId, text};
 
 use crate::get::view_of;
 use crate::{Rooms, cursor, refusals};
@@ -17,7 +17,7 @@ impl Rooms {
         let after: Option<RoomId> = cursor::decode(cursor)?;
         let rooms = self
             .directory
-            .public_rooms(name_prefix, after.as_ref(), limit + 1)
+            .public_rooms(&text::normalize(name_prefix), after.as_ref(), limit + 1)
             .await;
         let mut rooms = rooms.map_err(refusals::unreadable)?;
         let next_cursor = cursor::page(&mut rooms, limit, |last| last.room_id.clone());

@@ -12,10 +12,9 @@ use roomcast_protocol::limits::{
 };
 use roomcast_protocol::{
     ClientMessageId, EventBody, EventId, MemberRole, Refusal, RoomEvent, RoomId, RoomKind,
-    Timestamp, UserId, Visibility,
+    Timestamp, UserId, Visibility, text,
 };
 
-use crate::change::check_name;
 use crate::create::CreateRoom;
 
 /// A room to be founded.
@@ -47,7 +46,8 @@ impl Plan {
                 "memberIds: at most {members_max}"
             )));
         }
-        request.name.as_deref().map_or(Ok(()), check_name)?;
+        let name = request.name.as_deref().map(text::room_name).transpose()?;
+        let request = CreateRoom { name, ..request };
         match request.kind {
             RoomKind::Direct => Self::direct(caller, request),
             RoomKind::Group => Self::group(caller, request),

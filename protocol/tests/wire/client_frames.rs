@@ -186,6 +186,10 @@ pub(crate) const WRONG: &[(&str, &str)] = &[
         "emoji is not 1 to 64 bytes",
     ),
     (
+        r#""type":"REACT","roomId":"r","messageId":"m","emoji":"\ufe0f\uFE0E""#,
+        "emoji is not more than variation selectors",
+    ),
+    (
         r#""type":"WATCH_PRESENCE","userIds":{}"#,
         "userIds is not a list of ids",
     ),
@@ -225,7 +229,17 @@ fn an_unknown_type_is_not_a_bad_frame() {
 #[test]
 fn seqs_are_integers_a_client_can_write_down() {
     let subscribe = |after: &str| format!(r#"{{"type":"SUBSCRIBE","roomId":"r","after":{after}}}"#);
-    for (text, number) in [("0", 0), ("1", 1), ("9007199254740991", (1 << 53) - 1)] {
+    for (text, number) in [
+        ("0", 0),
+        ("1", 1),
+        ("9007199254740991", (1 << 53) - 1),
+        ("-0", 0),
+        ("5.0", 5),
+        ("5e0", 5),
+        ("1E3", 1_000),
+        ("0.0e-9", 0),
+        ("9007199254740991.000", (1 << 53) - 1),
+    ] {
         let text = subscribe(text);
         let ClientFrame::Subscribe { after, .. } = good(&text) else {
             panic!("another frame");
@@ -236,11 +250,10 @@ fn seqs_are_integers_a_client_can_write_down() {
         "9007199254740992",
         "18446744073709551616",
         "-1",
-        "-0",
-        "1.0",
         "1.5",
-        "1e3",
-        "1E0",
+        "1e-3",
+        "5.0000000000000000000001",
+        "9007199254740991.5",
         "\"5\"",
         "true",
         "[]",

@@ -1,9 +1,9 @@
 //! Joining, adding, roles, leaving, changing and ending, each seen by the next call at once.
 
 use roomcast_protocol::{Code, MemberRole, RoomId, UserId, Visibility};
-use roomcast_rooms::RoomPatch;
+use roomcast_rooms::{CreateRoom, RoomPatch};
 
-use crate::world::{World, caller, code, direct, host, user};
+use crate::world::{World, caller, code, direct, group, host, user};
 use MemberRole::{Admin, Member, Owner};
 
 fn rename(name: &str) -> RoomPatch {
@@ -228,11 +228,69 @@ async fn a_direct_room_stays_as_it_is() {
         Code::NotMember
     );
     assert_eq!(code(rooms.get(&carl, &room).await), Code::NotMember);
-    assert!(rooms.delete(&host(), &room).await.is_ok());
-    assert_eq!(
-        code(rooms.create(&anna, direct("bert")).await),
-        Code::Conflict
-    );
+    assert_eq!(code(rooms.delete(&host(), &room).await), Code::Forbidden);
+    let (again, made) = rooms.create(&anna, direct("bert")).await.unwrap();
+    assert_eq!((again.room_id, made), (room, false));
+}
+
+#[tokio::test]
+async fn an_admin_renames_the_room_and_only_an_owner_changes_its_visibility() {
+    let world = World::new();
+    let room = world.group("anna", &["bert"]).await;
+    let (anna, bert, rooms) = (caller("anna"), caller("bert"), &world.rooms);
+    rooms
+        .change_role(&anna, &room, &user("bert"), Admin)
+        .await
+        .unwrap();
+    let shown = |visibility| RoomPatch {
+        visibility: Some(visibility),
+        ..rename("Garden")
+    };
+    let refused = rooms.change(&bert, &room, shown(Visibility::Public)).await;
+    assert_eq!(code(refused), Code::Forbidden);
+    assert_eq!(rooms.get(&bert, &room).await.unwrap().name, None);
+    // What is so already is no change.
+    let same = rooms.change(&bert, &room, shown(Visibility::Private)).await;
+    assert_eq!(same.unwrap().name.as_deref(), Some("Garden"));
+    let shown = rooms.change(&anna, &room, shown(Visibility::Public)).await;
+    assert_eq!(shown.unwrap().visibility, Some(Visibility::Public));
+}
+
+#[tokio::test]
+async fn names_and_topics_are_stored_normalized_and_bounded_by_what_remains() {
+    let world = World::new();
+    let (anna, rooms) = (caller("anna"), &world.rooms);
+    let request = CreateRoom {
+        name: Some("u\u{308}ber\u{202E}\tuns\0".into()),
+        visibility: Some(Visibility::Public),
+        ..group(&[])
+    };
+    let (room, _) = rooms.create(&anna, request.clone()).await.unwrap();
+    assert_eq!(room.name.as_deref(), Some("über uns"));
+    let found = rooms.find_public("U\u{308}BER\u{200E} U", None, 10).await;
+    assert_eq!(found.unwrap().rooms.len(), 1);
+    let head = rooms.get(&anna, &room.room_id).await.unwrap().head;
+    let same = rooms.change(&anna, &room.room_id, rename("\u{2066}u\u{308}ber\nuns"));
+    assert_eq!(same.await.unwrap().head, head, "it has that name already");
+    let topic = |topic: &str| RoomPatch {
+        topic: Some(topic.into()),
+        ..RoomPatch::default()
+    };
+    let long = format!("{}\0", "x".repeat(1_024));
+    let changed = rooms.change(&anna, &room.room_id, topic(&long)).await;
+    assert_eq!(changed.unwrap().topic.map(|it| it.len()), Some(1_024));
+    let cleared = rooms.change(&anna, &room.room_id, topic("\u{202E}")).await;
+    assert_eq!(cleared.unwrap().topic, None);
+    for nothing in ["", "\0\u{7F}", "\u{61C}\u{2069}"] {
+        let renamed = rooms.change(&anna, &room.room_id, rename(nothing)).await;
+        assert_eq!(code(renamed), Code::BadFrame, "{nothing:?}");
+        let name = Some(nothing.into());
+        let request = CreateRoom {
+            name,
+            ..request.clone()
+        };
+        assert_eq!(code(rooms.create(&anna, request).await), Code::BadFrame);
+    }
 }
 
 async fn refusals(world: &World, by: &str, room: &RoomId, other: &UserId) -> Vec<Code> {
