@@ -129,23 +129,25 @@ pub(crate) fn may_remove(
     Ok(was)
 }
 
-/// Renaming the room, or showing it to others. Admins may: a name and who finds it are one thing to
-/// those who look for a room.
-pub(crate) fn may_change(room: &RoomRecord, acting: Acting) -> Result<(), Refusal> {
+/// Changing the room's name or topic, or with `visibility` which users can find it.
+pub(crate) fn may_change(
+    room: &RoomRecord,
+    acting: Acting,
+    visibility: bool,
+) -> Result<(), Refusal> {
+    use MemberRole::{Admin, Member};
     match acting {
         Acting::Stranger => Err(Refusal::not_member()),
         _ if room.kind == RoomKind::Direct => Err(direct()),
-        Acting::Member(MemberRole::Member) => Err(low("members do not change the room")),
+        Acting::Member(Member) => Err(low("members do not change the room")),
+        Acting::Member(Admin) if visibility => Err(low("only an owner changes the visibility")),
         Acting::Host | Acting::Member(_) => Ok(()),
     }
 }
 
-/// Ending the room. A direct one only the host ends.
+/// Deleting the room. A direct one stays, for the host too: its pair could never have another.
 pub(crate) fn may_delete(room: &RoomRecord, acting: Acting) -> Result<(), Refusal> {
-    match acting {
-        Acting::Host => Ok(()),
-        _ => by_owner(room, acting, "only an owner deletes the room").map(drop),
-    }
+    by_owner(room, acting, "only an owner deletes the room").map(drop)
 }
 
 /// Seeing what the room is.
