@@ -313,6 +313,10 @@ impl EventLog for Troubled {
     fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, LogError>> {
         self.log.append(append)
     }
+    async fn ping(&self) -> Result<(), LogError> {
+        self.log.ping().await
+    }
+
     async fn head(&self, room_id: &RoomId) -> Result<Seq, LogError> {
         self.log.head(room_id).await
     }

@@ -112,6 +112,9 @@ pub trait EventLog: Send + Sync {
     /// gives the first place. Dropping the future does not take the event back.
     fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, LogError>>;
 
+    /// Checks that the log answers, without reading an event or naming a room.
+    async fn ping(&self) -> Result<(), LogError>;
+
     /// The place of the room's last event; [`Seq::ZERO`] when it has none.
     async fn head(&self, room_id: &RoomId) -> Result<Seq, LogError>;
 

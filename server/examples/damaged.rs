@@ -116,6 +116,10 @@ impl EventLog for DamagedLog {
         }
     }
 
+    async fn ping(&self) -> Result<(), LogError> {
+        self.inner.ping().await
+    }
+
     async fn head(&self, room_id: &RoomId) -> Result<Seq, LogError> {
         self.inner.head(room_id).await
     }

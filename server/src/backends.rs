@@ -97,9 +97,19 @@ pub(crate) fn nats_config(
     config.key.clone_from(&settings.log_access.key);
     config.ca.clone_from(&settings.log_access.ca);
     config.manages_streams = settings.roles.contains(&Role::Ingest);
+    config.uses_streams = settings.roles.iter().any(|role| uses_streams(*role));
     config.waits_for_servers = true;
     config.seen_to = store.map(seen_to);
     config
+}
+
+/// Whether the role appends events or reads them. The keys of the others may do neither
+/// (`deploy/nats/roles.conf`).
+const fn uses_streams(role: Role) -> bool {
+    match role {
+        Role::Gateway | Role::Ingest | Role::History | Role::Rooms => true,
+        Role::Presence | Role::Accounts => false,
+    }
 }
 
 /// What the store was derived from before a stream was made anew.

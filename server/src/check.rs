@@ -129,6 +129,13 @@ async fn check_log(settings: &Settings, report: &mut Report) {
         Err(error) => return report.wrong("--log", &chain(&error)),
     };
     match log.check().await {
+        Ok(found) if found.streams.is_empty() => fine(
+            "--log",
+            &format!(
+                "nats-server {} at {}; these roles use no stream",
+                found.version, found.server
+            ),
+        ),
         Ok(found) => {
             let events: u64 = found.streams.iter().map(|stream| stream.events).sum();
             let lagging = found.streams.iter().filter(|it| it.current < it.replicas);

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use roomcast_ports::event_log::EventLog;
-use roomcast_protocol::RoomId;
 
 /// How long one question to the log may take.
 const LOG_WITHIN: Duration = Duration::from_secs(1);
@@ -21,7 +20,6 @@ const DRAINING: u8 = 2;
 pub(crate) struct Readiness {
     stage: AtomicU8,
     log: Arc<dyn EventLog>,
-    asked: RoomId,
     answered_at: Mutex<Instant>,
 }
 
@@ -31,7 +29,6 @@ impl Readiness {
         Self {
             stage: AtomicU8::new(STARTING),
             log,
-            asked: RoomId::generate(),
             answered_at: Mutex::new(Instant::now()),
         }
     }
@@ -59,9 +56,8 @@ impl Readiness {
             DRAINING => return vec!["draining"],
             _ => {}
         }
-        // Any room will do: whether it exists does not matter to the answer coming.
-        match tokio::time::timeout(LOG_WITHIN, self.log.head(&self.asked)).await {
-            Ok(Ok(_)) => {
+        match tokio::time::timeout(LOG_WITHIN, self.log.ping()).await {
+            Ok(Ok(())) => {
                 *self.answered_at() = Instant::now();
                 Vec::new()
             }

@@ -167,6 +167,11 @@ impl EventLog for EmbeddedLog {
             .await?)
     }
 
+    async fn ping(&self) -> Result<(), LogError> {
+        let any = |log: &Connection| log.query_row("SELECT 1", [], |_| Ok(()));
+        Ok(self.readers.read(any).await?)
+    }
+
     async fn heads(&self, room_ids: &[RoomId]) -> Result<Vec<Seq>, LogError> {
         let room_ids = room_ids.to_vec();
         let heads = move |log: &Connection| {

@@ -9,7 +9,7 @@ pub struct Findings {
     pub server: String,
     /// Its version.
     pub version: String,
-    /// Every partition's stream, in order.
+    /// Every partition's stream, in order; none if the process uses no streams.
     pub streams: Vec<StreamFound>,
 }
 

@@ -31,6 +31,9 @@ pub struct NatsConfig {
     /// Creates the streams and consumers, keeps them as they should be and creates them again when
     /// they are gone. Whoever does not, waits for them and checks that they are as they should be.
     pub manages_streams: bool,
+    /// Appends to the streams or reads them. Without it the process only publishes and receives signals, waits for no
+    /// stream, and its key needs no access to any; its appends and reads then fail.
+    pub uses_streams: bool,
     /// Keeps trying when no server answers at first, up to a minute.
     pub waits_for_servers: bool,
     /// The durable consumer that workers of one kind share.
@@ -55,6 +58,7 @@ impl NatsConfig {
             key: None,
             ca: None,
             manages_streams: false,
+            uses_streams: true,
             waits_for_servers: false,
             consumer: "ingest".to_owned(),
             partition_bytes_max: 256 << 20,

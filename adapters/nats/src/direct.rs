@@ -137,7 +137,7 @@ impl Direct {
         }
     }
 
-    /// Whether there are streams to ask at all.
+    /// Checks that JetStream answers this account. The answer names no stream and holds no message.
     pub(crate) async fn answers(&self) -> Result<(), Failure> {
         let subject = "$JS.API.INFO".to_owned();
         let nothing = serde_json::json!({});

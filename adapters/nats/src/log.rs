@@ -31,6 +31,10 @@ impl EventLog for Log {
         self.appends.append(append)
     }
 
+    async fn ping(&self) -> Result<(), LogError> {
+        Ok(self.reader.direct.answers().await?)
+    }
+
     async fn head(&self, room_id: &RoomId) -> Result<Seq, LogError> {
         Ok(seq(self.reader.head(room_id).await?))
     }

@@ -26,7 +26,6 @@ use crate::log::Log;
 use crate::reader::Reader;
 use crate::signals::NatsSignals;
 use crate::streams::Streams;
-use crate::subjects::PARTITIONS;
 
 /// The oldest server that has batch reads and pinned consumers.
 const SERVER_MIN: (i64, i64, i64, &str) = (2, 11, 0, "2.11.0");
@@ -139,13 +138,12 @@ impl NatsLog {
         if !self.link.is_up() {
             return Err(LogError::Unavailable("the connection is lost".into()));
         }
-        self.log.reader.heads(&[]).await?;
-        Ok(())
+        self.log.ping().await
     }
 
-    /// What there is: the server this process is connected to, and every stream.
+    /// What there is: the server this process is connected to, and every stream if it uses them.
     pub async fn check(&self) -> Result<Findings, LogError> {
-        let found = join_all((0..PARTITIONS).map(|partition| async move {
+        let found = join_all(self.streams.partitions().map(|partition| async move {
             let info = self.streams.info(partition).await?;
             Ok::<_, Failure>(StreamFound::new(partition, &info))
         }))

@@ -134,10 +134,6 @@ impl Reader {
                 heads[*index] = heads[*index].max(found);
             }
         }
-        if room_ids.is_empty() {
-            // Nothing to answer, but whether there is a log to ask.
-            self.direct.answers().await?;
-        }
         Ok(heads.into_iter().map(seq).collect())
     }
 

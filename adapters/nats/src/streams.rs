@@ -94,11 +94,20 @@ impl Streams {
         }
     }
 
+    /// The partitions whose streams this process uses: all of them, or none.
+    pub(crate) fn partitions(&self) -> std::ops::Range<u16> {
+        0..if self.config.uses_streams {
+            PARTITIONS
+        } else {
+            0
+        }
+    }
+
     /// Waits until all are there as they should be; creates and changes them where that is this
     /// process's to do.
     pub(crate) async fn ensure_all(&self) -> Result<(), ConnectError> {
         let until = Instant::now() + THERE_WITHIN;
-        try_join_all((0..PARTITIONS).map(|partition| async move {
+        try_join_all(self.partitions().map(|partition| async move {
             let info = self.ensure(partition, until).await?;
             self.check_seen(partition, info.state.last_seq).await
         }))
@@ -126,7 +135,10 @@ impl Streams {
                 () = stop.cancelled() => return,
             }
             let until = Instant::now() + BACK_WITHIN;
-            let looks = join_all((0..PARTITIONS).map(|partition| self.ensure(partition, until)));
+            let looks = join_all(
+                self.partitions()
+                    .map(|partition| self.ensure(partition, until)),
+            );
             let found = tokio::select! {
                 found = looks => found,
                 () = stop.cancelled() => return,

@@ -97,6 +97,7 @@ impl Guarded {
             key: Some(self.seed(role)),
             ca: Some(self.certificates.authority.clone()),
             manages_streams: role == "ingest" || role == "all",
+            uses_streams: role != "presence" && role != "accounts",
             ..client(&self.nats)
         }
     }
@@ -178,9 +179,14 @@ async fn each_roles_key_is_enough_for_all_that_the_role_does() {
     }
     let claim = soon("a claim", ingest.log().claim(partition_of(&room_id))).await;
     let mut feed = claim.expect("claim").begin(0).await.expect("begin");
-    let batch = feed.next(10).await.expect("read the feed");
-    feed.acknowledge(batch.position).await.expect("acknowledge");
-    assert_eq!(batch.events.len(), 2);
+    let mut fed = Vec::new();
+    while fed.len() < 2 {
+        let batch = soon("a batch", feed.next(10)).await;
+        let batch = batch.expect("read the feed");
+        feed.acknowledge(batch.position).await.expect("acknowledge");
+        fed.extend(batch.events.iter().map(|event| event.seq));
+    }
+    assert_eq!(fed, places);
     drop(feed);
     assert_eq!(gateway.check().await.expect("look").streams.len(), 32);
     ingest.close().await;
@@ -258,6 +264,68 @@ async fn no_key_publishes_live_events_and_none_hears_another_roles_answers() {
         Some(Live::Event(heard)) => assert_eq!(heard.event, truth),
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn presence_and_accounts_keys_cannot_read_messages_and_their_processes_are_ready() {
+    let servers = guarded().await;
+    let ingest = servers.open("ingest").await;
+    let room_id = RoomId::generate();
+    let partition = partition_of(&room_id);
+    let rooms = servers.open("rooms").await;
+    let secret = event(&room_id, &user(), said("secret"));
+    let appended = rooms.log().append(Append::new(secret)).await;
+    let place = appended.expect("append").seq;
+    for role in ["presence", "accounts"] {
+        let process = servers.open(role).await;
+        process.log().ping().await.expect("the log answers");
+        process.ready().await.expect("the process is ready");
+        assert!(process.check().await.expect("check").streams.is_empty());
+        process.close().await;
+        assert!(
+            servers.violations().is_empty(),
+            "{:?}",
+            servers.violations()
+        );
+    }
+    for role in ["presence", "accounts"] {
+        let (bus, mut complaints) = servers.bare(role).await;
+        let stream = format!("CHAT_{partition}");
+        let by_place = format!(r#"{{"seq":{place}}}"#);
+        for (subject, question) in [
+            (format!("$JS.API.DIRECT.GET.{stream}"), &*by_place),
+            (
+                format!("$JS.API.DIRECT.GET.{stream}.chat.{partition}.{room_id}"),
+                "",
+            ),
+            (format!("$JS.API.STREAM.MSG.GET.{stream}"), &by_place),
+            (
+                format!("$JS.API.STREAM.INFO.{stream}"),
+                r#"{"subjects_filter":">"}"#,
+            ),
+            (format!("$JS.API.CONSUMER.CREATE.{stream}"), "{}"),
+            (
+                format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.ingest"),
+                r#"{"batch":1}"#,
+            ),
+            (format!("in.local.{partition}.{room_id}"), "forged"),
+        ] {
+            let reply = format!("_INBOX_{role}.answer");
+            bus.publish_with_reply(subject.clone(), reply, question.to_owned().into())
+                .await
+                .expect("it goes out");
+            let complaint = soon("a complaint", complaints.recv()).await.expect("one");
+            let denied = complaint.contains("Permissions Violation for Publish");
+            assert!(denied && complaint.contains(&subject), "{complaint}");
+        }
+        for subject in ["live.>", "chat.>", "in.>", "nudge.>", "signal.>", ">"] {
+            let _subscriber = bus.subscribe(subject).await.expect("it goes out");
+            let complaint = soon("a complaint", complaints.recv()).await.expect("one");
+            let denied = complaint.contains("Permissions Violation for Subscription");
+            assert!(denied && complaint.contains(subject), "{complaint}");
+        }
+    }
+    ingest.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -300,7 +300,7 @@ async fn compare_heads(shared: &Arc<Shared>) -> Result<(), roomcast_ports::event
     });
     if rooms.is_empty() {
         // Nobody to keep a promise to; but a log that is away should be noticed all the same.
-        shared.ports.log.heads(&[]).await?;
+        shared.ports.log.ping().await?;
     }
     compare(shared, &rooms).await
 }

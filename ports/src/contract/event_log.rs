@@ -179,6 +179,7 @@ pub async fn what_was_appended_is_there_after_a_restart(harness: &mut impl LogHa
     append_many(&harness.log(), &room_id, 20).await;
     let before = read_all(&harness.log(), &room_id, 100).await;
     harness.restart().await;
+    harness.log().ping().await.expect("the log answers again");
     assert_eq!(read_all(&harness.log(), &room_id, 100).await, before);
     let next = append(&harness.log(), &event(&room_id, &user(), said("after"))).await;
     assert_eq!(Some(next.prev), before.last().map(|event| event.seq));

@@ -34,6 +34,10 @@ impl EventLog for Unreliable {
             Box::pin(async { Err(LogError::Unavailable("away".into())) })
         }
     }
+    async fn ping(&self) -> Result<(), LogError> {
+        self.log.ping().await
+    }
+
     async fn head(&self, room_id: &RoomId) -> Result<Seq, LogError> {
         self.log.head(room_id).await
     }

@@ -202,6 +202,12 @@ impl EventLog for FaultyLog {
         }
     }
 
+    async fn ping(&self) -> Result<(), LogError> {
+        self.head_comparisons.fetch_add(1, Ordering::SeqCst);
+        self.seen()?;
+        self.inner.ping().await
+    }
+
     async fn head(&self, room_id: &RoomId) -> Result<Seq, LogError> {
         self.seen()?;
         self.inner.head(room_id).await
