@@ -34,7 +34,7 @@ mod user;
 #[cfg(test)]
 mod tests;
 
-pub use change_me::AccountPatch;
+pub use change_me::{AccountPatch, PasswordChange};
 pub use issuer::{Issuer, TokenRequest};
 pub use key_error::KeyError;
 pub use key_ring::KeyRing;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use roomcast_ports::StoreError;
+use roomcast_ports::access::Caller;
 use roomcast_ports::accounts::{Account, AccountStore, SessionStore};
 use roomcast_ports::signals::{Signal, Signals};
 use roomcast_protocol::api::{TokensView, UserView};
@@ -96,7 +97,21 @@ impl Accounts {
 
     /// Ends all sign-ins of a user, here and at every gateway.
     pub(crate) async fn end_all_sessions(&self, user_id: &UserId) -> Result<(), Refusal> {
-        let ended = self.sessions.end_all(user_id).await;
+        self.end_all_but(user_id, None).await
+    }
+
+    /// Ends all sign-ins of the caller but the one that the call comes from.
+    pub(crate) async fn end_other_sessions(&self, caller: &Caller) -> Result<(), Refusal> {
+        self.end_all_but(&caller.user_id, caller.session_id.as_ref())
+            .await
+    }
+
+    async fn end_all_but(
+        &self,
+        user_id: &UserId,
+        kept: Option<&SessionId>,
+    ) -> Result<(), Refusal> {
+        let ended = self.sessions.end_all_but(user_id, kept).await;
         for session_id in ended.map_err(failed_to("end a user's sessions"))? {
             self.tell_ended(session_id, user_id).await;
         }

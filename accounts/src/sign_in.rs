@@ -22,10 +22,11 @@ impl Accounts {
         };
         let refresh_token = self.begin_session(&account).await?;
 
-        // The account may have ended meanwhile: `delete_me` ends the sessions it finds afterwards, so
-        // either it has found this one, or we see here that the account is gone.
+        // A concurrent `delete_me` or `change_me` first changes the account, then ends the sessions it
+        // finds: either it finds this session, or this read returns the changed account.
         let still = self.accounts.by_id(&account.user_id).await;
-        if still.map_err(failed_to("look for an account"))?.is_none() {
+        let still = still.map_err(failed_to("look for an account"))?;
+        if still.is_none_or(|still| still.password_hash != account.password_hash) {
             self.end_session(refresh_token.session_id(), &account.user_id)
                 .await?;
             return Err(wrong());

@@ -22,6 +22,15 @@ pub struct Account {
     pub created_at: Timestamp,
 }
 
+/// A partial update of an account: `None` leaves the field as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccountUpdate {
+    /// What others see.
+    pub display_name: Option<String>,
+    /// In PHC form, never the password.
+    pub password_hash: Option<String>,
+}
+
 /// What became of a new account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Registration {
@@ -52,8 +61,13 @@ pub trait AccountStore: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Account>, StoreError>;
 
-    /// Writes what may change, the display name and the password's hash; whether there is such an account.
-    async fn update(&self, account: &Account) -> Result<bool, StoreError>;
+    /// Writes the fields that `update` names and no others, so that concurrent updates of different
+    /// fields all take effect. Returns the account after the update, `None` when there is no such account.
+    async fn update(
+        &self,
+        user_id: &UserId,
+        update: &AccountUpdate,
+    ) -> Result<Option<Account>, StoreError>;
 
     /// Ends the account; its name is free again. Whether there was one.
     async fn delete(&self, user_id: &UserId) -> Result<bool, StoreError>;
@@ -96,8 +110,12 @@ pub trait SessionStore: Send + Sync {
     /// Ends one; whether it was there and had not ended.
     async fn end(&self, session_id: &SessionId) -> Result<bool, StoreError>;
 
-    /// Ends all of a user's; gives those that had not ended.
-    async fn end_all(&self, user_id: &UserId) -> Result<Vec<SessionId>, StoreError>;
+    /// Ends all of a user's but `kept`; gives those that had not ended.
+    async fn end_all_but(
+        &self,
+        user_id: &UserId,
+        kept: Option<&SessionId>,
+    ) -> Result<Vec<SessionId>, StoreError>;
 
     /// Forgets sessions that expired more than `older_than` ago.
     async fn forget_expired(&self, older_than: Duration) -> Result<u64, StoreError>;

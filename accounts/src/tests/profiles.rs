@@ -3,7 +3,26 @@
 use roomcast_protocol::{Code, UserId};
 
 use super::world::{PASSWORD, World, host_caller};
-use crate::AccountPatch;
+use crate::{AccountPatch, PasswordChange};
+
+const NEW_PASSWORD: &str = "battery staple";
+
+fn named(display_name: &str) -> AccountPatch {
+    AccountPatch {
+        display_name: Some(display_name.to_owned()),
+        password: None,
+    }
+}
+
+fn with_password(current: &str, new: &str) -> AccountPatch {
+    AccountPatch {
+        display_name: None,
+        password: Some(PasswordChange {
+            current: current.to_owned(),
+            new: new.to_owned(),
+        }),
+    }
+}
 
 #[tokio::test]
 async fn a_user_of_the_host_product_is_their_id_and_the_name_of_their_token() {
@@ -31,10 +50,7 @@ async fn a_changed_display_name_is_seen_by_the_next_call() {
     let world = World::new();
     let tokens = world.enter("ana").await;
     let caller = world.caller(&tokens).await;
-    let patch = AccountPatch {
-        display_name: Some("Ana B.".to_owned()),
-        password: None,
-    };
+    let patch = named("Ana B.");
     let changed = world.accounts.change_me(&caller, patch).await.unwrap();
     assert_eq!(changed.display_name.as_deref(), Some("Ana B."));
     assert_eq!(changed.name.as_deref(), Some("ana"));
@@ -50,32 +66,63 @@ async fn a_changed_display_name_is_seen_by_the_next_call() {
 }
 
 #[tokio::test]
-async fn a_new_password_replaces_the_old_one_and_ends_every_session() {
+async fn password_change_ends_all_other_sessions_and_keeps_the_callers() {
     let world = World::new();
     let tokens = world.enter("ana").await;
     let stolen = world.sign_in("ana").await;
     let caller = world.caller(&tokens).await;
-    let patch = AccountPatch {
-        password: Some("battery staple".to_owned()),
-        display_name: None,
-    };
+    let patch = with_password(PASSWORD, NEW_PASSWORD);
     world.accounts.change_me(&caller, patch).await.unwrap();
 
     assert_eq!(
         world.refusal(&stolen.access_token).await,
         "its session has ended"
     );
-    assert_eq!(
-        world.refusal(&tokens.access_token).await,
-        "its session has ended"
-    );
+    assert_eq!(world.caller(&tokens).await, caller);
+    world.accounts.refresh(&tokens.refresh_token).await.unwrap();
     let refusal = world.accounts.sign_in("ana", PASSWORD).await.unwrap_err();
     assert_eq!(refusal.code, Code::Unauthorized);
-    world
-        .accounts
-        .sign_in("ana", "battery staple")
-        .await
-        .unwrap();
+    world.accounts.sign_in("ana", NEW_PASSWORD).await.unwrap();
+}
+
+#[tokio::test]
+async fn password_change_is_refused_when_the_current_password_is_wrong() {
+    let world = World::new();
+    let tokens = world.enter("ana").await;
+    let other = world.sign_in("ana").await;
+    let caller = world.caller(&tokens).await;
+    let patch = AccountPatch {
+        display_name: Some("Ana B.".to_owned()),
+        ..with_password("incorrect horse", NEW_PASSWORD)
+    };
+    let refusal = world.accounts.change_me(&caller, patch).await.unwrap_err();
+    assert_eq!(refusal.code, Code::Unauthorized);
+    let me = world.accounts.me(&caller).await.unwrap();
+    assert_eq!(me.display_name.as_deref(), Some("ana"));
+    world.caller(&other).await;
+    world.sign_in("ana").await;
+}
+
+#[tokio::test]
+async fn password_change_survives_concurrent_changes_of_the_display_name() {
+    let world = World::new();
+    for round in 0..4 {
+        let name = format!("ana-{round}");
+        let tokens = world.enter(&name).await;
+        let caller = world.caller(&tokens).await;
+        let change = |patch| world.accounts.change_me(&caller, patch);
+        let results = tokio::join!(
+            change(named("one")),
+            change(named("two")),
+            change(with_password(PASSWORD, NEW_PASSWORD)),
+            change(named("three")),
+            change(named("four")),
+        );
+        results.2.unwrap();
+        let refusal = world.accounts.sign_in(&name, PASSWORD).await.unwrap_err();
+        assert_eq!(refusal.code, Code::Unauthorized, "{name}");
+        world.accounts.sign_in(&name, NEW_PASSWORD).await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -85,7 +132,7 @@ async fn a_change_that_breaks_a_rule_changes_nothing() {
     let caller = world.caller(&tokens).await;
     let patch = AccountPatch {
         display_name: Some("Ana B.".to_owned()),
-        password: Some("short".to_owned()),
+        ..with_password(PASSWORD, "short")
     };
     let refusal = world.accounts.change_me(&caller, patch).await.unwrap_err();
     assert_eq!(refusal.code, Code::BadFrame);
@@ -128,12 +175,10 @@ async fn an_ended_account_takes_its_sessions_along_and_frees_its_name() {
 async fn a_user_of_the_host_product_has_no_account_to_change_or_end() {
     let world = World::new();
     let caller = host_caller(None);
-    let patch = AccountPatch {
-        display_name: Some("Hana".to_owned()),
-        password: None,
-    };
-    let refusal = world.accounts.change_me(&caller, patch).await.unwrap_err();
-    assert_eq!(refusal.code, Code::NotFound);
+    for patch in [named("Hana"), with_password(PASSWORD, NEW_PASSWORD)] {
+        let refusal = world.accounts.change_me(&caller, patch).await.unwrap_err();
+        assert_eq!(refusal.code, Code::NotFound);
+    }
     let refusal = world.accounts.delete_me(&caller).await.unwrap_err();
     assert_eq!(refusal.code, Code::NotFound);
 }

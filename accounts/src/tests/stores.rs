@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use roomcast_ports::StoreError;
-use roomcast_ports::accounts::{Account, AccountStore, Registration, Session, SessionStore};
+use roomcast_ports::accounts::{
+    Account, AccountStore, AccountUpdate, Registration, Session, SessionStore,
+};
 use roomcast_protocol::{SessionId, UserId};
 
 /// A store nobody can reach.
@@ -34,7 +36,7 @@ impl AccountStore for Away {
     ) -> Result<Vec<Account>, StoreError> {
         away()
     }
-    async fn update(&self, _: &Account) -> Result<bool, StoreError> {
+    async fn update(&self, _: &UserId, _: &AccountUpdate) -> Result<Option<Account>, StoreError> {
         away()
     }
     async fn delete(&self, _: &UserId) -> Result<bool, StoreError> {
@@ -56,7 +58,11 @@ impl SessionStore for Away {
     async fn end(&self, _: &SessionId) -> Result<bool, StoreError> {
         away()
     }
-    async fn end_all(&self, _: &UserId) -> Result<Vec<SessionId>, StoreError> {
+    async fn end_all_but(
+        &self,
+        _: &UserId,
+        _: Option<&SessionId>,
+    ) -> Result<Vec<SessionId>, StoreError> {
         away()
     }
     async fn forget_expired(&self, _: Duration) -> Result<u64, StoreError> {
@@ -86,8 +92,8 @@ impl AccountStore for Vanishing {
     ) -> Result<Vec<Account>, StoreError> {
         self.0.by_prefix(prefix, after, limit).await
     }
-    async fn update(&self, _: &Account) -> Result<bool, StoreError> {
-        Ok(false)
+    async fn update(&self, _: &UserId, _: &AccountUpdate) -> Result<Option<Account>, StoreError> {
+        Ok(None)
     }
     async fn delete(&self, _: &UserId) -> Result<bool, StoreError> {
         Ok(false)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use roomcast_ports::StoreError;
-use roomcast_ports::accounts::{Account, AccountStore, Registration};
+use roomcast_ports::accounts::{Account, AccountStore, AccountUpdate, Registration};
 use roomcast_protocol::UserId;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -85,21 +85,26 @@ impl AccountStore for EmbeddedAccounts {
         Ok(self.log.query(select).await?)
     }
 
-    async fn update(&self, account: &Account) -> Result<bool, StoreError> {
-        let account = account.clone();
-        let update = move |file: &Connection| {
-            let changed = file
-                .prepare_cached(
-                    "UPDATE accounts SET display_name = ?2, password_hash = ?3 WHERE user_id = ?1",
-                )?
-                .execute(params![
-                    account.user_id.as_str(),
-                    account.display_name,
-                    account.password_hash
-                ])?;
-            Ok(changed == 1)
+    async fn update(
+        &self,
+        user_id: &UserId,
+        update: &AccountUpdate,
+    ) -> Result<Option<Account>, StoreError> {
+        let (user_id, update) = (user_id.clone(), update.clone());
+        let write = move |file: &Connection| {
+            file.prepare_cached(
+                "UPDATE accounts SET display_name = coalesce(?2, display_name),
+                     password_hash = coalesce(?3, password_hash)
+                 WHERE user_id = ?1
+                 RETURNING user_id, name, display_name, password_hash, created_at",
+            )?
+            .query_row(
+                params![user_id.as_str(), update.display_name, update.password_hash],
+                account,
+            )
+            .optional()
         };
-        Ok(self.log.write(update).await?)
+        Ok(self.log.write(write).await?)
     }
 
     async fn delete(&self, user_id: &UserId) -> Result<bool, StoreError> {

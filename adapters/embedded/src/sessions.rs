@@ -66,14 +66,20 @@ impl SessionStore for EmbeddedSessions {
         Ok(self.log.write(end).await?)
     }
 
-    async fn end_all(&self, user_id: &UserId) -> Result<Vec<SessionId>, StoreError> {
-        let user_id = user_id.clone();
+    async fn end_all_but(
+        &self,
+        user_id: &UserId,
+        kept: Option<&SessionId>,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let (user_id, kept) = (user_id.clone(), kept.cloned());
         let end = move |file: &Connection| {
+            let kept = kept.as_ref().map(SessionId::as_str);
             file.prepare_cached(
-                "UPDATE sessions SET ended = 1 WHERE user_id = ?1 AND ended = 0
+                "UPDATE sessions SET ended = 1
+                 WHERE user_id = ?1 AND ended = 0 AND session_id IS NOT ?2
                  RETURNING session_id",
             )?
-            .query_map([user_id.as_str()], |row| rows::id(row, 0))?
+            .query_map(params![user_id.as_str(), kept], |row| rows::id(row, 0))?
             .collect()
         };
         Ok(self.log.write(end).await?)

@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use roomcast_ports::StoreError;
-use roomcast_ports::accounts::{Account, AccountStore, Registration};
+use roomcast_ports::accounts::{Account, AccountStore, AccountUpdate, Registration};
 use roomcast_protocol::UserId;
 use tokio::time::sleep;
 
@@ -30,8 +30,8 @@ statements! {
     Statements {
         insert: Write = "INSERT INTO {ks}.users (user_id, name, display_name, password_hash,
             created_at) VALUES (?, ?, ?, ?, ?)",
-        update: Write = "UPDATE {ks}.users SET display_name = ?, password_hash = ?
-            WHERE user_id = ?",
+        set_display_name: Write = "UPDATE {ks}.users SET display_name = ? WHERE user_id = ?",
+        set_password_hash: Write = "UPDATE {ks}.users SET password_hash = ? WHERE user_id = ?",
         delete: Write = "DELETE FROM {ks}.users WHERE user_id = ?",
         by_id: Read = "SELECT user_id, name, display_name, password_hash, created_at
             FROM {ks}.users WHERE user_id = ?",
@@ -212,19 +212,26 @@ impl AccountStore for ScyllaAccounts {
         Ok(accounts)
     }
 
-    async fn update(&self, account: &Account) -> Result<bool, StoreError> {
-        let Some(kept) = self.by_id(&account.user_id).await? else {
-            return Ok(false);
+    async fn update(
+        &self,
+        user_id: &UserId,
+        update: &AccountUpdate,
+    ) -> Result<Option<Account>, StoreError> {
+        let Some(kept) = self.by_id(user_id).await? else {
+            return Ok(None);
         };
-        let (user_id, name_key) = (account.user_id.as_str(), key(&kept.name));
-        let values = (
-            account.display_name.as_str(),
-            account.password_hash.as_str(),
-            user_id,
-        );
-        self.client.write(&self.statements.update, values).await?;
-        self.list(&name_key, user_id).await?;
-        Ok(true)
+        let named = [
+            (&self.statements.set_display_name, &update.display_name),
+            (&self.statements.set_password_hash, &update.password_hash),
+        ];
+        for (set, value) in named {
+            if let Some(value) = value {
+                let values = (value.as_str(), user_id.as_str());
+                self.client.write(set, values).await?;
+            }
+        }
+        self.list(&key(&kept.name), user_id.as_str()).await?;
+        self.by_id(user_id).await
     }
 
     async fn delete(&self, user_id: &UserId) -> Result<bool, StoreError> {

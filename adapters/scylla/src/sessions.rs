@@ -237,15 +237,20 @@ impl SessionStore for ScyllaSessions {
         }
     }
 
-    async fn end_all(&self, user_id: &UserId) -> Result<Vec<SessionId>, StoreError> {
+    async fn end_all_but(
+        &self,
+        user_id: &UserId,
+        kept: Option<&SessionId>,
+    ) -> Result<Vec<SessionId>, StoreError> {
         let rows = self
             .client
             .rows::<(String,)>(&self.statements.of_user, (user_id.as_str(),));
-        let ids = rows
+        let mut ids = rows
             .await?
             .iter()
             .map(|(it,)| id(it))
             .collect::<Result<Vec<SessionId>, _>>()?;
+        ids.retain(|session_id| Some(session_id) != kept);
         let ended = try_join_all(ids.iter().map(|session_id| self.end(session_id))).await?;
         Ok(ids
             .into_iter()

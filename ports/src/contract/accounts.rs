@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use roomcast_protocol::{Timestamp, UserId};
 
 use super::sample::unique_name;
-use crate::accounts::{Account, AccountStore, Registration};
+use crate::accounts::{Account, AccountStore, AccountUpdate, Registration};
 
 /// An account store to test.
 #[async_trait]
@@ -101,34 +101,80 @@ pub async fn of_many_who_want_a_name_one_gets_it(harness: &mut impl AccountHarne
     assert_eq!(kept.as_ref(), Some(winners[0]));
 }
 
-/// The display name and the password's hash may change, the rest stays.
-pub async fn an_update_changes_what_may_change(harness: &mut impl AccountHarness) {
+fn display_name(text: &str) -> AccountUpdate {
+    AccountUpdate {
+        display_name: Some(text.to_owned()),
+        password_hash: None,
+    }
+}
+
+fn password_hash(text: &str) -> AccountUpdate {
+    AccountUpdate {
+        display_name: None,
+        password_hash: Some(text.to_owned()),
+    }
+}
+
+async fn update(
+    accounts: &Arc<dyn AccountStore>,
+    user_id: &UserId,
+    update: &AccountUpdate,
+) -> Option<Account> {
+    let updated = accounts.update(user_id, update).await;
+    updated.expect("update an account")
+}
+
+/// An update changes the fields it names and returns the account; without an account it changes nothing.
+pub async fn an_update_changes_only_the_fields_it_names(harness: &mut impl AccountHarness) {
     let (accounts, first) = (harness.accounts(), account(&unique_name()));
     create(&accounts, &first).await;
-    let changed = Account {
-        name: unique_name(),
+    let user_id = &first.user_id;
+    let renamed = Account {
         display_name: "another".to_owned(),
-        password_hash: "$argon2id$another".to_owned(),
         ..first.clone()
     };
-    assert!(accounts.update(&changed).await.expect("update an account"));
-    let kept = accounts
-        .by_id(&first.user_id)
-        .await
-        .expect("find an account");
-    assert_eq!(
-        kept,
-        Some(Account {
-            name: first.name,
-            ..changed
-        })
-    );
-    assert!(
-        !accounts
-            .update(&account(&unique_name()))
-            .await
-            .expect("update an account")
-    );
+    let kept = update(&accounts, user_id, &display_name("another")).await;
+    assert_eq!(kept.as_ref(), Some(&renamed));
+    let both = Account {
+        password_hash: "$argon2id$another".to_owned(),
+        ..renamed
+    };
+    let kept = update(&accounts, user_id, &password_hash("$argon2id$another")).await;
+    assert_eq!(kept.as_ref(), Some(&both));
+    let kept = update(&accounts, user_id, &AccountUpdate::default()).await;
+    assert_eq!(kept.as_ref(), Some(&both));
+    let found = accounts.by_id(user_id).await.expect("find an account");
+    assert_eq!(found, Some(both));
+
+    let unknown = UserId::generate();
+    assert_eq!(update(&accounts, &unknown, &display_name("x")).await, None);
+    let found = accounts.by_id(&unknown).await.expect("find an account");
+    assert_eq!(found, None);
+}
+
+/// Of concurrent updates of different fields each takes effect.
+pub async fn concurrent_updates_of_different_fields_all_take_effect(
+    harness: &mut impl AccountHarness,
+) {
+    let accounts = harness.accounts();
+    for round in 0..8 {
+        let first = account(&unique_name());
+        create(&accounts, &first).await;
+        let hash = format!("$argon2id$round-{round}");
+        let mut updates = vec![display_name("another"); 4];
+        updates.insert(round % 5, password_hash(&hash));
+        let all = updates
+            .iter()
+            .map(|named| update(&accounts, &first.user_id, named));
+        futures_util::future::join_all(all).await;
+        let kept = accounts.by_id(&first.user_id).await;
+        let expected = Account {
+            display_name: "another".to_owned(),
+            password_hash: hash,
+            ..first
+        };
+        assert_eq!(kept.expect("find an account"), Some(expected));
+    }
 }
 
 /// A deleted account is gone and its name is free.
@@ -204,7 +250,8 @@ macro_rules! account_contract {
                 an_account_is_found_by_id_and_name,
                 names_are_compared_without_case,
                 of_many_who_want_a_name_one_gets_it,
-                an_update_changes_what_may_change,
+                an_update_changes_only_the_fields_it_names,
+                concurrent_updates_of_different_fields_all_take_effect,
                 a_deleted_accounts_name_is_free,
                 a_prefix_finds_accounts_in_pages,
             ]

@@ -155,10 +155,21 @@ pub async fn an_ended_session_stays_ended(harness: &mut impl SessionHarness) {
     );
 }
 
-/// All of a user's are ended, and those that had not ended are named.
+async fn end_all_but(
+    sessions: &Arc<dyn SessionStore>,
+    user_id: &UserId,
+    kept: Option<&SessionId>,
+) -> Vec<SessionId> {
+    let ended = sessions.end_all_but(user_id, kept).await;
+    let mut ended = ended.expect("end sessions");
+    ended.sort();
+    ended
+}
+
+/// All of a user's but the kept one are ended, and those that had not ended are named.
 pub async fn ending_all_names_those_that_had_not_ended(harness: &mut impl SessionHarness) {
     let (sessions, user_id) = (harness.sessions(), user());
-    let own = [session(&user_id), session(&user_id), session(&user_id)];
+    let own: [Session; 4] = std::array::from_fn(|_| session(&user_id));
     let other = session(&user());
     for session in own.iter().chain([&other]) {
         create(&sessions, session).await;
@@ -167,18 +178,14 @@ pub async fn ending_all_names_those_that_had_not_ended(harness: &mut impl Sessio
         .end(&own[1].session_id)
         .await
         .expect("end a session");
-    let mut ended = sessions.end_all(&user_id).await.expect("end sessions");
-    ended.sort();
+    let kept = Some(&own[3].session_id);
     let mut expected = [own[0].session_id.clone(), own[2].session_id.clone()];
     expected.sort();
-    assert_eq!(ended, expected);
-    assert!(
-        sessions
-            .end_all(&user_id)
-            .await
-            .expect("end sessions")
-            .is_empty()
-    );
+    assert_eq!(end_all_but(&sessions, &user_id, kept).await, expected);
+    assert!(end_all_but(&sessions, &user_id, kept).await.is_empty());
+    assert!(!find(&sessions, &own[3]).await.expect("it is kept").ended);
+    let last = [own[3].session_id.clone()];
+    assert_eq!(end_all_but(&sessions, &user_id, None).await, last);
     assert!(!find(&sessions, &other).await.expect("it is kept").ended);
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use roomcast_accounts::AccountPatch;
+use roomcast_accounts::{AccountPatch, PasswordChange};
 use roomcast_protocol::limits::PAGE_MAX;
 use roomcast_protocol::{Refusal, UserId};
 
@@ -50,9 +50,16 @@ pub(super) async fn me(call: Call) -> Answer {
 
 /// `PATCH /v1/me`
 pub(super) async fn change_me(call: Call, mut fields: Fields) -> Answer {
+    let password = match fields.optional_text("password")? {
+        Some(new) => Some(PasswordChange {
+            current: fields.text("currentPassword")?,
+            new,
+        }),
+        None => None,
+    };
     let patch = AccountPatch {
         display_name: fields.optional_text("displayName")?,
-        password: fields.optional_text("password")?,
+        password,
     };
     let accounts = &call.services.accounts;
     Ok(found(&accounts.change_me(&call.caller, patch).await?))
