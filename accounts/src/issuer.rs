@@ -1,7 +1,8 @@
 //! The one key we sign access tokens with, kept in the data directory.
 //!
-//! It is made at the first start and never changed by us: whoever takes the file away ends every token
-//! signed with it. All processes of a fleet are given the same file.
+//! It is made at the first start and never changed by us: whoever takes the file away ends every access
+//! token signed with it, and every refresh token, whose key is derived from it. All processes of a fleet
+//! are given the same file.
 
 mod key_file;
 
@@ -17,6 +18,7 @@ use roomcast_protocol::{SessionId, Timestamp, UserId};
 
 use crate::KeyError;
 use crate::claims::NewClaims;
+use crate::refresh_token::RefreshKey;
 use crate::verifying_key::VerifyingKey;
 
 const FILE_NAME: &str = "signing-key.pem";
@@ -40,6 +42,7 @@ pub struct TokenRequest {
 pub struct Issuer {
     signing: EncodingKey,
     verifying: VerifyingKey,
+    refresh_key: RefreshKey,
     key_id: String,
 }
 
@@ -78,6 +81,11 @@ impl Issuer {
         self.verifying.clone()
     }
 
+    /// The key of refresh tokens, which goes with the signing key.
+    pub(crate) fn refresh_key(&self) -> &RefreshKey {
+        &self.refresh_key
+    }
+
     fn from_pem(pem: &[u8]) -> Option<Self> {
         let signing = EncodingKey::from_ed_pem(pem).ok()?;
         let pair = Ed25519KeyPair::from_pkcs8(signing.inner()).ok()?;
@@ -91,6 +99,7 @@ impl Issuer {
         Some(Self {
             signing,
             verifying,
+            refresh_key: RefreshKey::derive(&pair).ok()?,
             key_id,
         })
     }

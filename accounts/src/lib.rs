@@ -27,6 +27,7 @@ mod forget;
 mod me;
 mod refresh;
 mod register;
+mod sessions;
 mod sign_in;
 mod sign_out;
 mod user;

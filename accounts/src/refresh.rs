@@ -1,112 +1,123 @@
 //! Refreshing: a refresh token for its successor and a new access token.
 //!
-//! A token works once. Since an answer may be lost on its way, the token just used gives the very same
-//! successor again for [`SUCCESSOR_FOR`]. Any other secret under a session's name means that a token
-//! has been in two hands, and nobody can say whose are the thief's: the session ends for both. (So
-//! whoever knows a session's id could end it; it stands in its access tokens only, and those can do
-//! that anyway.)
+//! A token works once. Since an answer may be lost on its way, a used token gives its successor again
+//! for [`REFRESH_GRACE`], also when the successor has been used meanwhile. After that a used token
+//! means that it has been in two hands, and nobody can say whose are the thief's: the session ends for
+//! both. Only a token that was issued for the session does so; a forged one ends nothing.
 
-use std::time::Duration;
-
-use roomcast_ports::accounts::Session;
-use roomcast_protocol::Refusal;
+use roomcast_ports::accounts::{Replaced, Session};
 use roomcast_protocol::api::TokensView;
-use tracing::{error, info, warn};
+use roomcast_protocol::limits::{REFRESH_GRACE, SESSION_LIFETIME};
+use roomcast_protocol::{Refusal, Timestamp};
+use tracing::{info, warn};
 
-use crate::refresh_token::{RefreshToken, random, same};
-use crate::service::{Accounts, SESSION_LIFETIME, failed_to, unauthorized};
+use crate::refresh_token::RefreshToken;
+use crate::service::{Accounts, failed_to, unauthorized};
 
-/// How long the token just used gives its successor again.
-const SUCCESSOR_FOR: Duration = Duration::from_secs(30);
-/// How often we look again when somebody else has just rotated the same session. The second look finds
-/// their successor; a third is for two that raced twice.
-const LOOKS_MAX: usize = 3;
+/// How often the session is read again after a concurrent refresh replaced its token first.
+const READS_MAX: usize = 3;
+
+/// Where a token of a session stands among that session's tokens.
+#[derive(Debug, PartialEq, Eq)]
+enum Standing {
+    /// It is the latest.
+    Latest,
+    /// It was replaced within the grace.
+    JustReplaced,
+    /// It was replaced before.
+    Used,
+}
 
 impl Accounts {
     /// Gives a session's next tokens.
     pub async fn refresh(&self, refresh_token: &str) -> Result<TokensView, Refusal> {
         let presented = RefreshToken::from_wire(refresh_token).ok_or_else(refused)?;
-        for _ in 0..LOOKS_MAX {
+        for _ in 0..READS_MAX {
             let session = self.sessions.session(presented.session_id()).await;
             let session = session.map_err(failed_to("look for a session"))?;
             let session = session
-                .filter(|session| self.holds(session))
+                .filter(|session| !session.ended && self.now() < session.expires_at)
+                .filter(|session| self.refresh_key().issued(&presented, session))
                 .ok_or_else(refused)?;
-            let Some(successor) = self.successor(&presented, &session).await? else {
-                continue;
+            let generation = presented.generation();
+            let holds = match standing(&session, generation, self.now()) {
+                Standing::Latest => self.replace(&session, generation).await?,
+                Standing::JustReplaced => true,
+                Standing::Used => {
+                    info!(session_id = %session.session_id, user_id = %session.user_id,
+                        "ended a session whose used refresh token was presented again");
+                    self.end_session(&session.user_id, &session.session_id)
+                        .await?;
+                    return Err(refused());
+                }
             };
-            return self.tokens_of(&session, &successor).await;
+            if holds {
+                return self.next_tokens(&session, generation + 1).await;
+            }
         }
-        warn!("failed to rotate a session: others were faster each time");
+        warn!("failed to replace a refresh token: concurrent refreshes were first each time");
         Err(Refusal::internal())
     }
 
-    fn holds(&self, session: &Session) -> bool {
-        !session.ended && self.now() < session.expires_at
-    }
-
-    /// The token that follows `presented`; `None` when the session has changed meanwhile.
-    async fn successor(
-        &self,
-        presented: &RefreshToken,
-        session: &Session,
-    ) -> Result<Option<RefreshToken>, Refusal> {
-        let hash = presented.hash();
-        if same(&hash, &session.token_hash) {
-            return self.rotate(presented, session).await;
-        }
-        let just_used = session
-            .previous_hash
-            .is_some_and(|previous| same(&hash, &previous));
-        if just_used && self.now() <= session.rotated_at.plus(SUCCESSOR_FOR) {
-            return Ok(Some(presented.successor(&session.successor_salt)));
-        }
-        info!(session_id = %session.session_id, user_id = %session.user_id,
-            "a used refresh token came again: the session ends");
-        self.end_session(&session.session_id, &session.user_id)
-            .await?;
-        Err(refused())
-    }
-
-    async fn rotate(
-        &self,
-        presented: &RefreshToken,
-        session: &Session,
-    ) -> Result<Option<RefreshToken>, Refusal> {
-        let Some(salt) = random() else {
-            error!("there is no randomness for a session");
-            return Err(Refusal::internal());
-        };
+    /// Makes the successor of `generation` the session's latest token; whether it is that now.
+    async fn replace(&self, session: &Session, generation: u64) -> Result<bool, Refusal> {
         let now = self.now();
-        let successor = presented.successor(&salt);
         let next = Session {
-            token_hash: successor.hash(),
-            previous_hash: Some(session.token_hash),
-            successor_salt: salt,
-            rotated_at: now,
+            generation: generation + 1,
+            replaced: replaced(session, generation, now),
+            used_at: now,
             expires_at: now.plus(SESSION_LIFETIME),
             ..session.clone()
         };
-        let rotated = self.sessions.rotate(&session.token_hash, &next).await;
-        let rotated = rotated.map_err(failed_to("rotate a session"))?;
-        Ok(rotated.then_some(successor))
+        let replaced = self.sessions.rotate(session.generation, &next).await;
+        replaced.map_err(failed_to("replace a refresh token"))
     }
 
-    async fn tokens_of(
-        &self,
-        session: &Session,
-        successor: &RefreshToken,
-    ) -> Result<TokensView, Refusal> {
+    async fn next_tokens(&self, session: &Session, generation: u64) -> Result<TokensView, Refusal> {
         let account = self.accounts.by_id(&session.user_id).await;
         let Some(account) = account.map_err(failed_to("look for an account"))? else {
-            self.end_session(&session.session_id, &session.user_id)
+            self.end_session(&session.user_id, &session.session_id)
                 .await?;
             return Err(refused());
         };
-        Ok(self.tokens(&account, &session.session_id, successor))
+        Ok(self.tokens(&account, session, generation))
     }
+}
+
+/// Judges a token that was issued for the session. One of a generation that the store does not know
+/// yet was issued before the store lost its last writes; it is the latest.
+fn standing(session: &Session, generation: u64, now: Timestamp) -> Standing {
+    if generation >= session.generation {
+        return Standing::Latest;
+    }
+    let mut entries = session.replaced.iter().rev();
+    match entries.find(|entry| entry.first <= generation) {
+        Some(entry) if now <= entry.at.plus(REFRESH_GRACE) => Standing::JustReplaced,
+        _ => Standing::Used,
+    }
+}
+
+/// The entries of the tokens replaced within the grace, `generation` the last of them. Tokens replaced
+/// in the same second share an entry, which bounds the list by the seconds of the grace.
+fn replaced(session: &Session, generation: u64, now: Timestamp) -> Vec<Replaced> {
+    let mut entries = session.replaced.clone();
+    // A process whose clock is behind continues at the time of the one before it.
+    let at = entries.last().map_or(now, |last| now.max(last.at));
+    entries.retain(|entry| at <= entry.at.plus(REFRESH_GRACE));
+    let second = |time: Timestamp| time.as_millis() / 1_000;
+    match entries.last_mut() {
+        Some(last) if second(last.at) == second(at) => last.at = at,
+        _ => entries.push(Replaced {
+            first: generation.min(session.generation),
+            at,
+        }),
+    }
+    entries
 }
 
 fn refused() -> Refusal {
     unauthorized("the refresh token is unknown, used or too old: sign in again")
 }
+
+#[cfg(test)]
+mod tests;

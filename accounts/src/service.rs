@@ -5,21 +5,20 @@ use std::time::Duration;
 
 use roomcast_ports::StoreError;
 use roomcast_ports::access::Caller;
-use roomcast_ports::accounts::{Account, AccountStore, SessionStore};
+use roomcast_ports::accounts::{Account, AccountStore, Session, SessionStore};
 use roomcast_ports::signals::{Signal, Signals};
 use roomcast_protocol::api::{TokensView, UserView};
+use roomcast_protocol::limits::SESSIONS_PER_USER_MAX;
 use roomcast_protocol::{Code, Refusal, SessionId, Timestamp, UserId};
 use tracing::{error, warn};
 
 use crate::passwords::Passwords;
-use crate::refresh_token::RefreshToken;
+use crate::refresh_token::RefreshKey;
 use crate::{Clock, Issuer, TokenRequest};
 
 /// How long an access token holds: so long a signed-out one would be good for a service that asks
 /// nobody (ours ask the store).
 pub(crate) const ACCESS_LIFETIME: Duration = Duration::from_secs(15 * 60);
-/// How long a sign-in holds without being refreshed; each refresh begins it anew.
-pub(crate) const SESSION_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The verbs of accounts and sign-ins; cheap to clone.
 #[derive(Clone)]
@@ -59,18 +58,22 @@ impl Accounts {
         (self.clock)()
     }
 
-    /// The tokens of a sign-in that holds.
+    pub(crate) fn refresh_key(&self) -> &RefreshKey {
+        self.issuer.refresh_key()
+    }
+
+    /// A new access token, and the session's refresh token of this generation.
     pub(crate) fn tokens(
         &self,
         account: &Account,
-        session_id: &SessionId,
-        refresh_token: &RefreshToken,
+        session: &Session,
+        generation: u64,
     ) -> TokensView {
         let access_token = self.issuer.mint_at(
             &TokenRequest {
                 user_id: account.user_id.clone(),
                 name: Some(account.display_name.clone()),
-                session_id: Some(session_id.clone()),
+                session_id: Some(session.session_id.clone()),
                 admin: false,
                 lifetime: ACCESS_LIFETIME,
             },
@@ -79,20 +82,22 @@ impl Accounts {
         TokensView {
             access_token,
             expires_in: ACCESS_LIFETIME.as_secs(),
-            refresh_token: refresh_token.to_wire(),
+            refresh_token: self.refresh_key().issue(session, generation),
         }
     }
 
-    /// Ends one sign-in, here and at every gateway.
+    /// Ends one sign-in of the user, here and at every gateway; whether it had not ended before.
     pub(crate) async fn end_session(
         &self,
-        session_id: &SessionId,
         user_id: &UserId,
-    ) -> Result<(), Refusal> {
-        let ended = self.sessions.end(session_id).await;
-        ended.map_err(failed_to("end a session"))?;
-        self.tell_ended(session_id.clone(), user_id).await;
-        Ok(())
+        session_id: &SessionId,
+    ) -> Result<bool, Refusal> {
+        let ended = self.sessions.end(user_id, session_id).await;
+        let ended = ended.map_err(failed_to("end a session"))?;
+        if ended {
+            self.tell_ended(session_id.clone(), user_id).await;
+        }
+        Ok(ended)
     }
 
     /// Ends all sign-ins of a user, here and at every gateway.
@@ -106,16 +111,28 @@ impl Accounts {
             .await
     }
 
-    async fn end_all_but(
-        &self,
-        user_id: &UserId,
-        kept: Option<&SessionId>,
-    ) -> Result<(), Refusal> {
+    async fn end_all_but(&self, user_id: &UserId, kept: Option<&SessionId>) -> Result<(), Refusal> {
         let ended = self.sessions.end_all_but(user_id, kept).await;
-        for session_id in ended.map_err(failed_to("end a user's sessions"))? {
+        let ended = ended.map_err(failed_to("end a user's sessions"))?;
+        self.tell_all_ended(ended, user_id).await;
+        Ok(())
+    }
+
+    /// Ends the user's oldest sign-ins past the bound, here and at every gateway.
+    pub(crate) async fn end_oldest_sessions(&self, user_id: &UserId) -> Result<(), Refusal> {
+        let ended = self
+            .sessions
+            .end_oldest(user_id, SESSIONS_PER_USER_MAX)
+            .await;
+        let ended = ended.map_err(failed_to("end a user's oldest sessions"))?;
+        self.tell_all_ended(ended, user_id).await;
+        Ok(())
+    }
+
+    async fn tell_all_ended(&self, session_ids: Vec<SessionId>, user_id: &UserId) {
+        for session_id in session_ids {
             self.tell_ended(session_id, user_id).await;
         }
-        Ok(())
     }
 
     /// The signal makes it quick; the store makes it certain, so a lost signal refuses nothing.

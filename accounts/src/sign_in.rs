@@ -2,16 +2,22 @@
 
 use roomcast_ports::accounts::{Account, Session};
 use roomcast_protocol::api::TokensView;
+use roomcast_protocol::limits::{SESSION_LIFETIME, USER_AGENT_BYTES_MAX};
 use roomcast_protocol::{Refusal, SessionId};
 use tracing::error;
 
 use crate::fields;
-use crate::refresh_token::{RefreshToken, random};
-use crate::service::{Accounts, SESSION_LIFETIME, failed_to, unauthorized};
+use crate::refresh_token::random;
+use crate::service::{Accounts, failed_to, unauthorized};
 
 impl Accounts {
     /// Begins a session. An unknown name and a wrong password get the same answer after the same work.
-    pub async fn sign_in(&self, name: &str, password: &str) -> Result<TokensView, Refusal> {
+    pub async fn sign_in(
+        &self,
+        name: &str,
+        password: &str,
+        user_agent: Option<&str>,
+    ) -> Result<TokensView, Refusal> {
         let account = self.account_of_name(name).await?;
         let kept = account
             .as_ref()
@@ -20,18 +26,19 @@ impl Accounts {
         let Some(account) = account.filter(|_| holds) else {
             return Err(wrong());
         };
-        let refresh_token = self.begin_session(&account).await?;
+        let session = self.begin_session(&account, user_agent).await?;
 
         // A concurrent `delete_me` or `change_me` first changes the account, then ends the sessions it
         // finds: either it finds this session, or this read returns the changed account.
         let still = self.accounts.by_id(&account.user_id).await;
         let still = still.map_err(failed_to("look for an account"))?;
         if still.is_none_or(|still| still.password_hash != account.password_hash) {
-            self.end_session(refresh_token.session_id(), &account.user_id)
+            self.end_session(&account.user_id, &session.session_id)
                 .await?;
             return Err(wrong());
         }
-        Ok(self.tokens(&account, refresh_token.session_id(), &refresh_token))
+        self.end_oldest_sessions(&account.user_id).await?;
+        Ok(self.tokens(&account, &session, session.generation))
     }
 
     async fn account_of_name(&self, name: &str) -> Result<Option<Account>, Refusal> {
@@ -42,27 +49,39 @@ impl Accounts {
         account.map_err(failed_to("look for a name"))
     }
 
-    async fn begin_session(&self, account: &Account) -> Result<RefreshToken, Refusal> {
+    async fn begin_session(
+        &self,
+        account: &Account,
+        user_agent: Option<&str>,
+    ) -> Result<Session, Refusal> {
         let now = self.now();
-        let token = RefreshToken::first(SessionId::generate());
-        let (Some(token), Some(salt)) = (token, random()) else {
+        let Some(token_salt) = random() else {
             error!("there is no randomness for a session");
             return Err(Refusal::internal());
         };
         let session = Session {
-            session_id: token.session_id().clone(),
+            session_id: SessionId::generate(),
             user_id: account.user_id.clone(),
-            token_hash: token.hash(),
-            previous_hash: None,
-            successor_salt: salt,
-            rotated_at: now,
+            created_at: now,
+            user_agent: user_agent.map(shown).filter(|text| !text.is_empty()),
+            token_salt,
+            generation: 0,
+            replaced: Vec::new(),
+            used_at: now,
             expires_at: now.plus(SESSION_LIFETIME),
             ended: false,
         };
         let kept = self.sessions.create(&session).await;
         kept.map_err(failed_to("keep a session"))?;
-        Ok(token)
+        Ok(session)
     }
+}
+
+/// A client's name for itself without control characters, cut at its bound.
+fn shown(user_agent: &str) -> String {
+    let mut shown: String = user_agent.chars().filter(|it| !it.is_control()).collect();
+    shown.truncate(shown.floor_char_boundary(USER_AGENT_BYTES_MAX));
+    shown
 }
 
 fn wrong() -> Refusal {

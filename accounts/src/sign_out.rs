@@ -12,6 +12,8 @@ impl Accounts {
         let Some(session_id) = &caller.session_id else {
             return Err(Refusal::not_found("this token comes from no session"));
         };
-        self.end_session(session_id, &caller.user_id).await
+        self.end_session(&caller.user_id, session_id)
+            .await
+            .map(drop)
     }
 }

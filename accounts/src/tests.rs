@@ -11,5 +11,6 @@ mod our_tokens;
 mod profiles;
 mod refreshing;
 mod registering;
+mod sessions;
 mod signing_in;
 mod store_away;

@@ -76,22 +76,36 @@ pub trait AccountStore: Send + Sync {
 /// A sign-in and all that was refreshed from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// Its name, in every access token made from it.
+    /// Its name, in every token made from it.
     pub session_id: SessionId,
     /// Whose.
     pub user_id: UserId,
-    /// SHA-256 of the refresh token that works now.
-    pub token_hash: [u8; 32],
-    /// SHA-256 of the one before it, which for a while gives the same successor again.
-    pub previous_hash: Option<[u8; 32]>,
-    /// With the token before, makes its successor again; worth nothing without it.
-    pub successor_salt: [u8; 32],
-    /// When the token was last changed.
-    pub rotated_at: Timestamp,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// What the client called itself when it signed in.
+    pub user_agent: Option<String>,
+    /// Goes into its refresh tokens; worth nothing without the key they are made with.
+    pub token_salt: [u8; 32],
+    /// The number of its latest refresh token, from zero.
+    pub generation: u64,
+    /// When the tokens before that one were replaced, as far back as the grace for a repeated refresh
+    /// goes; oldest first.
+    pub replaced: Vec<Replaced>,
+    /// Its last use: the sign-in or the last refresh.
+    pub used_at: Timestamp,
     /// When the session ends by itself.
     pub expires_at: Timestamp,
     /// It was signed out, or a used token came again too late.
     pub ended: bool,
+}
+
+/// Refresh tokens of consecutive numbers that were replaced within one second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replaced {
+    /// The number of the first; the last is followed by the next entry's first, or the latest token.
+    pub first: u64,
+    /// When the last of them was replaced.
+    pub at: Timestamp,
 }
 
 /// Sign-ins. What is ended stays ended over restarts, at least until `expires_at`.
@@ -103,12 +117,16 @@ pub trait SessionStore: Send + Sync {
     /// The sign-in of this name.
     async fn session(&self, session_id: &SessionId) -> Result<Option<Session>, StoreError>;
 
-    /// Replaces the session's tokens by those of `next`, if it has not ended and its `token_hash` is
-    /// still `expected`; whether it was so. Of two at once, one succeeds.
-    async fn rotate(&self, expected: &[u8; 32], next: &Session) -> Result<bool, StoreError>;
+    /// The user's sign-ins that have not ended, the latest begun first.
+    async fn of_user(&self, user_id: &UserId) -> Result<Vec<Session>, StoreError>;
 
-    /// Ends one; whether it was there and had not ended.
-    async fn end(&self, session_id: &SessionId) -> Result<bool, StoreError>;
+    /// Replaces what changes with a refresh (`generation`, `replaced`, `used_at`, `expires_at`) by
+    /// that of `next`, if the session has not ended and its generation is still `expected`; whether it
+    /// was so. Of two at once that go on to different generations, one succeeds.
+    async fn rotate(&self, expected: u64, next: &Session) -> Result<bool, StoreError>;
+
+    /// Ends one of the user's; whether it was there and had not ended.
+    async fn end(&self, user_id: &UserId, session_id: &SessionId) -> Result<bool, StoreError>;
 
     /// Ends all of a user's but `kept`; gives those that had not ended.
     async fn end_all_but(
@@ -116,6 +134,10 @@ pub trait SessionStore: Send + Sync {
         user_id: &UserId,
         kept: Option<&SessionId>,
     ) -> Result<Vec<SessionId>, StoreError>;
+
+    /// Ends all of a user's but the `kept` latest begun; gives those that had not ended.
+    async fn end_oldest(&self, user_id: &UserId, kept: usize)
+    -> Result<Vec<SessionId>, StoreError>;
 
     /// Forgets sessions that expired more than `older_than` ago.
     async fn forget_expired(&self, older_than: Duration) -> Result<u64, StoreError>;

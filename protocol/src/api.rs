@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::room::{MemberRole, PresenceStatus, RoomKind, Visibility};
-use crate::{AttachmentId, ClientMessageId, Code, MessageId, RoomId, Seq, Timestamp, UserId};
+use crate::{
+    AttachmentId, ClientMessageId, Code, MessageId, RoomId, Seq, SessionId, Timestamp, UserId,
+};
 
 macro_rules! shapes {
     ($($(#[$doc:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* })*) => {$(
@@ -141,6 +143,21 @@ shapes! {
         /// Seconds.
         expires_in: u64,
         refresh_token: String,
+    }
+    /// One of my sign-ins.
+    SessionView {
+        session_id: SessionId,
+        created_at: Timestamp,
+        /// The sign-in, or the last refresh.
+        last_used_at: Timestamp,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user_agent: Option<String>,
+        /// The call comes from it.
+        current: bool,
+    }
+    /// My sign-ins, the last used first.
+    SessionViews {
+        sessions: Vec<SessionView>,
     }
     /// A refusal over HTTP (RFC 9457).
     Problem {

@@ -60,6 +60,14 @@ pub const HANDSHAKE_BYTES_MAX: usize = 8_192;
 pub const TOKEN_EXPIRING_BEFORE: Duration = Duration::from_secs(60);
 /// How far clocks may be apart when `exp` and `nbf` are judged.
 pub const TOKEN_LEEWAY: Duration = Duration::from_secs(5);
+/// How long a session lasts from its last use.
+pub const SESSION_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// Sessions of one user; one more ends the oldest.
+pub const SESSIONS_PER_USER_MAX: usize = 100;
+/// Bytes of a session's `userAgent`; the rest is cut off.
+pub const USER_AGENT_BYTES_MAX: usize = 256;
+/// How long a used refresh token gives its successor again; later it ends the session.
+pub const REFRESH_GRACE: Duration = Duration::from_secs(30);
 /// How long typing is shown.
 pub const TYPING_SHOWN: Duration = Duration::from_secs(6);
 /// How often typing of one user in one room is passed on at most.

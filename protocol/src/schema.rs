@@ -81,7 +81,8 @@ fn api_shapes() -> Value {
     }
     shapes! {
         RoomView RoomEntry RoomEntries RoomViews Marks MemberView MemberViews UserView UserViews
-        ReactionView MessageView HistoryPage PresenceView PresenceViews TokensView Problem
+        ReactionView MessageView HistoryPage PresenceView PresenceViews TokensView
+        SessionView SessionViews Problem
     }
     let mut schema = json!({
         "$schema": DIALECT,

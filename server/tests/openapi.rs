@@ -55,6 +55,7 @@ fn schemas() -> serde_json::Map<String, Value> {
     generator.subschema_for::<api::MessageView>();
     generator.subschema_for::<api::PresenceViews>();
     generator.subschema_for::<api::TokensView>();
+    generator.subschema_for::<api::SessionViews>();
     generator.subschema_for::<api::Problem>();
     generator.take_definitions(true)
 }
@@ -91,7 +92,7 @@ fn accounts(recorder: &mut Recorder<'_>) {
     let credentials = json!({ "name": unique("p"), "password": PASSWORD });
     let account = recorder.call("POST", "/v1/accounts", "", credentials.clone());
     recorder.call("POST", "/v1/accounts", "", credentials.clone());
-    let tokens = recorder.call("POST", "/v1/sessions", "", credentials);
+    let tokens = recorder.call("POST", "/v1/sessions", "", credentials.clone());
     recorder.call("POST", "/v1/sessions", "", json!({}));
     let refresh = json!({ "refreshToken": tokens["refreshToken"] });
     recorder.call("POST", "/v1/sessions/refresh", "", refresh);
@@ -103,7 +104,20 @@ fn accounts(recorder: &mut Recorder<'_>) {
     recorder.call("GET", &format!("/v1/users/{user_id}"), token, Value::Null);
     recorder.call("GET", "/v1/users/nobody-of-this-name", token, Value::Null);
     recorder.call("GET", "/v1/users?name=p&limit=1", token, Value::Null);
-    recorder.call("DELETE", "/v1/sessions/current", token, Value::Null);
+    recorder.call("GET", "/v1/me/sessions", token, Value::Null);
+    let again = recorder.call("POST", "/v1/sessions", "", credentials);
+    let again = again["accessToken"].as_str().expect("a token");
+    let sessions = recorder.call("GET", "/v1/me/sessions", again, Value::Null);
+    let other = sessions["sessions"].as_array().expect("a list").iter();
+    let other = other.filter(|session| session["current"] == false);
+    let other = other.map(|session| session["sessionId"].as_str().expect("an id"));
+    for session_id in other {
+        let path = format!("/v1/me/sessions/{session_id}");
+        recorder.call("DELETE", &path, again, Value::Null);
+        recorder.call("DELETE", &path, again, Value::Null);
+    }
+    recorder.call("DELETE", "/v1/me/sessions", again, Value::Null);
+    recorder.call("DELETE", "/v1/sessions/current", again, Value::Null);
     let other = person(recorder.node);
     recorder.call("DELETE", "/v1/me", &other.token, Value::Null);
 }

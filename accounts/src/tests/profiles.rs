@@ -1,5 +1,7 @@
 //! One's own account, and others'.
 
+use std::cell::Cell;
+
 use roomcast_protocol::{Code, UserId};
 
 use super::world::{PASSWORD, World, host_caller};
@@ -80,9 +82,17 @@ async fn password_change_ends_all_other_sessions_and_keeps_the_callers() {
     );
     assert_eq!(world.caller(&tokens).await, caller);
     world.accounts.refresh(&tokens.refresh_token).await.unwrap();
-    let refusal = world.accounts.sign_in("ana", PASSWORD).await.unwrap_err();
+    let refusal = world
+        .accounts
+        .sign_in("ana", PASSWORD, None)
+        .await
+        .unwrap_err();
     assert_eq!(refusal.code, Code::Unauthorized);
-    world.accounts.sign_in("ana", NEW_PASSWORD).await.unwrap();
+    world
+        .accounts
+        .sign_in("ana", NEW_PASSWORD, None)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -106,22 +116,40 @@ async fn password_change_is_refused_when_the_current_password_is_wrong() {
 #[tokio::test]
 async fn password_change_survives_concurrent_changes_of_the_display_name() {
     let world = World::new();
-    for round in 0..4 {
+    for round in 0..8 {
         let name = format!("ana-{round}");
         let tokens = world.enter(&name).await;
         let caller = world.caller(&tokens).await;
         let change = |patch| world.accounts.change_me(&caller, patch);
-        let results = tokio::join!(
-            change(named("one")),
-            change(named("two")),
-            change(with_password(PASSWORD, NEW_PASSWORD)),
-            change(named("three")),
-            change(named("four")),
+        let stop = Cell::new(false);
+        let rename = async |display_name| {
+            while !stop.get() {
+                change(named(display_name)).await.unwrap();
+            }
+        };
+        let change_password = async {
+            let changed = change(with_password(PASSWORD, NEW_PASSWORD)).await;
+            stop.set(true);
+            changed.unwrap();
+        };
+        tokio::join!(
+            rename("one"),
+            rename("two"),
+            rename("three"),
+            rename("four"),
+            change_password,
         );
-        results.2.unwrap();
-        let refusal = world.accounts.sign_in(&name, PASSWORD).await.unwrap_err();
+        let refusal = world
+            .accounts
+            .sign_in(&name, PASSWORD, None)
+            .await
+            .unwrap_err();
         assert_eq!(refusal.code, Code::Unauthorized, "{name}");
-        world.accounts.sign_in(&name, NEW_PASSWORD).await.unwrap();
+        world
+            .accounts
+            .sign_in(&name, NEW_PASSWORD, None)
+            .await
+            .unwrap();
     }
 }
 
@@ -164,7 +192,11 @@ async fn an_ended_account_takes_its_sessions_along_and_frees_its_name() {
             .unwrap_err();
         assert_eq!(refusal.code, Code::Unauthorized);
     }
-    let refusal = world.accounts.sign_in("ana", PASSWORD).await.unwrap_err();
+    let refusal = world
+        .accounts
+        .sign_in("ana", PASSWORD, None)
+        .await
+        .unwrap_err();
     assert_eq!(refusal.code, Code::Unauthorized);
     let refusal = world.accounts.user(&caller.user_id).await.unwrap_err();
     assert_eq!(refusal.code, Code::NotFound);

@@ -73,13 +73,50 @@ async fn a_used_token_that_comes_too_late_ends_the_session_for_both() {
 }
 
 #[tokio::test]
-async fn a_token_from_before_the_last_one_ends_the_session() {
+async fn each_former_token_gives_its_own_successor_within_the_grace() {
+    let world = World::new();
+    let mut tokens = vec![world.enter("ana").await.refresh_token];
+    for _ in 0..4 {
+        let next = world.accounts.refresh(&tokens[tokens.len() - 1]).await;
+        tokens.push(next.unwrap().refresh_token);
+    }
+    wait(GRACE - Duration::from_secs(2));
+    for (former, successor) in tokens.iter().zip(&tokens[1..]) {
+        let again = world.accounts.refresh(former).await.unwrap();
+        assert_eq!(&again.refresh_token, successor);
+        world.caller(&again).await;
+    }
+    world.accounts.refresh(&tokens[4]).await.unwrap();
+}
+
+#[tokio::test]
+async fn former_token_of_any_age_ends_the_session_after_the_grace() {
+    let world = World::new();
+    let first = world.enter("ana").await.refresh_token;
+    let mut last = first.clone();
+    for round in 0..150 {
+        last = world.accounts.refresh(&last).await.unwrap().refresh_token;
+        wait(Duration::from_millis(400 * (round % 3)));
+    }
+    assert!(is_refused(&world, &first).await);
+    assert!(is_refused(&world, &last).await);
+}
+
+#[tokio::test]
+async fn forged_token_of_a_known_session_is_refused_and_the_session_goes_on() {
     let world = World::new();
     let first = world.enter("ana").await;
     let second = world.accounts.refresh(&first.refresh_token).await.unwrap();
-    let third = world.accounts.refresh(&second.refresh_token).await.unwrap();
-    assert!(is_refused(&world, &first.refresh_token).await);
-    assert!(is_refused(&world, &third.refresh_token).await);
+    let (session_id, secret) = second.refresh_token.rsplit_once('.').unwrap();
+    let secret = URL_SAFE_NO_PAD.decode(secret).unwrap();
+    for at in 0..secret.len() {
+        let mut forged = secret.clone();
+        forged[at] ^= 1;
+        let forged = format!("{session_id}.{}", URL_SAFE_NO_PAD.encode(forged));
+        assert!(is_refused(&world, &forged).await, "byte {at}");
+    }
+    world.caller(&second).await;
+    world.accounts.refresh(&second.refresh_token).await.unwrap();
 }
 
 #[tokio::test]
@@ -127,25 +164,22 @@ async fn what_is_no_token_of_ours_is_refused_like_a_used_one() {
 }
 
 #[tokio::test]
-async fn the_store_keeps_neither_the_token_nor_its_successor() {
+async fn store_keeps_no_token_and_no_key_of_one() {
     let world = World::new();
     let first = world.enter("ana").await;
     let second = world.accounts.refresh(&first.refresh_token).await.unwrap();
     let caller = world.caller(&second).await;
-    let session = world
-        .embedded
-        .sessions()
-        .session(&caller.session_id.unwrap())
-        .await;
-    let session = session.unwrap().unwrap();
-    let kept = [
-        session.token_hash,
-        session.previous_hash.unwrap(),
-        session.successor_salt,
-    ];
+    let sessions = world.embedded.sessions();
+    let session = sessions.session(&caller.session_id.unwrap()).await;
+    let salt = session.unwrap().unwrap().token_salt;
     for token in [&first.refresh_token, &second.refresh_token] {
         let (_, secret) = token.rsplit_once('.').unwrap();
         let secret = URL_SAFE_NO_PAD.decode(secret).unwrap();
-        assert!(kept.iter().all(|kept| kept[..] != secret[..]));
+        assert!(!secret.windows(8).any(|part| salt.starts_with(part)));
+        // The file is what a thief of the disk has.
+        for name in ["log.db", "log.db-wal"] {
+            let file = std::fs::read(world.dir.path().join(name)).unwrap();
+            assert!(!file.windows(secret.len()).any(|part| part == secret));
+        }
     }
 }

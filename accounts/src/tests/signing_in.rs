@@ -1,13 +1,16 @@
 //! Signing in and out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use roomcast_ports::access::Authenticator as _;
+use roomcast_ports::accounts::Session;
 use roomcast_ports::signals::Signal;
-use roomcast_protocol::Code;
+use roomcast_protocol::limits::SESSIONS_PER_USER_MAX;
+use roomcast_protocol::{Code, SessionId};
 
 use super::stores::Vanishing;
-use super::world::{PASSWORD, World, host_caller};
+use super::world::{PASSWORD, World, host_caller, wait};
 use crate::Accounts;
 
 #[tokio::test]
@@ -33,12 +36,16 @@ async fn an_unknown_name_and_a_wrong_password_get_the_same_answer() {
     world.register("ana").await;
     let wrong = world
         .accounts
-        .sign_in("ana", "incorrect horse")
+        .sign_in("ana", "incorrect horse", None)
         .await
         .unwrap_err();
     assert_eq!(wrong.code, Code::Unauthorized);
     for unknown in ["bob", "", "no name at all"] {
-        let refusal = world.accounts.sign_in(unknown, PASSWORD).await.unwrap_err();
+        let refusal = world
+            .accounts
+            .sign_in(unknown, PASSWORD, None)
+            .await
+            .unwrap_err();
         assert_eq!(refusal, wrong, "{unknown}");
     }
 }
@@ -76,6 +83,36 @@ async fn signing_out_ends_this_session_at_once_and_tells_every_gateway() {
 }
 
 #[tokio::test]
+async fn sign_in_past_100_sessions_ends_the_oldest() {
+    let world = World::new();
+    let first = world.enter("ana").await;
+    let oldest = world.caller(&first).await;
+    let sessions = world.embedded.sessions();
+    let session = sessions.session(&oldest.session_id.unwrap()).await;
+    let session = session.unwrap().unwrap();
+    for number in 1..SESSIONS_PER_USER_MAX {
+        let next = Session {
+            session_id: SessionId::generate(),
+            created_at: session
+                .created_at
+                .plus(Duration::from_millis(number as u64)),
+            ..session.clone()
+        };
+        sessions.create(&next).await.unwrap();
+    }
+    world.caller(&first).await;
+    wait(Duration::from_secs(1));
+    let last = world.sign_in("ana").await;
+    let caller = world.caller(&last).await;
+    assert_eq!(
+        world.refusal(&first.access_token).await,
+        "its session has ended"
+    );
+    let left = world.accounts.sessions(&caller).await.unwrap().sessions;
+    assert_eq!(left.len(), SESSIONS_PER_USER_MAX);
+}
+
+#[tokio::test]
 async fn a_token_from_no_session_has_none_to_sign_out_of() {
     let world = World::new();
     let refusal = world
@@ -96,7 +133,7 @@ async fn an_account_that_ends_while_somebody_signs_in_leaves_no_session_behind()
     let sessions = world.embedded.sessions();
     let accounts = Accounts::new(vanishing, sessions.clone(), signals, world.issuer.clone());
 
-    let refusal = accounts.sign_in("ana", PASSWORD).await.unwrap_err();
+    let refusal = accounts.sign_in("ana", PASSWORD, None).await.unwrap_err();
     assert_eq!(refusal.code, Code::Unauthorized);
     let Some(Signal::SessionEnded { session_id, .. }) = heard.next().await else {
         panic!("no session has ended");

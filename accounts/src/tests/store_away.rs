@@ -27,7 +27,11 @@ async fn verbs_answer_that_we_failed_and_not_that_the_caller_did() {
             .await
             .unwrap_err()
             .code,
-        accounts.sign_in("ana", PASSWORD).await.unwrap_err().code,
+        accounts
+            .sign_in("ana", PASSWORD, None)
+            .await
+            .unwrap_err()
+            .code,
         accounts
             .refresh(&tokens.refresh_token)
             .await

@@ -52,10 +52,16 @@ impl SessionStore for Away {
     async fn session(&self, _: &SessionId) -> Result<Option<Session>, StoreError> {
         away()
     }
-    async fn rotate(&self, _: &[u8; 32], _: &Session) -> Result<bool, StoreError> {
+    async fn of_user(&self, _: &UserId) -> Result<Vec<Session>, StoreError> {
         away()
     }
-    async fn end(&self, _: &SessionId) -> Result<bool, StoreError> {
+    async fn rotate(&self, _: u64, _: &Session) -> Result<bool, StoreError> {
+        away()
+    }
+    async fn end(&self, _: &UserId, _: &SessionId) -> Result<bool, StoreError> {
+        away()
+    }
+    async fn end_oldest(&self, _: &UserId, _: usize) -> Result<Vec<SessionId>, StoreError> {
         away()
     }
     async fn end_all_but(

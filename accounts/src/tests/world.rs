@@ -99,7 +99,7 @@ impl World {
     }
 
     pub(crate) async fn sign_in(&self, name: &str) -> TokensView {
-        self.accounts.sign_in(name, PASSWORD).await.unwrap()
+        self.accounts.sign_in(name, PASSWORD, None).await.unwrap()
     }
 
     /// Registers and signs in.

@@ -2,21 +2,22 @@
 //! once one succeeds and what was ended stays ended.
 //!
 //! The two indexes, by user and by the day of expiry, are written before the row is: a name in them
-//! whose row is not there, or expires later, is passed over.
+//! whose row is not there, or expires later, is passed over. The index by user has those that have not
+//! ended, so that its size is bounded by the number of sign-ins a user may have.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use roomcast_ports::StoreError;
-use roomcast_ports::accounts::{Session, SessionStore};
+use roomcast_ports::accounts::{Replaced, Session, SessionStore};
 use roomcast_protocol::{SessionId, Timestamp, UserId};
 
 use crate::client::{Client, Decision, damaged, statements};
 use crate::config::ConnectError;
-use crate::rows::{id, millis, time};
+use crate::rows::{count, id, millis, time};
 
 /// A day in milliseconds.
 const DAY_MS: u64 = 86_400_000;
@@ -26,22 +27,23 @@ const FORGOTTEN_AT_ONCE: usize = 32;
 statements! {
     /// What is asked about sign-ins.
     Statements {
-        create: Decide = "INSERT INTO {lwt}.sessions (session_id, user_id, token_hash, previous_hash,
-            successor_salt, rotated_at, expires_at, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-            IF NOT EXISTS",
-        rotate: Decide = "UPDATE {lwt}.sessions SET token_hash = ?, previous_hash = ?,
-            successor_salt = ?, rotated_at = ?, expires_at = ? WHERE session_id = ?
-            IF token_hash = ? AND ended = false",
+        create: Decide = "INSERT INTO {lwt}.sessions (session_id, user_id, created_at, user_agent,
+            token_salt, generation, replaced, used_at, expires_at, ended)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS",
+        rotate: Decide = "UPDATE {lwt}.sessions SET generation = ?, replaced = ?, used_at = ?,
+            expires_at = ? WHERE session_id = ? IF generation = ? AND ended = false",
         end: Decide = "UPDATE {lwt}.sessions SET ended = true WHERE session_id = ?
-            IF ended = false",
+            IF ended = false AND user_id = ?",
         forget: Decide = "DELETE FROM {lwt}.sessions WHERE session_id = ? IF expires_at < ?",
-        session: Settle = "SELECT session_id, user_id, token_hash, previous_hash, successor_salt,
-            rotated_at, expires_at, ended FROM {lwt}.sessions WHERE session_id = ?",
-        insert_of_user: Write = "INSERT INTO {lwt}.sessions_by_user (user_id, session_id)
-            VALUES (?, ?)",
+        session: Settle = "SELECT session_id, user_id, created_at, user_agent, token_salt,
+            generation, replaced, used_at, expires_at, ended
+            FROM {lwt}.sessions WHERE session_id = ?",
+        insert_of_user: Write = "INSERT INTO {lwt}.sessions_by_user (user_id, session_id, created_at)
+            VALUES (?, ?, ?)",
         delete_of_user: Write = "DELETE FROM {lwt}.sessions_by_user
             WHERE user_id = ? AND session_id = ?",
-        of_user: Read = "SELECT session_id FROM {lwt}.sessions_by_user WHERE user_id = ?",
+        of_user: Read = "SELECT session_id, created_at FROM {lwt}.sessions_by_user
+            WHERE user_id = ?",
         insert_of_day: Write = "INSERT INTO {lwt}.sessions_by_day (day, session_id, user_id)
             VALUES (?, ?, ?)",
         delete_of_day: Write = "DELETE FROM {lwt}.sessions_by_day WHERE day = ? AND session_id = ?",
@@ -64,10 +66,12 @@ pub(crate) struct ScyllaSessions {
 struct Row {
     session_id: String,
     user_id: Option<String>,
-    token_hash: Option<Vec<u8>>,
-    previous_hash: Option<Vec<u8>>,
-    successor_salt: Option<Vec<u8>>,
-    rotated_at: Option<i64>,
+    created_at: Option<i64>,
+    user_agent: Option<String>,
+    token_salt: Option<Vec<u8>>,
+    generation: Option<i64>,
+    replaced: Option<BTreeMap<i64, i64>>,
+    used_at: Option<i64>,
     expires_at: Option<i64>,
     ended: Option<bool>,
 }
@@ -91,6 +95,29 @@ impl ScyllaSessions {
         self.client
             .write(&self.statements.insert_of_day, values)
             .await
+    }
+
+    /// The user's that may not have ended, the latest begun first.
+    async fn ids_of(&self, user_id: &UserId) -> Result<Vec<SessionId>, StoreError> {
+        let rows = self
+            .client
+            .rows::<(String, Option<i64>)>(&self.statements.of_user, (user_id.as_str(),));
+        let mut rows = rows.await?;
+        rows.sort_unstable_by(|(id_1, at_1), (id_2, at_2)| (at_2, id_2).cmp(&(at_1, id_1)));
+        rows.iter().map(|(session_id, _)| id(session_id)).collect()
+    }
+
+    async fn end_each(
+        &self,
+        user_id: &UserId,
+        ids: Vec<SessionId>,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let ended = ids.iter().map(|session_id| self.end(user_id, session_id));
+        let ended = try_join_all(ended).await?;
+        let ended = ids.into_iter().zip(ended);
+        Ok(ended
+            .filter_map(|(id, ended)| ended.then_some(id))
+            .collect())
     }
 
     /// Forgets what of a day expired before `before`; how many, and whether nothing is left of it.
@@ -165,17 +192,24 @@ enum End {
 impl SessionStore for ScyllaSessions {
     async fn create(&self, session: &Session) -> Result<(), StoreError> {
         self.index_end(session).await?;
-        let values = (session.user_id.as_str(), session.session_id.as_str());
+        let created_at = millis(session.created_at);
+        let values = (
+            session.user_id.as_str(),
+            session.session_id.as_str(),
+            created_at,
+        );
         self.client
             .write(&self.statements.insert_of_user, values)
             .await?;
         let values = (
             session.session_id.as_str(),
             session.user_id.as_str(),
-            session.token_hash,
-            session.previous_hash,
-            session.successor_salt,
-            millis(session.rotated_at),
+            created_at,
+            session.user_agent.as_deref(),
+            session.token_salt,
+            number(session.generation),
+            replaced_cell(&session.replaced),
+            millis(session.used_at),
             millis(session.expires_at),
             session.ended,
         );
@@ -198,43 +232,56 @@ impl SessionStore for ScyllaSessions {
         row.map(session).transpose()
     }
 
-    async fn rotate(&self, expected: &[u8; 32], next: &Session) -> Result<bool, StoreError> {
+    async fn of_user(&self, user_id: &UserId) -> Result<Vec<Session>, StoreError> {
+        let ids = self.ids_of(user_id).await?;
+        let sessions = try_join_all(ids.iter().map(|session_id| self.session(session_id))).await?;
+        let sessions = sessions.into_iter().flatten();
+        Ok(sessions.filter(|session| !session.ended).collect())
+    }
+
+    async fn rotate(&self, expected: u64, next: &Session) -> Result<bool, StoreError> {
         self.index_end(next).await?;
         let values = (
-            next.token_hash,
-            next.previous_hash,
-            next.successor_salt,
-            millis(next.rotated_at),
+            number(next.generation),
+            replaced_cell(&next.replaced),
+            millis(next.used_at),
             millis(next.expires_at),
             next.session_id.as_str(),
-            *expected,
+            number(expected),
         );
         match self.client.decide(&self.statements.rotate, values).await? {
             Decision::Applied => Ok(true),
             Decision::Refused => Ok(false),
             Decision::Unknown(failure) => match self.session(&next.session_id).await? {
-                Some(kept) if kept.token_hash == next.token_hash => Ok(true),
-                Some(kept) if kept.token_hash == *expected && !kept.ended => Err(failure),
+                Some(kept) if kept.ended => Ok(false),
+                Some(kept) if kept.generation == next.generation => Ok(true),
+                Some(kept) if kept.generation == expected => Err(failure),
                 _ => Ok(false),
             },
         }
     }
 
-    async fn end(&self, session_id: &SessionId) -> Result<bool, StoreError> {
-        match self
-            .client
-            .decide(&self.statements.end, (session_id.as_str(),))
-            .await?
-        {
-            Decision::Applied => Ok(true),
-            Decision::Refused => Ok(false),
+    async fn end(&self, user_id: &UserId, session_id: &SessionId) -> Result<bool, StoreError> {
+        let values = (session_id.as_str(), user_id.as_str());
+        let ended = match self.client.decide(&self.statements.end, values).await? {
+            Decision::Applied => true,
+            Decision::Refused => false,
             // Ended by this very call, as far as anybody can tell.
             Decision::Unknown(failure) => match self.session(session_id).await? {
-                Some(kept) if kept.ended => Ok(true),
-                Some(_) => Err(failure),
-                None => Ok(false),
+                Some(kept) if kept.user_id != *user_id => false,
+                Some(kept) if kept.ended => true,
+                Some(_) => return Err(failure),
+                None => false,
             },
+        };
+        // Of a session that is just being made only the index may be there yet: it stays.
+        if ended {
+            let values = (user_id.as_str(), session_id.as_str());
+            self.client
+                .write(&self.statements.delete_of_user, values)
+                .await?;
         }
+        Ok(ended)
     }
 
     async fn end_all_but(
@@ -242,21 +289,19 @@ impl SessionStore for ScyllaSessions {
         user_id: &UserId,
         kept: Option<&SessionId>,
     ) -> Result<Vec<SessionId>, StoreError> {
-        let rows = self
-            .client
-            .rows::<(String,)>(&self.statements.of_user, (user_id.as_str(),));
-        let mut ids = rows
-            .await?
-            .iter()
-            .map(|(it,)| id(it))
-            .collect::<Result<Vec<SessionId>, _>>()?;
+        let mut ids = self.ids_of(user_id).await?;
         ids.retain(|session_id| Some(session_id) != kept);
-        let ended = try_join_all(ids.iter().map(|session_id| self.end(session_id))).await?;
-        Ok(ids
-            .into_iter()
-            .zip(ended)
-            .filter_map(|(id, ended)| ended.then_some(id))
-            .collect())
+        self.end_each(user_id, ids).await
+    }
+
+    async fn end_oldest(
+        &self,
+        user_id: &UserId,
+        kept: usize,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let mut ids = self.ids_of(user_id).await?;
+        let oldest = ids.split_off(kept.min(ids.len()));
+        self.end_each(user_id, oldest).await
     }
 
     async fn forget_expired(&self, older_than: Duration) -> Result<u64, StoreError> {
@@ -289,18 +334,35 @@ fn day_of(millis: u64) -> i32 {
 
 fn session(row: Row) -> Result<Session, StoreError> {
     let lacking = || damaged("a session lacks a cell");
+    let salt = row.token_salt.ok_or_else(lacking)?;
+    let replaced = row.replaced.unwrap_or_default().into_iter();
     Ok(Session {
         session_id: id(&row.session_id)?,
         user_id: id(&row.user_id.ok_or_else(lacking)?)?,
-        token_hash: hash(row.token_hash.ok_or_else(lacking)?)?,
-        previous_hash: row.previous_hash.map(hash).transpose()?,
-        successor_salt: hash(row.successor_salt.ok_or_else(lacking)?)?,
-        rotated_at: time(row.rotated_at.ok_or_else(lacking)?),
+        created_at: time(row.created_at.ok_or_else(lacking)?),
+        user_agent: row.user_agent,
+        token_salt: salt.try_into().map_err(|_| damaged("a salt is 32 bytes"))?,
+        generation: count(row.generation),
+        replaced: replaced
+            .map(|(first, at)| Replaced {
+                first: count(Some(first)),
+                at: time(at),
+            })
+            .collect(),
+        used_at: time(row.used_at.ok_or_else(lacking)?),
         expires_at: time(row.expires_at.ok_or_else(lacking)?),
         ended: row.ended.unwrap_or(false),
     })
 }
 
-fn hash(cell: Vec<u8>) -> Result<[u8; 32], StoreError> {
-    cell.try_into().map_err(|_| damaged("a hash is 32 bytes"))
+fn replaced_cell(replaced: &[Replaced]) -> BTreeMap<i64, i64> {
+    let entries = replaced.iter();
+    entries
+        .map(|entry| (number(entry.first), millis(entry.at)))
+        .collect()
+}
+
+/// A count as a cell.
+const fn number(count: u64) -> i64 {
+    count.cast_signed()
 }

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::header::USER_AGENT;
+use axum::http::{HeaderMap, HeaderValue};
 use roomcast_accounts::{AccountPatch, PasswordChange};
 use roomcast_protocol::limits::PAGE_MAX;
-use roomcast_protocol::{Refusal, UserId};
+use roomcast_protocol::{Refusal, SessionId, UserId};
 
 use super::Services;
 use super::body::Fields;
@@ -25,9 +27,18 @@ pub(super) async fn register(State(services): State<Arc<Services>>, mut fields: 
 }
 
 /// `POST /v1/sessions`
-pub(super) async fn sign_in(State(services): State<Arc<Services>>, mut fields: Fields) -> Answer {
+pub(super) async fn sign_in(
+    State(services): State<Arc<Services>>,
+    headers: HeaderMap,
+    mut fields: Fields,
+) -> Answer {
     let (name, password) = (fields.text("name")?, fields.text("password")?);
-    let tokens = services.accounts.sign_in(&name, &password).await?;
+    let user_agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes);
+    let user_agent = user_agent.map(String::from_utf8_lossy);
+    let accounts = &services.accounts;
+    let tokens = accounts
+        .sign_in(&name, &password, user_agent.as_deref())
+        .await?;
     Ok(made_or_found(true, &tokens))
 }
 
@@ -68,6 +79,26 @@ pub(super) async fn change_me(call: Call, mut fields: Fields) -> Answer {
 /// `DELETE /v1/me`
 pub(super) async fn delete_me(call: Call) -> Answer {
     call.services.accounts.delete_me(&call.caller).await?;
+    Ok(removed())
+}
+
+/// `GET /v1/me/sessions`
+pub(super) async fn sessions(call: Call) -> Answer {
+    Ok(found(&call.services.accounts.sessions(&call.caller).await?))
+}
+
+/// `DELETE /v1/me/sessions`
+pub(super) async fn end_other_sessions(call: Call) -> Answer {
+    let accounts = &call.services.accounts;
+    accounts.end_my_other_sessions(&call.caller).await?;
+    Ok(removed())
+}
+
+/// `DELETE /v1/me/sessions/{sessionId}`
+pub(super) async fn end_session(call: Call) -> Answer {
+    let session_id: SessionId = call.id("sessionId")?;
+    let accounts = &call.services.accounts;
+    accounts.end_my_session(&call.caller, &session_id).await?;
     Ok(removed())
 }
 

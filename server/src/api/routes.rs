@@ -55,6 +55,9 @@ routes! {
     Accounts "GET"    "/v1/me"                                  get(accounts::me);
     Accounts "PATCH"  "/v1/me"                                  patch(accounts::change_me);
     Accounts "DELETE" "/v1/me"                                  delete(accounts::delete_me);
+    Accounts "GET"    "/v1/me/sessions"                         get(accounts::sessions);
+    Accounts "DELETE" "/v1/me/sessions"                         delete(accounts::end_other_sessions);
+    Accounts "DELETE" "/v1/me/sessions/{sessionId}"             delete(accounts::end_session);
     Accounts "GET"    "/v1/users"                               get(accounts::find);
     Accounts "GET"    "/v1/users/{userId}"                      get(accounts::user);
 }

@@ -277,6 +277,38 @@ fn signing_out_closes_the_connections_of_that_sign_in_within_a_second() {
     phone.nothing_for(Duration::from_millis(300));
 }
 
+#[test]
+fn password_change_closes_the_connections_of_other_sign_ins_within_a_second() {
+    let node = Node::shared();
+    let (name, old, new) = (short_name(), "correct horse battery", "battery staple");
+    let account = json!({ "name": name, "password": old });
+    node.call("POST", "/v1/accounts", "", account.clone())
+        .ok(201);
+    let sign_in = || {
+        let session = node.call("POST", "/v1/sessions", "", account.clone());
+        text(&session.json()["accessToken"]).to_owned()
+    };
+    let (own, other) = (sign_in(), sign_in());
+    let (mut desk, mut phone) = (Socket::connect(&node, &own), Socket::connect(&node, &other));
+    let patch = |body| node.call("PATCH", "/v1/me", &own, body);
+    assert_eq!(patch(json!({ "password": new })).status, 400);
+    let wrong = json!({ "password": new, "currentPassword": "not the one" });
+    assert_eq!(patch(wrong).status, 401);
+    phone.nothing_for(Duration::from_millis(300));
+
+    patch(json!({ "password": new, "currentPassword": old })).ok(200);
+    let since = Instant::now();
+    assert_eq!(phone.closed().0, 4401);
+    assert!(
+        since.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        since.elapsed()
+    );
+    desk.nothing_for(Duration::from_millis(300));
+    assert!(is_taken(&node, &own));
+    assert!(!is_taken(&node, &other));
+}
+
 /// A name that fits an account.
 fn short_name() -> String {
     let name = unique("a");

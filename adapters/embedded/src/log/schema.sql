@@ -37,13 +37,16 @@ CREATE TABLE accounts (
 CREATE TABLE sessions (
     session_id TEXT PRIMARY KEY,
     user_id TEXT NOT NULL,
-    token_hash BLOB NOT NULL,
-    previous_hash BLOB,
-    successor_salt BLOB NOT NULL,
-    rotated_at INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    user_agent TEXT,
+    token_salt BLOB NOT NULL,
+    generation INTEGER NOT NULL,
+    -- Pairs of a first generation and the time in milliseconds, 8 bytes each, big-endian.
+    replaced BLOB NOT NULL,
+    used_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
     ended INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX sessions_by_user ON sessions (user_id);
+CREATE INDEX sessions_by_user ON sessions (user_id, created_at);
 CREATE INDEX sessions_by_end ON sessions (expires_at);
