@@ -16,15 +16,37 @@ pub(crate) struct Claims {
     /// Seconds since the epoch, perhaps with a fraction (RFC 7519, `NumericDate`).
     exp: f64,
     nbf: Option<f64>,
+    iss: Option<Value>,
+    aud: Option<Value>,
     name: Option<Value>,
     scope: Option<Value>,
     sid: Option<Value>,
 }
 
 impl Claims {
+    /// Whether `iss` is exactly this one.
+    pub(crate) fn is_of_issuer(&self, issuer: &str) -> bool {
+        text(self.iss.as_ref()) == Some(issuer)
+    }
+
+    /// Whether `aud`, a string or a list of strings, names this one.
+    pub(crate) fn is_for_audience(&self, audience: &str) -> bool {
+        match &self.aud {
+            Some(Value::String(only)) => only == audience,
+            Some(Value::Array(all)) => all.iter().any(|one| one.as_str() == Some(audience)),
+            _ => false,
+        }
+    }
+
     /// Who speaks, if the token holds at `now`. Its session is not asked for here, and only counts in
-    /// tokens `of_our_making`: what another issuer calls `sid` is nothing to us.
-    pub(crate) fn judge(self, now: Timestamp, of_our_making: bool) -> Result<Caller, TokenError> {
+    /// tokens `of_our_making`: what another issuer calls `sid` is nothing to us. The scope `admin`
+    /// only counts in tokens that `may_be_admin`.
+    pub(crate) fn judge(
+        self,
+        now: Timestamp,
+        of_our_making: bool,
+        may_be_admin: bool,
+    ) -> Result<Caller, TokenError> {
         let now = seconds(now);
         let leeway = limits::TOKEN_LEEWAY.as_secs_f64();
         if now >= self.exp + leeway {
@@ -43,8 +65,9 @@ impl Claims {
             } else {
                 None
             },
-            admin: text(self.scope.as_ref())
-                .is_some_and(|scope| scope.split(' ').any(|word| word == ADMIN)),
+            admin: may_be_admin
+                && text(self.scope.as_ref())
+                    .is_some_and(|scope| scope.split(' ').any(|word| word == ADMIN)),
             expires_at: timestamp(self.exp),
         })
     }

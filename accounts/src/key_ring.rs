@@ -19,26 +19,37 @@ use tracing::{error, warn};
 use crate::claims::Claims;
 use crate::jwks_url::JwksUrl;
 use crate::key_source::Keys;
+use crate::token_policy::TokenPolicy;
 use crate::verifying_key::VerifyingKey;
 use crate::{Clock, Issuer, KeyError, KeySource};
 
 /// Every key whose tokens are taken.
 pub struct KeyRing {
     own: VerifyingKey,
-    others: Vec<VerifyingKey>,
-    urls: Vec<Arc<JwksUrl>>,
+    sources: Vec<Source>,
     sessions: Arc<dyn SessionStore>,
     clock: Clock,
     /// Ends the tasks that keep key sets fresh, with the ring.
     _fetching: DropGuard,
 }
 
+/// A source of keys, and what its tokens must say.
+struct Source {
+    keys: SourceKeys,
+    policy: TokenPolicy,
+}
+
+enum SourceKeys {
+    Here(Arc<[VerifyingKey]>),
+    Behind(Arc<JwksUrl>),
+}
+
 /// Who has signed a token, and what it says.
 enum Signer {
     /// Our own key.
     Us(Claims),
-    /// Another that is taken.
-    Another(Claims),
+    /// A key of a source whose demands the token meets.
+    Another { claims: Claims, may_be_admin: bool },
     /// None we know; `named` when we know the key the token names.
     Nobody { named: bool },
 }
@@ -51,22 +62,23 @@ impl KeyRing {
         sources: &[KeySource],
         sessions: Arc<dyn SessionStore>,
     ) -> Result<Self, KeyError> {
-        let mut others = Vec::new();
-        let mut urls = Vec::new();
-        for source in sources {
-            if let Some(warning) = source.warning {
+        let open = |source: &KeySource| {
+            for warning in &source.warnings {
                 warn!(source = source.name, "{warning}");
             }
-            match &source.keys {
-                Keys::Here(keys) => others.extend(keys.iter().cloned()),
-                Keys::Behind(uri) => urls.push(Arc::new(JwksUrl::new(uri.clone())?)),
-            }
-        }
+            Ok(Source {
+                keys: match &source.keys {
+                    Keys::Here(keys) => SourceKeys::Here(keys.as_slice().into()),
+                    Keys::Behind(uri) => SourceKeys::Behind(Arc::new(JwksUrl::new(uri.clone())?)),
+                },
+                policy: source.policy.clone(),
+            })
+        };
+        let sources = sources.iter().map(open).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             own: issuer.verifying_key(),
-            others,
-            _fetching: keep_fresh(&urls),
-            urls,
+            _fetching: keep_fresh(sources.iter().filter_map(Source::url)),
+            sources,
             sessions,
             clock: Timestamp::now,
         })
@@ -81,22 +93,32 @@ impl KeyRing {
         if let Some(claims) = self.own.read(header, token)? {
             return Ok(Signer::Us(claims));
         }
-        let sets: Vec<_> = self.urls.iter().map(|url| url.keys()).collect();
-        let others = || {
-            self.others
-                .iter()
-                .chain(sets.iter().flat_map(|set| set.iter()))
-        };
-        for key in others() {
-            if let Some(claims) = key.read(header, token)? {
-                return Ok(Signer::Another(claims));
+        let key_id = header.kid.as_deref();
+        let mut named = key_id.is_some_and(|key_id| self.own.is_named(key_id));
+        let mut refused = None;
+        for source in &self.sources {
+            for key in &*source.keys() {
+                named |= key_id.is_some_and(|key_id| key.is_named(key_id));
+                let Some(claims) = key.read(header, token)? else {
+                    continue;
+                };
+                // Another source may have the same keys and other demands.
+                match source.policy.check(&claims) {
+                    Ok(()) => {
+                        let may_be_admin = source.policy.admin;
+                        return Ok(Signer::Another {
+                            claims,
+                            may_be_admin,
+                        });
+                    }
+                    Err(reason) => refused = Some(reason),
+                }
             }
         }
-        let key_id = header.kid.as_deref();
-        let named = key_id.is_some_and(|key_id| {
-            self.own.is_named(key_id) || others().any(|key| key.is_named(key_id))
-        });
-        Ok(Signer::Nobody { named })
+        match refused {
+            Some(reason) => Err(TokenError::Refused(reason)),
+            None => Ok(Signer::Nobody { named }),
+        }
     }
 
     /// Looks once more, should a key set have learnt the key meanwhile.
@@ -106,7 +128,7 @@ impl KeyRing {
             return Ok(signer);
         }
         let mut fetched = false;
-        for url in &self.urls {
+        for url in self.sources.iter().filter_map(Source::url) {
             fetched |= url.fetched_again().await;
         }
         if fetched {
@@ -144,8 +166,11 @@ impl Authenticator for KeyRing {
         let signer = self.signer_now(&header, token).await?;
         let now = (self.clock)();
         let caller = match signer {
-            Signer::Us(claims) => claims.judge(now, true)?,
-            Signer::Another(claims) => claims.judge(now, false)?,
+            Signer::Us(claims) => claims.judge(now, true, true)?,
+            Signer::Another {
+                claims,
+                may_be_admin,
+            } => claims.judge(now, false, may_be_admin)?,
             Signer::Nobody { .. } => {
                 return Err(TokenError::Refused(
                     "it is badly signed, or of an unknown key",
@@ -166,7 +191,23 @@ impl Authenticator for KeyRing {
     }
 }
 
-fn keep_fresh(urls: &[Arc<JwksUrl>]) -> DropGuard {
+impl Source {
+    fn keys(&self) -> Arc<[VerifyingKey]> {
+        match &self.keys {
+            SourceKeys::Here(keys) => Arc::clone(keys),
+            SourceKeys::Behind(url) => url.keys(),
+        }
+    }
+
+    fn url(&self) -> Option<&Arc<JwksUrl>> {
+        match &self.keys {
+            SourceKeys::Here(_) => None,
+            SourceKeys::Behind(url) => Some(url),
+        }
+    }
+}
+
+fn keep_fresh<'a>(urls: impl Iterator<Item = &'a Arc<JwksUrl>>) -> DropGuard {
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
     for url in urls {

@@ -11,6 +11,7 @@ use std::io::{self, Read as _};
 use hyper::Uri;
 
 use crate::jwks;
+use crate::token_policy::TokenPolicy;
 use crate::verifying_key::VerifyingKey;
 
 /// Bytes of a file or reply with keys; more is refused.
@@ -18,13 +19,19 @@ pub(crate) const KEYS_BYTES_MAX: usize = 1 << 20;
 /// RFC 7518 wants at least as many bytes of secret as HS256 gives.
 const SECRET_BYTES_ADVISED: usize = 32;
 
+/// Of a URL without demands.
+const OPEN_TO_ALL: &str = "tokens that its issuer made for any other application are taken as well: \
+                           put #issuer=…&audience=… behind it";
+
 /// One source of keys, read as far as it can be before the start.
 #[derive(Clone)]
 pub struct KeySource {
     pub(crate) name: String,
     pub(crate) keys: Keys,
+    /// What its tokens must say beside.
+    pub(crate) policy: TokenPolicy,
     /// What the operator should know about it.
-    pub(crate) warning: Option<&'static str>,
+    pub(crate) warnings: Vec<&'static str>,
 }
 
 /// Where the keys of a source are.
@@ -35,25 +42,35 @@ pub(crate) enum Keys {
 }
 
 impl KeySource {
-    /// Reads one `--token-key`: a PEM or JWKS file, the URL of a JWKS, or `hs256:FILE`. The error is a
-    /// sentence for the operator, which names the source and no secret.
+    /// Reads one `--token-key`: a PEM or JWKS file, the URL of a JWKS, or `hs256:FILE`, and behind the
+    /// last `#` what its tokens must say: `issuer=…&audience=…&admin=yes|no`. The error is a sentence
+    /// for the operator, which names the source and no secret.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let source = if let Some(path) = text.strip_prefix("hs256:") {
+        let (place, options) = text.rsplit_once('#').unwrap_or((text, ""));
+        let source = if let Some(path) = place.strip_prefix("hs256:") {
             secret(path)
-        } else if let Some((scheme, _)) = text.split_once("://") {
-            url(scheme, text)
+        } else if let Some((scheme, _)) = place.split_once("://") {
+            url(scheme, place)
         } else {
-            public_keys(text).map(|keys| (Keys::Here(keys), None))
+            public_keys(place).map(|keys| (Keys::Here(keys), None))
         };
-        let (keys, warning) = source.map_err(|reason| match text.split_once('@') {
+        let source = source.and_then(|(keys, warning)| {
+            let is_file = matches!(keys, Keys::Here(_));
+            let policy = TokenPolicy::parse(options, is_file)?;
+            let open = (!is_file && policy.demands_nothing()).then_some(OPEN_TO_ALL);
+            let warnings = [warning, open].into_iter().flatten().collect();
+            Ok((keys, policy, warnings))
+        });
+        let (keys, policy, warnings) = source.map_err(|reason| match place.split_once('@') {
             // Perhaps a password stands before it: not to be repeated.
-            Some(_) if text.contains("://") => reason,
+            Some(_) if place.contains("://") => reason,
             _ => format!("{text}: {reason}"),
         })?;
         Ok(Self {
             name: text.to_owned(),
             keys,
-            warning,
+            policy,
+            warnings,
         })
     }
 }

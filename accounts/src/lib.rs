@@ -13,6 +13,7 @@ mod key_error;
 mod key_ring;
 mod key_source;
 mod soundness;
+mod token_policy;
 mod verifying_key;
 
 mod fields;

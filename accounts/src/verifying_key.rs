@@ -26,7 +26,7 @@ pub(crate) struct VerifyingKey {
 impl VerifyingKey {
     /// A key that has been found sound.
     pub(crate) fn new(key_id: Option<&str>, algorithm: Algorithm, key: DecodingKey) -> Self {
-        // Times are judged by our clock and leeway, in `claims`; `iss` and `aud` by nobody.
+        // Times are judged by our clock and leeway, in `claims`; `iss` and `aud` by `token_policy`.
         let mut signature_only = Validation::new(algorithm);
         signature_only.required_spec_claims.clear();
         signature_only.validate_exp = false;

@@ -33,13 +33,11 @@ fn files_are_told_apart_by_what_is_in_them() {
 fn a_url_is_kept_for_later_and_plain_http_is_warned_about() {
     let secure = KeySource::parse("https://host.example/keys").unwrap();
     assert!(matches!(secure.keys, Keys::Behind(_)));
-    assert_eq!(secure.warning, None);
-    assert!(
-        KeySource::parse("http://host.example/keys")
-            .unwrap()
-            .warning
-            .is_some()
-    );
+    assert_eq!(secure.warnings, [OPEN_TO_ALL]);
+    let meant = KeySource::parse("https://host.example/keys#audience=chat").unwrap();
+    assert_eq!(meant.warnings, [""; 0]);
+    let plain = KeySource::parse("http://host.example/keys#issuer=it").unwrap();
+    assert_eq!(plain.warnings.len(), 1);
     for bad in ["ftp://host.example/keys", "https://", "https://a b/"] {
         assert!(complaint(bad).starts_with(bad), "{bad}");
     }
@@ -57,15 +55,27 @@ fn an_empty_secret_is_refused_and_a_short_one_warned_about() {
     let dir = TempDir::new();
     let source = |secret: &str| format!("hs256:{}", dir.file("secret", secret));
     assert!(complaint(&source(" \r\n\t")).ends_with("holds no secret"));
-    assert!(
-        KeySource::parse(&source("short\n"))
-            .unwrap()
-            .warning
-            .is_some()
-    );
+    let short = KeySource::parse(&source("short\n")).unwrap();
+    assert_eq!(short.warnings.len(), 1);
     let long = KeySource::parse(&source(&"x".repeat(32))).unwrap();
-    assert_eq!(long.warning, None);
+    assert_eq!(long.warnings, [""; 0]);
     assert!(!format!("{long:?}").contains("xxx"));
+}
+
+#[test]
+fn options_stand_behind_the_last_hash_and_admin_is_off_for_urls() {
+    let dir = TempDir::new();
+    let file = dir.file("keys #1.pem", HostKey::ed25519().public_pem);
+    let admin = |source: &str| KeySource::parse(source).unwrap().policy.admin;
+    assert!(admin(&format!("{file}#")));
+    assert!(admin(&format!("{file}#issuer=it")));
+    assert!(!admin(&format!("{file}#admin=no")));
+    assert!(!admin("https://host.example/keys"));
+    assert!(admin("https://host.example/keys#admin=yes&audience=chat"));
+    let wrong = format!("{file}#isuer=it");
+    let complaint = complaint(&wrong);
+    assert!(complaint.starts_with(&wrong), "{complaint}");
+    assert!(complaint.contains("\"isuer\" is unknown"), "{complaint}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use roomcast_ports::access::{Authenticator as _, Caller};
 use serde_json::{Value, json};
 
 use super::hosts::{HostKey, claims, key_set, seconds_from_now, with_secret};
-use super::world::{TempDir, World};
+use super::world::{TempDir, World, request};
 
 const SECRET: &[u8] = b"a secret of thirty-two bytes, or so";
 const UNKNOWN_KEY: &str = "it is badly signed, or of an unknown key";
@@ -15,9 +15,17 @@ struct Host(World);
 
 impl Host {
     fn new() -> Self {
+        Self::with_options(&[""])
+    }
+
+    /// The same secret once for each of these options.
+    fn with_options(options: &[&str]) -> Self {
         let dir = TempDir::new();
         let file = dir.file("secret", [b"\n ", SECRET, b"\r\n"].concat());
-        Self(World::with_sources(dir, &[&format!("hs256:{file}")]))
+        let sources = options.iter().map(|options| format!("hs256:{file}{options}"));
+        let sources: Vec<_> = sources.collect();
+        let sources: Vec<_> = sources.iter().map(String::as_str).collect();
+        Self(World::with_sources(dir, &sources))
     }
 
     fn token(claims: &Value) -> String {
@@ -193,7 +201,50 @@ async fn admin_is_one_word_of_the_scope() {
 }
 
 #[tokio::test]
-async fn what_a_host_calls_sid_iss_or_aud_means_nothing_here() {
+async fn issuer_and_audience_must_be_those_configured() {
+    let host = Host::with_options(&["#issuer=https%3A%2F%2Fid.example&audience=chat"]);
+    let of = |iss: Value, aud: Value| {
+        let mut claims = with("iss", iss);
+        claims["aud"] = aud;
+        claims
+    };
+    let issuer = json!("https://id.example");
+    for aud in [json!("chat"), json!(["mail", "chat"])] {
+        host.takes(&of(issuer.clone(), aud)).await;
+    }
+    for iss in [Value::Null, json!("https://id.example/"), json!(["https://id.example"])] {
+        let reason = host.refuses(&of(iss, json!("chat"))).await;
+        assert_eq!(reason, "its iss is not the issuer that is configured");
+    }
+    for aud in [Value::Null, json!("mail"), json!(["mail"]), json!("Chat"), json!([["chat"]])] {
+        let reason = host.refuses(&of(issuer.clone(), aud)).await;
+        assert_eq!(reason, "its aud does not name the audience that is configured");
+    }
+    let ours = host.0.issuer.mint(&request("u"));
+    host.0.ring.authenticate(&ours).await.unwrap();
+}
+
+#[tokio::test]
+async fn sources_with_the_same_key_take_the_tokens_of_either_audience() {
+    let host = Host::with_options(&["#audience=chat&admin=no", "#audience=server"]);
+    let of = |aud: &str| {
+        let mut claims = with("aud", json!(aud));
+        claims["scope"] = json!("admin");
+        claims
+    };
+    assert!(!host.takes(&of("chat")).await.admin);
+    assert!(host.takes(&of("server")).await.admin);
+    host.refuses(&of("mail")).await;
+}
+
+#[tokio::test]
+async fn scope_admin_is_dropped_from_tokens_of_a_source_that_may_not_grant_it() {
+    let host = Host::with_options(&["#admin=no"]);
+    assert!(!host.takes(&with("scope", json!("chat admin"))).await.admin);
+}
+
+#[tokio::test]
+async fn sid_of_a_host_token_means_nothing_and_iss_and_aud_neither_unless_configured() {
     let host = Host::new();
     let mut claims = with("sid", json!("a session of the host's"));
     claims["iss"] = json!("https://host.example");
