@@ -1,10 +1,11 @@
 //! Changing one's own account.
 
 use roomcast_ports::access::Caller;
-use roomcast_ports::accounts::AccountUpdate;
-use roomcast_protocol::Refusal;
+use roomcast_ports::accounts::{Account, AccountUpdate};
 use roomcast_protocol::api::UserView;
+use roomcast_protocol::{Refusal, text};
 
+use crate::client::Client;
 use crate::fields;
 use crate::service::{Accounts, failed_to, no_account, unauthorized, view_of};
 
@@ -34,18 +35,19 @@ impl Accounts {
         &self,
         caller: &Caller,
         patch: AccountPatch,
+        client: &Client,
     ) -> Result<UserView, Refusal> {
-        patch
-            .display_name
-            .as_deref()
-            .map_or(Ok(()), fields::check_display_name)?;
+        let display_name = match &patch.display_name {
+            Some(display_name) => Some(self.shown_name(caller, display_name).await?),
+            None => None,
+        };
         let password_hash = match &patch.password {
-            Some(change) => Some(self.new_hash(caller, change).await?),
+            Some(change) => Some(self.new_hash(caller, change, client).await?),
             None => None,
         };
         let changes_password = password_hash.is_some();
         let update = AccountUpdate {
-            display_name: patch.display_name,
+            display_name,
             password_hash,
         };
         let updated = self.accounts.update(&caller.user_id, &update).await;
@@ -58,17 +60,39 @@ impl Accounts {
         Ok(view_of(account))
     }
 
-    /// The hash of the new password, if the current one is right.
-    async fn new_hash(&self, caller: &Caller, change: &PasswordChange) -> Result<String, Refusal> {
-        fields::check_password(&change.new)?;
+    /// What others see from now on.
+    async fn shown_name(&self, caller: &Caller, given: &str) -> Result<String, Refusal> {
+        let display_name = text::display_name(given)?;
+        if !display_name.is_empty() {
+            return Ok(display_name);
+        }
+        let account = self.account_of(caller).await?;
+        Ok(fields::shown_name(display_name, &account.name))
+    }
+
+    async fn account_of(&self, caller: &Caller) -> Result<Account, Refusal> {
         let account = self.accounts.by_id(&caller.user_id).await;
-        let account = account
+        account
             .map_err(failed_to("look for an account"))?
-            .ok_or_else(no_account)?;
-        let kept = Some(account.password_hash.as_str());
-        if !self.passwords.holds(&change.current, kept).await? {
+            .ok_or_else(no_account)
+    }
+
+    /// The hash of the new password, if the current one is right. A wrong one counts as a failed
+    /// sign-in, and is refused like one at the limit.
+    async fn new_hash(
+        &self,
+        caller: &Caller,
+        change: &PasswordChange,
+        client: &Client,
+    ) -> Result<String, Refusal> {
+        fields::check_password(&change.new)?;
+        let account = self.account_of(caller).await?;
+        let (name, kept) = (&account.name, Some(account.password_hash.as_str()));
+        self.check_failures(name, client)?;
+        if !self.is_right(name, &change.current, kept, client).await? {
             return Err(unauthorized("currentPassword is wrong"));
         }
-        self.passwords.hash(&change.new).await
+        let turn = self.passwords.turn(client.address).await?;
+        self.passwords.hash(turn, &change.new).await
     }
 }

@@ -1,6 +1,8 @@
 //! What a name, a password and a display name may be; what is not is `BAD_FRAME` with the field's name.
 
-use roomcast_protocol::{Refusal, id, limits};
+use std::sync::Arc;
+
+use roomcast_protocol::{Refusal, id};
 
 const NAME_CHARS_MIN: usize = 3;
 const NAME_CHARS_MAX: usize = 32;
@@ -23,6 +25,14 @@ pub(crate) fn may_be_name(name: &str) -> bool {
     (NAME_CHARS_MIN..=NAME_CHARS_MAX).contains(&name.len()) && id::check(name).is_ok()
 }
 
+/// What a name is compared by. Of what can be no name, as much as tells it from all names.
+pub(crate) fn name_key(name: &str) -> Arc<str> {
+    let name = name.chars().take(NAME_CHARS_MAX + 1);
+    name.map(|it| it.to_ascii_lowercase())
+        .collect::<String>()
+        .into()
+}
+
 /// Whether the name of an account could begin so.
 pub(crate) fn may_begin_name(prefix: &str) -> bool {
     // As `.` and `..` are no ids but begin some.
@@ -41,15 +51,13 @@ pub(crate) fn check_password(password: &str) -> Result<(), Refusal> {
     )))
 }
 
-/// Checks what others shall see. White space is content, as everywhere.
-pub(crate) fn check_display_name(display_name: &str) -> Result<(), Refusal> {
-    if (1..=limits::NAME_BYTES_MAX).contains(&display_name.len()) {
-        return Ok(());
+/// What others see: the name of an account whose display name was cleared, or never given.
+pub(crate) fn shown_name(display_name: String, name: &str) -> String {
+    if display_name.is_empty() {
+        name.to_owned()
+    } else {
+        display_name
     }
-    Err(Refusal::bad_frame(format!(
-        "displayName: 1 to {} bytes",
-        limits::NAME_BYTES_MAX
-    )))
 }
 
 #[cfg(test)]
@@ -74,16 +82,6 @@ mod tests {
         assert!(check_password(&"ñ".repeat(7)).is_err());
         let refusal = check_password(&"x".repeat(257)).unwrap_err();
         assert!(refusal.message.starts_with("password:"));
-    }
-
-    #[test]
-    fn display_names_are_counted_in_bytes_and_may_be_white_space() {
-        assert!(check_display_name(" ").is_ok());
-        assert!(check_display_name(&"ñ".repeat(64)).is_ok());
-        for bad in ["", &"ñ".repeat(65)] {
-            let refusal = check_display_name(bad).unwrap_err();
-            assert!(refusal.message.starts_with("displayName:"));
-        }
     }
 
     #[test]

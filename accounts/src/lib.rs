@@ -16,10 +16,13 @@ mod soundness;
 mod token_policy;
 mod verifying_key;
 
+mod client;
 mod fields;
 mod passwords;
 mod refresh_token;
 mod service;
+mod throttle;
+mod turns;
 
 mod change_me;
 mod delete_me;
@@ -37,6 +40,7 @@ mod user;
 mod tests;
 
 pub use change_me::{AccountPatch, PasswordChange};
+pub use client::Client;
 pub use issuer::{Issuer, TokenRequest};
 pub use key_error::KeyError;
 pub use key_ring::KeyRing;

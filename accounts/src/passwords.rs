@@ -1,10 +1,11 @@
 //! Hashing passwords: dear on purpose, so bounded.
 //!
 //! Argon2id with 19 MiB, two passes and one lane (OWASP's second choice) takes tens of milliseconds of
-//! a core and the memory with it. One or two run at a time, on threads where they hold up nobody; a
-//! bounded number waits, and who comes after is told to come again. A crowd signing in after an outage
-//! is slow then, and the messages of those who are in are not.
+//! a core and the memory with it. One or two run at a time, on threads where they hold up nobody, in
+//! the order of [`Turns`]. A crowd signing in after an outage is slow then, and the messages of those
+//! who are in are not.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
@@ -12,11 +13,11 @@ use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier 
 use argon2::{Algorithm, Argon2, Params, Version};
 use aws_lc_rs::rand;
 use roomcast_protocol::Refusal;
-use tokio::sync::Semaphore;
 use tracing::error;
 
-/// Callers that wait for their turn; one more is `RATE_LIMITED`.
-const WAITING_MAX: usize = 64;
+use crate::throttle::counted;
+use crate::turns::{Full, Turn, Turns};
+
 /// When those who are one too many should come again.
 const AGAIN_AFTER_MS: u64 = 1_000;
 const MEMORY_KIB: u32 = 19 * 1_024;
@@ -29,8 +30,7 @@ const NOBODYS_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$cm9vbWNhc3Qtbm9ib2R5I
 
 /// Hashes passwords, a few at a time.
 pub(crate) struct Passwords {
-    working: Arc<Semaphore>,
-    waiting: Semaphore,
+    turns: Arc<Turns>,
 }
 
 impl Passwords {
@@ -38,47 +38,54 @@ impl Passwords {
     pub(crate) fn new() -> Self {
         let cores = available_parallelism().map_or(1, usize::from);
         Self {
-            working: Arc::new(Semaphore::new((cores / 2).clamp(1, 2))),
-            waiting: Semaphore::new(WAITING_MAX),
+            turns: Turns::new((cores / 2).clamp(1, 2)),
         }
     }
 
+    /// Waits for the turn of this address; `RATE_LIMITED` when too many of its calls wait.
+    pub(crate) async fn turn(&self, address: IpAddr) -> Result<Turn, Refusal> {
+        let turn = self.turns.take(counted(address)).await;
+        turn.map_err(|Full| Refusal::rate_limited(AGAIN_AFTER_MS))
+    }
+
     /// The hash to keep, in PHC form.
-    pub(crate) async fn hash(&self, password: &str) -> Result<String, Refusal> {
+    pub(crate) async fn hash(&self, turn: Turn, password: &str) -> Result<String, Refusal> {
         let password = password.to_owned();
-        self.in_turn(move || hash(&password)).await?.ok_or_else(|| {
+        let hash = in_turn(turn, move || hash(&password)).await?;
+        hash.ok_or_else(|| {
             error!("failed to hash a password");
             Refusal::internal()
         })
     }
 
     /// Whether `password` is the one of `kept`; for an unknown name, `None`, it takes as long.
-    pub(crate) async fn holds(&self, password: &str, kept: Option<&str>) -> Result<bool, Refusal> {
+    pub(crate) async fn holds(
+        &self,
+        turn: Turn,
+        password: &str,
+        kept: Option<&str>,
+    ) -> Result<bool, Refusal> {
         let password = password.to_owned();
         let known = kept.is_some();
         let kept = kept.unwrap_or(NOBODYS_HASH).to_owned();
-        let holds = self.in_turn(move || holds(&password, &kept)).await?;
+        let holds = in_turn(turn, move || holds(&password, &kept)).await?;
         Ok(holds && known)
     }
+}
 
-    async fn in_turn<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Refusal> {
-        let too_many = |_| Refusal::rate_limited(AGAIN_AFTER_MS);
-        let waiting = self.waiting.try_acquire().map_err(too_many)?;
-        let turn = Arc::clone(&self.working).acquire_owned().await;
-        drop(waiting);
-        // The turn goes with the work: a caller who goes away doesn't stop it, so nor may it make room.
-        let worked = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            work()
-        });
-        worked.await.map_err(|error| {
-            error!(%error, "failed to hash a password");
-            Refusal::internal()
-        })
-    }
+async fn in_turn<T: Send + 'static>(
+    turn: Turn,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Refusal> {
+    // The turn goes with the work: a caller who goes away doesn't stop it, so nor may it make room.
+    let worked = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        work()
+    });
+    worked.await.map_err(|error| {
+        error!(%error, "failed to hash a password");
+        Refusal::internal()
+    })
 }
 
 fn argon2() -> Option<Argon2<'static>> {
@@ -107,23 +114,32 @@ fn holds(password: &str, kept: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use roomcast_protocol::Code;
+
+    async fn turn(passwords: &Passwords) -> Turn {
+        passwords.turn(IpAddr::from([127, 0, 0, 1])).await.unwrap()
+    }
+
+    async fn hashed(passwords: &Passwords, password: &str) -> String {
+        let turn = turn(passwords).await;
+        passwords.hash(turn, password).await.unwrap()
+    }
+
+    async fn checked(passwords: &Passwords, password: &str, kept: Option<&str>) -> bool {
+        let turn = turn(passwords).await;
+        passwords.holds(turn, password, kept).await.unwrap()
+    }
 
     #[tokio::test]
     async fn a_password_holds_against_its_hash_and_no_other_does() {
         let passwords = Passwords::new();
-        let kept = passwords.hash("correct horse").await.unwrap();
+        let kept = hashed(&passwords, "correct horse").await;
         assert!(
             kept.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
             "{kept}"
         );
-        assert!(passwords.holds("correct horse", Some(&kept)).await.unwrap());
-        assert!(!passwords.holds("correct house", Some(&kept)).await.unwrap());
-        assert_ne!(
-            passwords.hash("correct horse").await.unwrap(),
-            kept,
-            "salted"
-        );
+        assert!(checked(&passwords, "correct horse", Some(&kept)).await);
+        assert!(!checked(&passwords, "correct house", Some(&kept)).await);
+        assert_ne!(hashed(&passwords, "correct horse").await, kept, "salted");
     }
 
     #[tokio::test]
@@ -139,40 +155,6 @@ mod tests {
             nobody.salt.unwrap().as_str().len(),
             somebody.salt.unwrap().as_str().len()
         );
-        assert!(
-            !Passwords::new()
-                .holds("whatever it is", None)
-                .await
-                .unwrap()
-        );
-    }
-
-    #[tokio::test]
-    async fn one_more_than_may_wait_is_told_to_come_again() {
-        let passwords = Passwords::new();
-        let _waiting = passwords
-            .waiting
-            .acquire_many(u32::try_from(WAITING_MAX).unwrap())
-            .await;
-        let refusal = passwords.hash("correct horse").await.unwrap_err();
-        assert_eq!(refusal.code, Code::RateLimited);
-        assert!(refusal.retry_after_ms.is_some());
-    }
-
-    #[tokio::test]
-    async fn whoever_has_their_turn_no_longer_waits() {
-        let passwords = Arc::new(Passwords::new());
-        let turns = u32::try_from(passwords.working.available_permits()).unwrap();
-        let taken = passwords.working.acquire_many(turns).await.unwrap();
-        let mut asking = Box::pin(passwords.in_turn(|| ()));
-        tokio::select! {
-            biased;
-            _ = &mut asking => panic!("it is nobody's turn"),
-            () = std::future::ready(()) => {}
-        }
-        assert_eq!(passwords.waiting.available_permits(), WAITING_MAX - 1);
-        drop(taken);
-        asking.await.unwrap();
-        assert_eq!(passwords.waiting.available_permits(), WAITING_MAX);
+        assert!(!checked(&Passwords::new(), "whatever it is", None).await);
     }
 }

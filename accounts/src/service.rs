@@ -14,6 +14,7 @@ use tracing::{error, warn};
 
 use crate::passwords::Passwords;
 use crate::refresh_token::RefreshKey;
+use crate::throttle::Throttle;
 use crate::{Clock, Issuer, TokenRequest};
 
 /// How long an access token holds: so long a signed-out one would be good for a service that asks
@@ -26,6 +27,7 @@ pub struct Accounts {
     pub(crate) accounts: Arc<dyn AccountStore>,
     pub(crate) sessions: Arc<dyn SessionStore>,
     pub(crate) passwords: Arc<Passwords>,
+    pub(crate) throttle: Arc<Throttle>,
     signals: Arc<dyn Signals>,
     issuer: Arc<Issuer>,
     clock: Clock,
@@ -43,6 +45,7 @@ impl Accounts {
             accounts,
             sessions,
             passwords: Arc::new(Passwords::new()),
+            throttle: Arc::default(),
             signals,
             issuer,
             clock: Timestamp::now,

@@ -6,27 +6,30 @@ use roomcast_protocol::limits::{SESSION_LIFETIME, USER_AGENT_BYTES_MAX};
 use roomcast_protocol::{Refusal, SessionId};
 use tracing::error;
 
+use crate::client::Client;
 use crate::fields;
 use crate::refresh_token::random;
 use crate::service::{Accounts, failed_to, unauthorized};
 
 impl Accounts {
-    /// Begins a session. An unknown name and a wrong password get the same answer after the same work.
+    /// Begins a session. An unknown name and a wrong password get the same answer after the same work,
+    /// and count alike towards the limits of failed sign-ins.
     pub async fn sign_in(
         &self,
         name: &str,
         password: &str,
-        user_agent: Option<&str>,
+        client: &Client,
     ) -> Result<TokensView, Refusal> {
+        self.check_failures(name, client)?;
         let account = self.account_of_name(name).await?;
         let kept = account
             .as_ref()
             .map(|account| account.password_hash.as_str());
-        let holds = self.passwords.holds(password, kept).await?;
+        let holds = self.is_right(name, password, kept, client).await?;
         let Some(account) = account.filter(|_| holds) else {
             return Err(wrong());
         };
-        let session = self.begin_session(&account, user_agent).await?;
+        let session = self.begin_session(&account, client).await?;
 
         // A concurrent `delete_me` or `change_me` first changes the account, then ends the sessions it
         // finds: either it finds this session, or this read returns the changed account.
@@ -41,6 +44,35 @@ impl Accounts {
         Ok(self.tokens(&account, &session, session.generation))
     }
 
+    /// Refuses early what would be refused anyway, before the store is asked.
+    pub(crate) fn check_failures(&self, name: &str, client: &Client) -> Result<(), Refusal> {
+        if client.exempt {
+            return Ok(());
+        }
+        self.throttle.check(name, client.address, self.now())
+    }
+
+    /// Whether `password` is the one of `kept`. A wrong one counts as a failed sign-in for `name`.
+    pub(crate) async fn is_right(
+        &self,
+        name: &str,
+        password: &str,
+        kept: Option<&str>,
+        client: &Client,
+    ) -> Result<bool, Refusal> {
+        let turn = self.passwords.turn(client.address).await?;
+        if client.exempt {
+            return self.passwords.holds(turn, password, kept).await;
+        }
+        let (address, now) = (client.address, self.now());
+        let attempt = self.throttle.attempt(name, address, now).await?;
+        let holds = self.passwords.holds(turn, password, kept).await?;
+        if holds {
+            attempt.forgive();
+        }
+        Ok(holds)
+    }
+
     async fn account_of_name(&self, name: &str) -> Result<Option<Account>, Refusal> {
         if !fields::may_be_name(name) {
             return Ok(None);
@@ -49,11 +81,7 @@ impl Accounts {
         account.map_err(failed_to("look for a name"))
     }
 
-    async fn begin_session(
-        &self,
-        account: &Account,
-        user_agent: Option<&str>,
-    ) -> Result<Session, Refusal> {
+    async fn begin_session(&self, account: &Account, client: &Client) -> Result<Session, Refusal> {
         let now = self.now();
         let Some(token_salt) = random() else {
             error!("there is no randomness for a session");
@@ -63,7 +91,11 @@ impl Accounts {
             session_id: SessionId::generate(),
             user_id: account.user_id.clone(),
             created_at: now,
-            user_agent: user_agent.map(shown).filter(|text| !text.is_empty()),
+            user_agent: client
+                .user_agent
+                .as_deref()
+                .map(shown)
+                .filter(|text| !text.is_empty()),
             token_salt,
             generation: 0,
             replaced: Vec::new(),

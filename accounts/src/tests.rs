@@ -14,3 +14,4 @@ mod registering;
 mod sessions;
 mod signing_in;
 mod store_away;
+mod throttling;

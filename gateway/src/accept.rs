@@ -4,12 +4,17 @@
 //! on hyper's connection.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
 use axum::routing::get;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use roomcast_protocol::limits::{HANDSHAKE_BYTES_MAX, HANDSHAKE_WITHIN};
@@ -45,10 +50,9 @@ impl Gateway {
                 () = shared.stop.cancelled() => return,
             };
             match accepted {
-                Ok((stream, _)) => {
-                    shared
-                        .tracker
-                        .spawn(serve_one(shared.clone(), stream, router.clone()));
+                Ok((stream, peer)) => {
+                    let serving = serve_one(shared.clone(), stream, peer, router.clone());
+                    shared.tracker.spawn(serving);
                 }
                 Err(error) => {
                     warn!(
@@ -79,8 +83,12 @@ fn prepare(listener: &TcpListener) -> io::Result<()> {
     Ok(())
 }
 
-async fn serve_one(shared: Arc<Shared>, stream: TcpStream, router: Router) {
+async fn serve_one(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr, router: Router) {
     let service = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        service.call(request)
+    });
     let mut connection = std::pin::pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())

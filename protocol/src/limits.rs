@@ -68,6 +68,20 @@ pub const SESSIONS_PER_USER_MAX: usize = 100;
 pub const USER_AGENT_BYTES_MAX: usize = 256;
 /// How long a used refresh token gives its successor again; later it ends the session.
 pub const REFRESH_GRACE: Duration = Duration::from_secs(30);
+/// The span in which failed sign-ins and registrations are counted.
+pub const THROTTLE_WINDOW: Duration = Duration::from_secs(60);
+/// Failed sign-ins for one name from one address within [`THROTTLE_WINDOW`]; then `RATE_LIMITED`.
+pub const FAILED_SIGN_INS_PER_NAME_AND_ADDRESS_MAX: u32 = 10;
+/// Failed sign-ins from one address within [`THROTTLE_WINDOW`]; then `RATE_LIMITED`.
+pub const FAILED_SIGN_INS_PER_ADDRESS_MAX: u32 = 60;
+/// Failed sign-ins for one name within [`THROTTLE_WINDOW`]; then `RATE_LIMITED`.
+pub const FAILED_SIGN_INS_PER_NAME_MAX: u32 = 100;
+/// Accounts registered from one address within [`THROTTLE_WINDOW`]; then `RATE_LIMITED`.
+pub const REGISTRATIONS_PER_ADDRESS_MAX: u32 = 20;
+/// Names and addresses counted at once per process; past it the oldest counts are forgotten.
+pub const THROTTLE_KEYS_MAX: usize = 65_536;
+/// Passwords that wait to be hashed; past it the address that has most of them gets `RATE_LIMITED`.
+pub const PASSWORD_CHECKS_WAITING_MAX: usize = 64;
 /// How long typing is shown.
 pub const TYPING_SHOWN: Duration = Duration::from_secs(6);
 /// How often typing of one user in one room is passed on at most.

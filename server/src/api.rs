@@ -17,6 +17,7 @@ mod query;
 mod reply;
 mod rooms;
 pub mod routes;
+mod visitor;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use roomcast_rooms::Rooms;
 
 use crate::config::Role;
 use crate::page;
+use crate::trusted_proxies::TrustedProxies;
 
 pub use problem::Refused;
 pub(crate) use problem::{unknown_method, unknown_route};
@@ -46,6 +48,8 @@ pub struct Services {
     pub memberships: Arc<dyn Memberships>,
     /// Sign-up, sign-in, profiles.
     pub accounts: Accounts,
+    /// Whose word on a client's address is taken.
+    pub trusted_proxies: TrustedProxies,
     /// Rooms and their members.
     pub rooms: Arc<Rooms>,
     /// Messages to readers.

@@ -3,11 +3,16 @@
 //! Bounded in every direction: how many there are, how large a request's head is and how long it may
 //! take. When told to stop it takes no more, and lets those that are being answered finish.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use roomcast_protocol::limits::{HANDSHAKE_BYTES_MAX, HANDSHAKE_WITHIN};
@@ -35,10 +40,10 @@ pub(crate) async fn serve(
                 return;
             };
             match listener.accept().await {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     let (router, stop) = (router.clone(), stop.clone());
                     tasks.spawn(async move {
-                        answer(stream, router, stop).await;
+                        answer(stream, peer, router, stop).await;
                         drop(place);
                     });
                 }
@@ -52,14 +57,19 @@ pub(crate) async fn serve(
     stop.run_until_cancelled(accepting).await;
 }
 
-async fn answer(stream: TcpStream, router: Router, stop: CancellationToken) {
+async fn answer(stream: TcpStream, peer: SocketAddr, router: Router, stop: CancellationToken) {
     // Without it a reply would wait for the client's delayed acknowledgement; with it, nothing breaks.
     let _ = stream.set_nodelay(true);
+    let service = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        service.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HANDSHAKE_WITHIN)
         .max_buf_size(HANDSHAKE_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -76,6 +76,7 @@ impl Fleet {
                 backends.signals.clone(),
                 Arc::new(issuer),
             ),
+            trusted_proxies: settings.trusted_proxies.clone(),
             rooms,
             history,
             gateway: Gateway::new(ports, gateway_config(settings)),

@@ -11,6 +11,7 @@ pub mod replay;
 pub mod serve;
 pub mod telemetry;
 pub mod token;
+pub mod trusted_proxies;
 
 mod admin;
 mod backends;

@@ -8,4 +8,5 @@ mod configuration;
 mod edges;
 mod openapi;
 mod processes;
+mod throttled;
 mod wrong_values;

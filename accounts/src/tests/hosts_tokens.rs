@@ -22,7 +22,9 @@ impl Host {
     fn with_options(options: &[&str]) -> Self {
         let dir = TempDir::new();
         let file = dir.file("secret", [b"\n ", SECRET, b"\r\n"].concat());
-        let sources = options.iter().map(|options| format!("hs256:{file}{options}"));
+        let sources = options
+            .iter()
+            .map(|options| format!("hs256:{file}{options}"));
         let sources: Vec<_> = sources.collect();
         let sources: Vec<_> = sources.iter().map(String::as_str).collect();
         Self(World::with_sources(dir, &sources))
@@ -212,13 +214,26 @@ async fn issuer_and_audience_must_be_those_configured() {
     for aud in [json!("chat"), json!(["mail", "chat"])] {
         host.takes(&of(issuer.clone(), aud)).await;
     }
-    for iss in [Value::Null, json!("https://id.example/"), json!(["https://id.example"])] {
+    for iss in [
+        Value::Null,
+        json!("https://id.example/"),
+        json!(["https://id.example"]),
+    ] {
         let reason = host.refuses(&of(iss, json!("chat"))).await;
         assert_eq!(reason, "its iss is not the issuer that is configured");
     }
-    for aud in [Value::Null, json!("mail"), json!(["mail"]), json!("Chat"), json!([["chat"]])] {
+    for aud in [
+        Value::Null,
+        json!("mail"),
+        json!(["mail"]),
+        json!("Chat"),
+        json!([["chat"]]),
+    ] {
         let reason = host.refuses(&of(issuer.clone(), aud)).await;
-        assert_eq!(reason, "its aud does not name the audience that is configured");
+        assert_eq!(
+            reason,
+            "its aud does not name the audience that is configured"
+        );
     }
     let ours = host.0.issuer.mint(&request("u"));
     host.0.ring.authenticate(&ours).await.unwrap();

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use roomcast_protocol::{Code, UserId};
 
-use super::world::{PASSWORD, World, host_caller};
+use super::world::{PASSWORD, World, client, host_caller};
 use crate::{AccountPatch, PasswordChange};
 
 const NEW_PASSWORD: &str = "battery staple";
@@ -53,16 +53,33 @@ async fn a_changed_display_name_is_seen_by_the_next_call() {
     let tokens = world.enter("ana").await;
     let caller = world.caller(&tokens).await;
     let patch = named("Ana B.");
-    let changed = world.accounts.change_me(&caller, patch).await.unwrap();
+    let changed = world
+        .accounts
+        .change_me(&caller, patch, &client())
+        .await
+        .unwrap();
     assert_eq!(changed.display_name.as_deref(), Some("Ana B."));
     assert_eq!(changed.name.as_deref(), Some("ana"));
     assert_eq!(world.accounts.me(&caller).await.unwrap(), changed);
     assert_eq!(world.accounts.user(&caller.user_id).await.unwrap(), changed);
     world.sign_in("ana").await;
 
+    let (other, cleared) = (named("\u{2067}Am\u{e9}\n"), named("\u{2069}"));
+    let other = world.accounts.change_me(&caller, other, &client()).await;
+    assert_eq!(other.unwrap().display_name.as_deref(), Some("Am\u{e9} "));
+    let cleared = world.accounts.change_me(&caller, cleared, &client()).await;
+    assert_eq!(cleared.unwrap().display_name.as_deref(), Some("ana"));
+    let again = named("Ana B.");
+    let again = world.accounts.change_me(&caller, again, &client()).await;
+    assert_eq!(again.unwrap(), changed);
+
     let nothing = AccountPatch::default();
     assert_eq!(
-        world.accounts.change_me(&caller, nothing).await.unwrap(),
+        world
+            .accounts
+            .change_me(&caller, nothing, &client())
+            .await
+            .unwrap(),
         changed
     );
 }
@@ -74,7 +91,11 @@ async fn password_change_ends_all_other_sessions_and_keeps_the_callers() {
     let stolen = world.sign_in("ana").await;
     let caller = world.caller(&tokens).await;
     let patch = with_password(PASSWORD, NEW_PASSWORD);
-    world.accounts.change_me(&caller, patch).await.unwrap();
+    world
+        .accounts
+        .change_me(&caller, patch, &client())
+        .await
+        .unwrap();
 
     assert_eq!(
         world.refusal(&stolen.access_token).await,
@@ -84,13 +105,13 @@ async fn password_change_ends_all_other_sessions_and_keeps_the_callers() {
     world.accounts.refresh(&tokens.refresh_token).await.unwrap();
     let refusal = world
         .accounts
-        .sign_in("ana", PASSWORD, None)
+        .sign_in("ana", PASSWORD, &client())
         .await
         .unwrap_err();
     assert_eq!(refusal.code, Code::Unauthorized);
     world
         .accounts
-        .sign_in("ana", NEW_PASSWORD, None)
+        .sign_in("ana", NEW_PASSWORD, &client())
         .await
         .unwrap();
 }
@@ -105,7 +126,11 @@ async fn password_change_is_refused_when_the_current_password_is_wrong() {
         display_name: Some("Ana B.".to_owned()),
         ..with_password("incorrect horse", NEW_PASSWORD)
     };
-    let refusal = world.accounts.change_me(&caller, patch).await.unwrap_err();
+    let refusal = world
+        .accounts
+        .change_me(&caller, patch, &client())
+        .await
+        .unwrap_err();
     assert_eq!(refusal.code, Code::Unauthorized);
     let me = world.accounts.me(&caller).await.unwrap();
     assert_eq!(me.display_name.as_deref(), Some("ana"));
@@ -120,7 +145,8 @@ async fn password_change_survives_concurrent_changes_of_the_display_name() {
         let name = format!("ana-{round}");
         let tokens = world.enter(&name).await;
         let caller = world.caller(&tokens).await;
-        let change = |patch| world.accounts.change_me(&caller, patch);
+        let from = client();
+        let change = |patch| world.accounts.change_me(&caller, patch, &from);
         let stop = Cell::new(false);
         let rename = async |display_name| {
             while !stop.get() {
@@ -141,13 +167,13 @@ async fn password_change_survives_concurrent_changes_of_the_display_name() {
         );
         let refusal = world
             .accounts
-            .sign_in(&name, PASSWORD, None)
+            .sign_in(&name, PASSWORD, &client())
             .await
             .unwrap_err();
         assert_eq!(refusal.code, Code::Unauthorized, "{name}");
         world
             .accounts
-            .sign_in(&name, NEW_PASSWORD, None)
+            .sign_in(&name, NEW_PASSWORD, &client())
             .await
             .unwrap();
     }
@@ -162,7 +188,11 @@ async fn a_change_that_breaks_a_rule_changes_nothing() {
         display_name: Some("Ana B.".to_owned()),
         ..with_password(PASSWORD, "short")
     };
-    let refusal = world.accounts.change_me(&caller, patch).await.unwrap_err();
+    let refusal = world
+        .accounts
+        .change_me(&caller, patch, &client())
+        .await
+        .unwrap_err();
     assert_eq!(refusal.code, Code::BadFrame);
     assert!(refusal.message.starts_with("password"));
     let me = world.accounts.me(&caller).await.unwrap();
@@ -194,7 +224,7 @@ async fn an_ended_account_takes_its_sessions_along_and_frees_its_name() {
     }
     let refusal = world
         .accounts
-        .sign_in("ana", PASSWORD, None)
+        .sign_in("ana", PASSWORD, &client())
         .await
         .unwrap_err();
     assert_eq!(refusal.code, Code::Unauthorized);
@@ -208,7 +238,11 @@ async fn a_user_of_the_host_product_has_no_account_to_change_or_end() {
     let world = World::new();
     let caller = host_caller(None);
     for patch in [named("Hana"), with_password(PASSWORD, NEW_PASSWORD)] {
-        let refusal = world.accounts.change_me(&caller, patch).await.unwrap_err();
+        let refusal = world
+            .accounts
+            .change_me(&caller, patch, &client())
+            .await
+            .unwrap_err();
         assert_eq!(refusal.code, Code::NotFound);
     }
     let refusal = world.accounts.delete_me(&caller).await.unwrap_err();

@@ -5,9 +5,17 @@ use std::time::Duration;
 use roomcast_protocol::api::SessionView;
 use roomcast_protocol::{Code, SessionId};
 
-use super::world::{PASSWORD, World, host_caller, wait};
+use super::world::{PASSWORD, World, client, host_caller, wait};
+use crate::Client;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
+
+fn named(user_agent: &str) -> Client {
+    Client {
+        user_agent: Some(user_agent.to_owned()),
+        ..client()
+    }
+}
 
 async fn list(world: &World, caller: &roomcast_ports::access::Caller) -> Vec<SessionView> {
     world.accounts.sessions(caller).await.unwrap().sessions
@@ -19,12 +27,12 @@ async fn sessions_are_listed_with_their_use_and_which_one_is_current() {
     world.register("ana").await;
     let desk = world
         .accounts
-        .sign_in("ana", PASSWORD, Some("Desk/1.0\u{7}\n"))
+        .sign_in("ana", PASSWORD, &named("Desk/1.0\u{7}\n"))
         .await
         .unwrap();
     wait(HOUR);
     let long = "é".repeat(200);
-    let phone = world.accounts.sign_in("ana", PASSWORD, Some(&long)).await;
+    let phone = world.accounts.sign_in("ana", PASSWORD, &named(&long)).await;
     let phone = world.caller(&phone.unwrap()).await;
     wait(HOUR);
     let desk = world.accounts.refresh(&desk.refresh_token).await.unwrap();

@@ -10,7 +10,7 @@ use roomcast_protocol::limits::SESSIONS_PER_USER_MAX;
 use roomcast_protocol::{Code, SessionId};
 
 use super::stores::Vanishing;
-use super::world::{PASSWORD, World, host_caller, wait};
+use super::world::{PASSWORD, World, client, host_caller, wait};
 use crate::Accounts;
 
 #[tokio::test]
@@ -18,7 +18,7 @@ async fn whoever_signs_in_speaks_for_their_account() {
     let world = World::new();
     let ana = world
         .accounts
-        .register("ana", PASSWORD, Some("Ana B."))
+        .register("ana", PASSWORD, Some("Ana B."), &client())
         .await
         .unwrap();
     let tokens = world.sign_in("ANA").await;
@@ -36,14 +36,14 @@ async fn an_unknown_name_and_a_wrong_password_get_the_same_answer() {
     world.register("ana").await;
     let wrong = world
         .accounts
-        .sign_in("ana", "incorrect horse", None)
+        .sign_in("ana", "incorrect horse", &client())
         .await
         .unwrap_err();
     assert_eq!(wrong.code, Code::Unauthorized);
     for unknown in ["bob", "", "no name at all"] {
         let refusal = world
             .accounts
-            .sign_in(unknown, PASSWORD, None)
+            .sign_in(unknown, PASSWORD, &client())
             .await
             .unwrap_err();
         assert_eq!(refusal, wrong, "{unknown}");
@@ -133,7 +133,10 @@ async fn an_account_that_ends_while_somebody_signs_in_leaves_no_session_behind()
     let sessions = world.embedded.sessions();
     let accounts = Accounts::new(vanishing, sessions.clone(), signals, world.issuer.clone());
 
-    let refusal = accounts.sign_in("ana", PASSWORD, None).await.unwrap_err();
+    let refusal = accounts
+        .sign_in("ana", PASSWORD, &client())
+        .await
+        .unwrap_err();
     assert_eq!(refusal.code, Code::Unauthorized);
     let Some(Signal::SessionEnded { session_id, .. }) = heard.next().await else {
         panic!("no session has ended");

@@ -6,7 +6,7 @@ use roomcast_ports::access::{Authenticator as _, TokenError};
 use roomcast_protocol::{Code, SessionId};
 
 use super::stores::Away;
-use super::world::{PASSWORD, World, host_caller, request};
+use super::world::{PASSWORD, World, client, host_caller, request};
 use crate::{Accounts, KeyRing, TokenRequest};
 
 #[tokio::test]
@@ -23,12 +23,12 @@ async fn verbs_answer_that_we_failed_and_not_that_the_caller_did() {
     );
     let codes = [
         accounts
-            .register("bob", PASSWORD, None)
+            .register("bob", PASSWORD, None, &client())
             .await
             .unwrap_err()
             .code,
         accounts
-            .sign_in("ana", PASSWORD, None)
+            .sign_in("ana", PASSWORD, &client())
             .await
             .unwrap_err()
             .code,

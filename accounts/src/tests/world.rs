@@ -1,6 +1,7 @@
 //! A small world: the embedded adapter in a directory of its own, and a clock the test turns.
 
 use std::cell::Cell;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use roomcast_ports::access::{Authenticator as _, Caller, TokenError};
 use roomcast_protocol::api::{TokensView, UserView};
 use roomcast_protocol::{EventId, Timestamp, UserId};
 
-use crate::{Accounts, Issuer, KeyRing, KeySource, TokenRequest};
+use crate::{Accounts, Client, Issuer, KeyRing, KeySource, TokenRequest};
 
 pub(crate) const PASSWORD: &str = "correct horse";
 
@@ -95,11 +96,17 @@ impl World {
     }
 
     pub(crate) async fn register(&self, name: &str) -> UserView {
-        self.accounts.register(name, PASSWORD, None).await.unwrap()
+        self.accounts
+            .register(name, PASSWORD, None, &client())
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn sign_in(&self, name: &str) -> TokensView {
-        self.accounts.sign_in(name, PASSWORD, None).await.unwrap()
+        self.accounts
+            .sign_in(name, PASSWORD, &client())
+            .await
+            .unwrap()
     }
 
     /// Registers and signs in.
@@ -118,6 +125,20 @@ impl World {
             Err(TokenError::Refused(reason)) => reason,
             other => panic!("not refused: {other:?}"),
         }
+    }
+}
+
+/// A client on this machine.
+pub(crate) fn client() -> Client {
+    client_at(1)
+}
+
+/// A client at one of a few addresses.
+pub(crate) fn client_at(last: u8) -> Client {
+    Client {
+        address: IpAddr::from([192, 0, 2, last]),
+        user_agent: None,
+        exempt: false,
     }
 }
 

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::header::USER_AGENT;
-use axum::http::{HeaderMap, HeaderValue};
-use roomcast_accounts::{AccountPatch, PasswordChange};
+use roomcast_accounts::{AccountPatch, Client, PasswordChange};
 use roomcast_protocol::limits::PAGE_MAX;
 use roomcast_protocol::{Refusal, SessionId, UserId};
 
@@ -13,14 +11,19 @@ use super::Services;
 use super::body::Fields;
 use super::call::Call;
 use super::reply::{Answer, at, found, made_or_found, removed};
+use super::visitor::{Address, Visitor};
 
 /// `POST /v1/accounts`
-pub(super) async fn register(State(services): State<Arc<Services>>, mut fields: Fields) -> Answer {
+pub(super) async fn register(
+    State(services): State<Arc<Services>>,
+    Visitor(client): Visitor,
+    mut fields: Fields,
+) -> Answer {
     let (name, password) = (fields.text("name")?, fields.text("password")?);
     let display_name = fields.optional_text("displayName")?;
     let accounts = &services.accounts;
     let user = accounts
-        .register(&name, &password, display_name.as_deref())
+        .register(&name, &password, display_name.as_deref(), &client)
         .await?;
     let place = format!("/v1/users/{}", user.user_id);
     Ok(at(&place, made_or_found(true, &user)))
@@ -29,16 +32,12 @@ pub(super) async fn register(State(services): State<Arc<Services>>, mut fields: 
 /// `POST /v1/sessions`
 pub(super) async fn sign_in(
     State(services): State<Arc<Services>>,
-    headers: HeaderMap,
+    Visitor(client): Visitor,
     mut fields: Fields,
 ) -> Answer {
     let (name, password) = (fields.text("name")?, fields.text("password")?);
-    let user_agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes);
-    let user_agent = user_agent.map(String::from_utf8_lossy);
     let accounts = &services.accounts;
-    let tokens = accounts
-        .sign_in(&name, &password, user_agent.as_deref())
-        .await?;
+    let tokens = accounts.sign_in(&name, &password, &client).await?;
     Ok(made_or_found(true, &tokens))
 }
 
@@ -60,7 +59,7 @@ pub(super) async fn me(call: Call) -> Answer {
 }
 
 /// `PATCH /v1/me`
-pub(super) async fn change_me(call: Call, mut fields: Fields) -> Answer {
+pub(super) async fn change_me(call: Call, address: Address, mut fields: Fields) -> Answer {
     let password = match fields.optional_text("password")? {
         Some(new) => Some(PasswordChange {
             current: fields.text("currentPassword")?,
@@ -72,8 +71,14 @@ pub(super) async fn change_me(call: Call, mut fields: Fields) -> Answer {
         display_name: fields.optional_text("displayName")?,
         password,
     };
+    let client = Client {
+        address: address.0,
+        user_agent: None,
+        exempt: call.caller.admin,
+    };
     let accounts = &call.services.accounts;
-    Ok(found(&accounts.change_me(&call.caller, patch).await?))
+    let changed = accounts.change_me(&call.caller, patch, &client).await?;
+    Ok(found(&changed))
 }
 
 /// `DELETE /v1/me`

@@ -54,7 +54,8 @@ impl Call {
     }
 }
 
-async fn authenticate(parts: &Parts, services: &Services) -> Result<Caller, Refusal> {
+/// Judges the token of a request.
+pub(super) async fn authenticate(parts: &Parts, services: &Services) -> Result<Caller, Refusal> {
     let unauthorized = |message: &'static str| Refusal::new(Code::Unauthorized, message);
     let mut headers = parts.headers.get_all(AUTHORIZATION).iter();
     let header = headers

@@ -69,8 +69,12 @@ options! {
         "which region this is",
         |settings, given| put(&mut settings.region, values::region(given));
     "token-key" "SOURCE" = "", Repeated,
-        "whose tokens are taken beside our own: a PEM or JWKS file, a JWKS URL, or hs256:FILE",
+        "whose tokens are taken beside our own: a PEM or JWKS file, a JWKS URL, or hs256:FILE; \
+         with #issuer=…&audience=…&admin=yes|no behind it what they must say, and whether scope admin counts",
         |settings, given| put(&mut settings.token_keys, values::token_keys(given));
+    "trusted-proxies" "LIST" = "", List,
+        "addresses and networks whose X-Forwarded-For names the client that limits count by",
+        |settings, given| put(&mut settings.trusted_proxies, values::trusted_proxies(given));
     "allowed-origins" "LIST" = "", List,
         "other origins whose pages may speak to us, such as https://example.com",
         |settings, given| put(&mut settings.allowed_origins, values::origins(given));

@@ -8,6 +8,8 @@ use roomcast_accounts::KeySource;
 use roomcast_gateway::origin::AllowedOrigins;
 use roomcast_protocol::limits;
 
+use crate::trusted_proxies::TrustedProxies;
+
 /// A part of the product that a process can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
@@ -172,6 +174,8 @@ pub struct Settings {
     pub region: String,
     /// Whose tokens are taken beside our own.
     pub token_keys: Vec<TokenKey>,
+    /// Whose word on a client's address is taken.
+    pub trusted_proxies: TrustedProxies,
     /// Other origins whose pages may speak to us.
     pub allowed_origins: AllowedOrigins,
     /// How often a connection's token is looked at again.
@@ -207,6 +211,7 @@ impl Default for Settings {
             presence_store: PresenceBackEnd::Embedded,
             region: "local".to_owned(),
             token_keys: Vec::new(),
+            trusted_proxies: TrustedProxies::default(),
             allowed_origins: AllowedOrigins::default(),
             token_recheck: limits::TOKEN_RECHECK,
             presence_ttl: limits::PRESENCE_TTL,

@@ -7,6 +7,7 @@ use axum::http::uri::Authority;
 use roomcast_gateway::origin::AllowedOrigins;
 
 use super::settings::{Role, TokenKey};
+use crate::trusted_proxies::TrustedProxies;
 
 /// The one value; an empty one is none.
 pub(super) fn one(values: &[String]) -> Result<&str, String> {
@@ -150,6 +151,11 @@ pub(super) fn log_filter(values: &[String]) -> Result<String, String> {
         Ok(_) => Ok(text.to_owned()),
         Err(error) => Err(format!("{text:?} is no filter: {error}")),
     }
+}
+
+/// Proxies by address or network.
+pub(super) fn trusted_proxies(values: &[String]) -> Result<TrustedProxies, String> {
+    TrustedProxies::parse(values.iter().map(String::as_str))
 }
 
 /// Origins of other pages: scheme, host and perhaps a port, nothing behind them.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use roomcast::api::{self, Services};
 use roomcast::config::Role;
+use roomcast::trusted_proxies::TrustedProxies;
 use roomcast_accounts::{Accounts, Issuer};
 use roomcast_embedded::Embedded;
 use roomcast_gateway::{Gateway, GatewayConfig, GatewayPorts};
@@ -88,6 +89,7 @@ impl World {
             authenticator: tokens.clone(),
             memberships: rooms.clone(),
             accounts,
+            trusted_proxies: TrustedProxies::default(),
             rooms,
             history,
             gateway: gateway.clone(),

@@ -158,6 +158,8 @@ pub(super) fn command(
         ("store", format!("cql://{}/roomcast", backends.store)),
         ("presence-store", backends.presence.clone()),
         ("region", "local".to_owned()),
+        // The edge, which is on this machine.
+        ("trusted-proxies", "127.0.0.1".to_owned()),
     ];
     options
         .into_iter()

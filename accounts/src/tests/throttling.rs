@@ -1,0 +1,134 @@
+//! Failed sign-ins and registrations past their limits.
+
+use std::time::Duration;
+
+use roomcast_protocol::{Code, Refusal};
+
+use super::world::{PASSWORD, World, client, client_at, wait};
+use crate::{AccountPatch, Client, PasswordChange};
+
+const WRONG: &str = "incorrect horse";
+
+async fn sign_in(world: &World, name: &str, password: &str, client: &Client) -> Code {
+    match world.accounts.sign_in(name, password, client).await {
+        Ok(_) => panic!("{name} is signed in"),
+        Err(refusal) => refusal.code,
+    }
+}
+
+fn exempt() -> Client {
+    Client {
+        exempt: true,
+        ..client()
+    }
+}
+
+#[tokio::test]
+async fn eleventh_sign_in_of_a_name_from_an_address_is_refused_right_or_wrong() {
+    let world = World::new();
+    world.register("ana").await;
+    world.register("bob").await;
+    for _ in 0..10 {
+        let code = sign_in(&world, "Ana", WRONG, &client()).await;
+        assert_eq!(code, Code::Unauthorized);
+    }
+    for password in [PASSWORD, WRONG] {
+        let refused = world.accounts.sign_in("ana", password, &client()).await;
+        let Refusal {
+            code,
+            retry_after_ms,
+            ..
+        } = refused.unwrap_err();
+        assert_eq!(code, Code::RateLimited);
+        assert!((1..=60_000).contains(&retry_after_ms.unwrap()));
+    }
+    world.sign_in("bob").await;
+    let elsewhere = world.accounts.sign_in("ana", PASSWORD, &client_at(2)).await;
+    elsewhere.unwrap();
+    let host = world.accounts.sign_in("ana", PASSWORD, &exempt()).await;
+    host.unwrap();
+    wait(Duration::from_secs(60));
+    world.sign_in("ana").await;
+}
+
+#[tokio::test]
+async fn guesses_of_unknown_names_count_for_their_address() {
+    let world = World::new();
+    world.register("ana").await;
+    for number in 0..60 {
+        let name = format!("nobody {number}");
+        let code = sign_in(&world, &name, WRONG, &client()).await;
+        assert_eq!(code, Code::Unauthorized);
+    }
+    let code = sign_in(&world, "ana", PASSWORD, &client()).await;
+    assert_eq!(code, Code::RateLimited);
+}
+
+#[tokio::test]
+async fn wrong_current_passwords_count_as_failed_sign_ins() {
+    let world = World::new();
+    let tokens = world.enter("ana").await;
+    let caller = world.caller(&tokens).await;
+    let change = async |current: &str| {
+        let patch = AccountPatch {
+            display_name: None,
+            password: Some(PasswordChange {
+                current: current.to_owned(),
+                new: "battery staple".to_owned(),
+            }),
+        };
+        world.accounts.change_me(&caller, patch, &client()).await
+    };
+    for _ in 0..10 {
+        let code = change(WRONG).await.unwrap_err().code;
+        assert_eq!(code, Code::Unauthorized);
+    }
+    assert_eq!(change(PASSWORD).await.unwrap_err().code, Code::RateLimited);
+    let code = sign_in(&world, "ana", PASSWORD, &client()).await;
+    assert_eq!(code, Code::RateLimited);
+    world.caller(&tokens).await;
+    wait(Duration::from_secs(60));
+    change(PASSWORD).await.unwrap();
+}
+
+#[tokio::test]
+async fn crowd_of_guesses_is_judged_ten_times() {
+    let world = World::new();
+    world.register("ana").await;
+    let mut judged = 0;
+    let mut all = tokio::task::JoinSet::new();
+    for _ in 0..30 {
+        let (accounts, from) = (world.accounts.clone(), client());
+        all.spawn(async move { accounts.sign_in("ana", WRONG, &from).await });
+    }
+    while let Some(result) = all.join_next().await {
+        let code = result.unwrap().unwrap_err().code;
+        judged += usize::from(code == Code::Unauthorized);
+    }
+    assert_eq!(judged, 10);
+}
+
+#[tokio::test]
+async fn address_registers_20_accounts_a_minute_and_refused_ones_do_not_count() {
+    let world = World::new();
+    let register = async |name: &str, client: &Client| {
+        let made = world.accounts.register(name, PASSWORD, None, client).await;
+        made.map_err(|refusal| refusal.code)
+    };
+    for number in 0..20 {
+        register(&format!("ana-{number}"), &client()).await.unwrap();
+        let taken = register(&format!("ANA-{number}"), &client()).await;
+        let expected = if number < 19 {
+            Code::Conflict
+        } else {
+            Code::RateLimited
+        };
+        assert_eq!(taken, Err(expected));
+        assert_eq!(register("x", &client()).await, Err(Code::BadFrame));
+    }
+    assert_eq!(register("bob", &client()).await, Err(Code::RateLimited));
+    register("bob", &client_at(2)).await.unwrap();
+    register("cem", &exempt()).await.unwrap();
+    wait(Duration::from_secs(60));
+    register("dan", &client()).await.unwrap();
+}
