@@ -11,9 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use roomcast_ports::access::{Caller, TokenError};
-use roomcast_ports::event_log::Appended;
+use roomcast_ports::event_log::{Appended, LogError};
 use roomcast_protocol::limits::{ROOMS_PER_CONNECTION_MAX, UNACKNOWLEDGED_SENDS_MAX};
 use roomcast_protocol::{
     ClientFrame, Close, Code, FleetFrame, Refusal, RoomId, Seq, Timestamp, UserId,
@@ -22,6 +23,7 @@ use tracing::{debug, warn};
 
 use crate::Shared;
 use crate::connection::Connection;
+use crate::connection::send_order::{RefusedSend, behind_refused, fails_later_sends};
 use crate::hub::User;
 use crate::lock::lock;
 use crate::session::Echo;
@@ -245,12 +247,17 @@ impl Actor {
             sender_id: user.id.clone(),
             client_message_id: worded.client_msg_id.map(|id| id.to_id()),
             speech: worded.speech,
+            connection: Some(self.connection.clone()),
         };
+        if self.connection.send_order.is_behind_refused(&said.room_id) {
+            self.refuse_send(behind_refused(), echo, false);
+            return Begun::Done(Done::Nothing);
+        }
         let certain = self.shared.certain_room(room_id.as_str(), user).is_some();
         // What would be refused may have been said before: that is looked up on the slow way.
         if certain
             && speech::is_plain(&said.speech)
-            && !speech::may_be_forgotten(&self.shared, &said)
+            && speech::is_new(&self.shared, &said)
             && let Ok(pending) = speech::say_plainly(&self.shared, &said)
         {
             self.await_log(pending, echo);
@@ -261,6 +268,9 @@ impl Actor {
             match actor.judge(&user, said).await {
                 Ok(Saying::Pending(pending)) => actor.await_log(pending, echo),
                 Ok(Saying::Settled(appended)) => actor.acknowledge(&appended, echo),
+                Err(refusal) if fails_later_sends(&refusal) => {
+                    actor.refuse_send(refusal, echo, false);
+                }
                 Err(refusal) => return Done::Refused(refusal, echo),
             }
             Done::Nothing
@@ -291,7 +301,11 @@ impl Actor {
     }
 
     /// Waits for the log on the side, and answers.
-    fn await_log(&self, pending: Pending, echo: Echo<'static>) {
+    fn await_log(&self, mut pending: Pending, echo: Echo<'static>) {
+        // A refusal on the spot must be known before the next frame is judged.
+        if let Some(answer) = (&mut pending).now_or_never() {
+            return self.answer(answer, echo, false);
+        }
         self.connection.send_begun();
         let given = self.shared.given();
         let actor = self.clone();
@@ -302,12 +316,40 @@ impl Actor {
             };
             drop(given);
             actor.connection.send_acknowledged();
-            match answer {
-                Ok(appended) => actor.acknowledge(&appended, echo),
-                Err(error) => actor.refuse(&speech::refusal_of(&error), echo),
-            }
-            actor.connection.send_answered();
+            actor.answer(answer, echo, true);
         });
+    }
+
+    /// Tells the client what the log answered; `was_given` says whether the send counts as waiting.
+    fn answer(&self, answer: Result<Appended, LogError>, echo: Echo<'static>, was_given: bool) {
+        match answer.map_err(|error| speech::refusal_of(&error)) {
+            Ok(appended) => self.acknowledge(&appended, echo),
+            Err(refusal) if fails_later_sends(&refusal) => {
+                return self.refuse_send(refusal, echo, was_given);
+            }
+            Err(refusal) => self.refuse(&refusal, echo),
+        }
+        if was_given {
+            self.connection.send_answered();
+        }
+    }
+
+    fn refuse_send(&self, refusal: Refusal, echo: Echo<'static>, was_given: bool) {
+        self.connection.refuse_send(RefusedSend {
+            refusal,
+            echo,
+            was_given,
+        });
+    }
+
+    /// Answers refused sends.
+    pub(crate) fn answer_refused(&self, refused: Vec<RefusedSend>) {
+        for send in refused {
+            self.refuse(&send.refusal, send.echo);
+            if send.was_given {
+                self.connection.send_answered();
+            }
+        }
     }
 
     fn acknowledge(&self, appended: &Appended, echo: Echo<'static>) {

@@ -5,6 +5,7 @@
 //! task drains. The task ([`task`]) is the only reader.
 
 pub(crate) mod outbox;
+pub(crate) mod send_order;
 pub(crate) mod task;
 
 use std::io;
@@ -20,7 +21,9 @@ use crate::clock::Seconds;
 use crate::codec;
 use crate::hub::{Room, User};
 use crate::lock::lock;
+use crate::speech::SenderClock;
 use outbox::{Outbox, Pushed};
+use send_order::{RefusedSend, SendOrder};
 
 /// A socket with what is waiting for it.
 #[derive(Debug)]
@@ -45,6 +48,9 @@ pub(crate) struct Connection {
     /// The task has ended.
     gone: AtomicBool,
     status: AtomicU8,
+    /// What its ids show of its client's clock.
+    pub(crate) sender_clock: SenderClock,
+    pub(crate) send_order: SendOrder,
 }
 
 const ONLINE: u8 = 0;
@@ -68,6 +74,8 @@ impl Connection {
             dead: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             status: AtomicU8::new(ONLINE),
+            sender_clock: SenderClock::default(),
+            send_order: SendOrder::default(),
         }
     }
 
@@ -174,6 +182,12 @@ impl Connection {
     /// The client has been told.
     pub(crate) fn send_answered(&self) {
         self.unanswered.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Fails the sends behind a refused one, and has the task answer it.
+    pub(crate) fn refuse_send(&self, send: RefusedSend) {
+        self.send_order.refuse(send);
+        self.waker.wake();
     }
 
     /// How many sends the log has not answered.

@@ -80,6 +80,7 @@ pub(crate) struct Shared {
     pub(crate) second_looks: hub::second_look::SecondLooks,
     /// The log did not answer the last time it was asked: what is known here may be old.
     pub(crate) blind: AtomicBool,
+    pub(crate) optional_lookups: speech::OptionalLookups,
     stop: CancellationToken,
     draining: AtomicBool,
     /// Events given to the log by this gateway's connections and not answered yet.
@@ -115,6 +116,7 @@ impl Gateway {
             room_lists: Semaphore::new(act::ROOM_LISTS_AT_ONCE),
             second_looks: hub::second_look::SecondLooks::default(),
             blind: AtomicBool::new(false),
+            optional_lookups: speech::OptionalLookups::default(),
             stop: CancellationToken::new(),
             draining: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),

@@ -43,6 +43,7 @@ impl Gateway {
             sender_id: post.sender_id,
             client_message_id: post.client_message_id,
             speech: Speech::Send(post.message),
+            connection: None,
         };
         let (room_id, client_message_id) = (said.room_id.clone(), said.client_message_id.clone());
         let appended = match speech::say(shared, said, Some(role)).await? {

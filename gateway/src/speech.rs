@@ -4,7 +4,10 @@
 //! its first answer whatever else is wrong with it), then the rest. What depends on a message's state
 //! is appended on condition that the room has not moved since that was read, and judged again if it has.
 
+mod resend;
+
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -20,8 +23,11 @@ use roomcast_protocol::{
 };
 use tracing::{debug, warn};
 
+use crate::connection::Connection;
+use crate::connection::send_order::behind_refused;
 use crate::lock::lock;
 use crate::{Shared, connection};
+pub(crate) use resend::{OptionalLookups, SenderClock, is_new};
 
 /// Tries to append on an unmoved room before appending anyway.
 const CONDITIONAL_TRIES: usize = 8;
@@ -36,6 +42,8 @@ pub(crate) struct Said {
     pub(crate) sender_id: UserId,
     pub(crate) client_message_id: Option<ClientMessageId>,
     pub(crate) speech: Speech,
+    /// The connection it came on; `None` over HTTP.
+    pub(crate) connection: Option<Arc<Connection>>,
 }
 
 /// What is said.
@@ -68,6 +76,13 @@ pub(crate) enum Saying {
 }
 
 impl Said {
+    /// What is known of the clock that made its id.
+    fn clock(&self) -> Option<&SenderClock> {
+        self.connection
+            .as_ref()
+            .map(|connection| &connection.sender_clock)
+    }
+
     fn event_id(&self) -> EventId {
         match &self.client_message_id {
             Some(client) => EventId::of_client_message(&self.room_id, &self.sender_id, client),
@@ -90,21 +105,6 @@ impl Said {
 /// Whether a message can be judged by itself alone: new, with nothing to look up.
 pub(crate) fn is_plain(speech: &Speech) -> bool {
     matches!(speech, Speech::Send(message) if message.reply_to.is_none() && check(message.content.as_deref()).is_ok())
-}
-
-/// Whether this may be said again after so long that the log would not know it: then the store is
-/// asked first. An id that says when it was made, and that this was lately, cannot be older than that.
-pub(crate) fn may_be_forgotten(shared: &Shared, said: &Said) -> bool {
-    let (Some(window), Some(client)) = (
-        shared.ports.log.remembers(),
-        said.client_message_id.as_ref(),
-    ) else {
-        return false;
-    };
-    let now = Timestamp::now().as_millis();
-    let lately =
-        |made: Timestamp| u128::from(made.as_millis().abs_diff(now)) < window.as_millis() / 2;
-    !client.minted_at().is_some_and(lately)
 }
 
 /// Waits for the log. While that takes long the room's people are told that their messages wait.
@@ -141,8 +141,17 @@ pub(crate) fn say_plainly(shared: &Shared, said: &Said) -> Result<Pending, Refus
         unreachable!("only a message is plain")
     };
     let event = said.event(EventBody::MessageSent(message));
-    check_size(&event)?;
-    Ok(shared.ports.log.append(Append::new(event)))
+    append(shared, said, Append::new(event))
+}
+
+/// Gives an event to the log, unless an earlier send of its connection has just been refused.
+fn append(shared: &Shared, said: &Said, append: Append) -> Result<Pending, Refusal> {
+    check_size(&append.event)?;
+    let connection = said.connection.as_ref();
+    if connection.is_some_and(|it| it.send_order.is_behind_refused(&said.room_id)) {
+        return Err(behind_refused());
+    }
+    Ok(shared.ports.log.append(append))
 }
 
 /// Judges what a certain member says, and gives it to the log.
@@ -151,44 +160,15 @@ pub(crate) async fn say(
     said: Said,
     role: Option<MemberRole>,
 ) -> Result<Saying, Refusal> {
-    if may_be_forgotten(shared, &said)
-        && let Some(first) = remembered(shared, &said).await?
-    {
+    if let Some(first) = resend::first(shared, &said).await? {
         return Ok(Saying::Settled(first));
     }
     match judge(shared, &said, role).await {
         Ok(saying) => Ok(saying),
         // Memory goes before judgement, and is asked only when it matters.
-        Err(refusal) => match remembered(shared, &said).await {
-            Ok(Some(first)) => Ok(Saying::Settled(first)),
-            // "Perhaps stored" stays true when memory cannot be asked; "not stored" would not be.
-            Err(unreadable) if refusal.code != Code::Unconfirmed => Err(unreadable),
-            _ => Err(refusal),
-        },
-    }
-}
-
-async fn remembered(shared: &Shared, said: &Said) -> Result<Option<Appended>, Refusal> {
-    if said.client_message_id.is_none() {
-        return Ok(None);
-    }
-    let first = shared
-        .ports
-        .timeline
-        .event(&said.room_id, &said.event_id())
-        .await;
-    Ok(first
-        .map_err(|error| unreadable(&error))?
-        .map(|stored| duplicate_of(&stored)))
-}
-
-fn duplicate_of(stored: &StoredEvent) -> Appended {
-    Appended {
-        seq: stored.seq,
-        prev: stored.prev,
-        sent_at: stored.event.sent_at,
-        message_id: stored.event.message_id(),
-        duplicate: true,
+        Err(refusal) => resend::first_or_refusal(shared, &said, refusal)
+            .await
+            .map(Saying::Settled),
     }
 }
 
@@ -210,17 +190,15 @@ async fn judge(shared: &Shared, said: &Said, role: Option<MemberRole>) -> Result
         let body = match decide(shared, said, role).await? {
             Decision::Append(body) => body,
             Decision::AlreadySo(state) => {
-                let first = remembered(shared, said).await?;
+                let first = resend::remembered(shared, said).await?;
                 return Ok(Saying::Settled(first.unwrap_or_else(|| settled(&state))));
             }
         };
-        let event = said.event(body);
-        check_size(&event)?;
-        let expected_head = (attempt < CONDITIONAL_TRIES).then_some(head);
-        let pending = shared.ports.log.append(Append {
-            event,
-            expected_head,
-        });
+        let conditional = Append {
+            event: said.event(body),
+            expected_head: (attempt < CONDITIONAL_TRIES).then_some(head),
+        };
+        let pending = append(shared, said, conditional)?;
         match patiently(shared, &said.room_id, pending).await {
             Err(LogError::Moved { .. }) => {}
             Err(error) => return Err(refusal_of(&error)),

@@ -82,6 +82,9 @@ pub const REGISTRATIONS_PER_ADDRESS_MAX: u32 = 20;
 pub const THROTTLE_KEYS_MAX: usize = 65_536;
 /// Passwords that wait to be hashed; past it the address that has most of them gets `RATE_LIMITED`.
 pub const PASSWORD_CHECKS_WAITING_MAX: usize = 64;
+/// Difference between a client's clock and the fleet's within which an id's time counts as right; past
+/// it a send is looked up in the store before it is appended.
+pub const CLOCK_LEEWAY: Duration = Duration::from_secs(5);
 /// How long typing is shown.
 pub const TYPING_SHOWN: Duration = Duration::from_secs(6);
 /// How often typing of one user in one room is passed on at most.
@@ -114,6 +117,13 @@ pub const EVENT_BYTES_MAX: usize = 65_536;
 pub const WAITING_EVENTS_MAX: usize = 10_000;
 /// How long an event waits for the log before its sender is told.
 pub const APPEND_WITHIN: Duration = Duration::from_secs(10);
+/// Time beyond [`APPEND_WITHIN`] that the log itself has to say what became of an append. Then its sender
+/// gets `UNCONFIRMED`.
+pub const APPEND_GRACE: Duration = Duration::from_millis(500);
+/// Timeout of a call to a back end; then it counts as away: `LOG_UNAVAILABLE` or `INTERNAL`.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Timeout of writing a batch of events to the store; then ingest waits for the store and writes it again.
+pub const BATCH_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Events replayed by one `SUBSCRIBE`, unless configured.
 pub const REPLAY_MAX: usize = 1_000;

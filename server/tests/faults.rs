@@ -35,6 +35,8 @@ mod blind;
 mod live;
 #[path = "faults/presence_away.rs"]
 mod presence_away;
+#[path = "faults/send_order.rs"]
+mod send_order;
 #[path = "faults/store_away.rs"]
 mod store_away;
 #[path = "faults/tokens.rs"]

@@ -218,7 +218,11 @@ impl Task {
         }
         for _ in 0..READS_MAX {
             match self.actor.connection.stream.poll_read_ready(cx) {
-                Poll::Pending => return Flow::Wait,
+                Poll::Pending => {
+                    let refused = self.actor.connection.send_order.take_all();
+                    self.actor.answer_refused(refused);
+                    return Flow::Wait;
+                }
                 Poll::Ready(Err(_)) => return Flow::End,
                 Poll::Ready(Ok(())) => {}
             }
@@ -435,7 +439,11 @@ impl Future for Task {
                         this.finish(done);
                         continue;
                     }
-                    Poll::Pending => return Poll::Pending,
+                    Poll::Pending => {
+                        let refused = this.actor.connection.send_order.take_unanswered();
+                        this.actor.answer_refused(refused);
+                        return Poll::Pending;
+                    }
                 }
             }
             match this.read(cx) {

@@ -1,9 +1,10 @@
 //! A log that refuses, forgets to confirm, goes out of sight, and tells what happens badly.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
@@ -20,6 +21,8 @@ pub(crate) enum Appends {
     Well,
     /// Refused, nothing stored.
     Unavailable,
+    /// The next one is refused, nothing stored.
+    UnavailableOnce,
     /// Not confirmed, and not stored.
     Lost,
     /// Not confirmed, though stored.
@@ -28,6 +31,8 @@ pub(crate) enum Appends {
     KeptUnseen,
     /// Taken, after so long.
     Slow(Duration),
+    /// Stored, and never answered.
+    Unanswered,
     /// One of the first four, by chance.
     Mixed(Chance),
 }
@@ -56,6 +61,13 @@ pub(crate) struct FaultyLog {
     out_of_sight: AtomicBool,
     /// It no longer knows what it was given.
     forgets: AtomicBool,
+    /// Recognises an event id for this long after its first append, and not longer.
+    window: Mutex<Option<Duration>>,
+    first_appends: Mutex<HashMap<(RoomId, EventId), Instant>>,
+    /// Nothing that is read of it is answered.
+    silent: AtomicBool,
+    /// The next append waits for this, and is refused then.
+    refusal: Mutex<Option<oneshot::Receiver<()>>>,
     /// How often somebody asked for the heads of rooms.
     head_comparisons: AtomicUsize,
     stall: Mutex<Option<Stall>>,
@@ -79,7 +91,11 @@ impl FaultyLog {
             appends: Mutex::new(Appends::Well),
             telling: Mutex::new(Telling::Well),
             out_of_sight: AtomicBool::new(false),
+            silent: AtomicBool::new(false),
+            refusal: Mutex::new(None),
             forgets: AtomicBool::new(false),
+            window: Mutex::new(None),
+            first_appends: Mutex::default(),
             head_comparisons: AtomicUsize::new(0),
             stall: Mutex::new(None),
             live: broadcast::channel(65_536).0,
@@ -98,8 +114,39 @@ impl FaultyLog {
         self.out_of_sight.store(is, Ordering::SeqCst);
     }
 
+    /// Lets calls that read hang for ever.
+    pub(crate) fn silent(&self, is: bool) {
+        self.silent.store(is, Ordering::SeqCst);
+    }
+
+    /// The next append is refused, not stored, when the sender is used or dropped.
+    pub(crate) fn refuse_next_append(&self) -> oneshot::Sender<()> {
+        let (sender, refusal) = oneshot::channel();
+        *lock(&self.refusal) = Some(refusal);
+        sender
+    }
+
     pub(crate) fn forgets(&self, does: bool) {
         self.forgets.store(does, Ordering::SeqCst);
+    }
+
+    /// Recognises an event id for `window` after its first append, as a log of servers does.
+    pub(crate) fn remembers_for(&self, window: Duration) {
+        *lock(&self.window) = Some(window);
+    }
+
+    /// Whether an append of this event id now would be stored as a new event.
+    fn has_forgotten(&self, append: &Append) -> bool {
+        if self.forgets.load(Ordering::SeqCst) {
+            return true;
+        }
+        let Some(window) = *lock(&self.window) else {
+            return false;
+        };
+        let name = (append.event.room_id.clone(), append.event.id.clone());
+        let mut first_appends = lock(&self.first_appends);
+        let first = first_appends.entry(name).or_insert_with(Instant::now);
+        first.elapsed() > window
     }
 
     pub(crate) fn head_comparisons(&self) -> usize {
@@ -111,7 +158,8 @@ impl FaultyLog {
         self.live.send(live).expect("somebody listens");
     }
 
-    /// The next read waits with its answer, once it has said so on `reached`.
+    /// The next read waits with its answer, once it has said so on `reached`; it fails when the sender is
+    /// dropped unused.
     pub(crate) fn stall_next_read(&self, reached: SyncSender<()>) -> oneshot::Sender<()> {
         let (sender, release) = oneshot::channel();
         *lock(&self.stall) = Some(Stall { reached, release });
@@ -152,7 +200,10 @@ impl FaultyLog {
         let _ = self.live.send(live);
     }
 
-    fn seen(&self) -> Result<(), LogError> {
+    async fn seen(&self) -> Result<(), LogError> {
+        if self.silent.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         if self.out_of_sight.load(Ordering::SeqCst) {
             return Err(away());
         }
@@ -168,6 +219,10 @@ impl FaultyLog {
                 2 => Appends::Kept,
                 _ => Appends::Well,
             },
+            Appends::UnavailableOnce => {
+                *appends = Appends::Well;
+                Appends::Unavailable
+            }
             appends => appends.clone(),
         }
     }
@@ -176,18 +231,33 @@ impl FaultyLog {
 #[async_trait]
 impl EventLog for FaultyLog {
     fn append(&self, mut append: Append) -> BoxFuture<'static, Result<Appended, LogError>> {
-        if self.remembers().is_some() {
+        if self.has_forgotten(&append) {
             // What was stored before under this name is not recognised.
             append.event.id = EventId::generate();
         }
+        if let Some(refusal) = lock(&self.refusal).take() {
+            return Box::pin(async move {
+                let _ = refusal.await;
+                Err(away())
+            });
+        }
         let fate = self.fate();
         match fate {
-            Appends::Well | Appends::Mixed(_) => self.inner.append(append),
+            Appends::Well | Appends::Mixed(_) | Appends::UnavailableOnce => {
+                self.inner.append(append)
+            }
             Appends::Slow(after) => {
                 let inner = Arc::clone(&self.inner);
                 Box::pin(async move {
                     tokio::time::sleep(after).await;
                     inner.append(append).await
+                })
+            }
+            Appends::Unanswered => {
+                let stored = self.inner.append(append);
+                Box::pin(async move {
+                    drop(stored.await);
+                    std::future::pending().await
                 })
             }
             Appends::Unavailable => Box::pin(async { Err(away()) }),
@@ -209,13 +279,13 @@ impl EventLog for FaultyLog {
     }
 
     async fn head(&self, room_id: &RoomId) -> Result<Seq, LogError> {
-        self.seen()?;
+        self.seen().await?;
         self.inner.head(room_id).await
     }
 
     async fn heads(&self, room_ids: &[RoomId]) -> Result<Vec<Seq>, LogError> {
         self.head_comparisons.fetch_add(1, Ordering::SeqCst);
-        self.seen()?;
+        self.seen().await?;
         self.inner.heads(room_ids).await
     }
 
@@ -225,12 +295,12 @@ impl EventLog for FaultyLog {
         after: Seq,
         limit: usize,
     ) -> Result<Vec<Arc<StoredEvent>>, LogError> {
-        self.seen()?;
+        self.seen().await?;
         let events = self.inner.read(room_id, after, limit).await;
         let stall = lock(&self.stall).take();
         if let Some(Stall { reached, release }) = stall {
             let _ = reached.try_send(());
-            let _ = release.await;
+            release.await.map_err(|_| away())?;
         }
         events
     }
@@ -261,6 +331,6 @@ impl EventLog for FaultyLog {
 
     fn remembers(&self) -> Option<Duration> {
         let forgets = self.forgets.load(Ordering::SeqCst);
-        forgets.then_some(Duration::from_secs(120))
+        (*lock(&self.window)).or(forgets.then_some(Duration::from_secs(120)))
     }
 }

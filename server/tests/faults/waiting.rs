@@ -1,11 +1,11 @@
 //! A log that keeps messages waiting, and one that no longer knows what it was given (§2.4, §5).
 
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::json;
 
 use crate::faulty_log::Appends;
-use crate::line::{is_event, number};
+use crate::line::{Line, is_event, number, pause};
 use crate::world::{World, message, unlimited};
 
 #[test]
@@ -61,4 +61,79 @@ fn a_resend_that_the_log_has_forgotten_is_answered_with_the_first_place() {
         assert_eq!(posted["seq"], first["seq"], "over HTTP as well");
     }
     assert_eq!(world.events(&room).len(), 2 + 2, "nothing was added");
+}
+
+/// A `clientMsgId` that claims to have been made `offset_ms` after now.
+fn id_made_at(offset_ms: i64, number: usize) -> String {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now_ms = i64::try_from(now.expect("a clock").as_millis()).expect("this millennium");
+    let made = now_ms + offset_ms;
+    let (high, low) = (made >> 16, made & 0xffff);
+    format!("{high:08x}-{low:04x}-7000-8000-{number:012x}")
+}
+
+/// How a message is sent, and sent again.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    OneConnection,
+    NewConnections,
+    Http,
+}
+
+/// Sends the message and gives the `ACK`.
+fn send(world: &World, room: &str, way: Way, line: &mut Line, id: &str) -> serde_json::Value {
+    match way {
+        Way::OneConnection => line.acknowledged(message(room, id)),
+        Way::NewConnections => world.connect("alice").acknowledged(message(room, id)),
+        Way::Http => {
+            let path = format!("/v1/rooms/{room}/messages");
+            let body = json!({ "content": id, "clientMsgId": id });
+            let reply = world.call("POST", &path, "alice", body);
+            assert!([200, 201].contains(&reply.status), "{id}: {}", reply.status);
+            reply.json()
+        }
+    }
+}
+
+#[test]
+fn gateway_stores_a_resend_once_however_wrong_the_clock_that_made_its_id_is() {
+    const WINDOW: Duration = Duration::from_secs(2);
+    let world = World::new(unlimited());
+    let room = world.room(&["alice", "bob"]);
+    world.log.remembers_for(WINDOW);
+    // A clock that is right, one that is behind, and some ahead by up to twice the log's window.
+    let offsets_ms = [
+        -3_600_000, -1_500, 0, 500, 1_000, 1_500, 2_000, 3_000, 4_000,
+    ];
+    let mut sent = Vec::new();
+    for way in [Way::OneConnection, Way::NewConnections, Way::Http] {
+        for offset_ms in offsets_ms {
+            let id = id_made_at(offset_ms, sent.len());
+            let mut line = world.connect("alice");
+            let first = send(&world, &room, way, &mut line, &id);
+            assert_eq!(first["duplicate"], false, "{first}");
+            sent.push((way, offset_ms, id, line, first));
+        }
+    }
+    let begun = Instant::now();
+    while begun.elapsed() < 3 * WINDOW {
+        for (way, offset_ms, id, line, first) in &mut sent {
+            let again = send(&world, &room, *way, line, id);
+            let after = begun.elapsed();
+            assert_eq!(
+                again["duplicate"], true,
+                "{way:?}, made {offset_ms} ms ahead, {after:?}"
+            );
+            assert_eq!(
+                again["seq"], first["seq"],
+                "{way:?}, made {offset_ms} ms ahead, {after:?}"
+            );
+        }
+        pause(Duration::from_millis(50));
+    }
+    assert_eq!(
+        world.events(&room).len(),
+        2 + sent.len(),
+        "each is there once"
+    );
 }

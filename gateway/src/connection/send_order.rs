@@ -1,0 +1,101 @@
+//! Keeps the order of a connection's sends to a room when one of them is refused.
+//!
+//! A client may send several messages to a room before the first is answered. When the first is not
+//! stored, those behind it must not be stored either: the client sends the first again, and the room
+//! would show them in another order than they were sent. The log fails what it holds behind the first.
+//! This module fails what the log does not hold yet: sends that the connection's task has not read from
+//! the socket, or is still judging. For that the task answers a refusal only after it has read all that
+//! had reached the gateway. While the task waits for something else it answers at once, and still fails
+//! what it reads next. Sends that come after the answer are new.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use roomcast_protocol::{Code, Refusal, RoomId};
+
+use crate::lock::lock;
+use crate::session::Echo;
+
+/// A refused send whose answer the connection's task gives.
+#[derive(Debug)]
+pub(crate) struct RefusedSend {
+    pub(crate) refusal: Refusal,
+    pub(crate) echo: Echo<'static>,
+    /// The log was given it, so it counts among those that wait for an answer.
+    pub(crate) was_given: bool,
+}
+
+#[derive(Debug, Default)]
+struct Refused {
+    room_ids: Vec<RoomId>,
+    unanswered: Vec<RefusedSend>,
+}
+
+/// The refused sends of one connection, from the refusal until all sends behind it have been read.
+#[derive(Debug, Default)]
+pub(crate) struct SendOrder {
+    is_any: AtomicBool,
+    refused: Mutex<Option<Box<Refused>>>,
+}
+
+/// Whether a refusal with this code fails the sends behind it. The client repeats such a send unchanged;
+/// that it sends too fast it knows without an answer.
+pub(crate) fn fails_later_sends(refusal: &Refusal) -> bool {
+    matches!(
+        refusal.code,
+        Code::LogUnavailable | Code::Unconfirmed | Code::Internal
+    )
+}
+
+/// The refusal of a send behind a refused one.
+pub(crate) fn behind_refused() -> Refusal {
+    Refusal::new(
+        Code::LogUnavailable,
+        "not stored, since a message sent before it was not; send both again in order",
+    )
+}
+
+impl SendOrder {
+    /// Keeps a refused send, and fails later sends to its room until [`Self::take_all`].
+    pub(crate) fn refuse(&self, send: RefusedSend) {
+        let mut refused = lock(&self.refused);
+        let all = refused.get_or_insert_default();
+        if let Some(room_id) = &send.echo.room_id
+            && !all.room_ids.contains(room_id)
+        {
+            all.room_ids.push(room_id.clone());
+        }
+        all.unanswered.push(send);
+        self.is_any.store(true, Ordering::Release);
+    }
+
+    /// Whether a send to the room would be stored before one that was refused.
+    pub(crate) fn is_behind_refused(&self, room_id: &RoomId) -> bool {
+        self.is_any.load(Ordering::Acquire)
+            && lock(&self.refused)
+                .as_ref()
+                .is_some_and(|refused| refused.room_ids.contains(room_id))
+    }
+
+    /// The refusals to answer; later sends to their rooms still fail.
+    pub(crate) fn take_unanswered(&self) -> Vec<RefusedSend> {
+        if !self.is_any.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        let mut refused = lock(&self.refused);
+        let unanswered = refused
+            .as_mut()
+            .map(|it| std::mem::take(&mut it.unanswered));
+        unanswered.unwrap_or_default()
+    }
+
+    /// The refusals to answer; later sends are new.
+    pub(crate) fn take_all(&self) -> Vec<RefusedSend> {
+        if !self.is_any.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        let mut refused = lock(&self.refused);
+        self.is_any.store(false, Ordering::Release);
+        refused.take().map_or_else(Vec::new, |it| it.unanswered)
+    }
+}
