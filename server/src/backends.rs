@@ -16,6 +16,7 @@ use roomcast_redis::{RedisConfig, RedisPresence};
 use roomcast_scylla::{ScyllaConfig, ScyllaStore};
 
 use crate::config::{LogBackEnd, PresenceBackEnd, Role, Settings, StoreBackEnd};
+use crate::deadlines::Bounded;
 
 /// Servers named from which on three copies are kept of every event.
 const SERVERS_FOR_COPIES: usize = 3;
@@ -138,15 +139,15 @@ impl Open {
             None => embedded.map(StorePorts::of_embedded).context(none)?,
         };
         Ok(Backends {
-            log,
-            signals,
-            presence,
-            reader: store.reader,
-            writer: store.writer,
-            directory: store.directory,
-            dead_letters: store.dead_letters,
-            accounts: store.accounts,
-            sessions: store.sessions,
+            log: Arc::new(Bounded::new(log)),
+            signals: Arc::new(Bounded::new(signals)),
+            presence: Arc::new(Bounded::new(presence)),
+            reader: Arc::new(Bounded::new(store.reader)),
+            writer: Arc::new(Bounded::new(store.writer)),
+            directory: Arc::new(Bounded::new(store.directory)),
+            dead_letters: Arc::new(Bounded::new(store.dead_letters)),
+            accounts: Arc::new(Bounded::new(store.accounts)),
+            sessions: Arc::new(Bounded::new(store.sessions)),
             open: self,
         })
     }

@@ -6,6 +6,7 @@
 pub mod api;
 pub mod check;
 pub mod config;
+pub mod deadlines;
 pub mod page;
 pub mod replay;
 pub mod serve;

@@ -41,5 +41,7 @@ mod send_order;
 mod store_away;
 #[path = "faults/tokens.rs"]
 mod tokens;
+#[path = "faults/unanswered.rs"]
+mod unanswered;
 #[path = "faults/waiting.rs"]
 mod waiting;

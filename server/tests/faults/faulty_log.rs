@@ -274,7 +274,7 @@ impl EventLog for FaultyLog {
 
     async fn ping(&self) -> Result<(), LogError> {
         self.head_comparisons.fetch_add(1, Ordering::SeqCst);
-        self.seen()?;
+        self.seen().await?;
         self.inner.ping().await
     }
 

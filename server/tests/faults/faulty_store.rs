@@ -18,19 +18,32 @@ use tokio::sync::watch;
 pub(crate) struct FaultyStore {
     inner: Arc<EmbeddedStore>,
     away: AtomicBool,
+    /// Calls are not answered.
+    silent: AtomicBool,
 }
 
 impl FaultyStore {
     pub(crate) fn new(inner: Arc<EmbeddedStore>) -> Self {
-        let away = AtomicBool::new(false);
-        Self { inner, away }
+        Self {
+            inner,
+            away: AtomicBool::new(false),
+            silent: AtomicBool::new(false),
+        }
+    }
+
+    /// Lets calls hang for ever.
+    pub(crate) fn silent(&self, is: bool) {
+        self.silent.store(is, Ordering::SeqCst);
     }
 
     pub(crate) fn away(&self, is: bool) {
         self.away.store(is, Ordering::SeqCst);
     }
 
-    fn there(&self) -> Result<&EmbeddedStore, StoreError> {
+    async fn there(&self) -> Result<&EmbeddedStore, StoreError> {
+        if self.silent.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         if self.away.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable("the test says so".into()));
         }
@@ -45,11 +58,11 @@ impl MessageWriter for FaultyStore {
         events: &[Arc<StoredEvent>],
         place: Option<Place>,
     ) -> Result<(), StoreError> {
-        self.there()?.write(events, place).await
+        self.there().await?.write(events, place).await
     }
 
     async fn place(&self, partition: u16) -> Result<u64, StoreError> {
-        self.there()?.place(partition).await
+        self.there().await?.place(partition).await
     }
 
     fn may_forget(&self) -> Option<Duration> {
@@ -64,7 +77,7 @@ impl MessageWriter for FaultyStore {
 #[async_trait]
 impl MessageReader for FaultyStore {
     async fn complete_to(&self, room_id: &RoomId) -> Result<Seq, StoreError> {
-        self.there()?.complete_to(room_id).await
+        self.there().await?.complete_to(room_id).await
     }
 
     async fn events_after(
@@ -73,7 +86,10 @@ impl MessageReader for FaultyStore {
         after: Seq,
         limit: usize,
     ) -> Result<Vec<Arc<StoredEvent>>, StoreError> {
-        self.there()?.events_after(room_id, after, limit).await
+        self.there()
+            .await?
+            .events_after(room_id, after, limit)
+            .await
     }
 
     async fn messages_before(
@@ -82,7 +98,10 @@ impl MessageReader for FaultyStore {
         before: Seq,
         limit: usize,
     ) -> Result<Vec<MessageState>, StoreError> {
-        self.there()?.messages_before(room_id, before, limit).await
+        self.there()
+            .await?
+            .messages_before(room_id, before, limit)
+            .await
     }
 
     async fn messages_from(
@@ -91,7 +110,10 @@ impl MessageReader for FaultyStore {
         from: Seq,
         limit: usize,
     ) -> Result<Vec<MessageState>, StoreError> {
-        self.there()?.messages_from(room_id, from, limit).await
+        self.there()
+            .await?
+            .messages_from(room_id, from, limit)
+            .await
     }
 
     async fn message(
@@ -99,7 +121,7 @@ impl MessageReader for FaultyStore {
         room_id: &RoomId,
         message_id: &MessageId,
     ) -> Result<Option<MessageState>, StoreError> {
-        self.there()?.message(room_id, message_id).await
+        self.there().await?.message(room_id, message_id).await
     }
 
     async fn event(
@@ -107,14 +129,14 @@ impl MessageReader for FaultyStore {
         room_id: &RoomId,
         event_id: &EventId,
     ) -> Result<Option<Arc<StoredEvent>>, StoreError> {
-        self.there()?.event(room_id, event_id).await
+        self.there().await?.event(room_id, event_id).await
     }
 }
 
 #[async_trait]
 impl RoomDirectory for FaultyStore {
     async fn room(&self, room_id: &RoomId) -> Result<Option<RoomRecord>, StoreError> {
-        self.there()?.room(room_id).await
+        self.there().await?.room(room_id).await
     }
 
     async fn member(
@@ -122,7 +144,7 @@ impl RoomDirectory for FaultyStore {
         room_id: &RoomId,
         user_id: &UserId,
     ) -> Result<Option<MemberRecord>, StoreError> {
-        self.there()?.member(room_id, user_id).await
+        self.there().await?.member(room_id, user_id).await
     }
 
     async fn members(
@@ -131,11 +153,11 @@ impl RoomDirectory for FaultyStore {
         after: Option<&UserId>,
         limit: usize,
     ) -> Result<Vec<MemberRecord>, StoreError> {
-        self.there()?.members(room_id, after, limit).await
+        self.there().await?.members(room_id, after, limit).await
     }
 
     async fn owner_count(&self, room_id: &RoomId) -> Result<u64, StoreError> {
-        self.there()?.owner_count(room_id).await
+        self.there().await?.owner_count(room_id).await
     }
 
     async fn rooms_of(
@@ -144,7 +166,7 @@ impl RoomDirectory for FaultyStore {
         after: Option<&ListingCursor>,
         limit: usize,
     ) -> Result<Vec<RoomListing>, StoreError> {
-        self.there()?.rooms_of(user_id, after, limit).await
+        self.there().await?.rooms_of(user_id, after, limit).await
     }
 
     async fn rooms_of_among(
@@ -152,11 +174,11 @@ impl RoomDirectory for FaultyStore {
         user_id: &UserId,
         room_ids: &[RoomId],
     ) -> Result<Vec<RoomListing>, StoreError> {
-        self.there()?.rooms_of_among(user_id, room_ids).await
+        self.there().await?.rooms_of_among(user_id, room_ids).await
     }
 
     async fn room_ids_of(&self, user_id: &UserId, limit: usize) -> Result<Vec<RoomId>, StoreError> {
-        self.there()?.room_ids_of(user_id, limit).await
+        self.there().await?.room_ids_of(user_id, limit).await
     }
 
     async fn public_rooms(
@@ -165,7 +187,10 @@ impl RoomDirectory for FaultyStore {
         after: Option<&RoomId>,
         limit: usize,
     ) -> Result<Vec<RoomRecord>, StoreError> {
-        self.there()?.public_rooms(name_prefix, after, limit).await
+        self.there()
+            .await?
+            .public_rooms(name_prefix, after, limit)
+            .await
     }
 
     async fn mark(
@@ -175,6 +200,9 @@ impl RoomDirectory for FaultyStore {
         read: Seq,
         delivered: Seq,
     ) -> Result<Option<Marks>, StoreError> {
-        self.there()?.mark(room_id, user_id, read, delivered).await
+        self.there()
+            .await?
+            .mark(room_id, user_id, read, delivered)
+            .await
     }
 }

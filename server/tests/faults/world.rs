@@ -5,12 +5,17 @@ use std::time::{Duration, Instant};
 
 use roomcast::api::{self, Services};
 use roomcast::config::Role;
+use roomcast::deadlines::Bounded;
 use roomcast::trusted_proxies::TrustedProxies;
 use roomcast_accounts::{Accounts, Issuer};
 use roomcast_embedded::Embedded;
 use roomcast_gateway::{Gateway, GatewayConfig, GatewayPorts};
 use roomcast_history::History;
 use roomcast_ingest::Ingest;
+use roomcast_ports::directory::RoomDirectory;
+use roomcast_ports::event_log::EventLog;
+use roomcast_ports::message_store::{MessageReader, MessageWriter};
+use roomcast_ports::presence::PresenceStore;
 use roomcast_presence::PresenceService;
 use roomcast_rooms::Rooms;
 use serde_json::{Value, json};
@@ -40,6 +45,27 @@ pub(crate) struct World {
     _scratch: Scratch,
 }
 
+/// The faulty ports with the deadlines that the program gives them.
+struct BoundedPorts {
+    log: Arc<dyn EventLog>,
+    reader: Arc<dyn MessageReader>,
+    writer: Arc<dyn MessageWriter>,
+    directory: Arc<dyn RoomDirectory>,
+    presence: Arc<dyn PresenceStore>,
+}
+
+impl BoundedPorts {
+    fn of(log: &Arc<FaultyLog>, store: &Arc<FaultyStore>, presence: &Arc<FaultyPresence>) -> Self {
+        Self {
+            log: Arc::new(Bounded::new(log.clone() as Arc<dyn EventLog>)),
+            reader: Arc::new(Bounded::new(store.clone() as Arc<dyn MessageReader>)),
+            writer: Arc::new(Bounded::new(store.clone() as Arc<dyn MessageWriter>)),
+            directory: Arc::new(Bounded::new(store.clone() as Arc<dyn RoomDirectory>)),
+            presence: Arc::new(Bounded::new(presence.clone() as Arc<dyn PresenceStore>)),
+        }
+    }
+}
+
 /// Settings under which no limit is met.
 pub(crate) fn unlimited() -> GatewayConfig {
     GatewayConfig {
@@ -63,28 +89,27 @@ impl World {
         let stop = CancellationToken::new();
 
         let within = runtime.enter();
-        let history = History::new(log.clone(), store.clone());
-        let rooms = Rooms::new(log.clone(), store.clone(), store.clone(), store.clone());
-        let rooms = Arc::new(rooms);
+        let bounded = BoundedPorts::of(&log, &store, &presence);
+        let history = History::new(bounded.log.clone(), bounded.reader.clone());
+        let rooms = Arc::new(Rooms::new(
+            bounded.log.clone(),
+            bounded.directory.clone(),
+            bounded.writer.clone(),
+            bounded.reader.clone(),
+        ));
         let ports = GatewayPorts {
-            log: log.clone(),
+            log: bounded.log.clone(),
             timeline: Arc::new(history.clone()),
             memberships: rooms.clone(),
-            directory: store.clone(),
-            presence: presence.clone(),
+            directory: bounded.directory.clone(),
+            presence: bounded.presence.clone(),
             signals: backends.signals(),
             authenticator: tokens.clone(),
         };
         let gateway = Gateway::new(ports, config.clone());
         gateway.begin();
-        let issuer = Issuer::open(scratch.path()).expect("a signing key");
-        let accounts = Accounts::new(
-            backends.accounts(),
-            backends.sessions(),
-            backends.signals(),
-            Arc::new(issuer),
-        );
-        let who_is_here = PresenceService::new(presence.clone(), backends.signals());
+        let accounts = accounts(&backends, &scratch);
+        let who_is_here = PresenceService::new(bounded.presence.clone(), backends.signals());
         let services = Services {
             authenticator: tokens.clone(),
             memberships: rooms.clone(),
@@ -99,7 +124,7 @@ impl World {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"));
         let listener = listener.expect("a port");
         let address = listener.local_addr().expect("its address").to_string();
-        let ingest = Ingest::new(log.clone(), store.clone(), backends.dead_letters());
+        let ingest = Ingest::new(bounded.log, bounded.writer, backends.dead_letters());
         let tracker = TaskTracker::new();
         tracker.spawn(log.clone().pass_on());
         let (stopped, again) = (stop.clone(), stop.clone());
@@ -184,6 +209,16 @@ impl Drop for World {
             runtime.shutdown_timeout(Duration::from_secs(5));
         }
     }
+}
+
+fn accounts(backends: &Embedded, scratch: &Scratch) -> Accounts {
+    let issuer = Issuer::open(scratch.path()).expect("a signing key");
+    Accounts::new(
+        backends.accounts(),
+        backends.sessions(),
+        backends.signals(),
+        Arc::new(issuer),
+    )
 }
 
 fn two_threads() -> Runtime {
