@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use roomcast::config::{self, Command, Fault, Settings};
+use roomcast::telemetry::stderr::Stderr;
 use roomcast::{check, replay, serve, telemetry, token};
 
 /// How long threads may finish what they are writing once everything else has ended.
@@ -91,7 +92,7 @@ fn say_odd(oddities: &[Fault]) {
     }
 }
 
-/// A line on standard error. Whoever closed it still gets the status.
+/// A line on standard error; the exit status does not depend on it.
 fn say(line: impl Display) {
-    let _ = writeln!(std::io::stderr(), "roomcast: {line}");
+    let _ = Stderr.write_all(format!("roomcast: {line}\n").as_bytes());
 }

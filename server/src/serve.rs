@@ -13,6 +13,7 @@ use crate::fleet::Fleet;
 use crate::listen::Ports;
 use crate::signals::Signals;
 use crate::telemetry;
+use crate::telemetry::stderr::Stderr;
 use crate::{backends, descriptors};
 
 /// What may come on top of `--drain-within`: for requests that were in the middle of it.
@@ -86,7 +87,7 @@ fn say_ready(settings: &Settings, addresses: &Addresses) {
         roles,
     };
     let ready = serde_json::to_string(&ready).unwrap_or_default();
-    // Whoever closed our standard output does not want to know.
+    // A supervisor that closed standard output does not need the line.
     let _ = writeln!(std::io::stdout(), "{ready}");
     if !settings.roles.contains(&Role::Gateway) {
         return;
@@ -94,7 +95,7 @@ fn say_ready(settings: &Settings, addresses: &Addresses) {
     let page = format!("http://{}", reachable(addresses.http));
     match settings.log_format {
         LogFormat::Text => {
-            let _ = writeln!(std::io::stderr(), "open {page} in a browser");
+            let _ = Stderr.write_all(format!("open {page} in a browser\n").as_bytes());
         }
         LogFormat::Json => tracing::info!(page, "serving"),
     }

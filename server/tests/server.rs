@@ -9,4 +9,5 @@ mod edges;
 mod openapi;
 mod processes;
 mod throttled;
+mod standard_streams;
 mod wrong_values;

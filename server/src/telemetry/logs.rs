@@ -1,4 +1,6 @@
 //! Log lines, on standard error: standard output belongs to the ready line.
+//!
+//! A line that cannot be written is dropped ([`Stderr`]); logging never ends the process.
 
 use std::io;
 use std::panic::PanicHookInfo;
@@ -6,6 +8,7 @@ use std::panic::PanicHookInfo;
 use anyhow::{Context as _, anyhow};
 use tracing_subscriber::EnvFilter;
 
+use super::stderr::Stderr;
 use crate::config::LogFormat;
 
 /// Starts them, for the life of the process.
@@ -13,7 +16,9 @@ pub fn start(format: LogFormat, filter: &str) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(filter).context("read the log filter")?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr);
+        // By default the subscriber reports its own errors with `eprintln!`, which panics.
+        .log_internal_errors(false)
+        .with_writer(|| Stderr);
     let started = match format {
         LogFormat::Text => lines
             .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))

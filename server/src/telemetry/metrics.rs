@@ -61,6 +61,10 @@ fn describe() {
         "Messages written from the log into the store"
     );
     counter!("chat_messages_ingested_total").absolute(0);
+    describe_counter!(
+        "chat_log_lines_dropped_total",
+        "Log lines that standard error did not take: closed, full, or not read"
+    );
     describe_histogram!(
         FANOUT_MS,
         Unit::Milliseconds,
