@@ -45,10 +45,12 @@ const ROWS: &[Row] = &[
     ("region", "eu-west_1", |s| s.region == "eu-west_1"),
     (
         "allowed-origins",
-        "https://a.example,http://b.example:81",
+        "https://a.example:443,http://b.example:81,capacitor://localhost,null",
         |s| {
             s.allowed_origins.permits("https://a.example", None)
                 && s.allowed_origins.permits("http://b.example:81", None)
+                && s.allowed_origins.permits("capacitor://localhost", None)
+                && s.allowed_origins.permits("null", None)
         },
     ),
     ("token-recheck", "1m 30s", |s| {
@@ -193,6 +195,8 @@ const WRONG: &[(&str, &str)] = &[
     ("allowed-origins", "https://a.example/path"),
     ("allowed-origins", "https://a.example:99999"),
     ("allowed-origins", "*"),
+    ("allowed-origins", "https://*.example"),
+    ("allowed-origins", "capacitor://"),
     ("token-recheck", "300"),
     ("token-recheck", "0s"),
     ("token-recheck", "2days"),

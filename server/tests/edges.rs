@@ -240,6 +240,36 @@ fn a_listed_origin_is_answered_before_it_asks() {
 }
 
 #[test]
+fn call_from_a_listed_app_is_answered_and_exposes_the_contract_s_headers() {
+    let list = "https://app.example:443,capacitor://localhost,null";
+    let node = Node::own(&["--allowed-origins", list]);
+    for origin in ["https://app.example", "capacitor://localhost", "null"] {
+        let reply = send(node.http(), "GET", "/v1/nope", &[("Origin", origin)], None);
+        assert_eq!(reply.status, 404, "{origin}");
+        assert_eq!(
+            reply.header("access-control-allow-origin"),
+            Some(origin),
+            "{origin}"
+        );
+        let exposed = reply.header("access-control-expose-headers");
+        let mut exposed: Vec<_> = exposed.unwrap_or_default().split(", ").collect();
+        exposed.sort_unstable();
+        let expected = [
+            "Content-Disposition",
+            "Content-Range",
+            "ETag",
+            "Location",
+            "Retry-After",
+        ];
+        assert_eq!(exposed, expected, "{origin}");
+    }
+    for origin in ["http://app.example", "ionic://localhost", "file://"] {
+        let reply = send(node.http(), "GET", "/v1/nope", &[("Origin", origin)], None);
+        assert_eq!(reply.status, 403, "{origin}");
+    }
+}
+
+#[test]
 fn the_page_is_served_with_a_policy_and_a_tag() {
     let node = Node::shared();
     let page = node.call("GET", "/", "", Value::Null);

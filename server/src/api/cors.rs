@@ -20,6 +20,10 @@ use roomcast_protocol::Refusal;
 
 use super::problem::Refused;
 
+/// Headers of replies that a page may read beside those the Fetch standard always shows.
+const EXPOSED: HeaderValue =
+    HeaderValue::from_static("Retry-After, ETag, Content-Range, Content-Disposition, Location");
+
 pub(super) async fn guard(
     State(origins): State<Arc<AllowedOrigins>>,
     request: Request,
@@ -57,8 +61,7 @@ async fn answer(origins: &AllowedOrigins, request: Request, next: Next) -> Respo
     };
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    let exposed = HeaderValue::from_static("Location, Retry-After");
-    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
     response
 }
 

@@ -76,7 +76,7 @@ options! {
         "addresses and networks whose X-Forwarded-For names the client that limits count by",
         |settings, given| put(&mut settings.trusted_proxies, values::trusted_proxies(given));
     "allowed-origins" "LIST" = "", List,
-        "other origins whose pages may speak to us, such as https://example.com",
+        "other origins whose pages may call, such as https://example.com or capacitor://localhost",
         |settings, given| put(&mut settings.allowed_origins, values::origins(given));
     "token-recheck" "SPAN" = "300s", One,
         "how often a connection's token is looked at again",
