@@ -27,6 +27,9 @@ const PROTOCOL: &str = "roomcast.v1";
 /// Before a token in the list of subprotocols.
 const BEARER: &str = "bearer.";
 
+/// When a client that is refused for now may come back.
+const RETRY_AFTER_SECONDS: u64 = 1;
+
 /// What the handshake found out about who is there.
 enum Who {
     /// A good token came along.
@@ -85,15 +88,7 @@ async fn judge(shared: &Shared, request: &Parts) -> Result<(Who, bool), Box<Resp
         )));
     }
     if shared.is_draining() {
-        let refusal = Refusal::new(
-            Code::Internal,
-            "this gateway is leaving; connect to another",
-        );
-        let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, &refusal);
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        return Err(Box::new(response));
+        return Err(unavailable("this gateway is draining; connect to another"));
     }
     judge_origin(shared, headers)?;
     judge_upgrade(headers)?;
@@ -114,8 +109,7 @@ async fn judge(shared: &Shared, request: &Parts) -> Result<(Who, bool), Box<Resp
         }
         Err(TokenError::Unavailable(error)) => {
             warn!(error = &*error, "judge a token at the handshake");
-            let refusal = Refusal::new(Code::Internal, "the token cannot be judged now");
-            Err(Box::new(problem(StatusCode::SERVICE_UNAVAILABLE, &refusal)))
+            Err(unavailable("the token cannot be judged now"))
         }
     }
 }
@@ -148,7 +142,6 @@ fn judge_origin(shared: &Shared, headers: &HeaderMap) -> Result<(), Box<Response
 fn judge_upgrade(headers: &HeaderMap) -> Result<(), Box<Response>> {
     if !names(headers, &header::CONNECTION, "upgrade")
         || !names(headers, &header::UPGRADE, "websocket")
-        || headers.get(header::SEC_WEBSOCKET_KEY).is_none()
     {
         let refusal = Refusal::bad_frame("this is a WebSocket endpoint; send an upgrade");
         let mut response = problem(StatusCode::UPGRADE_REQUIRED, &refusal);
@@ -172,7 +165,23 @@ fn judge_upgrade(headers: &HeaderMap) -> Result<(), Box<Response>> {
             .insert(header::SEC_WEBSOCKET_VERSION, version);
         return Err(Box::new(response));
     }
+    let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY).iter();
+    if !matches!((keys.next(), keys.next()), (Some(key), None) if is_nonce(key.as_bytes())) {
+        return Err(refuse(&Refusal::bad_frame(
+            "Sec-WebSocket-Key must be 16 bytes of base64, once",
+        )));
+    }
     Ok(())
+}
+
+/// Whether the bytes are the canonical base64 of 16 bytes (RFC 6455, section 4.1): 22 characters, of
+/// which the last has only two bits to give, and the padding.
+fn is_nonce(key: &[u8]) -> bool {
+    let Some((digits, b"==")) = key.split_at_checked(22) else {
+        return false;
+    };
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/".contains(byte);
+    digits.iter().all(is_digit) && b"AQgw".contains(&digits[21])
 }
 
 fn names(headers: &HeaderMap, name: &header::HeaderName, word: &str) -> bool {
@@ -213,6 +222,14 @@ fn refuse(refusal: &Refusal) -> Box<Response> {
     let status =
         StatusCode::from_u16(refusal.code.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
     Box::new(problem(status, refusal))
+}
+
+/// 503 with `Retry-After`: nothing was done, and the client comes back here or elsewhere.
+fn unavailable(message: &'static str) -> Box<Response> {
+    let mut response = refuse(&Refusal::unavailable(message, RETRY_AFTER_SECONDS * 1_000));
+    let seconds = HeaderValue::from(RETRY_AFTER_SECONDS);
+    response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    response
 }
 
 fn unauthorized() -> Box<Response> {

@@ -70,6 +70,8 @@ codes! {
     Conflict = "CONFLICT", 409, false;
     /// Only over HTTP: a body that is not JSON.
     UnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE", 415, false;
+    /// Only over HTTP: this process is draining or overloaded; nothing was done.
+    Unavailable = "UNAVAILABLE", 503, true;
 }
 
 /// A refusal: its code, a sentence for people, and when to try again.
@@ -120,6 +122,15 @@ impl Refusal {
     /// A fault of ours; the cause belongs in the log where it was seen, not here.
     pub fn internal() -> Self {
         Self::new(Code::Internal, "something failed on our side")
+    }
+
+    /// Draining or overloaded: nothing was done, and another process, or this one later, can do it.
+    pub fn unavailable(message: impl Into<Cow<'static, str>>, retry_after_ms: u64) -> Self {
+        Self {
+            code: Code::Unavailable,
+            message: message.into(),
+            retry_after_ms: Some(retry_after_ms),
+        }
     }
 
     /// Too fast.

@@ -42,7 +42,8 @@ impl IntoResponse for Refused {
         if code == Code::Unauthorized {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        let retry_after_ms = retry_after_ms.or((code == Code::RateLimited).then_some(1_000));
+        let waits = matches!(code, Code::RateLimited | Code::Unavailable);
+        let retry_after_ms = retry_after_ms.or(waits.then_some(1_000));
         if let Some(milliseconds) = retry_after_ms {
             let seconds = milliseconds.div_ceil(1_000).max(1);
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));

@@ -22,8 +22,10 @@ fn a_node_that_is_asked_to_leave_tells_everybody_and_ends_with_0() {
     // While a client has not closed its side, there is time to look.
     assert_eq!(node.probe("/readyz").status, 503);
     let refused = Handshake::new(&node).bearer(&node.token("late")).refusal();
-    assert_eq!(refused.status, 503);
-    refused.refused();
+    assert_eq!((refused.status, &*refused.refused()), (503, "UNAVAILABLE"));
+    assert_eq!(refused.json()["retryable"], true);
+    let seconds = refused.header("retry-after").map(str::parse::<u64>);
+    assert!(matches!(seconds, Some(Ok(1..=10))), "{refused:?}");
     for (number_of, socket) in sockets.iter_mut().enumerate() {
         let reconnect = if number_of == 0 {
             first.clone()
