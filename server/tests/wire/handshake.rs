@@ -296,7 +296,7 @@ fn a_handshake_of_more_than_8_kib_is_refused_or_cut() {
             .header("X-Padding", &padding)
     };
     padded(6_000).socket().expect("WELCOME");
-    for bytes in [8_192, 60_000] {
+    for bytes in [8_192, 20_000, 60_000, 100_000] {
         let mut socket = Socket::open(node.http());
         let head = format!(
             "GET /v1/ws HTTP/1.1\r\nHost: {}\r\nX-Padding: {}\r\n\r\n",
@@ -308,6 +308,34 @@ fn a_handshake_of_more_than_8_kib_is_refused_or_cut() {
         if let Some(reply) = socket.try_read_reply() {
             assert_eq!(reply.status, 431, "{bytes}: {}", reply.text());
         }
+    }
+}
+
+#[test]
+fn handshake_of_more_than_100_headers_is_431() {
+    let node = Node::shared();
+    for count in [101, 400] {
+        let headers = (0..count).map(|n| (format!("X-{n}"), "x"));
+        let handshake = headers.fold(Handshake::new(&node), |handshake, (name, value)| {
+            handshake.header(&name, value)
+        });
+        assert_eq!(handshake.refusal().status, 431, "{count}");
+    }
+}
+
+#[test]
+fn request_that_is_not_http_is_400_without_a_page() {
+    let node = Node::shared();
+    for request in [
+        "hello there\r\n\r\n",
+        "GET /v1/ws HTTP/1.1\r\nHost: roomcast\r\nno colon\r\n\r\n",
+        "GET /v1/\u{e9} HTTP/1.1\r\nHost: roomcast\r\nBad Name: x\r\n\r\n",
+    ] {
+        let mut socket = Socket::open(node.http());
+        socket.send_raw(request.as_bytes());
+        let reply = socket.read_reply();
+        assert_eq!(reply.status, 400, "{request:?}");
+        assert_ne!(reply.header("content-type"), Some("text/html"), "{request:?}");
     }
 }
 

@@ -48,5 +48,11 @@ fn servers(parts: &[Part]) -> String {
             let _ = writeln!(text, "  server {name} {address} check port {admin_port}");
         }
     }
+    // For requests that the edge cannot parse: gateways get them as they are, and refuse them.
+    let _ = writeln!(text, "backend gateway-raw\n  mode tcp");
+    for part in parts.iter().filter(|part| part.role() == "gateway") {
+        let (name, address) = (part.name(), part.address());
+        let _ = writeln!(text, "  server {name} {address} track gateway/{name}");
+    }
     text
 }

@@ -102,6 +102,8 @@ fn the_edge_and_prometheus_name_the_processes_of_the_compose_file() {
     for list in [&mut behind_the_edge, &mut scraped, &mut expected] {
         list.sort_unstable();
     }
+    // Gateways stand in two backends.
+    behind_the_edge.dedup();
     assert!(expected.len() >= 8, "{expected:?}");
     assert_eq!(behind_the_edge, expected);
     assert_eq!(scraped, expected);
