@@ -8,6 +8,6 @@ mod configuration;
 mod edges;
 mod openapi;
 mod processes;
-mod throttled;
 mod standard_streams;
+mod throttled;
 mod wrong_values;

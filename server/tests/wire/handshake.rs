@@ -335,7 +335,11 @@ fn request_that_is_not_http_is_400_without_a_page() {
         socket.send_raw(request.as_bytes());
         let reply = socket.read_reply();
         assert_eq!(reply.status, 400, "{request:?}");
-        assert_ne!(reply.header("content-type"), Some("text/html"), "{request:?}");
+        assert_ne!(
+            reply.header("content-type"),
+            Some("text/html"),
+            "{request:?}"
+        );
     }
 }
 
