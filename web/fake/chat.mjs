@@ -83,7 +83,6 @@ export class Chat {
   addMember(room, userId, by, role) {
     room.members[userId] = { role, marks: { read: 0, delivered: 0 } };
     this.append(room, { type: 'MEMBER_JOINED', userId, senderId: by, role });
-    if (userId !== by) this.tell([userId], { type: 'NOTIFICATION', kind: 'INVITATION', roomId: room.roomId, seq: room.events.at(-1).seq, senderId: by }, room.roomId, true);
   }
 
   removeMember(room, userId, by) {
@@ -101,7 +100,25 @@ export class Chat {
     beforeSave(event);
     this.save();
     this.tell(Object.keys(room.members), event, room.roomId);
+    this.#notify(room, event);
     return event;
+  }
+
+  /** What an event means for members whose connections do not show the room. */
+  #notify(room, event) {
+    const { type, messageId, senderId, seq } = event;
+    const messages = room.events.filter((each) => each.type === 'MESSAGE');
+    const isLast = messages.at(-1)?.messageId === messageId;
+    const say = (userId, kind) => this.tell([userId], { type: 'NOTIFICATION', kind, roomId: room.roomId, seq, messageId, senderId }, room.roomId, true);
+    for (const userId of Object.keys(room.members)) {
+      if (type === 'MESSAGE' && userId === senderId) say(userId, 'READ');
+      else if (type === 'MESSAGE' && event.mentions?.includes(userId)) say(userId, 'MENTION');
+      else if (type === 'MESSAGE') say(userId, messages.some((each) => each.messageId === event.replyTo && each.senderId === userId) ? 'REPLY' : 'MESSAGE');
+      else if ((type === 'MESSAGE_EDITED' || type === 'MESSAGE_DELETED') && isLast) say(userId, type);
+      else if (type === 'ROOM_CHANGED' || type === 'ROOM_DELETED') say(userId, type);
+    }
+    if (type === 'MEMBER_JOINED') say(event.userId, event.userId === senderId ? 'JOINED' : 'INVITATION');
+    if (type === 'MEMBER_LEFT') say(event.userId, event.userId === senderId ? 'LEFT' : 'REMOVAL');
   }
 
   /** SEND_MESSAGE, EDIT_MESSAGE, DELETE_MESSAGE and REACT, each at most once per clientMsgId. */
@@ -125,8 +142,6 @@ export class Chat {
       if (!content) throw new Refusal(400, 'CONTENT_EMPTY', 'a message needs a text');
       const event = this.append(room, { type: 'MESSAGE', messageId: this.id('m'), senderId: userId, content, clientMsgId, replyTo, mentions }, beforeSave);
       room.members[userId].marks.read = event.seq;
-      const others = Object.keys(room.members).filter((id) => id !== userId);
-      this.tell(others, { type: 'NOTIFICATION', kind: 'MESSAGE', roomId: room.roomId, seq: event.seq, messageId: event.messageId, senderId: userId }, room.roomId, true);
       return event;
     }
     const target = this.current(room).find((message) => message.messageId === messageId && !message.deleted);

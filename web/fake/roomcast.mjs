@@ -58,7 +58,9 @@ const routes = [
   ['GET /v1/me', ({ me }) => [200, chat.user(me)]],
   ['GET /v1/users', ({ query }) => [200, { users: Object.values(chat.state.users).filter((user) => user.name.toLowerCase().startsWith((query.name ?? '').toLowerCase())).map((user) => chat.user(user.userId)) }]],
   ['GET /v1/users/:one', ({ one }) => [200, chat.user(one)]],
-  ['GET /v1/rooms', ({ me, query }) => [200, { rooms: query.visibility === 'PUBLIC'
+  ['GET /v1/rooms', ({ me, query, roomIds }) => [200, { rooms: roomIds.length > 0
+    ? chat.myRooms(me).filter((room) => roomIds.includes(room.roomId))
+    : query.visibility === 'PUBLIC'
     ? Object.values(chat.state.rooms).filter((room) => room.visibility === 'PUBLIC' && room.name.toLowerCase().startsWith((query.name ?? '').toLowerCase())).map((room) => chat.info(room, me))
     : chat.myRooms(me) }]],
   ['POST /v1/rooms', ({ me, body }) => {
@@ -72,6 +74,14 @@ const routes = [
     Object.assign(room, body);
     chat.append(room, { type: 'ROOM_CHANGED', senderId: me, ...body });
     return [200, chat.info(room, me)];
+  }],
+  ['DELETE /v1/rooms/:one', ({ me, one }) => {
+    const room = chat.room(one, me);
+    chat.append(room, { type: 'ROOM_DELETED', senderId: me });
+    delete chat.state.rooms[one];
+    chat.save();
+    for (const each of connections) if (each.rooms.delete(one)) each.say({ type: 'UNSUBSCRIBED', roomId: one });
+    return [204];
   }],
   ['GET /v1/rooms/:one/messages', ({ me, one, query }) => [200, chat.history(chat.room(one, me), query)]],
   ['POST /v1/rooms/:one/messages', ({ me, one, body }) => [201, chat.act({ ...body, type: 'SEND_MESSAGE', roomId: one }, me)]],
@@ -98,7 +108,6 @@ const routes = [
     for (const each of connections) {
       if (each.userId !== two) continue;
       if (each.rooms.delete(one)) each.say({ type: 'UNSUBSCRIBED', roomId: one });
-      else if (me !== two) each.say({ type: 'NOTIFICATION', kind: 'REMOVAL', roomId: one, seq: room.events.at(-1).seq, senderId: me });
     }
     return [204];
   }],
@@ -114,7 +123,7 @@ function answer(method, url, headers, body) {
     if (!parts.every((part, place) => (part.startsWith(':') ? (found[part.slice(1)] = decodeURIComponent(path[place])) : part === path[place]))) continue;
     const open = pattern.startsWith('POST /v1/accounts') || pattern.startsWith('POST /v1/sessions');
     const me = open ? undefined : whose(headers.authorization?.slice('Bearer '.length));
-    return handle({ ...found, me, body, query: Object.fromEntries(url.searchParams) });
+    return handle({ ...found, me, body, query: Object.fromEntries(url.searchParams), roomIds: url.searchParams.getAll('roomId') });
   }
   throw new Refusal(404, 'NOT_FOUND', 'no such call');
 }
@@ -195,6 +204,9 @@ function handle(connection, frame) {
       if (!(frame.read > marks.read)) return;
       marks.read = marks.delivered = frame.read;
       chat.save();
+      for (const each of connections) {
+        if (each !== connection && each.userId === userId && !each.rooms.has(frame.roomId)) each.say({ type: 'NOTIFICATION', kind: 'READ', roomId: frame.roomId, seq: frame.read, senderId: userId });
+      }
       return toOthers({ type: 'RECEIPT', roomId: frame.roomId, userId, read: marks.read, delivered: marks.read });
     }
     case 'WATCH_PRESENCE':

@@ -1,6 +1,7 @@
-// The little of RFC 6455 a stand-in needs: text frames under 64 KiB, ping, close.
+// The little of RFC 6455 a stand-in needs: text frames up to 64 KiB, ping, close. A larger frame closes 1009.
 import { createHash } from 'node:crypto';
 
+const FRAME_BYTES_MAX = 65_536;
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
 /** Answers the upgrade and gives `{ say, close, onText, onClose }`. */
@@ -26,6 +27,7 @@ export function accept(request, socket) {
   };
   socket.on('data', (chunk) => {
     unread = Buffer.concat([unread, chunk]);
+    if (announced(unread) > FRAME_BYTES_MAX) return connection.close(1009);
     for (let frame = decode(unread); frame; frame = decode(unread)) {
       unread = unread.subarray(frame.size);
       if (frame.opcode === 0x1) connection.onText(frame.body.toString());
@@ -46,6 +48,13 @@ export function accept(request, socket) {
 function encode(opcode, body) {
   const head = body.length < 126 ? Buffer.from([0x80 | opcode, body.length]) : Buffer.from([0x80 | opcode, 126, body.length >> 8, body.length & 255]);
   return Buffer.concat([head, body]);
+}
+
+/** How long the frame is that begins here. */
+function announced(bytes) {
+  const short = bytes.length < 2 ? 0 : bytes[1] & 0x7f;
+  if (short === 127) return bytes.length < 10 ? 0 : Number(bytes.readBigUInt64BE(2));
+  return short;
 }
 
 function decode(bytes) {

@@ -11,12 +11,33 @@ const info = (roomId, { seq = 0, minute = 0, unread = 0, read = 0 } = {}) => ({
 });
 const settle = async () => { for (let turn = 0; turn < 20; turn += 1) await Promise.resolve(); };
 
-/** A list whose service answers what `rooms` holds. */
-async function list(t, rooms) {
+/** A list whose service answers what `rooms` holds, in pages of `limit`; it notes the rows asked for. */
+async function list(t, rooms, { limit = 1_000, onPage = () => {} } = {}) {
   t.mock.timers.enable({ apis: ['setTimeout'] });
-  const made = new RoomList({ rooms: async () => ({ rooms: structuredClone(rooms) }), room: async (roomId) => info(roomId) }, 'ana');
+  const asked = [];
+  const made = new RoomList({
+    rooms: async (cursor) => {
+      const first = cursor === undefined ? 0 : 1 + rooms.findIndex(({ roomId }) => roomId === cursor);
+      const page = rooms.slice(first, first + limit);
+      const nextCursor = first + limit < rooms.length ? page.at(-1).roomId : undefined;
+      const answer = { rooms: structuredClone(page), nextCursor };
+      await onPage();
+      return answer;
+    },
+    roomRows: async (roomIds) => {
+      asked.push(roomIds);
+      return structuredClone(rooms.filter(({ roomId }) => roomIds.includes(roomId)));
+    },
+  }, 'ana');
+  made.asked = asked;
   await made.load();
   return made;
+}
+
+/** Lets the list read the rows that changed. */
+async function refreshed(t) {
+  t.mock.timers.tick(1_200);
+  await settle();
 }
 
 test('rooms stand by latest activity', async (t) => {
@@ -53,11 +74,100 @@ test('a list that is behind does not bring back what was read', async (t) => {
 });
 
 test('an invitation adds the room and a removal takes it away', async (t) => {
-  const made = await list(t, []);
+  const rooms = [];
+  const made = await list(t, rooms);
+  rooms.push(info('new'));
   await made.notified({ kind: 'INVITATION', roomId: 'new', seq: 1, senderId: 'bo' });
   assert.equal(made.get('new').name, 'new');
   await made.notified({ kind: 'REMOVAL', roomId: 'new', seq: 2, senderId: 'bo' });
   assert.equal(made.get('new'), undefined);
+});
+
+for (const kind of ['REMOVAL', 'LEFT', 'ROOM_DELETED']) {
+  test(`room_list_drops_the_room_at_${kind}`, async (t) => {
+    const made = await list(t, [info('a'), info('b')]);
+    const removed = [];
+    made.on('removed', (roomId) => removed.push(roomId));
+    await made.notified({ kind, roomId: 'a', seq: 9, senderId: 'bo' });
+    assert.deepEqual(removed, ['a']);
+    assert.deepEqual(made.rooms.map(({ roomId }) => roomId), ['b']);
+  });
+}
+
+test('room_list_follows_a_read_mark_of_another_device', async (t) => {
+  const rooms = [info('a', { seq: 9, read: 5, unread: 3 }), info('b', { seq: 9, read: 5, unread: 3 })];
+  const made = await list(t, rooms);
+  await made.notified({ kind: 'READ', roomId: 'a', seq: 9, senderId: 'ana' });
+  assert.equal(made.get('a').unread, 0, 'read to the end: no row is needed to know');
+  await made.notified({ kind: 'READ', roomId: 'b', seq: 7, senderId: 'ana' });
+  await refreshed(t);
+  assert.equal(made.get('b').unread, 3, 'the service has not seen the mark');
+  rooms[1] = info('b', { seq: 9, read: 7, unread: 1 });
+  await refreshed(t);
+  assert.equal(made.get('b').unread, 1);
+});
+
+test('room_list_hides_the_text_of_a_deleted_message_and_a_late_row_does_not_bring_it_back', async (t) => {
+  const rooms = [info('a', { seq: 9 })];
+  const made = await list(t, rooms);
+  await made.notified({ kind: 'MESSAGE_DELETED', roomId: 'a', seq: 10, messageId: 'm9', senderId: 'bo' });
+  assert.deepEqual([made.get('a').lastMessage.content, made.get('a').lastMessage.deleted], [undefined, true]);
+  await refreshed(t);
+  assert.deepEqual([made.get('a').lastMessage.content, made.get('a').lastMessage.deleted], [undefined, true]);
+  await made.load();
+  assert.equal(made.get('a').lastMessage.content, undefined);
+});
+
+test('room_list_reads_the_row_until_it_shows_the_edit_or_the_new_name', async (t) => {
+  const rooms = [info('a', { seq: 9 }), info('b', { seq: 9 })];
+  const made = await list(t, rooms);
+  await made.notified({ kind: 'MESSAGE_EDITED', roomId: 'a', seq: 10, messageId: 'm9', senderId: 'bo' });
+  await made.notified({ kind: 'ROOM_CHANGED', roomId: 'b', seq: 11, senderId: 'bo' });
+  await refreshed(t);
+  assert.equal(made.get('a').lastMessage.content, 'x');
+  rooms[0].lastMessage.content = 'better';
+  rooms[1].name = 'Renamed';
+  await refreshed(t);
+  assert.equal(made.get('a').lastMessage.content, 'better');
+  assert.equal(made.get('b').name, 'Renamed');
+  const reads = made.asked.length;
+  await refreshed(t);
+  assert.equal(made.asked.length, reads, 'rows that show the change are not read again');
+});
+
+test('room_list_shows_a_room_joined_on_another_device_and_ignores_unknown_kinds', async (t) => {
+  const rooms = [];
+  const made = await list(t, rooms);
+  rooms.push(info('joined'));
+  await made.notified({ kind: 'JOINED', roomId: 'joined', seq: 1, senderId: 'ana' });
+  assert.equal(made.get('joined').name, 'joined');
+  await made.notified({ kind: 'POLL_OPENED', roomId: 'other', seq: 1, senderId: 'bo' });
+  await made.notified({ kind: 'BLOCKS_CHANGED' });
+  assert.deepEqual(made.rooms.map(({ roomId }) => roomId), ['joined']);
+});
+
+test('room_list_keeps_a_room_that_moves_up_between_two_pages', async (t) => {
+  const rooms = Array.from({ length: 6 }, (_, place) => info(`r${place}`, { seq: 9 - place, minute: 9 - place }));
+  let pages = 0;
+  const onPage = () => {
+    pages += 1;
+    if (pages === 4) rooms.unshift({ ...rooms.splice(4, 1)[0], lastMessage: { ...rooms[0].lastMessage, seq: 90 } });
+  };
+  const made = await list(t, rooms, { limit: 3, onPage });
+  pages = 3;
+  await made.load();
+  assert.deepEqual(made.rooms.map(({ roomId }) => roomId).sort(), ['r0', 'r1', 'r2', 'r3', 'r4', 'r5']);
+});
+
+test('room_list_finds_a_room_that_moves_up_while_the_list_is_read_first', async (t) => {
+  const rooms = Array.from({ length: 6 }, (_, place) => info(`r${place}`, { seq: 9 - place, minute: 9 - place }));
+  let pages = 0;
+  const onPage = () => {
+    pages += 1;
+    if (pages === 1) rooms.unshift(rooms.splice(4, 1)[0]);
+  };
+  const made = await list(t, rooms, { limit: 3, onPage });
+  assert.equal(made.rooms.length, 6);
 });
 
 test('a room that is on the list no more is gone here too', async (t) => {

@@ -111,6 +111,12 @@ export class Api {
     return this.#request('GET', `/v1/rooms${query({ limit: 100, cursor })}`);
   }
 
+  /** The rows of these rooms as the list has them, without those I am not in. @param {string[]} roomIds at most 100 @returns {Promise<RoomInfo[]>} */
+  async roomRows(roomIds) {
+    const reply = await this.#request('GET', `/v1/rooms?${new URLSearchParams(roomIds.map((roomId) => ['roomId', roomId]))}`);
+    return reply?.rooms ?? [];
+  }
+
   /** @param {string} name @returns {Promise<RoomInfo[]>} */
   async publicRooms(name) {
     const reply = await this.#request('GET', `/v1/rooms${query({ visibility: 'PUBLIC', name, limit: 30 })}`);

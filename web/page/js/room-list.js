@@ -2,18 +2,25 @@
  * My rooms, by latest activity, with what is unread in each.
  *
  * The list service follows the log within a second and notifications may get lost, so neither is believed
- * alone: notifications and the open room's events count at once, and a moment later the list is read
- * again. What it says replaces the count, unless it has not seen yet what this page has.
+ * alone: notifications and the open room's events count at once, and a moment later the rows of the rooms
+ * they name are read again. What a row says replaces what this page knew, unless the service has not seen
+ * yet what this page has: then the row is read again, a few times.
  */
 import { Emitter } from './emitter.js';
 
 const PAGES_MAX = 10;
+/** Rooms whose rows one call may name. */
+const ROWS_PER_CALL_MAX = 100;
 const REFRESH_AFTER_MS = 1_200;
 const REFRESH_TRIES_MAX = 4;
+/** Deleted messages that are remembered, so that a row from before does not show their text again. */
+const DELETED_KEPT_MAX = 200;
 
 /**
  * @typedef {import('../../types/wire').RoomInfo} RoomInfo
  * @typedef {import('../../types/wire').EventFrame} EventFrame
+ * @typedef {(row: RoomInfo) => boolean} Expectation whether a row shows what this page was told of
+ * @typedef {{ triesLeft: number, expected: Expectation[] }} Stale
  */
 
 export class RoomList extends Emitter {
@@ -22,14 +29,16 @@ export class RoomList extends Emitter {
   /** The last message this page knows of, and how far this person has read, by room. @type {Map<string, number>} */
   #seen = new Map();
   /** @type {Map<string, number>} */ #read = new Map();
+  /** @type {Set<string>} */ #deleted = new Set();
+  /** Rooms whose rows are to be read again. @type {Map<string, Stale>} */ #stale = new Map();
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
-  #triesLeft = 0;
+  #mustReload = false;
   #api;
   #selfId;
 
   /**
    * Emits `changed`, and `removed` with the id of a room one is no longer in.
-   * @param {Pick<import('./api.js').Api, 'rooms' | 'room'>} api
+   * @param {Pick<import('./api.js').Api, 'rooms' | 'roomRows'>} api
    * @param {string} selfId
    */
   constructor(api, selfId) {
@@ -56,18 +65,14 @@ export class RoomList extends Emitter {
 
   /** Reads the whole list and forgets rooms that are not on it. */
   async load() {
+    /** @type {Set<string>} */
     const there = new Set();
-    let cursor;
-    for (let page = 0; page < PAGES_MAX; page += 1) {
-      const { rooms, nextCursor } = await this.#api.rooms(cursor);
-      for (const room of rooms) {
-        there.add(room.roomId);
-        this.#merge(room);
-      }
-      cursor = nextCursor;
-      if (!cursor) break;
+    const pages = await this.#readPages(there);
+    if (pages !== undefined) {
+      // A room that moved up while its page was being read is on none of them: it is at the top now.
+      if (pages > 1) await this.#readPages(there, true);
+      await this.#removeMissing(there);
     }
-    if (!cursor) for (const roomId of [...this.#rooms.keys()]) if (!there.has(roomId)) this.remove(roomId);
     this.loaded = true;
     this.emit('changed');
   }
@@ -86,24 +91,47 @@ export class RoomList extends Emitter {
 
   /** @param {string} roomId */
   remove(roomId) {
+    this.#stale.delete(roomId);
     if (!this.#rooms.delete(roomId)) return;
     this.#seen.delete(roomId);
+    this.#read.delete(roomId);
     this.emit('removed', roomId);
     this.emit('changed');
   }
 
-  /** @param {import('../../types/wire').Frame} frame a NOTIFICATION */
-  async notified({ kind, roomId = '', seq, senderId }) {
-    if (kind === 'REMOVAL') return this.remove(roomId);
+  /** @param {import('../../types/wire').Frame} frame a NOTIFICATION; kinds that are not known are ignored */
+  async notified(frame) {
+    const { kind, roomId = '', seq, messageId, senderId } = frame;
     const room = this.#rooms.get(roomId);
-    if (!room) {
-      await this.#fetch(roomId);
-    } else if ((kind === 'MESSAGE' || kind === 'MENTION') && seq > (this.#seen.get(roomId) ?? 0)) {
-      this.#seen.set(roomId, seq);
-      if (seq > (this.#read.get(roomId) ?? 0) && senderId !== this.#selfId) room.unread = (room.unread ?? 0) + 1;
+    switch (kind) {
+      case 'REMOVAL': case 'LEFT': case 'ROOM_DELETED':
+        return this.remove(roomId);
+      case 'MESSAGE': case 'MENTION': case 'REPLY':
+        this.#messageAt(roomId, seq, senderId);
+        break;
+      case 'READ':
+        this.readElsewhere(roomId, seq);
+        break;
+      case 'MESSAGE_DELETED':
+        this.#messageDeleted(roomId, messageId);
+        break;
+      case 'MESSAGE_EDITED': {
+        const { content, editedAt } = room?.lastMessage ?? {};
+        this.#refresh(roomId, ({ lastMessage: last }) => last?.messageId !== messageId || last?.content !== content || last?.editedAt !== editedAt);
+        break;
+      }
+      case 'ROOM_CHANGED':
+        this.#refresh(roomId, (row) => row.name !== room?.name || row.topic !== room?.topic || row.visibility !== room?.visibility);
+        break;
+      case 'INVITATION': case 'JOINED':
+        this.#refresh(roomId);
+        break;
+      default:
+        return;
     }
-    this.refreshSoon();
     this.emit('changed');
+    // A room that is not shown yet is not kept waiting.
+    if (!room) await this.#readRows([roomId]).catch(() => {});
   }
 
   /** An event of the open room, seen live. @param {EventFrame} event */
@@ -116,7 +144,7 @@ export class RoomList extends Emitter {
       if (event.senderId !== this.#selfId) room.unread = (room.unread ?? 0) + 1;
     } else if (room.lastMessage && event.messageId === room.lastMessage.messageId) {
       if (event.type === 'MESSAGE_EDITED') room.lastMessage = { ...room.lastMessage, content: event.content };
-      if (event.type === 'MESSAGE_DELETED') room.lastMessage = { ...room.lastMessage, content: undefined, deleted: true };
+      if (event.type === 'MESSAGE_DELETED') room.lastMessage = tombstoneOf(room.lastMessage);
     } else if (event.type === 'ROOM_CHANGED') {
       Object.assign(room, changesOf(event));
     }
@@ -132,25 +160,121 @@ export class RoomList extends Emitter {
     this.emit('changed');
   }
 
+  /** This person read up to `seq`, perhaps on another connection. @param {string} roomId @param {number} seq */
+  readElsewhere(roomId, seq) {
+    if (seq <= (this.#read.get(roomId) ?? 0)) return;
+    this.#read.set(roomId, seq);
+    const room = this.#rooms.get(roomId);
+    if (room && seq >= (this.#seen.get(roomId) ?? 0)) room.unread = 0;
+    this.#refresh(roomId, ({ marks }) => (marks?.read ?? 0) >= seq);
+    this.emit('changed');
+  }
+
+  /** The fleet has a message that this person sent. @param {string} roomId @param {number} seq */
+  sent(roomId, seq) {
+    if (!this.#rooms.has(roomId) || seq <= (this.#seen.get(roomId) ?? 0)) return;
+    this.#seen.set(roomId, seq);
+    this.readElsewhere(roomId, seq);
+  }
+
   /** Reads the list again in a moment, once for all who ask until then. */
   refreshSoon() {
-    this.#triesLeft = REFRESH_TRIES_MAX;
+    this.#mustReload = true;
+    this.#schedule();
+  }
+
+  /**
+   * Reads pages from the top and notes the rooms on them.
+   * @param {Set<string>} there
+   * @param {boolean} [untilKnown] ends with the first page that names no further room
+   * @returns {Promise<number | undefined>} how many pages the list has; undefined when it has too many to read
+   */
+  async #readPages(there, untilKnown = false) {
+    let cursor;
+    for (let page = 1; page <= PAGES_MAX; page += 1) {
+      const { rooms, nextCursor } = await this.#api.rooms(cursor);
+      const isNews = rooms.some(({ roomId }) => !there.has(roomId));
+      for (const room of rooms) {
+        there.add(room.roomId);
+        this.#merge(room);
+      }
+      if (!nextCursor || (untilKnown && !isNews)) return page;
+      cursor = nextCursor;
+    }
+    return undefined;
+  }
+
+  /** Removes the rooms that are on no page and have no row. @param {Set<string>} there */
+  async #removeMissing(there) {
+    const missing = [...this.#rooms.keys()].filter((roomId) => !there.has(roomId));
+    if (missing.length > 0) await this.#readRows(missing);
+  }
+
+  /** @param {string} roomId @param {number} seq @param {string} senderId */
+  #messageAt(roomId, seq, senderId) {
+    const room = this.#rooms.get(roomId);
+    if (room && seq > (this.#seen.get(roomId) ?? 0)) {
+      this.#seen.set(roomId, seq);
+      if (seq > (this.#read.get(roomId) ?? 0) && senderId !== this.#selfId) room.unread = (room.unread ?? 0) + 1;
+    }
+    this.#refresh(roomId, ({ lastMessage }) => (lastMessage?.seq ?? 0) >= seq);
+  }
+
+  /** @param {string} roomId @param {string} messageId */
+  #messageDeleted(roomId, messageId) {
+    this.#deleted.add(messageId);
+    if (this.#deleted.size > DELETED_KEPT_MAX) this.#deleted.delete([...this.#deleted][0]);
+    const room = this.#rooms.get(roomId);
+    if (room?.lastMessage?.messageId === messageId) room.lastMessage = tombstoneOf(room.lastMessage);
+    this.#refresh(roomId, ({ lastMessage }) => lastMessage?.messageId !== messageId || lastMessage?.deleted === true);
+  }
+
+  /** Reads a room's row again in a moment, until it shows what is expected. @param {string} roomId @param {Expectation} [expectation] */
+  #refresh(roomId, expectation) {
+    const expected = this.#stale.get(roomId)?.expected ?? [];
+    if (expectation) expected.push(expectation);
+    this.#stale.set(roomId, { triesLeft: REFRESH_TRIES_MAX, expected: expected.slice(-REFRESH_TRIES_MAX) });
     this.#schedule();
   }
 
   #schedule() {
     this.#timer ??= setTimeout(async () => {
       this.#timer = undefined;
-      this.#triesLeft -= 1;
       try {
-        const { rooms } = await this.#api.rooms();
-        const behind = rooms.filter((room) => !this.#merge(room));
-        if (behind.length > 0 && this.#triesLeft > 0) this.#schedule();
-        this.emit('changed');
+        if (this.#mustReload) {
+          this.#mustReload = false;
+          await this.load();
+        }
+        await this.#readRows([...this.#stale.keys()]);
+        if (this.#stale.size > 0) this.#schedule();
       } catch {
         // The list is read again when the connection comes back.
+        this.#stale.clear();
       }
     }, REFRESH_AFTER_MS);
+  }
+
+  /** Reads the rows of these rooms; a room without a row is not mine any more. @param {string[]} roomIds */
+  async #readRows(roomIds) {
+    for (let first = 0; first < roomIds.length; first += ROWS_PER_CALL_MAX) {
+      const asked = roomIds.slice(first, first + ROWS_PER_CALL_MAX);
+      const rows = new Map((await this.#api.roomRows(asked)).map((row) => [row.roomId, row]));
+      for (const roomId of asked) {
+        const row = rows.get(roomId);
+        if (row) this.#rowRead(row);
+        else this.remove(roomId);
+      }
+    }
+    if (roomIds.length > 0) this.emit('changed');
+  }
+
+  /** @param {RoomInfo} row */
+  #rowRead(row) {
+    const isCurrent = this.#merge(row);
+    const stale = this.#stale.get(row.roomId);
+    if (!stale) return;
+    stale.triesLeft -= 1;
+    if (stale.triesLeft <= 0 || (isCurrent && stale.expected.every((shows) => shows(row)))) this.#stale.delete(row.roomId);
   }
 
   /**
@@ -158,35 +282,32 @@ export class RoomList extends Emitter {
    * @returns {boolean} whether it had seen what this page has
    */
   #merge(room) {
-    const { roomId } = room;
+    const { roomId, lastMessage } = room;
     const known = this.#rooms.get(roomId);
-    const lastSeq = room.lastMessage?.seq ?? 0;
+    const lastSeq = lastMessage?.seq ?? 0;
     const behind = known !== undefined && lastSeq < (this.#seen.get(roomId) ?? 0);
     const read = Math.max(this.#read.get(roomId) ?? 0, room.marks?.read ?? 0);
     if (behind) {
-      this.#rooms.set(roomId, { ...room, unread: known.unread, lastMessage: known.lastMessage ?? room.lastMessage });
+      this.#rooms.set(roomId, { ...room, unread: known.unread, lastMessage: known.lastMessage ?? lastMessage });
     } else {
       this.#seen.set(roomId, lastSeq);
       const markIsBehind = read > (room.marks?.read ?? 0);
       const unread = read >= lastSeq ? 0 : markIsBehind ? Math.min(room.unread ?? 0, known?.unread ?? 0) : room.unread ?? 0;
-      this.#rooms.set(roomId, { ...room, unread });
+      const isDeleted = lastMessage !== undefined && this.#deleted.has(lastMessage.messageId ?? '');
+      this.#rooms.set(roomId, { ...room, unread, ...(isDeleted ? { lastMessage: tombstoneOf(lastMessage) } : {}) });
     }
     return !behind;
-  }
-
-  /** @param {string} roomId */
-  async #fetch(roomId) {
-    try {
-      this.put({ unread: 0, ...(await this.#api.room(roomId)) });
-    } catch {
-      // Gone again, or out of reach: the next reading of the list decides.
-    }
   }
 }
 
 /** @param {RoomInfo} room */
 function activityOf(room) {
   return room.lastMessage?.ts ?? room.createdAt ?? '';
+}
+
+/** @param {EventFrame} message @returns {EventFrame} */
+function tombstoneOf(message) {
+  return { ...message, content: undefined, attachments: undefined, deleted: true };
 }
 
 /** @param {EventFrame} event */
