@@ -4,6 +4,7 @@
 //   ROOMCAST_BIN=target/release/roomcast node web/e2e/two-people.mjs
 import assert from 'node:assert/strict';
 import { axeSource, check, eventually, finish, launchBrowser, prepareScreenshots, Server } from './harness.mjs';
+import { reloading, turning, writing } from './keeping.mjs';
 import { Person } from './person.mjs';
 
 const OUTAGE = /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_SOCKET_NOT_CONNECTED|Error during WebSocket handshake|status of 503|WebSocket connection to/;
@@ -86,7 +87,8 @@ async function talking() {
   });
   await check('typing is shown, and over when the message is there', async () => {
     await bo.id('composer').pressSequentially('I will bring');
-    await ana.sees('typing', 'Bo Kimura is typing');
+    await ana.sees('typing', 'Bo Kimura');
+    await ana.sees('typing', 'is typing');
     await ana.screenshot('chat-light');
     await bo.say('I will bring the boat');
     await ana.seesMessage('I will bring the boat');
@@ -278,6 +280,9 @@ async function inHistory(person) {
   }
 }
 
+/** An outage is no problem while `work` runs. */
+const everywhere = (work) => ana.expecting(OUTAGE, () => bo.expecting(OUTAGE, work));
+
 async function outage() {
   const said = [];
   const speak = async (person, count, pauseMs) => {
@@ -288,7 +293,6 @@ async function outage() {
       await person.page.waitForTimeout(pauseMs);
     }
   };
-  const everywhere = (work) => ana.expecting(OUTAGE, () => bo.expecting(OUTAGE, work));
   await check('when the server is killed under them, both are told, and go on writing', () => everywhere(async () => {
     const speaking = Promise.all([speak(ana, 30, 60), speak(bo, 30, 70)]);
     await ana.page.waitForTimeout(900);
@@ -341,6 +345,7 @@ async function parting() {
     await cy.signUp();
     await cy.screenshot('phone-empty');
     await accessible(cy, 'phone, empty');
+    if (!(await ana.id('details').isVisible())) await ana.id('invite').click();
     await ana.id('invite-name').fill('cyrus');
     await ana.id('invite-submit').click();
     await cy.roomItem(roomId).waitFor();
@@ -378,10 +383,14 @@ async function parting() {
   await check('no browser noted an error or a breach of the policy', () => assert.deepEqual([...ana.problems, ...bo.problems], []));
 }
 
+/** What the parts in other files need. */
+const world = () => ({ ana, bo, roomId, server, browser, accessible, everywhere, inHistory, options: { ...DESKTOP, colorScheme: 'light' } });
+const keeping = [writing, turning, reloading].map((part) => () => part(world()));
+
 prepareScreenshots();
 try {
   await server.start();
-  for (const part of [arriving, talking, changing, elsewhere, history, outage, parting]) await part();
+  for (const part of [arriving, talking, changing, elsewhere, history, outage, ...keeping, parting]) await part();
 } catch (error) {
   await check('the test ran to its end', () => { throw error; });
 } finally {

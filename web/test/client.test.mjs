@@ -101,7 +101,7 @@ test('a draining gateway that does not close is left when the time has come', as
   assert.equal(FakeSocket.made.length, 2);
 });
 
-for (const code of [1002, 1003, 1007, 1009, 4400, 4403, 4409]) {
+for (const code of [1002, 1003, 1007, 4400, 4403, 4409]) {
   test(`a close with ${code} is the end, and says why`, async (t) => {
     const made = await client(t);
     FakeSocket.last.ends(code);
@@ -113,7 +113,7 @@ for (const code of [1002, 1003, 1007, 1009, 4400, 4403, 4409]) {
   });
 }
 
-for (const code of [1001, 1006, 4408, 4500, 4508]) {
+for (const code of [1001, 1006, 1009, 4408, 4500, 4508]) {
   test(`after a close with ${code} the client comes back`, async (t) => {
     await client(t);
     FakeSocket.last.ends(code);
@@ -284,4 +284,41 @@ test('unknown frames and broken text are ignored', async (t) => {
   FakeSocket.last.says({ type: 'FIREWORKS', anything: true });
   FakeSocket.last.onmessage({ data: '{"type":' });
   assert.equal(made.state.phase, 'online');
+});
+
+const send = (made, clientMsgId, content) => made.enqueue({ type: 'SEND_MESSAGE', roomId: R, clientMsgId, content });
+
+test('client_refuses_an_oversized_frame_before_the_socket_and_sends_the_next', async (t) => {
+  const made = await client(t);
+  await assert.rejects(send(made, 'a', 'x'.repeat(70_000)), { code: 'CONTENT_TOO_LARGE' });
+  await assert.rejects(send(made, 'b', '\u0001'.repeat(16_000)), { code: 'CONTENT_TOO_LARGE' });
+  void send(made, 'c', 'short').catch(() => {});
+  assert.deepEqual(FakeSocket.last.sentOf('SEND_MESSAGE').map(({ clientMsgId }) => clientMsgId), ['c']);
+});
+
+test('client_obeys_the_limits_that_welcome_names', async (t) => {
+  const made = await client(t, { connected: false });
+  FakeSocket.last.welcomes({ limits: { contentBytesMax: 10, frameBytesMax: 65_536, watchedUsersMax: 200 } });
+  await assert.rejects(send(made, 'a', 'eleven char'), { code: 'CONTENT_TOO_LARGE' });
+});
+
+test('client_refuses_the_largest_frame_in_flight_after_1009_and_resends_the_others', async (t) => {
+  const made = await client(t);
+  const large = send(made, 'large', 'x'.repeat(9_000));
+  void made.enqueue({ type: 'SEND_MESSAGE', roomId: 'R2', clientMsgId: 'small', content: 'y' }).catch(() => {});
+  FakeSocket.last.ends(1009);
+  await assert.rejects(large, { code: 'CONTENT_TOO_LARGE' });
+  t.mock.timers.tick(500);
+  await settle();
+  FakeSocket.last.welcomes();
+  assert.deepEqual(FakeSocket.last.sentOf('SEND_MESSAGE').map(({ clientMsgId }) => clientMsgId), ['small']);
+});
+
+test('client_mints_ids_on_the_clock_of_the_fleet', async (t) => {
+  const made = await client(t, { connected: false });
+  const mintedAt = () => parseInt(made.mintId().replaceAll('-', '').slice(0, 12), 16);
+  FakeSocket.last.welcomes({ serverTime: new Date(Date.now() - 3_600_000).toISOString() });
+  assert.equal(mintedAt(), Date.now() - 3_600_000);
+  FakeSocket.last.says({ type: 'PONG', serverTime: new Date(Date.now() + 5_000).toISOString() });
+  assert.equal(mintedAt(), Date.now() + 5_000);
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Outbox } from '../page/js/outbox.js';
 import { Room } from '../page/js/room.js';
 
 const ts = '2026-01-01T00:00:00.000Z';
@@ -24,7 +25,11 @@ function room(t, log, more = {}) {
     ...more.api,
   };
   const client = { subscribe() {}, unsubscribe() {}, lastSeq: () => undefined, markRead() {}, mintId: () => 'c1', ...more.client };
-  const made = new Room({ info: { roomId: 'R', kind: 'GROUP', createdAt: ts, head: 0, memberCount: 2 }, selfId: 'ana', client, api });
+  const outbox = new Outbox({ userId: 'ana' });
+  outbox.start(client);
+  const made = new Room({ info: { roomId: 'R', kind: 'GROUP', createdAt: ts, head: 0, memberCount: 2 }, selfId: 'ana', client, api, outbox });
+  outbox.on('acknowledged', ({ unsent, ack }) => made.acknowledged(unsent, ack));
+  outbox.on('failed', (unsent) => made.failed(unsent));
   made.open();
   return { made, asked };
 }
@@ -118,7 +123,7 @@ test('who has read is known from marks and from what they said since', async (t)
 test('a refused message is marked and can be sent again under its id', async (t) => {
   const sent = [];
   let refuse = true;
-  const { made } = room(t, [], { client: { async sendMessage(message) { sent.push(message.clientMsgId); if (refuse) throw new Error('blocked'); return { roomId: 'R', messageId: 'm1', clientMsgId: message.clientMsgId, seq: 1, ts }; } } });
+  const { made } = room(t, [], { client: { async enqueue(message) { sent.push(message.clientMsgId); if (refuse) throw new Error('blocked'); return { roomId: 'R', messageId: 'm1', clientMsgId: message.clientMsgId, seq: 1, ts }; } } });
   made.send('hello');
   await turns();
   assert.equal(made.timeline.items[0].status, 'failed');

@@ -82,3 +82,14 @@ test('a full queue refuses at once instead of growing', async (t) => {
   await settle();
   assert.equal(made.length, 0);
 });
+
+test('an_entry_of_an_earlier_page_goes_before_what_was_written_since', async (t) => {
+  const { made, sent } = queue(t);
+  const push = (clientMsgId, order) => made.push({ type: 'SEND_MESSAGE', roomId: 'R1', clientMsgId, content: '' }, order).catch(() => {});
+  void push('on its way', 20);
+  void push('written since', 30);
+  void push('restored second', 11);
+  void push('restored first', 10);
+  while (made.length > 0) made.acknowledge(ack(sent.at(-1)));
+  assert.deepEqual(idsOf(sent), ['on its way', 'restored first', 'restored second', 'written since']);
+});

@@ -2,6 +2,7 @@
 import { Api } from './api.js';
 import { authView } from './auth-view.js';
 import { fill, h } from './dom.js';
+import { Outbox } from './outbox.js';
 import { Session } from './session.js';
 import { Workspace } from './workspace.js';
 
@@ -21,13 +22,17 @@ function showAuth(notice) {
 }
 
 async function showWorkspace() {
+  /** @type {Outbox | undefined} */
+  let outbox;
   try {
     const me = await new Api(session).me();
+    outbox = await Outbox.open(me.userId);
     workspace?.dispose();
-    workspace = new Workspace({ session, me });
+    workspace = new Workspace({ session, me, outbox });
     workspace.start(root);
   } catch (error) {
     const { status = 0, message } = /** @type {any} */ (error);
+    outbox?.close();
     if (status === 401) return;
     fill(root, h('p', { class: 'boot', role: 'status' }, `${message} Trying again…`));
     setTimeout(() => void showWorkspace(), RETRY_MS);

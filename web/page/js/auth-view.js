@@ -1,6 +1,7 @@
 /** The first page a person sees: sign up, or sign in, and what this is. */
+import { displayNameProblem, passwordProblem } from './bounds.js';
 import { fill, h, icon, logo } from './dom.js';
-import { labelled, submitting } from './dialogs.js';
+import { labelled, refuse, submitting } from './dialogs.js';
 import { toggleTheme } from './theme.js';
 
 /**
@@ -40,8 +41,8 @@ function sample() {
 function formFor({ signsUp, name, session, onSignedIn, notice, onToggle }) {
   const nameInput = h('input', { type: 'text', name: 'username', required: true, minlength: 3, maxlength: 32, pattern: '[A-Za-z0-9_\\-.:]{3,32}', title: '3 to 32 letters, digits or _ - . :', autocomplete: 'username', autocapitalize: 'none', spellcheck: 'false', 'data-testid': 'auth-name' });
   nameInput.value = name;
-  const displayInput = h('input', { type: 'text', name: 'name', maxlength: 64, autocomplete: 'name', 'data-testid': 'auth-display-name' });
-  const passwordInput = h('input', { type: 'password', name: 'password', required: true, minlength: 8, maxlength: 256, autocomplete: signsUp ? 'new-password' : 'current-password', 'data-testid': 'auth-password' });
+  const displayInput = h('input', { type: 'text', name: 'name', dir: 'auto', autocomplete: 'name', 'data-testid': 'auth-display-name' });
+  const passwordInput = h('input', { type: 'password', name: 'password', required: true, autocomplete: signsUp ? 'new-password' : 'current-password', 'data-testid': 'auth-password' });
   const problem = h('p', { class: 'problem', role: 'alert', 'data-testid': 'auth-error' });
   const button = h('button', { type: 'submit', class: 'button wide', 'data-testid': 'auth-submit' }, signsUp ? 'Create account' : 'Sign in');
   const submit = (/** @type {Event} */ event) => {
@@ -49,6 +50,7 @@ function formFor({ signsUp, name, session, onSignedIn, notice, onToggle }) {
     void submitting(problem, button, async () => {
       const account = { name: nameInput.value.trim(), password: passwordInput.value };
       const displayName = displayInput.value.trim();
+      if (signsUp) refuse(displayNameProblem(displayName) || passwordProblem(account.password));
       if (signsUp) await session.signUp({ ...account, ...(displayName ? { displayName } : {}) });
       else await session.signIn(account);
       localStorage.setItem('roomcast.was-here', '1');

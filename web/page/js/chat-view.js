@@ -1,4 +1,5 @@
 /** One open room: its head, its messages, who types, where to write, and its people beside it. */
+import { isolated } from './bidi.js';
 import { batched, fill, h, icon, setText } from './dom.js';
 import { composerView } from './composer-view.js';
 import { confirmed, toast } from './dialogs.js';
@@ -13,9 +14,9 @@ import { shownName } from './people.js';
  * @param {import('./workspace.js').Workspace} workspace
  */
 export function chatView(room, workspace) {
-  const { people, me, client } = workspace;
+  const { people, me, outbox } = workspace;
   const name = () => roomName(room.info, people);
-  const title = h('h1', { class: 'chat-title', 'data-testid': 'room-title' });
+  const title = h('bdi', {});
   const subtitle = h('p', { class: 'chat-subtitle', 'data-testid': 'room-subtitle' });
   const face = h('span', { class: 'chat-face' });
   const typing = h('p', { class: 'typing', 'data-testid': 'typing' });
@@ -35,12 +36,12 @@ export function chatView(room, workspace) {
   const actions = {
     reply: (message) => composer.reply(message),
     edit: (message) => composer.edit(message),
-    react: (message, emoji) => report(client.react({ roomId: room.roomId, messageId: message.messageId, emoji, ...(message.reactions.get(emoji)?.userIds.has(me.userId) ? { remove: true } : {}) }), 'The reaction was not kept.'),
+    react: (message, emoji) => report(outbox.act({ type: 'REACT', roomId: room.roomId, messageId: message.messageId, emoji, ...(message.reactions.get(emoji)?.userIds.has(me.userId) ? { remove: true } : {}) }), 'The reaction was not kept.'),
     retry: (clientMsgId) => room.retry(clientMsgId),
-    discard: (clientMsgId) => room.timeline.discard(clientMsgId),
+    discard: (clientMsgId) => room.discard(clientMsgId),
     async remove(message) {
       const sure = await confirmed({ title: 'Delete this message?', text: 'It will be gone for everyone in the room.', action: 'Delete', danger: true });
-      if (sure) report(client.deleteMessage({ roomId: room.roomId, messageId: message.messageId }), 'The message is still there.');
+      if (sure) report(outbox.act({ type: 'DELETE_MESSAGE', roomId: room.roomId, messageId: message.messageId }), 'The message is still there.');
     },
     jump: (messageId) => void jumpTo(messageId),
   };
@@ -69,14 +70,14 @@ export function chatView(room, workspace) {
   };
   const renderTyping = () => {
     const names = room.typists.map((userId) => people.name(userId));
-    fill(typing, names.length === 0 ? '' : [h('span', { class: 'typing-dots', 'aria-hidden': 'true' }, h('i'), h('i'), h('i')), `${listed(names)} ${names.length === 1 ? 'is' : 'are'} typing…`]);
+    fill(typing, names.length === 0 ? '' : [h('span', { class: 'typing-dots', 'aria-hidden': 'true' }, h('i'), h('i'), h('i')), `${listed(names.map(isolated))} ${names.length === 1 ? 'is' : 'are'} typing…`]);
   };
   const headSoon = batched(renderHead, 50);
   const offs = [room.on('members', headSoon), people.on('names', headSoon), people.on('presence', headSoon), room.on('typing', renderTyping), people.on('names', renderTyping)];
   const chat = h('section', { class: 'chat', 'aria-label': 'Open room', 'data-testid': 'chat', 'data-room-id': room.roomId },
     h('header', { class: 'chat-head' },
       h('a', { class: 'icon-button only-narrow', href: '#/', 'aria-label': 'Back to my rooms', 'data-testid': 'back' }, icon('back')),
-      face, h('div', { class: 'chat-names' }, title, subtitle), peopleButton),
+      face, h('div', { class: 'chat-names' }, h('h1', { class: 'chat-title', 'data-testid': 'room-title' }, title), subtitle), peopleButton),
     messages.element, typing, composer.element);
   renderHead();
   return {
@@ -103,14 +104,14 @@ function subtitleOf(room, people) {
   }
   const here = [...room.members.keys()].filter((userId) => userId !== room.selfId && people.status(userId) !== 'OFFLINE').length;
   const parts = [room.info.visibility === 'PUBLIC' ? 'Public' : 'Private', plural(room.info.memberCount, 'member'), here > 0 ? `${here + 1} here` : 'only you are here'];
-  return [room.info.topic, parts.join(' · ')].filter(Boolean).join(' — ');
+  return [room.info.topic ? isolated(room.info.topic) : '', parts.join(' · ')].filter(Boolean).join(' — ');
 }
 
 /** What stands above the first message. @param {import('./room.js').Room} room @param {string} name @param {() => void} onInvite */
 function beginningOf(room, name, onInvite) {
   const isDirect = room.info.kind === 'DIRECT';
   return h('div', { class: 'beginning' },
-    h('h2', {}, isDirect ? `This is your chat with ${name}` : `Welcome to ${name}`),
+    h('h2', {}, isDirect ? 'This is your chat with ' : 'Welcome to ', h('bdi', {}, name)),
     h('p', {}, isDirect ? 'What you say here only the two of you can read.' : 'Nothing came before this. Say something worth keeping.'),
     room.mayManage ? h('button', { type: 'button', class: 'button', 'data-testid': 'invite-first', onclick: onInvite }, icon('people'), 'Invite someone') : null);
 }
@@ -121,7 +122,7 @@ export function noRoomView(workspace) {
   return h('section', { class: 'chat no-room', 'aria-label': 'No room is open', 'data-testid': 'empty-state' },
     h('div', { class: 'welcome' },
       h('div', { class: 'welcome-art', 'aria-hidden': 'true' }, h('i'), h('i'), h('i')),
-      h('h2', {}, isNew ? `Hello, ${shownName(workspace.me)}` : 'Choose a room'),
+      h('h2', {}, isNew ? ['Hello, ', h('bdi', {}, shownName(workspace.me))] : 'Choose a room'),
       h('p', {}, isNew ? 'A room is where people talk. Make one and invite somebody, or look for one that is already there.' : 'Your rooms are on the left, the liveliest first.'),
       h('div', { class: 'welcome-actions' },
         h('button', { type: 'button', class: 'button', 'data-testid': 'first-room', onclick: () => workspace.startSomething('room') }, icon('plus'), isNew ? 'Create your first room' : 'New room'),

@@ -1,7 +1,7 @@
 /**
  * One person's live connection to the fleet, kept up through everything that can end it.
  *
- * Promises: a message handed to `sendMessage` is sent until it is acknowledged or refused, in order and
+ * Promises: a frame handed to `enqueue` is sent until it is acknowledged or refused, in order and
  * once in effect; a subscribed room's events are emitted in order, each once, with nothing missing, or a
  * `subscribed` with `recovered: false` says that history must be read; a connection that falls silent is
  * replaced; and whoever may not come back is told why instead of knocking for ever.
@@ -9,6 +9,7 @@
  * Emits: `state`, `welcome`, `subscribed`, `unsubscribed`, `caught-up`, `event`, `typing`, `receipt`,
  * `presence`, `notification`, `warning`, `error`, `signed-out`.
  */
+import { DEFAULT_LIMITS, frameProblem, limitsOf, utf8Bytes } from './bounds.js';
 import { Emitter } from './emitter.js';
 import { uuidv7 } from './ids.js';
 import { backoffMs, closeMeaning, FAR_OVER_LIMIT_MS } from './come-back.js';
@@ -21,6 +22,8 @@ const STABLE_AFTER_MS = 5_000;
 const TYPING_EVERY_MS = 3_000;
 const MARK_DELAY_MS = 250;
 const WATCHED_USERS_MAX = 200;
+/** RFC 6455: the fleet, or a proxy before it, does not take frames of this size. */
+const FRAME_TOO_LARGE = 1009;
 
 /**
  * @typedef {import('../../types/wire').Frame} Frame
@@ -33,6 +36,10 @@ export class RoomcastClient extends Emitter {
   state = { phase: 'idle' };
   /** What the fleet said when it greeted us last; undefined before the first time. @type {Frame | undefined} */
   welcome;
+  /** How far the fleet's clock is ahead of this device's, in milliseconds. */
+  clockSkewMs;
+  /** What a frame may hold; see WELCOME. */
+  limits = DEFAULT_LIMITS;
 
   /** @type {WebSocket | undefined} */ #socket;
   /** @type {string | undefined} */ #token;
@@ -43,7 +50,6 @@ export class RoomcastClient extends Emitter {
   #heardAt = 0;
   #spokeAt = 0;
   #onlineSince = 0;
-  #clockSkewMs = 0;
   /** @type {number | undefined} */ #comeBackAt;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #leaveTimer;
@@ -62,16 +68,18 @@ export class RoomcastClient extends Emitter {
 
   /**
    * @param {{ url: string, tokens: import('../../types/wire').TokenSource,
-   *   WebSocket?: typeof WebSocket, random?: () => number }} options
+   *   WebSocket?: typeof WebSocket, random?: () => number, clockSkewMs?: number }} options
+   *   `clockSkewMs` is the last one known, for ids made before the first WELCOME
    */
-  constructor({ url, tokens, WebSocket: Socket = globalThis.WebSocket, random = Math.random }) {
+  constructor({ url, tokens, WebSocket: Socket = globalThis.WebSocket, random = Math.random, clockSkewMs = 0 }) {
     super();
+    this.clockSkewMs = clockSkewMs;
     this.#url = url;
     this.#tokens = tokens;
     this.#WebSocket = Socket;
     this.#random = random;
     const send = (/** @type {Frame} */ frame) => this.#send(frame);
-    this.#queue = new SendQueue({ send, random });
+    this.#queue = new SendQueue({ send, random, problem: (frame) => frameProblem(frame, this.limits) });
     this.#subscriptions = new Subscriptions({ send, emit: (type, detail) => this.emit(type, detail) });
   }
 
@@ -104,7 +112,7 @@ export class RoomcastClient extends Emitter {
 
   /** A new id for something this person does, on the fleet's clock. */
   mintId() {
-    return uuidv7(Date.now() + this.#clockSkewMs);
+    return uuidv7(Date.now() + this.clockSkewMs);
   }
 
   /**
@@ -126,27 +134,14 @@ export class RoomcastClient extends Emitter {
   }
 
   /**
-   * @param {{ roomId: string, content: string, clientMsgId?: string, replyTo?: string, mentions?: string[] }} message
-   * @returns {Promise<Ack>}
+   * Sends a SEND_MESSAGE, EDIT_MESSAGE, DELETE_MESSAGE or REACT until it is acknowledged or refused.
+   * @param {Frame & { roomId: string, clientMsgId: string }} frame
+   * @param {number} [order] its place among the frames of its room that wait; the last when absent
+   * @returns {Promise<Ack>} rejects with `Refused`
    */
-  sendMessage(message) {
-    this.#typedAt.delete(message.roomId);
-    return this.#enqueue('SEND_MESSAGE', message);
-  }
-
-  /** @param {{ roomId: string, messageId: string, content: string }} edit */
-  editMessage(edit) {
-    return this.#enqueue('EDIT_MESSAGE', edit);
-  }
-
-  /** @param {{ roomId: string, messageId: string }} target */
-  deleteMessage(target) {
-    return this.#enqueue('DELETE_MESSAGE', target);
-  }
-
-  /** @param {{ roomId: string, messageId: string, emoji: string, remove?: boolean }} reaction */
-  react(reaction) {
-    return this.#enqueue('REACT', reaction);
+  enqueue(frame, order) {
+    if (frame.type === 'SEND_MESSAGE') this.#typedAt.delete(frame.roomId);
+    return this.#queue.push(frame, order);
   }
 
   /** Says that this person types; call it at every key, it is sent now and then. @param {string} roomId */
@@ -186,14 +181,6 @@ export class RoomcastClient extends Emitter {
     if (status === this.#status) return;
     this.#status = status;
     if (this.state.phase === 'online') this.#send({ type: 'SET_STATUS', status });
-  }
-
-  /**
-   * @param {string} type
-   * @param {{ roomId: string, clientMsgId?: string, [field: string]: any }} fields
-   */
-  #enqueue(type, fields) {
-    return this.#queue.push({ type, clientMsgId: this.mintId(), ...fields });
   }
 
   async #connect() {
@@ -244,6 +231,7 @@ export class RoomcastClient extends Emitter {
       case 'ACK': return void this.#queue.acknowledge(/** @type {any} */ (frame));
       case 'ERROR': return this.#refused(frame);
       case 'RECONNECT': return this.#leaveLater(frame);
+      case 'PONG': return this.#setClock(frame.serverTime);
       case 'TOKEN_EXPIRING': return void this.#renewToken();
       case 'TYPING': case 'RECEIPT': case 'PRESENCE': case 'NOTIFICATION': case 'WARNING':
         return this.emit(frame.type.toLowerCase(), frame);
@@ -257,9 +245,9 @@ export class RoomcastClient extends Emitter {
   #greeted(frame) {
     clearTimeout(this.#timer);
     this.welcome = frame;
+    this.limits = limitsOf(frame.limits);
     this.#onlineSince = this.#spokeAt = Date.now();
-    const serverTime = Date.parse(frame.serverTime);
-    if (Number.isFinite(serverTime)) this.#clockSkewMs = serverTime - Date.now();
+    this.#setClock(frame.serverTime);
     this.#setState({ phase: 'online' });
     if (this.#status !== 'ONLINE') this.#send({ type: 'SET_STATUS', status: this.#status });
     this.#subscriptions.online();
@@ -269,6 +257,12 @@ export class RoomcastClient extends Emitter {
     this.#sendMarks();
     this.emit('welcome', frame);
     this.#checkSilence();
+  }
+
+  /** @param {string} serverTime */
+  #setClock(serverTime) {
+    const skewMs = Date.parse(serverTime) - Date.now();
+    if (Number.isFinite(skewMs)) this.clockSkewMs = skewMs;
   }
 
   /** @param {Frame} frame */
@@ -314,6 +308,7 @@ export class RoomcastClient extends Emitter {
   #lost(code) {
     const wasOnline = this.state.phase === 'online';
     if (wasOnline && Date.now() - this.#onlineSince >= STABLE_AFTER_MS) this.#failures = 0;
+    if (code === FRAME_TOO_LARGE) this.#queue.refuseLargest();
     this.#drop(1000);
     const meaning = closeMeaning(code);
     if (meaning.comeBack === 'never') {
@@ -371,7 +366,10 @@ export class RoomcastClient extends Emitter {
    */
   #send(frame) {
     if (this.#socket?.readyState !== 1) return false;
-    this.#socket.send(JSON.stringify(frame));
+    const text = JSON.stringify(frame);
+    // One oversized frame would cost the connection, and everything that waits for it.
+    if (utf8Bytes(text) > this.limits.frameBytesMax) return false;
+    this.#socket.send(text);
     this.#spokeAt = Date.now();
     return true;
   }

@@ -18,7 +18,6 @@ const CLOSES = new Map(/** @type {[number, { comeBack: ComeBack, says?: string }
   [1002, { comeBack: 'never', says: 'This page and the server do not understand each other. Please reload the page.' }],
   [1003, { comeBack: 'never', says: 'This page and the server do not understand each other. Please reload the page.' }],
   [1007, { comeBack: 'never', says: 'This page and the server do not understand each other. Please reload the page.' }],
-  [1009, { comeBack: 'never', says: 'This page sent something too large. Please reload the page.' }],
   [4400, { comeBack: 'never', says: 'This page and the server do not understand each other. Please reload the page.' }],
   [4401, { comeBack: 'new-token' }],
   [4403, { comeBack: 'never', says: 'This account may not connect at the moment.' }],

@@ -1,11 +1,11 @@
 /** Where one writes: a new message, an answer to one, or a better version of one's own. */
-import { fill, h, icon } from './dom.js';
+import { isolated } from './bidi.js';
+import { wellFormed } from './bounds.js';
+import { composes, fill, h, icon, setText } from './dom.js';
 import { mentionPicker } from './mention-picker.js';
 import { mentionsIn } from './rich-text.js';
 
 const HEIGHT_MAX_PX = 180;
-/** What a person wrote and did not send, by room, for as long as the page is open. @type {Map<string, string>} */
-const drafts = new Map();
 
 /**
  * @typedef {import('./timeline.js').Message} Message
@@ -19,9 +19,11 @@ const drafts = new Map();
 export function composerView({ room, people, name, onSent, onProblem }) {
   /** @type {Mode} */
   let mode = { kind: 'new' };
+  const { outbox, roomId } = room;
   const banner = h('div', { class: 'composer-mode', hidden: true, 'data-testid': 'composer-mode' });
-  const input = h('textarea', { rows: 1, class: 'composer-input', 'aria-label': `Message ${name()}`, placeholder: 'Write a message', 'data-testid': 'composer', autocomplete: 'off', enterkeyhint: 'send' });
+  const input = h('textarea', { rows: 1, class: 'composer-input', dir: 'auto', 'aria-label': `Message ${isolated(name())}`, placeholder: 'Write a message', 'data-testid': 'composer', autocomplete: 'off', enterkeyhint: 'send' });
   const button = h('button', { type: 'submit', class: 'icon-button filled', 'aria-label': 'Send', title: 'Send (Enter)', 'data-testid': 'send', disabled: true }, icon('send'));
+  const problem = h('p', { class: 'composer-problem', role: 'alert', 'data-testid': 'composer-problem' });
   /** The other members that can be named, those whose user name is known. */
   const candidates = () => [...room.members.keys()].flatMap((userId) => {
     const { name, displayName } = people.user(userId) ?? {};
@@ -29,11 +31,24 @@ export function composerView({ room, people, name, onSent, onProblem }) {
   });
   const picker = mentionPicker(input, candidates);
   const view = h('form', { class: 'composer', 'aria-label': 'Write', onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); submit(); } },
-    banner, picker.element,
+    banner, picker.element, problem,
     h('div', { class: 'composer-row' }, input, button));
 
+  /** What is sent beside the text. @param {string} content */
+  const besides = (content) => {
+    const names = new Map(content.includes('@') ? candidates().map((user) => [user.name.toLowerCase(), user.userId]) : []);
+    return { replyTo: mode.kind === 'reply' ? mode.message.messageId : undefined, mentions: mode.kind === 'edit' ? [] : mentionsIn(content, names) };
+  };
+  /** Shows what keeps the text from being sent; it stays where it is. @param {string} content @returns {boolean} whether it can be sent */
+  const isSendable = (content) => {
+    const isEmpty = content.trim() === '';
+    const says = isEmpty ? '' : room.problemWith(content, besides(content));
+    setText(problem, says);
+    button.disabled = isEmpty || says !== '';
+    return !button.disabled;
+  };
   const fit = () => {
-    button.disabled = input.value.trim() === '';
+    isSendable(input.value);
     input.style.height = 'auto';
     input.style.height = `${Math.min(input.scrollHeight, HEIGHT_MAX_PX)}px`;
   };
@@ -44,35 +59,33 @@ export function composerView({ room, people, name, onSent, onProblem }) {
   };
   /** @param {Mode} next */
   const enter = (next) => {
-    if (mode.kind === 'new' && next.kind === 'edit') drafts.set(room.roomId, input.value);
+    if (mode.kind === 'new' && next.kind === 'edit') outbox.setDraft(roomId, input.value);
     const leftEdit = mode.kind === 'edit' && next.kind !== 'edit';
     mode = next;
     banner.hidden = next.kind === 'new';
     if (next.kind !== 'new') {
-      const about = next.kind === 'edit' ? 'Editing your message' : `Replying to ${people.name(next.message.senderId)}`;
+      const about = next.kind === 'edit' ? 'Editing your message' : `Replying to ${isolated(people.name(next.message.senderId))}`;
       fill(banner, icon(next.kind === 'edit' ? 'pencil' : 'reply'),
-        h('span', { class: 'composer-about' }, h('strong', {}, about), next.kind === 'reply' ? h('span', {}, next.message.content.slice(0, 120)) : null),
+        h('span', { class: 'composer-about' }, h('strong', {}, about), next.kind === 'reply' ? h('bdi', {}, next.message.content.slice(0, 120)) : null),
         h('button', { type: 'button', class: 'icon-button small', 'aria-label': 'Cancel', 'data-testid': 'composer-cancel', onclick: () => enter({ kind: 'new' }) }, icon('close')));
     }
     if (next.kind === 'edit') write(next.message.content);
-    else if (leftEdit) write(drafts.get(room.roomId) ?? '');
+    else if (leftEdit) write(outbox.draft(roomId));
     input.focus();
   };
 
   const submit = () => {
-    const content = input.value;
-    if (content.trim() === '') return;
+    const content = wellFormed(input.value);
+    if (!isSendable(content)) return;
     if (mode.kind === 'edit') {
       const { message } = mode;
       if (content !== message.content) {
-        room.client.editMessage({ roomId: room.roomId, messageId: message.messageId, content }).catch((error) => onProblem(`The change was not kept. ${error.message}`));
+        outbox.act({ type: 'EDIT_MESSAGE', roomId, messageId: message.messageId, content }).catch((error) => onProblem(`The change was not kept. ${error.message}`));
       }
       enter({ kind: 'new' });
       return;
     }
-    const names = new Map(candidates().map((user) => [user.name.toLowerCase(), user.userId]));
-    room.send(content, { replyTo: mode.kind === 'reply' ? mode.message.messageId : undefined, mentions: mentionsIn(content, names) });
-    drafts.delete(room.roomId);
+    room.send(content, besides(content));
     write('');
     if (mode.kind === 'reply') enter({ kind: 'new' });
     input.focus();
@@ -81,11 +94,11 @@ export function composerView({ room, people, name, onSent, onProblem }) {
 
   input.addEventListener('input', () => {
     fit();
-    if (mode.kind !== 'edit') drafts.set(room.roomId, input.value);
+    if (mode.kind !== 'edit') outbox.setDraft(roomId, input.value);
     if (input.value !== '' && mode.kind !== 'edit') room.client.typing(room.roomId);
   });
   input.addEventListener('keydown', (event) => {
-    if (event.isComposing || picker.handled(event)) return;
+    if (composes(event) || picker.handled(event)) return;
     if (event.key === 'Enter' && !event.shiftKey) {
       event.preventDefault();
       submit();
@@ -99,7 +112,7 @@ export function composerView({ room, people, name, onSent, onProblem }) {
       enter({ kind: 'edit', message: own });
     }
   });
-  write(drafts.get(room.roomId) ?? '');
+  write(outbox.draft(roomId));
   return {
     element: view,
     focus: () => input.focus(),

@@ -31,7 +31,8 @@ export function connectionBanner(workspace) {
     const now = h('button', { type: 'button', class: 'link', 'data-testid': 'reconnect-now', onclick: () => client.wake() }, 'Try now');
     const count = h('span', { 'aria-hidden': 'true' });
     const tick = () => fill(count, retryAt - Date.now() > 1500 ? ` in ${Math.round((retryAt - Date.now()) / 1000)} s ` : ' ');
-    show('reconnecting', 'Reconnecting… What you write is kept and sent when the connection is back.', h('span', {}, count, now));
+    const kept = workspace.outbox.isDurable ? 'What you write is kept and sent when the connection is back.' : 'What you write is sent when the connection is back. Keep this page open: this browser does not let it store anything.';
+    show('reconnecting', `Reconnecting… ${kept}`, h('span', {}, count, now));
     tick();
     counting = setInterval(tick, 1000);
   };

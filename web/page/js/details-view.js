@@ -1,5 +1,6 @@
 /** The side of a room: who is in it, who is here, inviting, and leaving. */
-import { avatar, batched, fill, h, icon } from './dom.js';
+import { isolated } from './bidi.js';
+import { avatar, batched, composes, fill, h, icon } from './dom.js';
 import { confirmed, submitting, toast } from './dialogs.js';
 import { plural, shortTime } from './format.js';
 import { renameDialog } from './start-dialog.js';
@@ -28,7 +29,7 @@ export function detailsView(room, workspace, onClose) {
   const members = h('ul', { class: 'members', 'data-testid': 'members' });
   const invite = inviteForm(room, workspace);
   const manage = h('div', { class: 'details-actions' });
-  const view = h('section', { class: 'details', 'aria-label': 'People in this room', 'data-testid': 'details', onkeydown: (/** @type {KeyboardEvent} */ event) => { if (event.key === 'Escape') onClose(); } },
+  const view = h('section', { class: 'details', 'aria-label': 'People in this room', 'data-testid': 'details', onkeydown: (/** @type {KeyboardEvent} */ event) => { if (event.key === 'Escape' && !composes(event)) onClose(); } },
     h('header', { class: 'details-head' }, count, h('button', { type: 'button', class: 'icon-button', 'aria-label': 'Close people', onclick: onClose }, icon('close'))),
     invite, members, manage);
   const render = () => {
@@ -60,15 +61,15 @@ function memberItem({ userId, role }, room, workspace) {
   const words = status === 'OFFLINE' && lastSeen ? `last here ${shortTime(lastSeen)}` : STATUS_WORDS[status];
   return h('li', { class: 'member', 'data-testid': 'member', 'data-user-id': userId, 'data-status': status },
     avatar(userId, name, { status }),
-    h('span', { class: 'member-text' }, h('span', { class: 'member-name' }, isMe ? `${name} (you)` : name), h('span', { class: 'hint' }, words)),
+    h('span', { class: 'member-text' }, h('span', { class: 'member-name' }, h('bdi', {}, name), isMe ? ' (you)' : null), h('span', { class: 'hint' }, words)),
     myRole === 'OWNER' && !isMe && room.info.kind === 'GROUP' ? roleChoice(userId, name, role, room)
       : role !== 'MEMBER' ? h('span', { class: 'role' }, role.toLowerCase()) : null,
-    mayRemove ? h('button', { type: 'button', class: 'icon-button small', 'aria-label': `Remove ${name}`, title: `Remove ${name}`, 'data-testid': 'remove-member', onclick: () => void remove(userId, name, room) }, icon('close')) : null);
+    mayRemove ? h('button', { type: 'button', class: 'icon-button small', 'aria-label': `Remove ${isolated(name)}`, title: `Remove ${isolated(name)}`, 'data-testid': 'remove-member', onclick: () => void remove(userId, name, room) }, icon('close')) : null);
 }
 
 /** @param {string} userId @param {string} name @param {string} role @param {Room} room */
 function roleChoice(userId, name, role, room) {
-  const select = h('select', { class: 'role-choice', 'aria-label': `Role of ${name}`, 'data-testid': 'role-choice', onchange: async () => {
+  const select = h('select', { class: 'role-choice', 'aria-label': `Role of ${isolated(name)}`, 'data-testid': 'role-choice', onchange: async () => {
     const wanted = select.value;
     select.blur();
     await room.api.changeRole(room.roomId, userId, wanted).catch((error) => {
@@ -85,11 +86,11 @@ function inviteForm(room, workspace) {
   const problem = h('p', { class: 'problem', role: 'alert', 'data-testid': 'invite-error' });
   const button = h('button', { type: 'submit', class: 'button', 'data-testid': 'invite-submit' }, 'Invite');
   const add = async (/** @type {import('../../types/wire').User} */ user) => {
-    if (room.members.has(user.userId)) throw new Error(`${shownName(user)} is already here.`);
+    if (room.members.has(user.userId)) throw new Error(`${isolated(shownName(user))} is already here.`);
     await room.api.addMember(room.roomId, user.userId);
     workspace.people.put(user);
     search.clear();
-    toast(`${shownName(user)} is in the room now.`, 'info');
+    toast(`${isolated(shownName(user))} is in the room now.`, 'info');
   };
   const search = userSearch({ input, api: workspace.api, without: (userId) => room.members.has(userId), choose: (user) => void submitting(problem, button, () => add(user)) });
   return h('form', { class: 'invite-form', onsubmit: (/** @type {Event} */ event) => {
@@ -102,7 +103,7 @@ function inviteForm(room, workspace) {
 
 /** @param {string} userId @param {string} name @param {Room} room */
 async function remove(userId, name, room) {
-  const sure = await confirmed({ title: `Remove ${name}?`, text: 'They will no longer see this room.', action: 'Remove', danger: true });
+  const sure = await confirmed({ title: `Remove ${isolated(name)}?`, text: 'They will no longer see this room.', action: 'Remove', danger: true });
   if (sure) await room.api.removeMember(room.roomId, userId).catch((error) => toast(error.message));
 }
 

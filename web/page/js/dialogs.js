@@ -66,6 +66,11 @@ export function labelled({ id, label, hint, input }) {
     hint ? h('p', { class: 'hint', id: `${id}-hint` }, hint) : null);
 }
 
+/** Stops a form with what is wrong with it, if anything is. @param {string} problem */
+export function refuse(problem) {
+  if (problem !== '') throw new Error(problem);
+}
+
 /**
  * Runs what a form asks for: its button waits, and what goes wrong is said inside the form.
  * @param {HTMLElement} problem where errors are said (a `role="alert"`)

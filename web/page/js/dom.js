@@ -39,6 +39,15 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/**
+ * Whether a key belongs to an input method that composes text. Safari reports the Enter that ends a
+ * composition after it, without `isComposing`, and only with the key code 229.
+ * @param {KeyboardEvent} event
+ */
+export function composes(event) {
+  return event.isComposing || event.keyCode === 229;
+}
+
 /** Runs `work` soon, once for all calls until then. @param {() => void} work @param {number} [ms] */
 export function batched(work, ms = 16) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */

@@ -1,6 +1,6 @@
 /**
  * Named events with any number of listeners: how the models tell the views that something changed
- * without knowing them.
+ * without knowing them. A listener that throws does not keep the others from being called.
  */
 export class Emitter {
   /** @type {Map<string, Set<(detail: any) => void>>} */
@@ -24,6 +24,18 @@ export class Emitter {
    * @param {any} [detail]
    */
   emit(type, detail) {
-    for (const listener of [...(this.#listeners.get(type) ?? [])]) listener(detail);
+    for (const listener of [...(this.#listeners.get(type) ?? [])]) {
+      try {
+        listener(detail);
+      } catch (error) {
+        reportError(error);
+      }
+    }
   }
+}
+
+/** Shows an exception as uncaught, where the browser has a way to. @param {unknown} error */
+function reportError(error) {
+  if (typeof globalThis.reportError === 'function') globalThis.reportError(error);
+  else console.error(error);
 }

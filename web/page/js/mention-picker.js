@@ -40,7 +40,7 @@ export function mentionPicker(input, candidates) {
     fill(list, found.map((user, place) => h('li', {
       role: 'option', id: `${LIST_ID}-${place}`, 'aria-selected': String(place === chosen), class: 'mention-option',
       onpointerdown: (/** @type {Event} */ event) => { event.preventDefault(); take(place); },
-    }, avatar(user.userId, shownName(user)), h('span', {}, shownName(user)), h('span', { class: 'handle' }, `@${user.name}`))));
+    }, avatar(user.userId, shownName(user)), h('bdi', {}, shownName(user)), h('span', { class: 'handle' }, `@${user.name}`))));
     list.hidden = found.length === 0;
     if (found.length === 0) return close();
     input.setAttribute('aria-controls', LIST_ID);

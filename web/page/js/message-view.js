@@ -1,4 +1,5 @@
 /** One message, or one line about the room, as an element. What it can do is asked of `actions`. */
+import { isolated } from './bidi.js';
 import { avatar, h, icon } from './dom.js';
 import { clock, fullTime, listed, plural } from './format.js';
 import { richText } from './rich-text.js';
@@ -28,20 +29,20 @@ export function messageView(item, context) {
   const deleted = message?.deleted ?? false;
   const article = h('article', {
     class: ['message', own ? 'own' : '', grouped ? 'grouped' : '', deleted ? 'deleted' : '', item.kind].filter(Boolean).join(' '),
-    tabindex: '-1', 'aria-label': `${own ? 'You' : name}, ${clock(item.ts)}`, 'data-testid': 'message',
+    tabindex: '-1', 'aria-label': `${own ? 'You' : isolated(name)}, ${clock(item.ts)}`, 'data-testid': 'message',
     'data-message-id': message?.messageId, 'data-seq': message?.seq, 'data-sender': item.senderId,
     'data-client-msg-id': item.clientMsgId, 'data-state': item.kind === 'pending' ? item.status : deleted ? 'deleted' : 'sent',
   },
   own ? null : h('span', { class: 'message-avatar' }, grouped ? null : avatar(item.senderId, name)),
   h('div', { class: 'message-body' },
     grouped ? null : h('header', { class: 'message-head' },
-      own ? null : h('span', { class: 'message-who' }, name),
+      own ? null : h('span', { class: 'message-who' }, h('bdi', {}, name)),
       h('time', { datetime: item.ts, title: fullTime(item.ts) }, clock(item.ts))),
     h('div', { class: 'bubble' },
       item.replyTo && !deleted ? quote(item.replyTo, context) : null,
       deleted
         ? h('p', { class: 'message-text', 'data-testid': 'message-text' }, 'This message was deleted')
-        : h('p', { class: 'message-text', 'data-testid': 'message-text' }, richText(item.content, mentioned(item.mentions, context))),
+        : h('p', { class: 'message-text', dir: 'auto', 'data-testid': 'message-text' }, richText(item.content, mentioned(item.mentions, context))),
       message && message.attachments.length > 0 ? h('p', { class: 'message-note' }, plural(message.attachments.length, 'attachment')) : null,
       message?.edited && !deleted ? h('span', { class: 'message-edited', 'data-testid': 'edited' }, 'edited') : null),
     message && message.reactions.size > 0 ? reactions(message, context) : null,
@@ -65,18 +66,18 @@ function quote(messageId, { quoted, people, actions }) {
   const text = target?.deleted ? 'This message was deleted' : target?.content ?? 'An earlier message';
   return h('button', { type: 'button', class: 'quote', 'data-testid': 'quote', onclick: () => actions.jump(messageId) },
     h('span', { class: 'hidden' }, 'In reply to '),
-    target?.senderId ? h('strong', {}, people.name(target.senderId)) : null,
-    h('span', {}, text.length > 140 ? `${text.slice(0, 140)}…` : text));
+    target?.senderId ? h('strong', {}, h('bdi', {}, people.name(target.senderId))) : null,
+    h('span', { dir: 'auto' }, text.length > 140 ? `${text.slice(0, 140)}…` : text));
 }
 
 /** @param {Message} message @param {Context} context */
 function reactions(message, { people, selfId, actions }) {
   return h('ul', { class: 'reactions', 'aria-label': 'Reactions' }, [...message.reactions].map(([emoji, { count, userIds }]) => {
-    const names = listed([...userIds].map((userId) => (userId === selfId ? 'you' : people.name(userId))), 3);
+    const names = listed([...userIds].map((userId) => (userId === selfId ? 'you' : isolated(people.name(userId)))), 3);
     return h('li', {}, h('button', {
       type: 'button', class: 'reaction', 'aria-pressed': String(userIds.has(selfId)), title: names,
       'data-testid': 'reaction', 'data-emoji': emoji, onclick: () => actions.react(message, emoji),
-    }, h('span', {}, emoji), h('span', { class: 'reaction-count' }, String(count)), h('span', { class: 'hidden' }, `from ${names}`)));
+    }, h('bdi', {}, emoji), h('span', { class: 'reaction-count' }, String(count)), h('span', { class: 'hidden' }, `from ${names}`)));
   }));
 }
 
@@ -131,7 +132,7 @@ function placePalette(palette, article) {
 
 /** @param {Notice} notice @param {People} people @param {string} selfId */
 export function noticeText({ event }, people, selfId) {
-  const name = (/** @type {string | undefined} */ userId) => (userId === selfId ? 'You' : people.name(userId ?? ''));
+  const name = (/** @type {string | undefined} */ userId) => (userId === selfId ? 'You' : isolated(people.name(userId ?? '')));
   const who = name(event.userId);
   const by = name(event.senderId);
   switch (event.type) {
@@ -139,7 +140,7 @@ export function noticeText({ event }, people, selfId) {
     case 'MEMBER_LEFT': return event.userId === event.senderId ? `${who} left` : `${by} removed ${who === 'You' ? 'you' : who}`;
     case 'MEMBER_CHANGED': return `${who} ${who === 'You' ? 'are' : 'is'} now ${(event.role ?? 'MEMBER').toLowerCase()}`;
     case 'ROOM_CHANGED':
-      if (event.name) return `${by} renamed the room to “${event.name}”`;
+      if (event.name) return `${by} renamed the room to “${isolated(event.name)}”`;
       if (event.topic !== undefined) return `${by} changed the topic`;
       if (event.visibility) return `${by} made the room ${event.visibility.toLowerCase()}`;
       return event.memberCount !== undefined ? `The room has ${plural(event.memberCount, 'member')} now` : `${by} changed the room`;

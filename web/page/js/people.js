@@ -2,6 +2,7 @@
  * Who is who, and who is here. Ids are opaque, so names are read one by one, a few at a time, and kept;
  * until one is known its owner is shown without a name. Emits `names` and `presence`.
  */
+import { withoutControls } from './bidi.js';
 import { Emitter } from './emitter.js';
 
 const LOOKUPS_AT_ONCE = 4;
@@ -15,7 +16,7 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-/i;
  */
 
 /** @param {User} user */
-export const shownName = ({ displayName, name, userId }) => displayName || name || userId;
+export const shownName = ({ displayName, name, userId }) => withoutControls(displayName || '') || name || userId;
 
 export class People extends Emitter {
   /** Rises whenever a name became known: what shows names compares it. */

@@ -55,5 +55,5 @@ export function mentionsIn(content, userIdsByName) {
     found.add(userId);
     return 'other';
   });
-  return [...found].slice(0, 50);
+  return [...found];
 }

@@ -5,6 +5,7 @@
  * Emits `changed` (the timeline, or whether it is loading), `members`, `typing`, `receipts`, `said` (a live
  * message of somebody else) and `gone`.
  */
+import { frameProblem } from './bounds.js';
 import { Emitter } from './emitter.js';
 import { changesOf } from './room-list.js';
 import { Timeline } from './timeline.js';
@@ -21,6 +22,7 @@ const KEPT_ENTRIES = 300;
  * @typedef {import('../../types/wire').EventFrame} EventFrame
  * @typedef {import('../../types/wire').Member} Member
  * @typedef {import('../../types/wire').RoomInfo} RoomInfo
+ * @typedef {import('./local-store.js').Unsent} Unsent
  */
 
 export class Room extends Emitter {
@@ -41,16 +43,19 @@ export class Room extends Emitter {
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #membersTimer;
 
   /**
-   * @param {{ info: RoomInfo, selfId: string, client: import('./client.js').RoomcastClient, api: import('./api.js').Api }} options
+   * @param {{ info: RoomInfo, selfId: string, client: import('./client.js').RoomcastClient, api: import('./api.js').Api,
+   *   outbox: import('./outbox.js').Outbox }} options
    */
-  constructor({ info, selfId, client, api }) {
+  constructor({ info, selfId, client, api, outbox }) {
     super();
     this.info = info;
     this.selfId = selfId;
     this.client = client;
     this.api = api;
+    this.outbox = outbox;
     this.readSeq = info.marks?.read ?? 0;
     this.timeline = new Timeline(selfId, () => this.emit('changed'));
+    for (const unsent of outbox.messagesOf(info.roomId)) this.restored(unsent);
   }
 
   get roomId() {
@@ -132,23 +137,56 @@ export class Room extends Emitter {
   }
 
   /**
+   * Why a text cannot be sent here as it is; the composer keeps it then.
+   * @param {string} content
+   * @param {{ replyTo?: string, mentions?: string[] }} [more]
+   * @returns {string} empty when it can be sent
+   */
+  problemWith(content, more = {}) {
+    const problem = frameProblem({ type: 'SEND_MESSAGE', roomId: this.roomId, content, ...more }, this.client.limits);
+    if (problem) return problem.message;
+    return this.outbox.isFull(this.roomId) ? 'Too many messages are waiting to be sent. Wait until the connection is back.' : '';
+  }
+
+  /**
    * @param {string} content
    * @param {{ replyTo?: string, mentions?: string[] }} [more]
    */
   send(content, more = {}) {
-    const clientMsgId = this.client.mintId();
-    const message = { clientMsgId, content, ...(more.replyTo ? { replyTo: more.replyTo } : {}), ...(more.mentions?.length ? { mentions: more.mentions } : {}) };
+    const message = { clientMsgId: this.client.mintId(), content, ...(more.replyTo ? { replyTo: more.replyTo } : {}), ...(more.mentions?.length ? { mentions: more.mentions } : {}) };
+    const ts = new Date().toISOString();
     this.newAfter = undefined;
-    this.timeline.addPending({ ...message, ts: new Date().toISOString() });
-    void this.#deliver(message);
+    this.timeline.addPending({ ...message, ts });
+    this.outbox.send({ roomId: this.roomId, ...message }, ts);
   }
 
   /** @param {string} clientMsgId */
   retry(clientMsgId) {
-    const pending = this.timeline.retry(clientMsgId);
-    if (!pending) return;
-    const { content, replyTo, mentions } = pending;
-    void this.#deliver({ clientMsgId, content, ...(replyTo ? { replyTo } : {}), ...(mentions.length ? { mentions } : {}) });
+    if (this.timeline.retry(clientMsgId)) this.outbox.retry(clientMsgId);
+  }
+
+  /** @param {string} clientMsgId */
+  discard(clientMsgId) {
+    this.timeline.discard(clientMsgId);
+    this.outbox.discard(clientMsgId);
+  }
+
+  /** An earlier page, or another tab, has left this message unsent. @param {Unsent} unsent */
+  restored({ clientMsgId, ts, frame, status, error }) {
+    const { content, replyTo, mentions } = frame;
+    this.timeline.addPending({ clientMsgId, ts, content, ...(replyTo ? { replyTo } : {}), ...(mentions ? { mentions } : {}) });
+    if (status === 'failed') this.timeline.fail(clientMsgId, error ?? '');
+  }
+
+  /** @param {Unsent} unsent @param {import('../../types/wire').Ack} ack */
+  acknowledged({ clientMsgId }, ack) {
+    this.timeline.confirm({ ...ack, clientMsgId });
+    this.#wasRead(this.selfId, ack.seq);
+  }
+
+  /** @param {Unsent} unsent */
+  failed({ clientMsgId, error }) {
+    this.timeline.fail(clientMsgId, error ?? '');
   }
 
   /** Notes that this person has seen everything up to `seq`. @param {number} seq @returns {boolean} whether that is news */
@@ -189,17 +227,6 @@ export class Room extends Emitter {
       }, () => {});
     }
     return this.#quoted.get(messageId) ?? null;
-  }
-
-  /** @param {{ clientMsgId: string, content: string, replyTo?: string, mentions?: string[] }} message */
-  async #deliver(message) {
-    try {
-      const ack = await this.client.sendMessage({ roomId: this.roomId, ...message });
-      this.timeline.confirm({ ...ack, clientMsgId: message.clientMsgId });
-      this.#wasRead(this.selfId, ack.seq);
-    } catch (error) {
-      this.timeline.fail(message.clientMsgId, /** @type {Error} */ (error).message);
-    }
   }
 
   /** Runs one piece of repair, again and again until it works or the room is closed. @param {() => Promise<void>} work */

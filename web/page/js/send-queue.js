@@ -4,8 +4,10 @@
  * Each room has its own first-in-first-out line and one frame of it on its way at a time, so a refusal
  * that asks to try again cannot let a later message overtake. A frame keeps its clientMsgId through
  * every resend, which makes resending always safe. The queue is bounded: past that a send is refused at
- * once, because a person who sees "not sent" can act and one whose browser swells cannot.
+ * once, because a person who sees "not sent" can act and one whose browser swells cannot. A frame over
+ * the size bounds is refused before the socket: the fleet would close the connection on it.
  */
+import { utf8Bytes } from './bounds.js';
 import { backoffMs } from './come-back.js';
 
 export const QUEUED_PER_ROOM_MAX = 500;
@@ -28,7 +30,7 @@ export class Refused extends Error {
 /**
  * @typedef {import('../../types/wire').Frame} Frame
  * @typedef {import('../../types/wire').Ack} Ack
- * @typedef {{ frame: Frame, attempts: number, onItsWay: boolean,
+ * @typedef {{ frame: Frame, order: number, attempts: number, onItsWay: boolean,
  *   timer: ReturnType<typeof setTimeout> | undefined,
  *   resolve: (ack: Ack) => void, reject: (error: Error) => void }} Entry
  */
@@ -40,14 +42,18 @@ export class SendQueue {
   #nextRef = 1;
   #send;
   #random;
+  #problem;
 
   /**
-   * @param {{ send: (frame: Frame) => boolean, random: () => number }} options
-   *   `send` puts a frame on the socket and says whether there was one
+   * @param {{ send: (frame: Frame) => boolean, random: () => number,
+   *   problem?: (frame: Frame) => import('./bounds.js').Problem | undefined }} options
+   *   `send` puts a frame on the socket and says whether there was one; `problem` says why a frame must
+   *   not reach the socket
    */
-  constructor({ send, random }) {
+  constructor({ send, random, problem = () => undefined }) {
     this.#send = send;
     this.#random = random;
+    this.#problem = problem;
   }
 
   /** How many frames wait for their acknowledgement. */
@@ -60,19 +66,37 @@ export class SendQueue {
   /**
    * Keeps `frame` until the fleet acknowledges or refuses it.
    * @param {Frame & { roomId: string, clientMsgId: string }} frame
+   * @param {number} [order] its place in its room's line, behind every entry of a lower or equal order;
+   *   the end of the line when absent. An entry that was sent already stays first.
    * @returns {Promise<Ack>}
    */
-  push(frame) {
+  push(frame, order = Infinity) {
     const line = this.#lines.get(frame.roomId) ?? [];
     if (line.length >= QUEUED_PER_ROOM_MAX) {
       return Promise.reject(new Refused('QUEUE_FULL', 'Too many messages are waiting to be sent.'));
     }
+    const problem = this.#problem(frame);
+    if (problem) return Promise.reject(new Refused(problem.code, problem.message));
     this.#lines.set(frame.roomId, line);
     return new Promise((resolve, reject) => {
       const ref = `q${this.#nextRef++}`;
-      line.push({ frame: { ...frame, ref }, attempts: 0, onItsWay: false, timer: undefined, resolve, reject });
-      if (line.length === 1) this.#sendFirst(line);
+      const entry = { frame: { ...frame, ref }, order, attempts: 0, onItsWay: false, timer: undefined, resolve, reject };
+      const later = line.findIndex((each) => each.attempts === 0 && each.order > order);
+      line.splice(later < 0 ? line.length : later, 0, entry);
+      if (line[0] === entry) this.#sendFirst(line);
     });
+  }
+
+  /**
+   * The fleet closed the connection because a frame was too large for it. The largest frame that was on
+   * its way is the one to blame: it is refused, so that the others go on when the connection is back.
+   */
+  refuseLargest() {
+    const sent = [...this.#lines.values()].map(([first]) => first).filter((first) => first?.onItsWay);
+    const [largest] = sent.sort((one, other) => sizeOf(other) - sizeOf(one));
+    if (!largest) return;
+    this.#finish(largest);
+    largest.reject(new Refused('CONTENT_TOO_LARGE', 'The server did not take this message because it is too large. Shorten it, or send it in parts.'));
   }
 
   /** A connection stands: every line starts again with its first frame. */
@@ -137,6 +161,12 @@ export class SendQueue {
     const entry = line[0];
     if (!entry || !this.#online || entry.onItsWay) return;
     clearTimeout(entry.timer);
+    const problem = this.#problem(entry.frame);
+    if (problem) {
+      this.#finish(entry);
+      entry.reject(new Refused(problem.code, problem.message));
+      return;
+    }
     if (!this.#send(entry.frame)) return;
     entry.attempts += 1;
     entry.onItsWay = true;
@@ -173,4 +203,9 @@ export class SendQueue {
   #lineOf(entry) {
     return this.#lines.get(entry.frame.roomId ?? '') ?? [];
   }
+}
+
+/** @param {Entry} entry */
+function sizeOf(entry) {
+  return utf8Bytes(JSON.stringify(entry.frame));
 }

@@ -1,4 +1,5 @@
 /** My rooms by latest activity, and the person whose page this is. */
+import { withoutControls } from './bidi.js';
 import { avatar, batched, fill, h, icon, logo } from './dom.js';
 import { badge, plural, shortTime } from './format.js';
 import { toggleTheme } from './theme.js';
@@ -12,7 +13,7 @@ import { shownName } from './people.js';
 /** What a room is called. @param {RoomInfo} room @param {import('./people.js').People} people */
 export function roomName(room, people) {
   if (room.kind === 'DIRECT') return room.peerId ? people.name(room.peerId) : 'Direct chat';
-  return room.name || 'Unnamed room';
+  return withoutControls(room.name ?? '') || 'Unnamed room';
 }
 
 /** @param {RoomInfo} room @param {import('./people.js').People} people */
@@ -26,7 +27,7 @@ export function sidebarView(workspace) {
   const { list, people, me } = workspace;
   const rooms = h('ul', { class: 'rooms', 'data-testid': 'rooms' });
   const empty = h('div', { class: 'rooms-empty' });
-  const myName = h('span', { class: 'me-name' }, shownName(me));
+  const myName = h('span', { class: 'me-name' }, h('bdi', {}, shownName(me)));
   const view = h('aside', { class: 'sidebar', 'aria-label': 'Rooms and account' },
     h('header', { class: 'sidebar-head' },
       h('h1', { class: 'brand' }, logo(), 'Roomcast'),
@@ -73,18 +74,18 @@ function roomItem(room, workspace) {
     roomAvatar(room, people),
     h('span', { class: 'room-text' },
       h('span', { class: 'room-top' },
-        h('span', { class: 'room-name' }, name),
+        h('span', { class: 'room-name' }, h('bdi', {}, name)),
         ts ? h('time', { class: 'room-time', datetime: ts }, shortTime(ts)) : null),
       h('span', { class: 'room-bottom' },
         h('span', { class: 'room-preview', 'data-testid': 'room-preview' }, preview(room, workspace)),
         unread > 0 ? h('span', { class: 'unread', 'data-testid': 'unread' }, h('span', { 'aria-hidden': 'true' }, badge(unread)), h('span', { class: 'hidden' }, plural(unread, 'unread message'))) : null))));
 }
 
-/** @param {RoomInfo} room @param {Workspace} workspace */
+/** @param {RoomInfo} room @param {Workspace} workspace @returns {(Node | string)[]} */
 function preview(room, { people, me }) {
   const last = room.lastMessage;
-  if (!last) return room.kind === 'DIRECT' ? 'Say hello' : plural(room.memberCount, 'member');
-  const who = last.senderId === me.userId ? 'You: ' : room.kind === 'GROUP' ? `${people.name(last.senderId ?? '')}: ` : '';
-  if (last.deleted) return `${who}message deleted`;
-  return who + (last.content || (last.attachments?.length ? 'an attachment' : ''));
+  if (!last) return [room.kind === 'DIRECT' ? 'Say hello' : plural(room.memberCount, 'member')];
+  const who = last.senderId === me.userId ? ['You: '] : room.kind === 'GROUP' ? [h('bdi', {}, people.name(last.senderId ?? '')), ': '] : [];
+  if (last.deleted) return [...who, 'message deleted'];
+  return [...who, last.content ? h('bdi', {}, last.content) : last.attachments?.length ? 'an attachment' : ''];
 }

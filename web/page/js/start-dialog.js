@@ -1,6 +1,8 @@
 /** Starting something: a new room, a public room that is there already, or a chat with one person. */
+import { isolated, withoutControls } from './bidi.js';
+import { ROOM_NAME_BYTES_MAX, roomNameProblem, topicProblem, utf8Bytes } from './bounds.js';
 import { fill, h } from './dom.js';
-import { labelled, openDialog, submitting } from './dialogs.js';
+import { labelled, openDialog, refuse, submitting } from './dialogs.js';
 import { plural } from './format.js';
 import { userSearch } from './user-search.js';
 
@@ -42,7 +44,7 @@ export function startDialog(workspace, first = 'room') {
 
 /** @param {import('./workspace.js').Workspace} workspace @param {() => void} close */
 function newRoom(workspace, close) {
-  const input = h('input', { type: 'text', required: true, maxlength: 60, autocomplete: 'off', 'data-testid': 'room-name-input', placeholder: 'For example: Weekend plans' });
+  const input = h('input', { type: 'text', required: true, dir: 'auto', autocomplete: 'off', 'data-testid': 'room-name-input', placeholder: 'For example: Weekend plans' });
   const problem = h('p', { class: 'problem', role: 'alert' });
   const button = h('button', { type: 'submit', class: 'button', 'data-testid': 'room-create' }, 'Create room');
   const choice = (/** @type {string} */ value, /** @type {string} */ label, /** @type {string} */ hint, /** @type {boolean} */ checked) => h('label', { class: 'choice' },
@@ -51,6 +53,7 @@ function newRoom(workspace, close) {
   const form = h('form', { onsubmit: (/** @type {Event} */ event) => {
     event.preventDefault();
     void submitting(problem, button, async () => {
+      refuse(roomNameProblem(input.value));
       const visibility = String(new FormData(form).get('visibility'));
       const room = await workspace.api.createRoom({ kind: 'GROUP', name: input.value.trim(), visibility });
       close();
@@ -73,21 +76,21 @@ function findRoom(workspace, close) {
   const problem = h('p', { class: 'problem', role: 'alert' });
   const result = (/** @type {import('../../types/wire').RoomInfo} */ room) => {
     const mine = workspace.list.get(room.roomId) !== undefined;
-    const button = h('button', { type: 'button', class: 'button small', 'data-testid': 'join-room', 'aria-label': `${mine ? 'Open' : 'Join'} ${room.name}` }, mine ? 'Open' : 'Join');
+    const button = h('button', { type: 'button', class: 'button small', 'data-testid': 'join-room', 'aria-label': `${mine ? 'Open' : 'Join'} ${isolated(room.name ?? '')}` }, mine ? 'Open' : 'Join');
     button.addEventListener('click', () => void submitting(problem, button, async () => {
       if (!mine) await workspace.api.addMember(room.roomId, workspace.me.userId);
       close();
       workspace.enter(mine ? room : await workspace.api.room(room.roomId));
     }));
-    return h('li', { class: 'result', 'data-room-id': room.roomId }, h('span', { class: 'result-text' }, h('strong', {}, room.name ?? 'Unnamed room'), h('span', { class: 'hint' }, plural(room.memberCount, 'member'))), button);
+    return h('li', { class: 'result', 'data-room-id': room.roomId }, h('span', { class: 'result-text' }, h('strong', {}, h('bdi', {}, withoutControls(room.name ?? '') || 'Unnamed room')), h('span', { class: 'hint' }, plural(room.memberCount, 'member'))), button);
   };
   const search = async () => {
     const name = input.value.trim();
     try {
-      const found = await workspace.api.publicRooms(name);
+      const found = utf8Bytes(name) > ROOM_NAME_BYTES_MAX ? [] : await workspace.api.publicRooms(name);
       if (input.value.trim() !== name) return;
       fill(results, found.map(result));
-      fill(status, found.length > 0 ? plural(found.length, 'public room') : name === '' ? 'There are no public rooms yet. Make the first one.' : `No public room begins with “${name}”.`);
+      fill(status, found.length > 0 ? plural(found.length, 'public room') : name === '' ? 'There are no public rooms yet. Make the first one.' : `No public room begins with “${isolated(name)}”.`);
     } catch (error) {
       fill(status, /** @type {Error} */ (error).message);
     }
@@ -128,8 +131,8 @@ function direct(workspace, close) {
  * @param {import('./room.js').Room} room
  */
 export function renameDialog(room) {
-  const name = h('input', { type: 'text', required: true, maxlength: 60, 'data-testid': 'rename-input' });
-  const topic = h('input', { type: 'text', maxlength: 250, 'data-testid': 'topic-input', placeholder: 'What this room is about' });
+  const name = h('input', { type: 'text', required: true, dir: 'auto', 'data-testid': 'rename-input' });
+  const topic = h('input', { type: 'text', dir: 'auto', 'data-testid': 'topic-input', placeholder: 'What this room is about' });
   name.value = room.info.name ?? '';
   topic.value = room.info.topic ?? '';
   const problem = h('p', { class: 'problem', role: 'alert' });
@@ -137,6 +140,7 @@ export function renameDialog(room) {
   openDialog('Rename room', (close) => [h('form', { onsubmit: (/** @type {Event} */ event) => {
     event.preventDefault();
     void submitting(problem, button, async () => {
+      refuse(roomNameProblem(name.value) || topicProblem(topic.value));
       const change = { name: name.value.trim(), ...(topic.value.trim() === (room.info.topic ?? '') ? {} : { topic: topic.value.trim() }) };
       await room.api.changeRoom(room.roomId, change);
       close();

@@ -124,8 +124,15 @@ export class Timeline {
 
   /** @param {{ clientMsgId: string, content: string, ts: string, replyTo?: string, mentions?: string[] }} pending */
   addPending(pending) {
+    if (this.#isKnown(pending.clientMsgId)) return;
     this.#pending.push({ mentions: [], ...pending, kind: 'pending', key: `c:${pending.clientMsgId}`, senderId: this.#selfId, status: 'sending', version: 0 });
     this.#onChange();
+  }
+
+  /** Whether the log, or the list of what waits, has this message of one's own. @param {string} clientMsgId */
+  #isKnown(clientMsgId) {
+    const isThis = (/** @type {{ clientMsgId?: string, senderId: string }} */ each) => each.clientMsgId === clientMsgId && each.senderId === this.#selfId;
+    return this.#pending.some(isThis) || this.messages.some(isThis);
   }
 
   /** The fleet has it: the message takes its place in the log. @param {import('../../types/wire').Ack} ack */

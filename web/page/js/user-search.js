@@ -1,4 +1,6 @@
 /** Finding people by the beginning of their user name, with the ones found to choose from. */
+import { isolated } from './bidi.js';
+import { USER_NAME_CHARS_MAX } from './bounds.js';
 import { avatar, fill, h } from './dom.js';
 import { shownName } from './people.js';
 
@@ -21,6 +23,8 @@ export function userSearch({ input, api, without, choose }) {
   input.setAttribute('autocomplete', 'off');
   input.setAttribute('autocapitalize', 'none');
   input.setAttribute('spellcheck', 'false');
+  /** No name is longer, so the fleet is not asked for one. @param {string} name */
+  const usersNamed = async (name) => (name.length > USER_NAME_CHARS_MAX ? [] : api.usersNamed(name));
   const search = async () => {
     const name = typedName(input);
     if (name === '') {
@@ -28,13 +32,13 @@ export function userSearch({ input, api, without, choose }) {
       fill(status);
       return;
     }
-    const found = await api.usersNamed(name).catch(() => undefined);
+    const found = await usersNamed(name).catch(() => undefined);
     if (found === undefined || typedName(input) !== name) return;
     const shown = found.filter((user) => !without(user.userId));
     fill(results, shown.map((user) => h('li', {}, h('button', { type: 'button', class: 'result', 'data-testid': 'user-result', 'data-user-name': user.name, onclick: () => choose(user) },
       avatar(user.userId, shownName(user)),
-      h('span', { class: 'result-text' }, h('strong', {}, shownName(user)), h('span', { class: 'handle' }, `@${user.name}`))))));
-    fill(status, shown.length > 0 ? '' : found.length > 0 ? 'Already here.' : `No user name begins with “${name}”.`);
+      h('span', { class: 'result-text' }, h('strong', {}, h('bdi', {}, shownName(user))), h('span', { class: 'handle' }, `@${user.name}`))))));
+    fill(status, shown.length > 0 ? '' : found.length > 0 ? 'Already here.' : `No user name begins with “${isolated(name)}”.`);
   };
   input.addEventListener('input', () => {
     clearTimeout(timer);
@@ -45,9 +49,9 @@ export function userSearch({ input, api, without, choose }) {
     /** The person whose user name is exactly what was typed. @returns {Promise<User>} */
     async exact() {
       const name = typedName(input);
-      const found = name === '' ? [] : await api.usersNamed(name);
+      const found = name === '' ? [] : await usersNamed(name);
       const user = found.find((each) => each.name?.toLowerCase() === name.toLowerCase());
-      if (!user) throw new Error(name === '' ? 'Type a user name first.' : `Nobody is called “${name}” here.`);
+      if (!user) throw new Error(name === '' ? 'Type a user name first.' : `Nobody is called “${isolated(name)}” here.`);
       return user;
     },
     clear() {

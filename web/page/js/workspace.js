@@ -9,9 +9,10 @@ import { Api } from './api.js';
 import { RoomcastClient } from './client.js';
 import { chatView, noRoomView } from './chat-view.js';
 import { connectionBanner } from './connection-banner.js';
-import { toast } from './dialogs.js';
+import { confirmed, toast } from './dialogs.js';
 import { fill, h } from './dom.js';
 import { Emitter } from './emitter.js';
+import { plural } from './format.js';
 import { People } from './people.js';
 import { Room } from './room.js';
 import { RoomList } from './room-list.js';
@@ -20,6 +21,8 @@ import { startDialog } from './start-dialog.js';
 
 const AWAY_AFTER_MS = 5 * 60_000;
 const WIDE = '(min-width: 760px)';
+/** How far the fleet's clock was ahead at the last connection. */
+const CLOCK_KEY = 'roomcast.clock-skew-ms';
 
 /**
  * @typedef {import('../../types/wire').RoomInfo} RoomInfo
@@ -36,16 +39,17 @@ export class Workspace extends Emitter {
   #session;
 
   /**
-   * @param {{ session: import('./session.js').Session, me: import('../../types/wire').User }} options
+   * @param {{ session: import('./session.js').Session, me: import('../../types/wire').User, outbox: import('./outbox.js').Outbox }} options
    */
-  constructor({ session, me }) {
+  constructor({ session, me, outbox }) {
     super();
     this.me = me;
     this.#session = session;
     this.api = new Api(session);
     const url = new URL('/v1/ws', location.href);
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-    this.client = new RoomcastClient({ url: url.href, tokens: session });
+    this.client = new RoomcastClient({ url: url.href, tokens: session, clockSkewMs: lastClockSkewMs() });
+    this.outbox = outbox;
     this.people = new People({ api: this.api, watch: (userIds) => this.client.watchPresence(userIds) });
     this.people.put(me);
     this.list = new RoomList(this.api, me.userId);
@@ -61,6 +65,7 @@ export class Workspace extends Emitter {
     addEventListener('online', () => this.client.wake(), { signal });
     document.addEventListener('visibilitychange', () => this.#visibilityChanged(), { signal });
     this.client.start();
+    this.outbox.start(this.client);
   }
 
   /** Ends the connection and listens no more. */
@@ -68,13 +73,20 @@ export class Workspace extends Emitter {
     clearTimeout(this.#awayTimer);
     this.#ending.abort();
     this.#chat?.dispose();
+    this.outbox.close();
     this.client.stop();
   }
 
   async signOut() {
+    const { waiting } = this.outbox;
+    const text = `${plural(waiting, 'message or change', 'messages or changes')} of yours could not be sent yet. Signing out discards what is not sent.`;
+    if (waiting > 0 && !(await confirmed({ title: 'Sign out without sending?', text, action: 'Sign out', danger: true }))) return;
     this.client.stop();
+    await this.outbox.clear();
     await this.api.signOut().catch(() => {});
     this.#session.end();
+    // Other tabs have heard of it now and store nothing more.
+    await this.outbox.clear();
     location.hash = '#/';
   }
 
@@ -95,11 +107,22 @@ export class Workspace extends Emitter {
   }
 
   #listen() {
-    const { client, list, people } = this;
+    const { client, list, outbox, people } = this;
     const forOpenRoom = (/** @type {(room: Room, frame: any) => void} */ work) => (/** @type {any} */ frame) => {
       if (this.openRoom && frame.roomId === this.openRoom.roomId) work(this.openRoom, frame);
     };
-    client.on('welcome', () => void this.#refresh());
+    client.on('welcome', () => {
+      localStorage.setItem(CLOCK_KEY, String(client.clockSkewMs));
+      void outbox.adopt();
+      void this.#refresh();
+    });
+    outbox.on('acknowledged', ({ unsent, ack }) => {
+      this.#rooms.get(unsent.roomId)?.acknowledged(unsent, ack);
+      if (unsent.roomId !== this.openRoom?.roomId) list.sent(unsent.roomId, ack.seq);
+    });
+    outbox.on('failed', (unsent) => this.#rooms.get(unsent.roomId)?.failed(unsent));
+    outbox.on('restored', (unsent) => this.#rooms.get(unsent.roomId)?.restored(unsent));
+    outbox.on('refused', (error) => toast(`A change you made earlier was not kept. ${error.message}`));
     client.on('subscribed', forOpenRoom((room, frame) => room.subscribed(frame)));
     client.on('unsubscribed', forOpenRoom((room) => this.#gone(room.roomId, 'You are no longer in this room.')));
     client.on('event', (event) => {
@@ -109,7 +132,7 @@ export class Workspace extends Emitter {
     });
     client.on('typing', forOpenRoom((room, frame) => room.types(frame.userId)));
     client.on('receipt', (frame) => {
-      if (frame.userId === this.me.userId) list.refreshSoon();
+      if (frame.userId === this.me.userId && frame.read !== undefined) list.readElsewhere(frame.roomId, frame.read);
       forOpenRoom((room) => room.receipt(frame))(frame);
     });
     client.on('presence', (frame) => people.presenceIs(frame));
@@ -138,8 +161,7 @@ export class Workspace extends Emitter {
 
   /** Shows what the address names. @param {boolean} byPerson @returns {void} */
   #route(byPerson) {
-    const match = /^#\/rooms\/(.+)$/.exec(location.hash);
-    const roomId = match ? decodeURIComponent(match[1]) : undefined;
+    const roomId = roomIdIn(location.hash);
     const info = roomId === undefined ? undefined : this.list.get(roomId);
     this.#frame.dataset.pane = roomId === undefined ? 'list' : 'chat';
     if (info) return this.#show(info, byPerson);
@@ -164,7 +186,7 @@ export class Workspace extends Emitter {
     this.#leaveRoom();
     let room = this.#rooms.get(info.roomId);
     if (!room) {
-      room = new Room({ info, selfId: this.me.userId, client: this.client, api: this.api });
+      room = new Room({ info, selfId: this.me.userId, client: this.client, api: this.api, outbox: this.outbox });
       room.on('gone', (text) => this.#gone(info.roomId, text));
       room.on('members', () => { if (room) this.list.countMembers(info.roomId, room.info.memberCount); });
       room.on('changed', () => { if (room?.whole) this.emit('repaired'); });
@@ -210,4 +232,22 @@ export class Workspace extends Emitter {
       this.#awayTimer = setTimeout(() => this.client.setStatus('AWAY'), AWAY_AFTER_MS);
     }
   }
+}
+
+/**
+ * The room that an address names; text that is no valid encoding names a room that is nobody's.
+ * @param {string} hash
+ */
+export function roomIdIn(hash) {
+  const match = /^#\/rooms\/(.+)$/.exec(hash);
+  if (!match) return undefined;
+  try {
+    return decodeURIComponent(match[1]);
+  } catch {
+    return match[1];
+  }
+}
+
+function lastClockSkewMs() {
+  return Number(localStorage.getItem(CLOCK_KEY)) || 0;
 }

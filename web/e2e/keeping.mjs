@@ -1,0 +1,237 @@
+// What the page keeps when something goes wrong: text too long to send, an input method, broken addresses,
+// a page that ends without a connection, and what other devices do.
+import assert from 'node:assert/strict';
+import { check, eventually } from './harness.mjs';
+import { Person } from './person.mjs';
+
+const TURNED = '\u202Eeninap';
+
+/** What cannot be sent, and what must not be. */
+export async function writing({ ana, bo, roomId, accessible }) {
+  await check('composer_keeps_text_that_is_too_long_and_the_connection_stays', async () => {
+    await ana.openRoom(roomId);
+    await bo.openRoom(roomId);
+    const pasted = `${'long words '.repeat(6_500)}end`;
+    await ana.id('composer').fill(pasted);
+    await ana.id('composer').press('Enter');
+    await ana.sees('composer-problem', 'too long');
+    assert.equal(await ana.id('composer').inputValue(), pasted);
+    assert.equal(await ana.id('send').isDisabled(), true);
+    await ana.screenshot('too-long-light');
+    await accessible(ana, 'a message that is too long');
+    await ana.id('composer').fill('\u0001'.repeat(16_000));
+    await ana.id('composer').press('Enter');
+    await ana.sees('composer-problem', 'too large');
+    await ana.say('short again');
+    await bo.seesMessage('short again');
+    assert.equal(await ana.id('composer-problem').textContent(), '');
+    assert.equal(await ana.id('connection-status').getAttribute('data-state'), 'online');
+  });
+  await check('form_refuses_a_room_name_over_its_bytes_and_keeps_it', async () => {
+    await ana.id('new-room').click();
+    await ana.id('room-name-input').fill('漢'.repeat(43));
+    await ana.id('room-create').click();
+    await ana.sees('start-dialog', '129 bytes');
+    assert.equal(await ana.id('room-name-input').inputValue(), '漢'.repeat(43));
+    await ana.page.keyboard.press('Escape');
+  });
+  await check('enter_that_ends_a_composition_does_not_send', async () => {
+    await ana.id('composer').fill('nihongo');
+    await ana.id('composer').evaluate((input) => {
+      input.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', keyCode: 229, bubbles: true, cancelable: true }));
+      input.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', keyCode: 13, isComposing: true, bubbles: true, cancelable: true }));
+    });
+    assert.equal(await ana.id('composer').inputValue(), 'nihongo');
+    await ana.id('composer').press('Enter');
+    await bo.seesMessage('nihongo');
+  });
+  await check('a_broken_address_leads_back_to_the_rooms', async () => {
+    for (const hash of ['#/rooms/%', '#/rooms/%E0%A4%A', '#%', '#/rooms/no-such-room']) {
+      await ana.page.evaluate((to) => { location.hash = to; }, hash);
+      await ana.id('rooms').waitFor();
+      await ana.page.reload();
+      await ana.roomItem(roomId).waitFor();
+    }
+    await ana.openRoom(roomId);
+    await ana.say('still here');
+    await bo.seesMessage('still here');
+  });
+}
+
+/** A name that turns the text around it. */
+export async function turning({ ana, bo, server, browser, options }) {
+  await check('a_name_with_direction_controls_does_not_turn_the_preview', async () => {
+    const cy = await Person.arrive(browser, server.http, 'panine', TURNED, options);
+    await cy.signUp();
+    const { userId } = await cy.call(server.http, 'GET', '/v1/me');
+    const turning = await ana.createRoom('Names');
+    await ana.call(server.http, 'PUT', `/v1/rooms/${turning}/members/${userId}`, {});
+    await cy.roomItem(turning).waitFor();
+    await cy.openRoom(turning);
+    await cy.say('first words');
+    await ana.seesMessage('first words');
+    const preview = ana.roomItem(turning).getByTestId('room-preview');
+    await eventually('the preview shows it', async () => (await preview.textContent())?.includes('first words'));
+    assert.doesNotMatch(await preview.textContent(), /\u202E/);
+    const places = await preview.evaluate((element) => {
+      const [who, colon, text] = element.childNodes;
+      return [who, colon, text].map((node) => {
+        const range = document.createRange();
+        range.selectNodeContents(node);
+        return range.getBoundingClientRect().left;
+      });
+    });
+    assert.ok(places[0] < places[1] && places[1] < places[2], `name, colon and text stand in this order: ${places}`);
+    await cy.say('\u202Eturned \u2069text');
+    await eventually('content keeps its characters', async () => (await ana.id('message-text').last().textContent()) === '\u202Eturned \u2069text');
+    await ana.screenshot('direction-light');
+    await cy.context.close();
+    assert.deepEqual(cy.problems, []);
+  });
+}
+
+/** The page ends while it has no connection. */
+export async function reloading({ ana, bo, roomId, server, everywhere, inHistory }) {
+  let other;
+  await bo.openRoom(roomId);
+  await check('what_was_written_without_a_connection_is_sent_once_after_a_reload', () => everywhere(async () => {
+    other = await ana.createRoom('Drafts');
+    await ana.id('composer').fill('half a thought');
+    await ana.openRoom(roomId);
+    await server.end('SIGKILL');
+    await eventually('the page knows', async () => (await ana.id('connection-status').getAttribute('data-state')) === 'reconnecting');
+    for (const text of ['kept 1', 'kept 2', 'kept 3']) await ana.say(text);
+    await ana.id('composer').fill('kept draft');
+    const ids = await ana.page.$$eval('[data-testid="message"][data-state="sending"]', (messages) => messages.map((message) => message.dataset.clientMsgId));
+    assert.equal(ids.length, 3);
+    await ana.screenshot('offline-writing-light');
+    await ana.page.reload().catch(() => {});
+    await server.start();
+    // The browser may still be on its way to its error page.
+    await eventually('the page opens', () => ana.page.reload());
+    for (const text of ['kept 1', 'kept 2', 'kept 3']) {
+      await bo.seesMessage(text, 30_000);
+      await ana.seesMessage(text);
+    }
+    await eventually('nothing waits', async () => (await ana.id('pending').count()) === 0);
+    const kept = (await inHistory(ana)).filter(({ content }) => /^kept \d$/.test(content ?? ''));
+    assert.deepEqual(kept.map(({ content }) => content), ['kept 1', 'kept 2', 'kept 3'], 'in order, each once');
+    assert.deepEqual(kept.map(({ clientMsgId }) => clientMsgId), ids, 'under their first ids');
+  }));
+  await check('drafts_outlive_a_reload_and_end_with_sending', async () => {
+    assert.equal(await ana.id('composer').inputValue(), 'kept draft');
+    await ana.openRoom(other);
+    assert.equal(await ana.id('composer').inputValue(), 'half a thought');
+    await ana.id('composer').press('Enter');
+    await ana.seesMessage('half a thought');
+    await ana.page.reload();
+    await ana.openRoom(other);
+    await ana.seesMessage('half a thought');
+    assert.equal(await ana.id('composer').inputValue(), '');
+  });
+  await check('two_tabs_send_what_a_third_left_exactly_once', () => everywhere(async () => {
+    await ana.openRoom(roomId);
+    const tabs = [await ana.context.newPage(), await ana.context.newPage()];
+    await server.end('SIGKILL');
+    await eventually('the page knows', async () => (await ana.id('connection-status').getAttribute('data-state')) === 'reconnecting');
+    await ana.say('left by a tab');
+    await ana.page.goto('about:blank');
+    await server.start();
+    await Promise.all(tabs.map((tab) => tab.goto(server.http)));
+    await bo.seesMessage('left by a tab', 30_000);
+    await ana.page.goto(`${server.http}/#/rooms/${encodeURIComponent(roomId)}`);
+    await ana.seesMessage('left by a tab');
+    assert.equal((await inHistory(ana)).filter(({ content }) => content === 'left by a tab').length, 1);
+    await eventually('the browser keeps nothing unsent', async () => (await stored(ana.page)).length === 0);
+    for (const tab of tabs) await tab.close();
+  }));
+  await check('signing_out_asks_about_unsent_messages_and_removes_what_is_kept', () => everywhere(async () => {
+    await ana.openRoom(other);
+    await ana.id('composer').fill('a draft to forget');
+    await ana.openRoom(roomId);
+    await server.end('SIGKILL');
+    await eventually('the page knows', async () => (await ana.id('connection-status').getAttribute('data-state')) === 'reconnecting');
+    await ana.say('never sent');
+    await eventually('it is kept', async () => (await stored(ana.page)).length === 2);
+    await ana.id('sign-out').click();
+    await ana.id('confirm').waitFor();
+    await ana.screenshot('sign-out-unsent-light');
+    await ana.id('confirm').click();
+    await ana.id('auth-submit').waitFor();
+    assert.deepEqual(await stored(ana.page), []);
+    await server.start();
+    await ana.page.goto(server.http);
+    await ana.signIn();
+    await ana.openRoom(other);
+    assert.equal(await ana.id('composer').inputValue(), '');
+    await ana.openRoom(roomId);
+    assert.equal((await inHistory(ana)).filter(({ content }) => content === 'never sent').length, 0);
+  }));
+}
+
+/** Everything the browser keeps of unsent messages and drafts. */
+function stored(page) {
+  return page.evaluate(() => new Promise((resolve, reject) => {
+    const request = indexedDB.open('roomcast');
+    request.onerror = () => reject(request.error);
+    request.onsuccess = () => {
+      const database = request.result;
+      const transaction = database.transaction(['outbox', 'drafts']);
+      const [unsent, drafts] = ['outbox', 'drafts'].map((table) => transaction.objectStore(table).getAll());
+      transaction.oncomplete = () => {
+        database.close();
+        resolve([...unsent.result, ...drafts.result]);
+      };
+    };
+  }));
+}
+
+/** One person at two devices; neither shows the room that changes. */
+export async function devices({ ana, bo, server, browser, options }) {
+  const phone = await Person.arrive(browser, server.http, bo.name, bo.displayName, options);
+  await phone.id('auth-toggle').click();
+  await phone.signIn();
+  await phone.id('new-room').waitFor();
+  const [shared, lobby] = [await ana.createRoom('Shared'), await bo.createRoom('Lobby')];
+  const me = await bo.call(server.http, 'GET', '/v1/me');
+  const preview = (text) => eventually(`the preview shows "${text}"`, async () => (await phone.roomItem(shared).getByTestId('room-preview').textContent())?.includes(text));
+  await check('a_room_made_or_joined_on_one_device_is_shown_on_the_other', async () => {
+    await phone.roomItem(lobby).waitFor();
+    await phone.openRoom(lobby);
+    await ana.call(server.http, 'PUT', `/v1/rooms/${shared}/members/${me.userId}`, {});
+    await phone.roomItem(shared).waitFor();
+  });
+  await check('a_message_read_on_one_device_is_read_on_the_other', async () => {
+    await ana.openRoom(shared);
+    await ana.say('read me once');
+    await eventually('the badge is there', async () => (await phone.roomItem(shared).getByTestId('unread').count()) === 1);
+    await bo.openRoom(shared);
+    await bo.seesMessage('read me once');
+    await eventually('the badge is gone', async () => (await phone.roomItem(shared).getByTestId('unread').count()) === 0);
+  });
+  await check('the_preview_follows_an_answer_an_edit_and_a_deletion', async () => {
+    await bo.say('answered here');
+    await preview('You: answered here');
+    await bo.id('composer').press('ArrowUp');
+    await bo.id('composer').fill('answered better');
+    await bo.id('composer').press('Enter');
+    await preview('answered better');
+    await bo.act('answered better', 'delete');
+    await bo.id('confirm').click();
+    await preview('message deleted');
+    await phone.screenshot('device-preview-light');
+  });
+  await check('the_list_follows_a_rename_a_leave_and_a_deletion', async () => {
+    await ana.call(server.http, 'PATCH', `/v1/rooms/${shared}`, { name: 'Renamed' });
+    await eventually('the new name', async () => (await phone.roomItem(shared).textContent())?.includes('Renamed'));
+    await bo.call(server.http, 'DELETE', `/v1/rooms/${shared}/members/${me.userId}`);
+    await phone.roomItem(shared).waitFor({ state: 'detached' });
+    await ana.call(server.http, 'PUT', `/v1/rooms/${shared}/members/${me.userId}`, {});
+    await phone.roomItem(shared).waitFor();
+    await ana.call(server.http, 'DELETE', `/v1/rooms/${shared}`);
+    await phone.roomItem(shared).waitFor({ state: 'detached' });
+    await ana.roomItem(shared).waitFor({ state: 'detached' });
+  });
+  assert.deepEqual(phone.problems, []);
+  await phone.context.close();
+}

@@ -1,0 +1,111 @@
+/**
+ * The bounds of the wire contract, checked before anything reaches the socket or an HTTP call.
+ *
+ * A frame over its bound closes the connection with 1009 and takes every queued message with it, so the
+ * page refuses such a frame itself and leaves the text where it was typed. WELCOME names the fleet's own
+ * frame and content limits; before the first WELCOME the contract's defaults hold.
+ */
+
+export const CONTENT_BYTES_MAX = 16_384;
+export const FRAME_BYTES_MAX = 65_536;
+export const MENTIONS_MAX = 50;
+export const ATTACHMENTS_MAX = 10;
+export const EMOJI_BYTES_MAX = 64;
+export const ROOM_NAME_BYTES_MAX = 128;
+export const TOPIC_BYTES_MAX = 1_024;
+export const DISPLAY_NAME_CHARS_MAX = 64;
+export const USER_NAME_CHARS_MAX = 32;
+export const PASSWORD_CHARS_MIN = 8;
+export const PASSWORD_CHARS_MAX = 256;
+/** Bytes that the fleet adds to a message when it becomes an event frame: ids, seq, prev, ts and their keys. */
+const EVENT_BYTES_ADDED = 512;
+
+const encoder = new TextEncoder();
+
+/**
+ * @typedef {{ contentBytesMax: number, frameBytesMax: number }} Limits
+ * @typedef {{ code: string, message: string }} Problem
+ */
+
+/** What holds before a WELCOME said otherwise. @type {Limits} */
+export const DEFAULT_LIMITS = { contentBytesMax: CONTENT_BYTES_MAX, frameBytesMax: FRAME_BYTES_MAX };
+
+/** @param {string} text */
+export function utf8Bytes(text) {
+  return encoder.encode(text).length;
+}
+
+/** Unicode scalar values, as the fleet counts characters. @param {string} text */
+export function characters(text) {
+  return [...text].length;
+}
+
+/** Replaces lone surrogates, which no UTF-8 can carry and the fleet refuses. @param {string} text */
+export function wellFormed(text) {
+  return text.replace(/[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g, '\uFFFD');
+}
+
+/** The limits that WELCOME names, none of them above the contract's. @param {Record<string, any> | undefined} told @returns {Limits} */
+export function limitsOf(told) {
+  const atMost = (/** @type {unknown} */ value, /** @type {number} */ most) => (typeof value === 'number' && value > 0 ? Math.min(value, most) : most);
+  return { contentBytesMax: atMost(told?.contentBytesMax, CONTENT_BYTES_MAX), frameBytesMax: atMost(told?.frameBytesMax, FRAME_BYTES_MAX) };
+}
+
+/**
+ * Why the fleet would refuse this frame for its size, or close the connection on it.
+ * @param {{ content?: string, mentions?: string[], attachments?: unknown[], emoji?: string, [field: string]: any }} frame
+ * @param {Limits} limits
+ * @returns {Problem | undefined}
+ */
+export function frameProblem(frame, limits = DEFAULT_LIMITS) {
+  const { content, mentions, attachments, emoji } = frame;
+  if (content !== undefined) {
+    const bytes = utf8Bytes(content);
+    if (bytes > limits.contentBytesMax) return tooLarge(`This message is too long: ${count(bytes)} bytes, and at most ${count(limits.contentBytesMax)} can be sent. Shorten it, or send it in parts.`);
+  }
+  if (mentions !== undefined && mentions.length > MENTIONS_MAX) return badFrame(`A message can mention at most ${MENTIONS_MAX} people, and this one mentions ${mentions.length}.`);
+  if (attachments !== undefined && attachments.length > ATTACHMENTS_MAX) return badFrame(`A message can have at most ${ATTACHMENTS_MAX} attachments.`);
+  if (emoji !== undefined && utf8Bytes(emoji) > EMOJI_BYTES_MAX) return badFrame('This reaction is too long.');
+  // Control characters take up to six bytes in JSON, so content within its bound can still fill a frame.
+  if (utf8Bytes(JSON.stringify(frame)) + EVENT_BYTES_ADDED > limits.frameBytesMax) return tooLarge('This message is too large to send. Shorten it, or send it in parts.');
+  return undefined;
+}
+
+/** @param {string} name @returns {string} what is wrong with a room's name; empty when nothing is */
+export function roomNameProblem(name) {
+  if (name.trim() === '') return 'Give the room a name.';
+  return bytesProblem('The name', name, ROOM_NAME_BYTES_MAX);
+}
+
+/** @param {string} topic @returns {string} */
+export function topicProblem(topic) {
+  return bytesProblem('The topic', topic, TOPIC_BYTES_MAX);
+}
+
+/** @param {string} displayName @returns {string} */
+export function displayNameProblem(displayName) {
+  const length = characters(displayName.normalize('NFC'));
+  return length > DISPLAY_NAME_CHARS_MAX ? `Your name is too long: ${length} characters, and at most ${DISPLAY_NAME_CHARS_MAX} are allowed.` : '';
+}
+
+/** @param {string} password @returns {string} */
+export function passwordProblem(password) {
+  const length = characters(password);
+  if (length < PASSWORD_CHARS_MIN) return `The password is too short: at least ${PASSWORD_CHARS_MIN} characters.`;
+  return length > PASSWORD_CHARS_MAX ? `The password is too long: ${length} characters, and at most ${PASSWORD_CHARS_MAX} are allowed.` : '';
+}
+
+/** @param {string} what @param {string} text @param {number} most */
+function bytesProblem(what, text, most) {
+  const bytes = utf8Bytes(text.normalize('NFC'));
+  return bytes > most ? `${what} is too long: ${count(bytes)} bytes, and at most ${count(most)} are allowed. Letters outside the English alphabet and emoji take 2 to 4 bytes.` : '';
+}
+
+/** @param {number} number */
+const count = (number) => number.toLocaleString('en');
+
+/** @param {string} message @returns {Problem} */
+const tooLarge = (message) => ({ code: 'CONTENT_TOO_LARGE', message });
+
+/** @param {string} message @returns {Problem} */
+const badFrame = (message) => ({ code: 'BAD_FRAME', message });

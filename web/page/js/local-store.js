@@ -1,0 +1,178 @@
+/**
+ * What this browser keeps of a person's unsent messages and drafts: IndexedDB, or memory where the
+ * browser has none (some private windows). Every change is one transaction over both tables, and
+ * transactions run in the order they were made, so a later change never loses to an earlier one.
+ */
+
+const DATABASE = 'roomcast';
+const VERSION = 1;
+const OUTBOX = 'outbox';
+const DRAFTS = 'drafts';
+/** A database that does not open in this time is used without: the page must not wait for it. */
+const OPEN_TIMEOUT_MS = 3_000;
+
+/**
+ * @typedef {import('../../types/wire').Frame} Frame
+ * @typedef {{ userId: string, roomId: string, clientMsgId: string, order: number, owner: string, ts: string,
+ *   frame: Frame & { roomId: string, clientMsgId: string }, status: 'sending' | 'failed', error?: string }} Unsent
+ *   a frame that the fleet has not acknowledged; `owner` is the tab that sends it
+ * @typedef {{ put: Unsent } | { remove: Unsent } | { draft: string, userId: string, roomId: string } | { clear: string }} Change
+ *   an empty draft removes it; `clear` names a user
+ * @typedef {{ unsent: Unsent[], drafts: Map<string, string> }} Kept
+ * @typedef {{ isDurable: boolean, read: (userId: string) => Promise<Kept>, apply: (changes: Change[]) => Promise<void>,
+ *   claim: (userId: string, from: Set<string>, owner: string) => Promise<Unsent[]>, close: () => void }} Store
+ *   `claim` gives `owner` what belongs to the tabs `from`, to one caller only
+ */
+
+/** @param {IDBFactory | undefined} [factory] @returns {Promise<Store>} */
+export async function openStore(factory = globalThis.indexedDB) {
+  if (!factory) return new MemoryStore();
+  try {
+    return new IndexedDbStore(await openDatabase(factory));
+  } catch {
+    return new MemoryStore();
+  }
+}
+
+/** @implements {Store} */
+export class MemoryStore {
+  isDurable = false;
+  /** @type {Map<string, Unsent>} */ #unsent = new Map();
+  /** @type {Map<string, Map<string, string>>} */ #drafts = new Map();
+
+  /** @param {string} userId @returns {Promise<Kept>} */
+  async read(userId) {
+    const unsent = [...this.#unsent.values()].filter((each) => each.userId === userId);
+    return { unsent: structuredClone(unsent), drafts: new Map(this.#drafts.get(userId)) };
+  }
+
+  /** @param {Change[]} changes */
+  async apply(changes) {
+    for (const change of changes) {
+      if ('put' in change) this.#unsent.set(keyOf(change.put).join(' '), structuredClone(change.put));
+      else if ('remove' in change) this.#unsent.delete(keyOf(change.remove).join(' '));
+      else if ('clear' in change) this.#clear(change.clear);
+      else this.#setDraft(change);
+    }
+  }
+
+  /** @param {string} userId @param {Set<string>} from @param {string} owner */
+  async claim(userId, from, owner) {
+    const claimed = [...this.#unsent.values()].filter((each) => each.userId === userId && from.has(each.owner));
+    for (const each of claimed) each.owner = owner;
+    return structuredClone(claimed);
+  }
+
+  close() {}
+
+  /** @param {string} userId */
+  #clear(userId) {
+    for (const [key, each] of this.#unsent) if (each.userId === userId) this.#unsent.delete(key);
+    this.#drafts.delete(userId);
+  }
+
+  /** @param {{ draft: string, userId: string, roomId: string }} change */
+  #setDraft({ draft, userId, roomId }) {
+    const drafts = this.#drafts.get(userId) ?? new Map();
+    this.#drafts.set(userId, drafts);
+    if (draft === '') drafts.delete(roomId);
+    else drafts.set(roomId, draft);
+  }
+}
+
+/** @implements {Store} */
+class IndexedDbStore {
+  isDurable = true;
+  #database;
+
+  /** @param {IDBDatabase} database */
+  constructor(database) {
+    this.#database = database;
+    // Another tab with a newer page may need the database to itself.
+    database.onversionchange = () => database.close();
+  }
+
+  /** @param {string} userId @returns {Promise<Kept>} */
+  async read(userId) {
+    const { outbox, drafts } = this.#tables('readonly');
+    const [unsent, texts] = await Promise.all([answer(outbox.getAll(allOf(userId))), answer(drafts.getAll(allOf(userId)))]);
+    return { unsent, drafts: new Map(texts.map((/** @type {{ roomId: string, text: string }} */ each) => [each.roomId, each.text])) };
+  }
+
+  /** @param {Change[]} changes @returns {Promise<void>} */
+  apply(changes) {
+    const { outbox, drafts, done } = this.#tables('readwrite');
+    for (const change of changes) {
+      if ('put' in change) outbox.put(change.put);
+      else if ('remove' in change) outbox.delete(keyOf(change.remove));
+      else if ('clear' in change) {
+        outbox.delete(allOf(change.clear));
+        drafts.delete(allOf(change.clear));
+      } else if (change.draft === '') drafts.delete([change.userId, change.roomId]);
+      else drafts.put({ userId: change.userId, roomId: change.roomId, text: change.draft });
+    }
+    return done;
+  }
+
+  /** @param {string} userId @param {Set<string>} from @param {string} owner @returns {Promise<Unsent[]>} */
+  async claim(userId, from, owner) {
+    const { outbox, done } = this.#tables('readwrite');
+    const all = /** @type {Unsent[]} */ (await answer(outbox.getAll(allOf(userId))));
+    const claimed = all.filter((each) => from.has(each.owner)).map((each) => ({ ...each, owner }));
+    for (const each of claimed) outbox.put(each);
+    await done;
+    return claimed;
+  }
+
+  close() {
+    this.#database.close();
+  }
+
+  /** One transaction over both tables. @param {IDBTransactionMode} mode */
+  #tables(mode) {
+    const transaction = this.#database.transaction([OUTBOX, DRAFTS], mode);
+    const done = /** @type {Promise<void>} */ (new Promise((resolve, reject) => {
+      transaction.oncomplete = () => resolve();
+      transaction.onabort = () => reject(transaction.error ?? new Error('the browser ended the transaction'));
+    }));
+    return { outbox: transaction.objectStore(OUTBOX), drafts: transaction.objectStore(DRAFTS), done };
+  }
+}
+
+/** @param {IDBFactory} factory @returns {Promise<IDBDatabase>} */
+function openDatabase(factory) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error('the browser does not open its database')), OPEN_TIMEOUT_MS);
+    const request = factory.open(DATABASE, VERSION);
+    request.onupgradeneeded = () => {
+      request.result.createObjectStore(OUTBOX, { keyPath: ['userId', 'roomId', 'clientMsgId'] });
+      request.result.createObjectStore(DRAFTS, { keyPath: ['userId', 'roomId'] });
+    };
+    request.onsuccess = () => {
+      clearTimeout(timer);
+      resolve(request.result);
+    };
+    request.onerror = () => {
+      clearTimeout(timer);
+      reject(request.error);
+    };
+  });
+}
+
+/** @param {IDBRequest} request @returns {Promise<any>} */
+function answer(request) {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
+
+/** Every key that begins with this user: an array sorts behind any string. @param {string} userId */
+function allOf(userId) {
+  return IDBKeyRange.bound([userId], [userId, []]);
+}
+
+/** @param {Unsent} unsent */
+function keyOf({ userId, roomId, clientMsgId }) {
+  return [userId, roomId, clientMsgId];
+}

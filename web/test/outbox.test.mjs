@@ -1,0 +1,204 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { MemoryStore } from '../page/js/local-store.js';
+import { Outbox } from '../page/js/outbox.js';
+
+const turns = async () => { for (let turn = 0; turn < 50; turn += 1) await Promise.resolve(); };
+const ts = new Date().toISOString();
+const message = (clientMsgId, roomId = 'R') => ({ roomId, clientMsgId, content: `text ${clientMsgId}` });
+
+/** The Web Locks of one browser: a tab's locks end with the tab. */
+class Browser {
+  held = new Set();
+
+  locks() {
+    const { held } = this;
+    return {
+      async request(name, work) {
+        held.add(name);
+        await work();
+        held.delete(name);
+      },
+      query: async () => ({ held: [...held].map((name) => ({ name })), pending: [] }),
+    };
+  }
+}
+
+/** A connection that answers what the test says, by clientMsgId; without an answer a frame waits. */
+function connection(answers = {}) {
+  const sent = [];
+  let next = 0;
+  return {
+    sent,
+    mintId: () => `minted-${next++}`,
+    enqueue: (frame) => {
+      sent.push(frame);
+      const answer = answers[frame.clientMsgId];
+      if (answer === undefined) return new Promise(() => {});
+      return answer instanceof Error ? Promise.reject(answer) : Promise.resolve({ type: 'ACK', roomId: frame.roomId, clientMsgId: frame.clientMsgId, messageId: 'm', seq: 1, ts, ...answer });
+    },
+  };
+}
+const refused = (code) => Object.assign(new Error(code), { code });
+const ids = (sent) => sent.map(({ clientMsgId }) => clientMsgId);
+
+test('outbox_sends_what_an_earlier_page_left_under_the_same_ids_in_order', async () => {
+  const store = new MemoryStore();
+  const before = await Outbox.open('ana', { store });
+  before.start(connection());
+  before.send(message('a'), ts);
+  before.send(message('b', 'R2'), ts);
+  before.send(message('c'), ts);
+  await turns();
+  const after = await Outbox.open('ana', { store });
+  const line = connection({ a: {}, b: {}, c: {} });
+  after.start(line);
+  assert.deepEqual(ids(line.sent), ['a', 'b', 'c']);
+  await turns();
+  assert.equal(after.waiting, 0);
+  const third = await Outbox.open('ana', { store });
+  assert.equal(third.waiting, 0);
+});
+
+test('outbox_shows_the_unsent_messages_of_a_room_after_a_reload', async () => {
+  const store = new MemoryStore();
+  const before = await Outbox.open('ana', { store });
+  before.start(connection({ b: refused('BLOCKED') }));
+  before.send(message('a'), ts);
+  before.send(message('b'), ts);
+  void before.act({ type: 'REACT', roomId: 'R', messageId: 'm', emoji: '+' });
+  await turns();
+  const after = await Outbox.open('ana', { store });
+  assert.deepEqual(after.messagesOf('R').map(({ clientMsgId, status, error }) => [clientMsgId, status, error]), [['a', 'sending', undefined], ['b', 'failed', 'BLOCKED']]);
+  const line = connection({ b: {} });
+  after.start(line);
+  assert.deepEqual(line.sent.map(({ type }) => type), ['SEND_MESSAGE', 'REACT']);
+  after.retry('b');
+  assert.deepEqual(ids(line.sent).at(-1), 'b');
+  await turns();
+  after.discard('a');
+  await turns();
+  assert.deepEqual((await Outbox.open('ana', { store })).messagesOf('R'), []);
+});
+
+test('outbox_keeps_what_a_stopped_connection_gave_up', async () => {
+  const store = new MemoryStore();
+  const before = await Outbox.open('ana', { store });
+  const failed = [];
+  before.on('failed', (unsent) => failed.push(unsent));
+  before.start(connection({ a: refused('STOPPED') }));
+  before.send(message('a'), ts);
+  await turns();
+  assert.deepEqual(failed, []);
+  assert.equal((await Outbox.open('ana', { store })).waiting, 1);
+});
+
+test('outbox_of_one_user_does_not_show_those_of_another', async () => {
+  const store = new MemoryStore();
+  const ana = await Outbox.open('ana', { store });
+  ana.start(connection());
+  ana.send(message('a'), ts);
+  ana.setDraft('R', 'mine');
+  await turns();
+  const bo = await Outbox.open('bo', { store });
+  assert.equal(bo.waiting, 0);
+  assert.equal(bo.draft('R'), '');
+});
+
+test('outbox_is_empty_after_a_sign_out_even_when_answers_come_late', async () => {
+  const store = new MemoryStore();
+  const ana = await Outbox.open('ana', { store });
+  let refuse;
+  ana.start({ mintId: () => 'x', enqueue: () => new Promise((_, reject) => { refuse = reject; }) });
+  ana.setDraft('R', 'half a');
+  ana.send(message('a', 'R2'), ts);
+  await turns();
+  await ana.clear();
+  refuse(refused('BLOCKED'));
+  ana.setDraft('R', 'late');
+  await turns();
+  const again = await Outbox.open('ana', { store });
+  assert.equal(again.waiting, 0);
+  assert.deepEqual(again.messagesOf('R2'), []);
+  assert.equal(again.draft('R'), '');
+});
+
+test('drafts_outlive_the_page_and_end_with_the_message', async () => {
+  const store = new MemoryStore();
+  const before = await Outbox.open('ana', { store });
+  before.start(connection());
+  for (const text of ['h', 'he', 'hel', 'hello']) before.setDraft('R', text);
+  await turns();
+  const after = await Outbox.open('ana', { store });
+  after.start(connection());
+  assert.equal(after.draft('R'), 'hello');
+  after.send(message('a'), ts);
+  await turns();
+  assert.equal((await Outbox.open('ana', { store })).draft('R'), '');
+});
+
+test('a_tab_does_not_send_what_a_living_tab_sends_and_takes_it_over_when_that_tab_is_gone', async () => {
+  const store = new MemoryStore();
+  const browser = new Browser();
+  const first = await Outbox.open('ana', { store, locks: browser.locks() });
+  first.start(connection());
+  first.send(message('a'), ts);
+  await turns();
+  const second = await Outbox.open('ana', { store, locks: browser.locks() });
+  const line = connection({ a: { duplicate: true } });
+  second.start(line);
+  await second.adopt();
+  assert.deepEqual(ids(line.sent), []);
+  first.close();
+  await turns();
+  const restored = [];
+  second.on('restored', (unsent) => restored.push(unsent.clientMsgId));
+  const third = await Outbox.open('ana', { store, locks: browser.locks() });
+  third.start(connection());
+  await Promise.all([second.adopt(), second.adopt()]);
+  assert.deepEqual([restored, ids(line.sent), third.waiting], [[], [], 1], 'the third tab was first to claim it');
+});
+
+test('outbox_refuses_edits_past_its_bound_and_reports_the_refusals_of_restored_ones', async () => {
+  const store = new MemoryStore();
+  const before = await Outbox.open('ana', { store });
+  before.start(connection());
+  const edit = { type: 'EDIT_MESSAGE', roomId: 'R', messageId: 'm', content: 'x' };
+  for (let place = 0; place < 500; place += 1) void before.act(edit);
+  await assert.rejects(before.act(edit), /waiting/);
+  assert.equal(before.isFull('R'), true);
+  await turns();
+  const after = await Outbox.open('ana', { store });
+  const refusals = [];
+  after.on('refused', (error) => refusals.push(error.code));
+  after.start(connection({ 'minted-0': refused('NOT_FOUND') }));
+  await turns();
+  assert.deepEqual(refusals, ['NOT_FOUND']);
+  assert.equal(after.waiting, 499);
+});
+
+test('outbox_goes_on_from_memory_when_the_browser_stores_nothing', async (t) => {
+  t.mock.method(console, 'warn', () => {});
+  const store = Object.assign(new MemoryStore(), { isDurable: true, apply: async () => { throw new Error('quota'); } });
+  const outbox = await Outbox.open('ana', { store });
+  let told = 0;
+  outbox.on('durability', () => { told += 1; });
+  const line = connection({ a: {} });
+  outbox.start(line);
+  outbox.send(message('a'), ts);
+  await turns();
+  assert.deepEqual(ids(line.sent), ['a']);
+  assert.equal(outbox.isDurable, false);
+  assert.ok(told > 0);
+});
+
+test('a_failed_message_is_forgotten_after_a_month_and_an_unsent_one_is_not', async () => {
+  const store = new MemoryStore();
+  const before = await Outbox.open('ana', { store });
+  before.start(connection({ a: refused('BLOCKED') }));
+  const long = new Date(Date.now() - 31 * 86_400_000).toISOString();
+  before.send(message('a'), long);
+  before.send(message('b'), long);
+  await turns();
+  assert.deepEqual((await Outbox.open('ana', { store })).messagesOf('R').map(({ clientMsgId }) => clientMsgId), ['b']);
+});
