@@ -2,9 +2,11 @@
 //!
 //! Each trait is a list of promises; `contract` (feature `contract`) has one test per promise, and
 //! every adapter passes all of them. The last two modules are asked of other services, through the
-//! composition root, since services do not know each other.
+//! composition root, since services do not know each other. [`back_off`] is no port: it is how services
+//! and adapters alike wait before they ask again.
 
 pub mod accounts;
+pub mod back_off;
 pub mod dead_letters;
 pub mod directory;
 pub mod event_log;
