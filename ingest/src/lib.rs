@@ -8,6 +8,7 @@ mod back_off;
 mod partition;
 mod replay;
 mod review;
+mod trim;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -18,6 +18,7 @@ use tracing::{info, warn};
 
 use crate::Ingest;
 use crate::back_off::BackOff;
+use crate::trim;
 
 /// Entries written at once.
 const BATCH: usize = 256;
@@ -47,29 +48,35 @@ async fn review_always(ingest: &Ingest, setbacks: &mut watch::Receiver<u64>) {
         if let Some(age) = ingest.writer.may_forget() {
             write_again(ingest, age).await;
         }
-        let mut places = vec![None; usize::from(ingest.log.partitions())];
-        loop {
-            tokio::select! {
-                // A store whose watch has ended has no machines that come and go.
-                Ok(()) = setbacks.changed() => break,
-                () = sleep(LOOK_EVERY) => {}
+        tokio::select! {
+            // A store whose watch has ended has no machines that come and go.
+            Ok(()) = setbacks.changed() => {}
+            () = bring_all_forward(ingest) => {}
+            () = trim::run(ingest) => {}
+        }
+        info!("a machine of the store came back");
+    }
+}
+
+/// Looks at the partitions that this process was not given, until it is dropped.
+async fn bring_all_forward(ingest: &Ingest) {
+    let mut places = vec![None; usize::from(ingest.log.partitions())];
+    loop {
+        sleep(LOOK_EVERY).await;
+        for (partition, before) in (0..).zip(&mut places) {
+            // Whoever has been given it sees to it.
+            if ingest.held[usize::from(partition)].load(Ordering::Acquire) {
+                *before = None;
+                continue;
             }
-            for (partition, before) in (0..).zip(&mut places) {
-                // Whoever has been given it sees to it.
-                if ingest.held[usize::from(partition)].load(Ordering::Acquire) {
+            match bring_forward(ingest, partition, *before).await {
+                Ok(place) => *before = Some(place),
+                Err(error) => {
                     *before = None;
-                    continue;
-                }
-                match bring_forward(ingest, partition, *before).await {
-                    Ok(place) => *before = Some(place),
-                    Err(error) => {
-                        *before = None;
-                        warn!(partition, ?error, "a partition cannot be looked at");
-                    }
+                    warn!(partition, ?error, "a partition cannot be looked at");
                 }
             }
         }
-        info!("a machine of the store came back");
     }
 }
 

@@ -358,6 +358,10 @@ impl EventLog for Troubled {
     async fn position_before(&self, partition: u16, age: Duration) -> Result<u64, LogError> {
         self.log.position_before(partition, age).await
     }
+    async fn trim(&self, partition: u16, settled: u64) -> Result<(), LogError> {
+        self.log.trim(partition, settled).await
+    }
+
     fn remembers(&self) -> Option<Duration> {
         self.log.remembers()
     }

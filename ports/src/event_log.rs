@@ -154,6 +154,12 @@ pub trait EventLog: Send + Sync {
     /// A position before everything in `partition` that was stored within the last `age`.
     async fn position_before(&self, partition: u16, age: Duration) -> Result<u64, LogError>;
 
+    /// Deletes entries of the partition that are older than the log's retention and, while the log is short of space,
+    /// the oldest of the others; never one after `settled`. Callers pass the position up to which everything is in
+    /// the store for good. A log that deletes nothing by itself and runs full answers appends with
+    /// [`LogError::Unavailable`] until this has freed space.
+    async fn trim(&self, partition: u16, settled: u64) -> Result<(), LogError>;
+
     /// How long an event id is recognised when it is appended again; `None` is for ever. Later than
     /// that, who appends has to ask the store first.
     fn remembers(&self) -> Option<Duration>;

@@ -162,6 +162,10 @@ impl EventLog for DamagedLog {
         self.inner.position_before(partition, age).await
     }
 
+    async fn trim(&self, partition: u16, settled: u64) -> Result<(), LogError> {
+        self.inner.trim(partition, settled).await
+    }
+
     fn remembers(&self) -> Option<Duration> {
         self.inner.remembers()
     }

@@ -18,9 +18,6 @@ use roomcast_scylla::{ScyllaConfig, ScyllaStore};
 use crate::config::{LogBackEnd, PresenceBackEnd, Role, Settings, StoreBackEnd};
 use crate::deadlines::Bounded;
 
-/// Servers named from which on three copies are kept of every event.
-const SERVERS_FOR_COPIES: usize = 3;
-
 /// What the services stand on.
 pub(crate) struct Backends {
     pub(crate) log: Arc<dyn EventLog>,
@@ -55,7 +52,7 @@ pub(crate) async fn open(settings: &Settings) -> anyhow::Result<Backends> {
         open.scylla = Some(ScyllaStore::connect(config).await.context("--store")?);
     }
     if let LogBackEnd::Nats(servers) = &settings.log {
-        let config = nats_config(settings, servers, open.scylla.as_ref());
+        let config = nats_config(settings, servers, open.seen_to());
         open.nats = Some(NatsLog::connect(config).await.context("--log")?);
     }
     if let PresenceBackEnd::Redis(url) = &settings.presence_store {
@@ -81,7 +78,7 @@ pub(crate) fn needs_directory(settings: &Settings) -> bool {
 pub(crate) fn nats_config(
     settings: &Settings,
     servers: &[String],
-    store: Option<&Arc<ScyllaStore>>,
+    seen_to: Option<SeenTo>,
 ) -> NatsConfig {
     let roles: Vec<_> = settings.roles.iter().map(|role| role.as_str()).collect();
     let name = format!("roomcast {} {}", roles.join(","), std::process::id());
@@ -89,18 +86,14 @@ pub(crate) fn nats_config(
     // Answers come where this role's key may listen, and no other's (deploy/nats/roles.conf).
     let role = if let [role] = roles[..] { role } else { "all" };
     config.inbox_prefix = format!("_INBOX_{role}");
-    let copies = if servers.len() >= SERVERS_FOR_COPIES {
-        3
-    } else {
-        1
-    };
-    config.replicas = settings.log_access.replicas.unwrap_or(copies);
+    config.replicas = settings.log_access.replicas;
+    config.partition_bytes_max = settings.log_access.partition_bytes_max;
     config.key.clone_from(&settings.log_access.key);
     config.ca.clone_from(&settings.log_access.ca);
     config.manages_streams = settings.roles.contains(&Role::Ingest);
     config.uses_streams = settings.roles.iter().any(|role| uses_streams(*role));
     config.waits_for_servers = true;
-    config.seen_to = store.map(seen_to);
+    config.seen_to = seen_to;
     config
 }
 
@@ -113,16 +106,22 @@ const fn uses_streams(role: Role) -> bool {
     }
 }
 
-/// What the store was derived from before a stream was made anew.
-fn seen_to(store: &Arc<ScyllaStore>) -> SeenTo {
-    let store = Arc::clone(store);
-    Arc::new(move |partition| {
-        let store = Arc::clone(&store);
-        Box::pin(async move { Ok(store.seen_to(partition).await?) })
-    })
-}
-
 impl Open {
+    /// How far the store has been derived, which a stream that ends earlier has forgotten.
+    fn seen_to(&self) -> Option<SeenTo> {
+        if let Some(store) = self.scylla.clone() {
+            return Some(Arc::new(move |partition| {
+                let store = Arc::clone(&store);
+                Box::pin(async move { Ok(store.seen_to(partition).await?) })
+            }));
+        }
+        let writer: Arc<dyn MessageWriter> = self.embedded.as_ref()?.messages();
+        Some(Arc::new(move |partition| {
+            let writer = Arc::clone(&writer);
+            Box::pin(async move { Ok(writer.place(partition).await?) })
+        }))
+    }
+
     fn into_backends(self) -> anyhow::Result<Backends> {
         let none = "no back end was opened for a port";
         let embedded = self.embedded.as_ref();

@@ -142,10 +142,18 @@ async fn check_log(settings: &Settings, report: &mut Report) {
             fine(
                 "--log",
                 &format!(
-                    "nats-server {} at {}, {} streams with {events} events, {} of them with a copy that lags",
+                    "nats-server {} at {}, {} streams with {events} events, replicas {}, bytes per partition {}, \
+                     {} with a copy that lags",
                     found.version,
                     found.server,
                     found.streams.len(),
+                    range(found.streams.iter().map(|it| it.replicas as u64)),
+                    range(
+                        found
+                            .streams
+                            .iter()
+                            .map(|it| it.bytes_max.unwrap_or(u64::MAX))
+                    ),
                     lagging.count(),
                 ),
             );
@@ -153,6 +161,19 @@ async fn check_log(settings: &Settings, report: &mut Report) {
         Err(error) => report.wrong("--log", &chain(&error)),
     }
     log.close().await;
+}
+
+/// The least and the greatest, or the one that all have.
+fn range(numbers: impl Iterator<Item = u64> + Clone) -> String {
+    let word = |number: u64| match number {
+        u64::MAX => "unlimited".to_owned(),
+        number => number.to_string(),
+    };
+    match (numbers.clone().min(), numbers.max()) {
+        (Some(least), Some(most)) if least == most => word(least),
+        (Some(least), Some(most)) => format!("{} to {}", word(least), word(most)),
+        _ => "none".to_owned(),
+    }
 }
 
 async fn check_presence(settings: &Settings, report: &mut Report) {

@@ -237,6 +237,10 @@ impl EventLog for EmbeddedLog {
         Ok(0)
     }
 
+    async fn trim(&self, _: u16, _: u64) -> Result<(), LogError> {
+        Ok(())
+    }
+
     fn remembers(&self) -> Option<Duration> {
         None
     }

@@ -28,7 +28,6 @@ fn main() {
         let servers = nats.servers().split(',').map(str::to_owned).collect();
         let log = NatsLog::connect(NatsConfig {
             manages_streams: true,
-            replicas: nats.nodes(),
             ..NatsConfig::new(servers, "local", "bench")
         });
         let log = log.await.expect("open the log");

@@ -40,8 +40,6 @@ const WAITING_BYTES_MAX: usize = 32 << 20;
 pub(crate) struct Around {
     pub(crate) link: Link,
     pub(crate) region: String,
-    /// Whether a stream has copies, which changes what is judged first.
-    pub(crate) copies: bool,
     pub(crate) exchanges: Arc<Exchanges>,
     pub(crate) reader: Arc<Reader>,
     pub(crate) known: Arc<Known>,
@@ -189,10 +187,11 @@ impl Appends {
     /// The headers of an event on the bus.
     fn headers(&self, sending: &Sending) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        headers.insert(
-            async_nats::header::NATS_MESSAGE_ID,
-            message_id(&sending.room_id, &sending.event_id).as_str(),
-        );
+        let mut id = message_id(&sending.room_id, &sending.event_id);
+        if sending.is_renamed {
+            id.push('~');
+        }
+        headers.insert(async_nats::header::NATS_MESSAGE_ID, id.as_str());
         if let Some(head) = sending.asked_head {
             headers.insert(
                 async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,

@@ -1,6 +1,6 @@
 //! What a look at the servers found, for whoever wants to know before starting.
 
-use crate::streams::StreamInfo;
+use crate::streams::found::StreamInfo;
 
 /// What is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +20,10 @@ pub struct StreamFound {
     pub partition: u16,
     /// The server that leads it; `None` when there is none now, or no cluster.
     pub leader: Option<String>,
-    /// Its copies, the leader's included.
+    /// The copies it is to have, the leader's included.
     pub replicas: usize,
+    /// The bytes it may have; `None` is any number.
+    pub bytes_max: Option<u64>,
     /// Copies that are up to date, the leader's included.
     pub current: usize,
     /// Events it holds.
@@ -44,7 +46,8 @@ impl StreamFound {
                 .cluster
                 .as_ref()
                 .and_then(|cluster| cluster.leader.clone()),
-            replicas: followers.len() + 1,
+            replicas: info.replicas(),
+            bytes_max: info.bytes_max(),
             current: followers.iter().filter(|copy| copy.current).count() + 1,
             events: info.state.events,
             bytes: info.state.bytes,

@@ -10,6 +10,9 @@ use roomcast_ports::BoxError;
 /// that the store keeps, 0 when it has none.
 pub type SeenTo = Arc<dyn Fn(u16) -> BoxFuture<'static, Result<u64, BoxError>> + Send + Sync>;
 
+/// Bytes of a new partition's stream unless the configuration says otherwise: 8 GiB for all of them.
+pub const PARTITION_BYTES_MAX: u64 = 256 << 20;
+
 /// How to reach the servers and what to be there.
 #[derive(Clone)]
 pub struct NatsConfig {
@@ -22,8 +25,9 @@ pub struct NatsConfig {
     /// What answers are addressed to, `_INBOX` or one prefix per role, so that a role's key can be
     /// kept from reading another's answers.
     pub inbox_prefix: String,
-    /// Copies of each stream: 1 on a single server, 3 in a cluster.
-    pub replicas: usize,
+    /// Copies of each stream. Without it a new stream has three where the cluster has as many servers, else one. A
+    /// stream that is there is raised to a given number, and never lowered.
+    pub replicas: Option<usize>,
     /// The nkey seed this process signs in with.
     pub key: Option<String>,
     /// The certificate authority of the servers, PEM. With it TLS is required.
@@ -38,30 +42,31 @@ pub struct NatsConfig {
     pub waits_for_servers: bool,
     /// The durable consumer that workers of one kind share.
     pub consumer: String,
-    /// Bytes of each partition's stream at most; past it the oldest events go. The servers reserve
-    /// 32 times as much on each of their disks and refuse what does not fit: 8 GiB by default.
-    pub partition_bytes_max: i64,
+    /// Bytes of each partition's stream; without it a new stream has [`PARTITION_BYTES_MAX`]. A stream that is there
+    /// is raised to a given number, and never lowered. Past it appends are refused until ingest has trimmed what is
+    /// in the store. The servers reserve 32 times as much on each of their disks and refuse what does not fit.
+    pub partition_bytes_max: Option<u64>,
     /// Asked before a missing stream is created, so that its places begin above all that were seen.
     /// Without it, only what this process has seen itself is known.
     pub seen_to: Option<SeenTo>,
 }
 
 impl NatsConfig {
-    /// A client of `servers` in `region` that manages nothing, on streams with one copy.
+    /// A client of `servers` in `region` that manages nothing.
     pub fn new(servers: Vec<String>, region: &str, name: &str) -> Self {
         Self {
             servers,
             region: region.to_owned(),
             name: name.to_owned(),
             inbox_prefix: "_INBOX".to_owned(),
-            replicas: 1,
+            replicas: None,
             key: None,
             ca: None,
             manages_streams: false,
             uses_streams: true,
             waits_for_servers: false,
             consumer: "ingest".to_owned(),
-            partition_bytes_max: 256 << 20,
+            partition_bytes_max: None,
             seen_to: None,
         }
     }

@@ -41,6 +41,12 @@ pub(crate) mod refusal {
     pub(crate) const SAME_ID_IN_FLIGHT: u32 = 10_158;
     /// Larger than the stream takes.
     pub(crate) const TOO_LARGE: u32 = 10_054;
+    /// The stream has all the bytes that it may have.
+    pub(crate) const FULL: u32 = 10_077;
+    /// A single server has no copies.
+    pub(crate) const NOT_CLUSTERED: u32 = 10_074;
+    /// The cluster has too few servers for so many copies, or they are away.
+    pub(crate) const NO_PEERS: u32 = 10_005;
 }
 
 /// Why there is no answer to use.

@@ -26,6 +26,8 @@ use crate::failure::Failure;
 use crate::link::Link;
 use crate::reader::{Reader, pause};
 use crate::streams::Streams;
+use crate::streams::desired::RETENTION;
+use crate::streams::found::sortable;
 use chain::Chain;
 use lease::{Delivered, Lease};
 
@@ -74,7 +76,7 @@ impl Feeds {
                 // Another has the pin, or nothing has come: ask again.
                 Ok(None) => {}
                 Err(Failure::NobodyThere(_)) => {
-                    self.streams.suspect();
+                    self.streams.suspect(partition);
                     sleep(ABSENT_PAUSE).await;
                 }
                 Err(failure) => return Err(failure),
@@ -122,6 +124,12 @@ impl Feeds {
         Ok(self.reader.direct.batch(partition, question).await?.stored)
     }
 
+    /// Deletes what is past the retention or in the way, at most up to `settled`.
+    pub(crate) async fn trim(&self, partition: u16, settled: u64) -> Result<(), Failure> {
+        let expired = async || self.position_before(partition, RETENTION).await;
+        self.streams.trim(partition, settled, expired).await
+    }
+
     /// A position before everything stored in the partition within the last `age`.
     pub(crate) async fn position_before(
         &self,
@@ -150,13 +158,6 @@ impl Feeds {
         }
         Err(Failure::Behind)
     }
-}
-
-/// A moment as the servers write it, with all digits, so that later ones sort behind it.
-fn sortable(moment: &str) -> String {
-    let moment = moment.trim_end_matches('Z');
-    let (seconds, fraction) = moment.split_once('.').unwrap_or((moment, ""));
-    format!("{seconds}.{fraction:0<9}")
 }
 
 struct Claimed {
@@ -230,6 +231,7 @@ impl EventFeed for Feed {
             let stored: Vec<Stored> = run.iter().map(|one| one.stored.clone()).collect();
             let batch = self.chain.link(&stored).await?;
             self.position = batch.position;
+            self.feeds.reader.saw(self.lease.partition, self.position);
             self.lease.take_away(run.len());
             for one in run {
                 self.pending = one.pending;
@@ -273,22 +275,5 @@ impl Feed {
             return Ok(page);
         }
         Err(Failure::Behind)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::sortable;
-
-    #[test]
-    fn moments_sort_by_time_however_many_digits_they_have() {
-        let sorted = [
-            "2026-11-21T18:25:25Z",
-            "2026-11-21T18:25:25.05Z",
-            "2026-11-21T18:25:25.5Z",
-            "2026-11-21T18:25:25.500001Z",
-            "2026-11-21T18:25:26.001Z",
-        ];
-        assert!(sorted.is_sorted_by_key(|moment| sortable(moment)));
     }
 }

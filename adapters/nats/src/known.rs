@@ -4,7 +4,7 @@
 //! one is forgotten. Bounded, without a clock and without order to keep.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use roomcast_protocol::RoomId;
@@ -18,6 +18,7 @@ const ROOMS_MAX: usize = 32_768;
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     last: [AtomicU64; PARTITIONS as usize],
+    replicas: [AtomicUsize; PARTITIONS as usize],
     heads: Mutex<Heads>,
 }
 
@@ -60,6 +61,21 @@ impl Known {
     /// A partition has come at least this far.
     pub(crate) fn saw(&self, partition: u16, place: u64) {
         self.last[usize::from(partition)].fetch_max(place, Ordering::Relaxed);
+    }
+
+    /// How many copies the partition's stream had when it was last looked at; 0 before that.
+    pub(crate) fn replicas(&self, partition: u16) -> usize {
+        self.replicas[usize::from(partition)].load(Ordering::Relaxed)
+    }
+
+    /// The partition's stream has this many copies now.
+    pub(crate) fn has_replicas(&self, partition: u16, replicas: usize) {
+        self.replicas[usize::from(partition)].store(replicas, Ordering::Relaxed);
+    }
+
+    /// Whether the stream has copies that may lag behind its leader.
+    pub(crate) fn may_lag(&self, partition: u16) -> bool {
+        self.replicas(partition) > 1
     }
 
     /// The highest place of the room that this process was told was stored; 0 if none, or forgotten.

@@ -9,6 +9,7 @@ mod append;
 mod check;
 mod config;
 mod connect;
+mod continuity;
 mod direct;
 mod exchanges;
 mod failure;
@@ -24,7 +25,7 @@ mod streams;
 mod subjects;
 
 pub use check::{Findings, StreamFound};
-pub use config::{NatsConfig, SeenTo};
+pub use config::{NatsConfig, PARTITION_BYTES_MAX, SeenTo};
 pub use connect::ConnectError;
 pub use nats::NatsLog;
 pub use subjects::partition_of;

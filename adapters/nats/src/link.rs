@@ -71,6 +71,12 @@ impl Link {
         Ok(Self { client, fortunes })
     }
 
+    /// Rises whenever the connection comes or goes; at least 1 once there was one.
+    pub(crate) fn epoch(&self) -> u64 {
+        let fortunes = self.fortunes.borrow();
+        fortunes.connected + fortunes.disconnected
+    }
+
     /// Whether what is sent now goes out now.
     pub(crate) fn is_up(&self) -> bool {
         self.client.connection_state() == State::Connected

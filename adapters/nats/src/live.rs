@@ -19,6 +19,7 @@ use crate::direct::number;
 use crate::known::Known;
 use crate::link::Link;
 use crate::reader::{event_at, seq};
+use crate::streams::Streams;
 use crate::subjects::{self, PARTITIONS};
 
 /// Events a listener may be behind before it loses the oldest.
@@ -81,6 +82,7 @@ pub(crate) struct Ears {
     link: Link,
     region: String,
     known: Arc<Known>,
+    streams: Arc<Streams>,
     listening: Arc<Listening>,
     sender: Mutex<Option<broadcast::Sender<Live>>>,
     tracker: TaskTracker,
@@ -92,6 +94,7 @@ impl Ears {
         link: Link,
         region: String,
         known: Arc<Known>,
+        streams: Arc<Streams>,
         listening: Arc<Listening>,
         tracker: TaskTracker,
         stop: CancellationToken,
@@ -100,6 +103,7 @@ impl Ears {
             link,
             region,
             known,
+            streams,
             listening,
             sender: Mutex::new(Some(broadcast::Sender::new(LISTENER_BEHIND_MAX))),
             tracker,
@@ -179,6 +183,7 @@ impl Ears {
         appends: Arc<Appends>,
         sender: broadcast::Sender<Live>,
     ) {
+        let mut highest = 0;
         while let Some(message) = events.next().await {
             let headers = message.headers.as_ref();
             let place = number(headers, "Nats-Sequence");
@@ -187,6 +192,20 @@ impl Ears {
                 debug!(partition, "a live event without a place");
                 continue;
             };
+            let is_repeated = place <= highest;
+            if is_repeated {
+                self.streams.continuity.doubt(partition);
+                self.streams.suspect(partition);
+            }
+            self.streams.continuity.undoubted(partition).await;
+            if is_repeated {
+                // Its place was given before: if it is in the log all the same, listeners find it there.
+                let room_id = subjects::room_of(&message.subject);
+                let nudge = room_id.map(|room_id| Live::Nudge(room_id, seq(place)));
+                nudge.map(|nudge| sender.send(nudge));
+                continue;
+            }
+            highest = place;
             self.known.saw(partition, place);
             let event = event_at(partition, seq(place), seq(prev), &message.payload);
             let Some(event) = event else { continue };

@@ -77,6 +77,10 @@ impl EventLog for Log {
         Ok(self.feeds.position_before(partition, age).await?)
     }
 
+    async fn trim(&self, partition: u16, settled: u64) -> Result<(), LogError> {
+        Ok(self.feeds.trim(partition, settled).await?)
+    }
+
     fn remembers(&self) -> Option<Duration> {
         Some(Duration::from_secs(REMEMBERS_SECONDS))
     }

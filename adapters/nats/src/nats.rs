@@ -65,22 +65,25 @@ impl NatsLog {
             .map_err(subscribed)?;
         let known = Arc::new(Known::default());
         let streams = Arc::new(Streams::new(
+            link.clone(),
             Arc::clone(&exchanges),
             config.clone(),
             Arc::clone(&known),
         ));
         streams.ensure_all().await?;
         if config.manages_streams {
-            let deletions = Streams::deletions(&link.client).await.map_err(subscribed)?;
-            tracker.spawn(Arc::clone(&streams).keep(deletions, stop.clone()));
+            let hints = Streams::hints(&link.client).await.map_err(subscribed)?;
+            tracker.spawn(Arc::clone(&streams).take_hints(hints, stop.clone()));
+        }
+        for partition in streams.partitions() {
+            tracker.spawn(Arc::clone(&streams).keep(partition, stop.clone()));
         }
         let direct = Direct::new(Arc::clone(&exchanges));
-        let reader = Arc::new(Reader::new(direct, Arc::clone(&known), config.replicas));
+        let reader = Arc::new(Reader::new(direct, Arc::clone(&known)));
         let listening = Arc::new(Listening::new());
         let appends = Arc::new(Appends::new(Around {
             link: link.clone(),
             region: config.region.clone(),
-            copies: config.replicas > 1,
             exchanges,
             reader: Arc::clone(&reader),
             known: Arc::clone(&known),
@@ -93,6 +96,7 @@ impl NatsLog {
             link.clone(),
             config.region.clone(),
             known,
+            Arc::clone(&streams),
             listening,
             tracker.clone(),
             stop.clone(),

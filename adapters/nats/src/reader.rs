@@ -32,17 +32,16 @@ const HEADS_MAX: usize = 1_000;
 pub(crate) struct Reader {
     pub(crate) direct: Direct,
     known: Arc<Known>,
-    /// Whether there are copies that may lag.
-    copies: bool,
 }
 
 impl Reader {
-    pub(crate) const fn new(direct: Direct, known: Arc<Known>, replicas: usize) -> Self {
-        Self {
-            direct,
-            known,
-            copies: replicas > 1,
-        }
+    pub(crate) const fn new(direct: Direct, known: Arc<Known>) -> Self {
+        Self { direct, known }
+    }
+
+    /// The partition has come at least this far.
+    pub(crate) fn saw(&self, partition: u16, place: u64) {
+        self.known.saw(partition, place);
     }
 
     /// The room's last place, 0 if the log holds none of it.
@@ -53,7 +52,7 @@ impl Reader {
             last_by_subj: Some(&subject),
             ..Question::default()
         };
-        let last = if self.copies {
+        let last = if self.known.may_lag(partition) {
             self.ask_leader(partition, &question).await?
         } else {
             let subjects = [subject];
@@ -229,7 +228,7 @@ impl Reader {
             ..Question::default()
         };
         let mut page = self.direct.batch(partition, question.clone()).await?.stored;
-        if page.iter().all(|stored| stored.place <= from) && self.copies {
+        if page.iter().all(|stored| stored.place <= from) && self.known.may_lag(partition) {
             // This copy lags: the leader has the next one for certain.
             let next = Question {
                 seq: from + 1,
@@ -272,7 +271,7 @@ impl Reader {
             pause(pause_ms).await;
             let page = self.last_of(partition, &subjects, place - 1).await?;
             let mut before = page.stored.first().map_or(0, |before| before.place);
-            if !self.copies {
+            if !self.known.may_lag(partition) {
                 return Ok(before);
             }
             // The copy may have lagged: what follows must be the place itself.

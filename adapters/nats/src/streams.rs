@@ -4,93 +4,84 @@
 //! A stream's own numbers are the places: it begins at `incarnation << 40 | 1`, so whoever reads or
 //! writes it knows its incarnation from the number itself, whenever it was created anew.
 
+mod consumer;
 pub(crate) mod desired;
+pub(crate) mod found;
+mod incarnation;
+mod keep;
+mod trim;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_nats::{Client, Subscriber};
-use futures_util::StreamExt as _;
-use futures_util::future::{join_all, try_join_all};
-use futures_util::stream::select_all;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use futures_util::future::try_join_all;
+use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
-use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::NatsConfig;
 use crate::connect::ConnectError;
+use crate::continuity::Continuity;
 use crate::exchanges::{ANSWER_WITHIN, Exchanges};
 use crate::failure::{Failure, refusal};
 use crate::known::Known;
+use crate::link::Link;
 use crate::subjects::{self, PARTITIONS};
 use desired::differences;
+use found::StreamInfo;
 
 /// How long streams are waited for at the start.
 const THERE_WITHIN: Duration = Duration::from_secs(60);
-/// How long one that has gone missing is tried to be put back before the next round.
-const BACK_WITHIN: Duration = Duration::from_secs(10);
-/// How often they are looked at, without being told that one may be missing.
-const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(250);
 /// How long creating may take: many are created at once.
 const CREATED_WITHIN: Duration = Duration::from_secs(5);
-
-/// What a stream says of itself.
-#[derive(Debug, Deserialize)]
-pub(crate) struct StreamInfo {
-    pub(crate) config: Value,
-    pub(crate) state: StreamState,
-    #[serde(default)]
-    pub(crate) cluster: Option<Cluster>,
-}
-
-/// What it holds.
-#[derive(Debug, Deserialize)]
-pub(crate) struct StreamState {
-    #[serde(rename = "messages")]
-    pub(crate) events: u64,
-    pub(crate) bytes: u64,
-    pub(crate) first_seq: u64,
-    pub(crate) last_seq: u64,
-    pub(crate) last_ts: String,
-}
-
-/// Where its copies are.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Cluster {
-    #[serde(default)]
-    pub(crate) leader: Option<String>,
-    #[serde(default)]
-    pub(crate) replicas: Vec<Replica>,
-}
-
-/// A copy that does not lead.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Replica {
-    #[serde(default)]
-    pub(crate) current: bool,
-}
+/// Copies of a new stream unless the configuration says otherwise, where there are servers for them.
+const REPLICAS: usize = 3;
+/// How long a cluster that has fewer servers may take to find the others, before its new streams have one copy.
+const PEERS_WITHIN: Duration = Duration::from_secs(15);
+/// What a cluster says that has fewer servers, as far as it knows; when some are away it says so behind this.
+const FEWER_SERVERS: &str = "no suitable peers for placement";
 
 /// The streams.
 #[derive(Debug)]
 pub(crate) struct Streams {
+    pub(crate) continuity: Continuity,
+    link: Link,
     exchanges: Arc<Exchanges>,
     config: NatsConfig,
     known: Arc<Known>,
-    suspicion: Notify,
+    suspicions: [Notify; PARTITIONS as usize],
+    /// By partition, the bits of the share of its bytes that is free.
+    headroom: [AtomicU64; PARTITIONS as usize],
+    /// The cluster has too few servers for [`REPLICAS`] copies.
+    has_few_servers: AtomicBool,
+    warned_of_size: AtomicBool,
+    begun: Instant,
 }
 
 impl Streams {
-    pub(crate) fn new(exchanges: Arc<Exchanges>, config: NatsConfig, known: Arc<Known>) -> Self {
+    pub(crate) fn new(
+        link: Link,
+        exchanges: Arc<Exchanges>,
+        config: NatsConfig,
+        known: Arc<Known>,
+    ) -> Self {
+        let full = 1.0_f64.to_bits();
         Self {
+            continuity: Continuity::default(),
+            link,
             exchanges,
             config,
             known,
-            suspicion: Notify::new(),
+            suspicions: std::array::from_fn(|_| Notify::new()),
+            headroom: std::array::from_fn(|_| AtomicU64::new(full)),
+            has_few_servers: AtomicBool::new(false),
+            warned_of_size: AtomicBool::new(false),
+            begun: Instant::now(),
         }
     }
 
@@ -108,59 +99,31 @@ impl Streams {
     pub(crate) async fn ensure_all(&self) -> Result<(), ConnectError> {
         let until = Instant::now() + THERE_WITHIN;
         try_join_all(self.partitions().map(|partition| async move {
+            let ticket = self.continuity.ticket(partition, self.link.epoch());
             let info = self.ensure(partition, until).await?;
-            self.check_seen(partition, info.state.last_seq).await
+            self.measure(partition, &info);
+            self.check_seen(partition, info.state.last_seq).await?;
+            self.continuity.verified(partition, ticket);
+            Ok(())
         }))
         .await?;
         Ok(())
     }
 
-    /// Something was not there: have a look soon.
-    pub(crate) fn suspect(&self) {
-        self.suspicion.notify_one();
+    /// Something of the partition was not there, or not what it can be: have a look soon.
+    pub(crate) fn suspect(&self, partition: u16) {
+        self.suspicions[usize::from(partition)].notify_one();
     }
 
-    /// Puts back what goes missing, until `stop`.
-    pub(crate) async fn keep(
-        self: Arc<Self>,
-        mut deletions: Vec<Subscriber>,
-        stop: CancellationToken,
-    ) {
-        loop {
-            let mut deletions = select_all(&mut deletions);
-            tokio::select! {
-                () = self.suspicion.notified() => {}
-                Some(_) = deletions.next() => {}
-                () = sleep(LOOK_EVERY) => {}
-                () = stop.cancelled() => return,
-            }
-            let until = Instant::now() + BACK_WITHIN;
-            let looks = join_all(
-                self.partitions()
-                    .map(|partition| self.ensure(partition, until)),
-            );
-            let found = tokio::select! {
-                found = looks => found,
-                () = stop.cancelled() => return,
-            };
-            for error in found.into_iter().filter_map(Result::err) {
-                warn!(
-                    error = &error as &dyn std::error::Error,
-                    "look after the log's streams"
-                );
-            }
-            sleep(PAUSE).await;
-        }
-    }
-
-    /// Hears of every deletion as the servers tell it.
-    pub(crate) async fn deletions(
+    /// Subscribes to what calls for a look: every deletion, as the servers tell it, and places that others know.
+    pub(crate) async fn hints(
         client: &Client,
     ) -> Result<Vec<Subscriber>, async_nats::SubscribeError> {
         let stream = client.subscribe("$JS.EVENT.ADVISORY.STREAM.DELETED.*");
         let consumer = client.subscribe("$JS.EVENT.ADVISORY.CONSUMER.DELETED.>");
-        let (stream, consumer) = tokio::try_join!(stream, consumer)?;
-        Ok(vec![stream, consumer])
+        let known = client.subscribe(subjects::KNOWN);
+        let (stream, consumer, known) = tokio::try_join!(stream, consumer, known)?;
+        Ok(vec![stream, consumer, known])
     }
 
     /// What the stream says of itself.
@@ -171,6 +134,7 @@ impl Streams {
             .call(subject, &json!({}), ANSWER_WITHIN)
             .await?;
         self.known.saw(partition, info.state.last_seq);
+        self.known.has_replicas(partition, info.replicas());
         Ok(info)
     }
 
@@ -180,18 +144,23 @@ impl Streams {
         loop {
             let failure = match self.info(partition).await {
                 Ok(info) => {
-                    let differences = differences(&wanted, &info.config);
-                    if differences.is_empty() {
+                    let mut differences = differences(&wanted, &info.config);
+                    let raised = self.raise(&info);
+                    if differences.is_empty() && raised.is_empty() {
                         self.ensure_consumer(partition, until).await?;
                         return Ok(info);
                     }
                     if changed || (!self.config.manages_streams && Instant::now() >= until) {
                         let what = subjects::stream(partition);
+                        differences
+                            .extend(raised.iter().map(|(key, to)| format!("{key} is not {to}")));
                         return Err(ConnectError::Mismatch { what, differences });
                     }
                     if self.config.manages_streams {
-                        changed = true;
-                        self.change(partition, &info.config, &wanted).await.err()
+                        let change = self.change(partition, &info.config, &wanted, raised);
+                        let failure = change.await.err();
+                        changed = failure.is_none();
+                        failure
                     } else {
                         None
                     }
@@ -211,6 +180,19 @@ impl Streams {
         }
     }
 
+    /// What of the stream's size this process has to raise. What is larger than it was told to make it stays so.
+    fn raise(&self, info: &StreamInfo) -> Map<String, Value> {
+        if !self.config.manages_streams {
+            return Map::new();
+        }
+        let desired::Resize { raised, kept } = desired::resize(&self.config, info);
+        if !kept.is_empty() && !self.warned_of_size.swap(true, Ordering::Relaxed) {
+            let stream = &info.config["name"];
+            warn!(%stream, kept = kept.join("; "), "a start lowers no stream of the log");
+        }
+        raised
+    }
+
     /// Creates the stream; why not, if somebody has to wait for that.
     async fn create(
         &self,
@@ -221,28 +203,63 @@ impl Streams {
             .seen_to(partition)
             .await?
             .max(self.known.last(partition));
-        let mut config = wanted.clone();
         let first_place = desired::first_place_after(seen);
+        let replicas = self.replicas_of_new(partition);
+        let mut config = wanted.clone();
         config["first_seq"] = json!(first_place);
+        for (key, value) in desired::size(&self.config, replicas) {
+            config[key] = value;
+        }
         let subject = format!("$JS.API.STREAM.CREATE.{}", subjects::stream(partition));
         let created: Result<Value, Failure> =
             self.exchanges.call(subject, &config, CREATED_WITHIN).await;
         match created {
             Ok(_) => {
-                info!(partition, first_place, "created a stream of the log");
+                info!(
+                    partition,
+                    first_place, replicas, "created a stream of the log"
+                );
                 Ok(None)
             }
             // Another process was faster.
             Err(failure) if failure.is(refusal::NAME_IN_USE) => Ok(None),
+            Err(failure) if self.config.replicas.is_none() && self.lacks_servers(&failure) => {
+                if !self.has_few_servers.swap(true, Ordering::Relaxed) {
+                    warn!("log has fewer than {REPLICAS} servers: new streams get one copy");
+                }
+                Ok(None)
+            }
             Err(failure) => Ok(Some(failure)),
         }
     }
 
+    /// As many as the configuration says, else as many as the stream had before, else what the cluster has servers for.
+    fn replicas_of_new(&self, partition: u16) -> usize {
+        let before = Some(self.known.replicas(partition)).filter(|replicas| *replicas > 0);
+        let few = self.has_few_servers.load(Ordering::Relaxed);
+        let default = if few { 1 } else { REPLICAS };
+        self.config.replicas.or(before).unwrap_or(default)
+    }
+
+    /// Whether this refusal means that there are, and will be, too few servers for [`REPLICAS`] copies.
+    fn lacks_servers(&self, failure: &Failure) -> bool {
+        let lacks_peers = matches!(failure, Failure::Refused(refused)
+            if refused.err_code == refusal::NO_PEERS && refused.description == FEWER_SERVERS);
+        failure.is(refusal::NOT_CLUSTERED) || (lacks_peers && self.begun.elapsed() >= PEERS_WITHIN)
+    }
+
     /// Changes what is not as it should be, and leaves what was added.
-    async fn change(&self, partition: u16, found: &Value, wanted: &Value) -> Result<(), Failure> {
+    async fn change(
+        &self,
+        partition: u16,
+        found: &Value,
+        wanted: &Value,
+        raised: Map<String, Value>,
+    ) -> Result<(), Failure> {
         let mut config = found.clone();
-        for (key, value) in wanted.as_object().into_iter().flatten() {
-            config[key] = value.clone();
+        let wanted = wanted.as_object().cloned().unwrap_or_default();
+        for (key, value) in wanted.into_iter().chain(raised) {
+            config[key] = value;
         }
         let subject = format!("$JS.API.STREAM.UPDATE.{}", subjects::stream(partition));
         let _: Value = self
@@ -250,55 +267,6 @@ impl Streams {
             .call(subject, &config, CREATED_WITHIN)
             .await?;
         info!(partition, "changed a stream of the log");
-        Ok(())
-    }
-
-    /// Whoever manages the streams has the workers' consumers ready as well.
-    async fn ensure_consumer(&self, partition: u16, until: Instant) -> Result<(), ConnectError> {
-        if !self.config.manages_streams {
-            return Ok(());
-        }
-        let (stream, name) = (subjects::stream(partition), &self.config.consumer);
-        let wanted = desired::consumer(name);
-        let mut changed = false;
-        loop {
-            let subject = format!("$JS.API.CONSUMER.INFO.{stream}.{name}");
-            let found: Result<Value, Failure> = self
-                .exchanges
-                .call(subject, &json!({}), ANSWER_WITHIN)
-                .await;
-            let failure = match found {
-                Ok(found) => {
-                    let differences = differences(&wanted, &found["config"]);
-                    if differences.is_empty() {
-                        return Ok(());
-                    }
-                    if changed {
-                        let what = format!("{stream} consumer {name}");
-                        return Err(ConnectError::Mismatch { what, differences });
-                    }
-                    changed = true;
-                    self.put_consumer(&stream, &wanted).await.err()
-                }
-                Err(failure) if failure.is(refusal::NO_CONSUMER) => {
-                    self.put_consumer(&stream, &wanted).await.err()
-                }
-                Err(failure) => Some(failure),
-            };
-            if let Some(failure) = failure {
-                wait_or_give_up(format!("{stream} consumer {name}"), failure, until).await?;
-            }
-        }
-    }
-
-    async fn put_consumer(&self, stream: &str, wanted: &Value) -> Result<(), Failure> {
-        let name = &self.config.consumer;
-        let subject = format!("$JS.API.CONSUMER.CREATE.{stream}.{name}");
-        let question = json!({ "stream_name": stream, "config": wanted, "action": "" });
-        let _: Value = self
-            .exchanges
-            .call(subject, &question, CREATED_WITHIN)
-            .await?;
         Ok(())
     }
 
@@ -311,9 +279,6 @@ impl Streams {
 
     /// A stream that was put back from an older copy would give places again.
     async fn check_seen(&self, partition: u16, last: u64) -> Result<(), ConnectError> {
-        if !self.config.manages_streams {
-            return Ok(());
-        }
         let seen = self.seen_to(partition).await?;
         if seen <= last {
             return Ok(());

@@ -67,6 +67,14 @@ pub(crate) fn nudge(partition: u16, room_id: &RoomId) -> String {
     format!("nudge.{partition}.{}", token(room_id))
 }
 
+/// Where those who append tell those who manage the streams how far a partition had come.
+pub(crate) fn known(partition: u16) -> String {
+    format!("known.{partition}")
+}
+
+/// All of that.
+pub(crate) const KNOWN: &str = "known.*";
+
 /// All nudges.
 pub(crate) const NUDGES: &str = "nudge.>";
 

@@ -5,16 +5,19 @@ mod servers;
 #[path = "faults/talk.rs"]
 mod talk;
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use roomcast_nats::{NatsConfig, StreamFound, partition_of};
 use roomcast_ports::contract::sample::{event, said, user};
 use roomcast_ports::contract::soon;
-use roomcast_ports::event_log::{Append, LogError};
+use roomcast_ports::event_log::{Append, EventLog, LogError};
 use roomcast_ports::live::Live;
 use roomcast_protocol::limits::{APPEND_WITHIN, WAITING_EVENTS_MAX};
 use roomcast_protocol::{RoomEvent, RoomId, Seq};
-use servers::{alone, blocking, manager, open};
+use servers::{alone, blocking, client, manager, open};
 use talk::{Talk, assert_all_acknowledged, assert_true, longest};
 use tokio::time::{Instant, sleep};
 
@@ -156,4 +159,156 @@ async fn what_a_server_that_stands_still_was_sent_is_unconfirmed_and_a_repeat_is
         .expect("read");
     assert_eq!(events.len(), 1, "it is stored once, whenever it was");
     log.close().await;
+}
+
+/// Appends to the room until the log has no space left, and gives the acknowledged places and the refusal.
+async fn fill(log: &Arc<dyn EventLog>, room_id: &RoomId) -> (Vec<Seq>, RoomEvent, LogError) {
+    let mut places = Vec::new();
+    loop {
+        let event = event(room_id, &user(), said(&"x".repeat(4_096)));
+        match log.append(Append::new(event.clone())).await {
+            Ok(appended) => places.push(appended.seq),
+            Err(refusal) => return (places, event, refusal),
+        }
+    }
+}
+
+async fn places_of(log: &Arc<dyn EventLog>, room_id: &RoomId) -> Vec<Seq> {
+    let events = log.read(room_id, Seq::ZERO, 10_000).await.expect("read");
+    events.iter().map(|event| event.seq).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_log_refuses_appends_and_drops_nothing_until_it_is_trimmed() {
+    let nats = servers::start(1).await;
+    let node = open(NatsConfig {
+        partition_bytes_max: Some(256 << 10),
+        ..manager(&nats)
+    })
+    .await;
+    let found = node.check().await.expect("check").streams;
+    let size = |stream: &StreamFound| (stream.replicas, stream.bytes_max);
+    assert!(
+        found
+            .iter()
+            .all(|stream| size(stream) == (1, Some(256 << 10)))
+    );
+    let (log, room_id) = (node.log(), RoomId::generate());
+    let partition = partition_of(&room_id);
+    let (first, refused, refusal) = fill(&log, &room_id).await;
+    assert!(matches!(refusal, LogError::Unavailable(_)), "{refusal:?}");
+    assert!(first.len() > 40, "{}", first.len());
+    assert_eq!(places_of(&log, &room_id).await, first, "nothing is dropped");
+    // What is not in the store stays, however short the space is.
+    log.trim(partition, 0).await.expect("trim");
+    assert_eq!(places_of(&log, &room_id).await, first);
+    let settled = first[4];
+    log.trim(partition, settled.get()).await.expect("trim");
+    assert_eq!(places_of(&log, &room_id).await, first[5..]);
+    let again = log.append(Append::new(refused.clone())).await;
+    let again = again.expect("there is space again");
+    assert!(!again.duplicate, "what was refused was not stored");
+    assert_eq!(again.prev, first[first.len() - 1]);
+    // With everything in the store, a part of it is enough.
+    log.trim(partition, again.seq.get()).await.expect("trim");
+    let left = places_of(&log, &room_id).await;
+    assert!(left.len() > first.len() / 2 && left.len() < first.len() * 3 / 4);
+    let (more, _, _) = fill(&log, &room_id).await;
+    assert!(more.len() > 10, "{}", more.len());
+    node.close().await;
+}
+
+/// Ends the server, puts the copy of its data in the place of the data, and starts it again.
+fn restore(nats: &mut roomcast_local::Nats, data: &Path, copy: &Path) {
+    nats.stop(0);
+    std::fs::remove_dir_all(data).expect("remove the data");
+    copy_directory(copy, data);
+    nats.start_node(0).expect("start nats-server again");
+}
+
+fn copy_directory(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("make a directory");
+    for entry in std::fs::read_dir(from).expect("read a directory") {
+        let entry = entry.expect("read an entry");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_directory(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("copy a file");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_restored_from_an_older_copy_goes_on_in_a_new_incarnation_at_every_process() {
+    let mut nats = servers::start(1).await;
+    let keeper = open(manager(&nats)).await;
+    let gateways = [open(client(&nats)).await, open(client(&nats)).await];
+    let logs: Vec<_> = gateways.iter().map(|gateway| gateway.log()).collect();
+    let mut live = logs[1].live();
+    let room_id = RoomId::generate();
+    let append = async |log: &Arc<dyn EventLog>| {
+        let appended = log.append(Append::new(some_event(&room_id))).await;
+        appended.expect("append").seq
+    };
+    for _ in 0..10 {
+        append(&logs[0]).await;
+    }
+    let data = nats.directory().join(format!("{}-data", nats.node_name(0)));
+    let copy = nats.directory().join("copy");
+    nats = blocking({
+        let (data, copy) = (data.clone(), copy.clone());
+        move || {
+            nats.stop(0);
+            copy_directory(&data, &copy);
+            nats.start_node(0).expect("start nats-server again");
+            nats
+        }
+    })
+    .await;
+    let mut last = Seq::ZERO;
+    for number in 0..20 {
+        last = append(&logs[number % 2]).await;
+    }
+    let _nats = blocking(move || {
+        restore(&mut nats, &data, &copy);
+        nats
+    })
+    .await;
+    // Some are sent before anything can be noticed, from both at once.
+    let (one, other) = tokio::join!(append(&logs[0]), append(&logs[1]));
+    let mut after = vec![one, other];
+    for number in 0..20 {
+        after.push(append(&logs[number % 2]).await);
+    }
+    assert!(
+        after.iter().all(|place| *place > last),
+        "{after:?} after {last}"
+    );
+    let incarnation = |place: &Seq| place.get() >> 40;
+    let begun: Vec<u64> = after.iter().map(incarnation).collect();
+    assert!(
+        begun.iter().all(|it| *it == incarnation(&last) + 1),
+        "{begun:?}"
+    );
+    assert_eq!(after[0].min(after[1]).get(), (begun[0] << 40) | 1);
+    after.sort_unstable();
+    for log in &logs {
+        let events = log.read(&room_id, last, 100).await.expect("read");
+        let read: Vec<Seq> = events.iter().map(|event| event.seq).collect();
+        assert_eq!(read, after);
+    }
+    // The listener heard no place twice, and all of the new ones.
+    let mut heard = Vec::new();
+    while heard.last() != after.last() {
+        if let Some(Live::Event(event)) = soon("a live event", live.next()).await {
+            heard.push(event.seq);
+        }
+    }
+    assert!(heard.is_sorted_by(|one, next| one < next), "{heard:?}");
+    let new = heard.iter().filter(|place| **place > last);
+    assert_eq!(new.count(), after.len());
+    for process in gateways.iter().chain([&keeper]) {
+        process.close().await;
+    }
 }

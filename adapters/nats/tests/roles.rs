@@ -187,6 +187,15 @@ async fn each_roles_key_is_enough_for_all_that_the_role_does() {
         fed.extend(batch.events.iter().map(|event| event.seq));
     }
     assert_eq!(fed, places);
+    let partition = partition_of(&room_id);
+    let log = ingest.log();
+    log.trim(partition, places[1].get()).await.expect("trim");
+    let (bus, _) = servers.bare("ingest").await;
+    let purge = format!("$JS.API.STREAM.PURGE.CHAT_{partition}");
+    bus.publish_with_reply(purge, "_INBOX_ingest.answer", r#"{"seq":1}"#.into())
+        .await
+        .expect("it goes out");
+    bus.flush().await.expect("the server has it");
     drop(feed);
     assert_eq!(gateway.check().await.expect("look").streams.len(), 32);
     ingest.close().await;
@@ -318,7 +327,9 @@ async fn presence_and_accounts_keys_cannot_read_messages_and_their_processes_are
             let denied = complaint.contains("Permissions Violation for Publish");
             assert!(denied && complaint.contains(&subject), "{complaint}");
         }
-        for subject in ["live.>", "chat.>", "in.>", "nudge.>", "signal.>", ">"] {
+        for subject in [
+            "live.>", "chat.>", "in.>", "nudge.>", "known.*", "signal.>", ">",
+        ] {
             let _subscriber = bus.subscribe(subject).await.expect("it goes out");
             let complaint = soon("a complaint", complaints.recv()).await.expect("one");
             let denied = complaint.contains("Permissions Violation for Subscription");

@@ -87,8 +87,7 @@ pub(crate) async fn blocking<T: Send + 'static>(run: impl FnOnce() -> T + Send +
 pub(crate) fn client(nats: &Nats) -> NatsConfig {
     let servers = nats.servers().split(',').map(str::to_owned).collect();
     NatsConfig {
-        replicas: nats.nodes(),
-        partition_bytes_max: 64 << 20,
+        partition_bytes_max: Some(64 << 20),
         ..NatsConfig::new(servers, "local", "test")
     }
 }

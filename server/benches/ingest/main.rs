@@ -232,7 +232,6 @@ async fn main() {
     let config = NatsConfig::new(vec![nats.servers()], "local", "bench");
     let log = NatsLog::connect(NatsConfig {
         manages_streams: true,
-        replicas: 1,
         ..config
     });
     let log = log.await.expect("open the log");

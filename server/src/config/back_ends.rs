@@ -1,12 +1,15 @@
 //! Where the back ends are: `embedded`, or a URL of theirs, and how they are reached.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use super::settings::{LogBackEnd, PresenceBackEnd, StoreBackEnd};
-use super::values::{address, one};
+use super::values::{address, bytes, one};
 
 /// Copies a log may be told to keep.
 const REPLICAS: [usize; 3] = [1, 3, 5];
+/// Bytes that a partition of the log may have: at least some of the largest events, at most what a disk may be.
+const PARTITION_BYTES: RangeInclusive<u64> = (128 << 10)..=(16 << 40);
 
 /// `embedded` or `nats://host:port,host:port`.
 pub(super) fn log(values: &[String]) -> Result<LogBackEnd, String> {
@@ -90,6 +93,14 @@ pub(super) fn replicas(values: &[String]) -> Result<Option<usize>, String> {
     number
         .map(Some)
         .ok_or_else(|| format!("{text:?} is not 1, 3 or 5"))
+}
+
+/// How many bytes of a partition.
+pub(super) fn partition_bytes(values: &[String]) -> Result<Option<u64>, String> {
+    if values.is_empty() {
+        return Ok(None);
+    }
+    bytes(values, PARTITION_BYTES).map(Some)
 }
 
 fn unreadable(path: &std::path::Path, error: &std::io::Error) -> String {

@@ -57,8 +57,11 @@ options! {
         "whose certificates the log's servers show, in PEM; with it the way to them is encrypted",
         |settings, given| put(&mut settings.log_access.ca, back_ends::file(given));
     "log-replicas" "N" = "", One,
-        "copies of every event: 1, 3 or 5; three unless fewer servers are named",
+        "copies of every event, raised and never lowered: 1, 3 or 5; new streams have 3 if there are servers",
         |settings, given| put(&mut settings.log_access.replicas, back_ends::replicas(given));
+    "log-bytes-per-partition" "N" = "", One,
+        "bytes of each of the log's 32 partitions, raised and never lowered; new streams have 256MiB",
+        |settings, given| put(&mut settings.log_access.partition_bytes_max, back_ends::partition_bytes(given));
     "store" "URL" = "embedded", One,
         "what readers read: embedded, or cql://host:port,host:port/keyspace",
         |settings, given| put(&mut settings.store, back_ends::store(given));

@@ -99,8 +99,10 @@ pub struct LogAccess {
     pub key: Option<String>,
     /// Whose certificates are trusted; then the connection is encrypted.
     pub ca: Option<PathBuf>,
-    /// Copies of every event; `None` is three where three servers are named, else one.
+    /// Copies of every event; `None` leaves streams as they are, and new ones get three where there are servers.
     pub replicas: Option<usize>,
+    /// Bytes of each partition; `None` leaves streams as they are, and new ones get 256 MiB.
+    pub partition_bytes_max: Option<u64>,
 }
 
 impl fmt::Debug for LogAccess {
@@ -110,6 +112,7 @@ impl fmt::Debug for LogAccess {
             .field("key", &self.key.is_some())
             .field("ca", &self.ca)
             .field("replicas", &self.replicas)
+            .field("partition_bytes_max", &self.partition_bytes_max)
             .finish()
     }
 }

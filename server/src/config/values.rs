@@ -60,6 +60,23 @@ where
         })
 }
 
+/// A number of bytes within bounds: a whole number, or one of KiB, MiB or GiB.
+pub(super) fn bytes(values: &[String], bounds: RangeInclusive<u64>) -> Result<u64, String> {
+    const UNITS: [(&str, u32); 4] = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("", 0)];
+    let text = one(values)?.trim();
+    let read = UNITS.iter().find_map(|(unit, shift)| {
+        let number = text.strip_suffix(unit)?;
+        let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+        let number = number.parse::<u64>().ok().filter(|_| digits)?;
+        number.checked_mul(1 << shift)
+    });
+    read.filter(|number| bounds.contains(number))
+        .ok_or_else(|| {
+            let (least, most) = (bounds.start(), bounds.end());
+            format!("{text:?} is not a number of bytes from {least} to {most}, such as 268435456 or 256MiB")
+        })
+}
+
 /// A span of time with its unit, within bounds.
 pub(super) fn duration(
     values: &[String],

@@ -329,6 +329,10 @@ impl EventLog for FaultyLog {
         self.inner.position_before(partition, age).await
     }
 
+    async fn trim(&self, partition: u16, settled: u64) -> Result<(), LogError> {
+        self.inner.trim(partition, settled).await
+    }
+
     fn remembers(&self) -> Option<Duration> {
         let forgets = self.forgets.load(Ordering::SeqCst);
         (*lock(&self.window)).or(forgets.then_some(Duration::from_secs(120)))

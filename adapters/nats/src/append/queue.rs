@@ -18,6 +18,8 @@ use crate::reader::seq;
 
 /// How long an attempt may go without an answer before the next.
 const ATTEMPT_WITHIN: Duration = Duration::from_secs(1);
+/// How long one waits whose stream takes no events yet.
+const GATE_PAUSE: Duration = Duration::from_millis(20);
 /// How long finding out why one was refused may take before it is simply tried again.
 const FOUND_OUT_WITHIN: Duration = Duration::from_secs(5);
 /// Pauses after a refusal that may be over soon.
@@ -41,6 +43,12 @@ pub(crate) struct Waiting {
     pub(crate) attempts: u32,
     /// Attempts that were certainly not stored.
     refused: u32,
+    /// The partition's last place that was known when it was sent first: it is stored behind that.
+    pub(crate) floor: u64,
+    /// Where it was stored in a stream that was restored from an older copy, and goes with it.
+    pub(crate) void: Option<u64>,
+    /// The stream knows the id from there: it is sent under another one.
+    pub(crate) is_renamed: bool,
     /// Its place and the one before, if it was heard of before the stream's answer came.
     pub(crate) heard: Option<(u64, u64)>,
     /// When it is sent again.
@@ -68,6 +76,9 @@ impl Waiting {
             answer,
             attempts: 0,
             refused: 0,
+            floor: 0,
+            void: None,
+            is_renamed: false,
             heard: None,
             again_at: now,
         }
@@ -112,6 +123,7 @@ pub(crate) struct Sending {
     pub(crate) event_id: EventId,
     pub(crate) body: Bytes,
     pub(crate) asked_head: Option<u64>,
+    pub(crate) is_renamed: bool,
     pub(crate) attempt: u32,
 }
 
@@ -151,13 +163,25 @@ impl Queue {
         }
     }
 
-    /// The next to send; its answer is expected from now on.
-    pub(crate) fn next_to_send(&mut self, now: Instant) -> Option<Sending> {
+    /// The next to send; its answer is expected from now on. `gate` gives the last place known of the room's
+    /// partition, or nothing while its stream takes no events: then the room's turn comes again a little later.
+    pub(crate) fn next_to_send(
+        &mut self,
+        now: Instant,
+        gate: impl Fn(&RoomId) -> Option<u64>,
+    ) -> Option<Sending> {
         loop {
             let number = self.ready.pop_front()?;
             let Some(waiting) = self.front(number) else {
                 continue;
             };
+            let Some(floor) = gate(&waiting.room_id) else {
+                self.send_again(number, now + GATE_PAUSE);
+                continue;
+            };
+            if waiting.attempts == 0 {
+                waiting.floor = floor;
+            }
             waiting.attempts += 1;
             let again_at = now + ATTEMPT_WITHIN;
             waiting.again_at = again_at;
@@ -167,6 +191,7 @@ impl Queue {
                 event_id: waiting.event_id.clone(),
                 body: waiting.body.clone(),
                 asked_head: waiting.asked_head,
+                is_renamed: waiting.is_renamed,
                 attempt: waiting.attempts,
             };
             self.again.push(Reverse((again_at, number)));
@@ -228,6 +253,16 @@ impl Queue {
         if let Some(waiting) = self.front(number) {
             waiting.again_at = at;
             self.again.push(Reverse((at, number)));
+        }
+    }
+
+    /// It was stored at a place that was given before: that event goes with its stream, and this one is sent again
+    /// once there is a new incarnation. Until then it may have been stored.
+    pub(crate) fn void(&mut self, number: u64, place: u64, now: Instant) {
+        if let Some(waiting) = self.front(number) {
+            waiting.void = Some(place);
+            waiting.heard = None;
+            self.send_again(number, now + GATE_PAUSE);
         }
     }
 

@@ -17,6 +17,7 @@ use super::{Appends, message_id};
 use crate::exchanges::{ANSWER_WITHIN, read_answer};
 use crate::failure::{Failure, refusal};
 use crate::reader::seq;
+use crate::streams::desired::incarnation;
 use crate::subjects::{self, partition_of};
 
 /// Between two questions about what was stored.
@@ -38,6 +39,9 @@ impl Appends {
 
     /// The stream has it.
     pub(super) fn stored(self: &Arc<Self>, number: u64, stored: &Stored) {
+        if self.is_void(number, stored) {
+            return;
+        }
         let Some(waiting) = self.take(number) else {
             return;
         };
@@ -75,6 +79,32 @@ impl Appends {
             let settling = async move { appends.settle_prev(waiting, place).await };
             self.settling.spawn(settling);
         }
+    }
+
+    /// Whether it was stored in a stream that was restored from an older copy, at a place that was given before.
+    /// Then it is sent again once the stream has been verified, which takes a new incarnation.
+    fn is_void(&self, number: u64, stored: &Stored) -> bool {
+        let mut state = self.lock();
+        let Some(waiting) = state.queue.front(number) else {
+            return false;
+        };
+        let partition = partition_of(&waiting.room_id);
+        let is_void = if stored.duplicate {
+            // The stream knows the id from then, and the event is gone.
+            let passed = incarnation(self.around.known.last(partition)) > incarnation(stored.seq);
+            waiting.void == Some(stored.seq) && passed
+        } else {
+            stored.seq <= waiting.floor
+        };
+        if is_void {
+            waiting.is_renamed = stored.duplicate;
+            state.queue.void(number, stored.seq, Instant::now());
+            if !stored.duplicate {
+                self.around.streams.continuity.doubt(partition);
+                self.around.streams.suspect(partition);
+            }
+        }
+        is_void
     }
 
     /// Answers with the place before it, which has to be asked for.
@@ -167,7 +197,7 @@ impl Appends {
     ) -> Result<Verdict, Failure> {
         let partition = partition_of(room_id);
         // A stream with copies looks for a repeat first; one without, for the head.
-        if !self.around.copies
+        if !self.around.known.may_lag(partition)
             && let Some(place) = self.repeats(partition, room_id, message_id).await?
         {
             return Ok(Verdict::Repeat(place));

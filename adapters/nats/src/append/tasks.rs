@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_nats::{Message, StatusCode, Subscriber};
 use futures_util::StreamExt as _;
 use metrics::counter;
+use roomcast_protocol::RoomId;
 use roomcast_protocol::limits::APPEND_WITHIN;
 use serde::Deserialize;
 use tokio::time::{Instant, sleep, timeout};
@@ -19,6 +20,8 @@ use crate::subjects::{self, partition_of};
 
 /// How often what waits is looked at.
 const TICK: Duration = Duration::from_millis(5);
+/// How long an event waits for a stream that has no space left.
+const FULL_WITHIN: Duration = Duration::from_secs(2);
 /// How long the sender waits for a lost connection before it looks again.
 const DOWN_PAUSE: Duration = Duration::from_millis(100);
 
@@ -60,7 +63,8 @@ impl Appends {
                 }
                 // What is published before the listening has begun would not be heard.
                 self.around.listening.begun().await;
-                let next = self.lock().queue.next_to_send(Instant::now());
+                let gate = |room_id: &RoomId| self.gate(room_id);
+                let next = self.lock().queue.next_to_send(Instant::now(), gate);
                 let Some(sending) = next else { break };
                 if sending.attempt > 1 {
                     counter!("chat_log_append_retries_total").increment(1);
@@ -71,6 +75,14 @@ impl Appends {
                 }
             }
         }
+    }
+
+    /// The last place known of the room's partition, while its stream is known to go on from there.
+    fn gate(&self, room_id: &RoomId) -> Option<u64> {
+        let (partition, epoch) = (partition_of(room_id), self.around.link.epoch());
+        let continuity = &self.around.streams.continuity;
+        let known = self.around.known.last(partition);
+        continuity.is_verified(partition, epoch).then_some(known)
     }
 
     async fn publish(&self, sending: Sending) {
@@ -109,8 +121,12 @@ impl Appends {
         let now = Instant::now();
         if answer.status == Some(StatusCode::NO_RESPONDERS) {
             // The stream has no leader, or is gone.
-            self.around.streams.suspect();
-            return self.lock().queue.refused(number, now);
+            let mut state = self.lock();
+            if let Some(waiting) = state.queue.front(number) {
+                let partition = partition_of(&waiting.room_id);
+                self.around.streams.suspect(partition);
+            }
+            return state.queue.refused(number, now);
         }
         match read_answer::<Stored>(&answer.payload) {
             Ok(stored) => self.stored(number, &stored),
@@ -128,6 +144,7 @@ impl Appends {
                         waiting.give_up(now, "larger than the log's streams take");
                     }
                 }
+                refusal::FULL => self.full(number, now),
                 code => {
                     // Another of its room or its own id is on its way, or the stream has no room or
                     // no leader now: all of that passes, or the event is given up when its time is.
@@ -144,6 +161,24 @@ impl Appends {
                     "read the log's answer"
                 );
             }
+        }
+    }
+
+    /// The stream has no space until ingest has trimmed it. That is a matter of seconds where ingest keeps up, and
+    /// otherwise of nobody knows how long: waiting then would only fill the queue.
+    fn full(&self, number: u64, now: Instant) {
+        counter!("chat_log_full_refusals_total").increment(1);
+        let mut state = self.lock();
+        state.queue.refused(number, now);
+        let asked = state.queue.front(number).map(|waiting| waiting.asked);
+        drop(state);
+        if asked.is_some_and(|asked| now.saturating_duration_since(asked) >= FULL_WITHIN)
+            && let Some(waiting) = self.take(number)
+        {
+            waiting.give_up(
+                now,
+                "the log is full of events that are not in the store yet",
+            );
         }
     }
 

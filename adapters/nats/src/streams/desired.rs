@@ -1,16 +1,19 @@
 //! What the streams and consumers of the log are to be, and how what is there differs.
 
-use serde_json::{Value, json};
+use std::time::Duration;
 
-use crate::config::NatsConfig;
+use serde_json::{Map, Value, json};
+
+use super::found::StreamInfo;
+use crate::config::{NatsConfig, PARTITION_BYTES_MAX};
 use crate::subjects;
 
 /// Bits of a place below the incarnation of its stream.
 const INCARNATION_SHIFT: u32 = 40;
 /// How long a stream knows the ids of its events.
 pub(crate) const REMEMBERS_SECONDS: u64 = 120;
-/// How long events stay at most.
-const KEEPS_SECONDS: u64 = 24 * 60 * 60;
+/// How long events stay before ingest trims them.
+pub(crate) const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 /// Bytes of one message at most: an event, and some for its headers.
 pub(crate) const MESSAGE_BYTES_MAX: usize = roomcast_protocol::limits::EVENT_BYTES_MAX + 2_048;
 /// What workers of one kind are called together.
@@ -25,12 +28,20 @@ const ACKNOWLEDGED_WITHIN_SECONDS: u64 = 5;
 
 const NANOS: u64 = 1_000_000_000;
 
+/// The incarnation that a place is in.
+pub(crate) const fn incarnation(place: u64) -> u64 {
+    place >> INCARNATION_SHIFT
+}
+
 /// The first place of a stream that is created when places up to `seen` were seen of the one before.
 pub(crate) const fn first_place_after(seen: u64) -> u64 {
     (((seen >> INCARNATION_SHIFT) + 1) << INCARNATION_SHIFT) | 1
 }
 
-/// A partition's stream.
+/// A partition's stream, but for its size: see [`size`] and [`raise`].
+///
+/// The servers delete nothing by themselves, neither by age nor for space: what is not in the store yet would go
+/// silently. They refuse what does not fit, and ingest trims what it has derived.
 pub(crate) fn stream(config: &NatsConfig, partition: u16) -> Value {
     let appended = subjects::appended(&config.region, partition);
     let stored = subjects::all_stored(partition);
@@ -41,10 +52,8 @@ pub(crate) fn stream(config: &NatsConfig, partition: u16) -> Value {
         "republish": { "src": stored, "dest": subjects::live(&config.region, partition) },
         "retention": "limits",
         "storage": "file",
-        "num_replicas": config.replicas,
-        "discard": "old",
-        "max_age": KEEPS_SECONDS * NANOS,
-        "max_bytes": config.partition_bytes_max,
+        "discard": "new",
+        "max_age": 0,
         "max_msgs": -1,
         "max_msgs_per_subject": -1,
         "max_msg_size": MESSAGE_BYTES_MAX,
@@ -52,8 +61,56 @@ pub(crate) fn stream(config: &NatsConfig, partition: u16) -> Value {
         "duplicate_window": REMEMBERS_SECONDS * NANOS,
         "allow_direct": true,
         "deny_delete": true,
-        "deny_purge": true,
+        "deny_purge": false,
     })
+}
+
+/// The size of a new stream.
+pub(crate) fn size(config: &NatsConfig, replicas: usize) -> Map<String, Value> {
+    let bytes_max = config.partition_bytes_max.unwrap_or(PARTITION_BYTES_MAX);
+    Map::from_iter([
+        ("num_replicas".to_owned(), json!(replicas)),
+        ("max_bytes".to_owned(), json!(bytes_max)),
+    ])
+}
+
+/// How the size of a stream that is there differs from what the configuration says.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Resize {
+    /// What is to be raised, with its new value.
+    pub(crate) raised: Map<String, Value>,
+    /// What stays larger than the configuration says, in words: a process that merely starts lowers nothing.
+    pub(crate) kept: Vec<String>,
+}
+
+/// Compares the stream's size with the configuration; what this leaves open is as it should be.
+pub(crate) fn resize(config: &NatsConfig, found: &StreamInfo) -> Resize {
+    let replicas = config
+        .replicas
+        .map(|wanted| (wanted as u64, found.replicas() as u64));
+    let bytes_max = config
+        .partition_bytes_max
+        .map(|wanted| (wanted, found.bytes_max().unwrap_or(u64::MAX)));
+    let mut resize = Resize::default();
+    for (key, numbers) in [("num_replicas", replicas), ("max_bytes", bytes_max)] {
+        match numbers {
+            Some((wanted, found)) if wanted > found => {
+                resize.raised.insert(key.to_owned(), json!(wanted));
+            }
+            Some((wanted, found)) if wanted < found => {
+                let found = if found == u64::MAX {
+                    "unlimited".to_owned()
+                } else {
+                    found.to_string()
+                };
+                resize
+                    .kept
+                    .push(format!("{key} stays {found}, not lowered to {wanted}"));
+            }
+            _ => {}
+        }
+    }
+    resize
 }
 
 /// The consumer that workers share: one of them is given everything, the next one takes over. Where it is
@@ -112,7 +169,7 @@ mod tests {
         let wanted = stream(&config, 3);
         assert!(differences(&wanted, &wanted).is_empty());
         let mut found = wanted.clone();
-        found["max_bytes"] = json!(5);
+        found["max_msg_size"] = json!(5);
         found["republish"]["dest"] = json!("elsewhere.>");
         found.as_object_mut().unwrap().remove("allow_direct");
         found["description"] = json!("an addition");
@@ -121,5 +178,38 @@ mod tests {
         assert!(named.contains(&"allow_direct is null, not true".to_owned()));
         let republish = r#"republish.dest is "elsewhere.>", not "live.local.3.>""#;
         assert!(named.contains(&republish.to_owned()), "{named:?}");
+    }
+
+    fn found(replicas: u64, bytes_max: i64) -> StreamInfo {
+        serde_json::from_value(json!({
+            "config": { "num_replicas": replicas, "max_bytes": bytes_max },
+            "state": {
+                "messages": 0, "bytes": 0, "first_seq": 1, "last_seq": 0,
+                "first_ts": "0001-01-01T00:00:00Z", "last_ts": "0001-01-01T00:00:00Z",
+            },
+        }))
+        .expect("the answer has this shape")
+    }
+
+    #[test]
+    fn a_stream_is_raised_to_what_is_configured_and_never_lowered() {
+        let told = NatsConfig {
+            replicas: Some(3),
+            partition_bytes_max: Some(1_000),
+            ..NatsConfig::new(vec![], "local", "test")
+        };
+        let resized = |config: &NatsConfig, replicas, bytes_max| {
+            let resize = resize(config, &found(replicas, bytes_max));
+            (Value::Object(resize.raised), resize.kept.len())
+        };
+        let raised = json!({ "num_replicas": 3, "max_bytes": 1_000 });
+        assert_eq!(resized(&told, 1, 999), (raised, 0));
+        assert_eq!(resized(&told, 3, 1_000), (json!({}), 0));
+        assert_eq!(resized(&told, 5, 1_001), (json!({}), 2));
+        let raised = json!({ "num_replicas": 3 });
+        assert_eq!(resized(&told, 1, -1), (raised, 1), "without a limit");
+        let untold = NatsConfig::new(vec![], "local", "test");
+        assert_eq!(resized(&untold, 1, 5), (json!({}), 0));
+        assert_eq!(resized(&untold, 5, -1), (json!({}), 0));
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use roomcast_local::Nats;
-use roomcast_nats::NatsLog;
+use roomcast_nats::{NatsConfig, NatsLog, StreamFound};
 use roomcast_ports::contract::sample::{event, said, user};
 use roomcast_ports::event_log::{Append, EventLog};
 use roomcast_ports::live::{Live, LiveEvents};
@@ -244,4 +244,36 @@ async fn many_who_talk_at_once_keep_the_order_of_each_room() {
     }
     node.close().await;
     other.close().await;
+}
+
+/// The sizes that the streams have: copies and bytes.
+async fn sizes(log: &NatsLog) -> BTreeSet<(usize, Option<u64>)> {
+    let found = log.check().await.expect("check").streams;
+    assert_eq!(found.len(), 32);
+    let size = |stream: &StreamFound| (stream.replicas, stream.bytes_max);
+    found.iter().map(size).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_with_one_address_or_smaller_numbers_lowers_no_stream() {
+    let nats = alone(3).await;
+    let first = open(manager(&nats)).await;
+    let before = sizes(&first).await;
+    let bytes = 64 << 20;
+    assert_eq!(before, BTreeSet::from([(3, Some(bytes))]), "three servers");
+    let told = |replicas, partition_bytes_max| NatsConfig {
+        servers: vec![nats.address(1).to_owned()],
+        replicas,
+        partition_bytes_max,
+        ..manager(&nats)
+    };
+    for config in [told(None, None), told(Some(1), Some(1 << 20))] {
+        let again = open(config).await;
+        assert_eq!(sizes(&again).await, before);
+        again.close().await;
+    }
+    let raised = open(told(None, Some(bytes + 1))).await;
+    assert_eq!(sizes(&raised).await, BTreeSet::from([(3, Some(bytes + 1))]));
+    raised.close().await;
+    first.close().await;
 }

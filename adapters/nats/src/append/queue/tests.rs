@@ -22,7 +22,12 @@ fn waiting(room_id: &RoomId, now: Instant) -> (Waiting, Answer) {
 }
 
 fn numbers(queue: &mut Queue, now: Instant) -> Vec<u64> {
-    std::iter::from_fn(|| queue.next_to_send(now).map(|sending| sending.number)).collect()
+    std::iter::from_fn(|| {
+        queue
+            .next_to_send(now, |_| Some(0))
+            .map(|sending| sending.number)
+    })
+    .collect()
 }
 
 #[test]
@@ -124,7 +129,7 @@ fn what_is_heard_of_before_the_answer_is_kept_for_it() {
     let (first, _answer) = waiting(&RoomId::generate(), now);
     let (room_id, event_id) = (first.room_id.clone(), first.event_id.clone());
     queue.push(first);
-    queue.next_to_send(now).unwrap();
+    queue.next_to_send(now, |_| Some(0)).unwrap();
     assert!(!queue.heard(&room_id, &EventId::generate(), 7, 3));
     assert!(queue.heard(&room_id, &event_id, 7, 3));
     assert_eq!(queue.take(0).unwrap().heard, Some((7, 3)));

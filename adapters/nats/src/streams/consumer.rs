@@ -1,0 +1,65 @@
+//! The consumers that ingest workers share, one for each stream.
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{CREATED_WITHIN, Streams, desired, differences, wait_or_give_up};
+use crate::connect::ConnectError;
+use crate::exchanges::ANSWER_WITHIN;
+use crate::failure::{Failure, refusal};
+use crate::subjects;
+
+impl Streams {
+    /// Whoever manages the streams has the workers' consumers ready as well.
+    pub(super) async fn ensure_consumer(
+        &self,
+        partition: u16,
+        until: Instant,
+    ) -> Result<(), ConnectError> {
+        if !self.config.manages_streams {
+            return Ok(());
+        }
+        let (stream, name) = (subjects::stream(partition), &self.config.consumer);
+        let wanted = desired::consumer(name);
+        let mut changed = false;
+        loop {
+            let subject = format!("$JS.API.CONSUMER.INFO.{stream}.{name}");
+            let found: Result<Value, Failure> = self
+                .exchanges
+                .call(subject, &json!({}), ANSWER_WITHIN)
+                .await;
+            let failure = match found {
+                Ok(found) => {
+                    let differences = differences(&wanted, &found["config"]);
+                    if differences.is_empty() {
+                        return Ok(());
+                    }
+                    if changed {
+                        let what = format!("{stream} consumer {name}");
+                        return Err(ConnectError::Mismatch { what, differences });
+                    }
+                    changed = true;
+                    self.put_consumer(&stream, &wanted).await.err()
+                }
+                Err(failure) if failure.is(refusal::NO_CONSUMER) => {
+                    self.put_consumer(&stream, &wanted).await.err()
+                }
+                Err(failure) => Some(failure),
+            };
+            if let Some(failure) = failure {
+                wait_or_give_up(format!("{stream} consumer {name}"), failure, until).await?;
+            }
+        }
+    }
+
+    async fn put_consumer(&self, stream: &str, wanted: &Value) -> Result<(), Failure> {
+        let name = &self.config.consumer;
+        let subject = format!("$JS.API.CONSUMER.CREATE.{stream}.{name}");
+        let question = json!({ "stream_name": stream, "config": wanted, "action": "" });
+        let _: Value = self
+            .exchanges
+            .call(subject, &question, CREATED_WITHIN)
+            .await?;
+        Ok(())
+    }
+}

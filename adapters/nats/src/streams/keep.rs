@@ -1,0 +1,182 @@
+//! Looking at the streams while the process runs: is one missing, short of space, or not the one it was?
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use async_nats::{Message, Subscriber};
+use futures_util::StreamExt as _;
+use futures_util::stream::select_all;
+use metrics::gauge;
+use roomcast_ports::back_off::BackOff;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::Streams;
+use super::desired::incarnation;
+use super::found::StreamInfo;
+use crate::connect::ConnectError;
+use crate::subjects::{self, PARTITIONS};
+
+/// How often a stream is looked at, without being told that it may be missing.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// Between two looks, however often something is suspected.
+const LOOK_PAUSE: Duration = Duration::from_millis(20);
+/// Delays before a stream that could not be looked at, or is not what it was, is looked at again.
+const AGAIN_AFTER: Duration = Duration::from_millis(100);
+const AGAIN_MAX: Duration = Duration::from_secs(1);
+/// How long one that has gone missing is tried to be put back before the next round.
+const BACK_WITHIN: Duration = Duration::from_secs(10);
+/// How long the store may take to say how far it has been derived. Without its answer, what this process has seen
+/// itself has to do: sends go on while the store is away.
+const STORE_WITHIN: Duration = Duration::from_secs(1);
+/// How long a stream has to end before what was seen of it, until it counts as restored from an older copy. A leader
+/// that has just been elected may lack for milliseconds what it has not applied.
+const RESTORED_AFTER: Duration = Duration::from_secs(1);
+
+impl Streams {
+    /// Looks at streams again when a hint says so, until `stop`.
+    pub(crate) async fn take_hints(
+        self: Arc<Self>,
+        hints: Vec<Subscriber>,
+        stop: CancellationToken,
+    ) {
+        let mut hints = select_all(hints);
+        loop {
+            let hint = tokio::select! {
+                hint = hints.next() => hint,
+                () = stop.cancelled() => return,
+            };
+            let Some(hint) = hint else { return };
+            if let Some((partition, place)) = known_in(&hint) {
+                self.known_elsewhere(partition, place);
+                continue;
+            }
+            for partition in self.partitions() {
+                self.suspect(partition);
+            }
+        }
+    }
+
+    /// Another process saw this place. One of another incarnation says nothing about the stream that is there.
+    fn known_elsewhere(&self, partition: u16, place: u64) {
+        let known = self.known.last(partition);
+        if place > known && incarnation(place) == incarnation(known) {
+            self.known.saw(partition, place);
+            self.suspect(partition);
+        }
+    }
+
+    /// Looks at one stream until `stop`: puts back what goes missing where that is this process's to do, and
+    /// verifies after each reconnect that the stream is the one it was.
+    pub(crate) async fn keep(self: Arc<Self>, partition: u16, stop: CancellationToken) {
+        let mut fortunes = self.link.fortunes.clone();
+        let mut back_off = BackOff::new(AGAIN_AFTER, AGAIN_MAX);
+        let mut behind_since = None;
+        loop {
+            let found = tokio::select! {
+                found = self.look(partition, &mut behind_since) => found,
+                // A question that went with the connection is never answered.
+                Ok(()) = fortunes.changed() => continue,
+                () = stop.cancelled() => return,
+            };
+            let wait = match found {
+                Ok(true) => {
+                    back_off.reset();
+                    LOOK_EVERY
+                }
+                Ok(false) => back_off.next_delay(),
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    if self.config.manages_streams {
+                        warn!(partition, error, "failed to check a stream of the log");
+                    } else {
+                        debug!(partition, error, "failed to check a stream of the log");
+                    }
+                    back_off.next_delay()
+                }
+            };
+            tokio::select! {
+                () = self.suspicions[usize::from(partition)].notified() => sleep(LOOK_PAUSE).await,
+                // The sender lives as long as the connection.
+                Ok(()) = fortunes.changed() => {}
+                () = sleep(wait) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// Whether the stream is there and has everything that was seen of it.
+    async fn look(
+        &self,
+        partition: u16,
+        behind_since: &mut Option<Instant>,
+    ) -> Result<bool, ConnectError> {
+        if !self.link.is_up() {
+            return Ok(false);
+        }
+        let epoch = self.link.epoch();
+        let ticket = self.continuity.ticket(partition, epoch);
+        if !self.continuity.is_verified(partition, epoch)
+            && let Ok(Ok(seen)) = timeout(STORE_WITHIN, self.seen_to(partition)).await
+        {
+            self.known.saw(partition, seen);
+        }
+        // What is stored from here on may be known before the answer, and not be in it.
+        let known = self.known.last(partition);
+        let info = if self.config.manages_streams {
+            self.ensure(partition, Instant::now() + BACK_WITHIN).await?
+        } else {
+            let info = self.info(partition).await;
+            info.map_err(|failure| ConnectError::Unreachable(Box::new(failure)))?
+        };
+        self.measure(partition, &info);
+        let last = info.state.last_seq;
+        if last >= known {
+            *behind_since = None;
+            self.continuity.verified(partition, ticket);
+            return Ok(true);
+        }
+        self.continuity.doubt(partition);
+        let since = *behind_since.get_or_insert_with(|| {
+            warn!(
+                partition,
+                last, known, "a stream of the log ends before what was seen of it"
+            );
+            Instant::now()
+        });
+        if self.config.manages_streams {
+            if since.elapsed() >= RESTORED_AFTER {
+                self.begin_incarnation(partition, &info).await?;
+            }
+        } else {
+            // Those who can do something about it may know less.
+            let subject = subjects::known(partition);
+            let told = self
+                .link
+                .client
+                .publish(subject, known.to_string().into())
+                .await;
+            told.map_err(|error| ConnectError::Unreachable(Box::new(error)))?;
+        }
+        Ok(false)
+    }
+
+    /// Publishes how much room is left in the stream that has the least.
+    pub(super) fn measure(&self, partition: u16, info: &StreamInfo) {
+        self.headroom[usize::from(partition)].store(info.headroom().to_bits(), Ordering::Relaxed);
+        let all = self.headroom.iter();
+        let least = all
+            .map(|bits| f64::from_bits(bits.load(Ordering::Relaxed)))
+            .fold(1.0, f64::min);
+        gauge!("chat_log_headroom_ratio").set(least);
+    }
+}
+
+/// The partition and the place that a process of the fleet tells of.
+fn known_in(hint: &Message) -> Option<(u16, u64)> {
+    let partition = hint.subject.strip_prefix("known.")?.parse().ok()?;
+    let place = std::str::from_utf8(&hint.payload).ok()?.parse().ok()?;
+    (partition < PARTITIONS).then_some((partition, place))
+}
