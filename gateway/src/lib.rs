@@ -7,6 +7,7 @@
 pub mod codec;
 pub mod config;
 pub mod origin;
+pub mod rate;
 
 mod accept;
 mod act;
@@ -18,7 +19,6 @@ mod hub;
 mod lock;
 mod membership;
 mod post;
-mod rate;
 mod session;
 mod signals;
 mod speech;

@@ -21,24 +21,39 @@ impl Bucket {
         Self { full_at: None }
     }
 
-    /// Takes one, or says how many milliseconds until there is one.
+    /// Takes one, or returns the milliseconds until there is one.
+    #[cfg(test)]
     pub(crate) fn take(&mut self, now: Instant, per_second: u32, burst: u32) -> Result<(), u64> {
+        self.take_tenths(now, per_second, burst, 10)
+    }
+
+    /// Takes `tenths` of one, or returns the milliseconds until there are as many. More than `burst`
+    /// are never there.
+    fn take_tenths(
+        &mut self,
+        now: Instant,
+        per_second: u32,
+        burst: u32,
+        tenths: u32,
+    ) -> Result<(), u64> {
         let each = Duration::from_secs(1) / per_second.max(1);
-        let room_for = each * burst.saturating_sub(1);
+        let (cost, capacity) = (each / 10 * tenths, each * burst);
         let full_at = self.full_at.filter(|at| *at > now).unwrap_or(now);
         let ahead = full_at - now;
-        if ahead > room_for {
-            let wait = ahead - room_for;
+        if ahead + cost > capacity {
+            let wait = ahead + cost - capacity;
             return Err(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1));
         }
-        self.full_at = Some(full_at + each);
+        self.full_at = Some(full_at + cost);
         Ok(())
     }
 }
 
-/// The buckets of everybody who has sent lately, connected or not: coming back does not fill one.
+/// One token bucket per user, connected or not: a reconnect does not refill it.
+///
+/// Full buckets are dropped, so the table is as large as the number of users seen lately.
 #[derive(Debug, Default)]
-pub(crate) struct Rates {
+pub struct Rates {
     buckets: Mutex<Buckets>,
 }
 
@@ -59,9 +74,24 @@ impl Rates {
         per_second: u32,
         burst: u32,
     ) -> Result<(), u64> {
+        self.take_tenths(user_id, now, per_second, burst, 10)
+    }
+
+    /// Takes `tenths` of a token from the user's bucket of `burst` tokens, refilled by `per_second`.
+    ///
+    /// # Errors
+    /// The milliseconds until as much is there; a cost above `burst` is never taken.
+    pub fn take_tenths(
+        &self,
+        user_id: &UserId,
+        now: Instant,
+        per_second: u32,
+        burst: u32,
+        tenths: u32,
+    ) -> Result<(), u64> {
         let mut buckets = lock(&self.buckets);
         if let Some(bucket) = buckets.by_user.get_mut(user_id) {
-            return bucket.take(now, per_second, burst);
+            return bucket.take_tenths(now, per_second, burst, tenths);
         }
         if buckets.by_user.len() >= buckets.forget_at.max(FORGET_AT_LEAST) {
             buckets
@@ -73,7 +103,7 @@ impl Rates {
             .by_user
             .entry(user_id.clone())
             .or_insert_with(Bucket::full);
-        bucket.take(now, per_second, burst)
+        bucket.take_tenths(now, per_second, burst, tenths)
     }
 }
 
@@ -120,6 +150,19 @@ mod tests {
                 .take(start + Duration::from_millis(wait), 20, 40)
                 .is_err()
         );
+    }
+
+    #[test]
+    fn bucket_charges_tenths_and_waits_for_the_whole_cost() {
+        let start = Instant::now();
+        let mut bucket = Bucket::full();
+        // Four calls of 21 tokens fit into a burst of 100, the fifth lacks five.
+        for _ in 0..4 {
+            assert_eq!(bucket.take_tenths(start, 10, 100, 210), Ok(()));
+        }
+        assert_eq!(bucket.take_tenths(start, 10, 100, 210), Err(500));
+        assert_eq!(bucket.take_tenths(start, 10, 100, 160), Ok(()));
+        assert!(bucket.take_tenths(start, 10, 100, 1_010).is_err());
     }
 
     #[test]

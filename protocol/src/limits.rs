@@ -131,6 +131,10 @@ pub const REPLAY_MAX: usize = 1_000;
 pub const SENDS_PER_SECOND: u32 = 20;
 /// Sends in one burst per user and gateway, unless configured.
 pub const SEND_BURST: u32 = 40;
+/// Calls a second that change rooms, members or profiles, per user and gateway; more is `RATE_LIMITED`.
+pub const CHANGES_PER_SECOND: u32 = 10;
+/// Such calls in one burst. A call that names n members counts as 1 + n/10.
+pub const CHANGE_BURST: u32 = 100;
 /// Connections of one user per gateway, unless configured.
 pub const CONNECTIONS_PER_USER_MAX: usize = 20;
 /// How often a token is looked at again, unless configured.

@@ -6,6 +6,7 @@
 mod accounts;
 mod body;
 mod call;
+mod change_budget;
 mod cors;
 mod edge;
 mod history;
@@ -37,6 +38,7 @@ use crate::config::Role;
 use crate::page;
 use crate::trusted_proxies::TrustedProxies;
 
+pub use change_budget::ChangeBudget;
 pub use problem::Refused;
 pub(crate) use problem::{unknown_method, unknown_route};
 
@@ -58,6 +60,8 @@ pub struct Services {
     pub gateway: Gateway,
     /// Who is here.
     pub presence: PresenceService,
+    /// How many changing calls each user has left.
+    pub change_budget: ChangeBudget,
 }
 
 /// The calls of these roles, and the page where people are let in.

@@ -33,6 +33,8 @@ impl FromRequestParts<Arc<Services>> for Call {
         services: &Arc<Services>,
     ) -> Result<Self, Refused> {
         let caller = authenticate(parts, services).await?;
+        let budget = &services.change_budget;
+        budget.charge(&caller, &parts.method, parts.uri.path())?;
         let path = RawPathParams::from_request_parts(parts, &()).await;
         let path = path.map_err(|_| Refusal::bad_frame("the path is not UTF-8"))?;
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());

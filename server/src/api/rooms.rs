@@ -17,6 +17,8 @@ pub(super) async fn create(call: Call, mut fields: Fields) -> Answer {
         member_ids: fields.ids("memberIds", NEW_MEMBERS_BY_HOST_MAX)?,
         room_id: fields.optional_id("roomId")?,
     };
+    let budget = &call.services.change_budget;
+    budget.charge_members(&call.caller, wanted.member_ids.len())?;
     let (room, made) = call.services.rooms.create(&call.caller, wanted).await?;
     let place = format!("/v1/rooms/{}", room.room_id);
     Ok(at(&place, made_or_found(made, &room)))

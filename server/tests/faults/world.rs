@@ -119,6 +119,7 @@ impl World {
             history,
             gateway: gateway.clone(),
             presence: who_is_here.clone(),
+            change_budget: api::ChangeBudget::default(),
         };
         let router = api::router(Arc::new(services), &Role::ALL, config.allowed_origins);
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"));

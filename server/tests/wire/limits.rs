@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::scene::{Scene, number, of_type, with};
-use crate::support::node::{Node, pause};
+use crate::support::node::{Node, pause, unique};
 use crate::support::socket::{Socket, TEXT, masked};
 
 /// Sends so many messages in one write; gives every answer.
@@ -40,6 +40,66 @@ fn a_burst_of_40_passes_and_then_20_a_second() {
     }
     assert_eq!(of_type(&scene.log("ann"), "MESSAGE").len(), kept);
     ann.nothing_yet();
+}
+
+/// A private group of `ann` and so many others who need not exist.
+fn room_of(members: usize) -> Value {
+    let others: Vec<String> = (0..members).map(|n| format!("member-{n}")).collect();
+    json!({ "kind": "GROUP", "name": "crowd", "memberIds": others })
+}
+
+#[test]
+fn changing_calls_are_rate_limited_per_user_by_the_members_they_name() {
+    let node = Node::shared();
+    let (user, other) = (unique("ann"), unique("ben"));
+    let token = node.token(&user);
+    // 21 of a burst of 100 each: the fifth waits for about half a second.
+    let replies: Vec<_> = (0..5)
+        .map(|_| node.call("POST", "/v1/rooms", &token, room_of(200)))
+        .collect();
+    for reply in &replies[..4] {
+        assert_eq!(reply.status, 201, "{}", reply.text());
+    }
+    assert_eq!(replies[4].status, 429, "{}", replies[4].text());
+    assert_eq!(replies[4].refused(), "RATE_LIMITED");
+    assert_eq!(replies[4].header("retry-after"), Some("1"));
+    // Another user, the host product and reads have their own.
+    node.call("POST", "/v1/rooms", &node.token(&other), room_of(200))
+        .ok(201);
+    for _ in 0..6 {
+        node.call("POST", "/v1/rooms", &node.admin_token(), room_of(200))
+            .ok(201);
+    }
+    node.call("GET", "/v1/rooms", &token, Value::Null).ok(200);
+}
+
+#[test]
+fn every_kind_of_changing_call_counts_and_sends_and_sign_outs_do_not() {
+    let scene = Scene::with(&["ann", "ben"]);
+    let (node, token) = (&scene.node, scene.token("ann"));
+    let member = format!("/members/{}", scene.id("ben"));
+    let calls = [
+        ("PATCH", String::new(), json!({ "topic": "a" })),
+        ("PUT", member.clone(), json!({})),
+        ("PATCH", member.clone(), json!({ "role": "MEMBER" })),
+    ];
+    let mut refused = [false; 3];
+    for turn in 0..400 {
+        let (method, below, body) = &calls[turn % 3];
+        let reply = scene.call("ann", method, below, body.clone());
+        refused[turn % 3] |= reply.status == 429;
+        if refused == [true; 3] {
+            break;
+        }
+    }
+    assert_eq!(refused, [true; 3], "each kind was refused in its turn");
+    let reply = node.call("PATCH", "/v1/me", &token, json!({ "displayName": "Ann" }));
+    let again = node.call("PATCH", "/v1/me", &token, json!({ "displayName": "Ann" }));
+    assert!(reply.status == 429 || again.status == 429, "{again:?}");
+    let body = json!({ "content": "sends have a rate of their own" });
+    scene.call("ann", "POST", "/messages", body).ok(201);
+    let signed_out = node.call("DELETE", "/v1/sessions/current", &token, Value::Null);
+    assert_ne!(signed_out.status, 429, "{signed_out:?}");
 }
 
 #[test]
