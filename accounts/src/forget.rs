@@ -9,13 +9,31 @@ use tracing::{debug, warn};
 use crate::service::Accounts;
 
 const EVERY: Duration = Duration::from_secs(60 * 60);
+/// How often ends of users are looked for that were left unfinished.
+const RESUME_INTERVAL: Duration = Duration::from_secs(30);
+/// How long ends of users that callers have begun may go on after the stop.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long an expired session is still kept: long enough that no clock of ours is so far behind.
 const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Accounts {
-    /// Forgets sessions long over, once an hour, until `stop`. Any number may run at once.
+    /// Forgets sessions long over, once an hour, and resumes ends of users that were left unfinished,
+    /// until `stop`; then waits for those that callers have begun. Any number may run at once.
     pub async fn run(&self, stop: CancellationToken) {
-        stop.run_until_cancelled(self.forget_for_ever()).await;
+        let both = async { tokio::join!(self.forget_for_ever(), self.resume_for_ever()) };
+        stop.run_until_cancelled(both).await;
+        self.tasks.close();
+        // What is not finished by then is resumed after the next start.
+        let _ = tokio::time::timeout(FINISH_TIMEOUT, self.tasks.wait()).await;
+    }
+
+    async fn resume_for_ever(&self) {
+        let mut ticks = interval(RESUME_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.resume_endings().await;
+        }
     }
 
     async fn forget_for_ever(&self) {

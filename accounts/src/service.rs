@@ -6,10 +6,12 @@ use std::time::Duration;
 use roomcast_ports::StoreError;
 use roomcast_ports::access::Caller;
 use roomcast_ports::accounts::{Account, AccountStore, Session, SessionStore};
+use roomcast_ports::departures::Departures;
 use roomcast_ports::signals::{Signal, Signals};
 use roomcast_protocol::api::{TokensView, UserView};
 use roomcast_protocol::limits::SESSIONS_PER_USER_MAX;
 use roomcast_protocol::{Code, Refusal, SessionId, Timestamp, UserId};
+use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
 use crate::passwords::Passwords;
@@ -28,6 +30,8 @@ pub struct Accounts {
     pub(crate) sessions: Arc<dyn SessionStore>,
     pub(crate) passwords: Arc<Passwords>,
     pub(crate) throttle: Arc<Throttle>,
+    pub(crate) departures: Arc<dyn Departures>,
+    pub(crate) tasks: TaskTracker,
     signals: Arc<dyn Signals>,
     issuer: Arc<Issuer>,
     clock: Clock,
@@ -39,9 +43,12 @@ impl Accounts {
         accounts: Arc<dyn AccountStore>,
         sessions: Arc<dyn SessionStore>,
         signals: Arc<dyn Signals>,
+        departures: Arc<dyn Departures>,
         issuer: Arc<Issuer>,
     ) -> Self {
         Self {
+            departures,
+            tasks: TaskTracker::new(),
             accounts,
             sessions,
             passwords: Arc::new(Passwords::new()),

@@ -4,6 +4,7 @@ pub(crate) mod hosts;
 mod stores;
 pub(crate) mod world;
 
+mod ending;
 mod finding;
 mod hosts_tokens;
 mod key_sets;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use roomcast_protocol::{SessionId, Timestamp, UserId};
+use roomcast_protocol::{RoomId, SessionId, Timestamp, UserId};
 
 use crate::StoreError;
 
@@ -29,6 +29,15 @@ pub struct AccountUpdate {
     pub display_name: Option<String>,
     /// In PHC form, never the password.
     pub password_hash: Option<String>,
+}
+
+/// Something that a user's end has begun and that must be finished.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// Whose end.
+    pub user_id: UserId,
+    /// A group that may be left without members and is deleted then; `None` for the user as a whole.
+    pub room_id: Option<RoomId>,
 }
 
 /// What became of a new account.
@@ -71,6 +80,15 @@ pub trait AccountStore: Send + Sync {
 
     /// Ends the account; its name is free again. Whether there was one.
     async fn delete(&self, user_id: &UserId) -> Result<bool, StoreError>;
+
+    /// Notes what is to be finished after a crash; again, it changes nothing.
+    async fn note_ending(&self, ending: &Ending) -> Result<(), StoreError>;
+
+    /// At most `limit` of what was noted and not forgotten.
+    async fn endings(&self, limit: usize) -> Result<Vec<Ending>, StoreError>;
+
+    /// Forgets what is finished.
+    async fn forget_ending(&self, ending: &Ending) -> Result<(), StoreError>;
 }
 
 /// A sign-in and all that was refreshed from it.

@@ -37,6 +37,8 @@ pub struct MemberRecord {
     pub role: MemberRole,
     /// How far they have read and received.
     pub marks: Marks,
+    /// The place of their last joining.
+    pub joined: Seq,
 }
 
 /// One of a user's rooms.

@@ -16,6 +16,7 @@ pub mod presence;
 pub mod signals;
 
 pub mod access;
+pub mod departures;
 pub mod timeline;
 
 #[cfg(feature = "contract")]

@@ -11,6 +11,7 @@ mod commit;
 mod create;
 mod cursor;
 mod delete;
+mod depart;
 mod find_public;
 mod founding;
 mod get;

@@ -83,6 +83,7 @@ fn merge(
                  user_id,
                  role,
                  marks,
+                 ..
              }| {
                 (
                     user_id.clone(),
@@ -115,6 +116,8 @@ fn merge(
 
 #[cfg(test)]
 mod tests {
+    use roomcast_protocol::Seq;
+
     use super::*;
 
     #[test]
@@ -124,6 +127,7 @@ mod tests {
             user_id: user(name),
             role: MemberRole::Member,
             marks: UNREAD,
+            joined: Seq::ZERO,
         };
         let since = || {
             Since::from([

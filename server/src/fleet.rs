@@ -74,6 +74,7 @@ impl Fleet {
                 backends.accounts.clone(),
                 backends.sessions.clone(),
                 backends.signals.clone(),
+                rooms.clone(),
                 Arc::new(issuer),
             ),
             trusted_proxies: settings.trusted_proxies.clone(),

@@ -142,6 +142,74 @@ fn a_sign_in_is_refreshed_and_ends_with_the_sign_out() {
     );
 }
 
+/// Whose a group is, as the host sees it: its members with their roles.
+fn members(node: &Node, room: &str) -> Vec<String> {
+    let path = format!("/v1/rooms/{room}/members");
+    let page = node.call("GET", &path, &node.admin_token(), Value::Null);
+    let page = page.ok(200);
+    let members = page["members"].as_array().expect("members").iter();
+    let line = |member: &Value| format!("{} {}", text(&member["userId"]), text(&member["role"]));
+    members.map(line).collect()
+}
+
+#[test]
+fn account_that_ends_leaves_its_groups_with_an_owner_and_its_own_group_is_gone() {
+    let node = Node::shared();
+    let (someone, host) = (person(&node), node.admin_token());
+    let (guest, _) = user(&node);
+    let shared = node.room(&[&someone.user_id, &guest]);
+    let own = node.room(&[&someone.user_id]);
+    let direct = json!({ "kind": "DIRECT", "memberIds": [guest] });
+    let direct = node.call("POST", "/v1/rooms", &someone.token, direct);
+    let direct = text(&direct.ok(201)["roomId"]);
+    node.call("DELETE", "/v1/me", &someone.token, Value::Null)
+        .ok(204);
+    assert_eq!(members(&node, &shared), [format!("{guest} OWNER")]);
+    assert_eq!(members(&node, &direct).len(), 2);
+    let path = format!("/v1/rooms/{own}");
+    refused(
+        &node.call("GET", &path, &host, Value::Null),
+        403,
+        "NOT_MEMBER",
+    );
+    let path = format!("/v1/rooms/{shared}/messages?after=0");
+    let page = node.call("GET", &path, &host, Value::Null).ok(200);
+    let events = page["events"].as_array().expect("events");
+    let last: Vec<_> = events[events.len() - 2..]
+        .iter()
+        .map(|event| (&event["type"], &event["userId"], &event["senderId"]))
+        .collect();
+    let (ended, guest_id) = (json!(someone.user_id), json!(guest));
+    let expected = [
+        (&json!("MEMBER_CHANGED"), &guest_id, &ended),
+        (&json!("MEMBER_LEFT"), &ended, &ended),
+    ];
+    assert_eq!(last, expected);
+
+    // The guest is the host product's user, whom only the host ends.
+    let path = format!("/v1/users/{guest}");
+    let (_, stranger) = user(&node);
+    refused(
+        &node.call("DELETE", &path, &stranger, Value::Null),
+        403,
+        "FORBIDDEN",
+    );
+    refused(
+        &node.call("DELETE", "/v1/me", &node.token(&guest), Value::Null),
+        404,
+        "NOT_FOUND",
+    );
+    for _ in 0..2 {
+        node.call("DELETE", &path, &host, Value::Null).ok(204);
+    }
+    let path = format!("/v1/rooms/{shared}");
+    refused(
+        &node.call("GET", &path, &host, Value::Null),
+        403,
+        "NOT_MEMBER",
+    );
+}
+
 #[test]
 fn a_room_is_made_found_changed_and_ended() {
     let node = Node::shared();

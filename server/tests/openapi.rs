@@ -120,6 +120,9 @@ fn accounts(recorder: &mut Recorder<'_>) {
     recorder.call("DELETE", "/v1/sessions/current", again, Value::Null);
     let other = person(recorder.node);
     recorder.call("DELETE", "/v1/me", &other.token, Value::Null);
+    let (host, path) = (recorder.node.admin_token(), format!("/v1/users/{user_id}"));
+    recorder.call("DELETE", &path, &recorder.node.token("u"), Value::Null);
+    recorder.call("DELETE", &path, &host, Value::Null);
 }
 
 fn rooms(recorder: &mut Recorder<'_>) {

@@ -131,7 +131,13 @@ async fn an_account_that_ends_while_somebody_signs_in_leaves_no_session_behind()
     let mut heard = signals.listen();
     let vanishing = Arc::new(Vanishing(world.embedded.accounts()));
     let sessions = world.embedded.sessions();
-    let accounts = Accounts::new(vanishing, sessions.clone(), signals, world.issuer.clone());
+    let accounts = Accounts::new(
+        vanishing,
+        sessions.clone(),
+        signals,
+        world.groups.clone(),
+        world.issuer.clone(),
+    );
 
     let refusal = accounts
         .sign_in("ana", PASSWORD, &client())

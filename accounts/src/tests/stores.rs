@@ -1,14 +1,79 @@
 //! Stores that misbehave on purpose.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use roomcast_ports::StoreError;
 use roomcast_ports::accounts::{
-    Account, AccountStore, AccountUpdate, Registration, Session, SessionStore,
+    Account, AccountStore, AccountUpdate, Ending, Registration, Session, SessionStore,
 };
-use roomcast_protocol::{SessionId, UserId};
+use roomcast_ports::departures::{Departure, Departures};
+use roomcast_protocol::{Refusal, RoomId, SessionId, UserId};
+
+/// Groups that each have one member, who may leave when nothing is in the way.
+#[derive(Default)]
+pub(crate) struct Groups {
+    pub(crate) rooms: Mutex<Vec<RoomId>>,
+    /// Calls that succeed before one fails and the process dies, as far as the caller can tell.
+    pub(crate) succeed: AtomicI64,
+    pub(crate) deleted: Mutex<Vec<RoomId>>,
+}
+
+impl Groups {
+    pub(crate) fn with(rooms: &[&str]) -> Arc<Self> {
+        let rooms = rooms
+            .iter()
+            .map(|room| RoomId::new(room).unwrap())
+            .collect();
+        Arc::new(Self {
+            rooms: Mutex::new(rooms),
+            succeed: AtomicI64::new(i64::MAX),
+            deleted: Mutex::default(),
+        })
+    }
+
+    fn step(&self) -> Result<(), Refusal> {
+        if self.succeed.fetch_sub(1, Ordering::SeqCst) > 0 {
+            return Ok(());
+        }
+        Err(Refusal::internal())
+    }
+}
+
+#[async_trait]
+impl Departures for Groups {
+    async fn rooms_of(&self, _: &UserId, _: usize) -> Result<Vec<RoomId>, Refusal> {
+        self.step()?;
+        Ok(self.rooms.lock().unwrap().clone())
+    }
+    async fn leave(
+        &self,
+        user_id: &UserId,
+        room_id: &RoomId,
+        may_empty: bool,
+    ) -> Result<Departure, Refusal> {
+        self.step()?;
+        if !self.rooms.lock().unwrap().contains(room_id) {
+            return Ok(Departure::Left);
+        }
+        if !may_empty {
+            return Ok(Departure::WouldBeEmpty);
+        }
+        self.rooms.lock().unwrap().retain(|room| room != room_id);
+        self.delete_if_empty(user_id, room_id).await?;
+        Ok(Departure::Left)
+    }
+    async fn delete_if_empty(&self, _: &UserId, room_id: &RoomId) -> Result<(), Refusal> {
+        self.step()?;
+        let mut deleted = self.deleted.lock().unwrap();
+        if !deleted.contains(room_id) {
+            deleted.push(room_id.clone());
+        }
+        Ok(())
+    }
+}
 
 /// A store nobody can reach.
 pub(crate) struct Away;
@@ -40,6 +105,15 @@ impl AccountStore for Away {
         away()
     }
     async fn delete(&self, _: &UserId) -> Result<bool, StoreError> {
+        away()
+    }
+    async fn note_ending(&self, _: &Ending) -> Result<(), StoreError> {
+        away()
+    }
+    async fn endings(&self, _: usize) -> Result<Vec<Ending>, StoreError> {
+        away()
+    }
+    async fn forget_ending(&self, _: &Ending) -> Result<(), StoreError> {
         away()
     }
 }
@@ -103,5 +177,14 @@ impl AccountStore for Vanishing {
     }
     async fn delete(&self, _: &UserId) -> Result<bool, StoreError> {
         Ok(false)
+    }
+    async fn note_ending(&self, ending: &Ending) -> Result<(), StoreError> {
+        self.0.note_ending(ending).await
+    }
+    async fn endings(&self, limit: usize) -> Result<Vec<Ending>, StoreError> {
+        self.0.endings(limit).await
+    }
+    async fn forget_ending(&self, ending: &Ending) -> Result<(), StoreError> {
+        self.0.forget_ending(ending).await
     }
 }

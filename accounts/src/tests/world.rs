@@ -11,6 +11,7 @@ use roomcast_ports::access::{Authenticator as _, Caller, TokenError};
 use roomcast_protocol::api::{TokensView, UserView};
 use roomcast_protocol::{EventId, Timestamp, UserId};
 
+use super::stores::Groups;
 use crate::{Accounts, Client, Issuer, KeyRing, KeySource, TokenRequest};
 
 pub(crate) const PASSWORD: &str = "correct horse";
@@ -63,6 +64,7 @@ pub(crate) struct World {
     pub(crate) issuer: Arc<Issuer>,
     pub(crate) ring: KeyRing,
     pub(crate) embedded: Embedded,
+    pub(crate) groups: Arc<Groups>,
     pub(crate) dir: TempDir,
 }
 
@@ -78,11 +80,13 @@ impl World {
             .map(|source| KeySource::parse(source).unwrap())
             .collect();
         let embedded = Embedded::open(dir.path()).unwrap();
+        let groups = Groups::with(&[]);
         let issuer = Arc::new(Issuer::open(dir.path()).unwrap());
         let accounts = Accounts::new(
             embedded.accounts(),
             embedded.sessions(),
             embedded.signals(),
+            groups.clone(),
             Arc::clone(&issuer),
         );
         let ring = KeyRing::open(&issuer, &sources, embedded.sessions()).unwrap();
@@ -91,6 +95,7 @@ impl World {
             ring: ring.with_clock(clock),
             issuer,
             embedded,
+            groups,
             dir,
         }
     }

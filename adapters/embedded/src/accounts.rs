@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use roomcast_ports::StoreError;
-use roomcast_ports::accounts::{Account, AccountStore, AccountUpdate, Registration};
-use roomcast_protocol::UserId;
+use roomcast_ports::accounts::{Account, AccountStore, AccountUpdate, Ending, Registration};
+use roomcast_protocol::{RoomId, UserId};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::log::EmbeddedLog;
@@ -116,6 +116,44 @@ impl AccountStore for EmbeddedAccounts {
             Ok(deleted == 1)
         };
         Ok(self.log.write(delete).await?)
+    }
+
+    async fn note_ending(&self, ending: &Ending) -> Result<(), StoreError> {
+        let sql = "INSERT INTO endings (user_id, room_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+        self.change_ending(ending, sql).await
+    }
+
+    async fn endings(&self, limit: usize) -> Result<Vec<Ending>, StoreError> {
+        let select = move |file: &Connection| {
+            file.prepare_cached("SELECT user_id, room_id FROM endings LIMIT ?1")?
+                .query_map([limit], |row| {
+                    let of_user = row.get_ref(1)?.as_str()?.is_empty();
+                    Ok(Ending {
+                        user_id: rows::id(row, 0)?,
+                        room_id: (!of_user).then(|| rows::id(row, 1)).transpose()?,
+                    })
+                })?
+                .collect()
+        };
+        Ok(self.log.query(select).await?)
+    }
+
+    async fn forget_ending(&self, ending: &Ending) -> Result<(), StoreError> {
+        let sql = "DELETE FROM endings WHERE user_id = ?1 AND room_id = ?2";
+        self.change_ending(ending, sql).await
+    }
+}
+
+impl EmbeddedAccounts {
+    async fn change_ending(&self, ending: &Ending, sql: &'static str) -> Result<(), StoreError> {
+        let ending = ending.clone();
+        let change = move |file: &Connection| {
+            let room_id = ending.room_id.as_ref().map_or("", RoomId::as_str);
+            file.prepare_cached(sql)?
+                .execute([ending.user_id.as_str(), room_id])?;
+            Ok(())
+        };
+        Ok(self.log.write(change).await?)
     }
 }
 

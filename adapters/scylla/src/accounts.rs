@@ -10,16 +10,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use roomcast_ports::StoreError;
-use roomcast_ports::accounts::{Account, AccountStore, AccountUpdate, Registration};
-use roomcast_protocol::UserId;
+use roomcast_ports::accounts::{Account, AccountStore, AccountUpdate, Ending, Registration};
+use roomcast_protocol::{RoomId, UserId};
 use tokio::time::sleep;
 
 use crate::client::{Client, Decision, statements};
 use crate::config::ConnectError;
-use crate::rows::{id, millis, time};
+use crate::rows::{id, millis, shard, time};
 
 /// What names are made of, without case, in the order in which they are listed.
 const ALPHABET: &str = "-.0123456789:_abcdefghijklmnopqrstuvwxyz";
+/// Partitions of what the ends of users have begun.
+const ENDING_SHARDS: u32 = 16;
 /// How often a claim that got no answer is made again.
 const CLAIMS_MAX: u32 = 5;
 /// The wait before it, times the tries so far.
@@ -44,6 +46,10 @@ statements! {
             VALUES (?, ?, ?)",
         unlist: Write = "DELETE FROM {ks}.users_by_prefix
             WHERE first = ? AND name_key = ? AND user_id = ?",
+        note_ending: Write = "INSERT INTO {ks}.endings (shard, user_id, room_id) VALUES (?, ?, ?)",
+        forget_ending: Write = "DELETE FROM {ks}.endings
+            WHERE shard = ? AND user_id = ? AND room_id = ?",
+        endings: Read = "SELECT user_id, room_id FROM {ks}.endings WHERE shard = ? LIMIT ?",
         listed: Read = "SELECT name_key, user_id FROM {ks}.users_by_prefix
             WHERE first = ? AND name_key >= ? AND name_key < ? LIMIT ?",
     }
@@ -252,6 +258,47 @@ impl AccountStore for ScyllaAccounts {
             .await?;
         Ok(true)
     }
+
+    async fn note_ending(&self, ending: &Ending) -> Result<(), StoreError> {
+        let note = &self.statements.note_ending;
+        self.client.write(note, ending_key(ending)).await
+    }
+
+    async fn endings(&self, limit: usize) -> Result<Vec<Ending>, StoreError> {
+        let mut endings = Vec::new();
+        for shard in 0..ENDING_SHARDS.cast_signed() {
+            let wanted = i32::try_from(limit - endings.len()).unwrap_or(i32::MAX);
+            if wanted == 0 {
+                break;
+            }
+            let select = &self.statements.endings;
+            let rows: Vec<(String, String)> = self.client.rows(select, (shard, wanted)).await?;
+            for row in &rows {
+                endings.push(ending(row)?);
+            }
+        }
+        Ok(endings)
+    }
+
+    async fn forget_ending(&self, ending: &Ending) -> Result<(), StoreError> {
+        let forget = &self.statements.forget_ending;
+        self.client.write(forget, ending_key(ending)).await
+    }
+}
+
+/// An ending as its row's key.
+fn ending_key(ending: &Ending) -> (i32, &str, &str) {
+    let user_id = ending.user_id.as_str();
+    let room_id = ending.room_id.as_ref().map_or("", RoomId::as_str);
+    (shard(user_id, ENDING_SHARDS), user_id, room_id)
+}
+
+fn ending((user_id, room_id): &(String, String)) -> Result<Ending, StoreError> {
+    let of_user = room_id.is_empty();
+    Ok(Ending {
+        user_id: id(user_id)?,
+        room_id: (!of_user).then(|| id(room_id)).transpose()?,
+    })
 }
 
 /// By what names are compared.

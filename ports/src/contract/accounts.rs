@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use roomcast_protocol::{Timestamp, UserId};
+use roomcast_protocol::{RoomId, Timestamp, UserId};
 
 use super::sample::unique_name;
-use crate::accounts::{Account, AccountStore, AccountUpdate, Registration};
+use crate::accounts::{Account, AccountStore, AccountUpdate, Ending, Registration};
 
 /// An account store to test.
 #[async_trait]
@@ -211,6 +211,38 @@ pub async fn a_deleted_accounts_name_is_free(harness: &mut impl AccountHarness) 
     assert_eq!(create(&accounts, &next).await, Registration::Made);
 }
 
+/// What a user's end has begun is kept over a restart until it is forgotten.
+pub async fn an_ending_is_kept_until_it_is_forgotten(harness: &mut impl AccountHarness) {
+    let (user_id, room_id) = (UserId::generate(), RoomId::generate());
+    let of_room = Ending {
+        user_id: user_id.clone(),
+        room_id: Some(room_id),
+    };
+    let of_user = Ending {
+        user_id: user_id.clone(),
+        room_id: None,
+    };
+    let accounts = harness.accounts();
+    for ending in [&of_room, &of_user, &of_user] {
+        let noted = accounts.note_ending(ending).await;
+        noted.expect("note an ending");
+    }
+    harness.restart().await;
+    let accounts = harness.accounts();
+    let mine = async || {
+        let mut endings = accounts.endings(10_000).await.expect("list endings");
+        endings.retain(|ending| ending.user_id == user_id);
+        endings
+    };
+    assert_eq!(mine().await, [of_user.clone(), of_room.clone()]);
+    assert_eq!(accounts.endings(1).await.expect("list endings").len(), 1);
+    for (forgotten, left) in [(&of_user, vec![of_room.clone()]), (&of_room, Vec::new())] {
+        let gone = accounts.forget_ending(forgotten).await;
+        gone.expect("forget an ending");
+        assert_eq!(mine().await, left);
+    }
+}
+
 /// A beginning of names finds them by name, page by page, without case.
 pub async fn a_prefix_finds_accounts_in_pages(harness: &mut impl AccountHarness) {
     let (accounts, prefix) = (harness.accounts(), unique_name());
@@ -253,6 +285,7 @@ macro_rules! account_contract {
                 an_update_changes_only_the_fields_it_names,
                 concurrent_updates_of_different_fields_all_take_effect,
                 a_deleted_accounts_name_is_free,
+                an_ending_is_kept_until_it_is_forgotten,
                 a_prefix_finds_accounts_in_pages,
             ]
         );

@@ -1,6 +1,7 @@
 //! The verbs against the embedded log and store, with ingest standing still and with it going on.
 
 mod create;
+mod departures;
 mod members;
 mod races;
 mod reads;

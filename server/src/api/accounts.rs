@@ -113,6 +113,14 @@ pub(super) async fn user(call: Call) -> Answer {
     Ok(found(&call.services.accounts.user(&user_id).await?))
 }
 
+/// `DELETE /v1/users/{userId}`
+pub(super) async fn delete_user(call: Call) -> Answer {
+    let user_id: UserId = call.id("userId")?;
+    let accounts = &call.services.accounts;
+    accounts.delete_user(&call.caller, &user_id).await?;
+    Ok(removed())
+}
+
 /// `GET /v1/users?name=`
 pub(super) async fn find(call: Call) -> Answer {
     let (query, accounts) = (&call.query, &call.services.accounts);

@@ -60,4 +60,5 @@ routes! {
     Accounts "DELETE" "/v1/me/sessions/{sessionId}"             delete(accounts::end_session);
     Accounts "GET"    "/v1/users"                               get(accounts::find);
     Accounts "GET"    "/v1/users/{userId}"                      get(accounts::user);
+    Accounts "DELETE" "/v1/users/{userId}"                      delete(accounts::delete_user);
 }

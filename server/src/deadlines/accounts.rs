@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use roomcast_ports::StoreError;
 use roomcast_ports::accounts::{
-    Account, AccountStore, AccountUpdate, Registration, Session, SessionStore,
+    Account, AccountStore, AccountUpdate, Ending, Registration, Session, SessionStore,
 };
 use roomcast_protocol::limits::BATCH_TIMEOUT;
 use roomcast_protocol::{SessionId, UserId};
@@ -19,6 +19,9 @@ bounded_port! {
         fn by_prefix(prefix: &str, after: Option<&str>, limit: usize) -> Vec<Account>;
         fn update(user_id: &UserId, update: &AccountUpdate) -> Option<Account>;
         fn delete(user_id: &UserId) -> bool;
+        fn note_ending(ending: &Ending) -> ();
+        fn endings(limit: usize) -> Vec<Ending>;
+        fn forget_ending(ending: &Ending) -> ();
     }
     also {}
 }

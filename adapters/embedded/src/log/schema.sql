@@ -48,5 +48,12 @@ CREATE TABLE sessions (
     ended INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- What the ends of users have begun; the room is empty for the user as a whole.
+CREATE TABLE endings (
+    user_id TEXT NOT NULL,
+    room_id TEXT NOT NULL,
+    PRIMARY KEY (user_id, room_id)
+) STRICT, WITHOUT ROWID;
+
 CREATE INDEX sessions_by_user ON sessions (user_id, created_at);
 CREATE INDEX sessions_by_end ON sessions (expires_at);

@@ -160,7 +160,7 @@ pub(super) fn member(
 ) -> rusqlite::Result<Option<MemberRecord>> {
     store
         .prepare_cached(
-            "SELECT m.user_id, m.role, m.read, m.delivered
+            "SELECT m.user_id, m.role, m.read, m.delivered, m.present_seq
              FROM rooms r JOIN members m ON m.room = r.room
              WHERE r.room_id = ?1 AND r.deleted = 0 AND m.user_id = ?2 AND m.present = 1",
         )?
@@ -177,7 +177,7 @@ pub(super) fn page(
 ) -> rusqlite::Result<Vec<MemberRecord>> {
     store
         .prepare_cached(
-            "SELECT m.user_id, m.role, m.read, m.delivered
+            "SELECT m.user_id, m.role, m.read, m.delivered, m.present_seq
              FROM rooms r JOIN members m ON m.room = r.room
              WHERE r.room_id = ?1 AND r.deleted = 0 AND m.user_id > ?2 AND m.present = 1
              ORDER BY m.user_id LIMIT ?3",
@@ -206,5 +206,6 @@ fn record(row: &Row<'_>) -> rusqlite::Result<MemberRecord> {
             read: rows::seq(row, 2)?,
             delivered: rows::seq(row, 3)?,
         },
+        joined: rows::seq(row, 4)?,
     })
 }

@@ -26,6 +26,7 @@ impl RoomDirectory for ScyllaMessages {
             user_id: user_id.clone(),
             role: member.role,
             marks: member.marks,
+            joined: member.joined,
         }))
     }
 

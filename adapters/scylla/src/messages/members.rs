@@ -4,7 +4,7 @@ use futures_util::future::try_join_all;
 use roomcast_ports::StoreError;
 use roomcast_ports::directory::MemberRecord;
 use roomcast_protocol::api::Marks;
-use roomcast_protocol::{MemberRole, RoomId, UserId};
+use roomcast_protocol::{MemberRole, RoomId, Seq, UserId};
 
 use super::ScyllaMessages;
 use super::read::limit_of;
@@ -15,6 +15,7 @@ use crate::rows::{count, id, seq, word};
 pub(super) struct MemberRow {
     ended: Option<bool>,
     present: Option<bool>,
+    joined: Option<i64>,
     role: Option<String>,
     read: Option<i64>,
     read_ordinal: Option<i64>,
@@ -26,6 +27,8 @@ pub(super) struct MemberRow {
 pub(super) struct Member {
     pub(super) role: MemberRole,
     pub(super) marks: Marks,
+    /// The place of their last joining.
+    pub(super) joined: Seq,
     /// How many messages the room has up to the read mark, if that is known.
     pub(super) read_ordinal: Option<u64>,
 }
@@ -57,6 +60,7 @@ impl ScyllaMessages {
                 read: seq(row.read)?,
                 delivered: seq(row.delivered)?,
             },
+            joined: seq(row.joined)?,
             read_ordinal,
         }))
     }
@@ -81,11 +85,12 @@ impl ScyllaMessages {
                 Option<i64>,
                 Option<i64>,
                 Option<bool>,
+                Option<i64>,
             )>(&self.statements.members, values)
             .await?
             .into_iter()
             .filter(|row| row.4 != Some(true));
-        page.map(|(user_id, it, read, delivered, _)| {
+        page.map(|(user_id, it, read, delivered, _, joined)| {
             Ok(MemberRecord {
                 user_id: id(&user_id)?,
                 role: role(it.as_deref())?,
@@ -93,6 +98,7 @@ impl ScyllaMessages {
                     read: seq(read)?,
                     delivered: seq(delivered)?,
                 },
+                joined: seq(joined)?,
             })
         })
         .collect()

@@ -98,10 +98,10 @@ statements! {
         messages_to: Read = "SELECT seq, body, edited_content, edited_at, deleted
             FROM {ks}.messages WHERE room_id = ? AND bucket = ? AND seq <= ? AND is_message = true
             ORDER BY seq DESC LIMIT ? ALLOW FILTERING",
-        member: Read = "SELECT ended, present, role, read, read_ordinal, delivered
-            FROM {ks}.members WHERE room_id = ? AND user_id = ?",
-        members: Read = "SELECT user_id, role, read, delivered, ended FROM {ks}.members
-            WHERE room_id = ? AND user_id > ? AND present = true LIMIT ? ALLOW FILTERING",
+        member: Read = "SELECT ended, present, writetime(present) AS joined, role, read,
+            read_ordinal, delivered FROM {ks}.members WHERE room_id = ? AND user_id = ?",
+        members: Read = "SELECT user_id, role, read, delivered, ended, writetime(present)
+            FROM {ks}.members WHERE room_id = ? AND user_id > ? AND present = true LIMIT ? ALLOW FILTERING",
         member_count: Read = "SELECT count(*) FROM {ks}.members
             WHERE room_id = ? AND present = true ALLOW FILTERING",
         owners: Read = "SELECT user_id FROM {ks}.owners WHERE room_id = ?",
