@@ -5,7 +5,7 @@
 
 use roomcast_ports::StoreError;
 use roomcast_ports::timeline::ReadError;
-use roomcast_protocol::{EventBody, RoomId, Seq, StoredEvent};
+use roomcast_protocol::{RoomId, Seq};
 use tracing::warn;
 
 use crate::History;
@@ -50,7 +50,8 @@ impl History {
         away: StoreError,
     ) -> Result<Base, ReadError> {
         let first = self.log.read(room_id, Seq::ZERO, 1).await?;
-        if !first.first().is_some_and(|stored| is_founding(stored)) {
+        let first = first.first();
+        if !first.is_some_and(|stored| stored.event.body.founds_room()) {
             return Err(away.into());
         }
         warn!(
@@ -60,15 +61,4 @@ impl History {
         metrics::counter!("chat_history_log_alone_total").increment(1);
         Ok(Base::Log)
     }
-}
-
-/// Whether it is the room's very first event.
-pub(crate) fn is_founding(stored: &StoredEvent) -> bool {
-    matches!(
-        &stored.event.body,
-        EventBody::MemberJoined {
-            founding: Some(_),
-            ..
-        }
-    )
 }

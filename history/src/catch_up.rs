@@ -28,10 +28,7 @@ pub(crate) async fn read(
         answer => return answer,
     };
     let next = log.read(room_id, after, 1).await?;
-    let reaches = next
-        .first()
-        .is_some_and(|first| first.prev > Seq::ZERO && first.prev <= after);
-    if !reaches {
+    if !next.first().is_some_and(|first| first.continues(after)) {
         history.without_store(room_id, away).await?;
     }
     let mut page = Page::new(after, limit);
@@ -55,10 +52,10 @@ async fn from_log(
             events,
             head,
             more: false,
+            whole: true,
         }));
     };
-    // Zero may mean that the log no longer knows what was before.
-    if first.prev > after || first.prev == Seq::ZERO || events.len() > limit {
+    if !first.continues(after) || events.len() > limit {
         return Ok(None);
     }
     let mut page = Page::new(after, limit);
@@ -81,12 +78,27 @@ async fn from_store_and_tail(
             .await?;
         // What was written ahead of the feed may have holes before it.
         events.retain(|stored| stored.seq <= complete_to);
+        page.whole = events.first().is_none_or(|first| first.prev <= after);
         page.take(events);
     }
     page.head = page.head.max(complete_to);
-    page.take_tail(Tail::after(log, room_id, complete_to))
-        .await?;
+    let mut tail = Tail::after(log, room_id, complete_to);
+    let events = tail.next().await?;
+    page.whole &= events
+        .first()
+        .is_none_or(|first| reaches(complete_to, after, first));
+    page.take(events);
+    page.take_tail(tail).await?;
     Ok(page.caught_up())
+}
+
+/// Whether the store, complete to `complete_to`, and the log from its `first` event after that on hold
+/// everything after `after` between them. The log drops nothing that the store lacks: where it no longer
+/// knows the predecessor, the store has it.
+fn reaches(complete_to: Seq, after: Seq, first: &StoredEvent) -> bool {
+    let known = complete_to.max(after);
+    let derived = first.prev == Seq::ZERO && complete_to > Seq::ZERO && complete_to >= after;
+    first.seq <= after || first.continues(known) || derived
 }
 
 /// A page as the room is read past it, up to the head: deletions behind it still reach into it.
@@ -97,6 +109,7 @@ struct Page {
     deleted: HashSet<MessageId>,
     head: Seq,
     more: bool,
+    whole: bool,
 }
 
 impl Page {
@@ -109,6 +122,7 @@ impl Page {
             deleted,
             head: Seq::ZERO,
             more: false,
+            whole: true,
         }
     }
 
@@ -172,6 +186,7 @@ impl Page {
             events: self.events,
             head: self.head,
             more: self.more,
+            whole: self.whole,
         }
     }
 }

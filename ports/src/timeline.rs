@@ -30,6 +30,9 @@ pub struct CatchUp {
     pub head: Seq,
     /// There are more than these.
     pub more: bool,
+    /// Neither between the place and the first of them nor further on is an event missing, as far as the
+    /// store and the log can tell. Otherwise some were lost for good.
+    pub whole: bool,
 }
 
 /// A room as one sequence, whatever of it has reached the store.

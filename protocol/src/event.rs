@@ -146,6 +146,17 @@ impl EventBody {
         )
     }
 
+    /// Whether it is the first event of its room.
+    pub const fn founds_room(&self) -> bool {
+        matches!(
+            self,
+            Self::MemberJoined {
+                founding: Some(_),
+                ..
+            }
+        )
+    }
+
     /// The message an edit, a deletion or a reaction is about.
     pub const fn target(&self) -> Option<&MessageId> {
         match self {
@@ -195,6 +206,13 @@ pub struct StoredEvent {
 }
 
 impl StoredEvent {
+    /// Whether nothing of the room can be missing between `place` and this event, which comes after it.
+    /// A `prev` of zero proves that of the room's first event only: of others it says that the log no
+    /// longer held their predecessor.
+    pub fn continues(&self, place: Seq) -> bool {
+        self.event.body.founds_room() || (self.prev > Seq::ZERO && self.prev <= place)
+    }
+
     /// The frame that every subscriber of the room gets.
     pub fn frame(&self) -> FleetFrame<'_> {
         FleetFrame::of_event(self)

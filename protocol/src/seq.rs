@@ -25,6 +25,14 @@ impl Seq {
     /// The last place a client can write down exactly: 2^53 − 1.
     pub const MAX: Self = Self((1 << 53) - 1);
 
+    /// Bits of a place below the incarnation of its log.
+    pub const INCARNATION_SHIFT: u32 = 40;
+
+    /// The incarnation of the log that gave this place; it rises when a log is created again.
+    pub const fn incarnation(self) -> u64 {
+        self.0 >> Self::INCARNATION_SHIFT
+    }
+
     /// Takes a number that is a place, or [`Seq::ZERO`].
     pub const fn new(number: u64) -> Option<Self> {
         if number <= Self::MAX.0 {
