@@ -119,9 +119,12 @@ impl Rooms {
         users: &[&UserId],
         state: &mut RoomState,
     ) -> Result<(), ReadError> {
-        let tail = tail::read(&*self.log, room_id, state.head).await?;
-        let moved = tail.head > state.head;
-        if moved && tail.control.iter().all(|stored| state.knows(&stored.event)) {
+        let tail = tail::follow(&*self.log, room_id, state.head).await?;
+        let known = tail.filter(|tail| {
+            let mut control = tail.control.iter();
+            tail.head > state.head && control.all(|stored| state.knows(&stored.event))
+        });
+        if let Some(tail) = known {
             state.fold_all(&tail.control);
             (state.head, state.log_head) = (tail.head, tail.head);
         } else {

@@ -128,16 +128,16 @@ impl Rooms {
         Ok(Some(state))
     }
 
-    /// The snapshot with what the log has after it; `None` when the log has let go of some of that.
+    /// The snapshot with what the log has after it; `None` when the log does not prove that it still
+    /// holds all of that. It holds nothing of a room that has been quiet for longer than it retains.
     async fn followed(
         &self,
         room_id: &RoomId,
         mut state: Arc<RoomState>,
     ) -> Result<Option<Arc<RoomState>>, ReadError> {
-        let tail = tail::read(&*self.log, room_id, state.head).await?;
-        if tail.begins_after > state.head {
+        let Some(tail) = tail::follow(&*self.log, room_id, state.head).await? else {
             return Ok(None);
-        }
+        };
         if tail.head > state.head {
             let changed = Arc::make_mut(&mut state);
             changed.fold_all(&tail.control);

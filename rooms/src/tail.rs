@@ -14,8 +14,37 @@ pub(crate) struct Tail {
     pub(crate) control: Vec<Arc<StoredEvent>>,
     /// The place of its last event of any kind; where it began, if there is none.
     pub(crate) head: Seq,
-    /// The place before its first event: past where it was to begin, the log has let go of some.
-    pub(crate) begins_after: Seq,
+    /// Whether its first event, if there is one, is known to be the next one after where it began.
+    is_linked: bool,
+}
+
+/// The room's log after `after`, if the log proves that it has dropped nothing between; `None` if only
+/// the store can tell what happened there.
+pub(crate) async fn follow(
+    log: &dyn EventLog,
+    room_id: &RoomId,
+    after: Seq,
+) -> Result<Option<Tail>, LogError> {
+    let head = log.head(room_id).await?;
+    if head < after {
+        return Ok(None);
+    }
+    let tail = if head == after {
+        Tail::empty(after)
+    } else {
+        read(log, room_id, after).await?
+    };
+    Ok(Some(tail).filter(|tail| tail.head >= head && tail.is_linked))
+}
+
+impl Tail {
+    const fn empty(after: Seq) -> Self {
+        Self {
+            control: Vec::new(),
+            head: after,
+            is_linked: true,
+        }
+    }
 }
 
 /// Reads the room's log after `after`, a page at a time; what people say is left out at once.
@@ -24,16 +53,12 @@ pub(crate) async fn read(
     room_id: &RoomId,
     after: Seq,
 ) -> Result<Tail, LogError> {
-    let mut tail = Tail {
-        control: Vec::new(),
-        head: after,
-        begins_after: after,
-    };
+    let mut tail = Tail::empty(after);
     loop {
         let events = log.read(room_id, tail.head, PAGE).await?;
         let ended = events.len() < PAGE;
         if let (true, Some(first)) = (tail.head == after, events.first()) {
-            tail.begins_after = first.prev;
+            tail.is_linked = first.continues(after);
         }
         tail.head = events.last().map_or(tail.head, |last| last.seq);
         tail.control.extend(

@@ -14,6 +14,7 @@ use roomcast_protocol::api::Marks;
 use roomcast_protocol::{MemberRole, RoomId, Seq, UserId};
 use roomcast_rooms::Rooms;
 
+use crate::unreliable::Unreliable;
 use crate::world::{World, caller, user};
 
 /// A directory that counts what it is asked about rooms and members, and may be away.
@@ -181,4 +182,30 @@ async fn while_the_store_is_away_a_room_is_judged_by_the_log() {
         .standing(&nowhere, &user("ben"))
         .await
         .expect_err("nothing is known of it, and nobody can say that it is not there");
+}
+
+#[tokio::test]
+async fn snapshot_is_read_again_when_the_log_has_dropped_what_came_after_it() {
+    let world = World::new();
+    for said_since in [false, true] {
+        let room_id = world.group("anna", &["ben"]).await;
+        world.ingest().await;
+        let log = Unreliable::after(&world.log, i64::MAX);
+        let rooms = world.rooms_on(log.clone());
+        let role = async |name: &str| rooms.standing(&room_id, &user(name)).await.unwrap().role;
+        assert_eq!(role("ben").await, Some(MemberRole::Member));
+        world
+            .rooms
+            .remove_member(&caller("anna"), &room_id, &user("ben"))
+            .await
+            .unwrap();
+        world.ingest().await;
+        log.drops_to(world.log.head(&room_id).await.unwrap());
+        if said_since {
+            // Of this one the log no longer knows what stands before it.
+            world.say(&room_id, "anna").await;
+        }
+        assert_eq!(role("ben").await, None, "said since: {said_since}");
+        assert_eq!(role("anna").await, Some(MemberRole::Owner));
+    }
 }

@@ -1,7 +1,7 @@
-//! A log that takes only so many events and is away then.
+//! A log that takes only so many events and is away then, and that drops what is old.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,6 +14,8 @@ type Answer<T> = futures_util::future::BoxFuture<'static, Result<T, LogError>>;
 pub(crate) struct Unreliable {
     log: Arc<dyn EventLog>,
     takes: AtomicI64,
+    /// It holds only events after this place.
+    dropped: AtomicU64,
 }
 
 impl Unreliable {
@@ -21,7 +23,17 @@ impl Unreliable {
         Arc::new(Self {
             log: Arc::clone(log),
             takes: AtomicI64::new(takes),
+            dropped: AtomicU64::new(0),
         })
+    }
+
+    /// Drops everything up to `place`, as retention does.
+    pub(crate) fn drops_to(&self, place: Seq) {
+        self.dropped.store(place.get(), Ordering::SeqCst);
+    }
+
+    fn dropped(&self) -> Seq {
+        Seq::new(self.dropped.load(Ordering::SeqCst)).unwrap()
     }
 }
 
@@ -39,7 +51,12 @@ impl EventLog for Unreliable {
     }
 
     async fn head(&self, room_id: &RoomId) -> Result<Seq, LogError> {
-        self.log.head(room_id).await
+        let head = self.log.head(room_id).await?;
+        Ok(if head > self.dropped() {
+            head
+        } else {
+            Seq::ZERO
+        })
     }
     async fn heads(&self, room_ids: &[RoomId]) -> Result<Vec<Seq>, LogError> {
         self.log.heads(room_ids).await
@@ -50,7 +67,12 @@ impl EventLog for Unreliable {
         after: Seq,
         limit: usize,
     ) -> Result<Vec<Arc<StoredEvent>>, LogError> {
-        self.log.read(room_id, after, limit).await
+        let dropped = self.dropped();
+        let mut events = self.log.read(room_id, after.max(dropped), limit).await?;
+        if let Some(first) = events.first_mut().filter(|first| first.prev <= dropped) {
+            Arc::make_mut(first).prev = Seq::ZERO;
+        }
+        Ok(events)
     }
     fn live(&self) -> LiveEvents {
         self.log.live()
