@@ -185,7 +185,7 @@ impl Actor {
         }
         let (actor, user, watched) = (self.clone(), user.clone(), watched.to_vec());
         Begun::Work(Box::pin(async move {
-            let (shared, connection) = (&*actor.shared, &actor.connection);
+            let (shared, connection) = (&actor.shared, &actor.connection);
             let reference = echo.reference.clone();
             let subscription = Subscription {
                 room_id: room_id.clone(),

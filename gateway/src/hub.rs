@@ -5,7 +5,9 @@
 //! events it fans out anyway.
 
 pub(crate) mod fanout;
+pub(crate) mod losses;
 pub(crate) mod notify;
+mod ring;
 pub(crate) mod room;
 pub(crate) mod second_look;
 pub(crate) mod users;
@@ -30,6 +32,8 @@ pub(crate) struct Hub {
     rooms: [Mutex<HashMap<RoomId, Arc<Room>>>; SHARDS],
     users: [Mutex<HashMap<UserId, Arc<User>>>; SHARDS],
     recent: users::RecentChanges,
+    /// How many rooms there are.
+    kept: metrics::Gauge,
     pub(crate) watchers: watch::Watchers,
 }
 
@@ -40,6 +44,7 @@ impl Hub {
             rooms: std::array::from_fn(|_| Mutex::default()),
             users: std::array::from_fn(|_| Mutex::default()),
             recent: users::RecentChanges::default(),
+            kept: metrics::gauge!("chat_gateway_rooms"),
             watchers: watch::Watchers::default(),
         }
     }
@@ -62,7 +67,7 @@ impl Hub {
     pub(crate) fn with_room<T>(
         &self,
         room_id: &RoomId,
-        act: impl FnOnce(&mut RoomState) -> T,
+        act: impl FnOnce(&Arc<Room>, &mut RoomState) -> T,
     ) -> (Arc<Room>, T) {
         loop {
             let room = {
@@ -72,6 +77,7 @@ impl Hub {
                     None => {
                         let room = Arc::new(Room::new(room_id.clone()));
                         rooms.insert(room_id.clone(), room.clone());
+                        self.kept.increment(1.0);
                         room
                     }
                 }
@@ -79,7 +85,7 @@ impl Hub {
             let mut state = lock(&room.state);
             // Between the two locks the last to care may have left, and the room with them.
             if !state.evicted {
-                let result = act(&mut state);
+                let result = act(&room, &mut state);
                 drop(state);
                 return (room, result);
             }
@@ -93,6 +99,7 @@ impl Hub {
         if state.is_unwanted() && !state.evicted {
             state.evicted = true;
             rooms.remove(&room.id);
+            self.kept.decrement(1.0);
         }
     }
 

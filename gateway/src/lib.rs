@@ -77,6 +77,8 @@ pub(crate) struct Shared {
     pub(crate) room_lists_fail: AtomicBool,
     /// Turns to read the list of a user's rooms.
     pub(crate) room_lists: Semaphore,
+    /// Live events that were lost on the way here.
+    pub(crate) losses: hub::losses::Losses,
     pub(crate) second_looks: hub::second_look::SecondLooks,
     /// The log did not answer the last time it was asked: what is known here may be old.
     pub(crate) blind: AtomicBool,
@@ -114,6 +116,7 @@ impl Gateway {
             audit_now: Notify::new(),
             room_lists_fail: AtomicBool::new(false),
             room_lists: Semaphore::new(act::ROOM_LISTS_AT_ONCE),
+            losses: hub::losses::Losses::default(),
             second_looks: hub::second_look::SecondLooks::default(),
             blind: AtomicBool::new(false),
             optional_lookups: speech::OptionalLookups::default(),

@@ -33,6 +33,8 @@ mod appends;
 mod blind;
 #[path = "faults/live.rs"]
 mod live;
+#[path = "faults/membership.rs"]
+mod membership;
 #[path = "faults/presence_away.rs"]
 mod presence_away;
 #[path = "faults/send_order.rs"]
@@ -43,5 +45,7 @@ mod store_away;
 mod tokens;
 #[path = "faults/unanswered.rs"]
 mod unanswered;
+#[path = "faults/unlinked.rs"]
+mod unlinked;
 #[path = "faults/waiting.rs"]
 mod waiting;

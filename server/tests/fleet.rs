@@ -17,6 +17,8 @@ mod line;
 #[path = "promises/pages.rs"]
 #[allow(dead_code, reason = "shared with the tests of the promises")]
 mod pages;
+#[path = "promises/races.rs"]
+mod races;
 #[path = "promises/sender.rs"]
 #[allow(dead_code, reason = "shared with the tests of the promises")]
 mod sender;

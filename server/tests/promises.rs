@@ -13,6 +13,8 @@ mod line;
 mod model;
 #[path = "promises/pages.rs"]
 mod pages;
+#[path = "promises/races.rs"]
+mod races;
 #[path = "promises/sender.rs"]
 mod sender;
 #[path = "promises/talk.rs"]

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use roomcast_ports::live::{Live, LiveEvents};
+use roomcast_ports::timeline::{CatchUp, ReadError};
 use roomcast_protocol::limits::HEARTBEAT;
 use roomcast_protocol::{Close, EventBody, FleetFrame, RoomId, Seq, StoredEvent, Timestamp};
 use tokio_util::sync::CancellationToken;
@@ -17,6 +18,7 @@ use tracing::{debug, warn};
 
 use super::{Room, RoomState};
 use crate::Shared;
+use crate::clock::Seconds;
 use crate::connection;
 use crate::lock::lock;
 
@@ -70,7 +72,7 @@ fn gather(
         match item {
             Live::Event(event) => turn.push(event),
             Live::Nudge(room_id, seq) => nudged(shared, &room_id, seq),
-            Live::Lost => shared.audit_now.notify_one(),
+            Live::Lost => shared.losses.note(&shared.audit_now),
         }
         next = if turn.len() < TURN_MAX {
             live.try_next()
@@ -91,7 +93,7 @@ fn is_for_many(shared: &Arc<Shared>, turn: &[Arc<StoredEvent>]) -> bool {
 
 fn nudged(shared: &Arc<Shared>, room_id: &RoomId, seq: Seq) {
     if let Some(room) = shared.hub.room(room_id)
-        && lock(&room.state).last.is_some_and(|last| last < seq)
+        && lock(&room.state).saw(seq)
     {
         fill(shared, &room);
     }
@@ -104,12 +106,15 @@ fn fan_out(shared: &Arc<Shared>, turn: &mut Vec<Arc<StoredEvent>>) {
     }
     for events in turn.chunk_by(|one, other| one.event.room_id == other.event.room_id) {
         let room_id = &events[0].event.room_id;
-        let room = shared
-            .hub
-            .room(room_id)
-            .or_else(|| shared.hub.room_for_newcomers(events));
-        if let Some(room) = room {
-            take(shared, &room, events);
+        let find = || {
+            let known = shared.hub.room(room_id);
+            known.or_else(|| shared.hub.room_for_newcomers(events))
+        };
+        // One that has left the hub since it was found there takes nothing: it is looked for again.
+        while let Some(room) = find() {
+            if take(shared, &room, events) {
+                break;
+            }
         }
         let now = Timestamp::now().as_millis();
         for event in events {
@@ -121,16 +126,20 @@ fn fan_out(shared: &Arc<Shared>, turn: &mut Vec<Arc<StoredEvent>>) {
     turn.clear();
 }
 
-/// Takes a room's events in the order they came.
-fn take(shared: &Arc<Shared>, room: &Arc<Room>, events: &[Arc<StoredEvent>]) {
+/// Takes a room's events in the order they came; `false` when the room has left the hub.
+fn take(shared: &Arc<Shared>, room: &Arc<Room>, events: &[Arc<StoredEvent>]) -> bool {
+    let now = shared.clock.now();
     let mut state = lock(&room.state);
+    if state.evicted {
+        return false;
+    }
     let mut gap = false;
     let mut run = Run::default();
     for event in events {
-        let last = state.last.unwrap_or(event.prev);
-        if event.seq <= last {
+        state.begin(before(event), now);
+        if state.last() >= Some(event.seq) {
             debug!(seq = %event.seq, "dropped an event seen before");
-        } else if state.filling || event.prev > last {
+        } else if state.filling || !state.is_next(event) {
             if !state.postpone(event.clone()) {
                 debug!("too many events wait behind a gap; the fill will read them");
             }
@@ -140,9 +149,29 @@ fn take(shared: &Arc<Shared>, room: &Arc<Room>, events: &[Arc<StoredEvent>]) {
         }
     }
     run.flush(shared, &mut state);
-    drop(state);
+    leave(shared, room, state);
     if gap {
         fill(shared, room);
+    }
+    true
+}
+
+/// The place before an event: its predecessor, or just before it when the log did not know that.
+fn before(event: &StoredEvent) -> Seq {
+    if event.prev > Seq::ZERO {
+        event.prev
+    } else {
+        Seq::new(event.seq.get().saturating_sub(1)).unwrap_or(Seq::ZERO)
+    }
+}
+
+/// Ends a change of the room, which leaves the hub when nobody wants it any more.
+fn leave(shared: &Shared, room: &Arc<Room>, state: MutexGuard<'_, RoomState>) {
+    let unwanted = state.is_unwanted();
+    // The hub's table is locked before a room.
+    drop(state);
+    if unwanted {
+        shared.hub.release(room);
     }
 }
 
@@ -155,20 +184,18 @@ struct Run {
 impl Run {
     fn place(
         &mut self,
-        shared: &Arc<Shared>,
+        shared: &Shared,
         room: &Arc<Room>,
         state: &mut MutexGuard<'_, RoomState>,
         event: &Arc<StoredEvent>,
     ) {
         let frame = connection::encode(&event.frame());
         let now = shared.clock.now();
-        state.last = Some(event.seq);
-        state.keep(event, frame.clone(), now);
+        state.advance(event, frame.clone(), now);
         self.frames.push((event.seq, frame));
         if event.event.body.is_control() {
             // Who leaves still gets the event that says so, and nothing after it.
             self.flush(shared, state);
-            state.last_control = event.seq;
             shared.hub.apply_control(room, state, event, now);
         } else if let EventBody::MessageSent(message) = &event.event.body {
             state.typed(&event.event.sender_id);
@@ -176,7 +203,7 @@ impl Run {
         }
     }
 
-    fn flush(&mut self, shared: &Arc<Shared>, state: &mut RoomState) {
+    fn flush(&mut self, shared: &Shared, state: &mut RoomState) {
         let all = match self.frames.as_slice() {
             [] => return,
             [(_, frame)] => frame.clone(),
@@ -212,7 +239,12 @@ pub(crate) fn fill(shared: &Arc<Shared>, room: &Arc<Room>) {
             match fill_once(&shared, &room).await {
                 Ok(true) => return,
                 Ok(false) => {}
-                Err(error) => warn!(error = &error as &dyn std::error::Error, "read a gap"),
+                Err(error) => {
+                    warn!(error = &error as &dyn std::error::Error, "read a gap");
+                    if matches!(error, ReadError::Store(_)) && fill_by_age(&shared, &room) {
+                        return;
+                    }
+                }
             }
         }
         let mut state = lock(&room.state);
@@ -222,41 +254,119 @@ pub(crate) fn fill(shared: &Arc<Shared>, room: &Arc<Room>) {
 }
 
 /// Whether nothing is missing any more.
-async fn fill_once(
-    shared: &Arc<Shared>,
-    room: &Arc<Room>,
-) -> Result<bool, roomcast_ports::timeline::ReadError> {
+async fn fill_once(shared: &Shared, room: &Arc<Room>) -> Result<bool, ReadError> {
     loop {
-        let cursor = lock(&room.state).last.unwrap_or(Seq::ZERO);
+        let Some(cursor) = lock(&room.state).last() else {
+            return Ok(false);
+        };
         let page = shared
             .ports
             .timeline
             .after(&room.id, cursor, FILL_PAGE)
             .await?;
-        let mut state = lock(&room.state);
-        let mut run = Run::default();
-        for event in &page.events {
-            if event.seq > state.last.unwrap_or(Seq::ZERO) {
-                run.place(shared, room, &mut state, event);
-            }
-        }
-        let mut waiting = std::mem::take(&mut state.pending);
-        waiting.sort_by_key(|event| event.seq);
-        for event in waiting {
-            let last = state.last.unwrap_or(Seq::ZERO);
-            if event.seq > last && event.prev <= last {
-                run.place(shared, room, &mut state, &event);
-            } else if event.seq > last {
-                state.pending.push(event);
-            }
-        }
-        run.flush(shared, &mut state);
-        if state.pending.is_empty() && !page.more {
+        let mut state = apply(shared, room, &page);
+        let ended = state.pending.is_empty() && !page.more;
+        if ended || state.evicted {
             state.filling = false;
+        }
+        let filling = state.filling;
+        leave(shared, room, state);
+        if !filling {
             return Ok(true);
         }
         if page.events.is_empty() {
             return Ok(false);
+        }
+    }
+}
+
+/// Applies what was read after a place that the room had reached, and what waited for it.
+fn apply<'a>(shared: &Shared, room: &'a Arc<Room>, page: &CatchUp) -> MutexGuard<'a, RoomState> {
+    let mut state = lock(&room.state);
+    let mut run = Run::default();
+    if !page.whole {
+        warn!(room_id = %room.id, "events of a room are lost for good: its subscribers are closed");
+        for connection in state.doubt() {
+            connection.close(Close::PromisesLost, shared.clock.now());
+        }
+    }
+    for event in &page.events {
+        if state.last() < Some(event.seq) {
+            run.place(shared, room, &mut state, event);
+        }
+    }
+    place_pending(shared, room, &mut state, &mut run, RoomState::is_next);
+    run.flush(shared, &mut state);
+    state
+}
+
+/// Places the events that waited and are next now.
+fn place_pending(
+    shared: &Shared,
+    room: &Arc<Room>,
+    state: &mut MutexGuard<'_, RoomState>,
+    run: &mut Run,
+    is_next: impl Fn(&RoomState, &StoredEvent) -> bool,
+) {
+    let mut waiting = std::mem::take(&mut state.pending);
+    waiting.sort_by_key(|event| event.seq);
+    for event in waiting {
+        if state.last() >= Some(event.seq) {
+            continue;
+        }
+        if is_next(state, &event) {
+            run.place(shared, room, state, &event);
+        } else {
+            state.pending.push(event);
+        }
+    }
+}
+
+/// While the store is away, the first event after a room's long silence cannot be read for certain. A
+/// comparison with the log not long ago proves as well that nothing is missing before it.
+fn fill_by_age(shared: &Shared, room: &Arc<Room>) -> bool {
+    let now = shared.clock.now();
+    let mut state = lock(&room.state);
+    let mut run = Run::default();
+    place_pending(shared, room, &mut state, &mut run, |state, event| {
+        state.is_next(event) || state.is_next_by_age(event, now)
+    });
+    run.flush(shared, &mut state);
+    let filled = state.pending.is_empty() && !state.is_behind();
+    if filled {
+        state.filling = false;
+    }
+    leave(shared, room, state);
+    filled
+}
+
+/// Reads and applies the room's events up to `place`, unless that has been done. What cannot be read by
+/// this version is passed over.
+pub(crate) async fn catch_up_to(
+    shared: &Shared,
+    room: &Arc<Room>,
+    place: Seq,
+) -> Result<(), ReadError> {
+    loop {
+        let cursor = {
+            let mut state = lock(&room.state);
+            match state.last() {
+                Some(last) if last < place => {
+                    state.saw(place);
+                    last
+                }
+                _ => return Ok(()),
+            }
+        };
+        let page = shared
+            .ports
+            .timeline
+            .after(&room.id, cursor, FILL_PAGE)
+            .await?;
+        let state = apply(shared, room, &page);
+        leave(shared, room, state);
+        if page.events.is_empty() {
+            return Ok(());
         }
     }
 }
@@ -271,8 +381,10 @@ pub(crate) async fn audit(shared: Arc<Shared>, stop: CancellationToken) {
             () = shared.audit_now.notified() => {}
             () = stop.cancelled() => return,
         }
+        let losses = shared.losses.noted();
         match compare_heads(&shared).await {
             Ok(()) => {
+                shared.losses.looked_into(losses);
                 shared.blind.store(false, Ordering::Release);
                 seen_at = tokio::time::Instant::now();
             }
@@ -296,7 +408,7 @@ async fn compare_heads(shared: &Arc<Shared>) -> Result<(), roomcast_ports::event
     rooms.retain(|room| {
         let mut state = lock(&room.state);
         state.trim(now);
-        state.is_followed() && state.last.is_some()
+        state.is_followed()
     });
     if rooms.is_empty() {
         // Nobody to keep a promise to; but a log that is away should be noticed all the same.
@@ -312,10 +424,10 @@ pub(super) async fn compare(
 ) -> Result<(), roomcast_ports::event_log::LogError> {
     for batch in rooms.chunks(AUDIT_BATCH) {
         let room_ids: Vec<RoomId> = batch.iter().map(|room| room.id.clone()).collect();
+        let now = shared.clock.now();
         let heads = shared.ports.log.heads(&room_ids).await?;
         for (room, head) in batch.iter().zip(heads) {
-            let behind = lock(&room.state).last.is_some_and(|last| last < head);
-            if behind {
+            if is_behind(&mut lock(&room.state), head, now) {
                 fill(shared, room);
             }
         }
@@ -323,8 +435,21 @@ pub(super) async fn compare(
     Ok(())
 }
 
+/// Whether the room has events in the log that it lacks here. `head` is the log's, asked at `now`.
+fn is_behind(state: &mut RoomState, head: Seq, now: Seconds) -> bool {
+    // Nobody here is certainly a member of a room that has not begun. The log may hold nothing of it.
+    if head > Seq::ZERO {
+        state.begin(head, now);
+    }
+    let behind = state.saw(head);
+    if !behind {
+        state.compared(now);
+    }
+    behind
+}
+
 /// Tells connections that their subscription has ended.
-pub(super) fn tell_unsubscribed(
+pub(crate) fn tell_unsubscribed(
     room_id: &RoomId,
     connections: &[Arc<connection::Connection>],
     now: crate::clock::Seconds,

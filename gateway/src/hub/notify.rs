@@ -27,7 +27,7 @@ impl Hub {
                 _ => {}
             }
         }
-        wanted.then(|| self.with_room(&events[0].event.room_id, |_| ()).0)
+        wanted.then(|| self.with_room(&events[0].event.room_id, |_, _| ()).0)
     }
 
     /// Keeps the room's members right, and tells those whom it concerns.
@@ -55,11 +55,12 @@ impl Hub {
                 if stored.event.sender_id != *user_id {
                     tell(state, stored, &user, NotificationKind::Removal, now);
                 }
-                fanout::tell_unsubscribed(&room.id, &state.forget_member(&user), now);
+                let ended = state.remove_member(&user, stored.seq);
+                fanout::tell_unsubscribed(&room.id, &ended, now);
                 user.leave(room);
             }
             EventBody::RoomDeleted => {
-                let (users, connections) = state.clear();
+                let (users, connections) = state.clear(stored.seq);
                 fanout::tell_unsubscribed(&room.id, &connections, now);
                 for user in users {
                     self.remember_change(&room.id, &user.id, false);
@@ -83,7 +84,10 @@ impl Hub {
             return;
         };
         state.joined(&user);
-        user.enter(room);
+        if !user.enter(room) {
+            state.forget_user(&user);
+            return;
+        }
         if stored.event.sender_id != *user_id {
             tell(state, stored, &user, NotificationKind::Invitation, now);
         }

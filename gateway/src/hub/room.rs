@@ -1,24 +1,28 @@
 //! One room as this gateway knows it: who of the people here is a member, which connections are
 //! subscribed, how far it has been fanned out.
 
-use std::collections::VecDeque;
+mod subscriptions;
+
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use bytes::Bytes;
 use roomcast_ports::access::Standing;
 use roomcast_protocol::limits::TYPING_EVERY;
-use roomcast_protocol::{EventBody, RoomId, Seq, StoredEvent, UserId};
+use roomcast_protocol::{RoomId, Seq, StoredEvent, UserId};
 
 use super::User;
+use super::ring::Ring;
 use crate::clock::Seconds;
 use crate::connection::Connection;
+use subscriptions::Replay;
+pub(crate) use subscriptions::{Opened, ReplayId};
 
-/// Recent events kept for those who subscribe just now: frames, and bytes.
-const RING_FRAMES_MAX: usize = 64;
-const RING_BYTES_MAX: usize = 128 << 10;
 /// Events that wait while a gap before them is read.
 const PENDING_MAX: usize = 4_096;
+/// Seconds for which a comparison with the log proves that it still holds what came after. Far below
+/// what any log retains, far above the interval of the audits.
+const COMPARED_FOR: Seconds = 60;
 
 /// A room is told that the log is away at most so often.
 const WARN_EVERY_SECONDS: Seconds = 10;
@@ -52,33 +56,30 @@ struct Here {
 #[derive(Debug)]
 struct Subscriber {
     connection: Arc<Connection>,
-    /// Gets events after this; [`HELD`] while older ones are being read for it.
+    /// Gets events after this; [`HELD`] while older ones are being replayed to it.
     from: u64,
 }
 
 const HELD: u64 = u64::MAX;
 
-#[derive(Debug)]
-struct Recent {
-    seq: Seq,
-    prev: Seq,
-    deletes: bool,
-    frame: Bytes,
-}
-
 /// What is known of a room; nothing in it must survive.
 #[derive(Debug, Default)]
 pub(crate) struct RoomState {
-    /// The last event fanned out; `None` while none has been seen.
-    pub(super) last: Option<Seq>,
-    /// The last event that changed who is a member.
-    pub(super) last_control: Seq,
+    /// Every event up to this place has been applied here, or was part of the first membership answer.
+    /// `None` while nothing is known of the room: then no member is certain.
+    last: Option<Seq>,
+    /// The greatest place known to exist. Behind it, what is known of members may be outdated.
+    head: Seq,
+    /// Membership answers of an older place have missed an event that is not applied to them.
+    answers_from: Seq,
+    /// When the log had nothing after `last`.
+    compared_at: Seconds,
     /// By the user's address, so that membership is a binary search.
     members: Vec<Here>,
     subscribers: Vec<Subscriber>,
-    ring: VecDeque<Recent>,
-    ring_bytes: usize,
-    ring_used_at: Seconds,
+    replays: Vec<Replay>,
+    next_replay: ReplayId,
+    ring: Ring,
     /// Events that came after a gap, until it is filled.
     pub(super) pending: Vec<Arc<StoredEvent>>,
     pub(super) filling: bool,
@@ -88,19 +89,15 @@ pub(crate) struct RoomState {
     typing: Vec<(UserId, Instant)>,
     /// When its people were last told that the log is away.
     warned_at: Option<Seconds>,
-    /// Its first subscription may have raced an event: the log's head is to be looked at once more.
-    pub(crate) look_again: bool,
 }
 
-/// What opening a subscription needs.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Opened {
-    /// It is open; these frames come first.
-    Live(Vec<Bytes>),
-    /// Events after the cursor must be read from the log.
-    Behind,
-    /// The subscription was taken away meanwhile.
-    Gone,
+/// What became of a membership answer.
+#[derive(Debug)]
+pub(crate) struct Learnt {
+    /// The room's position here is new.
+    pub(crate) began: bool,
+    /// Connections whose subscription has ended.
+    pub(crate) ended: Vec<Arc<Connection>>,
 }
 
 impl RoomState {
@@ -132,9 +129,73 @@ impl RoomState {
         &mut self.members[at]
     }
 
-    /// Whether the user is certainly a member.
+    /// The place up to which events have been applied.
+    pub(crate) const fn last(&self) -> Option<Seq> {
+        self.last
+    }
+
+    /// Begins to follow the room at `place`, unless that has begun: what is known of members is so as of
+    /// then, and every later event is applied.
+    pub(super) fn begin(&mut self, place: Seq, now: Seconds) -> bool {
+        if self.last.is_some() {
+            return false;
+        }
+        self.last = Some(place);
+        self.head = self.head.max(place);
+        self.answers_from = self.answers_from.max(place);
+        self.compared_at = now;
+        true
+    }
+
+    /// Notes that the room has an event at `place`; whether that has not been applied.
+    pub(crate) fn saw(&mut self, place: Seq) -> bool {
+        self.head = self.head.max(place);
+        self.is_behind()
+    }
+
+    /// The log, asked at `now`, had nothing after `last`.
+    pub(super) fn compared(&mut self, now: Seconds) {
+        self.compared_at = now;
+    }
+
+    /// Whether the log has events that have not been applied here.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.last.is_some_and(|last| last < self.head)
+    }
+
+    /// Whether nothing can be missing between what has been applied and this event.
+    pub(super) fn is_next(&self, event: &StoredEvent) -> bool {
+        self.last.is_none_or(|last| event.continues(last))
+    }
+
+    /// Whether the event, whose predecessor the log does not know, is next all the same: what came
+    /// after the last comparison, the log would still hold.
+    pub(super) fn is_next_by_age(&self, event: &StoredEvent, now: Seconds) -> bool {
+        let incarnation = event.seq.incarnation();
+        let same_log = self
+            .last
+            .is_some_and(|last| last.incarnation() == incarnation);
+        event.prev == Seq::ZERO && same_log && now.saturating_sub(self.compared_at) < COMPARED_FOR
+    }
+
+    /// Applies the place of an event that is next, and keeps its frame.
+    pub(super) fn advance(&mut self, event: &StoredEvent, frame: Bytes, now: Seconds) {
+        let follows = self.last.replace(event.seq).unwrap_or(event.prev);
+        self.head = self.head.max(event.seq);
+        if event.event.body.is_control() {
+            self.answers_from = event.seq;
+        }
+        self.ring.keep(event, follows, frame, now);
+    }
+
+    /// Whether the user is certainly a member, as of `last`.
     pub(crate) fn is_member(&self, user: &Arc<User>) -> bool {
         self.find(user).is_ok_and(|at| self.members[at].certain)
+    }
+
+    /// Whether the user is certainly a member, as far as anything is known of the room.
+    pub(crate) fn is_member_now(&self, user: &Arc<User>) -> bool {
+        !self.is_behind() && self.is_member(user)
     }
 
     /// The directory lists the user; good enough for notifications.
@@ -142,135 +203,72 @@ impl RoomState {
         self.member(user);
     }
 
-    /// Takes an answer of [`Memberships`](roomcast_ports::access::Memberships) about a user; `false`
+    /// Takes an answer of [`Memberships`](roomcast_ports::access::Memberships) about a user; `None`
     /// if the room has changed since, and it must be asked again.
-    pub(crate) fn learn(&mut self, user: &Arc<User>, standing: &Standing) -> bool {
-        if standing.as_of < self.last_control {
-            return false;
+    pub(crate) fn learn(
+        &mut self,
+        user: &Arc<User>,
+        standing: &Standing,
+        now: Seconds,
+    ) -> Option<Learnt> {
+        if standing.as_of < self.answers_from {
+            return None;
         }
+        let (mut began, mut ended) = (false, Vec::new());
         if standing.role.is_some() {
+            began = self.begin(standing.as_of, now);
             self.member(user).certain = true;
+        } else if self.last.is_some_and(|last| last < standing.as_of) {
+            // The event that says so is still to be applied, and ends subscriptions where it stands.
+            if let Ok(at) = self.find(user) {
+                self.members[at].certain = false;
+            }
         } else {
-            self.forget_member(user);
+            ended = self.remove_member(user, standing.as_of);
         }
-        true
+        if self.last.is_some() {
+            self.saw(standing.as_of);
+        }
+        Some(Learnt { began, ended })
     }
 
     pub(crate) fn joined(&mut self, user: &Arc<User>) {
         self.member(user).certain = true;
     }
 
-    /// The user has left this gateway or the room; their connections here lose their subscription.
-    pub(crate) fn forget_member(&mut self, user: &Arc<User>) -> Vec<Arc<Connection>> {
+    /// Nothing is certain of any member any more, because events were lost for good; gives the
+    /// connections that were to get them.
+    pub(super) fn doubt(&mut self) -> Vec<Arc<Connection>> {
+        for member in &mut self.members {
+            member.certain = false;
+        }
+        let connections = self.subscribers.iter().map(|known| &known.connection);
+        connections.cloned().collect()
+    }
+
+    /// The user has left this gateway.
+    pub(crate) fn forget_user(&mut self, user: &Arc<User>) {
         if let Ok(at) = self.find(user) {
             self.members.remove(at);
         }
-        let mut taken = Vec::new();
-        self.subscribers.retain(|subscriber| {
-            let theirs = subscriber
-                .connection
-                .user()
-                .is_some_and(|owner| Arc::ptr_eq(owner, user));
-            if theirs {
-                taken.push(subscriber.connection.clone());
-            }
-            !theirs
-        });
-        taken
+        self.subscribers
+            .retain(|known| !is_of(&known.connection, user));
+        self.replays.retain(|known| !is_of(&known.connection, user));
     }
 
-    /// Everybody leaves; gives the users and the connections that were subscribed.
-    pub(super) fn clear(&mut self) -> (Vec<Arc<User>>, Vec<Arc<Connection>>) {
+    /// The user is no member after `place`: gives the connections whose subscription ends at once.
+    /// Replays go on up to there.
+    pub(super) fn remove_member(&mut self, user: &Arc<User>, place: Seq) -> Vec<Arc<Connection>> {
+        if let Ok(at) = self.find(user) {
+            self.members.remove(at);
+        }
+        self.end_subscriptions(place, |connection| is_of(connection, user))
+    }
+
+    /// Everybody leaves after `place`; gives the users, and the connections whose subscription ends.
+    pub(super) fn clear(&mut self, place: Seq) -> (Vec<Arc<User>>, Vec<Arc<Connection>>) {
         let users = self.members.drain(..).map(|here| here.user).collect();
-        let connections = self
-            .subscribers
-            .drain(..)
-            .map(|subscriber| subscriber.connection)
-            .collect();
-        (users, connections)
-    }
-
-    /// Registers a connection whose events are held until [`open`](Self::open); its user is a member.
-    pub(crate) fn hold(&mut self, connection: &Arc<Connection>, user: &Arc<User>) {
-        match self
-            .subscribers
-            .iter_mut()
-            .find(|known| Arc::ptr_eq(&known.connection, connection))
-        {
-            Some(known) => known.from = HELD,
-            None => {
-                self.subscribers.push(Subscriber {
-                    connection: connection.clone(),
-                    from: HELD,
-                });
-                self.member(user).subscribed += 1;
-            }
-        }
-    }
-
-    /// Opens a held subscription for what comes after `cursor`.
-    pub(crate) fn open(&mut self, connection: &Arc<Connection>, cursor: Seq) -> Opened {
-        let last = self.last.unwrap_or(Seq::ZERO);
-        let Some(at) = self.position(connection) else {
-            return Opened::Gone;
-        };
-        if last <= cursor {
-            self.subscribers[at].from = cursor.get();
-            self.begin(cursor);
-            return Opened::Live(Vec::new());
-        }
-        let missed = self.ring.iter().skip_while(|recent| recent.seq <= cursor);
-        if missed
-            .clone()
-            .next()
-            .is_none_or(|first| first.prev > cursor)
-        {
-            return Opened::Behind;
-        }
-        let frames = missed.map(|recent| recent.frame.clone()).collect();
-        self.subscribers[at].from = last.get();
-        Opened::Live(frames)
-    }
-
-    /// Opens a held subscription for what comes from now on; gives the place where that is.
-    pub(crate) fn open_now(&mut self, connection: &Arc<Connection>, head: Seq) -> Option<Seq> {
-        let now = self.last.unwrap_or(head).max(head);
-        let at = self.position(connection)?;
-        self.begin(now);
-        self.subscribers[at].from = now.get();
-        Some(now)
-    }
-
-    /// A room that has just come to the hub begins where its first subscriber does.
-    fn begin(&mut self, place: Seq) {
-        if self.last.is_none() {
-            self.last = Some(place);
-            self.look_again = true;
-        }
-    }
-
-    /// Opens a subscription after `after` at once, if the recent events kept here reach back so far and
-    /// are at most `most`; gives the room's place and the frames that come first. None of them may be a
-    /// deletion: what a deleted message said is not shown again.
-    pub(crate) fn resume(
-        &mut self,
-        connection: &Arc<Connection>,
-        after: Seq,
-        most: usize,
-    ) -> Option<(Seq, Vec<Bytes>)> {
-        let last = self.last.filter(|last| *last >= after)?;
-        if self.filling || !self.pending.is_empty() || self.look_again {
-            return None;
-        }
-        let at = self.position(connection)?;
-        let missed = || self.ring.iter().filter(|recent| recent.seq > after);
-        let reaches = last == after || missed().next().is_some_and(|first| first.prev <= after);
-        if !reaches || missed().any(|recent| recent.deletes) || missed().count() > most {
-            return None;
-        }
-        let frames = missed().map(|recent| recent.frame.clone()).collect();
-        self.subscribers[at].from = last.get();
-        Some((last, frames))
+        (users, self.end_subscriptions(place, |_| true))
     }
 
     /// Whether it is time to say that the log is away: not again within some seconds.
@@ -299,6 +297,8 @@ impl RoomState {
             return;
         };
         self.subscribers.swap_remove(at);
+        self.replays
+            .retain(|known| !Arc::ptr_eq(&known.connection, connection));
         let Some(user) = connection.user() else {
             return;
         };
@@ -325,28 +325,9 @@ impl RoomState {
         self.subscribers.len()
     }
 
-    /// Keeps a frame for those who subscribe in this moment.
-    pub(super) fn keep(&mut self, event: &StoredEvent, frame: Bytes, now: Seconds) {
-        self.ring_used_at = now;
-        self.ring_bytes += frame.len();
-        self.ring.push_back(Recent {
-            seq: event.seq,
-            prev: event.prev,
-            deletes: matches!(event.event.body, EventBody::MessageDeleted { .. }),
-            frame,
-        });
-        while self.ring.len() > RING_FRAMES_MAX || self.ring_bytes > RING_BYTES_MAX {
-            let oldest = self.ring.pop_front().expect("the ring is over its bound");
-            self.ring_bytes -= oldest.frame.len();
-        }
-    }
-
-    /// Gives back the ring's memory when the room has been quiet.
+    /// Gives back memory when the room has been quiet.
     pub(super) fn trim(&mut self, now: Seconds) {
-        if now.saturating_sub(self.ring_used_at) >= 5 && self.ring.capacity() > 0 {
-            self.ring = VecDeque::new();
-            self.ring_bytes = 0;
-        }
+        self.ring.trim(now);
         self.typing.retain(|(_, at)| at.elapsed() < TYPING_EVERY);
         if self.typing.is_empty() {
             self.typing = Vec::new();
@@ -355,6 +336,7 @@ impl RoomState {
 
     /// Holds an event behind a gap; `false` when too many wait already.
     pub(super) fn postpone(&mut self, event: Arc<StoredEvent>) -> bool {
+        self.head = self.head.max(event.seq);
         if self.pending.len() >= PENDING_MAX {
             return false;
         }
@@ -412,4 +394,10 @@ impl RoomState {
     pub(crate) fn is_followed(&self) -> bool {
         !self.subscribers.is_empty() || !self.members.is_empty()
     }
+}
+
+fn is_of(connection: &Connection, user: &Arc<User>) -> bool {
+    connection
+        .user()
+        .is_some_and(|owner| Arc::ptr_eq(owner, user))
 }

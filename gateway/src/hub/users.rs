@@ -51,12 +51,21 @@ impl User {
         self.count.load(Ordering::Acquire)
     }
 
-    /// Remembers that `room` knows this user.
-    pub(crate) fn enter(&self, room: &Arc<Room>) {
-        let mut rooms = lock(&self.rooms);
-        if !rooms.iter().any(|known| Arc::ptr_eq(known, room)) {
-            rooms.push(room.clone());
+    /// Remembers that `room` knows this user; `false` when the user has no connection here any more,
+    /// and the room has to forget them.
+    pub(crate) fn enter(&self, room: &Arc<Room>) -> bool {
+        {
+            let mut rooms = lock(&self.rooms);
+            if !rooms.iter().any(|known| Arc::ptr_eq(known, room)) {
+                rooms.push(room.clone());
+            }
         }
+        // After the list: whoever takes the last connection away takes the list after that.
+        let here = self.connection_count() > 0;
+        if !here {
+            self.leave(room);
+        }
+        here
     }
 
     /// Forgets `room`.
@@ -128,10 +137,17 @@ impl Hub {
             gone
         };
         if gone {
-            for room in std::mem::take(&mut *lock(&user.rooms)) {
-                lock(&room.state).forget_member(user);
-                self.release(&room);
-            }
+            self.leave_rooms(user);
+        }
+    }
+
+    /// A user without connections leaves every room.
+    fn leave_rooms(&self, user: &Arc<User>) {
+        // Taken out first: a room is locked before its users.
+        let rooms = std::mem::take(&mut *lock(&user.rooms));
+        for room in rooms {
+            lock(&room.state).forget_user(user);
+            self.release(&room);
         }
     }
 
@@ -139,14 +155,17 @@ impl Hub {
     /// joins and leaves have not overtaken it.
     pub(crate) fn enter_rooms(&self, user: &Arc<User>, room_ids: Vec<RoomId>) {
         for room_id in self.recent.correct(&user.id, room_ids) {
-            let (room, ()) = self.with_room(&room_id, |state| state.expect_member(user));
-            user.enter(&room);
-        }
-        // Whoever disconnected meanwhile has been taken out of the rooms known then.
-        if user.connection_count() == 0 {
-            for room in std::mem::take(&mut *lock(&user.rooms)) {
-                lock(&room.state).forget_member(user);
+            let (room, here) = self.with_room(&room_id, |room, state| {
+                state.expect_member(user);
+                let here = user.enter(room);
+                if !here {
+                    state.forget_user(user);
+                }
+                here
+            });
+            if !here {
                 self.release(&room);
+                return;
             }
         }
     }

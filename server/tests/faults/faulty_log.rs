@@ -1,7 +1,7 @@
 //! A log that refuses, forgets to confirm, goes out of sight, and tells what happens badly.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -47,10 +47,18 @@ pub(crate) enum Telling {
     Badly(Chance),
 }
 
-/// A read that waits with its answer.
+/// A read that waits.
 struct Stall {
     reached: SyncSender<()>,
     release: oneshot::Receiver<()>,
+}
+
+impl Stall {
+    /// Fails when the test drops the other end instead of releasing it.
+    async fn wait(self) -> Result<(), LogError> {
+        let _ = self.reached.try_send(());
+        self.release.await.map_err(|_| away())
+    }
 }
 
 pub(crate) struct FaultyLog {
@@ -68,9 +76,12 @@ pub(crate) struct FaultyLog {
     silent: AtomicBool,
     /// The next append waits for this, and is refused then.
     refusal: Mutex<Option<oneshot::Receiver<()>>>,
+    /// It holds only events after this place.
+    dropped: AtomicU64,
     /// How often somebody asked for the heads of rooms.
     head_comparisons: AtomicUsize,
     stall: Mutex<Option<Stall>>,
+    head_stall: Mutex<Option<Stall>>,
     live: broadcast::Sender<Live>,
 }
 
@@ -96,8 +107,10 @@ impl FaultyLog {
             forgets: AtomicBool::new(false),
             window: Mutex::new(None),
             first_appends: Mutex::default(),
+            dropped: AtomicU64::new(0),
             head_comparisons: AtomicUsize::new(0),
             stall: Mutex::new(None),
+            head_stall: Mutex::new(None),
             live: broadcast::channel(65_536).0,
         }
     }
@@ -149,6 +162,30 @@ impl FaultyLog {
         first.elapsed() > window
     }
 
+    /// Drops everything up to `place`, as retention does.
+    pub(crate) fn drops_to(&self, place: u64) {
+        self.dropped.store(place, Ordering::SeqCst);
+    }
+
+    fn dropped(&self) -> Seq {
+        Seq::new(self.dropped.load(Ordering::SeqCst)).expect("a place")
+    }
+
+    /// An event whose predecessor has been dropped says so with zero.
+    fn unlink(&self, event: &mut Arc<StoredEvent>) {
+        if event.prev <= self.dropped() {
+            Arc::make_mut(event).prev = Seq::ZERO;
+        }
+    }
+
+    fn held(&self, head: Seq) -> Seq {
+        if head > self.dropped() {
+            head
+        } else {
+            Seq::ZERO
+        }
+    }
+
     pub(crate) fn head_comparisons(&self) -> usize {
         self.head_comparisons.load(Ordering::SeqCst)
     }
@@ -166,11 +203,21 @@ impl FaultyLog {
         sender
     }
 
+    /// The next read of a room's head waits before it begins, once it has said so on `reached`.
+    pub(crate) fn stall_next_head(&self, reached: SyncSender<()>) -> oneshot::Sender<()> {
+        let (sender, release) = oneshot::channel();
+        *lock(&self.head_stall) = Some(Stall { reached, release });
+        sender
+    }
+
     /// Tells what the log tells, as well as the test says.
     pub(crate) async fn pass_on(self: Arc<Self>) {
         let mut events = self.inner.live();
         let (mut overtaken, mut told) = (None, Vec::new());
-        while let Some(live) = events.next().await {
+        while let Some(mut live) = events.next().await {
+            if let Live::Event(event) = &mut live {
+                self.unlink(event);
+            }
             let mood = match &mut *lock(&self.telling) {
                 Telling::Well => 9,
                 Telling::Silent => continue,
@@ -280,13 +327,19 @@ impl EventLog for FaultyLog {
 
     async fn head(&self, room_id: &RoomId) -> Result<Seq, LogError> {
         self.seen().await?;
-        self.inner.head(room_id).await
+        let stall = lock(&self.head_stall).take();
+        if let Some(stall) = stall {
+            stall.wait().await?;
+        }
+        let head = self.inner.head(room_id).await?;
+        Ok(self.held(head))
     }
 
     async fn heads(&self, room_ids: &[RoomId]) -> Result<Vec<Seq>, LogError> {
         self.head_comparisons.fetch_add(1, Ordering::SeqCst);
         self.seen().await?;
-        self.inner.heads(room_ids).await
+        let heads = self.inner.heads(room_ids).await?;
+        Ok(heads.into_iter().map(|head| self.held(head)).collect())
     }
 
     async fn read(
@@ -296,11 +349,14 @@ impl EventLog for FaultyLog {
         limit: usize,
     ) -> Result<Vec<Arc<StoredEvent>>, LogError> {
         self.seen().await?;
-        let events = self.inner.read(room_id, after, limit).await;
+        let after = after.max(self.dropped());
+        let mut events = self.inner.read(room_id, after, limit).await;
+        if let Ok(Some(first)) = events.as_mut().map(|events| events.first_mut()) {
+            self.unlink(first);
+        }
         let stall = lock(&self.stall).take();
-        if let Some(Stall { reached, release }) = stall {
-            let _ = reached.try_send(());
-            release.await.map_err(|_| away())?;
+        if let Some(stall) = stall {
+            stall.wait().await?;
         }
         events
     }

@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::chance::seed;
 use crate::conversation::Conversation;
 use crate::line::{Came, Line, is_event, pause};
+use crate::races::{Arena, violations};
 use crate::support::node::unique;
 use crate::world::{GATEWAYS, World};
 
@@ -72,6 +74,16 @@ fn who_is_removed_hears_it_at_every_gateway_and_nothing_after_it() {
         let said = json!({ "type": "SEND_MESSAGE", "roomId": room, "content": "back" });
         line.acknowledged(said);
     }
+}
+
+#[test]
+fn subscribe_racing_a_removal_breaks_no_promise_in_a_thousand_rounds() {
+    let world = World::shared();
+    let doors = world.gateways();
+    let (seed, node) = (seed(), &world.edge);
+    println!("seed {seed}");
+    let broken = violations(&Arena { node, doors }, seed);
+    assert_eq!(broken.len(), 0, "the first: {:?}", broken.first());
 }
 
 #[test]

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::UNLIMITED;
-use crate::chance::Chance;
+use crate::chance::{Chance, seed};
 use crate::line::{Came, Line, WITHIN, is_event, number};
+use crate::races::{Arena, violations};
 use crate::sender::{Sender, StopAtEnd};
 use crate::support::node::Node;
 
@@ -150,4 +151,14 @@ fn who_is_added_acts_at_once_and_who_is_removed_hears_nothing_more_a_hundred_tim
     });
     let sent: usize = senders.iter().map(Sender::sent).sum::<usize>() + flood.sent();
     println!("{sent} messages by others, {events} events seen by the guest");
+}
+
+#[test]
+fn subscribe_racing_a_removal_breaks_no_promise_in_a_thousand_rounds() {
+    let node = Node::own(UNLIMITED);
+    let doors = vec![node.http().to_owned()];
+    let seed = seed();
+    println!("seed {seed}");
+    let broken = violations(&Arena { node: &node, doors }, seed);
+    assert_eq!(broken.len(), 0, "the first: {:?}", broken.first());
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::scene::{Scene, assert_refused, contents, of_type, with};
-use crate::support::node::unique;
+use crate::support::node::{Node, unique};
 use crate::support::socket::Socket;
 
 #[test]
@@ -270,4 +270,38 @@ fn an_invitation_is_told_to_who_was_added_by_another_and_only_to_them() {
         "MESSAGE",
         "joining by oneself is no invitation"
     );
+}
+
+/// Rooms that the gateway keeps.
+fn rooms_kept(node: &Node) -> String {
+    let metrics = node.probe("/metrics").text();
+    let rooms = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("chat_gateway_rooms "));
+    rooms.expect("the metric").to_owned()
+}
+
+#[test]
+fn gateway_lets_rooms_go_when_their_last_member_here_is_removed_or_they_are_deleted() {
+    let scene = Scene::on(&Node::own(&[]), &["ann"]);
+    let mut ann = scene.join("ann");
+    let before = rooms_kept(&scene.node);
+    for round in 0..20 {
+        let room = scene.node.room(&[&unique("owner"), scene.id("ann")]);
+        let member = format!("/members/{}", scene.id("ann"));
+        let below = if round % 2 == 0 { "" } else { &member };
+        if round % 4 < 2 {
+            ann.subscribe(&room);
+        }
+        let path = format!("/v1/rooms/{room}{below}");
+        let host = scene.node.admin_token();
+        scene.node.call("DELETE", &path, &host, Value::Null).ok(204);
+        if round % 4 < 2 {
+            ann.expect("UNSUBSCRIBED");
+        }
+    }
+    // What comes after all of that in the log: the rooms have been let go by then.
+    ann.say(&scene.room, "the last word");
+    ann.expect("MESSAGE");
+    assert_eq!(rooms_kept(&scene.node), before);
 }
