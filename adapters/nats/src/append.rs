@@ -121,11 +121,14 @@ impl Appends {
         while state.queue.len() >= WAITING_EVENTS_MAX
             || state.queue.bytes() + waiting.body.len() > WAITING_BYTES_MAX
         {
-            let Some(oldest) = state.queue.take_oldest(None) else {
+            let oldest = state.queue.take_oldest(None);
+            if oldest.is_empty() {
                 break;
-            };
-            counter!("chat_log_appends_pushed_out_total").increment(1);
-            oldest.give_up(now, "too many events wait for the log");
+            }
+            counter!("chat_log_appends_pushed_out_total").increment(oldest.len() as u64);
+            for waiting in oldest {
+                waiting.give_up(now, "too many events wait for the log");
+            }
         }
         state.queue.push(waiting);
         self.count(&state);

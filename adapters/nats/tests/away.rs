@@ -311,4 +311,48 @@ async fn a_stream_restored_from_an_older_copy_goes_on_in_a_new_incarnation_at_ev
     for process in gateways.iter().chain([&keeper]) {
         process.close().await;
     }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn log_refuses_a_senders_later_appends_in_a_room_with_the_first_one() {
+    let mut nats = alone(1).await;
+    let log = open(manager(&nats)).await;
+    nats = blocking(move || {
+        nats.kill(0);
+        nats
+    })
+    .await;
+    while log.ready().await.is_ok() {
+        sleep(Duration::from_millis(10)).await;
+    }
+    let (room_id, anna, ben) = (RoomId::generate(), user(), user());
+    let append = |sender| {
+        let event = event(&room_id, sender, said("x"));
+        log.log().append(Append::new(event))
+    };
+    let first = append(&anna);
+    // Long enough behind that these are not given up for their own time.
+    sleep(APPEND_WITHIN / 2).await;
+    let (behind, of_another) = (append(&anna), append(&ben));
+    let refused = soon("the first append", first).await;
+    assert!(
+        matches!(refused, Err(LogError::Unavailable(_))),
+        "{refused:?}"
+    );
+    nats = blocking(move || {
+        nats.start_node(0).expect("start nats-server again");
+        nats
+    })
+    .await;
+    let behind = soon("the append behind it", behind).await;
+    assert!(
+        matches!(behind, Err(LogError::Unavailable(_))),
+        "{behind:?}"
+    );
+    let of_another = soon("another's append", of_another).await;
+    let of_another = of_another.expect("the log is back in time");
+    assert_eq!(of_another.prev, Seq::ZERO, "nothing of hers was stored");
+    let again = append(&anna).await.expect("the log is back");
+    assert_eq!(again.prev, of_another.seq);
+    log.close().await;
+    drop(nats);
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use roomcast_ports::event_log::{Appended, LogError};
-use roomcast_protocol::{EventId, MessageId, RoomId, Seq, Timestamp};
+use roomcast_protocol::{EventId, MessageId, RoomId, Seq, Timestamp, UserId};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -29,6 +29,7 @@ const PAUSES_MS: [u64; 6] = [5, 20, 50, 100, 200, 250];
 #[derive(Debug)]
 pub(crate) struct Waiting {
     pub(crate) room_id: RoomId,
+    pub(crate) sender_id: UserId,
     pub(crate) event_id: EventId,
     pub(crate) sent_at: Timestamp,
     pub(crate) message_id: Option<MessageId>,
@@ -66,6 +67,7 @@ impl Waiting {
     ) -> Self {
         Self {
             room_id: event.room_id.clone(),
+            sender_id: event.sender_id.clone(),
             event_id: event.id.clone(),
             sent_at: event.sent_at,
             message_id: event.message_id(),
@@ -289,14 +291,48 @@ impl Queue {
         Some(waiting)
     }
 
-    /// The oldest, if it was taken before `before`, or however young it is.
-    pub(crate) fn take_oldest(&mut self, before: Option<Instant>) -> Option<Waiting> {
-        let (&number, _) = self.by_number.first_key_value()?;
-        let asked = self.front(number)?.asked;
-        if before.is_some_and(|before| asked > before) {
-            return None;
+    /// The oldest, if it was taken before `before`, or however young it is, and behind it all that its
+    /// sender has put into its room since: stored, those would come before a resend of the first.
+    pub(crate) fn take_oldest(&mut self, before: Option<Instant>) -> Vec<Waiting> {
+        let Some((&number, _)) = self.by_number.first_key_value() else {
+            return Vec::new();
+        };
+        let is_young = |oldest: &mut Waiting| before.is_some_and(|before| oldest.asked > before);
+        if self.front(number).is_none_or(is_young) {
+            return Vec::new();
         }
-        self.take(number)
+        let mut taken: Vec<Waiting> = self.take(number).into_iter().collect();
+        // One that was heard of is stored, and about to be answered so.
+        if let Some(oldest) = taken.first().filter(|oldest| oldest.heard.is_none()) {
+            let (room_id, sender_id) = (oldest.room_id.clone(), oldest.sender_id.clone());
+            taken.extend(self.take_all_of(&room_id, &sender_id));
+        }
+        taken
+    }
+
+    /// Everything of this sender that waits in the room. Of none of it has an attempt been made, unless
+    /// it is the room's first.
+    fn take_all_of(&mut self, room_id: &RoomId, sender_id: &UserId) -> Vec<Waiting> {
+        let Some(room) = self.rooms.get_mut(room_id) else {
+            return Vec::new();
+        };
+        let first = room.front().map(|(number, _)| *number);
+        let (taken, left): (VecDeque<_>, VecDeque<_>) = std::mem::take(room)
+            .into_iter()
+            .partition(|(_, waiting)| waiting.sender_id == *sender_id);
+        *room = left;
+        match room.front() {
+            Some((next, _)) if Some(*next) != first => self.ready.push_back(*next),
+            Some(_) => {}
+            None => {
+                self.rooms.remove(room_id);
+            }
+        }
+        for (number, waiting) in &taken {
+            self.by_number.remove(number);
+            self.bytes -= waiting.body.len();
+        }
+        taken.into_iter().map(|(_, waiting)| waiting).collect()
     }
 
     /// The room's event has been heard of; whether it was one that waits for the stream's answer.

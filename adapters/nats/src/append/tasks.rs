@@ -219,9 +219,15 @@ impl Appends {
                 self.to_send.notify_one();
             }
             let before = now.checked_sub(APPEND_WITHIN);
-            while let Some(oldest) = before.and_then(|at| state.queue.take_oldest(Some(at))) {
-                counter!("chat_log_appends_given_up_total").increment(1);
-                oldest.give_up(now, "the log does not answer");
+            while let Some(before) = before {
+                let oldest = state.queue.take_oldest(Some(before));
+                if oldest.is_empty() {
+                    break;
+                }
+                counter!("chat_log_appends_given_up_total").increment(oldest.len() as u64);
+                for waiting in oldest {
+                    waiting.give_up(now, "the log does not answer");
+                }
                 self.to_send.notify_one();
             }
             while let Some(lookup) = state.unseen.next_without_prev(now) {

@@ -8,10 +8,14 @@ use super::*;
 type Answer = oneshot::Receiver<Result<Appended, LogError>>;
 
 fn waiting(room_id: &RoomId, now: Instant) -> (Waiting, Answer) {
+    waiting_of("somebody", room_id, now)
+}
+
+fn waiting_of(sender: &str, room_id: &RoomId, now: Instant) -> (Waiting, Answer) {
     let event = RoomEvent {
         id: EventId::generate(),
         room_id: room_id.clone(),
-        sender_id: UserId::new("somebody").unwrap(),
+        sender_id: UserId::new(sender).unwrap(),
         client_message_id: None,
         sent_at: Timestamp::now(),
         body: EventBody::MessageSent(Message::default()),
@@ -90,8 +94,14 @@ fn giving_up_says_unavailable_only_of_what_was_certainly_not_stored() {
     assert_eq!(numbers(&mut queue, now), [3]);
     queue.refused(3, now);
     let late = now + Duration::from_secs(10);
-    while let Some(waiting) = queue.take_oldest(Some(now)) {
-        waiting.give_up(late, "test");
+    loop {
+        let oldest = queue.take_oldest(Some(now));
+        if oldest.is_empty() {
+            break;
+        }
+        for waiting in oldest {
+            waiting.give_up(late, "test");
+        }
     }
     let answers: Vec<_> = answers.iter_mut().map(|a| a.try_recv().unwrap()).collect();
     for (number, answer) in answers.into_iter().enumerate() {
@@ -111,16 +121,16 @@ fn the_oldest_goes_first_and_its_rooms_next_takes_its_turn() {
     let (mut queue, now) = (Queue::default(), Instant::now());
     let (room_id, later) = (RoomId::generate(), now + Duration::from_secs(1));
     queue.push(waiting(&room_id, now).0);
-    queue.push(waiting(&room_id, later).0);
+    queue.push(waiting_of("another", &room_id, later).0);
     assert_eq!(numbers(&mut queue, now), [0]);
-    assert!(queue.take_oldest(Some(now)).is_some());
+    assert_eq!(queue.take_oldest(Some(now)).len(), 1);
     assert!(
-        queue.take_oldest(Some(now)).is_none(),
+        queue.take_oldest(Some(now)).is_empty(),
         "the other is younger"
     );
     assert_eq!(numbers(&mut queue, later), [1]);
-    assert!(queue.take_oldest(None).is_some());
-    assert!(queue.take_oldest(None).is_none());
+    assert_eq!(queue.take_oldest(None).len(), 1);
+    assert!(queue.take_oldest(None).is_empty());
 }
 
 #[test]
@@ -134,4 +144,45 @@ fn what_is_heard_of_before_the_answer_is_kept_for_it() {
     assert!(queue.heard(&room_id, &event_id, 7, 3));
     assert_eq!(queue.take(0).unwrap().heard, Some((7, 3)));
     assert!(!queue.heard(&room_id, &event_id, 7, 3));
+}
+
+#[test]
+fn queue_fails_a_senders_later_events_in_a_room_with_the_one_that_is_given_up() {
+    let (mut queue, now) = (Queue::default(), Instant::now());
+    let later = now + Duration::from_secs(8);
+    let rooms = [RoomId::generate(), RoomId::generate()];
+    let mut answers = Vec::new();
+    for (sender, room, asked) in [
+        ("anna", 0, now),
+        ("anna", 0, later),
+        ("ben", 0, later),
+        ("anna", 1, later),
+        ("anna", 0, later),
+    ] {
+        let (waiting, answer) = waiting_of(sender, &rooms[room], asked);
+        queue.push(waiting);
+        answers.push(answer);
+    }
+    assert_eq!(numbers(&mut queue, now), [0, 3]);
+    let given_up = queue.take_oldest(Some(now));
+    assert_eq!(given_up.len(), 3, "hers in that room, and no others");
+    for waiting in given_up {
+        waiting.give_up(later, "test");
+    }
+    let answers: Vec<_> = answers.iter_mut().map(|it| it.try_recv().ok()).collect();
+    assert!(matches!(answers[0], Some(Err(LogError::Unconfirmed(_)))));
+    for behind in [1, 4] {
+        let answer = &answers[behind];
+        assert!(
+            matches!(answer, Some(Err(LogError::Unavailable(_)))),
+            "{answer:?}"
+        );
+    }
+    assert!(answers[2].is_none() && answers[3].is_none());
+    assert_eq!(
+        numbers(&mut queue, later),
+        [2],
+        "the room goes on with another's"
+    );
+    assert_eq!((queue.len(), queue.bytes()), (2, 20));
 }
