@@ -6,6 +6,7 @@
 
 mod back_off;
 mod partition;
+mod progress;
 mod replay;
 mod review;
 mod trim;
@@ -23,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info};
 
 use partition::Partition;
+use progress::Progress;
 pub use replay::{ReplayError, Replayed};
 
 /// The way from the log into the store. Any number of them may run at once.
@@ -33,6 +35,8 @@ pub struct Ingest {
     dead_letters: Arc<dyn DeadLetters>,
     /// By partition, whether this process has been given it.
     held: Arc<[AtomicBool]>,
+    /// By partition, what this process has written.
+    progress: Arc<[Progress]>,
 }
 
 impl Ingest {
@@ -43,8 +47,10 @@ impl Ingest {
         dead_letters: Arc<dyn DeadLetters>,
     ) -> Self {
         let held = (0..log.partitions()).map(|_| AtomicBool::new(false));
+        let progress = (0..log.partitions()).map(|_| Progress::default());
         Self {
             held: held.collect(),
+            progress: progress.collect(),
             log,
             writer,
             dead_letters,

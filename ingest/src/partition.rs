@@ -85,11 +85,15 @@ impl Partition {
         self.held(true);
         let position = self.ingest.writer.place(self.number).await?;
         let mut feed = claim.begin(position).await?;
+        let progress = &self.ingest.progress[usize::from(self.number)];
+        progress.begin(position);
+        let every = self.ingest.writer.may_forget().unwrap_or_default() / 10;
         loop {
             let batch = self.next(&mut *feed, stop).await?;
             let more_by = Instant::now() + self.ingest.writer.gathers();
             back_off.reset();
             self.write(&batch, stop).await?;
+            progress.reach(batch.position, every);
             feed.acknowledge(batch.position).await?;
             if batch.behind == 0 {
                 tokio::select! {

@@ -1,16 +1,18 @@
 //! A second look at what was written last, beside what is being written now.
 //!
 //! A store may forget what it acknowledged: a machine of it that was killed loses its last seconds, and
-//! one that was made anew has nothing. The log does not forget. So after every start, and whenever a
-//! machine of the store came back, its last minutes are written again, which changes nothing where
-//! nothing is missing. A partition that nobody brings forward although the log has more, since its
+//! one that was made anew has nothing. The log does not forget. So after every start the minutes before
+//! the store's checkpoint are written again, and whenever a machine of the store came back, all since some
+//! minutes before it left, up to the log's end; which changes nothing where nothing is missing. A partition that nobody brings forward although the log has more, since its
 //! worker has been given all of it already, is brought forward as well.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use roomcast_ports::StoreError;
 use roomcast_ports::event_log::LogError;
+use roomcast_ports::message_store::Setbacks;
+use roomcast_protocol::Timestamp;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -42,11 +44,21 @@ pub(crate) async fn run(ingest: Ingest, stop: CancellationToken) {
     }
 }
 
-async fn review_always(ingest: &Ingest, setbacks: &mut watch::Receiver<u64>) {
+/// What the store may have forgotten.
+#[derive(Debug, Clone, Copy)]
+enum Span {
+    /// What was written last before the checkpoint, by whichever process.
+    BeforeCheckpoint,
+    /// What was written just before a machine left, and all since; `None` when it is not known when it did.
+    SinceLoss(Option<Instant>),
+}
+
+async fn review_always(ingest: &Ingest, setbacks: &mut watch::Receiver<Setbacks>) {
+    let mut span = Span::BeforeCheckpoint;
+    let mut seen = setbacks.borrow_and_update().count();
     loop {
-        setbacks.mark_unchanged();
         if let Some(age) = ingest.writer.may_forget() {
-            write_again(ingest, age).await;
+            write_again(ingest, span, age).await;
         }
         tokio::select! {
             // A store whose watch has ended has no machines that come and go.
@@ -54,6 +66,9 @@ async fn review_always(ingest: &Ingest, setbacks: &mut watch::Receiver<u64>) {
             () = bring_all_forward(ingest) => {}
             () = trim::run(ingest) => {}
         }
+        let now = setbacks.borrow_and_update();
+        span = Span::SinceLoss(now.away_since(seen));
+        seen = now.count();
         info!("a machine of the store came back");
     }
 }
@@ -80,13 +95,14 @@ async fn bring_all_forward(ingest: &Ingest) {
     }
 }
 
-/// Writes the log's last `age` again, however often that has to be tried.
-async fn write_again(ingest: &Ingest, age: Duration) {
+/// Writes again what the store may have forgotten, however often that has to be tried. It forgets what
+/// was written within `age` before a machine left.
+async fn write_again(ingest: &Ingest, span: Span, age: Duration) {
     let mut entries = 0;
     for partition in 0..ingest.log.partitions() {
         let mut back_off = BackOff::default();
         loop {
-            match write_partition_again(ingest, partition, age).await {
+            match write_partition_again(ingest, partition, span, age).await {
                 Ok(count) => {
                     entries += count;
                     break;
@@ -103,12 +119,68 @@ async fn write_again(ingest: &Ingest, age: Duration) {
 async fn write_partition_again(
     ingest: &Ingest,
     partition: u16,
+    span: Span,
     age: Duration,
 ) -> Result<u64, ReviewError> {
-    // What is behind the place is its worker's to write.
-    let until = ingest.writer.place(partition).await?;
-    let from = ingest.log.position_before(partition, age).await?;
+    let (from, until) = match span {
+        Span::BeforeCheckpoint => before_checkpoint(ingest, partition, age).await?,
+        Span::SinceLoss(away_since) => {
+            // The store's own place may be of before the loss, and a worker's in memory is not.
+            let end = ingest
+                .log
+                .position_before(partition, Duration::ZERO)
+                .await?;
+            let last = ingest.progress[usize::from(partition)].last();
+            let from = before_loss(ingest, partition, away_since, age).await?;
+            (from, end.max(last))
+        }
+    };
     write_stretch(ingest, partition, from, until).await
+}
+
+/// The bounds of what was written last before the store's place: by the time of the event there, since it
+/// may have been a while ago. What is behind the place is its worker's to write.
+async fn before_checkpoint(
+    ingest: &Ingest,
+    partition: u16,
+    age: Duration,
+) -> Result<(u64, u64), ReviewError> {
+    let place = ingest.writer.place(partition).await?;
+    let Some(before) = place.checked_sub(1) else {
+        return Ok((0, 0));
+    };
+    let batch = ingest.log.stretch(partition, before, 1).await?;
+    let Some(event) = batch.events.first().filter(|it| it.seq.get() == place) else {
+        // The log no longer holds it, or cannot read it.
+        return Ok((0, place));
+    };
+    let now = Timestamp::now().as_millis();
+    let passed = now.saturating_sub(event.event.sent_at.as_millis());
+    let age = age + Duration::from_millis(passed);
+    Ok((ingest.log.position_before(partition, age).await?, place))
+}
+
+/// A position before all that was written within `age` before a machine left, and since.
+async fn before_loss(
+    ingest: &Ingest,
+    partition: u16,
+    away_since: Option<Instant>,
+    age: Duration,
+) -> Result<u64, ReviewError> {
+    let begin = away_since.and_then(|since| since.checked_sub(age));
+    let Some(begin) = begin else { return Ok(0) };
+    let progress = &ingest.progress[usize::from(partition)];
+    if let Some(position) = progress.at(begin) {
+        return Ok(position);
+    }
+    // Another process wrote it then: its events tell the time, if it was not behind.
+    let position = ingest
+        .log
+        .position_before(partition, begin.elapsed())
+        .await?;
+    Ok(progress
+        .first()
+        .map_or(position, |first| first.min(position)))
 }
 
 /// Writes what a partition lacks, if it has not moved since it was looked at before. Gives its place.

@@ -1,5 +1,8 @@
 //! Ingest from the embedded log into the embedded store, which may be away for a while.
 
+#[path = "into_the_store/forgotten.rs"]
+mod forgotten;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,7 +18,7 @@ use roomcast_ports::event_log::{
     Append, Appended, Claim, EventFeed, EventLog, FeedBatch, LogError,
 };
 use roomcast_ports::live::LiveEvents;
-use roomcast_ports::message_store::{MessageReader as _, MessageWriter, Place};
+use roomcast_ports::message_store::{MessageReader as _, MessageWriter, Place, Setbacks};
 use roomcast_protocol::event::{Message, encode};
 use roomcast_protocol::{
     EventBody, EventId, RoomEvent, RoomId, Seq, StoredEvent, Timestamp, UserId,
@@ -119,7 +122,7 @@ impl MessageWriter for Flaky {
         self.store.may_forget()
     }
 
-    fn setbacks(&self) -> watch::Receiver<u64> {
+    fn setbacks(&self) -> watch::Receiver<Setbacks> {
         self.store.setbacks()
     }
 }
@@ -396,7 +399,7 @@ async fn what_cannot_be_read_is_set_aside_and_stops_nothing_and_is_replayed_late
 /// A store that says it may forget, and that a machine of it came back.
 struct Forgetful {
     store: Arc<EmbeddedStore>,
-    setbacks: watch::Sender<u64>,
+    setbacks: watch::Sender<Setbacks>,
     written: AtomicU64,
 }
 
@@ -417,7 +420,7 @@ impl MessageWriter for Forgetful {
     fn may_forget(&self) -> Option<Duration> {
         Some(Duration::from_secs(60))
     }
-    fn setbacks(&self) -> watch::Receiver<u64> {
+    fn setbacks(&self) -> watch::Receiver<Setbacks> {
         self.setbacks.subscribe()
     }
 }
@@ -428,7 +431,7 @@ async fn a_store_that_may_have_forgotten_is_given_the_last_minutes_again() {
     world.say("a", 50).await;
     let store = Arc::new(Forgetful {
         store: world.embedded.messages(),
-        setbacks: watch::channel(0).0,
+        setbacks: watch::channel(Setbacks::default()).0,
         written: AtomicU64::new(0),
     });
     let written = async |count| {
@@ -439,7 +442,9 @@ async fn a_store_that_may_have_forgotten_is_given_the_last_minutes_again() {
     let running = Running::start(world.log(), store.clone());
     written(50).await;
     world.is_written("a").await;
-    store.setbacks.send_replace(1);
+    store
+        .setbacks
+        .send_modify(|setbacks| setbacks.add(Some(std::time::Instant::now())));
     written(100).await;
     running.stop().await;
     // And after every start.

@@ -1,8 +1,9 @@
 //! What is derived from the log for readers: every event, messages in their current state, rooms,
 //! members. All of it can be rebuilt from the log.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use roomcast_protocol::api::{MessageType, MessageView, ReactionView};
@@ -100,6 +101,44 @@ pub struct ReactionState {
     pub user_ids: Vec<UserId>,
 }
 
+/// The returns of a store's machines, each of which may have forgotten what it confirmed last.
+#[derive(Debug, Clone, Default)]
+pub struct Setbacks {
+    /// How many there were.
+    count: u64,
+    /// Of the last ones, since when the machine had been away; `None` when nobody saw it leave.
+    away_since: VecDeque<Option<Instant>>,
+}
+
+/// Returns of which the time is kept.
+const SETBACKS_KEPT: usize = 64;
+
+impl Setbacks {
+    /// Counts a machine that has come back.
+    pub fn add(&mut self, away_since: Option<Instant>) {
+        self.count += 1;
+        if self.away_since.len() == SETBACKS_KEPT {
+            self.away_since.pop_front();
+        }
+        self.away_since.push_back(away_since);
+    }
+
+    /// How many there were.
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Since when the first of those that left has been away, of the returns after the first `seen`;
+    /// `None` when that is not known.
+    pub fn away_since(&self, seen: u64) -> Option<Instant> {
+        let new = usize::try_from(self.count.saturating_sub(seen)).ok()?;
+        let known = self.away_since.len();
+        let first = known.checked_sub(new)?;
+        let times = self.away_since.range(first..);
+        times.copied().min().flatten()
+    }
+}
+
 /// The write side.
 #[async_trait]
 pub trait MessageWriter: Send + Sync {
@@ -134,7 +173,7 @@ pub trait MessageWriter: Send + Sync {
     }
 
     /// Changes whenever a machine of the store has come back, which may have forgotten something.
-    fn setbacks(&self) -> watch::Receiver<u64>;
+    fn setbacks(&self) -> watch::Receiver<Setbacks>;
 }
 
 /// The read side. Lists are oldest first.

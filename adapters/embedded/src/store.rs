@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use roomcast_ports::StoreError;
-use roomcast_ports::message_store::{MessageReader, MessageState, MessageWriter, Place};
+use roomcast_ports::message_store::{MessageReader, MessageState, MessageWriter, Place, Setbacks};
 use roomcast_protocol::{EventId, MessageId, RoomId, Seq, StoredEvent};
 use rusqlite::Connection;
 use tokio::sync::watch;
@@ -125,8 +125,8 @@ impl MessageWriter for EmbeddedStore {
         None
     }
 
-    fn setbacks(&self) -> watch::Receiver<u64> {
-        watch::channel(0).1
+    fn setbacks(&self) -> watch::Receiver<Setbacks> {
+        watch::channel(Setbacks::default()).1
     }
 }
 

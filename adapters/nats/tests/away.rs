@@ -311,6 +311,7 @@ async fn a_stream_restored_from_an_older_copy_goes_on_in_a_new_incarnation_at_ev
     for process in gateways.iter().chain([&keeper]) {
         process.close().await;
     }
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn log_refuses_a_senders_later_appends_in_a_room_with_the_first_one() {

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use roomcast_ports::StoreError;
-use roomcast_ports::message_store::{MessageReader, MessageState, MessageWriter, Place};
+use roomcast_ports::message_store::{MessageReader, MessageState, MessageWriter, Place, Setbacks};
 use roomcast_protocol::{EventId, MessageId, RoomId, Seq, StoredEvent};
 use tokio::sync::watch;
 
@@ -53,14 +53,14 @@ pub struct ScyllaMessages {
     cache: Cache,
     counts: Counts,
     forgets: Duration,
-    setbacks: watch::Receiver<u64>,
+    setbacks: watch::Receiver<Setbacks>,
 }
 
 impl ScyllaMessages {
     pub(crate) async fn prepare(
         client: &Arc<Client>,
         config: &ScyllaConfig,
-        setbacks: watch::Receiver<u64>,
+        setbacks: watch::Receiver<Setbacks>,
     ) -> Result<Self, ConnectError> {
         Ok(Self {
             client: Arc::clone(client),
@@ -120,7 +120,7 @@ impl MessageWriter for ScyllaMessages {
         GATHERS
     }
 
-    fn setbacks(&self) -> watch::Receiver<u64> {
+    fn setbacks(&self) -> watch::Receiver<Setbacks> {
         self.setbacks.clone()
     }
 }

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use roomcast_ports::message_store::Setbacks;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -12,25 +13,42 @@ use crate::client::Client;
 /// How often the nodes are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// A node that is not connected.
+struct Away {
+    /// `None` when it was away at the first look.
+    since: Option<Instant>,
+}
+
 /// Looks at the nodes until `stop`, and counts in `setbacks` those that came back.
 pub(crate) async fn watch_nodes(
     client: Arc<Client>,
-    setbacks: watch::Sender<u64>,
+    setbacks: watch::Sender<Setbacks>,
     stop: CancellationToken,
 ) {
-    let mut connected: HashMap<u128, bool> = HashMap::new();
+    // Since when each node is away; nothing while it is connected.
+    let mut nodes: HashMap<u128, Option<Away>> = HashMap::new();
+    // It may have left at any time since the last look.
+    let mut seen_at = Instant::now();
     loop {
         let state = client.session.get_cluster_state();
         for node in state.get_nodes_info() {
-            let now = node.is_connected();
-            let before = connected.insert(node.host_id.as_u128(), now);
-            if before == Some(false) && now {
-                tracing::info!(node = %node.address, "a node of the store has come back");
-                setbacks.send_modify(|count| *count += 1);
-            } else if before == Some(true) && !now {
-                tracing::warn!(node = %node.address, "a node of the store is away");
+            let is_first_look = !nodes.contains_key(&node.host_id.as_u128());
+            let away = nodes.entry(node.host_id.as_u128()).or_default();
+            match (node.is_connected(), away.take()) {
+                (true, None) => {}
+                (true, Some(Away { since })) => {
+                    tracing::info!(node = %node.address, "a node of the store has come back");
+                    setbacks.send_modify(|setbacks| setbacks.add(since));
+                }
+                (false, None) => {
+                    tracing::warn!(node = %node.address, "a node of the store is away");
+                    let since = (!is_first_look).then_some(seen_at);
+                    *away = Some(Away { since });
+                }
+                (false, Some(still)) => *away = Some(still),
             }
         }
+        seen_at = Instant::now();
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(LOOK_EVERY) => {}

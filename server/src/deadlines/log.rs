@@ -23,6 +23,7 @@ bounded_port! {
         fn read(room_id: &RoomId, after: Seq, limit: usize) -> Vec<Arc<StoredEvent>>;
         fn stretch(partition: u16, position: u64, limit: usize) -> FeedBatch;
         fn position_before(partition: u16, age: Duration) -> u64;
+        fn trim(partition: u16, settled: u64) -> ();
     }
     also {
         /// A log that answers later than its own deadline has perhaps stored the event.

@@ -8,7 +8,7 @@ use roomcast_ports::dead_letters::{DeadLetter, DeadLetters};
 use roomcast_ports::directory::{
     ListingCursor, MemberRecord, RoomDirectory, RoomListing, RoomRecord,
 };
-use roomcast_ports::message_store::{MessageReader, MessageState, MessageWriter, Place};
+use roomcast_ports::message_store::{MessageReader, MessageState, MessageWriter, Place, Setbacks};
 use roomcast_protocol::api::Marks;
 use roomcast_protocol::limits::{BATCH_TIMEOUT, CALL_TIMEOUT};
 use roomcast_protocol::{EventId, MessageId, RoomId, Seq, StoredEvent, UserId};
@@ -38,7 +38,7 @@ bounded_port! {
             self.0.gathers()
         }
 
-        fn setbacks(&self) -> watch::Receiver<u64> {
+        fn setbacks(&self) -> watch::Receiver<Setbacks> {
             self.0.setbacks()
         }
     }

@@ -10,7 +10,7 @@ use roomcast_ports::StoreError;
 use roomcast_ports::directory::{
     ListingCursor, MemberRecord, RoomDirectory, RoomListing, RoomRecord,
 };
-use roomcast_ports::message_store::{MessageReader, MessageState, MessageWriter, Place};
+use roomcast_ports::message_store::{MessageReader, MessageState, MessageWriter, Place, Setbacks};
 use roomcast_protocol::api::Marks;
 use roomcast_protocol::{EventId, MessageId, RoomId, Seq, StoredEvent, UserId};
 use tokio::sync::watch;
@@ -69,7 +69,7 @@ impl MessageWriter for FaultyStore {
         self.inner.may_forget()
     }
 
-    fn setbacks(&self) -> watch::Receiver<u64> {
+    fn setbacks(&self) -> watch::Receiver<Setbacks> {
         self.inner.setbacks()
     }
 }

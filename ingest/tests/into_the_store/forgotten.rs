@@ -1,0 +1,248 @@
+//! A store that comes back without what it confirmed last, as one whose commit log is flushed now and then.
+
+use std::time::Instant;
+
+use super::*;
+
+/// Writes within this time before a machine left may be forgotten.
+const FORGETS: Duration = Duration::from_millis(500);
+/// An outage that is longer.
+const OUTAGE: Duration = Duration::from_millis(1_500);
+
+/// One batch as it was given.
+type Batch = (Vec<Arc<StoredEvent>>, Option<Place>);
+
+/// A store that can lose batches it has confirmed, wherever they stand.
+struct Lossy {
+    current: Mutex<(Embedded, Arc<EmbeddedStore>)>,
+    directories: Mutex<Vec<PathBuf>>,
+    batches: Mutex<Vec<Batch>>,
+    setbacks: watch::Sender<Setbacks>,
+}
+
+impl Lossy {
+    fn new() -> Arc<Self> {
+        let directories = Mutex::default();
+        Arc::new(Self {
+            current: Mutex::new(Self::open(&directories)),
+            directories,
+            batches: Mutex::default(),
+            setbacks: watch::channel(Setbacks::default()).0,
+        })
+    }
+
+    fn open(directories: &Mutex<Vec<PathBuf>>) -> (Embedded, Arc<EmbeddedStore>) {
+        let name = format!("roomcast-lossy-{}", EventId::generate());
+        let directory = std::env::temp_dir().join(name);
+        let embedded = Embedded::open(&directory).unwrap();
+        let store = embedded.messages();
+        directories.lock().unwrap().push(directory);
+        (embedded, store)
+    }
+
+    fn store(&self) -> Arc<EmbeddedStore> {
+        self.current.lock().unwrap().1.clone()
+    }
+
+    fn batch_count(&self) -> usize {
+        self.batches.lock().unwrap().len()
+    }
+
+    /// Loses these batches, everything they changed included.
+    async fn lose(&self, lost: std::ops::Range<usize>) {
+        let mut batches = std::mem::take(&mut *self.batches.lock().unwrap());
+        batches.drain(lost);
+        let (embedded, store) = Self::open(&self.directories);
+        for (events, place) in &batches {
+            store.write(events, *place).await.unwrap();
+        }
+        *self.batches.lock().unwrap() = batches;
+        let (before, _) = std::mem::replace(&mut *self.current.lock().unwrap(), (embedded, store));
+        before.close();
+    }
+
+    /// The machine that left at `since` is back.
+    fn comes_back(&self, since: Option<Instant>) {
+        self.setbacks.send_modify(|setbacks| setbacks.add(since));
+    }
+
+    /// Waits until the store has what the log has.
+    async fn is_whole(&self, world: &World, room: &str) {
+        let room_id = RoomId::new(room).unwrap();
+        let logged = world.log().read(&room_id, Seq::ZERO, 10_000).await.unwrap();
+        let deadline = Instant::now() + Duration::from_secs(15);
+        loop {
+            let store = self.store();
+            let written = store
+                .events_after(&room_id, Seq::ZERO, 10_000)
+                .await
+                .unwrap();
+            if written == logged {
+                return;
+            }
+            let (has, lacks) = (written.len(), logged.len() - written.len());
+            assert!(
+                Instant::now() < deadline,
+                "{lacks} lost for ever, {has} there"
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+impl Drop for Lossy {
+    fn drop(&mut self) {
+        self.current.lock().unwrap().0.close();
+        for directory in &*self.directories.lock().unwrap() {
+            let _ = std::fs::remove_dir_all(directory);
+        }
+    }
+}
+
+#[async_trait]
+impl MessageWriter for Lossy {
+    async fn write(
+        &self,
+        events: &[Arc<StoredEvent>],
+        place: Option<Place>,
+    ) -> Result<(), StoreError> {
+        self.store().write(events, place).await?;
+        self.batches.lock().unwrap().push((events.to_vec(), place));
+        Ok(())
+    }
+    async fn place(&self, partition: u16) -> Result<u64, StoreError> {
+        self.store().place(partition).await
+    }
+    fn may_forget(&self) -> Option<Duration> {
+        Some(FORGETS)
+    }
+    fn setbacks(&self) -> watch::Receiver<Setbacks> {
+        self.setbacks.subscribe()
+    }
+}
+
+/// The embedded log, which tells positions by time as logs of servers do.
+struct Timed(Arc<dyn EventLog>);
+
+#[async_trait]
+impl EventLog for Timed {
+    fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, LogError>> {
+        self.0.append(append)
+    }
+    async fn ping(&self) -> Result<(), LogError> {
+        self.0.ping().await
+    }
+    async fn head(&self, room_id: &RoomId) -> Result<Seq, LogError> {
+        self.0.head(room_id).await
+    }
+    async fn heads(&self, room_ids: &[RoomId]) -> Result<Vec<Seq>, LogError> {
+        self.0.heads(room_ids).await
+    }
+    async fn read(
+        &self,
+        room_id: &RoomId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Vec<Arc<StoredEvent>>, LogError> {
+        self.0.read(room_id, after, limit).await
+    }
+    fn live(&self) -> LiveEvents {
+        self.0.live()
+    }
+    fn partitions(&self) -> u16 {
+        self.0.partitions()
+    }
+    async fn claim(&self, partition: u16) -> Result<Box<dyn Claim>, LogError> {
+        self.0.claim(partition).await
+    }
+    async fn stretch(
+        &self,
+        partition: u16,
+        position: u64,
+        limit: usize,
+    ) -> Result<FeedBatch, LogError> {
+        self.0.stretch(partition, position, limit).await
+    }
+    async fn position_before(&self, partition: u16, age: Duration) -> Result<u64, LogError> {
+        let all = self.0.stretch(partition, 0, 10_000).await?.events;
+        let now = Duration::from_millis(Timestamp::now().as_millis());
+        let is_older = |stored: &&Arc<StoredEvent>| {
+            Duration::from_millis(stored.event.sent_at.as_millis()) + age < now
+        };
+        let older = all.iter().take_while(is_older).last();
+        Ok(older.map_or(0, |stored| stored.seq.get()))
+    }
+    async fn trim(&self, partition: u16, settled: u64) -> Result<(), LogError> {
+        self.0.trim(partition, settled).await
+    }
+    fn remembers(&self) -> Option<Duration> {
+        self.0.remembers()
+    }
+}
+
+fn timed(world: &World) -> Arc<dyn EventLog> {
+    Arc::new(Timed(world.log()))
+}
+
+#[tokio::test]
+async fn ingest_fills_what_an_idle_worker_wrote_before_an_outage_longer_than_the_store_forgets() {
+    let (world, store) = (World::new(), Lossy::new());
+    let running = Running::start(timed(&world), store.clone());
+    world.say("a", 10).await;
+    store.is_whole(&world, "a").await;
+    let kept = store.batch_count();
+    world.say("a", 10).await;
+    store.is_whole(&world, "a").await;
+    let left = Instant::now();
+    store.lose(kept..store.batch_count()).await;
+    tokio::time::sleep(OUTAGE).await;
+    store.comes_back(Some(left));
+    // The worker goes on from where it was, which is beyond what the store has.
+    world.say("a", 5).await;
+    store.is_whole(&world, "a").await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn ingest_fills_what_one_machine_forgot_while_the_others_went_on() {
+    for is_known in [true, false] {
+        let (world, store) = (World::new(), Lossy::new());
+        let running = Running::start(timed(&world), store.clone());
+        world.say("a", 10).await;
+        store.is_whole(&world, "a").await;
+        let kept = store.batch_count();
+        world.say("a", 10).await;
+        store.is_whole(&world, "a").await;
+        let (left, lost) = (Instant::now(), kept..store.batch_count());
+        world.say("a", 10).await;
+        store.is_whole(&world, "a").await;
+        tokio::time::sleep(OUTAGE).await;
+        world.say("a", 10).await;
+        store.is_whole(&world, "a").await;
+        store.lose(lost).await;
+        store.comes_back(is_known.then_some(left));
+        store.is_whole(&world, "a").await;
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn ingest_fills_what_was_forgotten_before_it_was_started_long_after() {
+    let (world, store) = (World::new(), Lossy::new());
+    let running = Running::start(timed(&world), store.clone());
+    world.say("a", 10).await;
+    store.is_whole(&world, "a").await;
+    let kept = store.batch_count();
+    world.say("a", 5).await;
+    store.is_whole(&world, "a").await;
+    let lost = kept..store.batch_count();
+    world.say("a", 1).await;
+    store.is_whole(&world, "a").await;
+    running.stop().await;
+    // The checkpoint stays, and rows before it are gone.
+    store.lose(lost).await;
+    tokio::time::sleep(OUTAGE).await;
+    let running = Running::start(timed(&world), store.clone());
+    store.is_whole(&world, "a").await;
+    running.stop().await;
+}
