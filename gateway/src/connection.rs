@@ -5,6 +5,7 @@
 //! task drains. The task ([`task`]) is the only reader.
 
 pub(crate) mod outbox;
+pub(crate) mod own_acts;
 pub(crate) mod send_order;
 pub(crate) mod task;
 
@@ -14,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
-use roomcast_protocol::{Close, ConnectionId, FleetFrame, PresenceStatus, SessionId};
+use roomcast_protocol::{Close, ConnectionId, FleetFrame, PresenceStatus, RoomId, SessionId};
 use tokio::net::TcpStream;
 
 use crate::clock::Seconds;
@@ -23,6 +24,7 @@ use crate::hub::{Room, User};
 use crate::lock::lock;
 use crate::speech::SenderClock;
 use outbox::{Outbox, Pushed};
+use own_acts::OwnActs;
 use send_order::{RefusedSend, SendOrder};
 
 /// A socket with what is waiting for it.
@@ -51,6 +53,7 @@ pub(crate) struct Connection {
     /// What its ids show of its client's clock.
     pub(crate) sender_clock: SenderClock,
     pub(crate) send_order: SendOrder,
+    pub(crate) own_acts: OwnActs,
 }
 
 const ONLINE: u8 = 0;
@@ -76,6 +79,7 @@ impl Connection {
             status: AtomicU8::new(ONLINE),
             sender_clock: SenderClock::default(),
             send_order: SendOrder::default(),
+            own_acts: OwnActs::default(),
         }
     }
 
@@ -154,6 +158,11 @@ impl Connection {
     /// Bytes that the kernel has not taken yet.
     pub(crate) fn waiting_bytes(&self) -> usize {
         lock(&self.outbox).bytes()
+    }
+
+    /// Whether this connection may be subscribed to the room.
+    pub(crate) fn may_show(&self, room_id: &RoomId) -> bool {
+        self.subscriptions().iter().any(|room| room.id == *room_id)
     }
 
     /// Rooms this connection may be subscribed to.

@@ -80,6 +80,8 @@ pub(crate) struct Shared {
     /// Live events that were lost on the way here.
     pub(crate) losses: hub::losses::Losses,
     pub(crate) second_looks: hub::second_look::SecondLooks,
+    /// Turns to look up what notifications need.
+    pub(crate) notification_lookups: Semaphore,
     /// The log did not answer the last time it was asked: what is known here may be old.
     pub(crate) blind: AtomicBool,
     pub(crate) optional_lookups: speech::OptionalLookups,
@@ -118,6 +120,7 @@ impl Gateway {
             room_lists: Semaphore::new(act::ROOM_LISTS_AT_ONCE),
             losses: hub::losses::Losses::default(),
             second_looks: hub::second_look::SecondLooks::default(),
+            notification_lookups: Semaphore::new(hub::notify::LOOKUPS_MAX),
             blind: AtomicBool::new(false),
             optional_lookups: speech::OptionalLookups::default(),
             stop: CancellationToken::new(),

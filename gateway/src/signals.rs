@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Shared;
 use crate::connection;
+use crate::hub::notify;
 use crate::lock::lock;
 
 /// Passes signals on to those here whom they concern, until `stop`.
@@ -44,7 +45,12 @@ fn pass_on(shared: &Shared, signal: &Signal) {
             read,
             delivered,
         } => {
-            let Some(room) = shared.hub.room(room_id) else {
+            let room = shared.hub.room(room_id);
+            if *read && let Some(user) = shared.hub.user(user_id) {
+                let state = room.as_ref().map(|room| lock(&room.state));
+                notify::read(state.as_deref(), &user, room_id, marks.read, now);
+            }
+            let Some(room) = room else {
                 return;
             };
             let frame = connection::encode(&FleetFrame::Receipt {

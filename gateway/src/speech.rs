@@ -151,6 +151,11 @@ fn append(shared: &Shared, said: &Said, append: Append) -> Result<Pending, Refus
     if connection.is_some_and(|it| it.send_order.is_behind_refused(&said.room_id)) {
         return Err(behind_refused());
     }
+    if let Some(connection) = connection
+        && !connection.may_show(&said.room_id)
+    {
+        connection.own_acts.append(append.event.id.clone());
+    }
     Ok(shared.ports.log.append(append))
 }
 

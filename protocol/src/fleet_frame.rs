@@ -207,7 +207,7 @@ pub enum FleetFrame<'a> {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         last_seen: Option<Timestamp>,
     },
-    /// What others did in rooms this connection is not subscribed to.
+    /// What concerns this user in rooms this connection is not subscribed to.
     Notification {
         kind: NotificationKind,
         room_id: RoomId,

@@ -64,9 +64,25 @@ words! {
         Message = "MESSAGE",
         /// A message that mentions this user.
         Mention = "MENTION",
+        /// A message that replies to one of this user's.
+        Reply = "REPLY",
         /// Added to a room.
         Invitation = "INVITATION",
         /// Removed from a room.
         Removal = "REMOVAL",
+        /// This user's read mark moved on another connection.
+        Read = "READ",
+        /// This user joined or made the room on another connection.
+        Joined = "JOINED",
+        /// This user left the room on another connection.
+        Left = "LEFT",
+        /// The room's name, topic or visibility changed.
+        RoomChanged = "ROOM_CHANGED",
+        /// The room was deleted.
+        RoomDeleted = "ROOM_DELETED",
+        /// The room's last message was edited.
+        MessageEdited = "MESSAGE_EDITED",
+        /// The room's last message was deleted.
+        MessageDeleted = "MESSAGE_DELETED",
     }
 }

@@ -19,6 +19,8 @@ mod limits;
 mod marks;
 #[path = "wire/membership.rs"]
 mod membership;
+#[path = "wire/notifications.rs"]
+mod notifications;
 #[path = "wire/presence.rs"]
 mod presence;
 #[path = "wire/scene.rs"]

@@ -135,6 +135,7 @@ export async function reloading({ ana, bo, roomId, server, everywhere, inHistory
     await server.end('SIGKILL');
     await eventually('the page knows', async () => (await ana.id('connection-status').getAttribute('data-state')) === 'reconnecting');
     await ana.say('left by a tab');
+    await eventually('it is kept', async () => (await stored(ana.page)).length === 1);
     await ana.page.goto('about:blank');
     await server.start();
     await Promise.all(tabs.map((tab) => tab.goto(server.http)));

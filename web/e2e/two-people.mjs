@@ -4,7 +4,7 @@
 //   ROOMCAST_BIN=target/release/roomcast node web/e2e/two-people.mjs
 import assert from 'node:assert/strict';
 import { axeSource, check, eventually, finish, launchBrowser, prepareScreenshots, Server } from './harness.mjs';
-import { reloading, turning, writing } from './keeping.mjs';
+import { devices, reloading, turning, writing } from './keeping.mjs';
 import { Person } from './person.mjs';
 
 const OUTAGE = /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_SOCKET_NOT_CONNECTED|Error during WebSocket handshake|status of 503|WebSocket connection to/;
@@ -385,7 +385,7 @@ async function parting() {
 
 /** What the parts in other files need. */
 const world = () => ({ ana, bo, roomId, server, browser, accessible, everywhere, inHistory, options: { ...DESKTOP, colorScheme: 'light' } });
-const keeping = [writing, turning, reloading].map((part) => () => part(world()));
+const keeping = [writing, turning, devices, reloading].map((part) => () => part(world()));
 
 prepareScreenshots();
 try {

@@ -72,6 +72,9 @@ impl Actor {
         if let Some(marks) = moved.map_err(|error| speech::unreadable(&error.into()))? {
             let (room_id, user_id) = (room_id.clone(), user.id.clone());
             let (read, delivered) = (read > Seq::ZERO, true);
+            if read && !self.connection.may_show(&room_id) {
+                self.connection.own_acts.read(room_id.clone(), marks.read);
+            }
             self.signal(Signal::Receipt {
                 room_id,
                 user_id,

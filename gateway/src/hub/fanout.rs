@@ -184,7 +184,7 @@ struct Run {
 impl Run {
     fn place(
         &mut self,
-        shared: &Shared,
+        shared: &Arc<Shared>,
         room: &Arc<Room>,
         state: &mut MutexGuard<'_, RoomState>,
         event: &Arc<StoredEvent>,
@@ -197,9 +197,11 @@ impl Run {
             // Who leaves still gets the event that says so, and nothing after it.
             self.flush(shared, state);
             shared.hub.apply_control(room, state, event, now);
-        } else if let EventBody::MessageSent(message) = &event.event.body {
-            state.typed(&event.event.sender_id);
-            super::notify::message(state, event, message, now);
+        } else {
+            if matches!(event.event.body, EventBody::MessageSent(_)) {
+                state.typed(&event.event.sender_id);
+            }
+            super::notify::message_event(shared, room, state, event, now);
         }
     }
 
@@ -254,7 +256,7 @@ pub(crate) fn fill(shared: &Arc<Shared>, room: &Arc<Room>) {
 }
 
 /// Whether nothing is missing any more.
-async fn fill_once(shared: &Shared, room: &Arc<Room>) -> Result<bool, ReadError> {
+async fn fill_once(shared: &Arc<Shared>, room: &Arc<Room>) -> Result<bool, ReadError> {
     loop {
         let Some(cursor) = lock(&room.state).last() else {
             return Ok(false);
@@ -281,7 +283,11 @@ async fn fill_once(shared: &Shared, room: &Arc<Room>) -> Result<bool, ReadError>
 }
 
 /// Applies what was read after a place that the room had reached, and what waited for it.
-fn apply<'a>(shared: &Shared, room: &'a Arc<Room>, page: &CatchUp) -> MutexGuard<'a, RoomState> {
+fn apply<'a>(
+    shared: &Arc<Shared>,
+    room: &'a Arc<Room>,
+    page: &CatchUp,
+) -> MutexGuard<'a, RoomState> {
     let mut state = lock(&room.state);
     let mut run = Run::default();
     if !page.whole {
@@ -302,7 +308,7 @@ fn apply<'a>(shared: &Shared, room: &'a Arc<Room>, page: &CatchUp) -> MutexGuard
 
 /// Places the events that waited and are next now.
 fn place_pending(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     room: &Arc<Room>,
     state: &mut MutexGuard<'_, RoomState>,
     run: &mut Run,
@@ -324,7 +330,7 @@ fn place_pending(
 
 /// While the store is away, the first event after a room's long silence cannot be read for certain. A
 /// comparison with the log not long ago proves as well that nothing is missing before it.
-fn fill_by_age(shared: &Shared, room: &Arc<Room>) -> bool {
+fn fill_by_age(shared: &Arc<Shared>, room: &Arc<Room>) -> bool {
     let now = shared.clock.now();
     let mut state = lock(&room.state);
     let mut run = Run::default();
@@ -343,7 +349,7 @@ fn fill_by_age(shared: &Shared, room: &Arc<Room>) -> bool {
 /// Reads and applies the room's events up to `place`, unless that has been done. What cannot be read by
 /// this version is passed over.
 pub(crate) async fn catch_up_to(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     room: &Arc<Room>,
     place: Seq,
 ) -> Result<(), ReadError> {

@@ -2,14 +2,25 @@
 //! and whom to tell.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use roomcast_protocol::event::Message;
 use roomcast_protocol::room::NotificationKind;
-use roomcast_protocol::{EventBody, FleetFrame, StoredEvent, UserId};
+use roomcast_protocol::{EventBody, FleetFrame, MessageId, RoomId, Seq, StoredEvent, UserId};
+use tracing::debug;
 
 use super::{Hub, Room, RoomState, User, fanout};
+use crate::Shared;
 use crate::clock::Seconds;
-use crate::connection;
+use crate::connection::{self, Connection};
+use crate::lock::lock;
+
+/// Lookups for notifications that run at once; past it notifications go out without.
+pub(crate) const LOOKUPS_MAX: usize = 64;
+/// Timeout of one.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(1);
+/// Events read after a changed message, to know whether it was the room's last.
+const CHANGES_READ_MAX: usize = 200;
 
 impl Hub {
     /// The room, entered into the hub because one of these events makes somebody here a member.
@@ -52,14 +63,21 @@ impl Hub {
                 let Some(user) = self.user(user_id) else {
                     return;
                 };
-                if stored.event.sender_id != *user_id {
-                    tell(state, stored, &user, NotificationKind::Removal, now);
-                }
+                let kind = if stored.event.sender_id == *user_id {
+                    NotificationKind::Left
+                } else {
+                    NotificationKind::Removal
+                };
+                tell(state, stored, &user, kind, now);
                 let ended = state.remove_member(&user, stored.seq);
                 fanout::tell_unsubscribed(&room.id, &ended, now);
                 user.leave(room);
             }
+            EventBody::RoomChanged(_) => {
+                everyone(state, stored, NotificationKind::RoomChanged, now);
+            }
             EventBody::RoomDeleted => {
+                everyone(state, stored, NotificationKind::RoomDeleted, now);
                 let (users, connections) = state.clear(stored.seq);
                 fanout::tell_unsubscribed(&room.id, &connections, now);
                 for user in users {
@@ -88,28 +106,194 @@ impl Hub {
             state.forget_user(&user);
             return;
         }
-        if stored.event.sender_id != *user_id {
-            tell(state, stored, &user, NotificationKind::Invitation, now);
+        let kind = if stored.event.sender_id == *user_id {
+            NotificationKind::Joined
+        } else {
+            NotificationKind::Invitation
+        };
+        tell(state, stored, &user, kind, now);
+    }
+}
+
+/// Notifies members here of what happened to a message, on their connections that do not show the room.
+pub(super) fn message_event(
+    shared: &Arc<Shared>,
+    room: &Arc<Room>,
+    state: &mut RoomState,
+    stored: &Arc<StoredEvent>,
+    now: Seconds,
+) {
+    match &stored.event.body {
+        EventBody::MessageSent(message) => {
+            state.last_message = stored.event.message_id();
+            sent(shared, room, state, stored, message, now);
+        }
+        EventBody::MessageEdited { message_id, .. } | EventBody::MessageDeleted { message_id } => {
+            match &state.last_message {
+                Some(last) if last == message_id => changed(state, stored, now),
+                Some(_) => {}
+                None if state.elsewhere().next().is_some() => {
+                    spawn_change_of_unknown(shared, room, stored, message_id.clone());
+                }
+                None => {}
+            }
+        }
+        _ => {}
+    }
+}
+
+fn sent(
+    shared: &Arc<Shared>,
+    room: &Arc<Room>,
+    state: &RoomState,
+    stored: &Arc<StoredEvent>,
+    message: &Message,
+    now: Seconds,
+) {
+    let mut frames = Frames::of(stored);
+    let mut is_reply_to_someone = false;
+    for (user, connections) in state.elsewhere() {
+        if user.id == stored.event.sender_id {
+            frames.send_to_sender(NotificationKind::Read, &connections, now);
+        } else if message.mentions.contains(&user.id) {
+            frames.send(NotificationKind::Mention, &connections, now);
+        } else if message.reply_to.is_some() {
+            is_reply_to_someone = true;
+        } else {
+            frames.send(NotificationKind::Message, &connections, now);
+        }
+    }
+    if is_reply_to_someone && let Some(target) = message.reply_to.clone() {
+        spawn_reply(shared, room, stored, target);
+    }
+}
+
+/// Notifies of a reply, once the sender of the message it replies to has been looked up: one lookup per
+/// event. While too many lookups run, or the lookup fails, the kind is `MESSAGE` for everyone.
+fn spawn_reply(
+    shared: &Arc<Shared>,
+    room: &Arc<Room>,
+    stored: &Arc<StoredEvent>,
+    target: MessageId,
+) {
+    let (gateway, room, stored) = (shared.clone(), room.clone(), stored.clone());
+    shared.tracker.spawn(async move {
+        let author = lookup(&gateway, async {
+            gateway.ports.timeline.message(&room.id, &target).await
+        });
+        let author = author.await.flatten().map(|message| message.sender_id);
+        let EventBody::MessageSent(message) = &stored.event.body else {
+            return;
+        };
+        let now = gateway.clock.now();
+        let mut frames = Frames::of(&stored);
+        for (user, connections) in lock(&room.state).elsewhere() {
+            if user.id == stored.event.sender_id || message.mentions.contains(&user.id) {
+                continue;
+            }
+            let kind = if author.as_ref() == Some(&user.id) {
+                NotificationKind::Reply
+            } else {
+                NotificationKind::Message
+            };
+            frames.send(kind, &connections, now);
+        }
+    });
+}
+
+/// Notifies of an edit or deletion where the gateway has seen no message of the room yet, if the log
+/// shows that no message came after the changed one.
+fn spawn_change_of_unknown(
+    shared: &Arc<Shared>,
+    room: &Arc<Room>,
+    stored: &Arc<StoredEvent>,
+    target: MessageId,
+) {
+    let (gateway, room, stored) = (shared.clone(), room.clone(), stored.clone());
+    shared.tracker.spawn(async move {
+        let timeline = &gateway.ports.timeline;
+        let is_last = lookup(&gateway, async {
+            let Some(message) = timeline.message(&room.id, &target).await? else {
+                return Ok(false);
+            };
+            let after = timeline
+                .after(&room.id, message.seq, CHANGES_READ_MAX)
+                .await?;
+            let is_message = |event: &Arc<StoredEvent>| {
+                event.seq < stored.seq && matches!(event.event.body, EventBody::MessageSent(_))
+            };
+            Ok(!after.events.iter().any(is_message))
+        });
+        if is_last.await == Some(true) {
+            let mut state = lock(&room.state);
+            state.last_message.get_or_insert(target);
+            changed(&state, &stored, gateway.clock.now());
+        }
+    });
+}
+
+/// The answer of a lookup that a notification needs, unless too many run or it takes too long.
+async fn lookup<T>(
+    shared: &Shared,
+    ask: impl Future<Output = Result<T, roomcast_ports::timeline::ReadError>>,
+) -> Option<T> {
+    let _permit = shared.notification_lookups.try_acquire().ok()?;
+    match tokio::time::timeout(LOOKUP_TIMEOUT, ask).await {
+        Ok(Ok(answer)) => Some(answer),
+        Ok(Err(error)) => {
+            debug!(
+                error = &error as &dyn std::error::Error,
+                "failed to look up what a notification needs"
+            );
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+/// Notifies of a change to the room's last message.
+fn changed(state: &RoomState, stored: &StoredEvent, now: Seconds) {
+    let kind = match stored.event.body {
+        EventBody::MessageDeleted { .. } => NotificationKind::MessageDeleted,
+        _ => NotificationKind::MessageEdited,
+    };
+    let mut frames = Frames::of(stored);
+    for (user, connections) in state.elsewhere() {
+        if user.id == stored.event.sender_id {
+            frames.send_to_sender(kind, &connections, now);
+        } else {
+            frames.send(kind, &connections, now);
         }
     }
 }
 
-/// Tells members here of a new message, on the connections that do not see it anyway.
-pub(super) fn message(state: &RoomState, stored: &StoredEvent, message: &Message, now: Seconds) {
-    let mut frames = [None, None];
-    for (user, connections) in state.elsewhere() {
-        if user.id == stored.event.sender_id {
-            continue;
-        }
-        let mentioned = message.mentions.contains(&user.id);
-        let kind = if mentioned {
-            NotificationKind::Mention
-        } else {
-            NotificationKind::Message
-        };
-        let frame = frames[usize::from(mentioned)].get_or_insert_with(|| frame(stored, kind));
-        for connection in connections {
-            connection.send(frame, now);
+/// Notifies every member of a change to the room itself.
+fn everyone(state: &RoomState, stored: &StoredEvent, kind: NotificationKind, now: Seconds) {
+    let mut frames = Frames::of(stored);
+    for (_, connections) in state.elsewhere() {
+        frames.send(kind, &connections, now);
+    }
+}
+
+/// Notifies a user's connections that their read mark moved on another one.
+pub(crate) fn read(
+    state: Option<&RoomState>,
+    user: &User,
+    room_id: &RoomId,
+    seq: Seq,
+    now: Seconds,
+) {
+    let frame = connection::encode(&FleetFrame::Notification {
+        kind: NotificationKind::Read,
+        room_id: room_id.clone(),
+        seq,
+        message_id: None,
+        sender_id: user.id.clone(),
+    });
+    for connection in user.connections() {
+        let shows = state.is_some_and(|state| state.is_subscribed(&connection));
+        if !shows && !connection.own_acts.has_read(room_id, seq) {
+            connection.send(&frame, now);
         }
     }
 }
@@ -121,11 +305,56 @@ fn tell(
     kind: NotificationKind,
     now: Seconds,
 ) {
-    let frame = frame(stored, kind);
-    for connection in user.connections() {
-        if !state.is_subscribed(&connection) {
+    let mut connections = user.connections();
+    connections.retain(|connection| !state.is_subscribed(connection));
+    Frames::of(stored).send(kind, &connections, now);
+}
+
+/// The notifications of one event, each kind encoded at most once.
+struct Frames<'a> {
+    stored: &'a StoredEvent,
+    encoded: Vec<(NotificationKind, bytes::Bytes)>,
+}
+
+impl<'a> Frames<'a> {
+    const fn of(stored: &'a StoredEvent) -> Self {
+        Self {
+            stored,
+            encoded: Vec::new(),
+        }
+    }
+
+    fn send(&mut self, kind: NotificationKind, connections: &[Arc<Connection>], now: Seconds) {
+        if connections.is_empty() {
+            return;
+        }
+        let frame = self.encoded(kind);
+        for connection in connections {
             connection.send(&frame, now);
         }
+    }
+
+    /// Sends to the connections of who did it, but not to the one it was done on.
+    fn send_to_sender(
+        &mut self,
+        kind: NotificationKind,
+        connections: &[Arc<Connection>],
+        now: Seconds,
+    ) {
+        for connection in connections {
+            if !connection.own_acts.has_appended(&self.stored.event.id) {
+                connection.send(&self.encoded(kind), now);
+            }
+        }
+    }
+
+    fn encoded(&mut self, kind: NotificationKind) -> bytes::Bytes {
+        if let Some((_, frame)) = self.encoded.iter().find(|(known, _)| *known == kind) {
+            return frame.clone();
+        }
+        let frame = frame(self.stored, kind);
+        self.encoded.push((kind, frame.clone()));
+        frame
     }
 }
 
@@ -134,10 +363,7 @@ fn frame(stored: &StoredEvent, kind: NotificationKind) -> bytes::Bytes {
         kind,
         room_id: stored.event.room_id.clone(),
         seq: stored.seq,
-        message_id: match stored.event.body {
-            EventBody::MessageSent(_) => stored.event.message_id(),
-            _ => None,
-        },
+        message_id: stored.event.message_id(),
         sender_id: stored.event.sender_id.clone(),
     })
 }

@@ -9,7 +9,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use roomcast_ports::access::Standing;
 use roomcast_protocol::limits::TYPING_EVERY;
-use roomcast_protocol::{RoomId, Seq, StoredEvent, UserId};
+use roomcast_protocol::{MessageId, RoomId, Seq, StoredEvent, UserId};
 
 use super::User;
 use super::ring::Ring;
@@ -74,6 +74,8 @@ pub(crate) struct RoomState {
     answers_from: Seq,
     /// When the log had nothing after `last`.
     compared_at: Seconds,
+    /// The last message fanned out, deleted or not; `None` while none has been seen.
+    pub(super) last_message: Option<MessageId>,
     /// By the user's address, so that membership is a binary search.
     members: Vec<Here>,
     subscribers: Vec<Subscriber>,

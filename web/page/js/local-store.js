@@ -101,7 +101,7 @@ class IndexedDbStore {
 
   /** @param {Change[]} changes @returns {Promise<void>} */
   apply(changes) {
-    const { outbox, drafts, done } = this.#tables('readwrite');
+    const { outbox, drafts, done, commit } = this.#tables('readwrite');
     for (const change of changes) {
       if ('put' in change) outbox.put(change.put);
       else if ('remove' in change) outbox.delete(keyOf(change.remove));
@@ -111,6 +111,7 @@ class IndexedDbStore {
       } else if (change.draft === '') drafts.delete([change.userId, change.roomId]);
       else drafts.put({ userId: change.userId, roomId: change.roomId, text: change.draft });
     }
+    commit();
     return done;
   }
 
@@ -135,7 +136,9 @@ class IndexedDbStore {
       transaction.oncomplete = () => resolve();
       transaction.onabort = () => reject(transaction.error ?? new Error('the browser ended the transaction'));
     }));
-    return { outbox: transaction.objectStore(OUTBOX), drafts: transaction.objectStore(DRAFTS), done };
+    // At once, and not when the browser notices that nothing follows: the page may be about to end.
+    const commit = () => transaction.commit?.();
+    return { outbox: transaction.objectStore(OUTBOX), drafts: transaction.objectStore(DRAFTS), done, commit };
   }
 }
 

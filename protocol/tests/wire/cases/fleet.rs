@@ -318,6 +318,29 @@ fn signals() -> Vec<Case<Frame>> {
             "full",
             notification(NotificationKind::Mention, Some(message_id())),
         ),
+        case(
+            "reply",
+            notification(NotificationKind::Reply, Some(message_id())),
+        ),
+        case("read", notification(NotificationKind::Read, None)),
+        case("joined", notification(NotificationKind::Joined, None)),
+        case("left", notification(NotificationKind::Left, None)),
+        case(
+            "room-changed",
+            notification(NotificationKind::RoomChanged, None),
+        ),
+        case(
+            "room-deleted",
+            notification(NotificationKind::RoomDeleted, None),
+        ),
+        case(
+            "message-edited",
+            notification(NotificationKind::MessageEdited, Some(message_id())),
+        ),
+        case(
+            "message-deleted",
+            notification(NotificationKind::MessageDeleted, Some(message_id())),
+        ),
     ]
 }
 
