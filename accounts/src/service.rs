@@ -7,7 +7,7 @@ use roomcast_ports::StoreError;
 use roomcast_ports::access::Caller;
 use roomcast_ports::accounts::{Account, AccountStore, Session, SessionStore};
 use roomcast_ports::departures::Departures;
-use roomcast_ports::signals::{Signal, Signals};
+use roomcast_ports::signals::Signals;
 use roomcast_protocol::api::{TokensView, UserView};
 use roomcast_protocol::limits::SESSIONS_PER_USER_MAX;
 use roomcast_protocol::{Code, Refusal, SessionId, Timestamp, UserId};
@@ -147,11 +147,7 @@ impl Accounts {
 
     /// The signal makes it quick; the store makes it certain, so a lost signal refuses nothing.
     async fn tell_ended(&self, session_id: SessionId, user_id: &UserId) {
-        let signal = Signal::SessionEnded {
-            session_id,
-            user_id: user_id.clone(),
-        };
-        if let Err(error) = self.signals.publish(signal).await {
+        if let Err(error) = self.signals.revoke(session_id, user_id.clone()).await {
             warn!(cause = ?error, "failed to tell the gateways that a session ended");
         }
     }

@@ -48,6 +48,8 @@ pub(crate) enum Done {
     Authenticated(Caller, Echo<'static>),
     /// The session still holds.
     Rechecked,
+    /// The store did not say whether it does.
+    NotRechecked,
     /// Whom the connection watches from now on.
     Watching(Vec<UserId>),
     /// Close.
@@ -109,10 +111,10 @@ impl Actor {
             match shared.ports.authenticator.session_holds(&caller).await {
                 Ok(true) => Done::Rechecked,
                 Ok(false) => Done::Close(Close::Unauthorized),
-                // Nothing is known against it; it is looked at again.
+                // Nothing is known against it; it is looked at again soon.
                 Err(TokenError::Unavailable(error)) => {
                     warn!(error = &*error, "look at a session again");
-                    Done::Rechecked
+                    Done::NotRechecked
                 }
                 Err(error) => Done::Close(close_for(&error)),
             }

@@ -45,6 +45,8 @@ pub(crate) struct Connection {
     heard_at: AtomicU32,
     spoke_at: AtomicU32,
     ticked: AtomicBool,
+    /// The session is to be looked up again now.
+    recheck: AtomicBool,
     /// The socket failed.
     dead: AtomicBool,
     /// The task has ended.
@@ -74,6 +76,7 @@ impl Connection {
             heard_at: AtomicU32::new(now),
             spoke_at: AtomicU32::new(now),
             ticked: AtomicBool::new(false),
+            recheck: AtomicBool::new(false),
             dead: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             status: AtomicU8::new(ONLINE),
@@ -101,6 +104,13 @@ impl Connection {
     /// Whether it came from this sign-in.
     pub(crate) fn is_of_session(&self, session_id: &SessionId) -> bool {
         lock(&self.session_id).as_ref() == Some(session_id)
+    }
+
+    /// Has the sign-in looked up again, and the connection closed if it has ended.
+    pub(crate) fn recheck_session(&self) {
+        self.recheck.store(true, Ordering::Release);
+        self.ticked.store(true, Ordering::Release);
+        self.waker.wake();
     }
 
     /// Sends a frame's bytes, in order with everything sent before. Never waits: past the outbox's

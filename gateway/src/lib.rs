@@ -8,6 +8,7 @@ pub mod codec;
 pub mod config;
 pub mod origin;
 pub mod rate;
+mod revocations;
 
 mod accept;
 mod act;
@@ -70,6 +71,7 @@ pub(crate) struct Shared {
     pub(crate) wheel: wheel::Wheel,
     pub(crate) vitals: vitals::Vitals,
     pub(crate) rates: rate::Rates,
+    pub(crate) revocations: revocations::RecentRevocations,
     pub(crate) metrics: Metrics,
     pub(crate) tracker: TaskTracker,
     pub(crate) audit_now: Notify,
@@ -109,6 +111,7 @@ impl Gateway {
             wheel: wheel::Wheel::new(),
             vitals: vitals::Vitals::default(),
             rates: rate::Rates::default(),
+            revocations: revocations::RecentRevocations::default(),
             metrics: Metrics {
                 fanout_latency_ms: metrics::histogram!("chat_messages_fanout_latency_ms"),
                 deliveries: metrics::counter!("chat_deliveries_total"),
@@ -147,6 +150,7 @@ impl Shared {
     fn spawn_loops(self: &Arc<Self>) {
         let live = self.ports.log.live();
         let signals = self.ports.signals.listen();
+        let revocations = self.ports.signals.revocations();
         let stop = &self.stop;
         self.tracker
             .spawn(hub::fanout::run(self.clone(), live, stop.clone()));
@@ -156,6 +160,8 @@ impl Shared {
             .spawn(hub::second_look::run(self.clone(), stop.clone()));
         self.tracker
             .spawn(signals::run(self.clone(), signals, stop.clone()));
+        self.tracker
+            .spawn(revocations::run(self.clone(), revocations, stop.clone()));
         self.tracker.spawn(vitals::run(self.clone(), stop.clone()));
         let (shared, stop) = (self.clone(), stop.clone());
         self.tracker

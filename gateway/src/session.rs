@@ -152,6 +152,13 @@ impl Session {
         }
     }
 
+    /// The token is to be looked at again now.
+    pub(crate) fn recheck_now(&mut self) {
+        if let Stage::Open(open) = &mut self.stage {
+            open.recheck_at = 0;
+        }
+    }
+
     /// The token was looked at again and holds.
     pub(crate) fn rechecked(&mut self, now: Seconds, recheck_every: Seconds) {
         if let Stage::Open(open) = &mut self.stage {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use roomcast_ports::signals::{Signal, SignalStream};
-use roomcast_protocol::{Close, FleetFrame};
+use roomcast_protocol::FleetFrame;
 use tokio_util::sync::CancellationToken;
 
 use crate::Shared;
@@ -60,19 +60,6 @@ fn pass_on(shared: &Shared, signal: &Signal) {
                 delivered: delivered.then_some(marks.delivered),
             });
             lock(&room.state).tell(&frame, None, now);
-        }
-        Signal::SessionEnded {
-            session_id,
-            user_id,
-        } => {
-            let Some(user) = shared.hub.user(user_id) else {
-                return;
-            };
-            for connection in user.connections() {
-                if connection.is_of_session(session_id) {
-                    connection.close(Close::Unauthorized, now);
-                }
-            }
         }
         Signal::Presence {
             user_id,

@@ -31,13 +31,6 @@ pub enum Signal {
         /// Whether the delivered mark moved.
         delivered: bool,
     },
-    /// A sign-in has ended: its connections must close.
-    SessionEnded {
-        /// Which.
-        session_id: SessionId,
-        /// Whose.
-        user_id: UserId,
-    },
     /// Somebody came or went.
     Presence {
         /// Who.
@@ -47,6 +40,42 @@ pub enum Signal {
         /// Their last sign of life.
         last_seen: Option<Timestamp>,
     },
+}
+
+/// A sign-in that has ended, or that signals of such were lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Revocation {
+    /// A sign-in has ended: its connections must close.
+    SessionEnded {
+        /// Which.
+        session_id: SessionId,
+        /// Whose.
+        user_id: UserId,
+    },
+    /// Some may not have come: every sign-in in use here must be looked up again.
+    Missed,
+}
+
+/// A listener's end for revocations. None is lost without a [`Revocation::Missed`] in its place.
+#[derive(Debug)]
+pub struct RevocationStream {
+    receiver: broadcast::Receiver<Revocation>,
+}
+
+impl RevocationStream {
+    /// Listens to what is sent on a channel of the adapter's.
+    pub const fn new(receiver: broadcast::Receiver<Revocation>) -> Self {
+        Self { receiver }
+    }
+
+    /// Waits for the next; `None` when there will be no more. Cancel safe.
+    pub async fn next(&mut self) -> Option<Revocation> {
+        match self.receiver.recv().await {
+            Ok(revocation) => Some(revocation),
+            Err(RecvError::Lagged(_)) => Some(Revocation::Missed),
+            Err(RecvError::Closed) => None,
+        }
+    }
 }
 
 /// A listener's end; past its capacity the oldest signals are lost.
@@ -86,4 +115,33 @@ pub trait Signals: Send + Sync {
 
     /// Every signal from now on; those of one publisher in order.
     fn listen(&self) -> SignalStream;
+
+    /// Hands the end of a sign-in on to every process. However many signals there are, it is not lost
+    /// among them; while the bus is away it waits.
+    async fn revoke(&self, session_id: SessionId, user_id: UserId) -> Result<(), SignalError>;
+
+    /// Every revocation from now on.
+    fn revocations(&self) -> RevocationStream;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn listener_that_falls_behind_is_told_that_it_missed_revocations() {
+        let sender = broadcast::Sender::new(1);
+        let mut stream = RevocationStream::new(sender.subscribe());
+        let ended = || Revocation::SessionEnded {
+            session_id: SessionId::generate(),
+            user_id: UserId::generate(),
+        };
+        let last = ended();
+        sender.send(ended()).unwrap();
+        sender.send(last.clone()).unwrap();
+        drop(sender);
+        assert_eq!(stream.next().await, Some(Revocation::Missed));
+        assert_eq!(stream.next().await, Some(last));
+        assert_eq!(stream.next().await, None);
+    }
 }

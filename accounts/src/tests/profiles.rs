@@ -206,7 +206,7 @@ async fn an_ended_account_takes_its_sessions_along_and_frees_its_name() {
     let here = world.enter("ana").await;
     let elsewhere = world.sign_in("ana").await;
     let caller = world.caller(&here).await;
-    let mut signals = world.embedded.signals().listen();
+    let mut signals = world.embedded.signals().revocations();
     world.accounts.delete_me(&caller).await.unwrap();
 
     for tokens in [&here, &elsewhere] {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use roomcast_ports::access::Authenticator as _;
-use roomcast_ports::signals::Signal;
+use roomcast_ports::signals::Revocation;
 use roomcast_protocol::Code;
 
 use super::world::{World, wait};
@@ -55,7 +55,7 @@ async fn a_used_token_that_comes_too_late_ends_the_session_for_both() {
     let first = world.enter("ana").await;
     let second = world.accounts.refresh(&first.refresh_token).await.unwrap();
     let caller = world.caller(&second).await;
-    let mut signals = world.embedded.signals().listen();
+    let mut signals = world.embedded.signals().revocations();
     wait(GRACE + Duration::from_secs(1));
     assert!(is_refused(&world, &first.refresh_token).await);
     assert!(is_refused(&world, &second.refresh_token).await);
@@ -65,7 +65,7 @@ async fn a_used_token_that_comes_too_late_ends_the_session_for_both() {
     );
     assert_eq!(
         signals.next().await,
-        Some(Signal::SessionEnded {
+        Some(Revocation::SessionEnded {
             session_id: caller.session_id.unwrap(),
             user_id: caller.user_id,
         })

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use roomcast_ports::access::Authenticator as _;
 use roomcast_ports::accounts::Session;
-use roomcast_ports::signals::Signal;
+use roomcast_ports::signals::Revocation;
 use roomcast_protocol::limits::SESSIONS_PER_USER_MAX;
 use roomcast_protocol::{Code, SessionId};
 
@@ -56,12 +56,12 @@ async fn signing_out_ends_this_session_at_once_and_tells_every_gateway() {
     let here = world.enter("ana").await;
     let elsewhere = world.sign_in("ana").await;
     let caller = world.caller(&here).await;
-    let mut signals = world.embedded.signals().listen();
+    let mut signals = world.embedded.signals().revocations();
 
     world.accounts.sign_out(&caller).await.unwrap();
     assert_eq!(
         signals.next().await,
-        Some(Signal::SessionEnded {
+        Some(Revocation::SessionEnded {
             session_id: caller.session_id.clone().unwrap(),
             user_id: caller.user_id.clone(),
         })
@@ -128,7 +128,7 @@ async fn an_account_that_ends_while_somebody_signs_in_leaves_no_session_behind()
     let world = World::new();
     world.register("ana").await;
     let signals = world.embedded.signals();
-    let mut heard = signals.listen();
+    let mut heard = signals.revocations();
     let vanishing = Arc::new(Vanishing(world.embedded.accounts()));
     let sessions = world.embedded.sessions();
     let accounts = Accounts::new(
@@ -144,7 +144,7 @@ async fn an_account_that_ends_while_somebody_signs_in_leaves_no_session_behind()
         .await
         .unwrap_err();
     assert_eq!(refusal.code, Code::Unauthorized);
-    let Some(Signal::SessionEnded { session_id, .. }) = heard.next().await else {
+    let Some(Revocation::SessionEnded { session_id, .. }) = heard.next().await else {
         panic!("no session has ended");
     };
     assert!(sessions.session(&session_id).await.unwrap().unwrap().ended);

@@ -1,22 +1,30 @@
 //! Signals within one process: whoever listens has them at once.
 
 use async_trait::async_trait;
-use roomcast_ports::signals::{Signal, SignalError, SignalStream, Signals};
+use roomcast_ports::signals::{
+    Revocation, RevocationStream, Signal, SignalError, SignalStream, Signals,
+};
+use roomcast_protocol::{SessionId, UserId};
 use tokio::sync::broadcast;
 
 /// Signals a listener may be behind before it loses the oldest.
 const BEHIND_MAX: usize = 16_384;
 
+/// Revocations a listener may be behind before it is told that it missed some.
+const REVOCATIONS_BEHIND_MAX: usize = 4_096;
+
 /// All listeners of this process.
 #[derive(Debug)]
 pub(crate) struct EmbeddedSignals {
     sender: broadcast::Sender<Signal>,
+    revocations: broadcast::Sender<Revocation>,
 }
 
 impl EmbeddedSignals {
     pub(crate) fn new() -> Self {
         Self {
             sender: broadcast::Sender::new(BEHIND_MAX),
+            revocations: broadcast::Sender::new(REVOCATIONS_BEHIND_MAX),
         }
     }
 }
@@ -31,5 +39,18 @@ impl Signals for EmbeddedSignals {
 
     fn listen(&self) -> SignalStream {
         SignalStream::new(self.sender.subscribe())
+    }
+
+    async fn revoke(&self, session_id: SessionId, user_id: UserId) -> Result<(), SignalError> {
+        let ended = Revocation::SessionEnded {
+            session_id,
+            user_id,
+        };
+        let _ = self.revocations.send(ended);
+        Ok(())
+    }
+
+    fn revocations(&self) -> RevocationStream {
+        RevocationStream::new(self.revocations.subscribe())
     }
 }

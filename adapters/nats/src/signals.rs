@@ -1,5 +1,6 @@
 //! Signals over the bus: told to whoever listens at that moment, kept nowhere.
 
+mod revocations;
 mod wire;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_nats::Subscriber;
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
-use roomcast_ports::signals::{Signal, SignalError, SignalStream, Signals};
+use roomcast_ports::signals::{RevocationStream, Signal, SignalError, SignalStream, Signals};
+use roomcast_protocol::{SessionId, UserId};
 use tokio::sync::broadcast;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +20,7 @@ use crate::exchanges::ANSWER_WITHIN;
 use crate::link::Link;
 use crate::live::Listening;
 use crate::subjects;
+use revocations::Revocations;
 
 /// Signals a listener may be behind before it loses the oldest.
 const BEHIND_MAX: usize = 16_384;
@@ -28,6 +31,7 @@ pub(crate) struct NatsSignals {
     link: Link,
     listening: Arc<Listening>,
     sender: Mutex<Option<broadcast::Sender<Signal>>>,
+    revocations: Revocations,
     tracker: TaskTracker,
     stop: CancellationToken,
 }
@@ -35,6 +39,7 @@ pub(crate) struct NatsSignals {
 impl NatsSignals {
     pub(crate) fn new(link: Link, tracker: TaskTracker, stop: CancellationToken) -> Self {
         Self {
+            revocations: Revocations::new(),
             link,
             listening: Arc::new(Listening::new()),
             sender: Mutex::new(Some(broadcast::Sender::new(BEHIND_MAX))),
@@ -46,6 +51,7 @@ impl NatsSignals {
     /// Nobody hears anything any more.
     pub(crate) fn close(&self) {
         self.lock().take();
+        self.revocations.close();
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<broadcast::Sender<Signal>>> {
@@ -111,5 +117,15 @@ impl Signals for NatsSignals {
             self.begin(sender);
         }
         SignalStream::new(receiver)
+    }
+
+    async fn revoke(&self, session_id: SessionId, user_id: UserId) -> Result<(), SignalError> {
+        let revocations = &self.revocations;
+        revocations.publish(&self.link, session_id, user_id).await
+    }
+
+    fn revocations(&self) -> RevocationStream {
+        self.revocations
+            .listen(&self.link, &self.tracker, &self.stop)
     }
 }

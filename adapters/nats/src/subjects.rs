@@ -86,6 +86,9 @@ pub(crate) fn signal(kind: &str, id: &str) -> String {
 /// All signals.
 pub(crate) const SIGNALS: &str = "signal.>";
 
+/// All revocations, which are among the signals.
+pub(crate) const REVOCATIONS: &str = "signal.revocation.>";
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -32,6 +32,8 @@ const READS_MAX: usize = 8;
 const CLOSING_SECONDS: Seconds = 30;
 /// How long a closed connection may take to close on its side.
 const LINGER_SECONDS: Seconds = 3;
+/// Seconds until a sign-in is looked up again when the store gave no answer.
+const RECHECK_AGAIN_SECONDS: Seconds = 5;
 /// How long the kernel may take nothing before the client counts as too slow.
 const STUCK_SECONDS: Seconds = 20;
 
@@ -109,6 +111,9 @@ impl Task {
     fn tick(&mut self) -> Flow {
         if !self.actor.connection.ticked.swap(false, Ordering::AcqRel) {
             return Flow::GoOn;
+        }
+        if self.actor.connection.recheck.swap(false, Ordering::AcqRel) {
+            self.session.recheck_now();
         }
         let now = self.actor.shared.clock.now();
         if let Ending::Closing { until } | Ending::Lingering { until } = self.ending {
@@ -323,6 +328,10 @@ impl Task {
                 }
             }
             Done::Rechecked => self.session.rechecked(now, self.recheck_every()),
+            Done::NotRechecked => {
+                let again = self.recheck_every().min(RECHECK_AGAIN_SECONDS);
+                self.session.rechecked(now, again);
+            }
             Done::Watching(user_ids) => {
                 let before = std::mem::replace(&mut self.watched, user_ids);
                 let gone: Vec<UserId> = before
@@ -360,8 +369,10 @@ impl Task {
             Authenticated::AnotherUser => self.actor.connection.close(Close::Unauthorized, now),
             Authenticated::Renewed => {
                 if let Some(user) = self.actor.connection.user() {
-                    self.actor.connection.identify(user, session_id);
+                    self.actor.connection.identify(user, session_id.clone());
                 }
+                let (shared, connection) = (&self.actor.shared, &self.actor.connection);
+                shared.check_recent_revocations(connection, session_id.as_ref());
                 let frame = FleetFrame::Authenticated {
                     reference: echo.reference,
                     expires_at,
@@ -393,7 +404,7 @@ impl Task {
             limits: shared.config.limits(),
         };
         let greet = |user: &Arc<User>| {
-            connection.identify(user, session_id);
+            connection.identify(user, session_id.clone());
             connection.say(&welcome, now);
         };
         let (user, registered) = shared.hub.register(user_id, &connection, most, greet);
@@ -402,6 +413,7 @@ impl Task {
             return;
         }
         shared.metrics.active_sessions.increment(1.0);
+        shared.check_recent_revocations(&connection, session_id.as_ref());
         // A token that ends soon is announced at once, not when the first frame would have been late.
         connection.ticked.store(true, Ordering::Release);
         let actor = self.actor.clone();

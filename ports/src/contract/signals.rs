@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use roomcast_protocol::RoomId;
+use roomcast_protocol::{RoomId, SessionId, UserId};
 
 use super::sample::user;
 use super::soon;
-use crate::signals::{Signal, SignalStream, Signals};
+use crate::signals::{Revocation, RevocationStream, Signal, SignalStream, Signals};
 
 /// Signals to test.
 pub trait SignalsHarness: Send {
@@ -68,6 +68,47 @@ pub async fn a_signal_without_listeners_is_gone(harness: &mut impl SignalsHarnes
     assert_eq!(next_in(&mut late, &room_id).await, second);
 }
 
+async fn next_of(stream: &mut RevocationStream, user: &UserId) -> SessionId {
+    loop {
+        let revocation = soon("a revocation", stream.next())
+            .await
+            .expect("revocations have not ended");
+        match revocation {
+            Revocation::SessionEnded {
+                session_id,
+                user_id,
+            } if user_id == *user => return session_id,
+            Revocation::SessionEnded { .. } => {}
+            Revocation::Missed => panic!("a revocation was lost"),
+        }
+    }
+}
+
+/// Every listener gets every revocation, also one that does not keep up with a flood of signals.
+pub async fn revocations_are_not_lost_in_a_flood_of_signals(harness: &mut impl SignalsHarness) {
+    let (signals, room_id, user_id) = (harness.signals(), RoomId::generate(), user());
+    let mut listeners = [signals.revocations(), signals.revocations()];
+    // It never reads, so signals pile up and are lost.
+    let _behind = signals.listen();
+    let session_ids: Vec<SessionId> = (0..3).map(|_| SessionId::generate()).collect();
+    for session_id in &session_ids {
+        for _ in 0..10_000 {
+            let typing = Signal::Typing {
+                room_id: room_id.clone(),
+                user_id: user_id.clone(),
+            };
+            signals.publish(typing).await.expect("publish a signal");
+        }
+        let revoked = signals.revoke(session_id.clone(), user_id.clone()).await;
+        revoked.expect("publish a revocation");
+    }
+    for listener in &mut listeners {
+        for session_id in &session_ids {
+            assert_eq!(next_of(listener, &user_id).await, *session_id);
+        }
+    }
+}
+
 /// Makes a test of every promise of signals; `$make` is an async function that gives a harness.
 #[macro_export]
 macro_rules! signals_contract {
@@ -78,6 +119,7 @@ macro_rules! signals_contract {
             [
                 every_listener_gets_signals_in_order,
                 a_signal_without_listeners_is_gone,
+                revocations_are_not_lost_in_a_flood_of_signals,
             ]
         );
     };

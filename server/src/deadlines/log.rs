@@ -9,9 +9,9 @@ use roomcast_ports::event_log::{
     Append, Appended, Claim, EventFeed, EventLog, FeedBatch, LogError,
 };
 use roomcast_ports::live::LiveEvents;
-use roomcast_ports::signals::{Signal, SignalError, SignalStream, Signals};
+use roomcast_ports::signals::{RevocationStream, Signal, SignalError, SignalStream, Signals};
 use roomcast_protocol::limits::{APPEND_GRACE, APPEND_WITHIN};
-use roomcast_protocol::{RoomId, Seq, StoredEvent};
+use roomcast_protocol::{RoomId, Seq, SessionId, StoredEvent, UserId};
 
 use super::{bounded, bounded_port};
 
@@ -83,10 +83,15 @@ impl EventFeed for BoundedFeed {
 bounded_port! {
     impl Signals, SignalError {
         fn publish(signal: Signal) -> ();
+        fn revoke(session_id: SessionId, user_id: UserId) -> ();
     }
     also {
         fn listen(&self) -> SignalStream {
             self.0.listen()
+        }
+
+        fn revocations(&self) -> RevocationStream {
+            self.0.revocations()
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use roomcast_ports::signals::Signal;
 use roomcast_protocol::api::Marks;
-use roomcast_protocol::{PresenceStatus, RoomId, Seq, SessionId, Timestamp, UserId};
+use roomcast_protocol::{PresenceStatus, RoomId, Seq, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::subjects;
@@ -27,10 +27,6 @@ enum Wire {
         read: bool,
         delivered: bool,
     },
-    SessionEnded {
-        session_id: SessionId,
-        user_id: UserId,
-    },
     Presence {
         user_id: UserId,
         status: PresenceStatus,
@@ -45,9 +41,7 @@ pub(super) fn subject(signal: &Signal) -> String {
         Signal::Typing { room_id, .. } | Signal::Receipt { room_id, .. } => {
             subjects::signal("room", room_id.as_str())
         }
-        Signal::SessionEnded { user_id, .. } | Signal::Presence { user_id, .. } => {
-            subjects::signal("user", user_id.as_str())
-        }
+        Signal::Presence { user_id, .. } => subjects::signal("user", user_id.as_str()),
     }
 }
 
@@ -68,13 +62,6 @@ pub(super) fn encode(signal: Signal) -> Result<Vec<u8>, serde_json::Error> {
             delivered_to: marks.delivered,
             read,
             delivered,
-        },
-        Signal::SessionEnded {
-            session_id,
-            user_id,
-        } => Wire::SessionEnded {
-            session_id,
-            user_id,
         },
         Signal::Presence {
             user_id,
@@ -110,13 +97,6 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Signal, serde_json::Error> {
             read,
             delivered,
         },
-        Wire::SessionEnded {
-            session_id,
-            user_id,
-        } => Signal::SessionEnded {
-            session_id,
-            user_id,
-        },
         Wire::Presence {
             user_id,
             status,
@@ -150,10 +130,6 @@ mod tests {
                 },
                 read: true,
                 delivered: false,
-            },
-            Signal::SessionEnded {
-                session_id: SessionId::generate(),
-                user_id: user_id.clone(),
             },
             Signal::Presence {
                 user_id,
