@@ -12,6 +12,7 @@ mod group;
 mod history;
 mod order;
 mod room;
+mod send_order;
 mod speech;
 mod subscriptions;
 mod tell;

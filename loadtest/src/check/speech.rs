@@ -10,6 +10,7 @@ use roomcast_protocol::Code;
 use super::findings::Findings;
 use super::order::{Order, Place};
 use super::room::Room;
+use super::send_order;
 use super::tell::{short, time, who};
 use super::verdict::{Checked, ViolationKind};
 use crate::record::End;
@@ -61,7 +62,7 @@ impl Speech {
             speech.judge_answers(room, order, said, findings);
             speech.judge_refusal(room, order, said, findings);
         }
-        speech.judge_senders_order(room, order, findings);
+        send_order::judge(room, order, &speech, findings);
         judge_silence(room, findings);
         speech.count(room, checked);
         speech
@@ -350,44 +351,6 @@ impl Speech {
         }
     }
 
-    /// What one connection sent, and did not have to send again, stands in the order it was sent in.
-    fn judge_senders_order(&self, room: &Room<'_>, order: &Order, findings: &mut Findings) {
-        let mut latest: HashMap<u32, (u64, usize)> = HashMap::new();
-        for (number, tried) in room.tries.iter().enumerate() {
-            let name = (room.user(tried.connection), tried.client);
-            let Some(said) = self.by_name.get(&name).copied() else {
-                continue;
-            };
-            let this = &self.said[said];
-            let seq = match this.kind {
-                EventKind::Message => this.seq,
-                // Which of two like edits an event is, only the ACK can tell.
-                _ => this.acked(room).map(|(_, _, seq)| seq),
-            };
-            let Some(seq) = seq.filter(|_| this.tries == [number]) else {
-                continue;
-            };
-            let Some((before, earlier)) = latest.insert(tried.connection, (seq, said)) else {
-                continue;
-            };
-            if before > seq {
-                latest.insert(tried.connection, (before, earlier));
-                let kind = ViolationKind::SendersOrder;
-                let at_us = order
-                    .find(seq)
-                    .map_or(tried.at_us, |place| order.places[place].known_us);
-                findings.add(kind, room.name(), seq, at_us, || {
-                    let mut lines = self.tell(room, earlier);
-                    lines.extend(self.tell(room, said));
-                    lines.push(format!(
-                        "expected: a seq above {before}, since it was sent later on the same connection"
-                    ));
-                    lines
-                });
-            }
-        }
-    }
-
     fn tell(&self, room: &Room<'_>, said: usize) -> Vec<String> {
         room.tell_said(self, said)
     }
@@ -436,7 +399,7 @@ impl Said {
 
     /// The earliest `ACK`: its number, message and seq. Of what only confirms that something is so already
     /// (deleting again, say) the place is another event's, so it says nothing.
-    fn acked(&self, room: &Room<'_>) -> Option<(usize, u64, u64)> {
+    pub(super) fn acked(&self, room: &Room<'_>) -> Option<(usize, u64, u64)> {
         let acks = self.answers.iter().filter_map(|number| {
             let answer = &room.answers[*number];
             match answer.says {

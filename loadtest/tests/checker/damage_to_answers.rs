@@ -8,6 +8,9 @@ use roomcast_loadtest::record::{Asked, EventKind};
 use roomcast_protocol::Code;
 
 use crate::damage::{Damage, Damaged};
+use crate::damage_to_order::{
+    acknowledge_before_refusal, exchange_resend, exchange_sends, store_behind_refused,
+};
 use crate::trace::{Said, Trace, What, seq, text};
 
 /// Damages answers and what they stand for.
@@ -79,6 +82,24 @@ pub(crate) const ANSWERS: &[Damage] = &[
         also: &[],
     },
     Damage {
+        name: "a resend is stored after what was sent later on its connection",
+        does: exchange_resend,
+        kind: ViolationKind::SendersOrder,
+        also: &[],
+    },
+    Damage {
+        name: "a send is stored that was waiting behind a refused one",
+        does: store_behind_refused,
+        kind: ViolationKind::SendersOrder,
+        also: &[],
+    },
+    Damage {
+        name: "a send is acknowledged before one in front of it is refused",
+        does: acknowledge_before_refusal,
+        kind: ViolationKind::SendersOrder,
+        also: &[],
+    },
+    Damage {
         name: "everybody gets other words than were sent",
         does: other_words_for_all,
         kind: ViolationKind::ContentChanged,
@@ -112,10 +133,10 @@ pub(crate) const ANSWERS: &[Damage] = &[
 pub(crate) struct Acked {
     pub(crate) step: usize,
     pub(crate) room: String,
-    client: String,
-    seq: u64,
+    pub(crate) client: String,
+    pub(crate) seq: u64,
     pub(crate) said: Said,
-    tries: usize,
+    pub(crate) tries: usize,
     acks: usize,
 }
 
@@ -179,7 +200,7 @@ fn at(one: &Acked) -> Damaged {
     }
 }
 
-fn is_message(one: &Acked) -> bool {
+pub(crate) fn is_message(one: &Acked) -> bool {
     matches!(one.said, Said::Message { .. })
 }
 
@@ -339,32 +360,6 @@ fn no_answer(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
 }
 
 /// Exchanges the names of two tries that one connection sent one after the other.
-fn exchange_sends(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
-    let first = pick(trace, chance, |one| is_message(one) && one.tries == 1)?;
-    let of = trace.steps[first.step].connection;
-    let second = pick(trace, chance, |one| {
-        is_message(one)
-            && one.tries == 1
-            && one.room == first.room
-            && one.seq > first.seq
-            && trace.steps[one.step].connection == of
-    })?;
-    let steps = |client: &str| {
-        let is_it = |what: &What| matches!(what, What::Tried { client: its, .. } if its == client);
-        trace.numbers(is_it)[0]
-    };
-    let (early, late) = (steps(&first.client), steps(&second.client));
-    let (one, other) = (
-        trace.steps[early].what.clone(),
-        trace.steps[late].what.clone(),
-    );
-    (trace.steps[early].what, trace.steps[late].what) = (other, one);
-    Some(Damaged {
-        room: first.room,
-        seq: None,
-    })
-}
-
 /// A message that is shown with its words wherever it is.
 fn pick_shown(trace: &mut Trace, chance: &mut Chance) -> Option<Acked> {
     let mut gone = Vec::new();

@@ -199,10 +199,10 @@ fn page_invents(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
         )
     };
     let (step, room, number, place) = pick_page(trace, chance, after)?;
-    let taken = trace
-        .deliveries()
-        .iter()
-        .any(|one| one.room == room && one.seq == place + 1);
+    let mut taken = false;
+    trace.each_event(|its_room, _, event| {
+        taken |= its_room == room && event.seq.get() == place + 1;
+    });
     if taken || trace.acked().contains(&(room.clone(), place + 1)) {
         return None;
     }

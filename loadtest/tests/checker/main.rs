@@ -3,6 +3,7 @@
 mod damage;
 mod damage_to_answers;
 mod damage_to_history;
+mod damage_to_order;
 mod damaged;
 mod fleet;
 mod honest;

@@ -13,6 +13,8 @@ use crate::trace::{Said, Trace, What, seq};
 const ROOMS: usize = 3;
 const DEVICES: usize = 8;
 const REPLAY_MAX: usize = 12;
+/// The luck of a try that is refused as not stored.
+const NOT_STORED: usize = 3;
 
 /// A device of a user. Some users have two.
 struct Device {
@@ -40,6 +42,8 @@ struct World {
     devices: Vec<Device>,
     connections: usize,
     said: usize,
+    /// Microseconds of a step at most.
+    step_us: usize,
     /// Messages that can be edited, deleted and reacted to: room, sender, message.
     messages: Vec<(usize, String, String)>,
 }
@@ -56,6 +60,8 @@ pub(crate) fn honest(seed: u64, steps: usize) -> Trace {
         devices: Vec::new(),
         connections: 0,
         said: 0,
+        // Half of the histories are slow enough for what is judged by time.
+        step_us: if seed % 2 == 0 { 1_000 } else { 1_000_000 },
         messages: Vec::new(),
     };
     for device in 0..DEVICES {
@@ -84,7 +90,7 @@ pub(crate) fn honest(seed: u64, steps: usize) -> Trace {
 
 impl World {
     fn step(&mut self) {
-        self.now_us += 1 + self.chance.below(1_000) as u64;
+        self.now_us += 1 + self.chance.below(self.step_us) as u64;
         let device = self.chance.below(DEVICES);
         let room = self.chance.below(ROOMS);
         match self.chance.below(100) {
@@ -283,6 +289,16 @@ impl World {
         }
     }
 
+    /// Whether the device has a refusal in this room under way that says nothing was stored, or perhaps.
+    fn is_behind_refused(&self, device: usize, name: &str) -> bool {
+        let online = self.devices[device].online.iter();
+        let mut answers = online.flat_map(|online| &online.answers);
+        answers.any(|answer| {
+            matches!(answer, What::Refused { room, code, .. }
+                if room == name && matches!(code, Code::LogUnavailable | Code::Unconfirmed))
+        })
+    }
+
     /// One try, with whatever may come of it.
     fn attempt(&mut self, device: usize, room: usize, client: String, said: Said) {
         let user = self.devices[device].user.clone();
@@ -296,7 +312,10 @@ impl World {
             said: said.clone(),
         };
         self.push(device, tried);
-        let luck = self.chance.below(40);
+        let luck = match self.chance.below(40) {
+            _ if self.is_behind_refused(device, &name) => NOT_STORED,
+            luck => luck,
+        };
         let stored = match luck {
             0..4 => Err(Code::LogUnavailable),
             _ => self.rooms[room].say(&user, &client, &said, &mut self.chance),
@@ -309,6 +328,7 @@ impl World {
             (0 | 4 | 5, _) => Some(Err(Code::Unconfirmed)),
             (1 | 6 | 7, _) => None,
             (2, _) => Some(Err(Code::RateLimited)),
+            (NOT_STORED, _) => Some(Err(Code::LogUnavailable)),
             (_, stored) => Some(stored),
         };
         let this = &mut self.devices[device];

@@ -1,0 +1,232 @@
+//! Judges the order in which one connection's sends to one room were stored.
+//!
+//! What one connection sends to one room is ordered as it was sent (promise 2). A send may need several
+//! tries; its event comes from one of them. From the answers follows which: an `ACK` without `duplicate`
+//! names the try that was stored, a refusal as not stored rules one out. Two rules are judged:
+//!
+//! 1. Of two events whose tries were made on one connection, the one that was tried first comes first.
+//!    With several possible tries, all of the one lie before all of the other.
+//! 2. A try that was refused, or not confirmed, takes those behind it with it. So its send, stored by a
+//!    later try, may not come after a send that was stored by a try behind it, if that try had reached
+//!    the fleet before the refusal was answered: it was acknowledged before the refusal came, or sent
+//!    more than [`REACHED_AFTER_US`] before. A try sent after the refusal is new, and may be stored first.
+
+use std::collections::HashMap;
+
+use roomcast_protocol::Code;
+
+use super::findings::Findings;
+use super::order::Order;
+use super::room::Room;
+use super::speech::Speech;
+use super::verdict::ViolationKind;
+use crate::record::event::EventKind;
+use crate::record::recording::{Answer, Says, Tried};
+
+/// Time within which a frame reaches its gateway, and an answer its client, in microseconds. Longer on
+/// a slow link, but a refusal that waits for the log takes twice as long.
+const REACHED_AFTER_US: u64 = 5_000_000;
+
+/// A try that may have been stored, by its number among the room's, which are in order on a connection.
+type TryNumber = usize;
+
+/// A send whose event's place is known.
+#[derive(Debug, Clone, Copy)]
+struct Stored {
+    said: usize,
+    seq: u64,
+    connection: u32,
+    /// The first and the last try that may have been stored.
+    first: TryNumber,
+    last: TryNumber,
+}
+
+/// A try that was refused, of a send that is stored all the same.
+#[derive(Debug, Clone, Copy)]
+struct Refused {
+    said: usize,
+    seq: u64,
+    connection: u32,
+    number: TryNumber,
+    answered_us: u64,
+}
+
+/// Judges both rules in `room`.
+pub(super) fn judge(room: &Room<'_>, order: &Order, speech: &Speech, findings: &mut Findings) {
+    let answers = answers_by_try(room);
+    let mut stored: Vec<Stored> = Vec::new();
+    let mut refused: Vec<Refused> = Vec::new();
+    for said in 0..speech.said.len() {
+        let Some(seq) = seq_of(room, speech, said) else {
+            continue;
+        };
+        stored.extend(stored_by(room, speech, &answers, said, seq));
+        let tries = speech.said[said].tries.iter();
+        refused.extend(tries.filter_map(|&number| {
+            let answer = answers[number].filter(|answer| takes_later_with_it(answer))?;
+            Some(Refused {
+                said,
+                seq,
+                connection: room.tries[number].connection,
+                number,
+                answered_us: answer.at_us,
+            })
+        }));
+    }
+    let mut report = |earlier: usize, later: &Stored, expected: String| {
+        let at_us = order.find(later.seq).map(|at| order.places[at].known_us);
+        let at_us = at_us.unwrap_or(room.tries[later.first].at_us);
+        let kind = ViolationKind::SendersOrder;
+        findings.add(kind, room.name(), later.seq, at_us, || {
+            let mut lines = room.tell_said(speech, earlier);
+            lines.extend(room.tell_said(speech, later.said));
+            lines.push(expected);
+            lines
+        });
+    };
+    judge_tries(&mut stored, &mut report);
+    judge_refusals(room, &stored, &mut refused, &answers, &mut report);
+}
+
+/// Rule 1.
+fn judge_tries(stored: &mut [Stored], report: &mut impl FnMut(usize, &Stored, String)) {
+    let mut by_last = stored.to_vec();
+    by_last.sort_by_key(|one| (one.connection, one.last));
+    stored.sort_by_key(|one| (one.connection, one.first));
+    let mut ended = by_last.iter().peekable();
+    let mut highest: Option<Stored> = None;
+    for later in &*stored {
+        while let Some(earlier) =
+            ended.next_if(|one| (one.connection, one.last) < (later.connection, later.first))
+        {
+            let is_higher = highest.is_none_or(|highest| {
+                highest.connection != earlier.connection || highest.seq < earlier.seq
+            });
+            if is_higher {
+                highest = Some(*earlier);
+            }
+        }
+        let highest = highest.filter(|one| one.connection == later.connection);
+        if let Some(highest) = highest.filter(|highest| highest.seq > later.seq) {
+            let seq = highest.seq;
+            let expected = format!(
+                "expected: a seq above {seq}, since it was sent later on the same connection"
+            );
+            report(highest.said, later, expected);
+        }
+    }
+}
+
+/// Rule 2.
+fn judge_refusals(
+    room: &Room<'_>,
+    stored: &[Stored],
+    refused: &mut [Refused],
+    answers: &[Option<&Answer>],
+    report: &mut impl FnMut(usize, &Stored, String),
+) {
+    refused.sort_by_key(|one| (one.connection, one.number));
+    let mut coming = refused.iter().peekable();
+    // Those whose refusal had not come when the try was sent.
+    let mut open: Vec<&Refused> = Vec::new();
+    for behind in stored.iter().filter(|one| one.first == one.last) {
+        let place = (behind.connection, behind.first);
+        while let Some(one) = coming.next_if(|one| (one.connection, one.number) < place) {
+            open.push(one);
+        }
+        let sent_us = room.tries[behind.first].at_us;
+        open.retain(|one| one.connection == behind.connection && one.answered_us > sent_us);
+        let answered_us = answers[behind.first].map_or(u64::MAX, |answer| answer.at_us);
+        let overtaken = open.iter().find(|one| {
+            let had_reached =
+                one.answered_us > sent_us + REACHED_AFTER_US || one.answered_us > answered_us;
+            one.said != behind.said && one.seq > behind.seq && had_reached
+        });
+        if let Some(overtaken) = overtaken {
+            let expected = "expected: the second to be refused like the first, since it was sent \
+                            before the first was refused";
+            report(overtaken.said, behind, expected.to_owned());
+        }
+    }
+}
+
+/// The place of a send's event, where it is known which event is its.
+fn seq_of(room: &Room<'_>, speech: &Speech, said: usize) -> Option<u64> {
+    let said = &speech.said[said];
+    match said.kind {
+        EventKind::Message => said.seq,
+        // Which of two like edits an event is, only the ACK can tell.
+        _ => said.acked(room).map(|(_, _, seq)| seq),
+    }
+}
+
+/// The tries that may have been stored, when all of them were made on one connection.
+fn stored_by(
+    room: &Room<'_>,
+    speech: &Speech,
+    answers: &[Option<&Answer>],
+    said: usize,
+    seq: u64,
+) -> Option<Stored> {
+    let tries = &speech.said[said].tries;
+    let is_new = |number: &&TryNumber| {
+        answers[**number].is_some_and(|answer| {
+            matches!(
+                answer.says,
+                Says::Acked {
+                    duplicate: false,
+                    ..
+                }
+            )
+        })
+    };
+    let possible: Vec<TryNumber> = match tries.iter().find(is_new) {
+        Some(new) => vec![*new],
+        None => {
+            let tries = tries.iter().copied();
+            tries
+                .filter(|number| answers[*number].is_none_or(|answer| !is_not_stored(answer)))
+                .collect()
+        }
+    };
+    let connection_of = |number: &TryNumber| room.tries[*number].connection;
+    let connection = connection_of(possible.first()?);
+    let is_elsewhere = |number: &TryNumber| connection_of(number) != connection;
+    if possible.iter().any(is_elsewhere) {
+        return None;
+    }
+    Some(Stored {
+        said,
+        seq,
+        connection,
+        first: *possible.iter().min()?,
+        last: *possible.iter().max()?,
+    })
+}
+
+/// Whether the answer rules out that the try was stored.
+fn is_not_stored(answer: &Answer) -> bool {
+    match answer.says {
+        Says::Refused(code) => !matches!(code, Code::Unconfirmed | Code::Internal),
+        Says::Acked { .. } => false,
+    }
+}
+
+/// Whether the answer is a refusal after which the tries behind it are refused, too.
+const fn takes_later_with_it(answer: &Answer) -> bool {
+    matches!(
+        answer.says,
+        Says::Refused(Code::LogUnavailable | Code::Unconfirmed | Code::Internal)
+    )
+}
+
+/// The answer to each try: on a connection those to one `clientMsgId` come in the order of its tries.
+fn answers_by_try<'a>(room: &Room<'a>) -> Vec<Option<&'a Answer>> {
+    let mut answers: HashMap<(u32, u64), Vec<&Answer>> = HashMap::new();
+    for answer in room.answers.iter().rev() {
+        let name = (answer.connection, answer.client);
+        answers.entry(name).or_default().push(answer);
+    }
+    let next = |tried: &Tried| answers.get_mut(&(tried.connection, tried.client))?.pop();
+    room.tries.iter().map(next).collect()
+}

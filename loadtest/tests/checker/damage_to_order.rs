@@ -1,0 +1,156 @@
+//! Ways to damage the order of one connection's sends.
+
+use roomcast_loadtest::chance::Chance;
+use roomcast_protocol::Code;
+
+use crate::damage::Damaged;
+use crate::damage_to_answers::{Acked, is_message, pick};
+use crate::trace::{Trace, What};
+
+/// Longer than an answer may be under way, in microseconds.
+const LONG_US: u64 = 6_000_000;
+
+pub(crate) fn exchange_sends(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+    let first = pick(trace, chance, |one| is_message(one) && one.tries == 1)?;
+    let of = trace.steps[first.step].connection;
+    let second = pick(trace, chance, |one| {
+        is_message(one)
+            && one.tries == 1
+            && one.room == first.room
+            && one.seq > first.seq
+            && trace.steps[one.step].connection == of
+    })?;
+    let steps = |client: &str| {
+        let is_it = |what: &What| matches!(what, What::Tried { client: its, .. } if its == client);
+        trace.numbers(is_it)[0]
+    };
+    let (early, late) = (steps(&first.client), steps(&second.client));
+    let (one, other) = (
+        trace.steps[early].what.clone(),
+        trace.steps[late].what.clone(),
+    );
+    (trace.steps[early].what, trace.steps[late].what) = (other, one);
+    Some(Damaged {
+        room: first.room,
+        seq: None,
+    })
+}
+
+/// The steps at which this was tried on the connection.
+fn tries_on(trace: &Trace, connection: usize, client: &str) -> Vec<usize> {
+    let is_it = |what: &What| matches!(what, What::Tried { client: its, .. } if its == client);
+    let mut tries = trace.numbers(is_it);
+    tries.retain(|step| trace.steps[*step].connection == connection);
+    tries
+}
+
+/// A message that was acknowledged at its first try on `connection`.
+fn is_single(trace: &Trace, one: &Acked, connection: usize, room: &str) -> bool {
+    is_message(one)
+        && one.tries == 1
+        && one.room == room
+        && trace.steps[one.step].connection == connection
+}
+
+pub(crate) fn exchange_resend(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+    let resent = pick(trace, chance, |one| is_message(one) && one.tries > 1)?;
+    let connection = trace.steps[resent.step].connection;
+    let early = *tries_on(trace, connection, &resent.client).last()?;
+    let later = pick(trace, chance, |one| {
+        is_single(trace, one, connection, &resent.room) && one.seq > resent.seq
+    })?;
+    let late = *tries_on(trace, connection, &later.client).first()?;
+    let (one, other) = (
+        trace.steps[early].what.clone(),
+        trace.steps[late].what.clone(),
+    );
+    (trace.steps[early].what, trace.steps[late].what) = (other, one);
+    Some(Damaged {
+        room: resent.room,
+        seq: None,
+    })
+}
+
+/// Two messages of a connection, each acknowledged at its first try.
+struct Pair {
+    earlier: Acked,
+    /// The step of its try.
+    tried: usize,
+    /// What the later one says it is, to be tried before the earlier one as well.
+    again: What,
+    later: Acked,
+}
+
+/// Two messages; `fits` is given the steps of the earlier one's try and `ACK` and of the later one's try.
+fn pair(
+    trace: &Trace,
+    chance: &mut Chance,
+    fits: impl Fn(usize, usize, usize) -> bool,
+) -> Option<Pair> {
+    let earlier = pick(trace, chance, |one| is_message(one) && one.tries == 1)?;
+    let connection = trace.steps[earlier.step].connection;
+    let tried = *tries_on(trace, connection, &earlier.client).first()?;
+    let later = pick(trace, chance, |one| {
+        let tries = tries_on(trace, connection, &one.client);
+        is_single(trace, one, connection, &earlier.room)
+            && one.seq > earlier.seq
+            && tries
+                .first()
+                .is_some_and(|later| fits(tried, earlier.step, *later))
+    })?;
+    let again = *tries_on(trace, connection, &later.client).first()?;
+    let again = trace.steps[again].what.clone();
+    Some(Pair {
+        earlier,
+        tried,
+        again,
+        later,
+    })
+}
+
+/// The later message was tried before the earlier one already, and refused after the step `refused`.
+fn refuse_first(trace: &mut Trace, pair: &Pair, refused: usize, delay_us: u64) -> Damaged {
+    let mut refusal = trace.steps[refused].clone();
+    refusal.what = What::Refused {
+        room: pair.later.room.clone(),
+        client: pair.later.client.clone(),
+        code: Code::LogUnavailable,
+    };
+    trace.steps.insert(refused + 1, refusal);
+    delay_after(trace, refused, delay_us);
+    let mut again = trace.steps[pair.tried].clone();
+    again.what = pair.again.clone();
+    trace.steps.insert(pair.tried, again);
+    Damaged {
+        room: pair.earlier.room.clone(),
+        seq: Some(pair.earlier.seq),
+    }
+}
+
+/// Everything after this step comes so much later.
+fn delay_after(trace: &mut Trace, step: usize, by_us: u64) {
+    let from_us = trace.steps[step].at_us;
+    for step in &mut trace.steps[step + 1..] {
+        step.at_us += by_us;
+        if let What::Paged { asked_us, .. } = &mut step.what
+            && *asked_us > from_us
+        {
+            *asked_us += by_us;
+        }
+    }
+}
+
+pub(crate) fn store_behind_refused(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+    let pair = pair(trace, chance, |tried, _, later| tried < later)?;
+    let refused = pair.tried;
+    Some(refuse_first(trace, &pair, refused, LONG_US))
+}
+
+pub(crate) fn acknowledge_before_refusal(
+    trace: &mut Trace,
+    chance: &mut Chance,
+) -> Option<Damaged> {
+    let pair = pair(trace, chance, |_, acked, later| acked < later)?;
+    let refused = pair.earlier.step;
+    Some(refuse_first(trace, &pair, refused, 1))
+}
