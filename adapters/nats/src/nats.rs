@@ -71,13 +71,7 @@ impl NatsLog {
             Arc::clone(&known),
         ));
         streams.ensure_all().await?;
-        if config.manages_streams {
-            let hints = Streams::hints(&link.client).await.map_err(subscribed)?;
-            tracker.spawn(Arc::clone(&streams).take_hints(hints, stop.clone()));
-        }
-        for partition in streams.partitions() {
-            tracker.spawn(Arc::clone(&streams).keep(partition, stop.clone()));
-        }
+        streams.begin(&tracker, &stop).await.map_err(subscribed)?;
         let direct = Direct::new(Arc::clone(&exchanges));
         let reader = Arc::new(Reader::new(direct, Arc::clone(&known)));
         let listening = Arc::new(Listening::new());

@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use async_nats::{Client, Subscriber};
 use futures_util::future::try_join_all;
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
@@ -113,17 +112,6 @@ impl Streams {
     /// Something of the partition was not there, or not what it can be: have a look soon.
     pub(crate) fn suspect(&self, partition: u16) {
         self.suspicions[usize::from(partition)].notify_one();
-    }
-
-    /// Subscribes to what calls for a look: every deletion, as the servers tell it, and places that others know.
-    pub(crate) async fn hints(
-        client: &Client,
-    ) -> Result<Vec<Subscriber>, async_nats::SubscribeError> {
-        let stream = client.subscribe("$JS.EVENT.ADVISORY.STREAM.DELETED.*");
-        let consumer = client.subscribe("$JS.EVENT.ADVISORY.CONSUMER.DELETED.>");
-        let known = client.subscribe(subjects::KNOWN);
-        let (stream, consumer, known) = tokio::try_join!(stream, consumer, known)?;
-        Ok(vec![stream, consumer, known])
     }
 
     /// What the stream says of itself.

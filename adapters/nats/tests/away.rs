@@ -256,14 +256,12 @@ async fn a_stream_restored_from_an_older_copy_goes_on_in_a_new_incarnation_at_ev
     }
     let data = nats.directory().join(format!("{}-data", nats.node_name(0)));
     let copy = nats.directory().join("copy");
-    nats = blocking({
-        let (data, copy) = (data.clone(), copy.clone());
-        move || {
-            nats.stop(0);
-            copy_directory(&data, &copy);
-            nats.start_node(0).expect("start nats-server again");
-            nats
-        }
+    let (from, to) = (data.clone(), copy.clone());
+    nats = blocking(move || {
+        nats.stop(0);
+        copy_directory(&from, &to);
+        nats.start_node(0).expect("start nats-server again");
+        nats
     })
     .await;
     let mut last = Seq::ZERO;

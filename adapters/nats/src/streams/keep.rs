@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use async_nats::{Message, Subscriber};
+use async_nats::{Message, SubscribeError, Subscriber};
 use futures_util::StreamExt as _;
 use futures_util::stream::select_all;
 use metrics::gauge;
 use roomcast_ports::back_off::BackOff;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use super::Streams;
@@ -36,12 +37,29 @@ const STORE_WITHIN: Duration = Duration::from_secs(1);
 const RESTORED_AFTER: Duration = Duration::from_secs(1);
 
 impl Streams {
+    /// Starts looking at the streams, and ends with `stop`.
+    pub(crate) async fn begin(
+        self: &Arc<Self>,
+        tracker: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Result<(), SubscribeError> {
+        if self.config.manages_streams {
+            let client = &self.link.client;
+            let stream = client.subscribe("$JS.EVENT.ADVISORY.STREAM.DELETED.*");
+            let consumer = client.subscribe("$JS.EVENT.ADVISORY.CONSUMER.DELETED.>");
+            let known = client.subscribe(subjects::KNOWN);
+            let (stream, consumer, known) = tokio::try_join!(stream, consumer, known)?;
+            let hints = vec![stream, consumer, known];
+            tracker.spawn(Arc::clone(self).take_hints(hints, stop.clone()));
+        }
+        for partition in self.partitions() {
+            tracker.spawn(Arc::clone(self).keep(partition, stop.clone()));
+        }
+        Ok(())
+    }
+
     /// Looks at streams again when a hint says so, until `stop`.
-    pub(crate) async fn take_hints(
-        self: Arc<Self>,
-        hints: Vec<Subscriber>,
-        stop: CancellationToken,
-    ) {
+    async fn take_hints(self: Arc<Self>, hints: Vec<Subscriber>, stop: CancellationToken) {
         let mut hints = select_all(hints);
         loop {
             let hint = tokio::select! {
@@ -70,7 +88,7 @@ impl Streams {
 
     /// Looks at one stream until `stop`: puts back what goes missing where that is this process's to do, and
     /// verifies after each reconnect that the stream is the one it was.
-    pub(crate) async fn keep(self: Arc<Self>, partition: u16, stop: CancellationToken) {
+    async fn keep(self: Arc<Self>, partition: u16, stop: CancellationToken) {
         let mut fortunes = self.link.fortunes.clone();
         let mut back_off = BackOff::new(AGAIN_AFTER, AGAIN_MAX);
         let mut behind_since = None;
