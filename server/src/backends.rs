@@ -101,8 +101,9 @@ pub(crate) fn nats_config(
 /// (`deploy/nats/roles.conf`).
 const fn uses_streams(role: Role) -> bool {
     match role {
-        Role::Gateway | Role::Ingest | Role::History | Role::Rooms => true,
-        Role::Presence | Role::Accounts => false,
+        // Accounts: an account that ends leaves its groups, which is appended where it ends.
+        Role::Gateway | Role::Ingest | Role::History | Role::Rooms | Role::Accounts => true,
+        Role::Presence => false,
     }
 }
 

@@ -97,7 +97,7 @@ impl Guarded {
             key: Some(self.seed(role)),
             ca: Some(self.certificates.authority.clone()),
             manages_streams: role == "ingest" || role == "all",
-            uses_streams: role != "presence" && role != "accounts",
+            uses_streams: role != "presence",
             ..client(&self.nats)
         }
     }
@@ -144,7 +144,7 @@ async fn each_roles_key_is_enough_for_all_that_the_role_does() {
     let room_id = RoomId::generate();
     let mut live = gateway.log().live();
     let mut places = Vec::new();
-    for writer in [&gateway, &rooms] {
+    for writer in [&gateway, &rooms, &accounts] {
         let event = event(&room_id, &user(), said("x"));
         let append = || writer.log().append(Append::new(event.clone()));
         places.push(append().await.expect("append").seq);
@@ -152,7 +152,7 @@ async fn each_roles_key_is_enough_for_all_that_the_role_does() {
     }
     let mut nudges = 0;
     let mut heard = Vec::new();
-    while heard.len() < 2 || nudges < 2 {
+    while heard.len() < 3 || nudges < 3 {
         match soon("live events and nudges", live.next()).await {
             Some(Live::Event(event)) => heard.push(event.seq),
             Some(Live::Nudge(room, _)) if room == room_id => nudges += 1,
@@ -161,8 +161,8 @@ async fn each_roles_key_is_enough_for_all_that_the_role_does() {
     }
     assert_eq!(heard, places);
     let read = history.log().read(&room_id, Seq::ZERO, 10).await;
-    assert_eq!(read.expect("read").len(), 2);
-    assert_eq!(history.log().head(&room_id).await.expect("head"), places[1]);
+    assert_eq!(read.expect("read").len(), 3);
+    assert_eq!(history.log().head(&room_id).await.expect("head"), places[2]);
     let mut signals = gateway.signals().listen();
     for sender in [&gateway, &rooms, &presence, &accounts] {
         let typing = Signal::Typing {
@@ -180,7 +180,7 @@ async fn each_roles_key_is_enough_for_all_that_the_role_does() {
     let claim = soon("a claim", ingest.log().claim(partition_of(&room_id))).await;
     let mut feed = claim.expect("claim").begin(0).await.expect("begin");
     let mut fed = Vec::new();
-    while fed.len() < 2 {
+    while fed.len() < 3 {
         let batch = soon("a batch", feed.next(10)).await;
         let batch = batch.expect("read the feed");
         feed.acknowledge(batch.position).await.expect("acknowledge");
@@ -281,7 +281,7 @@ async fn no_key_publishes_live_events_and_none_hears_another_roles_answers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn presence_and_accounts_keys_cannot_read_messages_and_their_processes_are_ready() {
+async fn a_presence_key_cannot_read_messages_and_its_process_is_ready() {
     let servers = guarded().await;
     let ingest = servers.open("ingest").await;
     let room_id = RoomId::generate();
@@ -290,56 +290,53 @@ async fn presence_and_accounts_keys_cannot_read_messages_and_their_processes_are
     let secret = event(&room_id, &user(), said("secret"));
     let appended = rooms.log().append(Append::new(secret)).await;
     let place = appended.expect("append").seq;
-    for role in ["presence", "accounts"] {
-        let process = servers.open(role).await;
-        process.log().ping().await.expect("the log answers");
-        process.ready().await.expect("the process is ready");
-        assert!(process.check().await.expect("check").streams.is_empty());
-        process.close().await;
-        assert!(
-            servers.violations().is_empty(),
-            "{:?}",
-            servers.violations()
-        );
+    let role = "presence";
+    let process = servers.open(role).await;
+    process.log().ping().await.expect("the log answers");
+    process.ready().await.expect("the process is ready");
+    assert!(process.check().await.expect("check").streams.is_empty());
+    process.close().await;
+    assert!(
+        servers.violations().is_empty(),
+        "{:?}",
+        servers.violations()
+    );
+    let (bus, mut complaints) = servers.bare(role).await;
+    let stream = format!("CHAT_{partition}");
+    let by_place = format!(r#"{{"seq":{place}}}"#);
+    for (subject, question) in [
+        (format!("$JS.API.DIRECT.GET.{stream}"), &*by_place),
+        (
+            format!("$JS.API.DIRECT.GET.{stream}.chat.{partition}.{room_id}"),
+            "",
+        ),
+        (format!("$JS.API.STREAM.MSG.GET.{stream}"), &by_place),
+        (
+            format!("$JS.API.STREAM.INFO.{stream}"),
+            r#"{"subjects_filter":">"}"#,
+        ),
+        (format!("$JS.API.CONSUMER.CREATE.{stream}"), "{}"),
+        (
+            format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.ingest"),
+            r#"{"batch":1}"#,
+        ),
+        (format!("in.local.{partition}.{room_id}"), "forged"),
+    ] {
+        let reply = format!("_INBOX_{role}.answer");
+        bus.publish_with_reply(subject.clone(), reply, question.to_owned().into())
+            .await
+            .expect("it goes out");
+        let complaint = soon("a complaint", complaints.recv()).await.expect("one");
+        let denied = complaint.contains("Permissions Violation for Publish");
+        assert!(denied && complaint.contains(&subject), "{complaint}");
     }
-    for role in ["presence", "accounts"] {
-        let (bus, mut complaints) = servers.bare(role).await;
-        let stream = format!("CHAT_{partition}");
-        let by_place = format!(r#"{{"seq":{place}}}"#);
-        for (subject, question) in [
-            (format!("$JS.API.DIRECT.GET.{stream}"), &*by_place),
-            (
-                format!("$JS.API.DIRECT.GET.{stream}.chat.{partition}.{room_id}"),
-                "",
-            ),
-            (format!("$JS.API.STREAM.MSG.GET.{stream}"), &by_place),
-            (
-                format!("$JS.API.STREAM.INFO.{stream}"),
-                r#"{"subjects_filter":">"}"#,
-            ),
-            (format!("$JS.API.CONSUMER.CREATE.{stream}"), "{}"),
-            (
-                format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.ingest"),
-                r#"{"batch":1}"#,
-            ),
-            (format!("in.local.{partition}.{room_id}"), "forged"),
-        ] {
-            let reply = format!("_INBOX_{role}.answer");
-            bus.publish_with_reply(subject.clone(), reply, question.to_owned().into())
-                .await
-                .expect("it goes out");
-            let complaint = soon("a complaint", complaints.recv()).await.expect("one");
-            let denied = complaint.contains("Permissions Violation for Publish");
-            assert!(denied && complaint.contains(&subject), "{complaint}");
-        }
-        for subject in [
-            "live.>", "chat.>", "in.>", "nudge.>", "known.*", "signal.>", ">",
-        ] {
-            let _subscriber = bus.subscribe(subject).await.expect("it goes out");
-            let complaint = soon("a complaint", complaints.recv()).await.expect("one");
-            let denied = complaint.contains("Permissions Violation for Subscription");
-            assert!(denied && complaint.contains(subject), "{complaint}");
-        }
+    for subject in [
+        "live.>", "chat.>", "in.>", "nudge.>", "known.*", "signal.>", ">",
+    ] {
+        let _subscriber = bus.subscribe(subject).await.expect("it goes out");
+        let complaint = soon("a complaint", complaints.recv()).await.expect("one");
+        let denied = complaint.contains("Permissions Violation for Subscription");
+        assert!(denied && complaint.contains(subject), "{complaint}");
     }
     ingest.close().await;
 }
