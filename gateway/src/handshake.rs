@@ -148,9 +148,10 @@ fn judge_upgrade(headers: &HeaderMap) -> Result<(), Box<Response>> {
         response
             .headers_mut()
             .insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        let connection = HeaderValue::from_static("upgrade, close");
         response
             .headers_mut()
-            .insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            .insert(header::CONNECTION, connection);
         return Err(Box::new(response));
     }
     if headers
@@ -252,7 +253,11 @@ fn problem(status: StatusCode, refusal: &Refusal) -> Response {
     let body = serde_json::to_vec(&problem).unwrap_or_default();
     (
         status,
-        [(header::CONTENT_TYPE, "application/problem+json")],
+        [
+            (header::CONTENT_TYPE, "application/problem+json"),
+            // The edge passes refused upgrades on unread (deploy/haproxy): nothing may follow one.
+            (header::CONNECTION, "close"),
+        ],
         body,
     )
         .into_response()

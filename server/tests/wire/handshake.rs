@@ -445,3 +445,21 @@ fn handshake_is_400_unless_its_key_is_16_bytes_of_base64() {
     let twice = Handshake::new(&node).header("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==");
     refused(twice, "two");
 }
+
+#[test]
+fn connection_ends_with_a_refused_upgrade() {
+    let node = Node::shared();
+    for upgrade in [
+        "",
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
+    ] {
+        let mut socket = Socket::open(node.http());
+        let host = node.http();
+        let first = format!("GET /v1/ws HTTP/1.1\r\nHost: {host}\r\n{upgrade}\r\n");
+        let second = format!("GET /v1/me HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        socket.send_raw((first + &second).as_bytes());
+        let reply = socket.read_reply();
+        assert!(matches!(reply.status, 400 | 426), "{reply:?}");
+        assert!(socket.try_read_reply().is_none(), "{upgrade:?}");
+    }
+}
