@@ -14,8 +14,9 @@ use roomcast_ports::presence::PresenceStore;
 use roomcast_ports::signals::Signals;
 use roomcast_redis::{RedisConfig, RedisPresence};
 use roomcast_scylla::{ScyllaConfig, ScyllaStore};
+use rustls::ClientConfig;
 
-use crate::config::{LogBackEnd, PresenceBackEnd, Role, Settings, StoreBackEnd};
+use crate::config::{Access, LogBackEnd, PresenceBackEnd, Role, Settings, StoreBackEnd};
 use crate::deadlines::Bounded;
 
 /// What the services stand on.
@@ -48,7 +49,7 @@ pub(crate) async fn open(settings: &Settings) -> anyhow::Result<Backends> {
         open.embedded = Some(Embedded::open(&settings.data).context("--data")?);
     }
     if let StoreBackEnd::Cql { hosts, keyspace } = &settings.store {
-        let config = ScyllaConfig::new(hosts.clone(), keyspace);
+        let config = scylla_config(settings, hosts, keyspace)?;
         open.scylla = Some(ScyllaStore::connect(config).await.context("--store")?);
     }
     if let LogBackEnd::Nats(servers) = &settings.log {
@@ -59,7 +60,7 @@ pub(crate) async fn open(settings: &Settings) -> anyhow::Result<Backends> {
         // Messages go on without it, so a process can start without it as well.
         let config = RedisConfig {
             may_be_away: true,
-            ..RedisConfig::new(url)
+            ..redis_config(settings, url)?
         };
         let connecting = RedisPresence::connect(config);
         open.redis = Some(connecting.await.context("--presence-store")?);
@@ -72,6 +73,37 @@ pub(crate) fn needs_directory(settings: &Settings) -> bool {
     settings.log == LogBackEnd::Embedded
         || settings.store == StoreBackEnd::Embedded
         || settings.presence_store == PresenceBackEnd::Embedded
+}
+
+/// How the store is reached, and how it is made where it is not there yet.
+pub(crate) fn scylla_config(
+    settings: &Settings,
+    hosts: &[String],
+    keyspace: &str,
+) -> anyhow::Result<ScyllaConfig> {
+    let access = &settings.store_access;
+    Ok(ScyllaConfig {
+        replication_factor: settings.store_replicas,
+        datacenter: settings.store_datacenter.clone(),
+        credentials: access.user.clone().zip(access.password.clone()),
+        tls: tls(access, "--store-ca")?,
+        ..ScyllaConfig::new(hosts.to_vec(), keyspace)
+    })
+}
+
+/// How the presence store is reached.
+pub(crate) fn redis_config(settings: &Settings, url: &str) -> anyhow::Result<RedisConfig> {
+    let access = &settings.presence_access;
+    Ok(RedisConfig {
+        user: access.user.clone(),
+        password: access.password.clone(),
+        tls: tls(access, "--presence-store-ca")?,
+        ..RedisConfig::new(url)
+    })
+}
+
+fn tls(access: &Access, option: &'static str) -> anyhow::Result<Option<Arc<ClientConfig>>> {
+    access.tls().map_err(anyhow::Error::msg).context(option)
 }
 
 /// How the log is reached. Ingest sees to the streams; all others wait until they are there.

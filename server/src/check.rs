@@ -8,8 +8,8 @@ use std::io::Write as _;
 use roomcast_accounts::Issuer;
 use roomcast_embedded::{Embedded, OpenError};
 use roomcast_nats::NatsLog;
-use roomcast_redis::{RedisConfig, RedisPresence};
-use roomcast_scylla::{ScyllaConfig, ScyllaStore};
+use roomcast_redis::RedisPresence;
+use roomcast_scylla::{ConnectError, ScyllaConfig, ScyllaStore};
 
 use crate::backends;
 use crate::config::{LogBackEnd, PresenceBackEnd, Settings, StoreBackEnd};
@@ -93,8 +93,19 @@ async fn check_store(settings: &Settings, report: &mut Report) {
     let StoreBackEnd::Cql { hosts, keyspace } = &settings.store else {
         return;
     };
-    let store = match ScyllaStore::connect(ScyllaConfig::new(hosts.clone(), keyspace)).await {
+    let config = match backends::scylla_config(settings, hosts, keyspace) {
+        Ok(config) => ScyllaConfig {
+            only_looks: true,
+            ..config
+        },
+        Err(error) => return report.wrong("--store", &format!("{error:#}")),
+    };
+    let store = match ScyllaStore::connect(config).await {
         Ok(store) => store,
+        Err(ConnectError::NotMade) => {
+            let says = format!("keyspace {keyspace} does not exist yet; the first start makes it");
+            return fine("--store", &says);
+        }
         Err(error) => return report.wrong("--store", &chain(&error)),
     };
     match store.check().await {
@@ -103,11 +114,12 @@ async fn check_store(settings: &Settings, report: &mut Report) {
             fine(
                 "--store",
                 &format!(
-                    "{} {}, {connected} of {} nodes connected, keyspace {keyspace} of version {}",
+                    "{} {}, {connected} of {} nodes connected, keyspace {keyspace} of version {}, copies: {}",
                     found.flavour.as_str(),
                     found.release,
                     found.nodes.len(),
                     found.schema_version,
+                    found.replication.join("; "),
                 ),
             );
         }
@@ -180,7 +192,11 @@ async fn check_presence(settings: &Settings, report: &mut Report) {
     let PresenceBackEnd::Redis(url) = &settings.presence_store else {
         return;
     };
-    let presence = match RedisPresence::connect(RedisConfig::new(url)).await {
+    let config = match backends::redis_config(settings, url) {
+        Ok(config) => config,
+        Err(error) => return report.wrong("--presence-store", &format!("{error:#}")),
+    };
+    let presence = match RedisPresence::connect(config).await {
         Ok(presence) => presence,
         Err(error) => return report.wrong("--presence-store", &chain(&error)),
     };

@@ -3,6 +3,7 @@
 //! Every option can be given in three places, the command line over the environment over the file. All
 //! faults are found before any of them is reported, and nothing is opened or bound while there are any.
 
+mod access;
 mod arguments;
 mod back_ends;
 mod environment;
@@ -20,7 +21,8 @@ use std::ffi::OsString;
 pub use fault::Fault;
 pub use help::{help, version};
 pub use settings::{
-    LogAccess, LogBackEnd, LogFormat, PresenceBackEnd, Role, Settings, StoreBackEnd, TokenKey,
+    Access, LogAccess, LogBackEnd, LogFormat, PresenceBackEnd, Role, Settings, StoreBackEnd,
+    TokenKey,
 };
 pub use token::TokenOptions;
 
@@ -100,6 +102,7 @@ pub fn read(
 fn settings(given: &Given, faults: &mut Vec<Fault>) -> Settings {
     let mut settings = Settings::default();
     given.apply(options::OPTIONS, &mut settings, faults);
+    access::check(&settings, faults);
     settings
 }
 

@@ -42,6 +42,16 @@ const ROWS: &[Row] = &[
     ("data", "/var/lib/roomcast", |s| {
         s.data.to_str() == Some("/var/lib/roomcast")
     }),
+    ("store-user", "chat", |s| {
+        s.store_access.user.as_deref() == Some("chat")
+    }),
+    ("store-replicas", "5", |s| s.store_replicas == Some(5)),
+    ("store-datacenter", "eu-west_1.a", |s| {
+        s.store_datacenter.as_deref() == Some("eu-west_1.a")
+    }),
+    ("presence-store-user", "chat", |s| {
+        s.presence_access.user.as_deref() == Some("chat")
+    }),
     ("region", "eu-west_1", |s| s.region == "eu-west_1"),
     (
         "allowed-origins",
@@ -187,6 +197,15 @@ const WRONG: &[(&str, &str)] = &[
     ("presence-store", "redis://a:6379,b:6379"),
     ("presence-store", "redis-cluster://a:6379,b"),
     ("region", "a.b"),
+    ("presence-store", "redis://u:p@h:6379"),
+    ("store-user", "two words"),
+    ("store-password-file", "/no/such/password"),
+    ("store-ca", "/no/such/ca.pem"),
+    ("store-replicas", "0"),
+    ("store-replicas", "10"),
+    ("store-datacenter", "it's"),
+    ("presence-store-password-file", "/no/such/password"),
+    ("presence-store-key", "/no/such/key.pem"),
     ("region", ""),
     ("token-key", "/no/such/file.pem"),
     ("token-key", "hs256:"),

@@ -34,3 +34,5 @@ mod everywhere;
 mod killed;
 #[path = "fleet/rebuilt.rs"]
 mod rebuilt;
+#[path = "fleet/secured.rs"]
+mod secured;

@@ -1,9 +1,10 @@
 //! Where Redis is and how patient we are, and why it was not reached.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use fred::types::config::Config;
+use fred::types::config::{Config, TlsConnector};
 use roomcast_ports::BoxError;
 
 /// How to reach Redis and what to keep there.
@@ -12,6 +13,13 @@ pub struct RedisConfig {
     /// `redis://host:port`, or `redis-cluster://host:port,host:port` with some nodes of a Redis Cluster;
     /// `rediss` and `rediss-cluster` for TLS. Before the host `user:password@`, after a single one `/database`.
     pub url: String,
+    /// The user of its access control list; without one Redis takes its default user.
+    pub user: Option<String>,
+    /// The password of that user; one in the URL counts only without it.
+    pub password: Option<String>,
+    /// The client's side of TLS; with it the connection is encrypted whatever the scheme of the URL. A
+    /// `rediss` URL without it trusts the authorities of the system.
+    pub tls: Option<Arc<rustls::ClientConfig>>,
     /// What every key begins with: fleets that share a Redis have different ones.
     pub prefix: String,
     /// How long Redis may take for an answer.
@@ -28,6 +36,9 @@ impl RedisConfig {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
+            user: None,
+            password: None,
+            tls: None,
             prefix: "presence".to_owned(),
             answer_within: Duration::from_secs(4),
             remember: Duration::from_secs(30 * 24 * 3600),
@@ -63,7 +74,17 @@ impl RedisConfig {
                 ));
             }
         };
-        Config::from_url(&url).map_err(|error| ConnectError::BadUrl(error.into()))
+        let mut config =
+            Config::from_url(&url).map_err(|error| ConnectError::BadUrl(error.into()))?;
+        if self.password.is_some() {
+            config.username.clone_from(&self.user);
+            config.password.clone_from(&self.password);
+        }
+        if let Some(tls) = &self.tls {
+            let connector = TlsConnector::from(rustls::ClientConfig::clone(tls));
+            config.tls = Some(connector.into());
+        }
+        Ok(config)
     }
 }
 
@@ -76,6 +97,8 @@ impl fmt::Debug for RedisConfig {
             .map_or(&*self.url, |(_, place)| place);
         f.debug_struct("RedisConfig")
             .field("place", &place)
+            .field("user", &self.user)
+            .field("tls", &self.tls.is_some())
             .field("prefix", &self.prefix)
             .field("answer_within", &self.answer_within)
             .field("remember", &self.remember)

@@ -160,13 +160,20 @@ async fn connected(config: &RedisConfig) -> Result<Client, ConnectError> {
     let client = builder(config)?.build().map_err(refused)?;
     match tokio::time::timeout(config.answer_within, client.init()).await {
         Ok(Ok(_)) => Ok(client),
-        Ok(Err(error)) if *error.kind() == ErrorKind::Auth => Err(refused(error)),
+        Ok(Err(error)) if is_refusal(&error) => Err(refused(error)),
         Ok(Err(error)) => Err(ConnectError::Unreachable(error.into())),
         Err(late) => {
             let _ = tokio::time::timeout(CLOSE_WITHIN, client.quit()).await;
             Err(ConnectError::Unreachable(late.into()))
         }
     }
+}
+
+/// Whether waiting cannot help: the password is wrong, or one side does not take the other's certificate.
+/// The driver reports the latter, and a server that does not speak TLS, as invalid data on the connection.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Auth | ErrorKind::Tls)
+        || error.details().contains("InvalidData")
 }
 
 fn refused(error: Error) -> ConnectError {

@@ -1,11 +1,13 @@
 //! What to connect to, and why that may not work.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use roomcast_ports::BoxError;
 
 /// A cluster and where in it the store is.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ScyllaConfig {
     /// Nodes to ask first, each `host` or `host:port`; the others are found through them.
     pub hosts: Vec<String>,
@@ -13,13 +15,20 @@ pub struct ScyllaConfig {
     /// holds what is decided by lightweight transactions. Lower-case letters, digits and `_`, at most
     /// 40, beginning with a letter.
     pub keyspace: String,
-    /// How many nodes hold each row; asked only when a keyspace is made. Without it three, or as many
-    /// as there are.
+    /// How many nodes of the datacenter hold each row. Without it three, or as many as there are, when a
+    /// keyspace is made, and what it has ever after. A greater number than a keyspace has is set at the
+    /// start; a smaller one changes nothing.
     pub replication_factor: Option<usize>,
-    /// The datacentre to write to and read from; without it the first node's.
+    /// The datacenter to write to and read from; without it the first node's. One that no node is in is
+    /// refused.
     pub datacenter: Option<String>,
     /// User name and password, where the cluster asks for them.
     pub credentials: Option<(String, String)>,
+    /// The client's side of TLS; with it all connections are encrypted. The certificates of nodes have to
+    /// name their addresses.
+    pub tls: Option<Arc<rustls::ClientConfig>>,
+    /// Whether nothing is made or changed; keyspaces that are not there are then an error.
+    pub only_looks: bool,
     /// How much of what was written last the cluster may forget when machines of it die; what is
     /// younger is read from the log again. At least the interval of the commit log's flush.
     pub forgets: Duration,
@@ -39,6 +48,8 @@ impl ScyllaConfig {
             replication_factor: None,
             datacenter: None,
             credentials: None,
+            tls: None,
+            only_looks: false,
             forgets: Duration::from_secs(300),
             bucket_events: 16_384,
             bucket_bytes: 32 << 20,
@@ -84,15 +95,41 @@ impl ScyllaConfig {
     }
 }
 
+impl fmt::Debug for ScyllaConfig {
+    /// Without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = self.credentials.as_ref().map(|(user, _)| user);
+        f.debug_struct("ScyllaConfig")
+            .field("hosts", &self.hosts)
+            .field("keyspace", &self.keyspace)
+            .field("replication_factor", &self.replication_factor)
+            .field("datacenter", &self.datacenter)
+            .field("user", &user)
+            .field("tls", &self.tls.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The configuration says what cannot be.
     #[error("{0}")]
     Misconfigured(&'static str),
-    /// No node of the cluster answers.
+    /// No node of the cluster answers, or takes this user and certificate.
     #[error("connect to the cluster")]
     Unreachable(#[source] BoxError),
+    /// No node is in the datacenter that was named.
+    #[error("no node of the cluster is in datacenter {asked}; there are: {found}")]
+    NoDatacenter {
+        /// The one that was named.
+        asked: String,
+        /// Those there are.
+        found: String,
+    },
+    /// The keyspaces are not there, and were not to be made.
+    #[error("the keyspaces have not been made yet")]
+    NotMade,
     /// The keyspaces could not be made or brought up to date.
     #[error("{doing}")]
     Schema {

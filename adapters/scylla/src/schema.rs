@@ -8,7 +8,7 @@
 mod lock;
 mod replication;
 
-pub(crate) use replication::datacenter_of;
+pub(crate) use replication::{Replication, datacenter_of, described, query as replication_query};
 
 use std::time::{Duration, Instant};
 
@@ -37,27 +37,113 @@ const SETTLES_WITHIN: Duration = Duration::from_secs(90);
 /// How often a process that waits for another looks again.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// Brings the keyspaces up to date; gives their version.
+/// Brings the keyspaces up to date, with as many copies as are asked for at least; gives their version.
 pub(crate) async fn migrate(session: &Session, config: &ScyllaConfig) -> Result<u32, ConnectError> {
     let schema = Schema {
         session,
         keyspace: &config.keyspace,
     };
-    let (lock, started) = (Lock::new(), Instant::now());
-    loop {
-        match schema.bring_forward(&lock, config).await {
-            Ok(Some(version)) => return Ok(version),
-            Ok(None) if started.elapsed() > ALL_WITHIN => {
-                return Err(ConnectError::Locked(started.elapsed()));
-            }
-            Ok(None) => {}
-            Err(failure) if started.elapsed() < SETTLES_WITHIN && may_pass(&failure) => {
-                tracing::warn!(?failure, "the store's cluster is not ready yet");
-            }
-            Err(failure) => return Err(failure),
-        }
-        sleep(LOOK_EVERY).await;
+    if config.only_looks {
+        return schema.looked_at().await;
     }
+    let version = schema.made(config).await?;
+    if let Some(replicas) = config.replication_factor {
+        schema.raise_replicas(config, replicas).await?;
+    }
+    Ok(version)
+}
+
+impl Schema<'_> {
+    /// The version of keyspaces that are there already.
+    async fn looked_at(&self) -> Result<u32, ConnectError> {
+        let known = known_version();
+        match self.version().await? {
+            0 => Err(ConnectError::NotMade),
+            found if found > known => Err(ConnectError::NewerSchema { found, known }),
+            found => Ok(found),
+        }
+    }
+
+    /// Makes what is missing, or waits until another process has; gives the version.
+    async fn made(&self, config: &ScyllaConfig) -> Result<u32, ConnectError> {
+        let (lock, started) = (Lock::new(), Instant::now());
+        loop {
+            match self.bring_forward(&lock, config).await {
+                Ok(Some(version)) => return Ok(version),
+                Ok(None) if started.elapsed() > ALL_WITHIN => {
+                    return Err(ConnectError::Locked(started.elapsed()));
+                }
+                Ok(None) => {}
+                Err(failure) if started.elapsed() < SETTLES_WITHIN && may_pass(&failure) => {
+                    tracing::warn!(?failure, "the store's cluster is not ready yet");
+                }
+                Err(failure) => return Err(failure),
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// How many nodes the driver knows in a datacenter, or at all.
+    fn nodes_in(&self, datacenter: Option<&str>) -> usize {
+        let state = self.session.get_cluster_state();
+        let nodes = state.get_nodes_info().iter();
+        nodes
+            .filter(|node| datacenter.is_none() || node.datacenter.as_deref() == datacenter)
+            .count()
+    }
+
+    /// Gives both keyspaces at least so many copies. What they hold already is copied by a repair only.
+    async fn raise_replicas(
+        &self,
+        config: &ScyllaConfig,
+        replicas: usize,
+    ) -> Result<(), ConnectError> {
+        let datacenter = config.datacenter.clone();
+        let datacenter = datacenter.or_else(|| datacenter_of(self.session));
+        let query = replication_query(self.keyspace);
+        let rows = self.rows::<(String, Replication)>(&query, Consistency::One, ());
+        for (keyspace, found) in rows.await? {
+            let (kept, steps) = replication::steps_up(&found, datacenter.as_deref(), replicas);
+            if kept > replicas {
+                tracing::warn!(
+                    keyspace,
+                    kept,
+                    replicas,
+                    "keyspace keeps more copies than asked"
+                );
+            }
+            let nodes = self.nodes_in(datacenter.as_deref());
+            if !steps.is_empty() && nodes < replicas {
+                // A quorum of copies that no node can hold would refuse every request.
+                tracing::warn!(
+                    keyspace,
+                    nodes,
+                    replicas,
+                    "too few nodes for so many copies: raised none"
+                );
+                continue;
+            }
+            let raises = !steps.is_empty();
+            for replication in steps {
+                let cql = format!("ALTER KEYSPACE {keyspace} WITH replication = {replication}");
+                self.change(&cql, true).await?;
+            }
+            if raises {
+                tracing::warn!(
+                    keyspace,
+                    from = kept,
+                    to = replicas,
+                    "raised the copies of a keyspace: run a full repair on every node"
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The version that this program makes.
+fn known_version() -> u32 {
+    u32::try_from(STEPS.len()).unwrap_or(u32::MAX)
 }
 
 /// Whether it is said by a cluster some of whose nodes have just been started, or ended.
@@ -101,7 +187,7 @@ impl Schema<'_> {
         lock: &Lock,
         config: &ScyllaConfig,
     ) -> Result<Option<u32>, ConnectError> {
-        let known = u32::try_from(STEPS.len()).unwrap_or(u32::MAX);
+        let known = known_version();
         match self.version().await? {
             found if found > known => return Err(ConnectError::NewerSchema { found, known }),
             found if found == known => return Ok(Some(found)),

@@ -1,5 +1,6 @@
 //! A cluster, connected, and everything that is served from it.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +57,8 @@ pub struct Check {
     pub release: String,
     /// The version of the keyspaces.
     pub schema_version: u32,
+    /// How many copies each keyspace keeps where: `roomcast datacenter1=3`.
+    pub replication: Vec<String>,
 }
 
 /// A node of the cluster.
@@ -81,6 +84,7 @@ impl ScyllaStore {
     async fn start(config: ScyllaConfig) -> Result<Arc<Self>, ConnectError> {
         let first = open(&config, PoolSize::PerShard(NonZeroUsize::MIN)).await?;
         let flavour = Flavour::of(&first);
+        check_datacenter(&first, &config)?;
         let schema_version = schema::migrate(&first, &config).await?;
         let session = match flavour {
             Flavour::Cassandra => open(&config, PoolSize::PerHost(CONNECTIONS)).await?,
@@ -151,6 +155,14 @@ impl ScyllaStore {
         let peers = self
             .ask::<(std::net::IpAddr, Option<String>)>(peers)
             .await?;
+        let query = schema::replication_query(&self.client.keyspace);
+        let mut replication: Vec<_> = self
+            .ask::<(String, schema::Replication)>(&query)
+            .await?
+            .iter()
+            .map(|(keyspace, found)| schema::described(keyspace, found))
+            .collect();
+        replication.sort_unstable();
         let state = self.client.session.get_cluster_state();
         let mut nodes: Vec<_> = state.get_nodes_info().iter().collect();
         nodes.sort_by_key(|node| node.address);
@@ -168,6 +180,7 @@ impl ScyllaStore {
             nodes: nodes.collect(),
             release: release.clone(),
             schema_version: self.schema_version,
+            replication,
         })
     }
 
@@ -200,6 +213,25 @@ impl Drop for ScyllaStore {
     }
 }
 
+/// Refuses a datacenter that no node is in: every request would wait for nodes that do not exist.
+fn check_datacenter(session: &Session, config: &ScyllaConfig) -> Result<(), ConnectError> {
+    let Some(asked) = &config.datacenter else {
+        return Ok(());
+    };
+    let state = session.get_cluster_state();
+    let nodes = state.get_nodes_info().iter();
+    let found: BTreeSet<&str> = nodes
+        .filter_map(|node| node.datacenter.as_deref())
+        .collect();
+    if found.contains(asked.as_str()) {
+        return Ok(());
+    }
+    Err(ConnectError::NoDatacenter {
+        asked: asked.clone(),
+        found: Vec::from_iter(found).join(", "),
+    })
+}
+
 async fn open(config: &ScyllaConfig, pool_size: PoolSize) -> Result<Session, ConnectError> {
     let keyspaces = [config.keyspace.clone(), format!("{}_lwt", config.keyspace)];
     let mut builder = SessionBuilder::new()
@@ -209,6 +241,9 @@ async fn open(config: &ScyllaConfig, pool_size: PoolSize) -> Result<Session, Con
         .fetch_full_schema_metadata(false);
     if let Some((user, password)) = &config.credentials {
         builder = builder.user(user, password);
+    }
+    if let Some(tls) = &config.tls {
+        builder = builder.tls_context(Some(Arc::clone(tls)));
     }
     builder
         .build()

@@ -99,6 +99,7 @@ async fn a_node_that_forgot_what_it_confirmed_is_made_whole_by_reading_the_log_a
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_one_of_three_nodes_dead_everything_goes_on() {
     let mut cassandra = start(3, Sync::Batch).await;
+    assert_copies_are_raised_and_never_lowered(&split(&cassandra.hosts())).await;
     let store = ScyllaStore::connect(ScyllaConfig::new(split(&cassandra.hosts()), "three")).await;
     let store = store.expect("connect to the CQL servers");
     let check = store.check().await.expect("ask the cluster");
@@ -130,4 +131,28 @@ async fn with_one_of_three_nodes_dead_everything_goes_on() {
         made.expect("names are decided by two of three"),
         Registration::Made
     );
+}
+
+/// A start that asks for more copies gives them; one that asks for fewer, or for none, takes none away.
+async fn assert_copies_are_raised_and_never_lowered(hosts: &[String]) {
+    for (asked, kept) in [
+        (Some(1), 1),
+        (None, 1),
+        (Some(3), 3),
+        (Some(2), 3),
+        (None, 3),
+    ] {
+        let mut config = ScyllaConfig::new(hosts.to_vec(), "raised");
+        config.replication_factor = asked;
+        let store = ScyllaStore::connect(config).await;
+        let store = store.expect("connect to the CQL servers");
+        let check = store.check().await.expect("ask the cluster");
+        let copies = |keyspace| format!("{keyspace} datacenter1={kept}");
+        assert_eq!(
+            check.replication,
+            [copies("raised"), copies("raised_lwt")],
+            "{asked:?}"
+        );
+        store.close().await;
+    }
 }

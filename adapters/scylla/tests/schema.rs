@@ -118,3 +118,45 @@ async fn what_cannot_be_is_refused_before_anybody_is_asked() {
         other => panic!("{other:?}"),
     }
 }
+
+#[tokio::test]
+async fn keyspaces_are_not_made_by_a_process_that_only_looks() {
+    let mut config = ScyllaConfig::new(hosts().await, "looked_at");
+    config.only_looks = true;
+    match ScyllaStore::connect(config.clone()).await {
+        Err(ConnectError::NotMade) => {}
+        other => panic!("{other:?}"),
+    }
+    let cql = Cql::connect().await;
+    let query = "SELECT keyspace_name FROM system_schema.keyspaces
+                 WHERE keyspace_name IN ('looked_at', 'looked_at_lwt')";
+    assert!(cql.ask(query, ()).await.is_empty());
+    harness::connect("looked_at", |_| {}).await.close().await;
+    let store = ScyllaStore::connect(config).await.expect("made by now");
+    let check = store.check().await.expect("ask the cluster");
+    let copies = ["looked_at datacenter1=1", "looked_at_lwt datacenter1=1"];
+    assert_eq!(check.replication, copies);
+}
+
+#[tokio::test]
+async fn copies_are_not_raised_above_the_nodes_there_are() {
+    harness::connect("few_nodes", |_| {}).await.close().await;
+    let ask_for =
+        |replicas| move |config: &mut ScyllaConfig| config.replication_factor = Some(replicas);
+    let store = harness::connect("few_nodes", ask_for(3)).await;
+    let check = store.check().await.expect("ask the cluster");
+    assert_eq!(check.replication[0], "few_nodes datacenter1=1");
+    assert_eq!(store.seen_to(1).await.expect("it works"), 0);
+}
+
+#[tokio::test]
+async fn datacenter_that_no_node_is_in_is_refused_by_name() {
+    let mut config = ScyllaConfig::new(hosts().await, "nowhere");
+    config.datacenter = Some("elsewhere".to_owned());
+    let refused = ScyllaStore::connect(config).await;
+    let refused = refused.expect_err("no node is there").to_string();
+    assert!(
+        refused.contains("elsewhere") && refused.contains("datacenter1"),
+        "{refused}"
+    );
+}

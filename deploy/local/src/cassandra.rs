@@ -7,12 +7,13 @@
 //! kill of the process is tested, and not a loss of power.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::home::Home;
 use crate::ports::Port;
 use crate::server_process::ServerProcess;
-use crate::{LocalError, programs};
+use crate::{Certificates, LocalError, programs};
 
 mod config;
 mod cql;
@@ -49,6 +50,9 @@ pub struct CassandraSpec {
     pub is_to_last: bool,
     /// Where to keep everything, for later starts too; a temporary directory if there is none.
     pub directory: Option<PathBuf>,
+    /// Whether clients need TLS with a certificate of this authority, and a password: the nodes then know
+    /// the user `cassandra` with the password `cassandra`.
+    pub secured: Option<Arc<Certificates>>,
     /// The ports, the same on all nodes: for clients and for each other; free ones if there are none.
     pub ports: Option<(u16, u16)>,
 }
@@ -59,6 +63,7 @@ pub struct Cassandra {
     nodes: Vec<ServerProcess>,
     port: Port,
     _storage_port: Port,
+    is_secured: bool,
     home: Home,
 }
 
@@ -100,8 +105,12 @@ impl Cassandra {
             storage_port: storage_port.number(),
             sync: spec.sync,
             is_to_last: spec.is_to_last,
+            secured: spec.secured.as_deref(),
             heap_megabytes: spec.heap_megabytes.unwrap_or(HEAP_MEGABYTES),
         };
+        if let Some(certificates) = &spec.secured {
+            certificates.make_stores()?;
+        }
         let mut nodes = Vec::new();
         for index in 0..spec.nodes {
             let name = format!("cassandra-{}", index + 1);
@@ -117,6 +126,7 @@ impl Cassandra {
             nodes,
             port,
             _storage_port: storage_port,
+            is_secured: spec.secured.is_some(),
             home,
         };
         // All at once: alone, a node of three waits for the others.
@@ -201,6 +211,15 @@ impl Cassandra {
     fn wait_until_it_answers(&mut self, index: usize) -> Result<(), LocalError> {
         let address = self.address(index);
         let node = &mut self.nodes[index];
+        if self.is_secured {
+            // Its first user is made after it listens.
+            let log = node.log().to_owned();
+            return node.wait_until("make its first user", READY_WITHIN, || {
+                let text = std::fs::read_to_string(&log).unwrap_or_default();
+                let made = text.contains("Created default superuser role");
+                made.then_some(()).ok_or("no user".to_owned())
+            });
+        }
         node.wait_until("speak CQL", READY_WITHIN, || cql::is_spoken(&address))
     }
 }

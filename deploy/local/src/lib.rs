@@ -6,6 +6,7 @@
 //! missing is an error that names `make servers`, never a test that passes without it.
 
 mod cassandra;
+mod certificates;
 mod error;
 pub mod fleet;
 mod haproxy;
@@ -21,6 +22,7 @@ mod server_process;
 mod wait;
 
 pub use cassandra::{Cassandra, CassandraSpec, Sync};
+pub use certificates::Certificates;
 pub use error::LocalError;
 pub use haproxy::HaProxy;
 pub use nats::{Nats, NatsSpec};

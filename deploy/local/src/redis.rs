@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::home::Home;
 use crate::ports::Port;
 use crate::server_process::ServerProcess;
-use crate::{LocalError, http, programs};
+use crate::{Certificates, LocalError, http, programs};
 
 const READY_WITHIN: Duration = Duration::from_secs(20);
 const STARTS_MAX: u32 = 3;
@@ -17,6 +17,7 @@ const STARTS_MAX: u32 = 3;
 pub struct Redis {
     server: ServerProcess,
     port: Port,
+    is_secured: bool,
     _home: Home,
 }
 
@@ -38,6 +39,52 @@ impl Redis {
         let mut redis = Self {
             server,
             port,
+            is_secured: false,
+            _home: home,
+        };
+        redis.restart()?;
+        Ok(redis)
+    }
+
+    /// Starts one that speaks TLS only, to clients with a certificate of the authority, and knows one user.
+    pub fn start_secured(
+        certificates: &Certificates,
+        user: &str,
+        password: &str,
+    ) -> Result<Self, LocalError> {
+        let (home, port) = (Home::temporary("redis")?, Port::free()?);
+        let tls_port = port.number().to_string();
+        let file = |name| certificates.file(name).display().to_string();
+        let (cert, key, ca) = (file("server.pem"), file("server-key.pem"), file("ca.pem"));
+        let password = format!(">{password}");
+        let more = [
+            "--tls-port",
+            &tls_port,
+            "--tls-cert-file",
+            &cert,
+            "--tls-key-file",
+            &key,
+            "--tls-ca-cert-file",
+            &ca,
+            "--tls-auth-clients",
+            "yes",
+            "--user",
+            "default",
+            "off",
+            "--user",
+            user,
+            "on",
+            &password,
+            "~*",
+            "&*",
+            "+@all",
+        ];
+        // Port 0: nothing without TLS.
+        let server = server(&home, "redis", 0, &more)?;
+        let mut redis = Self {
+            server,
+            port,
+            is_secured: true,
             _home: home,
         };
         redis.restart()?;
@@ -74,6 +121,12 @@ impl Redis {
         self.server.kill();
         self.server.start()?;
         let address = self.address();
+        if self.is_secured {
+            return self.server.wait_until("listen", READY_WITHIN, || {
+                let connected = http::connect(&address).map(drop);
+                connected.map_err(|error| error.to_string())
+            });
+        }
         wait_until_it_answers(&mut self.server, &address)
     }
 

@@ -44,8 +44,14 @@ pub(super) fn presence(values: &[String]) -> Result<PresenceBackEnd, String> {
     let Some(Url { scheme, rest }) = url(values, &SCHEMES)? else {
         return Ok(PresenceBackEnd::Embedded);
     };
-    let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
-    let at = hosts(values, place, &SCHEMES)?;
+    if rest.contains('@') {
+        // The text itself is not repeated: it would put the password into the log.
+        let rule = "--presence-store-user and --presence-store-password-file";
+        return Err(format!(
+            "no user or password belongs into the URL: use {rule}"
+        ));
+    }
+    let at = hosts(values, rest, &SCHEMES)?;
     if !scheme.ends_with("-cluster") && at.len() > 1 {
         let text = one(values)?;
         return Err(format!(
@@ -103,7 +109,7 @@ pub(super) fn partition_bytes(values: &[String]) -> Result<Option<u64>, String> 
     bytes(values, PARTITION_BYTES).map(Some)
 }
 
-fn unreadable(path: &std::path::Path, error: &std::io::Error) -> String {
+pub(super) fn unreadable(path: &std::path::Path, error: &std::io::Error) -> String {
     format!("cannot read {}: {error}", path.display())
 }
 

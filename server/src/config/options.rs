@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::given::{OptionSpec, Shape};
 use super::settings::{LogFormat, Settings};
-use super::{back_ends, values};
+use super::{access, back_ends, values};
 
 /// A span with its unit, for the bounds below.
 const fn seconds(seconds: u64) -> Duration {
@@ -65,9 +65,45 @@ options! {
     "store" "URL" = "embedded", One,
         "what readers read: embedded, or cql://host:port,host:port/keyspace",
         |settings, given| put(&mut settings.store, back_ends::store(given));
+    "store-user" "NAME" = "", One,
+        "the user by which the store knows this process",
+        |settings, given| put(&mut settings.store_access.user, access::user(given));
+    "store-password-file" "FILE" = "", One,
+        "the file that holds the password of that user",
+        |settings, given| put(&mut settings.store_access.password, access::password(given));
+    "store-ca" "FILE" = "", One,
+        "whose certificates the store's servers show, in PEM; with it the way to them is encrypted",
+        |settings, given| put(&mut settings.store_access.ca, back_ends::file(given));
+    "store-cert" "FILE" = "", One,
+        "the certificate that this process shows to the store, in PEM",
+        |settings, given| put(&mut settings.store_access.cert, back_ends::file(given));
+    "store-key" "FILE" = "", One,
+        "the key of that certificate, in PEM",
+        |settings, given| put(&mut settings.store_access.key, back_ends::file(given));
+    "store-replicas" "N" = "", One,
+        "copies of every row, raised but never lowered; three, or as many as there are nodes, when the store is made",
+        |settings, given| put(&mut settings.store_replicas, access::replicas(given));
+    "store-datacenter" "NAME" = "", One,
+        "the datacenter of the store to read from and write to; the first node's when not given",
+        |settings, given| put(&mut settings.store_datacenter, access::datacenter(given));
     "presence-store" "URL" = "embedded", One,
         "who is here: embedded, redis://host:port or redis-cluster://host:port,…",
         |settings, given| put(&mut settings.presence_store, back_ends::presence(given));
+    "presence-store-user" "NAME" = "", One,
+        "the user by which the presence store knows this process",
+        |settings, given| put(&mut settings.presence_access.user, access::user(given));
+    "presence-store-password-file" "FILE" = "", One,
+        "the file that holds the password of that user",
+        |settings, given| put(&mut settings.presence_access.password, access::password(given));
+    "presence-store-ca" "FILE" = "", One,
+        "whose certificates the presence store's servers show, in PEM; with it the way to them is encrypted",
+        |settings, given| put(&mut settings.presence_access.ca, back_ends::file(given));
+    "presence-store-cert" "FILE" = "", One,
+        "the certificate that this process shows to the presence store, in PEM",
+        |settings, given| put(&mut settings.presence_access.cert, back_ends::file(given));
+    "presence-store-key" "FILE" = "", One,
+        "the key of that certificate, in PEM",
+        |settings, given| put(&mut settings.presence_access.key, back_ends::file(given));
     "region" "NAME" = "local", One,
         "which region this is",
         |settings, given| put(&mut settings.region, values::region(given));

@@ -117,6 +117,35 @@ impl fmt::Debug for LogAccess {
     }
 }
 
+/// How a store of another machine is reached: as which user, and over TLS or not.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Access {
+    /// The user name.
+    pub user: Option<String>,
+    /// The password.
+    pub password: Option<String>,
+    /// The file of the authorities whose certificates are trusted, in PEM; then the connection is
+    /// encrypted.
+    pub ca: Option<PathBuf>,
+    /// The file of the certificate that this process shows, in PEM.
+    pub cert: Option<PathBuf>,
+    /// The file of that certificate's key, in PEM.
+    pub key: Option<PathBuf>,
+}
+
+impl fmt::Debug for Access {
+    /// Without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access")
+            .field("user", &self.user)
+            .field("password", &self.password.is_some())
+            .field("ca", &self.ca)
+            .field("cert", &self.cert)
+            .field("key", &self.key)
+            .finish()
+    }
+}
+
 /// Whose tokens are taken, with how it was written: the key itself is nobody's to print or compare.
 #[derive(Clone)]
 pub struct TokenKey {
@@ -171,8 +200,17 @@ pub struct Settings {
     pub log_access: LogAccess,
     /// What is derived from the log.
     pub store: StoreBackEnd,
+    /// How it is reached.
+    pub store_access: Access,
+    /// Copies of every row; `None` keeps what the keyspace has, or makes it with three or as many as
+    /// there are nodes.
+    pub store_replicas: Option<usize>,
+    /// The datacenter that is read from and written to; `None` is the first node's.
+    pub store_datacenter: Option<String>,
     /// Who is here.
     pub presence_store: PresenceBackEnd,
+    /// How it is reached.
+    pub presence_access: Access,
     /// Which region this is.
     pub region: String,
     /// Whose tokens are taken beside our own.
@@ -211,7 +249,11 @@ impl Default for Settings {
             log: LogBackEnd::Embedded,
             log_access: LogAccess::default(),
             store: StoreBackEnd::Embedded,
+            store_access: Access::default(),
+            store_replicas: None,
+            store_datacenter: None,
             presence_store: PresenceBackEnd::Embedded,
+            presence_access: Access::default(),
             region: "local".to_owned(),
             token_keys: Vec::new(),
             trusted_proxies: TrustedProxies::default(),

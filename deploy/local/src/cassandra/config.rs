@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::{Sync, jars};
-use crate::LocalError;
+use crate::certificates::STORE_PASSWORD;
 use crate::home::Home;
+use crate::{Certificates, LocalError};
 
 const LOGBACK: &str = r#"<configuration>
   <appender name="OUT" class="ch.qos.logback.core.ConsoleAppender">
@@ -22,6 +23,7 @@ pub(super) struct Plan<'a> {
     pub(super) sync: Sync,
     pub(super) is_to_last: bool,
     pub(super) heap_megabytes: u32,
+    pub(super) secured: Option<&'a Certificates>,
 }
 
 impl Plan<'_> {
@@ -95,9 +97,33 @@ concurrent_writes: 32
 concurrent_compactors: 1
 auto_snapshot: false
 storage_compatibility_mode: NONE
-"
+{}",
+            self.secured.map(security).unwrap_or_default()
         )
     }
+}
+
+/// Passwords and TLS for clients.
+fn security(certificates: &Certificates) -> String {
+    let (own, trusted) = (
+        certificates.file("server.p12"),
+        certificates.file("trusted.p12"),
+    );
+    format!(
+        "authenticator: PasswordAuthenticator
+role_manager: CassandraRoleManager
+client_encryption_options:
+  enabled: true
+  optional: false
+  require_client_auth: true
+  keystore: {}
+  keystore_password: {STORE_PASSWORD}
+  truststore: {}
+  truststore_password: {STORE_PASSWORD}
+",
+        own.display(),
+        trusted.display(),
+    )
 }
 
 /// Where on the ring a node begins: the ring of 64-bit tokens, cut evenly.
@@ -135,6 +161,8 @@ fn java_arguments(directory: &Path, jars: &Path) -> Result<Vec<String>, LocalErr
         "-Dcassandra.skip_wait_for_gossip_to_settle=0",
         "-Dcassandra.shutdown_announce_in_ms=0",
         "-Dcassandra.libjemalloc=-",
+        // Otherwise the first user of a node with passwords is made ten seconds later.
+        "-Dcassandra.superuser_setup_delay_ms=0",
     ]
     .map(str::to_owned)
     .into();
