@@ -20,13 +20,13 @@ use futures_util::future::BoxFuture;
 use roomcast_ports::event_log::{Append, Appended, Claim, EventLog, FeedBatch, LogError};
 use roomcast_ports::live::{Live, LiveEvents};
 use roomcast_protocol::event::encode;
-use roomcast_protocol::limits::EVENT_BYTES_MAX;
+use roomcast_protocol::limits::{APPEND_WITHIN, EVENT_BYTES_MAX};
 use roomcast_protocol::{RoomId, Seq, StoredEvent};
 use rusqlite::Connection;
 use tokio::sync::{Semaphore, broadcast, oneshot, watch};
 
 use crate::readers::{Readers, StartError};
-use crate::writer::{Call, Failure, Task, Writer, call};
+use crate::writer::{Call, Failure, Line, Task, Writer, call};
 use append::{AppendTask, LogMemory};
 
 pub(crate) use append::begin_after;
@@ -72,6 +72,13 @@ impl Task for LogTask {
             Self::Call(call) => call.answer(Err(failure)),
         }
     }
+
+    fn line(&self) -> Option<Line> {
+        match self {
+            Self::Append(append) => Some(append.line()),
+            Self::Call(_) => None,
+        }
+    }
 }
 
 /// The log of all rooms in one file.
@@ -82,6 +89,8 @@ pub(crate) struct EmbeddedLog {
     readers: Arc<Readers>,
     live: broadcast::WeakSender<Live>,
     stored_to: watch::Receiver<Seq>,
+    /// A transaction that takes this long shows that the disk stands still.
+    stalled_after: Duration,
 }
 
 impl EmbeddedLog {
@@ -98,6 +107,7 @@ impl EmbeddedLog {
             readers,
             live: weak,
             stored_to,
+            stalled_after: APPEND_WITHIN,
         })
     }
 
@@ -109,6 +119,15 @@ impl EmbeddedLog {
         let (call, answer) = call(write);
         self.writer.submit_when_room(LogTask::Call(call)).await?;
         answer.await.unwrap_or(Err(Failure::Closed))
+    }
+
+    /// Fails while the disk does not answer the writer: what is read then may be all there ever is.
+    fn check_writer(&self) -> Result<(), LogError> {
+        let busy_for = self.writer.busy_for();
+        if busy_for < self.stalled_after {
+            return Ok(());
+        }
+        Err(Failure::Stalled(busy_for).into())
     }
 
     /// Reads beside the events.
@@ -160,6 +179,7 @@ impl EventLog for EmbeddedLog {
     }
 
     async fn head(&self, room_id: &RoomId) -> Result<Seq, LogError> {
+        self.check_writer()?;
         let room_id = room_id.clone();
         Ok(self
             .readers
@@ -168,11 +188,13 @@ impl EventLog for EmbeddedLog {
     }
 
     async fn ping(&self) -> Result<(), LogError> {
+        self.check_writer()?;
         let any = |log: &Connection| log.query_row("SELECT 1", [], |_| Ok(()));
         Ok(self.readers.read(any).await?)
     }
 
     async fn heads(&self, room_ids: &[RoomId]) -> Result<Vec<Seq>, LogError> {
+        self.check_writer()?;
         let room_ids = room_ids.to_vec();
         let heads = move |log: &Connection| {
             room_ids

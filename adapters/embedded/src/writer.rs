@@ -6,13 +6,15 @@
 
 mod call;
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use roomcast_ports::BoxError;
+use roomcast_protocol::{RoomId, UserId};
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -36,6 +38,12 @@ pub(crate) enum Failure {
     /// The transaction was rolled back; nothing was written.
     #[error("write the transaction")]
     RolledBack(#[source] Arc<rusqlite::Error>),
+    /// It waited behind a task that failed, and would have overtaken its repetition.
+    #[error("something before it was not written")]
+    Behind,
+    /// The thread has waited so long for one transaction.
+    #[error("the disk has not answered for {0:?}")]
+    Stalled(Duration),
     /// The disk did not confirm what it was given.
     #[error("the disk confirmed nothing within {0:?}")]
     Unconfirmed(Duration),
@@ -62,7 +70,16 @@ pub(crate) trait Task: Send + 'static {
 
     /// Told when it failed.
     fn failed(self, failure: Failure);
+
+    /// Whose tasks must not be written once an earlier one of theirs has failed and they were already
+    /// waiting: a sender in a room.
+    fn line(&self) -> Option<Line> {
+        None
+    }
 }
+
+/// A sender in a room.
+pub(crate) type Line = (RoomId, UserId);
 
 /// What the thread knows without asking the database.
 pub(crate) trait Memory: Send + 'static {
@@ -74,7 +91,8 @@ pub(crate) trait Memory: Send + 'static {
 }
 
 enum Order<T> {
-    Do(T),
+    /// With how many failures there had been when it came.
+    Do(T, u64),
     Close,
 }
 
@@ -82,6 +100,8 @@ enum Order<T> {
 pub(crate) struct Writer<T> {
     orders: mpsc::Sender<Order<T>>,
     closing: Arc<AtomicBool>,
+    failures: Arc<AtomicU64>,
+    busy_since: Arc<Mutex<Option<Instant>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -95,6 +115,8 @@ impl<T: Task> Writer<T> {
         let (orders, queue) = mpsc::channel(WAITING_MAX);
         let closing = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&closing);
+        let (failures, busy_since) = (Arc::<AtomicU64>::default(), Arc::default());
+        let (counted, busy) = (Arc::clone(&failures), Arc::clone(&busy_since));
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
@@ -103,37 +125,53 @@ impl<T: Task> Writer<T> {
                     memory,
                     closing: seen,
                     failing: false,
+                    failures: counted,
+                    failed_lines: HashMap::new(),
+                    busy_since: busy,
                 };
                 desk.serve(queue);
             })?;
         Ok(Self {
             orders,
             closing,
+            failures,
+            busy_since,
             thread: Mutex::new(Some(thread)),
         })
     }
 
     /// Puts the task behind those that wait, at once; gives it back when it cannot.
     pub(crate) fn submit(&self, task: T) -> Result<(), (T, Failure)> {
+        let failures = self.failures.load(Ordering::Acquire);
         self.orders
-            .try_send(Order::Do(task))
+            .try_send(Order::Do(task, failures))
             .map_err(|error| match error {
-                TrySendError::Full(Order::Do(task)) => (task, Failure::Full),
-                TrySendError::Closed(Order::Do(task)) => (task, Failure::Closed),
+                TrySendError::Full(Order::Do(task, _)) => (task, Failure::Full),
+                TrySendError::Closed(Order::Do(task, _)) => (task, Failure::Closed),
                 _ => unreachable!("a task was sent"),
             })
     }
 
     /// Puts the task behind those that wait, when there is room.
     pub(crate) async fn submit_when_room(&self, task: T) -> Result<(), Failure> {
+        let failures = self.failures.load(Ordering::Acquire);
         self.orders
-            .send(Order::Do(task))
+            .send(Order::Do(task, failures))
             .await
             .map_err(|_| Failure::Closed)
     }
 }
 
 impl<T> Writer<T> {
+    /// Time for which the thread has been waiting for one transaction; zero when it is idle.
+    pub(crate) fn busy_for(&self) -> Duration {
+        let busy_since = *self
+            .busy_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        busy_since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
     /// Writes what waits, ends the thread and waits for it. Later tasks are refused.
     pub(crate) fn close(&self) {
         self.closing.store(true, Ordering::SeqCst);
@@ -171,6 +209,10 @@ struct Desk<M> {
     closing: Arc<AtomicBool>,
     /// The last transaction failed: it has been said, and is not said for every one.
     failing: bool,
+    failures: Arc<AtomicU64>,
+    /// Whose tasks failed, and how many failures there were then; until none waits that came before.
+    failed_lines: HashMap<Line, u64>,
+    busy_since: Arc<Mutex<Option<Instant>>>,
 }
 
 impl<M: Memory> Desk<M> {
@@ -183,28 +225,33 @@ impl<M: Memory> Desk<M> {
             if queue.blocking_recv_many(&mut orders, BATCH_MAX) == 0 {
                 break;
             }
-            let tasks: Vec<T> = orders
+            let tasks: Vec<(T, u64)> = orders
                 .drain(..)
                 .filter_map(|order| match order {
-                    Order::Do(task) => Some(task),
+                    Order::Do(task, failures) => Some((task, failures)),
                     Order::Close => None,
                 })
                 .collect();
             // What panics loses its answer, and whoever waited is told by that; the others go on.
             if catch_unwind(AssertUnwindSafe(|| self.write(tasks))).is_err() {
                 tracing::error!("writing panicked; its batch is unconfirmed");
+                *self
+                    .busy_since
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner) = None;
                 self.memory.forget();
             }
         }
     }
 
-    fn write<T: Task<Memory = M>>(&mut self, mut tasks: Vec<T>) {
+    fn write<T: Task<Memory = M>>(&mut self, tasks: Vec<(T, u64)>) {
+        let mut tasks = self.without_those_behind_failed(tasks);
         if tasks.is_empty() {
             return;
         }
         match self.transact(&mut tasks) {
             Ok(()) => {
-                for task in tasks {
+                for (task, _) in tasks {
                     task.committed(&mut self.memory);
                 }
             }
@@ -216,11 +263,40 @@ impl<M: Memory> Desk<M> {
             }
             Err(failure) => {
                 self.say_failing(&failure);
-                for task in tasks {
+                let lines: Vec<Line> = tasks.iter().filter_map(|(task, _)| task.line()).collect();
+                for (task, _) in tasks {
                     task.failed(failure.clone());
                 }
+                // After the answers: who sends again on hearing one is not behind it.
+                let failures = self.failures.fetch_add(1, Ordering::AcqRel) + 1;
+                let lines = lines.into_iter().map(|line| (line, failures));
+                self.failed_lines.extend(lines);
             }
         }
+    }
+
+    /// Fails tasks that came before an earlier one of their line was answered with a failure.
+    fn without_those_behind_failed<T: Task<Memory = M>>(
+        &mut self,
+        tasks: Vec<(T, u64)>,
+    ) -> Vec<(T, u64)> {
+        if self.failed_lines.is_empty() {
+            return tasks;
+        }
+        let failures = self.failures.load(Ordering::Acquire);
+        if tasks.iter().all(|(_, seen)| *seen == failures) {
+            self.failed_lines.clear();
+            return tasks;
+        }
+        let is_behind = |(task, seen): &(T, u64)| {
+            let failed = task.line().and_then(|line| self.failed_lines.get(&line));
+            failed.is_some_and(|failed| seen < failed)
+        };
+        let (behind, tasks): (Vec<_>, Vec<_>) = tasks.into_iter().partition(is_behind);
+        for (task, _) in behind {
+            task.failed(Failure::Behind);
+        }
+        tasks
     }
 
     fn say_failing(&mut self, failure: &Failure) {
@@ -230,14 +306,22 @@ impl<M: Memory> Desk<M> {
         }
     }
 
-    fn transact<T: Task<Memory = M>>(&mut self, tasks: &mut [T]) -> Result<(), Failure> {
+    fn transact<T: Task<Memory = M>>(&mut self, tasks: &mut [(T, u64)]) -> Result<(), Failure> {
         let (memory, started) = (&mut self.memory, Instant::now());
+        let busy = |since| {
+            let mut busy_since = self
+                .busy_since
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            *busy_since = since;
+        };
+        busy(Some(started));
         let result = (|| {
             let transaction = self
                 .connection
                 .transaction_with_behavior(TransactionBehavior::Immediate)
                 .map_err(rolled_back)?;
-            for task in tasks {
+            for (task, _) in tasks {
                 task.apply(&transaction, memory).map_err(rolled_back)?;
             }
             transaction
@@ -248,6 +332,7 @@ impl<M: Memory> Desk<M> {
                     _ => rolled_back(error),
                 })
         })();
+        busy(None);
         match result {
             Ok(()) => {
                 memory.committed();

@@ -61,7 +61,11 @@ pub(crate) fn honest(seed: u64, steps: usize) -> Trace {
         connections: 0,
         said: 0,
         // Half of the histories are slow enough for what is judged by time.
-        step_us: if seed % 2 == 0 { 1_000 } else { 1_000_000 },
+        step_us: if seed.is_multiple_of(2) {
+            1_000
+        } else {
+            1_000_000
+        },
         messages: Vec::new(),
     };
     for device in 0..DEVICES {

@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, broadcast, oneshot, watch};
 use super::heads::{Head, Heads};
 use super::scrub;
 use crate::rows;
-use crate::writer::{Failure, Memory};
+use crate::writer::{Failure, Line, Memory};
 
 /// Bits of a place below the log's incarnation.
 const INCARNATION_SHIFT: u32 = 40;
@@ -96,6 +96,10 @@ impl AppendTask {
             reply,
             verdict: None,
         }
+    }
+
+    pub(super) fn line(&self) -> Line {
+        (self.event.room_id.clone(), self.event.sender_id.clone())
     }
 
     pub(super) fn apply(

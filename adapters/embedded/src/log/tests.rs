@@ -282,3 +282,72 @@ async fn what_waits_is_bounded_and_the_rest_is_refused() {
         .unwrap();
     assert_eq!(events.len(), stored);
 }
+
+/// Keeps the writer in a transaction of its own until the sender is dropped.
+async fn hold_writer(log: &EmbeddedLog) -> std::sync::mpsc::SyncSender<()> {
+    let (hold, held) = std::sync::mpsc::sync_channel::<()>(1);
+    let wait = move |_: &Connection| {
+        let _ = held.recv();
+        Ok(())
+    };
+    submit(log, wait);
+    while log.writer.busy_for().is_zero() {
+        tokio::task::yield_now().await;
+    }
+    hold
+}
+
+fn submit(
+    log: &EmbeddedLog,
+    write: impl FnMut(&Connection) -> rusqlite::Result<()> + Send + 'static,
+) {
+    let (call, _) = call(write);
+    assert!(log.writer.submit(LogTask::Call(call)).is_ok());
+}
+
+#[tokio::test]
+async fn log_refuses_a_senders_later_appends_in_a_room_with_one_that_does_not_fit() {
+    let (scratch, room_id) = (Scratch::open(), RoomId::generate());
+    let first = scratch.log.append(Append::new(said(&room_id, "first")));
+    let first = first.await.unwrap();
+    scratch.pages_left(2).await;
+    let hold = hold_writer(&scratch.log).await;
+    // The rest of one transaction, so that what follows comes into the next.
+    for _ in 1..512 {
+        submit(&scratch.log, |_| Ok(()));
+    }
+    let too_long = "x".repeat(60_000);
+    let refused = scratch.log.append(Append::new(said(&room_id, &too_long)));
+    let behind = scratch.log.append(Append::new(said(&room_id, "behind")));
+    let mut of_another = said(&room_id, "another's");
+    of_another.sender_id = UserId::new("another").unwrap();
+    let of_another = scratch.log.append(Append::new(of_another));
+    drop(hold);
+    assert!(matches!(refused.await, Err(LogError::Unavailable(_))));
+    let behind = behind.await;
+    assert!(
+        matches!(behind, Err(LogError::Unavailable(_))),
+        "{behind:?}"
+    );
+    let of_another = of_another.await.expect("it fits");
+    assert_eq!(of_another.prev, first.seq);
+    let again = scratch.log.append(Append::new(said(&room_id, "again")));
+    assert_eq!(again.await.expect("it fits").prev, of_another.seq);
+}
+
+#[tokio::test]
+async fn log_fails_heads_and_pings_while_the_disk_does_not_answer_the_writer() {
+    let (mut scratch, room_id) = (Scratch::open(), RoomId::generate());
+    scratch.log.stalled_after = Duration::from_millis(20);
+    scratch.log.ping().await.expect("it is idle");
+    let hold = hold_writer(&scratch.log).await;
+    while scratch.log.ping().await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    assert!(scratch.log.head(&room_id).await.is_err());
+    assert!(scratch.log.heads(&[room_id]).await.is_err());
+    drop(hold);
+    while scratch.log.ping().await.is_err() {
+        tokio::task::yield_now().await;
+    }
+}
