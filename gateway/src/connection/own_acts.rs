@@ -20,7 +20,7 @@ enum Act {
 
 /// At most [`UNACKNOWLEDGED_SENDS_MAX`] acts; the oldest is evicted.
 #[derive(Debug, Default)]
-pub(crate) struct OwnActs(Mutex<Option<Box<VecDeque<Act>>>>);
+pub(crate) struct OwnActs(Mutex<VecDeque<Act>>);
 
 impl OwnActs {
     /// Remembers an event that is about to be appended.
@@ -43,7 +43,6 @@ impl OwnActs {
 
     fn remember(&self, act: Act) {
         let mut acts = lock(&self.0);
-        let acts = acts.get_or_insert_default();
         if acts.len() >= UNACKNOWLEDGED_SENDS_MAX {
             acts.pop_front();
         }
@@ -51,8 +50,6 @@ impl OwnActs {
     }
 
     fn has(&self, is_it: impl Fn(&Act) -> bool) -> bool {
-        lock(&self.0)
-            .as_ref()
-            .is_some_and(|acts| acts.iter().any(is_it))
+        lock(&self.0).iter().any(is_it)
     }
 }
