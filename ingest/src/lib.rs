@@ -4,7 +4,6 @@
 //! kept in the store itself, with the events. So a log or a store that is away is waited for, however
 //! long that takes; readers meanwhile take from the log what the store lacks.
 
-mod back_off;
 mod partition;
 mod progress;
 mod replay;
@@ -13,9 +12,11 @@ mod trim;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use metrics::counter;
 use roomcast_ports::StoreError;
+use roomcast_ports::back_off::BackOff;
 use roomcast_ports::dead_letters::DeadLetters;
 use roomcast_ports::event_log::{EventLog, FeedBatch};
 use roomcast_ports::message_store::{MessageWriter, Place};
@@ -26,6 +27,11 @@ use tracing::{error, info};
 use partition::Partition;
 use progress::Progress;
 pub use replay::{ReplayError, Replayed};
+
+/// The delays before what has just failed is tried again.
+fn new_back_off() -> BackOff {
+    BackOff::new(Duration::from_millis(50), Duration::from_secs(5))
+}
 
 /// The way from the log into the store. Any number of them may run at once.
 #[derive(Clone)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use metrics::{Gauge, counter, gauge};
 use roomcast_ports::StoreError;
+use roomcast_ports::back_off::BackOff;
 use roomcast_ports::event_log::{EventFeed, FeedBatch, LogError};
 use roomcast_protocol::{EventBody, StoredEvent, Timestamp};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::Ingest;
-use crate::back_off::BackOff;
+use crate::new_back_off;
 
 /// Entries taken from the log at once, at most.
 const BATCH: usize = 512;
@@ -58,7 +59,7 @@ impl Partition {
 
     /// Writes until `stop`, from wherever the store is.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        let mut back_off = BackOff::default();
+        let mut back_off = new_back_off();
         loop {
             let Err(interruption) = self.follow(&stop, &mut back_off).await;
             self.held(false);
@@ -125,7 +126,7 @@ impl Partition {
 
     /// Waits until the store answers again.
     async fn wait_for_store(&self, stop: &CancellationToken) -> Result<(), Interruption> {
-        let mut back_off = BackOff::default();
+        let mut back_off = new_back_off();
         loop {
             pause(stop, &mut back_off).await;
             if stop.is_cancelled() {
@@ -181,6 +182,6 @@ fn behind(events: &[Arc<StoredEvent>]) -> f64 {
 async fn pause(stop: &CancellationToken, back_off: &mut BackOff) {
     tokio::select! {
         () = stop.cancelled() => {}
-        () = sleep(back_off.next()) => {}
+        () = sleep(back_off.next_delay()) => {}
     }
 }

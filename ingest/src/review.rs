@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::Ingest;
-use crate::back_off::BackOff;
+use crate::new_back_off;
 use crate::trim;
 
 /// Entries written at once.
@@ -100,7 +100,7 @@ async fn bring_all_forward(ingest: &Ingest) {
 async fn write_again(ingest: &Ingest, span: Span, age: Duration) {
     let mut entries = 0;
     for partition in 0..ingest.log.partitions() {
-        let mut back_off = BackOff::default();
+        let mut back_off = new_back_off();
         loop {
             match write_partition_again(ingest, partition, span, age).await {
                 Ok(count) => {
@@ -109,7 +109,7 @@ async fn write_again(ingest: &Ingest, span: Span, age: Duration) {
                 }
                 Err(error) => warn!(partition, ?error, "the log's last minutes wait"),
             }
-            sleep(back_off.next()).await;
+            sleep(back_off.next_delay()).await;
         }
     }
     metrics::counter!("chat_ingest_reviewed_total").increment(entries);

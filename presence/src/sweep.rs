@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use roomcast_ports::StoreError;
+use roomcast_ports::back_off::BackOff;
 use roomcast_ports::presence::{Presence, PresenceStore};
 use roomcast_ports::signals::{Signal, Signals};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
@@ -19,8 +20,9 @@ const EVERY: Duration = Duration::from_millis(250);
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 /// How long we wait for the store before we take it to be away.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// How long we leave a store alone that was away.
-const AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// How long we leave a store alone that was away, after the first failure and at most.
+const AGAIN_AFTER: Duration = Duration::from_millis(500);
+const AGAIN_MAX: Duration = Duration::from_secs(2);
 
 /// Sweeps for ever, and tells sooner what the store notices by itself.
 pub(crate) async fn run(store: &dyn PresenceStore, signals: &dyn Signals) {
@@ -28,11 +30,15 @@ pub(crate) async fn run(store: &dyn PresenceStore, signals: &dyn Signals) {
 }
 
 async fn early(store: &dyn PresenceStore, signals: &dyn Signals) {
+    let mut back_off = BackOff::new(AGAIN_AFTER, AGAIN_MAX);
     loop {
         match store.expired().await {
-            Ok(changes) => tell(changes, signals).await,
+            Ok(changes) => {
+                back_off.reset();
+                tell(changes, signals).await;
+            }
             // Whether the store is away is for the regular sweep to say.
-            Err(_) => sleep(AGAIN_AFTER).await,
+            Err(_) => sleep(back_off.next_delay()).await,
         }
     }
 }
@@ -43,6 +49,7 @@ async fn regularly(store: &dyn PresenceStore, signals: &dyn Signals) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut count_due = Instant::now();
     let mut away = false;
+    let mut back_off = BackOff::new(AGAIN_AFTER, AGAIN_MAX);
     loop {
         ticks.tick().await;
         let swept = sweep(store, signals, &mut count_due).await;
@@ -53,7 +60,9 @@ async fn regularly(store: &dyn PresenceStore, signals: &dyn Signals) {
         }
         away = swept.is_err();
         if away {
-            sleep(AGAIN_AFTER).await;
+            sleep(back_off.next_delay()).await;
+        } else {
+            back_off.reset();
         }
     }
 }

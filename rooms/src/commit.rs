@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use roomcast_ports::access::Caller;
+use roomcast_ports::back_off::BackOff;
 use roomcast_ports::event_log::{Append, LogError};
 use roomcast_ports::timeline::ReadError;
 use roomcast_protocol::limits::APPEND_WITHIN;
@@ -19,7 +20,8 @@ use crate::{Rooms, refusals, tail};
 /// Races lost in a row after which what no race can spoil is appended wherever the room is by then:
 /// in the busiest room above all, somebody must be able to remove somebody.
 const RACES_MAX: u32 = 40;
-/// The longest wait before judging again.
+/// The first and the longest wait before judging again.
+const PAUSE_FIRST: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(8);
 
 /// What came of it.
@@ -44,6 +46,7 @@ impl Rooms {
         let event_id = EventId::generate();
         let until = Instant::now() + APPEND_WITHIN;
         let mut races = 0;
+        let mut back_off = BackOff::new(PAUSE_FIRST, PAUSE_MAX);
         let (mut state, _) = self
             .load(room_id, &users)
             .await
@@ -95,7 +98,7 @@ impl Rooms {
                 Err(LogError::Moved { .. }) if Instant::now() < until => {}
                 Err(failure) => return Err(refusals::not_appended(failure)),
             }
-            sleep(PAUSE_MAX.min(Duration::from_millis(u64::from(races) / 4))).await;
+            sleep(back_off.delay_after(races / 4)).await;
             races += 1;
             // Last, so that what is judged next is as fresh as can be.
             self.follow(room_id, &users, &mut state)

@@ -24,7 +24,7 @@ use tracing::warn;
 use crate::direct::{BATCH_MAX, Question, Stored};
 use crate::failure::Failure;
 use crate::link::Link;
-use crate::reader::{Reader, pause};
+use crate::reader::{Lag, Reader};
 use crate::streams::Streams;
 use crate::streams::desired::RETENTION;
 use crate::streams::found::sortable;
@@ -33,8 +33,6 @@ use lease::{Delivered, Lease};
 
 /// Between two questions to a consumer that is not there.
 const ABSENT_PAUSE: Duration = Duration::from_millis(300);
-/// Pauses before a copy that lags is asked again.
-const LAG_PAUSES_MS: [u64; 5] = [0, 5, 20, 50, 200];
 
 /// What feeds need of the rest.
 #[derive(Debug)]
@@ -92,8 +90,8 @@ impl Feeds {
         position: u64,
         limit: usize,
     ) -> Result<FeedBatch, Failure> {
-        for pause_ms in LAG_PAUSES_MS {
-            pause(pause_ms).await;
+        let mut lag = Lag::default();
+        while lag.next_try().await {
             let stored = self.page(partition, position, limit.max(1)).await?;
             if !stored.is_empty() {
                 let mut chain = Chain::new(Arc::clone(&self.reader), partition);
@@ -140,8 +138,8 @@ impl Feeds {
         let state = self.streams.info(partition).await?.state;
         let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
         let then = Timestamp::from_millis(Timestamp::now().as_millis().saturating_sub(age_ms));
-        for pause_ms in LAG_PAUSES_MS {
-            pause(pause_ms).await;
+        let mut lag = Lag::default();
+        while lag.next_try().await {
             let question = Question {
                 batch: Some(1),
                 start_time: Some(then.to_string()),
@@ -260,8 +258,8 @@ impl Feed {
     /// What stands between the position and `first`, from its beginning.
     async fn missing(&self, first: u64, limit: usize) -> Result<Vec<Stored>, Failure> {
         let partition = self.lease.partition;
-        for pause_ms in LAG_PAUSES_MS {
-            pause(pause_ms).await;
+        let mut lag = Lag::default();
+        while lag.next_try().await {
             let mut page = self.feeds.page(partition, self.position, limit).await?;
             // A copy that has one has all before it; one that has none lags.
             let Some(begins) = page.first().map(|stored| stored.place) else {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::counter;
+use roomcast_ports::back_off::BackOff;
 use roomcast_protocol::event::decode;
 use roomcast_protocol::{RoomId, Seq, StoredEvent};
 use tokio::time::{Instant, sleep};
@@ -18,8 +19,10 @@ use crate::failure::Failure;
 use crate::known::Known;
 use crate::subjects::{self, partition_of};
 
-/// Pauses before a copy that lags is asked again; after the last, the leader is asked.
-const LAG_PAUSES_MS: [u64; 4] = [0, 5, 20, 50];
+/// How often a copy that lags is asked, and the delays between.
+const LAG_TRIES: usize = 7;
+const LAG_AFTER: Duration = Duration::from_millis(5);
+const LAG_MAX: Duration = Duration::from_millis(200);
 /// How long reading may take altogether.
 const READ_WITHIN: Duration = Duration::from_secs(5);
 /// Between two questions to a stream that has no leader now.
@@ -172,7 +175,7 @@ impl Reader {
         let mut events: Vec<Arc<StoredEvent>> = Vec::new();
         let mut reached = after.get();
         let mut prev = None;
-        let mut tries = LAG_PAUSES_MS.iter();
+        let mut lag = Lag::default();
         while events.len() < limit && reached < head {
             let wanted = (limit - events.len()).saturating_add(1).min(BATCH_MAX);
             let page = self.page(partition, room_id, reached, wanted).await?;
@@ -198,15 +201,12 @@ impl Reader {
                 }
             }
             if reached > before {
-                tries = LAG_PAUSES_MS.iter();
+                lag = Lag::default();
                 continue;
             }
-            match tries.next() {
-                Some(pause_ms) => {
-                    counter!("chat_log_stale_reads_total").increment(1);
-                    pause(*pause_ms).await;
-                }
-                None => return Err(Failure::Behind),
+            counter!("chat_log_stale_reads_total").increment(1);
+            if !lag.next_try().await {
+                return Err(Failure::Behind);
             }
         }
         Ok(events)
@@ -267,8 +267,8 @@ impl Reader {
     pub(crate) async fn prev_of(&self, room_id: &RoomId, place: u64) -> Result<u64, Failure> {
         let partition = partition_of(room_id);
         let subjects = [subjects::stored(partition, room_id)];
-        for pause_ms in LAG_PAUSES_MS {
-            pause(pause_ms).await;
+        let mut lag = Lag::default();
+        while lag.next_try().await {
             let page = self.last_of(partition, &subjects, place - 1).await?;
             let mut before = page.stored.first().map_or(0, |before| before.place);
             if !self.known.may_lag(partition) {
@@ -329,10 +329,30 @@ pub(crate) fn event_at(
     }
 }
 
-/// Waits, unless it is for nothing: a timer of zero still takes its tick.
-pub(crate) async fn pause(milliseconds: u64) {
-    if milliseconds > 0 {
-        sleep(Duration::from_millis(milliseconds)).await;
+/// The tries to read what a copy may not have yet.
+#[derive(Debug)]
+pub(crate) struct Lag {
+    tries: usize,
+    back_off: BackOff,
+}
+
+impl Default for Lag {
+    fn default() -> Self {
+        Self {
+            tries: 0,
+            back_off: BackOff::new(LAG_AFTER, LAG_MAX),
+        }
+    }
+}
+
+impl Lag {
+    /// Waits for the next try, the first at once; whether there is one.
+    pub(crate) async fn next_try(&mut self) -> bool {
+        self.tries += 1;
+        if self.tries > 1 && self.tries <= LAG_TRIES {
+            sleep(self.back_off.next_delay()).await;
+        }
+        self.tries <= LAG_TRIES
     }
 }
 

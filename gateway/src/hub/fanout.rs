@@ -9,6 +9,7 @@ use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use roomcast_ports::back_off::BackOff;
 use roomcast_ports::live::{Live, LiveEvents};
 use roomcast_ports::timeline::{CatchUp, ReadError};
 use roomcast_protocol::limits::HEARTBEAT;
@@ -30,8 +31,10 @@ const GATHER: Duration = Duration::from_millis(1);
 const MANY: usize = 500;
 /// Events read at once to fill a gap.
 const FILL_PAGE: usize = 500;
-/// Pauses between tries to fill a gap; after the last, the next audit tries again.
-const FILL_PAUSES_MS: [u64; 6] = [0, 5, 20, 50, 250, 1_000];
+/// Tries to fill a gap, and the delays between; after the last, the next audit tries again.
+const FILL_TRIES: u32 = 9;
+const FILL_AFTER: Duration = Duration::from_millis(10);
+const FILL_MAX: Duration = Duration::from_secs(1);
 /// How often the heads of all rooms here are compared with the log's.
 const AUDIT_EVERY: Duration = Duration::from_secs(10);
 /// Rooms compared in one call.
@@ -236,8 +239,11 @@ pub(crate) fn fill(shared: &Arc<Shared>, room: &Arc<Room>) {
     let (shared, room) = (shared.clone(), room.clone());
     let tracker = shared.tracker.clone();
     tracker.spawn(async move {
-        for pause_ms in FILL_PAUSES_MS {
-            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+        let mut back_off = BackOff::new(FILL_AFTER, FILL_MAX);
+        for tries in 0..FILL_TRIES {
+            if tries > 0 {
+                tokio::time::sleep(back_off.next_delay()).await;
+            }
             match fill_once(&shared, &room).await {
                 Ok(true) => return,
                 Ok(false) => {}

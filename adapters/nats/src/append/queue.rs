@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
+use roomcast_ports::back_off::BackOff;
 use roomcast_ports::event_log::{Appended, LogError};
 use roomcast_protocol::{EventId, MessageId, RoomId, Seq, Timestamp, UserId};
 use tokio::sync::oneshot;
@@ -22,8 +23,9 @@ const ATTEMPT_WITHIN: Duration = Duration::from_secs(1);
 const GATE_PAUSE: Duration = Duration::from_millis(20);
 /// How long finding out why one was refused may take before it is simply tried again.
 const FOUND_OUT_WITHIN: Duration = Duration::from_secs(5);
-/// Pauses after a refusal that may be over soon.
-const PAUSES_MS: [u64; 6] = [5, 20, 50, 100, 200, 250];
+/// Delays after a refusal that may be over soon.
+const REFUSED_AFTER: Duration = Duration::from_millis(5);
+const REFUSED_MAX: Duration = Duration::from_millis(250);
 
 /// An event to be stored, and who waits for its place.
 #[derive(Debug)]
@@ -130,7 +132,7 @@ pub(crate) struct Sending {
 }
 
 /// Everything that waits.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Queue {
     rooms: HashMap<RoomId, VecDeque<(u64, Waiting)>>,
     /// By number, which is the order of the calls.
@@ -139,6 +141,22 @@ pub(crate) struct Queue {
     again: BinaryHeap<Reverse<(Instant, u64)>>,
     next: u64,
     bytes: usize,
+    /// The delays of all events that were refused, each by its own count.
+    back_off: BackOff,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self {
+            rooms: HashMap::new(),
+            by_number: BTreeMap::new(),
+            ready: VecDeque::new(),
+            again: BinaryHeap::new(),
+            next: 0,
+            bytes: 0,
+            back_off: BackOff::new(REFUSED_AFTER, REFUSED_MAX),
+        }
+    }
 }
 
 impl Queue {
@@ -244,9 +262,10 @@ impl Queue {
     /// The stream did not take this attempt, and may take the next one soon.
     pub(crate) fn refused(&mut self, number: u64, now: Instant) {
         if let Some(waiting) = self.front(number) {
+            let before = waiting.refused;
             waiting.refused += 1;
-            let pause = PAUSES_MS[(waiting.refused as usize - 1).min(PAUSES_MS.len() - 1)];
-            self.send_again(number, now + Duration::from_millis(pause));
+            let delay = self.back_off.delay_after(before);
+            self.send_again(number, now + delay);
         }
     }
 
