@@ -127,7 +127,7 @@ bench: needs-rust ## the measurements of docs/, built as we ship
 	cargo bench $(LOCKED) --profile dist --package roomcast-embedded --bench append
 
 .PHONY: loadtest
-loadtest: needs-rust ## load a fleet and check its promises: make loadtest ARGS="--url ws://127.0.0.1:8080 --accounts --connections 20" (ARGS=--help lists all)
+loadtest: needs-rust ## load a fleet and check its promises: make loadtest ARGS="--url ws://127.0.0.1:8080 --accounts --connections 100" (ARGS=--help lists all)
 	@cargo run $(LOCKED) --release --quiet --package roomcast-loadtest -- $(ARGS)
 
 ##@ Work on it

@@ -14,7 +14,7 @@ fn accounts_are_registered_used_and_taken_away() {
     let ended = loadtest(
         &node.address,
         &node.path(""),
-        "--accounts --connections 6 --rooms 2 --rate 20 --duration 2s",
+        "--accounts --connections 24 --rooms 2 --rate 20 --duration 2s",
     );
     ended.expect(0);
     assert!(ended.checked("deliveries") > 20);
