@@ -111,8 +111,13 @@ impl Accounts {
 
 /// A client's name for itself without control characters, cut at its bound.
 fn shown(user_agent: &str) -> String {
-    let mut shown: String = user_agent.chars().filter(|it| !it.is_control()).collect();
-    shown.truncate(shown.floor_char_boundary(USER_AGENT_BYTES_MAX));
+    let mut shown = String::new();
+    for character in user_agent.chars().filter(|it| !it.is_control()) {
+        if shown.len() + character.len_utf8() > USER_AGENT_BYTES_MAX {
+            break;
+        }
+        shown.push(character);
+    }
     shown
 }
 
