@@ -12,11 +12,13 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use roomcast_ports::event_log::{Append, Appended, LogError};
-use roomcast_ports::message_store::MessageState;
+use roomcast_ports::message_store::{MessageState, ReactionState};
 use roomcast_ports::timeline::ReadError;
 use roomcast_protocol::event::Message;
 use roomcast_protocol::fleet_frame::WarningCode;
-use roomcast_protocol::limits::{CONTENT_BYTES_MAX, FRAME_BYTES_MAX};
+use roomcast_protocol::limits::{
+    CONTENT_BYTES_MAX, FRAME_BYTES_MAX, REACTIONS_MAX, REACTIONS_PER_USER_MAX,
+};
 use roomcast_protocol::{
     ClientMessageId, Code, EventBody, EventId, FleetFrame, MemberRole, MessageId, Refusal,
     RoomEvent, RoomId, Seq, StoredEvent, Timestamp, UserId,
@@ -31,6 +33,10 @@ pub(crate) use resend::{OptionalLookups, SenderClock, is_new};
 
 /// Tries to append on an unmoved room before appending anyway.
 const CONDITIONAL_TRIES: usize = 8;
+
+/// Tries to append a reaction, which is only appended to a room that has not moved; then the room is too
+/// busy, and it is refused as `LOG_UNAVAILABLE`.
+const COUNTED_TRIES: usize = 100;
 
 /// An append that takes longer is one that waits for the log to come back.
 const LOG_SLOW_AFTER: Duration = Duration::from_secs(1);
@@ -185,6 +191,8 @@ async fn judge(shared: &Shared, said: &Said, role: Option<MemberRole>) -> Result
         }
         return say_plainly(shared, said).map(Saying::Pending);
     }
+    // Two reactions that race must not both be the last that is allowed.
+    let counted = matches!(&said.speech, Speech::React { .. });
     for attempt in 0.. {
         let head = shared
             .ports
@@ -201,11 +209,11 @@ async fn judge(shared: &Shared, said: &Said, role: Option<MemberRole>) -> Result
         };
         let conditional = Append {
             event: said.event(body),
-            expected_head: (attempt < CONDITIONAL_TRIES).then_some(head),
+            expected_head: (counted || attempt < CONDITIONAL_TRIES).then_some(head),
         };
         let pending = append(shared, said, conditional)?;
         match patiently(shared, &said.room_id, pending).await {
-            Err(LogError::Moved { .. }) => {}
+            Err(LogError::Moved { .. }) if attempt < COUNTED_TRIES => {}
             Err(error) => return Err(refusal_of(&error)),
             Ok(appended) => return Ok(Saying::Settled(appended)),
         }
@@ -256,20 +264,42 @@ async fn decide(
             remove,
         } => {
             let target = message_of(shared, &said.room_id, &message_id).await?;
-            let given = target.reactions.iter().any(|reaction| {
-                reaction.emoji == emoji && reaction.user_ids.contains(&said.sender_id)
-            });
+            let held = target.reactions.iter().find(|it| it.is(&emoji));
+            let given = held.is_some_and(|it| it.user_ids.contains(&said.sender_id));
             if given != remove {
                 return Ok(Decision::AlreadySo(target));
             }
+            if !remove {
+                check_reactions(&target, held, &said.sender_id)?;
+            }
             Ok(Decision::Append(EventBody::ReactionChanged {
                 message_id,
-                emoji,
+                emoji: held.map_or(emoji, |it| it.emoji.clone()),
                 removed: remove,
             }))
         }
         Speech::Send(_) => unreachable!("messages are judged without the room's state"),
     }
+}
+
+/// Refuses one reaction more than the message, or this user of it, may have.
+fn check_reactions(
+    target: &MessageState,
+    held: Option<&ReactionState>,
+    sender_id: &UserId,
+) -> Result<(), Refusal> {
+    let own = target
+        .reactions
+        .iter()
+        .filter(|it| it.user_ids.contains(sender_id));
+    let message = if own.count() >= REACTIONS_PER_USER_MAX {
+        "you have reacted to this message as often as one user may"
+    } else if held.is_none() && target.reactions.len() >= REACTIONS_MAX {
+        "the message has as many different reactions as it may"
+    } else {
+        return Ok(());
+    };
+    Err(Refusal::new(Code::TooManyReactions, message))
 }
 
 fn settled(state: &MessageState) -> Appended {

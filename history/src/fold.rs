@@ -66,10 +66,7 @@ pub(crate) fn apply(state: &mut MessageState, stored: &StoredEvent) {
 }
 
 fn give(reactions: &mut Vec<ReactionState>, emoji: &str, user_id: &UserId) {
-    match reactions
-        .iter_mut()
-        .find(|reaction| reaction.emoji == emoji)
-    {
+    match reactions.iter_mut().find(|reaction| reaction.is(emoji)) {
         Some(reaction) if reaction.user_ids.contains(user_id) => {}
         Some(reaction) => reaction.user_ids.push(user_id.clone()),
         None => reactions.push(ReactionState {
@@ -80,10 +77,7 @@ fn give(reactions: &mut Vec<ReactionState>, emoji: &str, user_id: &UserId) {
 }
 
 fn take_back(reactions: &mut Vec<ReactionState>, emoji: &str, user_id: &UserId) {
-    let Some(index) = reactions
-        .iter()
-        .position(|reaction| reaction.emoji == emoji)
-    else {
+    let Some(index) = reactions.iter().position(|reaction| reaction.is(emoji)) else {
         return;
     };
     reactions[index].user_ids.retain(|one| one != user_id);

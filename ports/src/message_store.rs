@@ -1,7 +1,7 @@
 //! What is derived from the log for readers: every event, messages in their current state, rooms,
 //! members. All of it can be rebuilt from the log.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use roomcast_protocol::api::{MessageType, MessageView, ReactionView};
 use roomcast_protocol::event::Message;
 use roomcast_protocol::limits::REACTION_USERS_SHOWN_MAX;
+use roomcast_protocol::text::emoji_key;
 use roomcast_protocol::{
     ClientMessageId, EventId, MessageId, RoomId, Seq, StoredEvent, Timestamp, UserId,
 };
@@ -95,10 +96,36 @@ impl MessageState {
 /// Who reacts with one emoji.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReactionState {
-    /// The reaction.
+    /// The reaction, as its first holder spelt it.
     pub emoji: String,
     /// All who gave it, in the order they did.
     pub user_ids: Vec<UserId>,
+}
+
+impl ReactionState {
+    /// Whether this is the emoji, however it is spelt: variation selectors make no difference.
+    pub fn is(&self, emoji: &str) -> bool {
+        self.emoji == emoji || emoji_key(&self.emoji) == emoji_key(emoji)
+    }
+
+    /// The reactions that users hold, from each one held, in the order in which they were given. The
+    /// first of an emoji spells it. Linear in their number.
+    pub fn group(held: impl IntoIterator<Item = (String, UserId)>) -> Vec<Self> {
+        let mut reactions: Vec<Self> = Vec::new();
+        let mut index_of: HashMap<String, usize> = HashMap::new();
+        for (emoji, user_id) in held {
+            let key = emoji_key(&emoji).into_owned();
+            let index = *index_of.entry(key).or_insert(reactions.len());
+            match reactions.get_mut(index) {
+                Some(reaction) => reaction.user_ids.push(user_id),
+                None => reactions.push(Self {
+                    emoji,
+                    user_ids: vec![user_id],
+                }),
+            }
+        }
+        reactions
+    }
 }
 
 /// The returns of a store's machines, each of which may have forgotten what it confirmed last.

@@ -56,6 +56,8 @@ codes! {
     RateLimited = "RATE_LIMITED", 429, true;
     /// Too many rooms on one connection.
     TooManyRooms = "TOO_MANY_ROOMS", 400, false;
+    /// Too many different reactions to one message.
+    TooManyReactions = "TOO_MANY_REACTIONS", 400, false;
     /// Not stored, nothing kept.
     LogUnavailable = "LOG_UNAVAILABLE", 503, true;
     /// Perhaps stored: only a resend with the same client message id is safe.

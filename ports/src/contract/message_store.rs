@@ -276,6 +276,34 @@ pub async fn reactions_are_in_the_order_they_were_given(harness: &mut impl Messa
     assert_eq!(store.message(&sent).await.reactions, expected);
 }
 
+/// Emoji that differ only in variation selectors are one reaction, spelt as its first holder did, and
+/// many reactions are all read.
+pub async fn spellings_of_an_emoji_are_one_reaction(harness: &mut impl MessageHarness) {
+    let (store, mut script) = (Store::of(harness), Script::group("spellings"));
+    let sent = script.says("well?");
+    let id = message_id(&sent);
+    let users: Vec<_> = (0..60).map(|_| user()).collect();
+    for (number, user_id) in users.iter().enumerate() {
+        let spelling = ["\u{2764}\u{fe0f}", "\u{2764}", "\u{2764}\u{fe0e}"][number % 3];
+        script.does(user_id, reacted(&id, spelling, false));
+        for other in 0..20 {
+            script.does(user_id, reacted(&id, &format!("e{other}"), false));
+        }
+    }
+    for batch in script.events.chunks(300) {
+        store.feed(batch).await;
+    }
+    let reactions = store.message(&sent).await.reactions;
+    assert_eq!(reactions.len(), 21);
+    assert_eq!(reactions[0].emoji, "\u{2764}\u{fe0f}");
+    assert!(reactions.iter().all(|it| it.user_ids == users));
+    script.does(&users[0], reacted(&id, "\u{2764}\u{fe0f}", true));
+    store.feed(&script.events[script.events.len() - 1..]).await;
+    let reactions = store.message(&sent).await.reactions;
+    let hearts = reactions.iter().find(|it| it.is("\u{2764}"));
+    assert_eq!(hearts.map(|it| &*it.user_ids), Some(&users[1..]));
+}
+
 /// What is written again changes nothing, whether the feed brings it from an earlier place on or it
 /// is written ahead of it.
 pub async fn what_is_written_again_changes_nothing(harness: &mut impl MessageHarness) {
@@ -422,6 +450,7 @@ macro_rules! message_store_contract {
                 an_edit_changes_what_a_message_says,
                 a_deleted_message_keeps_its_place_and_says_nothing,
                 reactions_are_in_the_order_they_were_given,
+                spellings_of_an_emoji_are_one_reaction,
                 what_is_written_again_changes_nothing,
                 batches_and_what_is_ahead_of_them_change_nothing,
                 only_the_feed_moves_completeness_and_place,

@@ -276,3 +276,53 @@ fn whoever_left_changes_nothing_any_more() {
     }
     assert_eq!(scene.message("ann", &message)["content"], "mine");
 }
+
+#[test]
+fn a_message_has_at_most_50_reactions_and_one_user_at_most_20_of_them() {
+    let scene = Scene::with(&["ann", "ben", "cat"]);
+    let (mut ann, mut ben, mut cat) = (
+        scene.connect("ann"),
+        scene.connect("ben"),
+        scene.join("cat"),
+    );
+    let sent = ann.say(&scene.room, "well?")["messageId"].clone();
+    cat.expect("MESSAGE");
+    let heart = "\u{2764}\u{fe0f}";
+    assert_done(&ann.ask(react(&scene, &sent, heart, false)), false);
+    for number in 1..20 {
+        let emoji = format!("a{number}");
+        assert_done(&ann.ask(react(&scene, &sent, &emoji, false)), false);
+    }
+    assert_refused(
+        &ann.ask(react(&scene, &sent, "one more", false)),
+        "TOO_MANY_REACTIONS",
+    );
+    assert_done(&ann.ask(react(&scene, &sent, "\u{2764}", false)), true);
+    for number in 0..20 {
+        let emoji = format!("b{number}");
+        assert_done(&ben.ask(react(&scene, &sent, &emoji, false)), false);
+    }
+    let mut own = 0;
+    let refused = loop {
+        let answer = cat.ask(react(&scene, &sent, &format!("c{own}"), false));
+        if answer["type"] == "ERROR" {
+            break answer;
+        }
+        own += 1;
+    };
+    assert_refused(&refused, "TOO_MANY_REACTIONS");
+    assert_eq!(own, 10);
+    // An emoji that is held already is none more, and is spelt as it is held.
+    assert_done(&cat.ask(react(&scene, &sent, "\u{2764}", false)), false);
+    assert_done(
+        &ann.ask(react(&scene, &sent, "\u{2764}\u{fe0e}", true)),
+        false,
+    );
+    let message = scene.message("ben", &sent);
+    let reactions = list(&message["reactions"]);
+    assert_eq!(reactions.len(), 50);
+    let hearts = reactions.iter().find(|it| it["emoji"] == heart);
+    assert_eq!(hearts.expect("hearts")["count"], 1, "{message}");
+    assert_done(&ann.ask(react(&scene, &sent, "a1", true)), false);
+    assert_done(&ann.ask(react(&scene, &sent, "another", false)), false);
+}

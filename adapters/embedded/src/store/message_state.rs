@@ -137,19 +137,9 @@ fn reactions(
          WHERE room = ?1 AND message_id = ?2 AND removed = 0 ORDER BY seq",
     )?;
     let mut given = given.query(params![room, message_id.as_str()])?;
-    let mut reactions: Vec<ReactionState> = Vec::new();
+    let mut held = Vec::new();
     while let Some(row) = given.next()? {
-        let (emoji, user_id): (String, _) = (row.get(0)?, rows::id(row, 1)?);
-        match reactions
-            .iter_mut()
-            .find(|reaction| reaction.emoji == emoji)
-        {
-            Some(reaction) => reaction.user_ids.push(user_id),
-            None => reactions.push(ReactionState {
-                emoji,
-                user_ids: vec![user_id],
-            }),
-        }
+        held.push((row.get(0)?, rows::id(row, 1)?));
     }
-    Ok(reactions)
+    Ok(ReactionState::group(held))
 }

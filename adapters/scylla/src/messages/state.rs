@@ -12,6 +12,9 @@ use super::bucket::before;
 use super::read::{limit_of, next};
 use crate::rows::{cell, event, id, seq, time};
 
+/// Reactions read in one request at most.
+const REACTIONS_PAGE: i32 = 1_000;
+
 /// What of a message's row is read.
 type MessageRow = (
     i64,
@@ -108,11 +111,7 @@ impl ScyllaMessages {
         let (Some(low), Some(high)) = (places.clone().min(), places.max()) else {
             return Ok(Vec::new());
         };
-        let values = (room_id.as_str(), bucket, low, high);
-        let given = self
-            .client
-            .rows::<ReactionRow>(&self.statements.reactions, values)
-            .await?;
+        let given = self.reactions_within(room_id, bucket, low, high).await?;
         let mut given = by_message(given);
         let mut states = Vec::with_capacity(page.len());
         for row in page {
@@ -120,6 +119,40 @@ impl ScyllaMessages {
             states.extend(state(row, reactions)?);
         }
         Ok(states)
+    }
+
+    /// The reactions that are held to the messages from `low` to `high`, read a bounded page at a time.
+    async fn reactions_within(
+        &self,
+        room_id: &RoomId,
+        bucket: i32,
+        low: i64,
+        high: i64,
+    ) -> Result<Vec<ReactionRow>, StoreError> {
+        let (mut held, mut after) = (Vec::new(), (low, String::new(), String::new()));
+        loop {
+            let (seq, emoji, user_id) = &after;
+            let values = (
+                room_id.as_str(),
+                bucket,
+                seq,
+                emoji,
+                user_id,
+                high,
+                REACTIONS_PAGE,
+            );
+            let select = &self.statements.reactions;
+            let page = self.client.rows::<ReactionRow>(select, values).await?;
+            let ended = page.len() < REACTIONS_PAGE as usize;
+            if let Some((seq, emoji, user_id, _)) = page.last() {
+                after = (*seq, emoji.clone(), user_id.clone());
+            }
+            let given = |row: &ReactionRow| row.3.is_some_and(|since| since > 0);
+            held.extend(page.into_iter().filter(given));
+            if ended {
+                return Ok(held);
+            }
+        }
     }
 
     /// Many messages at once, by partition and place.
@@ -135,9 +168,8 @@ impl ScyllaMessages {
     }
 }
 
-/// Reactions of each place, in the order in which they were given; those taken back are left out.
+/// Reactions of each place, in the order in which they were given.
 fn by_message(mut given: Vec<ReactionRow>) -> HashMap<i64, Vec<ReactionRow>> {
-    given.retain(|row| row.3.is_some_and(|since| since > 0));
     given.sort_by_key(|row| row.3);
     let mut messages: HashMap<i64, Vec<ReactionRow>> = HashMap::new();
     for row in given {
@@ -173,19 +205,9 @@ fn state(row: MessageRow, given: Vec<ReactionRow>) -> Result<Option<MessageState
 }
 
 fn reactions(given: Vec<ReactionRow>) -> Result<Vec<ReactionState>, StoreError> {
-    let mut reactions: Vec<ReactionState> = Vec::new();
-    for (_, emoji, user_id, _) in given {
-        let user_id = id(&user_id)?;
-        match reactions
-            .iter_mut()
-            .find(|reaction| reaction.emoji == emoji)
-        {
-            Some(reaction) => reaction.user_ids.push(user_id),
-            None => reactions.push(ReactionState {
-                emoji,
-                user_ids: vec![user_id],
-            }),
-        }
-    }
-    Ok(reactions)
+    let held = given
+        .into_iter()
+        .map(|(_, emoji, user_id, _)| Ok((emoji, id(&user_id)?)));
+    let held: Vec<_> = held.collect::<Result<_, StoreError>>()?;
+    Ok(ReactionState::group(held))
 }
