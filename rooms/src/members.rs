@@ -6,13 +6,13 @@ use std::sync::Arc;
 use roomcast_ports::access::Caller;
 use roomcast_ports::directory::MemberRecord;
 use roomcast_protocol::api::{MemberView, MemberViews};
-use roomcast_protocol::{EventBody, MemberRole, Refusal, RoomId, StoredEvent, UserId};
+use roomcast_protocol::{EventBody, MemberRole, Refusal, RoomId, Seq, StoredEvent, UserId};
 
 use crate::put_member::UNREAD;
 use crate::{Rooms, cursor, refusals, rules};
 
-/// What has become of users since the store was written: a role, or gone.
-type Since = BTreeMap<UserId, Option<MemberRole>>;
+/// What has become of users since the store was written: a role and the place of a joining, or gone.
+type Since = BTreeMap<UserId, Option<(MemberRole, Seq)>>;
 
 impl Rooms {
     /// The members by user id, with their marks.
@@ -46,9 +46,13 @@ fn since(control: &[Arc<StoredEvent>]) -> Since {
     let mut since = Since::new();
     for stored in control {
         match &stored.event.body {
-            EventBody::MemberJoined { user_id, role, .. }
-            | EventBody::MemberChanged { user_id, role } => {
-                since.insert(user_id.clone(), Some(*role));
+            EventBody::MemberJoined { user_id, role, .. } => {
+                since.insert(user_id.clone(), Some((*role, stored.seq)));
+            }
+            EventBody::MemberChanged { user_id, role } => {
+                let joined = since.get(user_id).copied().flatten();
+                let joined = joined.map_or(Seq::ZERO, |(_, place)| place);
+                since.insert(user_id.clone(), Some((*role, joined)));
             }
             EventBody::MemberLeft { user_id, .. } => {
                 since.insert(user_id.clone(), None);
@@ -56,7 +60,7 @@ fn since(control: &[Arc<StoredEvent>]) -> Since {
             EventBody::MembersAdded { user_ids, .. } => {
                 let added = user_ids
                     .iter()
-                    .map(|it| (it.clone(), Some(MemberRole::Member)));
+                    .map(|it| (it.clone(), Some((MemberRole::Member, stored.seq))));
                 since.extend(added);
             }
             _ => {}
@@ -100,7 +104,7 @@ fn merge(
         after.is_none_or(|after| user_id > after) && end.as_ref().is_none_or(|end| user_id <= end)
     };
     for (user_id, role) in since.into_iter().filter(|(user_id, _)| here(user_id)) {
-        let Some(role) = role else {
+        let Some((role, joined)) = role else {
             members.remove(&user_id);
             continue;
         };
@@ -109,7 +113,10 @@ fn merge(
             role,
             marks: UNREAD,
         };
-        members.entry(user_id.clone()).or_insert_with(new).role = role;
+        let member = members.entry(user_id.clone()).or_insert_with(new);
+        member.role = role;
+        member.marks.read = member.marks.read.max(joined);
+        member.marks.delivered = member.marks.delivered.max(joined);
     }
     members.into_values().collect()
 }
@@ -131,10 +138,10 @@ mod tests {
         };
         let since = || {
             Since::from([
-                (user("a"), Some(MemberRole::Member)),
+                (user("a"), Some((MemberRole::Member, Seq::MAX))),
                 (user("c"), None),
-                (user("d"), Some(MemberRole::Admin)),
-                (user("x"), Some(MemberRole::Member)),
+                (user("d"), Some((MemberRole::Admin, Seq::ZERO))),
+                (user("x"), Some((MemberRole::Member, Seq::MAX))),
             ])
         };
         let shown = |rows: &[&str], after: Option<&str>, asked| {

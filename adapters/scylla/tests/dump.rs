@@ -55,6 +55,7 @@ const TABLES: &[(&str, &[&str], &[&str])] = &[
             "last_message",
             "last_message_bucket",
             "last_message_at",
+            "active_at",
         ],
     ),
     (

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use roomcast_protocol::api::Marks;
-use roomcast_protocol::{EventBody, MemberRole, RoomId, RoomKind, Seq, StoredEvent, Visibility};
+use roomcast_protocol::{
+    EventBody, MemberRole, RoomId, RoomKind, Seq, StoredEvent, Timestamp, Visibility,
+};
 
 use super::directory::{DirectoryHarness, Rooms, renamed};
 use super::sample::{
@@ -201,26 +203,25 @@ pub async fn sending_moves_the_senders_own_marks(harness: &mut impl DirectoryHar
 pub async fn marks_move_forward_only(harness: &mut impl DirectoryHarness) {
     let (rooms, mut script) = (Rooms::of(harness), Script::group("marks"));
     let (owner, ann) = (script.owner.clone(), user());
-    script.does(&owner, joined(&ann, Member));
+    let came = script.does(&owner, joined(&ann, Member)).seq;
     let places: Vec<Seq> = (0..5).map(|_| script.says("x").seq).collect();
     rooms.feed(&script.events).await;
     let marks = |read, delivered| Some(Marks { read, delivered });
-    let zero = Seq::ZERO;
     assert_eq!(
-        rooms.mark(&script, &ann, zero, places[1]).await,
-        marks(zero, places[1])
+        rooms.mark(&script, &ann, came, places[1]).await,
+        marks(came, places[1])
     );
     assert_eq!(
-        rooms.mark(&script, &ann, places[0], zero).await,
+        rooms.mark(&script, &ann, places[0], Seq::ZERO).await,
         marks(places[0], places[1])
     );
     assert_eq!(
-        rooms.mark(&script, &ann, places[3], zero).await,
+        rooms.mark(&script, &ann, places[3], Seq::ZERO).await,
         marks(places[3], places[3])
     );
     assert_eq!(rooms.mark(&script, &ann, places[2], places[3]).await, None);
     assert_eq!(
-        rooms.mark(&script, &ann, zero, places[4]).await,
+        rooms.mark(&script, &ann, came, places[4]).await,
         marks(places[3], places[4])
     );
     let member = rooms
@@ -235,6 +236,71 @@ pub async fn marks_move_forward_only(harness: &mut impl DirectoryHarness) {
     assert_eq!(
         rooms.mark(&script, &user(), places[4], places[4]).await,
         None
+    );
+}
+
+/// A member's marks begin at the place of the last joining, in whatever order it is written; messages
+/// before it are not unread.
+pub async fn marks_begin_where_a_member_joined(harness: &mut impl DirectoryHarness) {
+    for ahead in [false, true] {
+        let (rooms, mut script) = (Rooms::of(harness), Script::group("joining"));
+        let (owner, ann) = (script.owner.clone(), user());
+        script.says("before anybody came");
+        let first = script.does(&owner, joined(&ann, Member)).seq;
+        if ahead {
+            rooms.write(&script.events[2..]).await;
+        }
+        rooms.feed(&script.events).await;
+        let listing = rooms.listing(&ann).await;
+        assert_eq!((listing.marks.read, listing.unread), (first, 0));
+        script.says("unread");
+        script.does(&ann, left(&ann));
+        script.says("while away");
+        let fed = script.events.len();
+        let added = EventBody::MembersAdded {
+            user_ids: vec![ann.clone()],
+            member_count: 2,
+        };
+        let again = script.does(&owner, added).seq;
+        script.says("new");
+        if ahead {
+            rooms.write(&script.events[fed..=fed]).await;
+        }
+        rooms.feed(&script.events).await;
+        let listing = rooms.listing(&ann).await;
+        assert_eq!(listing.marks.delivered, again);
+        assert_eq!((listing.marks.read, listing.unread), (again, 1));
+        assert_eq!(
+            rooms.listing(&owner).await.unread,
+            0,
+            "sending moves the mark"
+        );
+    }
+}
+
+/// A message whose clock is behind moves its room down neither below its making nor its messages.
+pub async fn a_clock_that_goes_back_moves_no_room_down(harness: &mut impl DirectoryHarness) {
+    let (rooms, mut script) = (Rooms::of(harness), Script::group("clocks"));
+    let owner = script.owner.clone();
+    let made = script.events[0].event.sent_at;
+    let late = |script: &mut Script| {
+        let mut late = (*script.does(&owner, said("late"))).clone();
+        late.event.sent_at = Timestamp::from_millis(made.as_millis() - 60_000);
+        *script.events.last_mut().expect("an event") = Arc::new(late);
+    };
+    late(&mut script);
+    rooms.feed(&script.events).await;
+    assert_eq!(rooms.listing(&owner).await.active_at, made);
+    let on_time = script.says("on time").event.sent_at;
+    rooms.feed(&script.events).await;
+    late(&mut script);
+    rooms.feed(&script.events[3..]).await;
+    let listing = rooms.listing(&owner).await;
+    assert_eq!(listing.active_at, on_time);
+    assert_eq!(
+        listing.last_message.map(|it| it.seq),
+        Some(script.head()),
+        "the last message is the log's last"
     );
 }
 
@@ -301,6 +367,8 @@ macro_rules! listing_contract {
                 unread_is_exact_at_every_mark,
                 sending_moves_the_senders_own_marks,
                 marks_move_forward_only,
+                marks_begin_where_a_member_joined,
+                a_clock_that_goes_back_moves_no_room_down,
                 a_direct_room_names_the_other_one,
                 public_groups_are_found_by_their_names_beginning,
             ]

@@ -25,7 +25,7 @@ macro_rules! select_listings {
         concat!(
             "SELECT ",
             room_columns!(),
-            ", coalesce(r.last_message_at, r.created_at) AS active_at, r.room, r.head,
+            ", max(coalesce(r.last_message_at, 0), r.created_at) AS active_at, r.room, r.head,
                  r.last_message, m.role, m.read, m.delivered, r.complete_to, r.ordinal ",
             rooms_of!()
         )
@@ -94,7 +94,7 @@ pub(super) fn ids_of_user(
         .prepare_cached(concat!(
             "SELECT r.room_id ",
             rooms_of!(),
-            "ORDER BY coalesce(r.last_message_at, r.created_at) DESC, r.room_id LIMIT ?2"
+            "ORDER BY max(coalesce(r.last_message_at, 0), r.created_at) DESC, r.room_id LIMIT ?2"
         ))?
         .query_map(params![user_id.as_str(), limit], |row| rows::id(row, 0))?
         .collect()

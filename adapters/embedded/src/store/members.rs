@@ -82,13 +82,17 @@ pub(super) fn change(
     if after == before {
         return Ok(());
     }
+    // Who joins has read up to there.
+    let joined = after.present && after.present_seq > before.present_seq;
+    let mark = if joined { after.present_seq } else { Seq::ZERO };
     store
         .prepare_cached(
-            "INSERT INTO members (room, user_id, present, present_seq, role, role_seq)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+            "INSERT INTO members (room, user_id, present, present_seq, role, role_seq, read, delivered)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)
              ON CONFLICT DO UPDATE SET present = excluded.present,
                  present_seq = excluded.present_seq, role = excluded.role,
-                 role_seq = excluded.role_seq",
+                 role_seq = excluded.role_seq, read = max(read, excluded.read),
+                 delivered = max(delivered, excluded.delivered)",
         )?
         .execute(params![
             room.room,
@@ -96,7 +100,8 @@ pub(super) fn change(
             after.present,
             after.present_seq.get(),
             after.role.as_str(),
-            after.role_seq.get()
+            after.role_seq.get(),
+            mark.get()
         ])?;
     room.member_count += i64::from(after.present) - i64::from(before.present);
     room.owner_count += i64::from(after.owner()) - i64::from(before.owner());

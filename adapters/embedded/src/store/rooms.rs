@@ -31,9 +31,9 @@ pub(super) struct RoomRow {
 impl RoomRow {
     /// The room has a message there.
     pub(super) fn saw_message(&mut self, seq: Seq, sent_at: Timestamp) {
-        if seq > self.last_message {
-            (self.last_message, self.last_message_at) = (seq, Some(sent_at));
-        }
+        self.last_message = self.last_message.max(seq);
+        // A clock that goes back moves no room down.
+        self.last_message_at = self.last_message_at.max(Some(sent_at));
     }
 }
 

@@ -28,6 +28,7 @@ CREATE TABLE rooms (
     -- How many messages there are up to `complete_to`.
     ordinal INTEGER NOT NULL DEFAULT 0,
     last_message INTEGER NOT NULL DEFAULT 0,
+    -- The latest time of any message: the room's activity.
     last_message_at INTEGER
 ) STRICT;
 

@@ -41,8 +41,15 @@ impl Membership {
 }
 
 impl ScyllaMessages {
-    /// Adds the rows of an event that changes who is a member or what the room is.
-    pub(super) fn add_control<'a>(&'a self, writes: &mut Writes<'a>, stored: &StoredEvent) {
+    /// Adds the rows of an event that changes who is a member or what the room is; `ordinal` is the
+    /// cell for the messages up to it.
+    pub(super) fn add_control<'a>(
+        &'a self,
+        writes: &mut Writes<'a>,
+        stored: &StoredEvent,
+        ordinal: i64,
+    ) {
+        let place = (stored.seq, ordinal);
         let (seq, event) = (stored.seq, &stored.event);
         let room_id = &event.room_id;
         match &event.body {
@@ -54,18 +61,18 @@ impl ScyllaMessages {
                 if let Some(founding) = founding {
                     self.add_founding(writes, room_id, founding, seq, event.sent_at);
                 }
-                self.add_member(writes, room_id, user_id, seq, Membership::joined(*role));
+                self.add_member(writes, room_id, user_id, place, Membership::joined(*role));
             }
             EventBody::MemberLeft { user_id, .. } => {
-                self.add_member(writes, room_id, user_id, seq, Membership::LEFT);
+                self.add_member(writes, room_id, user_id, place, Membership::LEFT);
             }
             EventBody::MemberChanged { user_id, role } => {
-                self.add_member(writes, room_id, user_id, seq, Membership::changed(*role));
+                self.add_member(writes, room_id, user_id, place, Membership::changed(*role));
             }
             EventBody::MembersAdded { user_ids, .. } => {
                 let joined = Membership::joined(MemberRole::Member);
                 for user_id in user_ids {
-                    self.add_member(writes, room_id, user_id, seq, joined);
+                    self.add_member(writes, room_id, user_id, place, joined);
                 }
             }
             EventBody::RoomChanged(change) => self.add_change(writes, room_id, change, seq),
@@ -120,7 +127,7 @@ impl ScyllaMessages {
         writes: &mut Writes<'a>,
         room_id: &RoomId,
         user_id: &UserId,
-        seq: Seq,
+        (seq, ordinal): (Seq, i64),
         membership: Membership,
     ) {
         let statements = &self.statements;
@@ -136,6 +143,11 @@ impl ScyllaMessages {
             writes.add(partition, &statements.set_room_of_user, values, 0);
         }
         let role = membership.role.map(MemberRole::as_str);
+        if let (Some(true), Some(role)) = (membership.present, role) {
+            let at = cell(seq);
+            let values = (at, role, at, ordinal, at, room, user);
+            return writes.add(of(room_id), &statements.join_member, values, 0);
+        }
         let values = (
             cell(seq),
             MaybeUnset::from_option(membership.present),

@@ -9,6 +9,7 @@ use roomcast_ports::message_store::Place;
 use roomcast_protocol::{RoomId, StoredEvent};
 
 use super::ScyllaMessages;
+use super::marks::UNKNOWN;
 use super::plan::RoomPlan;
 use crate::client::Writes;
 
@@ -52,7 +53,7 @@ impl ScyllaMessages {
     pub(super) async fn write_ahead(&self, events: &[Arc<StoredEvent>]) -> Result<(), StoreError> {
         let mut writes = Writes::default();
         for stored in events {
-            self.add_control(&mut writes, stored);
+            self.add_control(&mut writes, stored, UNKNOWN);
         }
         self.client.write_all(writes).await?;
         self.publish_all(events).await

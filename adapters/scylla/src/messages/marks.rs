@@ -15,7 +15,12 @@ use crate::client::Writes;
 use crate::rows::{cell, count, seq};
 
 /// Not known yet; below every count that is, so that one wins at the same place. Servers compare bytes.
-const UNKNOWN: i64 = 0;
+pub(super) const UNKNOWN: i64 = 0;
+
+/// A mark's cell for so many messages up to it.
+pub(super) const fn known(ordinal: u64) -> i64 {
+    ordinal.saturating_add(1).cast_signed()
+}
 
 impl ScyllaMessages {
     /// Moves a member's marks forward; the marks after it, if either moved.
@@ -40,7 +45,7 @@ impl ScyllaMessages {
         let mut writes = Writes::default();
         if after.read > before.read {
             let ordinal = self.ordinal_at(room_id, after.read).await?;
-            let ordinal = ordinal.map_or(UNKNOWN, u64::cast_signed);
+            let ordinal = ordinal.map_or(UNKNOWN, known);
             let place = cell(after.read);
             let values = (place, place, ordinal, room.clone(), user.clone());
             writes.add(of(room_id), &self.statements.move_read, values, 0);

@@ -50,8 +50,8 @@ impl ScyllaMessages {
             return Ok(None);
         }
         let read_ordinal = match row.read {
-            // Zero may also mean that it was not known when the mark was set.
-            Some(_) => Some(count(row.read_ordinal)).filter(|ordinal| *ordinal > 0),
+            // Zero: not known when the mark was set.
+            Some(_) => count(row.read_ordinal).checked_sub(1),
             None => Some(0),
         };
         Ok(Some(Member {

@@ -12,6 +12,7 @@ use super::ScyllaMessages;
 use super::bucket::{before, id_shard};
 use super::chain::Chain;
 use super::control::of;
+use super::marks::known;
 use super::targets::Targets;
 use crate::client::{Partition, Writes};
 use crate::rows::{cell, millis};
@@ -53,10 +54,11 @@ impl ScyllaMessages {
             targets: Writes::default(),
             head: Writes::default(),
         };
-        let (mut last_message, mut marks) = (None, HashMap::new());
+        let (mut last_message, mut active_at, mut marks) = (None, None, HashMap::new());
         for stored in events {
             let chain = self.add_event(&mut plan, &mut targets, stored);
             if matches!(stored.event.body, EventBody::MessageSent(_)) {
+                active_at = active_at.max(Some(millis(stored.event.sent_at)));
                 last_message = Some(LastMessage {
                     seq: chain.seq,
                     bucket: chain.bucket,
@@ -64,10 +66,15 @@ impl ScyllaMessages {
                 });
                 marks.insert(stored.event.sender_id.clone(), chain);
             }
-            self.add_control(&mut plan.events, stored);
+            self.add_control(&mut plan.events, stored, known(chain.ordinal));
         }
         self.add_marks(&mut plan, marks);
         self.add_head(&mut plan, last_message);
+        if let Some(at) = active_at {
+            let values = (at, at, room_id.to_string());
+            let statement = &self.statements.move_active_at;
+            plan.head.add(of(room_id), statement, values, 0);
+        }
         Ok(plan)
     }
 
@@ -143,7 +150,7 @@ impl ScyllaMessages {
     /// Whoever sends has read up to there. Written with the head, whose partition is the same.
     fn add_marks<'a>(&'a self, plan: &mut RoomPlan<'a>, marks: HashMap<UserId, Chain>) {
         for (user_id, chain) in marks {
-            let (seq, ordinal) = (cell(chain.seq), chain.ordinal.cast_signed());
+            let (seq, ordinal) = (cell(chain.seq), known(chain.ordinal));
             let values = (
                 seq,
                 seq,

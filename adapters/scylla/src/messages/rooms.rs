@@ -23,7 +23,7 @@ pub(super) struct RoomRow {
     ordinal: Option<i64>,
     last_message: Option<i64>,
     last_message_bucket: Option<i32>,
-    last_message_at: Option<i64>,
+    active_at: Option<i64>,
 }
 
 /// A room and where it stands, as lists need it.
@@ -65,7 +65,7 @@ impl RoomRow {
             },
             head: seq(self.head)?,
             ordinal: count(self.ordinal),
-            active_at: time(self.last_message_at.unwrap_or(created_at)),
+            active_at: time(self.active_at.unwrap_or(created_at).max(created_at)),
             last_message,
         }))
     }

@@ -20,6 +20,8 @@ statements! {
             last_message_bucket = ?, last_message_at = ? WHERE room_id = ?",
         move_last_message: Write = "UPDATE {ks}.rooms USING TIMESTAMP ?
             SET last_message = ?, last_message_bucket = ?, last_message_at = ? WHERE room_id = ?",
+        move_active_at: Write = "UPDATE {ks}.rooms USING TIMESTAMP ? SET active_at = ?
+            WHERE room_id = ?",
         move_place: Write = "UPDATE {ks}.places USING TIMESTAMP ? SET position = ?
             WHERE partition = ?",
         move_reached: Write = "UPDATE {ks}.places USING TIMESTAMP ? SET reached = ?
@@ -45,6 +47,9 @@ statements! {
             WHERE room_id = ?",
         set_member: Write = "UPDATE {ks}.members USING TIMESTAMP ? SET present = ?, role = ?
             WHERE room_id = ? AND user_id = ?",
+        join_member: Write = "UPDATE {ks}.members USING TIMESTAMP ?
+            SET present = true, role = ?, read = ?, read_ordinal = ?, delivered = ?
+            WHERE room_id = ? AND user_id = ?",
         set_room_of_user: Write = "UPDATE {ks}.rooms_by_user USING TIMESTAMP ? SET present = ?
             WHERE user_id = ? AND room_id = ?",
         insert_owner: Write = "INSERT INTO {ks}.owners (room_id, user_id) VALUES (?, ?)
@@ -65,7 +70,7 @@ statements! {
         place: Read = "SELECT position, reached FROM {ks}.places WHERE partition = ?",
         head: Read = "SELECT head, ordinal FROM {ks}.rooms WHERE room_id = ?",
         room: Read = "SELECT room_id, founding, created_at, name, topic, visibility, ended, head,
-            ordinal, last_message, last_message_bucket, last_message_at
+            ordinal, last_message, last_message_bucket, active_at
             FROM {ks}.rooms WHERE room_id = ?",
         listed: Read = "SELECT listed FROM {ks}.rooms WHERE room_id = ?",
         room_cells: Read = "SELECT founding, WRITETIME(founding), name, WRITETIME(name), visibility,
@@ -85,7 +90,8 @@ statements! {
         reaction: Read = "SELECT given FROM {ks}.reactions
             WHERE room_id = ? AND bucket = ? AND seq = ? AND emoji = ? AND user_id = ?",
         reactions: Read = "SELECT seq, emoji, user_id, given FROM {ks}.reactions
-            WHERE room_id = ? AND bucket = ? AND seq >= ? AND seq <= ?",
+            WHERE room_id = ? AND bucket = ? AND (seq, emoji, user_id) > (?, ?, ?) AND (seq) <= (?)
+            LIMIT ?",
         event_at: Read = "SELECT seq, prev, body FROM {ks}.messages
             WHERE room_id = ? AND bucket = ? AND seq = ?",
         events_from: Read = "SELECT seq, prev, body FROM {ks}.messages
