@@ -45,8 +45,7 @@ impl Rooms {
         let users = [&caller.user_id, target];
         let event_id = EventId::generate();
         let until = Instant::now() + APPEND_WITHIN;
-        let mut races = 0;
-        let mut back_off = BackOff::new(PAUSE_FIRST, PAUSE_MAX);
+        let (mut races, mut back_off) = (0, BackOff::new(PAUSE_FIRST, PAUSE_MAX));
         let (mut state, _) = self
             .load(room_id, &users)
             .await
