@@ -48,7 +48,7 @@ impl Api {
     /// The same calls from another address of the loopback network: a fleet on this machine limits what one
     /// address may do, and would take the users of a run for one. Elsewhere the address stays.
     #[must_use]
-    pub fn from_loopback(&self, source: Ipv4Addr) -> Self {
+    pub fn at_loopback(&self, source: Ipv4Addr) -> Self {
         let is_local = |door: &Door| door.authority.starts_with("127.");
         if !source.is_loopback() || !self.doors.iter().all(is_local) {
             return self.clone();

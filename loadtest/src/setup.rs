@@ -213,7 +213,7 @@ fn source_address(prefix: &str, number: usize) -> Ipv4Addr {
 
 async fn register(api: &Api, plan: &Plan, prefix: &str) -> anyhow::Result<Given> {
     let sources: Vec<Api> = (0..plan.rooms_of.len().div_ceil(REGISTRATIONS_PER_ADDRESS))
-        .map(|number| api.from_loopback(source_address(prefix, number)))
+        .map(|number| api.at_loopback(source_address(prefix, number)))
         .collect();
     // Names have 32 characters at most; the prefix's end is what tells runs apart.
     let accounts = all(plan.rooms_of.len(), |number| {

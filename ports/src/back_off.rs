@@ -46,7 +46,7 @@ impl BackOff {
     pub fn delay_after(&mut self, failures: u32) -> Duration {
         let doubled = self.first.saturating_mul(1 << failures.min(DOUBLINGS_MAX));
         let bound = u64::try_from(doubled.min(self.longest).as_nanos()).unwrap_or(u64::MAX);
-        let drawn = u128::from(self.draw()) * (u128::from(bound) + 1) >> 64;
+        let drawn = (u128::from(self.draw()) * (u128::from(bound) + 1)) >> 64;
         Duration::from_nanos(u64::try_from(drawn).unwrap_or(bound))
     }
 
