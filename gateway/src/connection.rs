@@ -18,7 +18,7 @@ use futures_util::task::AtomicWaker;
 use roomcast_protocol::{Close, ConnectionId, FleetFrame, PresenceStatus, RoomId, SessionId};
 use tokio::net::TcpStream;
 
-use crate::clock::Seconds;
+use crate::clock::Ticks;
 use crate::codec;
 use crate::hub::{Room, User};
 use crate::lock::lock;
@@ -62,7 +62,7 @@ const ONLINE: u8 = 0;
 const AWAY: u8 = 1;
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream, now: Seconds) -> Self {
+    pub(crate) fn new(stream: TcpStream, now: Ticks) -> Self {
         Self {
             stream,
             outbox: Mutex::new(Outbox::default()),
@@ -115,17 +115,27 @@ impl Connection {
 
     /// Sends a frame's bytes, in order with everything sent before. Never waits: past the outbox's
     /// bounds the connection closes with [`Close::TooSlow`].
-    pub(crate) fn send(&self, frame: &Bytes, now: Seconds) {
+    pub(crate) fn send(&self, frame: &Bytes, now: Ticks) {
+        if self.write(frame, now) {
+            self.spoke_at.store(now, Ordering::Relaxed);
+        }
+    }
+
+    /// Sends a control frame of RFC 6455, as [`send`](Self::send) does. A browser shows those to no
+    /// script, so they do not stand in for a heartbeat.
+    pub(crate) fn send_control(&self, frame: &Bytes, now: Ticks) {
+        self.write(frame, now);
+    }
+
+    /// Whether all of it is with the kernel already.
+    fn write(&self, frame: &Bytes, now: Ticks) -> bool {
         let mut outbox = lock(&self.outbox);
         if outbox.is_closing() {
-            return;
+            return false;
         }
         if outbox.is_empty() {
             match self.stream.try_write(frame) {
-                Ok(written) if written == frame.len() => {
-                    self.spoke_at.store(now, Ordering::Relaxed);
-                    return;
-                }
+                Ok(written) if written == frame.len() => return true,
                 Ok(written) => outbox.start(frame.slice(written..), now),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     outbox.start(frame.clone(), now);
@@ -138,21 +148,32 @@ impl Connection {
             drop(outbox);
             self.close(Close::TooSlow, now);
         }
+        false
+    }
+
+    /// When the client last sent something.
+    pub(crate) fn heard_at(&self) -> Ticks {
+        self.heard_at.load(Ordering::Relaxed)
+    }
+
+    /// Takes a sign of life, unless a later one is known.
+    fn heard(&self, at: Ticks) {
+        self.heard_at.fetch_max(at, Ordering::Relaxed);
     }
 
     /// Sends a frame that is for this connection alone.
-    pub(crate) fn say(&self, frame: &FleetFrame<'_>, now: Seconds) {
+    pub(crate) fn say(&self, frame: &FleetFrame<'_>, now: Ticks) {
         self.send(&encode(frame), now);
     }
 
     /// Closes: what has begun to go out is finished, what waits is dropped, the close frame follows.
-    pub(crate) fn close(&self, close: Close, now: Seconds) {
+    pub(crate) fn close(&self, close: Close, now: Ticks) {
         metrics::counter!("chat_ws_closes_total", "reason" => close.name()).increment(1);
         self.close_with(codec::encode_close(close.code(), close.reason()), now);
     }
 
     /// Answers the client's own close.
-    pub(crate) fn close_with(&self, frame: Bytes, now: Seconds) {
+    pub(crate) fn close_with(&self, frame: Bytes, now: Ticks) {
         let mut outbox = lock(&self.outbox);
         if !outbox.is_closing() {
             outbox.close(frame, now);

@@ -1,4 +1,4 @@
-//! How fast somebody may send, and how often they may be refused.
+//! How fast somebody may send.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -107,27 +107,6 @@ impl Rates {
     }
 }
 
-/// Counts what happens within a span of seconds, starting anew with the first after it.
-#[derive(Debug, Default)]
-pub(crate) struct Window {
-    since: u32,
-    count: u32,
-}
-
-impl Window {
-    /// Counts one at `now`; how many there are in this window with it.
-    pub(crate) fn count(&mut self, now: u32, span: Duration) -> u32 {
-        if self.count == 0 || u64::from(now.saturating_sub(self.since)) >= span.as_secs() {
-            *self = Self {
-                since: now,
-                count: 0,
-            };
-        }
-        self.count += 1;
-        self.count
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,13 +142,5 @@ mod tests {
         assert_eq!(bucket.take_tenths(start, 10, 100, 210), Err(500));
         assert_eq!(bucket.take_tenths(start, 10, 100, 160), Ok(()));
         assert!(bucket.take_tenths(start, 10, 100, 1_010).is_err());
-    }
-
-    #[test]
-    fn a_window_forgets_what_is_older_than_its_span() {
-        let mut window = Window::default();
-        assert_eq!(window.count(0, Duration::from_secs(10)), 1);
-        assert_eq!(window.count(9, Duration::from_secs(10)), 2);
-        assert_eq!(window.count(10, Duration::from_secs(10)), 1);
     }
 }

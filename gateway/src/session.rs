@@ -1,32 +1,39 @@
 //! What a client may say when: the rules of one connection, without any I/O.
 //!
-//! The socket's task feeds it frames and seconds; it answers what is to be done. It owns no socket, no
+//! The socket's task feeds it frames and ticks; it answers what is to be done. It owns no socket, no
 //! clock and no port, so every rule can be tested by calling it.
 
+mod conduct;
+
 use std::borrow::Cow;
+use std::time::Duration;
 
 use roomcast_ports::access::Caller;
 use roomcast_protocol::limits::{
-    AUTH_WITHIN, BAD_FRAMES_MAX, BAD_FRAMES_WINDOW, HEARTBEAT, RATE_REFUSALS_MAX,
-    RATE_REFUSALS_WINDOW, SILENCE_MAX, TOKEN_EXPIRING_BEFORE, TOKEN_LEEWAY,
+    AUTH_WITHIN, HEARTBEAT, SILENCE_MAX, SILENCE_PINGED, TOKEN_EXPIRING_BEFORE, TOKEN_LEEWAY,
 };
 use roomcast_protocol::{ClientFrame, Close, Code, Decoded, Refusal};
 
-use crate::clock::{Clock, Seconds, seconds};
-use crate::rate::Window;
+use crate::clock::{Clock, Ticks, after, ticks};
+use conduct::Conduct;
+
+/// How much earlier than due a heartbeat goes out, so that it is never late.
+const HEARTBEAT_MARGIN: Duration = Duration::from_millis(500);
 
 /// One connection's rules and where it stands in them.
 #[derive(Debug)]
 pub(crate) struct Session {
     stage: Stage,
-    bad_frames: Window,
-    rate_refusals: Window,
+    /// Only while something of it counts.
+    conduct: Option<Box<Conduct>>,
+    /// The last sign of life that a ping has followed.
+    pinged_after: Option<Ticks>,
 }
 
 #[derive(Debug)]
 enum Stage {
     /// Nobody knows yet who is speaking.
-    Anonymous { until: Seconds },
+    Anonymous { until: Ticks },
     /// Somebody is.
     Open(Box<Open>),
 }
@@ -36,9 +43,9 @@ enum Stage {
 struct Open {
     caller: Caller,
     /// When the token's end is to be announced; `None` once it was.
-    warn_at: Option<Seconds>,
-    ends_at: Seconds,
-    recheck_at: Seconds,
+    warn_at: Option<Ticks>,
+    ends_at: Ticks,
+    recheck_at: Ticks,
 }
 
 /// What is to be done about a frame.
@@ -59,12 +66,39 @@ pub(crate) enum Verdict<'a> {
 pub(crate) enum Due {
     /// Say something, so that the client knows we are here.
     Heartbeat,
+    /// Ask for a sign of life that needs no script.
+    Ping,
     /// Announce the token's end.
     TokenExpiring,
     /// Look at the token again, then [`Session::rechecked`].
     Recheck,
     /// Close.
     Close(Close),
+}
+
+/// What the socket has shown of both sides.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Signs {
+    /// When the client last sent something.
+    pub(crate) heard_at: Ticks,
+    /// When something was last sent to it that a script would hear.
+    pub(crate) spoke_at: Ticks,
+    /// When the kernel last took something, while bytes wait.
+    pub(crate) moved_at: Option<Ticks>,
+}
+
+impl Signs {
+    /// When the silence of a client is too long. While bytes wait and it goes on taking them, its answer
+    /// to a ping would have to wait behind them.
+    fn silent_at(self) -> Ticks {
+        let alive_at = self.heard_at.max(self.moved_at.unwrap_or(0));
+        after(alive_at, SILENCE_MAX)
+    }
+
+    fn heartbeat_at(self) -> Ticks {
+        self.spoke_at
+            .saturating_add(ticks(HEARTBEAT.saturating_sub(HEARTBEAT_MARGIN)))
+    }
 }
 
 /// What came of a token.
@@ -79,12 +113,12 @@ pub(crate) enum Authenticated {
 }
 
 impl Session {
-    pub(crate) fn anonymous(now: Seconds) -> Self {
-        let until = now + seconds(AUTH_WITHIN);
+    pub(crate) fn anonymous(now: Ticks) -> Self {
+        let until = after(now, AUTH_WITHIN);
         Self {
             stage: Stage::Anonymous { until },
-            bad_frames: Window::default(),
-            rate_refusals: Window::default(),
+            conduct: None,
+            pinged_after: None,
         }
     }
 
@@ -99,7 +133,7 @@ impl Session {
     pub(crate) fn admit<'a>(
         &mut self,
         frame: Result<ClientFrame<'a>, Refusal>,
-        now: Seconds,
+        now: Ticks,
     ) -> Verdict<'a> {
         match (&self.stage, frame) {
             (_, Ok(ClientFrame::Auth { token })) => Verdict::Authenticate(token),
@@ -113,16 +147,12 @@ impl Session {
     }
 
     /// Counts a refusal; whether it was one too many.
-    pub(crate) fn refused(&mut self, refusal: &Refusal, now: Seconds) -> Option<Close> {
+    pub(crate) fn refused(&mut self, refusal: &Refusal, now: Ticks) -> Option<Close> {
         match refusal.code {
-            Code::BadFrame => {
-                let count = self.bad_frames.count(now, BAD_FRAMES_WINDOW);
-                (count >= BAD_FRAMES_MAX).then_some(Close::BadFrames)
-            }
-            Code::RateLimited => {
-                let count = self.rate_refusals.count(now, RATE_REFUSALS_WINDOW);
-                (count >= RATE_REFUSALS_MAX).then_some(Close::FarOverRate)
-            }
+            Code::BadFrame | Code::RateLimited => self
+                .conduct
+                .get_or_insert_default()
+                .refused(refusal.code, now),
             _ => None,
         }
     }
@@ -132,7 +162,7 @@ impl Session {
         &mut self,
         caller: Caller,
         clock: &Clock,
-        recheck_every: Seconds,
+        recheck_every: Ticks,
     ) -> Authenticated {
         let before = self.caller().map(|known| known.user_id == caller.user_id);
         if before == Some(false) {
@@ -140,8 +170,8 @@ impl Session {
         }
         let expires_at = clock.at(caller.expires_at);
         self.stage = Stage::Open(Box::new(Open {
-            warn_at: Some(expires_at.saturating_sub(seconds(TOKEN_EXPIRING_BEFORE))),
-            ends_at: expires_at.saturating_add(seconds(TOKEN_LEEWAY)),
+            warn_at: Some(expires_at.saturating_sub(ticks(TOKEN_EXPIRING_BEFORE))),
+            ends_at: expires_at.saturating_add(ticks(TOKEN_LEEWAY)),
             recheck_at: clock.now().saturating_add(recheck_every),
             caller,
         }));
@@ -160,20 +190,15 @@ impl Session {
     }
 
     /// The token was looked at again and holds.
-    pub(crate) fn rechecked(&mut self, now: Seconds, recheck_every: Seconds) {
+    pub(crate) fn rechecked(&mut self, now: Ticks, recheck_every: Ticks) {
         if let Stage::Open(open) = &mut self.stage {
             open.recheck_at = now.saturating_add(recheck_every);
         }
     }
 
     /// What is due at `now`, one thing at a time; `None` when nothing is.
-    pub(crate) fn due(
-        &mut self,
-        now: Seconds,
-        heard_at: Seconds,
-        spoke_at: Seconds,
-    ) -> Option<Due> {
-        if now >= heard_at + seconds(SILENCE_MAX) {
+    pub(crate) fn due(&mut self, now: Ticks, signs: Signs) -> Option<Due> {
+        if now >= signs.silent_at() {
             return Some(Due::Close(Close::Silent));
         }
         match &mut self.stage {
@@ -189,24 +214,46 @@ impl Session {
                     return Some(Due::TokenExpiring);
                 }
                 if now >= open.recheck_at {
-                    open.recheck_at = Seconds::MAX;
+                    open.recheck_at = Ticks::MAX;
                     return Some(Due::Recheck);
                 }
             }
             Stage::Anonymous { .. } => {}
         }
-        (now >= spoke_at + heartbeat_every()).then_some(Due::Heartbeat)
+        if self.ping_at(signs).is_some_and(|at| now >= at) {
+            self.pinged_after = Some(signs.heard_at);
+            return Some(Due::Ping);
+        }
+        (now >= signs.heartbeat_at()).then_some(Due::Heartbeat)
     }
 
     /// When something will be due next, if nothing is heard or said until then.
-    pub(crate) fn next_due(&self, heard_at: Seconds, spoke_at: Seconds) -> Seconds {
-        let next = (heard_at + seconds(SILENCE_MAX)).min(spoke_at + heartbeat_every());
+    pub(crate) fn next_due(&self, signs: Signs) -> Ticks {
+        let next = signs.silent_at().min(signs.heartbeat_at());
+        let next = next.min(self.ping_at(signs).unwrap_or(Ticks::MAX));
         match &self.stage {
             Stage::Anonymous { until } => next.min(*until),
             Stage::Open(open) => next
                 .min(open.ends_at)
                 .min(open.recheck_at)
-                .min(open.warn_at.unwrap_or(Seconds::MAX)),
+                .min(open.warn_at.unwrap_or(Ticks::MAX)),
+        }
+    }
+
+    /// When a ping is to be sent; never twice into the same silence.
+    fn ping_at(&self, signs: Signs) -> Option<Ticks> {
+        let is_new = self.pinged_after != Some(signs.heard_at);
+        is_new.then(|| after(signs.heard_at, SILENCE_PINGED))
+    }
+
+    /// Gives back the memory of what no longer counts.
+    pub(crate) fn forget(&mut self, now: Ticks) {
+        if self
+            .conduct
+            .as_mut()
+            .is_some_and(|conduct| conduct.is_forgotten(now))
+        {
+            self.conduct = None;
         }
     }
 }
@@ -215,7 +262,7 @@ impl Session {
 pub(crate) fn judge<'a>(
     session: &mut Session,
     decoded: Decoded<'a>,
-    now: Seconds,
+    now: Ticks,
 ) -> (Verdict<'a>, Echo<'a>) {
     let echo = Echo {
         reference: decoded.reference,
@@ -242,11 +289,6 @@ impl Echo<'_> {
             client_message_id: self.client_message_id,
         }
     }
-}
-
-/// A second early, since the clock has whole seconds.
-fn heartbeat_every() -> Seconds {
-    seconds(HEARTBEAT) - 1
 }
 
 #[cfg(test)]

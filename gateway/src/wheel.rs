@@ -1,63 +1,104 @@
-//! One timer for every connection: a wheel of seconds.
+//! One timer for every connection: a wheel of ticks.
 //!
 //! A timer of its own for each of ten thousand connections would cost more than the connection. Each
-//! stands in one slot of the wheel instead, the second it next wants to be looked at; the wheel's
+//! stands in one slot of the wheel instead, the tick it next wants to be looked at; the wheel's
 //! turn wakes it, and it says when to come again. A hashed wheel after Varghese and Lauck (1987).
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, Weak};
-use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::{Clock, Seconds};
+use crate::clock::{Clock, TICK, Ticks};
 use crate::connection::Connection;
 use crate::lock::lock;
 
-/// Slots, and so the longest wait in seconds; who wants to wait longer comes by in between.
-const SLOTS: usize = 64;
+/// Slots, and so the longest wait in ticks, 25 s: longer than between two heartbeats.
+const SLOTS: u32 = 512;
 
-const FARTHEST: Seconds = 62;
-const _: () = assert!(
-    (FARTHEST as usize) < SLOTS - 1,
-    "the wheel must not overtake itself"
-);
+const FARTHEST: Ticks = SLOTS - 2;
 
 #[derive(Debug)]
 pub(crate) struct Wheel {
-    slots: [Mutex<Vec<Weak<Connection>>>; SLOTS],
+    slots: [Mutex<Vec<Weak<Connection>>>; SLOTS as usize],
+    /// The last tick whose slot was emptied. Changed under that slot's lock.
+    turned_to: AtomicU32,
 }
 
 impl Wheel {
     pub(crate) fn new() -> Self {
         Self {
             slots: std::array::from_fn(|_| Mutex::new(Vec::new())),
+            turned_to: AtomicU32::new(0),
         }
     }
 
-    /// Wakes the connection at `due` or, when that is far, somewhat before; at the next turn if it has passed.
-    pub(crate) fn schedule(&self, connection: Weak<Connection>, now: Seconds, due: Seconds) {
-        let ahead = due.saturating_sub(now).clamp(1, FARTHEST);
-        lock(&self.slots[(now + ahead) as usize % SLOTS]).push(connection);
+    fn slot(&self, tick: Ticks) -> &Mutex<Vec<Weak<Connection>>> {
+        &self.slots[(tick % SLOTS) as usize]
+    }
+
+    /// The last tick whose connections were woken.
+    pub(crate) fn turned_to(&self) -> Ticks {
+        self.turned_to.load(Ordering::Acquire)
+    }
+
+    /// Wakes the connection at `due` or, when that is far, before; at the next turn if it has passed.
+    /// Returns the tick at which that will be.
+    pub(crate) fn schedule(&self, connection: Weak<Connection>, due: Ticks) -> Ticks {
+        loop {
+            let turned_to = self.turned_to();
+            let at = due.clamp(
+                turned_to.saturating_add(1),
+                turned_to.saturating_add(FARTHEST),
+            );
+            let mut slot = lock(self.slot(at));
+            // Between the two the wheel may have passed the slot, which would keep it for a whole turn.
+            if self.turned_to() < at {
+                slot.push(connection);
+                return at;
+            }
+        }
     }
 
     /// Turns until `stop`.
     pub(crate) async fn run(&self, clock: &Clock, stop: &CancellationToken) {
-        let mut turned_to = clock.now();
-        let mut tick = tokio::time::interval(Duration::from_millis(250));
+        let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = tick.tick() => {}
                 () = stop.cancelled() => return,
             }
-            let now = clock.now();
-            while turned_to < now {
-                turned_to += 1;
-                let due = std::mem::take(&mut *lock(&self.slots[turned_to as usize % SLOTS]));
-                for connection in due.into_iter().filter_map(|weak| weak.upgrade()) {
-                    connection.wake_for_tick();
-                }
+            self.turn(clock.now());
+        }
+    }
+
+    /// Wakes every connection that is due at `now` or was before.
+    fn turn(&self, now: Ticks) {
+        for tick in self.turned_to()..now {
+            let due = {
+                let mut slot = lock(self.slot(tick + 1));
+                self.turned_to.store(tick + 1, Ordering::Release);
+                std::mem::take(&mut *slot)
+            };
+            for connection in due.into_iter().filter_map(|weak| weak.upgrade()) {
+                connection.wake_for_tick();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wheel_keeps_what_is_far_for_less_than_a_turn_and_what_has_passed_for_one_tick() {
+        let wheel = Wheel::new();
+        assert_eq!(wheel.schedule(Weak::new(), 7), 7);
+        wheel.turn(1_000);
+        assert_eq!(wheel.turned_to(), 1_000);
+        assert_eq!(wheel.schedule(Weak::new(), 3), 1_001);
+        assert_eq!(wheel.schedule(Weak::new(), Ticks::MAX), 1_000 + FARTHEST);
     }
 }

@@ -46,10 +46,15 @@ pub const RATE_REFUSALS_WINDOW: Duration = Duration::from_secs(10);
 pub const OUTBOX_BYTES_MAX: usize = 1 << 20;
 /// Unsent frames kept for one connection; more closes 4508.
 pub const OUTBOX_FRAMES_MAX: usize = 1_024;
+/// Bytes read from one connection while a frame before them is being dealt with; past it the socket is
+/// not read until that is done, and TCP holds the client back.
+pub const READ_AHEAD_BYTES_MAX: usize = 16 << 10;
 /// How long the fleet may say nothing: it sends `HEARTBEAT` then.
 pub const HEARTBEAT: Duration = Duration::from_secs(15);
 /// A connection from which nothing came for so long is closed 4408.
 pub const SILENCE_MAX: Duration = Duration::from_secs(45);
+/// A connection from which nothing came for so long is sent a WebSocket ping.
+pub const SILENCE_PINGED: Duration = Duration::from_secs(30);
 /// How long a connection has for its first `AUTH`; then it is closed 4401.
 pub const AUTH_WITHIN: Duration = Duration::from_secs(5);
 /// How long a handshake may take; then the connection is cut.

@@ -12,7 +12,7 @@ use std::io::IoSlice;
 use bytes::{Buf as _, Bytes};
 use roomcast_protocol::limits::{OUTBOX_BYTES_MAX, OUTBOX_FRAMES_MAX};
 
-use crate::clock::Seconds;
+use crate::clock::Ticks;
 
 /// Frames handed to the kernel in one call.
 const SLICES_MAX: usize = 64;
@@ -29,8 +29,10 @@ struct Queue {
     bytes: usize,
     /// The first frame has partly gone out and must be finished.
     begun: bool,
+    /// When it began to wait.
+    since: Ticks,
     /// When the kernel last took something.
-    moved_at: Seconds,
+    moved_at: Ticks,
 }
 
 /// Whether a frame found room.
@@ -53,17 +55,23 @@ impl Outbox {
         self.queue.as_ref().map_or(0, |queue| queue.bytes)
     }
 
-    /// Since when the kernel has taken nothing of what waits.
-    pub(crate) fn stuck_since(&self) -> Option<Seconds> {
+    /// When the kernel last took something, while anything waits.
+    pub(crate) fn moved_at(&self) -> Option<Ticks> {
         self.queue.as_ref().map(|queue| queue.moved_at)
     }
 
+    /// Since when something has been waiting without a break.
+    pub(crate) fn waiting_since(&self) -> Option<Ticks> {
+        self.queue.as_ref().map(|queue| queue.since)
+    }
+
     /// Begins to queue, with the rest of a frame that the kernel did not take.
-    pub(crate) fn start(&mut self, rest: Bytes, now: Seconds) {
+    pub(crate) fn start(&mut self, rest: Bytes, now: Ticks) {
         self.queue = Some(Box::new(Queue {
             bytes: rest.len(),
             frames: VecDeque::from([rest]),
             begun: true,
+            since: now,
             moved_at: now,
         }));
     }
@@ -81,7 +89,7 @@ impl Outbox {
     }
 
     /// Drops what has not begun to go out and puts the close frame behind what has.
-    pub(crate) fn close(&mut self, frame: Bytes, now: Seconds) {
+    pub(crate) fn close(&mut self, frame: Bytes, now: Ticks) {
         self.closing = true;
         match &mut self.queue {
             None => self.start(frame, now),
@@ -96,7 +104,7 @@ impl Outbox {
     /// Hands to `write` what is next, as slices; it says how many bytes were taken.
     pub(crate) fn write<E>(
         &mut self,
-        now: Seconds,
+        now: Ticks,
         write: impl FnOnce(&[IoSlice<'_>]) -> Result<usize, E>,
     ) -> Result<(), E> {
         let Some(queue) = &mut self.queue else {
@@ -117,7 +125,7 @@ impl Outbox {
 }
 
 impl Queue {
-    fn take(&mut self, mut taken: usize, now: Seconds) {
+    fn take(&mut self, mut taken: usize, now: Ticks) {
         self.bytes -= taken;
         self.moved_at = now;
         while let Some(front) = self.frames.front_mut() {

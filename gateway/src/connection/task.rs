@@ -2,7 +2,8 @@
 //!
 //! Written as a state machine by hand, since ten thousand of them wait at any moment and a byte here
 //! is a byte ten thousand times. It holds no buffer: it reads into one that the thread's connections
-//! share, and keeps only what it could not deal with at once.
+//! share, and keeps only what it could not deal with at once. While a frame waits for something, the
+//! socket is read on, up to a bound: what arrives is a sign of life.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -11,31 +12,35 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use roomcast_protocol::limits::{HEARTBEAT, READ_AHEAD_BYTES_MAX, SILENCE_PINGED};
 use roomcast_protocol::{Close, Decoded, FleetFrame, Timestamp, UserId};
 use socket2::SockRef;
 
 use super::Connection;
 use crate::Shared;
 use crate::act::{Actor, Begun, Done, Work};
-use crate::clock::{Seconds, seconds};
+use crate::clock::{Ticks, after, ticks};
 use crate::codec::{self, Decoder, Item, Violation};
 use crate::hub::users::{Registered, User};
 use crate::lock::lock;
-use crate::session::{self, Authenticated, Due, Echo, Session, Verdict};
+use crate::session::{self, Authenticated, Due, Echo, Session, Signs, Verdict};
 
 /// Bytes read at once, into the thread's buffer.
-const READ_BYTES: usize = 16 << 10;
+const READ_BYTES: usize = READ_AHEAD_BYTES_MAX;
 /// Reads in a row before other connections have their turn.
 const READS_MAX: usize = 8;
 /// How long what has begun to go out, and the close frame after it, may take.
-const CLOSING_SECONDS: Seconds = 30;
+const CLOSING_WITHIN: Duration = Duration::from_secs(30);
 /// How long a closed connection may take to close on its side.
-const LINGER_SECONDS: Seconds = 3;
-/// Seconds until a sign-in is looked up again when the store gave no answer.
-const RECHECK_AGAIN_SECONDS: Seconds = 5;
+const LINGER_WITHIN: Duration = Duration::from_secs(3);
+/// How long until a sign-in is looked up again when the store gave no answer.
+const RECHECK_AGAIN: Duration = Duration::from_secs(5);
 /// How long the kernel may take nothing before the client counts as too slow.
-const STUCK_SECONDS: Seconds = 20;
+const STUCK_MAX: Duration = Duration::from_secs(20);
+/// How often a sign-in is looked at again at most, and how soon after it could not be.
+const RECHECK_LEAST: Duration = Duration::from_secs(1);
 
 thread_local! {
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into_boxed_slice());
@@ -49,9 +54,24 @@ pub(crate) struct Task {
     /// What the next frame waits for.
     work: Option<Work>,
     /// Bytes read but not dealt with yet, because of `work`.
-    backlog: Vec<u8>,
-    watched: Vec<UserId>,
+    backlog: Option<Box<Backlog>>,
+    watched: Box<[UserId]>,
     ending: Ending,
+    /// The tick for which it stands in the wheel.
+    wheel_at: Ticks,
+}
+
+/// At most [`READ_AHEAD_BYTES_MAX`]; boxed, since few connections have one.
+#[derive(Debug)]
+struct Backlog {
+    bytes: Vec<u8>,
+}
+
+impl Backlog {
+    fn of(bytes: &[u8]) -> Option<Box<Self>> {
+        let bytes = bytes.to_vec();
+        (!bytes.is_empty()).then(|| Box::new(Self { bytes }))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,11 +79,11 @@ enum Ending {
     No,
     /// Nothing is read for its meaning any more; the close frame is on its way.
     Closing {
-        until: Seconds,
+        until: Ticks,
     },
     /// The close frame has gone out; what still comes is thrown away until the peer has closed too.
     Lingering {
-        until: Seconds,
+        until: Ticks,
     },
 }
 
@@ -84,9 +104,10 @@ impl Task {
             session,
             decoder: Decoder::new(),
             work: None,
-            backlog: early.to_vec(),
-            watched: Vec::new(),
+            backlog: Backlog::of(early),
+            watched: Box::default(),
             ending: Ending::No,
+            wheel_at: 0,
         }
     }
 
@@ -95,17 +116,18 @@ impl Task {
         self.finish(Done::Authenticated(caller, Echo::default()));
     }
 
-    /// Asks the wheel to come by for the first time.
-    pub(crate) fn schedule(&self) {
+    /// Asks the wheel to come by in time, unless it will anyway.
+    pub(crate) fn schedule(&mut self) {
         let (shared, connection) = (&self.actor.shared, &self.actor.connection);
-        let (heard, spoke) = times(connection);
         let due = match self.ending {
-            Ending::No => self.session.next_due(heard, spoke),
+            Ending::No => self.session.next_due(signs(connection)),
             Ending::Closing { until } | Ending::Lingering { until } => until,
         };
-        shared
-            .wheel
-            .schedule(Arc::downgrade(connection), shared.clock.now(), due);
+        // One place in the wheel, however often the deadlines change.
+        let stands = self.wheel_at > shared.wheel.turned_to();
+        if !stands || due < self.wheel_at {
+            self.wheel_at = shared.wheel.schedule(Arc::downgrade(connection), due);
+        }
     }
 
     fn tick(&mut self) -> Flow {
@@ -122,44 +144,44 @@ impl Task {
             }
         } else {
             self.look_at_deadlines(now);
+            self.session.forget(now);
         }
         self.schedule();
         Flow::GoOn
     }
 
-    fn look_at_deadlines(&mut self, now: Seconds) {
+    fn look_at_deadlines(&mut self, now: Ticks) {
         let connection = self.actor.connection.clone();
-        let stuck = lock(&connection.outbox).stuck_since();
-        if stuck.is_some_and(|since| now >= since + STUCK_SECONDS) {
+        let stuck = lock(&connection.outbox).moved_at();
+        if stuck.is_some_and(|since| now >= after(since, STUCK_MAX)) {
             connection.close(Close::TooSlow, now);
         }
-        loop {
-            let (heard, spoke) = times(&connection);
-            match self.session.due(now, heard, spoke) {
-                None => return,
-                Some(Due::Heartbeat) => {
+        if self.is_full() {
+            // What it sends waits for us, not we for it.
+            connection.heard(now);
+        }
+        while let Some(due) = self.session.due(now, signs(&connection)) {
+            match due {
+                Due::Heartbeat => {
                     connection.send(&heartbeat(), now);
                     connection.spoke_at.store(now, Ordering::Relaxed);
                 }
-                Some(Due::TokenExpiring) => {
+                Due::Ping => connection.send_control(&codec::encode_ping(b""), now),
+                Due::TokenExpiring => {
                     if let Some(caller) = self.session.caller() {
-                        connection.say(
-                            &FleetFrame::TokenExpiring {
-                                expires_at: caller.expires_at,
-                            },
-                            now,
-                        );
+                        let expires_at = caller.expires_at;
+                        connection.say(&FleetFrame::TokenExpiring { expires_at }, now);
                     }
                 }
-                Some(Due::Recheck) => {
+                Due::Recheck => {
                     let caller = self.session.caller().cloned();
                     if let (None, Some(caller)) = (&self.work, caller) {
                         self.work = Some(self.actor.recheck(caller));
                     } else {
-                        self.session.rechecked(now, 1);
+                        self.session.rechecked(now, ticks(RECHECK_LEAST));
                     }
                 }
-                Some(Due::Close(close)) => {
+                Due::Close(close) => {
                     connection.close(close, now);
                     return;
                 }
@@ -169,21 +191,17 @@ impl Task {
 
     /// Writes what waits; the connection begins to end when a close frame is among it.
     fn flush(&mut self, cx: &mut Context<'_>) -> Flow {
-        let connection = &self.actor.connection;
+        let connection = self.actor.connection.clone();
         let now = self.actor.shared.clock.now();
         loop {
             let mut outbox = lock(&connection.outbox);
             if outbox.is_closing() && self.ending == Ending::No {
                 self.ending = Ending::Closing {
-                    until: now + CLOSING_SECONDS,
+                    until: after(now, CLOSING_WITHIN),
                 };
                 self.work = None;
-                self.backlog = Vec::new();
-                self.actor.shared.wheel.schedule(
-                    Arc::downgrade(connection),
-                    now,
-                    now + LINGER_SECONDS,
-                );
+                self.backlog = None;
+                self.schedule();
             }
             if outbox.is_empty() {
                 break;
@@ -193,10 +211,15 @@ impl Task {
                 Poll::Ready(Err(_)) => return Flow::End,
                 Poll::Ready(Ok(())) => {}
             }
+            let since = outbox.waiting_since();
             match outbox.write(now, |slices| connection.stream.try_write_vectored(slices)) {
                 Ok(()) => connection.spoke_at.store(now, Ordering::Relaxed),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => return Flow::End,
+            }
+            if outbox.is_empty() && since.is_some_and(|since| now >= after(since, HEARTBEAT)) {
+                // It was taking bytes all the time; now it can show that by itself.
+                connection.heard(now.saturating_sub(ticks(SILENCE_PINGED)));
             }
         }
         if let Ending::Closing { .. } = self.ending {
@@ -209,45 +232,47 @@ impl Task {
                 return Flow::End;
             }
             self.ending = Ending::Lingering {
-                until: now + LINGER_SECONDS,
+                until: after(now, LINGER_WITHIN),
             };
+            self.schedule();
         }
         Flow::GoOn
     }
 
+    /// Whether as much has been read ahead as may be.
+    fn is_full(&self) -> bool {
+        let backlog = self.backlog.as_ref();
+        backlog.is_some_and(|backlog| backlog.bytes.len() >= READ_AHEAD_BYTES_MAX)
+    }
+
     fn read(&mut self, cx: &mut Context<'_>) -> Flow {
-        if self.ending == Ending::No && !self.backlog.is_empty() {
-            let mut backlog = std::mem::take(&mut self.backlog);
-            self.take(&mut backlog);
+        if self.work.is_none()
+            && self.ending == Ending::No
+            && let Some(mut backlog) = self.backlog.take()
+        {
+            self.take(&mut backlog.bytes);
             return Flow::GoOn;
         }
         for _ in 0..READS_MAX {
+            if self.is_full() {
+                return Flow::Wait;
+            }
             match self.actor.connection.stream.poll_read_ready(cx) {
                 Poll::Pending => {
-                    let refused = self.actor.connection.send_order.take_all();
-                    self.actor.answer_refused(refused);
+                    // What has been read behind a frame that waits is still to be judged.
+                    if self.work.is_none() {
+                        let refused = self.actor.connection.send_order.take_all();
+                        self.actor.answer_refused(refused);
+                    }
                     return Flow::Wait;
                 }
                 Poll::Ready(Err(_)) => return Flow::End,
                 Poll::Ready(Ok(())) => {}
             }
-            let flow = SCRATCH.with_borrow_mut(|scratch| {
-                match self.actor.connection.stream.try_read(scratch) {
-                    Ok(0) => Flow::End,
-                    Ok(count) => {
-                        if self.ending == Ending::No {
-                            let now = self.actor.shared.clock.now();
-                            self.actor.connection.heard_at.store(now, Ordering::Relaxed);
-                            self.take(&mut scratch[..count]);
-                        }
-                        Flow::GoOn
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => Flow::GoOn,
-                    Err(_) => Flow::End,
-                }
-            });
-            if matches!(flow, Flow::End)
-                || self.work.is_some()
+            let was_working = self.work.is_some();
+            let flow = SCRATCH.with_borrow_mut(|scratch| self.read_once(scratch));
+            if !matches!(flow, Flow::GoOn)
+                || self.work.is_some() != was_working
                 || self.actor.connection.is_closing()
             {
                 return flow;
@@ -255,6 +280,33 @@ impl Task {
         }
         cx.waker().wake_by_ref();
         Flow::Wait
+    }
+
+    /// Reads into `scratch` and deals with it; behind a frame that waits it is kept for later.
+    fn read_once(&mut self, scratch: &mut [u8]) -> Flow {
+        let kept = self.backlog.as_ref().map_or(0, |held| held.bytes.len());
+        let scratch = &mut scratch[..READ_BYTES - kept];
+        match self.actor.connection.stream.try_read(scratch) {
+            // What it sent before it left is dealt with first.
+            Ok(0) if self.work.is_some() => Flow::Wait,
+            Ok(0) => Flow::End,
+            Ok(count) => {
+                if self.ending == Ending::No {
+                    let now = self.actor.shared.clock.now();
+                    self.actor.connection.heard(now);
+                    if self.work.is_none() {
+                        self.take(&mut scratch[..count]);
+                    } else if let Some(backlog) = &mut self.backlog {
+                        backlog.bytes.extend_from_slice(&scratch[..count]);
+                    } else {
+                        self.backlog = Backlog::of(&scratch[..count]);
+                    }
+                }
+                Flow::GoOn
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Flow::GoOn,
+            Err(_) => Flow::End,
+        }
     }
 
     /// Deals with bytes from the client until something must be waited for; keeps the rest.
@@ -268,7 +320,7 @@ impl Task {
             self.handle(item);
         }
         if self.work.is_some() {
-            self.backlog = input.to_vec();
+            self.backlog = Backlog::of(input);
         }
     }
 
@@ -291,7 +343,7 @@ impl Task {
         }
     }
 
-    fn frame(&mut self, text: &str, now: Seconds) {
+    fn frame(&mut self, text: &str, now: Ticks) {
         let (verdict, echo) = session::judge(&mut self.session, Decoded::read(text), now);
         match verdict {
             Verdict::Authenticate(token) => {
@@ -329,11 +381,11 @@ impl Task {
             }
             Done::Rechecked => self.session.rechecked(now, self.recheck_every()),
             Done::NotRechecked => {
-                let again = self.recheck_every().min(RECHECK_AGAIN_SECONDS);
+                let again = self.recheck_every().min(ticks(RECHECK_AGAIN));
                 self.session.rechecked(now, again);
             }
             Done::Watching(user_ids) => {
-                let before = std::mem::replace(&mut self.watched, user_ids);
+                let before = std::mem::replace(&mut self.watched, user_ids.into());
                 let gone: Vec<UserId> = before
                     .into_iter()
                     .filter(|user_id| !self.watched.contains(user_id))
@@ -349,15 +401,15 @@ impl Task {
         }
     }
 
-    fn recheck_every(&self) -> Seconds {
-        seconds(self.actor.shared.config.token_recheck).max(1)
+    fn recheck_every(&self) -> Ticks {
+        ticks(self.actor.shared.config.token_recheck.max(RECHECK_LEAST))
     }
 
     fn authenticated(
         &mut self,
         caller: roomcast_ports::access::Caller,
         echo: Echo<'static>,
-        now: Seconds,
+        now: Ticks,
     ) {
         let (user_id, session_id) = (caller.user_id.clone(), caller.session_id.clone());
         let expires_at = caller.expires_at;
@@ -389,7 +441,7 @@ impl Task {
         user_id: &UserId,
         session_id: Option<roomcast_protocol::SessionId>,
         echo: Echo<'static>,
-        now: Seconds,
+        now: Ticks,
     ) {
         let (shared, connection) = (self.actor.shared.clone(), self.actor.connection.clone());
         let most = shared.config.connections_per_user_max;
@@ -454,7 +506,6 @@ impl Future for Task {
                     Poll::Pending => {
                         let refused = this.actor.connection.send_order.take_unanswered();
                         this.actor.answer_refused(refused);
-                        return Poll::Pending;
                     }
                 }
             }
@@ -481,11 +532,12 @@ impl Drop for Task {
     }
 }
 
-fn times(connection: &Connection) -> (Seconds, Seconds) {
-    (
-        connection.heard_at.load(Ordering::Relaxed),
-        connection.spoke_at.load(Ordering::Relaxed),
-    )
+fn signs(connection: &Connection) -> Signs {
+    Signs {
+        heard_at: connection.heard_at(),
+        spoke_at: connection.spoke_at.load(Ordering::Relaxed),
+        moved_at: lock(&connection.outbox).moved_at(),
+    }
 }
 
 fn heartbeat() -> bytes::Bytes {

@@ -1,18 +1,19 @@
 //! The last events of a room as frames, for connections that subscribe while the room moves.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 use roomcast_protocol::{EventBody, Seq, StoredEvent};
 
-use crate::clock::Seconds;
+use crate::clock::{Seconds, after};
 
 /// Frames kept at most; past it the oldest is evicted.
 const FRAMES_MAX: usize = 64;
 /// Bytes of frames kept at most; past it the oldest is evicted.
 const BYTES_MAX: usize = 128 << 10;
-/// Seconds without an event after which the memory is given back.
-const QUIET_SECONDS: Seconds = 5;
+/// How long without an event until the memory is given back.
+const QUIET: Duration = Duration::from_secs(5);
 
 /// Consecutive events, the newest last.
 #[derive(Debug, Default)]
@@ -60,7 +61,7 @@ impl Ring {
 
     /// Gives back the memory when the room has been quiet.
     pub(super) fn trim(&mut self, now: Seconds) {
-        if now.saturating_sub(self.used_at) >= QUIET_SECONDS && self.recent.capacity() > 0 {
+        if now >= after(self.used_at, QUIET) && self.recent.capacity() > 0 {
             self.recent = VecDeque::new();
             self.bytes = 0;
         }

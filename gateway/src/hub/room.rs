@@ -4,7 +4,7 @@
 mod subscriptions;
 
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use roomcast_ports::access::Standing;
@@ -13,19 +13,19 @@ use roomcast_protocol::{MessageId, RoomId, Seq, StoredEvent, UserId};
 
 use super::User;
 use super::ring::Ring;
-use crate::clock::Seconds;
+use crate::clock::{Seconds, after, ticks};
 use crate::connection::Connection;
 use subscriptions::Replay;
 pub(crate) use subscriptions::{Opened, ReplayId};
 
 /// Events that wait while a gap before them is read.
 const PENDING_MAX: usize = 4_096;
-/// Seconds for which a comparison with the log proves that it still holds what came after. Far below
+/// How long a comparison with the log proves that it still holds what came after. Far below
 /// what any log retains, far above the interval of the audits.
-const COMPARED_FOR: Seconds = 60;
+const COMPARED_FOR: Duration = Duration::from_secs(60);
 
 /// A room is told that the log is away at most so often.
-const WARN_EVERY_SECONDS: Seconds = 10;
+const WARN_EVERY: Duration = Duration::from_secs(10);
 
 /// A room that somebody here cares about.
 #[derive(Debug)]
@@ -177,7 +177,7 @@ impl RoomState {
         let same_log = self
             .last
             .is_some_and(|last| last.incarnation() == incarnation);
-        event.prev == Seq::ZERO && same_log && now.saturating_sub(self.compared_at) < COMPARED_FOR
+        event.prev == Seq::ZERO && same_log && now.saturating_sub(self.compared_at) < ticks(COMPARED_FOR)
     }
 
     /// Applies the place of an event that is next, and keeps its frame.
@@ -275,9 +275,7 @@ impl RoomState {
 
     /// Whether it is time to say that the log is away: not again within some seconds.
     pub(crate) fn may_warn(&mut self, now: Seconds) -> bool {
-        let lately = self
-            .warned_at
-            .is_some_and(|at| now.saturating_sub(at) < WARN_EVERY_SECONDS);
+        let lately = self.warned_at.is_some_and(|at| now < after(at, WARN_EVERY));
         if !lately {
             self.warned_at = Some(now);
         }

@@ -16,10 +16,27 @@ fn caller(name: &str, lifetime: Duration) -> Caller {
     }
 }
 
+/// A second, in ticks.
+const SECOND: Ticks = 20;
+
+fn heard(heard_at: Ticks, spoke_at: Ticks) -> Signs {
+    Signs {
+        heard_at,
+        spoke_at,
+        moved_at: None,
+    }
+}
+
+/// What is due in that second when both sides have just been heard.
+fn at(session: &mut Session, second: Ticks) -> Option<Due> {
+    let now = second * SECOND;
+    session.due(now, heard(now, now))
+}
+
 fn open(lifetime: Duration) -> Session {
     let clock = Clock::start();
     let mut session = Session::anonymous(0);
-    let greeted = session.authenticated(caller("ada", lifetime), &clock, 300);
+    let greeted = session.authenticated(caller("ada", lifetime), &clock, 300 * SECOND);
     assert_eq!(greeted, Authenticated::Welcome);
     session
 }
@@ -41,11 +58,13 @@ fn without_a_token_the_first_frame_must_bring_one() {
 }
 
 #[test]
-fn who_brings_no_token_in_time_is_closed() {
+fn a_connection_without_a_token_is_closed_after_five_seconds_and_not_before() {
     let mut session = Session::anonymous(10);
-    assert_eq!(session.due(14, 10, 10), None);
+    // It may have come at the very end of tick 10.
+    assert_eq!(session.due(10 + 5 * SECOND, heard(10, 10)), None);
+    assert_eq!(session.next_due(heard(10, 10)), 11 + 5 * SECOND);
     assert_eq!(
-        session.due(15, 10, 10),
+        session.due(11 + 5 * SECOND, heard(10, 10)),
         Some(Due::Close(Close::Unauthorized))
     );
 }
@@ -54,24 +73,47 @@ fn who_brings_no_token_in_time_is_closed() {
 fn a_later_token_of_another_user_is_refused_and_of_the_same_renews() {
     let mut session = open(Duration::from_secs(600));
     let clock = Clock::start();
-    let renewed = session.authenticated(caller("ada", Duration::from_secs(900)), &clock, 300);
+    let renewed = session.authenticated(
+        caller("ada", Duration::from_secs(900)),
+        &clock,
+        300 * SECOND,
+    );
     assert_eq!(renewed, Authenticated::Renewed);
-    let other = session.authenticated(caller("bob", Duration::from_secs(900)), &clock, 300);
+    let other = session.authenticated(
+        caller("bob", Duration::from_secs(900)),
+        &clock,
+        300 * SECOND,
+    );
     assert_eq!(other, Authenticated::AnotherUser);
 }
 
 #[test]
 fn the_tenth_bad_frame_in_a_minute_is_answered_and_closes() {
     let mut session = open(Duration::from_secs(600));
-    for _ in 1..10 {
-        let verdict = session.admit(Err(Refusal::bad_frame("x")), 0);
+    for n in 0..9 {
+        let verdict = session.admit(Err(Refusal::bad_frame("x")), n);
         assert!(matches!(verdict, Verdict::Refuse(_, None)));
     }
-    let verdict = session.admit(Err(Refusal::bad_frame("x")), 59);
+    let verdict = session.admit(Err(Refusal::bad_frame("x")), 60 * SECOND);
     assert!(matches!(
         verdict,
         Verdict::Refuse(_, Some(Close::BadFrames))
     ));
+}
+
+#[test]
+fn bad_frames_count_in_every_minute_and_not_only_in_those_that_one_began() {
+    let mut session = open(Duration::from_secs(600));
+    let mut bad_at = |second| match session.admit(Err(Refusal::bad_frame("x")), second * SECOND) {
+        Verdict::Refuse(_, close) => close,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(bad_at(0), None);
+    for _ in 0..8 {
+        assert_eq!(bad_at(59), None);
+    }
+    assert_eq!(bad_at(61), None, "the ninth within a minute");
+    assert_eq!(bad_at(62), Some(Close::BadFrames));
 }
 
 #[test]
@@ -81,49 +123,95 @@ fn two_hundred_refusals_for_rate_in_ten_seconds_close() {
         assert_eq!(session.refused(&Refusal::rate_limited(1), 0), None);
     }
     assert_eq!(
-        session.refused(&Refusal::rate_limited(1), 9),
+        session.refused(&Refusal::rate_limited(1), 10 * SECOND),
         Some(Close::FarOverRate)
     );
 }
 
 #[test]
+fn what_was_refused_is_forgotten_with_its_window() {
+    let mut session = open(Duration::from_secs(600));
+    session.refused(&Refusal::bad_frame("x"), 0);
+    session.forget(59 * SECOND);
+    assert!(session.conduct.is_some());
+    session.forget(61 * SECOND);
+    assert!(session.conduct.is_none());
+}
+
+#[test]
 fn a_tokens_end_is_announced_a_minute_before_and_closes_after_its_leeway() {
     let mut session = open(Duration::from_secs(100));
-    assert_eq!(session.due(38, 38, 38), None);
-    assert_eq!(session.due(41, 41, 41), Some(Due::TokenExpiring));
-    assert_eq!(session.due(41, 41, 41), None);
-    assert_eq!(
-        session.due(106, 106, 106),
-        Some(Due::Close(Close::Unauthorized))
-    );
+    assert_eq!(at(&mut session, 39), None);
+    assert_eq!(at(&mut session, 41), Some(Due::TokenExpiring));
+    assert_eq!(at(&mut session, 41), None);
+    assert_eq!(at(&mut session, 104), None);
+    assert_eq!(at(&mut session, 106), Some(Due::Close(Close::Unauthorized)));
 }
 
 #[test]
 fn a_token_with_less_than_a_minute_left_is_announced_at_once() {
     let mut session = open(Duration::from_secs(30));
-    assert_eq!(session.due(0, 0, 0), Some(Due::TokenExpiring));
+    assert_eq!(at(&mut session, 0), Some(Due::TokenExpiring));
 }
 
 #[test]
 fn silence_on_our_side_is_broken_before_a_heartbeat_is_missed() {
     let mut session = open(Duration::from_secs(6_000));
-    assert_eq!(session.due(13, 13, 0), None);
-    assert_eq!(session.due(14, 14, 0), Some(Due::Heartbeat));
-    assert_eq!(session.next_due(14, 14), 28);
+    assert_eq!(session.due(14 * SECOND, heard(14 * SECOND, 0)), None);
+    let due = session.next_due(heard(14 * SECOND, 0));
+    assert!(due > 14 * SECOND && due < 15 * SECOND, "{due}");
+    assert_eq!(
+        session.due(due, heard(14 * SECOND, 0)),
+        Some(Due::Heartbeat)
+    );
 }
 
 #[test]
-fn silence_on_the_other_side_closes_after_three_heartbeats() {
+fn silence_on_the_other_side_is_asked_once_and_closes_after_three_heartbeats() {
     let mut session = open(Duration::from_secs(6_000));
-    assert_eq!(session.due(44, 0, 44), None);
-    assert_eq!(session.due(45, 0, 45), Some(Due::Close(Close::Silent)));
+    let mut at = |tick| session.due(tick, heard(0, tick));
+    assert_eq!(at(30 * SECOND), None);
+    assert_eq!(at(30 * SECOND + 1), Some(Due::Ping));
+    assert_eq!(at(30 * SECOND + 1), None);
+    assert_eq!(at(45 * SECOND), None);
+    assert_eq!(at(45 * SECOND + 1), Some(Due::Close(Close::Silent)));
+}
+
+#[test]
+fn a_client_that_answered_a_ping_is_asked_again_after_the_next_silence() {
+    let mut session = open(Duration::from_secs(6_000));
+    let mut at = |tick, heard_at| session.due(tick, heard(heard_at, tick));
+    assert_eq!(at(31 * SECOND, 0), Some(Due::Ping));
+    assert_eq!(at(60 * SECOND, 31 * SECOND), None);
+    assert_eq!(at(62 * SECOND, 31 * SECOND), Some(Due::Ping));
+}
+
+#[test]
+fn a_silent_client_that_goes_on_taking_what_waits_is_not_closed() {
+    let mut session = open(Duration::from_secs(6_000));
+    let mut at = |tick, moved_at| {
+        let signs = Signs {
+            heard_at: 0,
+            spoke_at: tick,
+            moved_at,
+        };
+        session.due(tick, signs)
+    };
+    assert_eq!(at(44 * SECOND, Some(44 * SECOND)), Some(Due::Ping));
+    assert_eq!(at(60 * SECOND, Some(44 * SECOND)), None);
+    assert_eq!(
+        at(90 * SECOND, Some(44 * SECOND)),
+        Some(Due::Close(Close::Silent))
+    );
+    assert_eq!(at(60 * SECOND, None), Some(Due::Close(Close::Silent)));
 }
 
 #[test]
 fn a_sign_in_is_looked_at_again_once_in_its_time() {
     let mut session = open(Duration::from_secs(6_000));
-    assert_eq!(session.due(300, 300, 300), Some(Due::Recheck));
-    assert_eq!(session.due(301, 301, 301), None);
-    session.rechecked(301, 300);
-    assert_eq!(session.due(601, 601, 601), Some(Due::Recheck));
+    assert_eq!(at(&mut session, 299), None);
+    assert_eq!(at(&mut session, 300), Some(Due::Recheck));
+    assert_eq!(at(&mut session, 301), None);
+    session.rechecked(301 * SECOND, 300 * SECOND);
+    assert_eq!(at(&mut session, 601), Some(Due::Recheck));
 }

@@ -47,6 +47,10 @@ pub(crate) struct Socket {
     /// Everything that ever came, for failures.
     log: Vec<String>,
     pongs: VecDeque<Vec<u8>>,
+    /// When the fleet's own pings came.
+    pings: Vec<Instant>,
+    /// Pings are not answered.
+    is_mute: bool,
     heartbeats: bool,
     /// The stream has ended, or was reset.
     ended: bool,
@@ -67,6 +71,8 @@ impl Socket {
             closed: None,
             log: Vec::new(),
             pongs: VecDeque::new(),
+            pings: Vec::new(),
+            is_mute: false,
             heartbeats: false,
             ended: false,
             refs: 0,
@@ -182,6 +188,16 @@ impl Socket {
     /// From now on `HEARTBEAT`s are frames like others.
     pub(crate) fn with_heartbeats(&mut self) {
         self.heartbeats = true;
+    }
+
+    /// From now on pings are not answered, as no browser would do.
+    pub(crate) fn mute(&mut self) {
+        self.is_mute = true;
+    }
+
+    /// When the fleet's own pings came.
+    pub(crate) fn pings(&self) -> &[Instant] {
+        &self.pings
     }
 
     /// The next frame of this type; others that come before it wait for whoever asks for them.
@@ -309,7 +325,12 @@ impl Socket {
                             return Came::Frame(frame);
                         }
                     }
-                    PING => self.send_frame(PONG, &payload),
+                    PING => {
+                        self.pings.push(Instant::now());
+                        if !self.is_mute {
+                            self.send_frame(PONG, &payload);
+                        }
+                    }
                     PONG => {
                         self.pongs.push_back(payload);
                         return Came::Nothing;
