@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use roomcast_protocol::{Close, FleetFrame};
+use tokio::time::Instant;
 
 use crate::connection::Connection;
 use crate::{Gateway, Shared};
@@ -31,24 +32,26 @@ impl Gateway {
         let count = connections.len().max(1) as u64;
         let spread_ms = AFTER_MAX_MS.min(u64::try_from(within.as_millis()).unwrap_or(AFTER_MAX_MS));
         for (place, connection) in (0u64..).zip(&connections) {
-            let after_ms = place * spread_ms / count;
-            let frame = FleetFrame::Reconnect {
-                after_ms,
-                reason: "draining".into(),
-            };
-            connection.say(&frame, shared.clock.now());
+            shared.send_away(connection, place * spread_ms / count);
         }
         // Few clients need no spreading; many get as much as there is time for.
         let spread = (within / 2)
             .min(Duration::from_millis(2 * count))
             .max(Duration::from_millis(50));
         let batch = connections.len().div_ceil(STEPS as usize).max(1);
+        let settled_by = Instant::now() + within / 2;
         for connections in connections.chunks(batch) {
             tokio::time::sleep(spread / STEPS).await;
+            // All wait at the same time, and all batches together no longer than there is time for.
+            settle(connections, settled_by.min(Instant::now() + within / 4)).await;
             for connection in connections {
-                settle(connection, within / 4).await;
                 connection.close(Close::GoingAway, shared.clock.now());
             }
+        }
+        // Those that authenticated in the meantime.
+        for connection in shared.everybody() {
+            shared.send_away(&connection, 0);
+            connection.close(Close::GoingAway, shared.clock.now());
         }
         shared.closed_within(LINGER.min(within / 4)).await;
         shared.stop.cancel();
@@ -65,21 +68,32 @@ impl Gateway {
     }
 }
 
-/// Waits until every send of the connection has been answered, but no longer than `most`.
-async fn settle(connection: &Connection, most: Duration) {
-    let until = tokio::time::Instant::now() + most;
-    while connection.is_owed_an_answer() && tokio::time::Instant::now() < until {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+/// Waits until every send of these connections has been answered, but no longer than `until`.
+async fn settle(connections: &[Arc<Connection>], until: Instant) {
+    for connection in connections {
+        while connection.is_owed_an_answer() && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }
 
 impl Shared {
+    /// Every connection that is not closing, those that have not authenticated yet among them.
     fn everybody(&self) -> Vec<Arc<Connection>> {
-        self.hub
-            .all_users()
-            .iter()
-            .flat_map(|user| user.connections())
-            .collect()
+        let users = self.hub.all_users();
+        let mut all: Vec<_> = users.iter().flat_map(|user| user.connections()).collect();
+        all.extend(self.newcomers.all());
+        all.retain(|connection| !connection.is_closing());
+        all
+    }
+
+    /// Tells a client to come back elsewhere.
+    pub(crate) fn send_away(&self, connection: &Connection, after_ms: u64) {
+        let frame = FleetFrame::Reconnect {
+            after_ms,
+            reason: "draining".into(),
+        };
+        connection.say(&frame, self.clock.now());
     }
 
     /// Closes all connections in batches, so that not everybody comes back in the same moment.
@@ -94,8 +108,9 @@ impl Shared {
     }
 
     async fn closed_within(&self, most: Duration) {
-        let until = tokio::time::Instant::now() + most;
-        while !self.hub.all_users().is_empty() && tokio::time::Instant::now() < until {
+        let until = Instant::now() + most;
+        let is_empty = || self.hub.all_users().is_empty() && self.newcomers.all().is_empty();
+        while !is_empty() && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

@@ -287,7 +287,11 @@ async fn take_over(shared: Arc<Shared>, socket: UpgradeFut, who: Who) {
     match who {
         Who::Caller(caller) => task.welcome(caller),
         Who::Barred => connection.close(Close::AccountRefused, now),
-        Who::NotYet => {}
+        Who::NotYet => shared.newcomers.add(&connection),
+    }
+    if shared.is_draining() {
+        shared.send_away(&connection, 0);
+        connection.close(Close::GoingAway, now);
     }
     task.schedule();
     // A task of its own, so that this one with its larger state ends here.

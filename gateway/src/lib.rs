@@ -19,6 +19,7 @@ mod handshake;
 mod hub;
 mod lock;
 mod membership;
+mod newcomers;
 mod post;
 mod session;
 mod signals;
@@ -73,6 +74,7 @@ pub(crate) struct Shared {
     pub(crate) rates: rate::Rates,
     pub(crate) revocations: revocations::RecentRevocations,
     pub(crate) metrics: Metrics,
+    pub(crate) newcomers: newcomers::Newcomers,
     pub(crate) tracker: TaskTracker,
     pub(crate) audit_now: Notify,
     /// The last list of a user's rooms could not be read: nobody waits for the next.
@@ -113,6 +115,7 @@ impl Gateway {
             rates: rate::Rates::default(),
             revocations: revocations::RecentRevocations::default(),
             metrics: Metrics {
+            newcomers: newcomers::Newcomers::default(),
                 fanout_latency_ms: metrics::histogram!("chat_messages_fanout_latency_ms"),
                 deliveries: metrics::counter!("chat_deliveries_total"),
                 active_sessions: metrics::gauge!("chat_ws_active_sessions"),

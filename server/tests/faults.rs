@@ -31,6 +31,8 @@ mod world;
 mod appends;
 #[path = "faults/blind.rs"]
 mod blind;
+#[path = "faults/leaving.rs"]
+mod leaving;
 #[path = "faults/live.rs"]
 mod live;
 #[path = "faults/membership.rs"]

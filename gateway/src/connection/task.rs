@@ -482,6 +482,7 @@ impl Future for Task {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         this.actor.connection.waker.register(cx.waker());
+        shared.newcomers.remove(&connection);
         loop {
             if this.actor.connection.dead.load(Ordering::Acquire) {
                 return Poll::Ready(());
@@ -545,4 +546,6 @@ fn heartbeat() -> bytes::Bytes {
     FRAME
         .get_or_init(|| super::encode(&FleetFrame::Heartbeat {}))
         .clone()
+        } else {
+            shared.newcomers.remove(connection);
 }

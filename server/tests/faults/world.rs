@@ -40,6 +40,7 @@ pub(crate) struct World {
     pub(crate) store: Arc<FaultyStore>,
     pub(crate) presence: Arc<FaultyPresence>,
     pub(crate) tokens: Arc<FaultyTokens>,
+    gateway: Gateway,
     stop: CancellationToken,
     runtime: Option<Runtime>,
     _scratch: Scratch,
@@ -131,8 +132,9 @@ impl World {
         let (stopped, again) = (stop.clone(), stop.clone());
         tracker.spawn(async move { ingest.run(stopped).await });
         tracker.spawn(async move { who_is_here.run(again).await });
+        let serving = gateway.clone();
         tracker.spawn(async move {
-            gateway.serve(listener, router).await;
+            serving.serve(listener, router).await;
             // The back ends live as long as they are served.
             drop(backends);
         });
@@ -143,6 +145,7 @@ impl World {
             store,
             presence,
             tokens,
+            gateway,
             stop,
             runtime: Some(runtime),
             _scratch: scratch,
@@ -172,6 +175,12 @@ impl World {
         let body = (!body.is_null()).then(|| body.to_string());
         let body = body.as_ref().map(String::as_bytes);
         send(&self.address, method, path, &headers, body)
+    }
+
+    /// Has the gateway leave.
+    pub(crate) fn drain(&self, within: Duration) {
+        let runtime = self.runtime.as_ref().expect("it runs");
+        runtime.block_on(self.gateway.drain(within));
     }
 
     /// A room with these members.

@@ -10,12 +10,14 @@ use crate::support::socket::Socket;
 use crate::support::socket::handshake::Handshake;
 
 #[test]
-fn a_node_that_is_asked_to_leave_tells_everybody_and_ends_with_0() {
+fn a_node_that_is_asked_to_leave_sends_every_connection_away_and_ends_with_0() {
     let node = Node::own(&[]);
     let mut sockets: Vec<Socket> = (0..20)
         .map(|n| Socket::connect(&node, &node.token(&format!("user-{n}"))))
         .collect();
     assert_eq!(node.probe("/readyz").status, 200);
+    // One that has not authenticated is told as well.
+    sockets.push(Handshake::new(&node).socket());
     let since = Instant::now();
     node.ask_to_leave();
     let first = sockets[0].expect("RECONNECT");
