@@ -459,7 +459,7 @@ impl Task {
             connection.identify(user, session_id.clone());
             connection.say(&welcome, now);
         };
-        let (user, registered) = shared.hub.register(user_id, &connection, most, greet);
+        let (user, registered) = shared.hub.register(user_id, &connection, most, now, greet);
         if registered == Registered::TooMany {
             connection.close(Close::TooManyConnections, now);
             return;

@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use roomcast_protocol::{RoomId, UserId};
+use roomcast_protocol::limits::HEARTBEAT;
+use roomcast_protocol::{Close, RoomId, UserId};
 
 use super::{Hub, Room};
+use crate::clock::{Ticks, after};
 use crate::connection::Connection;
 use crate::lock::lock;
 
@@ -74,14 +76,39 @@ impl User {
     }
 }
 
+/// Which connection is one too many.
+enum Surplus {
+    None,
+    /// The new one.
+    New,
+    /// One of those there are.
+    Silent(Arc<Connection>),
+}
+
+/// What one more connection would make one too many.
+fn surplus(connections: &[Arc<Connection>], most: usize, now: Ticks) -> Surplus {
+    // One that is being closed has given its place up.
+    let held = || connections.iter().filter(|it| !it.is_closing());
+    if held().count() < most {
+        return Surplus::None;
+    }
+    let silent = held().min_by_key(|connection| connection.heard_at());
+    match silent.filter(|connection| now >= after(connection.heard_at(), HEARTBEAT)) {
+        Some(silent) => Surplus::Silent(silent.clone()),
+        None => Surplus::New,
+    }
+}
+
 impl Hub {
-    /// Adds a connection of a user's, unless there are too many. `greet` comes before anybody else
-    /// can find the connection and write to it.
+    /// Adds a connection of a user's. When there are `most` already, the one that has been silent longest
+    /// is closed for it, if that is long enough; else the new one is refused. `greet` comes before any
+    /// other task can find the connection and write to it.
     pub(crate) fn register(
         &self,
         user_id: &UserId,
         connection: &Arc<Connection>,
         most: usize,
+        now: Ticks,
         greet: impl FnOnce(&Arc<User>),
     ) -> (Arc<User>, Registered) {
         let mut users = lock(&self.users[self.shard(user_id.as_str())]);
@@ -92,9 +119,10 @@ impl Hub {
         // Whoever would take the user out of the table waits for this lock, and finds the user needed.
         let mut connections = lock(&user.connections);
         drop(users);
-        let registered = match connections.len() {
-            0 => Registered::First,
-            count if count >= most => Registered::TooMany,
+        let surplus = surplus(&connections, most, now);
+        let registered = match surplus {
+            Surplus::New => Registered::TooMany,
+            _ if connections.is_empty() => Registered::First,
             _ => Registered::Another,
         };
         if registered != Registered::TooMany {
@@ -106,6 +134,9 @@ impl Hub {
             );
         }
         drop(connections);
+        if let Surplus::Silent(silent) = surplus {
+            silent.close(Close::TooManyConnections, now);
+        }
         (user, registered)
     }
 
