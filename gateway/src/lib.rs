@@ -21,6 +21,7 @@ mod lock;
 mod membership;
 mod newcomers;
 mod post;
+mod receipts;
 mod session;
 mod signals;
 mod speech;
@@ -73,8 +74,9 @@ pub(crate) struct Shared {
     pub(crate) vitals: vitals::Vitals,
     pub(crate) rates: rate::Rates,
     pub(crate) revocations: revocations::RecentRevocations,
-    pub(crate) metrics: Metrics,
+    pub(crate) receipts: receipts::Receipts,
     pub(crate) newcomers: newcomers::Newcomers,
+    pub(crate) metrics: Metrics,
     pub(crate) tracker: TaskTracker,
     pub(crate) audit_now: Notify,
     /// The last list of a user's rooms could not be read: nobody waits for the next.
@@ -114,8 +116,9 @@ impl Gateway {
             vitals: vitals::Vitals::default(),
             rates: rate::Rates::default(),
             revocations: revocations::RecentRevocations::default(),
-            metrics: Metrics {
+            receipts: receipts::Receipts::default(),
             newcomers: newcomers::Newcomers::default(),
+            metrics: Metrics {
                 fanout_latency_ms: metrics::histogram!("chat_messages_fanout_latency_ms"),
                 deliveries: metrics::counter!("chat_deliveries_total"),
                 active_sessions: metrics::gauge!("chat_ws_active_sessions"),
@@ -166,6 +169,8 @@ impl Shared {
         self.tracker
             .spawn(revocations::run(self.clone(), revocations, stop.clone()));
         self.tracker.spawn(vitals::run(self.clone(), stop.clone()));
+        self.tracker
+            .spawn(receipts::run(self.clone(), stop.clone()));
         let (shared, stop) = (self.clone(), stop.clone());
         self.tracker
             .spawn(async move { shared.wheel.run(&shared.clock, &stop).await });

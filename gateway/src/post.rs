@@ -1,10 +1,9 @@
 //! Saying something over HTTP: the same judgement, the same acknowledgement.
 
-use std::time::Instant;
-
 use roomcast_protocol::event::Message;
 use roomcast_protocol::{ClientMessageId, FleetFrame, Refusal, RoomId, UserId};
 
+use crate::rate::Rate;
 use crate::speech::{self, Said, Saying, Speech};
 use crate::{Gateway, Shared};
 
@@ -59,9 +58,12 @@ impl Gateway {
 impl Shared {
     /// Takes one send from the user's rate, which sockets and HTTP share.
     pub(crate) fn take_rate(&self, user_id: &UserId) -> Result<(), Refusal> {
-        let (per_second, burst) = (self.config.sends_per_second, self.config.send_burst);
+        let rate = Rate {
+            per_second: self.config.sends_per_second,
+            burst: self.config.send_burst,
+        };
         self.rates
-            .take(user_id, Instant::now(), per_second, burst)
+            .take(user_id, 1, rate)
             .map_err(Refusal::rate_limited)
     }
 }

@@ -1,4 +1,4 @@
-//! How fast somebody may send.
+//! Token buckets: how fast a user or a connection may do what costs something.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -8,52 +8,65 @@ use roomcast_protocol::UserId;
 
 use crate::lock::lock;
 
-/// A token bucket: `burst` at once, then `per_second`. As the generic cell rate algorithm (ITU-T
-/// I.371), it keeps one point in time and no timer.
-#[derive(Debug)]
+/// What a bucket holds, and how fast it fills.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// Units a second.
+    pub per_second: u32,
+    /// Units at once, from a full bucket.
+    pub burst: u32,
+}
+
+impl Rate {
+    /// How long `units` take to fill.
+    fn time_of(self, units: u32) -> Duration {
+        Duration::from_secs(1) / self.per_second.max(1) * units
+    }
+}
+
+/// A token bucket, as the generic cell rate algorithm (ITU-T I.371): it keeps one point in time and no
+/// timer.
+#[derive(Debug, Default)]
 pub(crate) struct Bucket {
-    /// When the bucket would be full again.
-    full_at: Option<Instant>,
+    /// When the bucket will be full, on the caller's clock.
+    full_at: Duration,
 }
 
 impl Bucket {
-    pub(crate) const fn full() -> Self {
-        Self { full_at: None }
-    }
-
-    /// Takes one, or returns the milliseconds until there is one.
-    #[cfg(test)]
-    pub(crate) fn take(&mut self, now: Instant, per_second: u32, burst: u32) -> Result<(), u64> {
-        self.take_tenths(now, per_second, burst, 10)
-    }
-
-    /// Takes `tenths` of one, or returns the milliseconds until there are as many. More than `burst`
-    /// are never there.
-    fn take_tenths(
-        &mut self,
-        now: Instant,
-        per_second: u32,
-        burst: u32,
-        tenths: u32,
-    ) -> Result<(), u64> {
-        let each = Duration::from_secs(1) / per_second.max(1);
-        let (cost, capacity) = (each / 10 * tenths, each * burst);
-        let full_at = self.full_at.filter(|at| *at > now).unwrap_or(now);
-        let ahead = full_at - now;
-        if ahead + cost > capacity {
-            let wait = ahead + cost - capacity;
-            return Err(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1));
+    /// Takes `cost` units, or returns the milliseconds until there are as many. More than `burst` are
+    /// never there.
+    pub(crate) fn take(&mut self, now: Duration, cost: u32, rate: Rate) -> Result<(), u64> {
+        let ahead = self.full_at.saturating_sub(now);
+        let (wanted, capacity) = (rate.time_of(cost), rate.time_of(rate.burst));
+        if ahead + wanted > capacity {
+            return Err(milliseconds(ahead + wanted - capacity));
         }
-        self.full_at = Some(full_at + cost);
+        self.draw(now, cost, rate);
         Ok(())
     }
+
+    /// Takes `cost` units in any case; how long the taker has to pause for them.
+    pub(crate) fn draw(&mut self, now: Duration, cost: u32, rate: Rate) -> Duration {
+        self.full_at = self.full_at.max(now) + rate.time_of(cost);
+        (self.full_at - now).saturating_sub(rate.time_of(rate.burst))
+    }
+
+    pub(crate) fn is_full(&self, now: Duration) -> bool {
+        self.full_at <= now
+    }
+}
+
+/// Rounded up, so that the same passes after that time.
+fn milliseconds(wait: Duration) -> u64 {
+    u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 /// One token bucket per user, connected or not: a reconnect does not refill it.
 ///
 /// Full buckets are dropped, so the table is as large as the number of users seen lately.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Rates {
+    started: Instant,
     buckets: Mutex<Buckets>,
 }
 
@@ -66,44 +79,32 @@ struct Buckets {
 
 const FORGET_AT_LEAST: usize = 1_024;
 
-impl Rates {
-    pub(crate) fn take(
-        &self,
-        user_id: &UserId,
-        now: Instant,
-        per_second: u32,
-        burst: u32,
-    ) -> Result<(), u64> {
-        self.take_tenths(user_id, now, per_second, burst, 10)
+impl Default for Rates {
+    fn default() -> Self {
+        Self {
+            started: Instant::now(),
+            buckets: Mutex::default(),
+        }
     }
+}
 
-    /// Takes `tenths` of a token from the user's bucket of `burst` tokens, refilled by `per_second`.
+impl Rates {
+    /// Takes `cost` units from the user's bucket.
     ///
     /// # Errors
-    /// The milliseconds until as much is there; a cost above `burst` is never taken.
-    pub fn take_tenths(
-        &self,
-        user_id: &UserId,
-        now: Instant,
-        per_second: u32,
-        burst: u32,
-        tenths: u32,
-    ) -> Result<(), u64> {
+    /// The milliseconds until there are as many; a cost above the burst is never taken.
+    pub fn take(&self, user_id: &UserId, cost: u32, rate: Rate) -> Result<(), u64> {
+        let now = self.started.elapsed();
         let mut buckets = lock(&self.buckets);
         if let Some(bucket) = buckets.by_user.get_mut(user_id) {
-            return bucket.take_tenths(now, per_second, burst, tenths);
+            return bucket.take(now, cost, rate);
         }
         if buckets.by_user.len() >= buckets.forget_at.max(FORGET_AT_LEAST) {
-            buckets
-                .by_user
-                .retain(|_, bucket| bucket.full_at.is_some_and(|at| at > now));
+            buckets.by_user.retain(|_, bucket| !bucket.is_full(now));
             buckets.forget_at = 2 * buckets.by_user.len();
         }
-        let bucket = buckets
-            .by_user
-            .entry(user_id.clone())
-            .or_insert_with(Bucket::full);
-        bucket.take_tenths(now, per_second, burst, tenths)
+        let bucket = buckets.by_user.entry(user_id.clone()).or_default();
+        bucket.take(now, cost, rate)
     }
 }
 
@@ -111,36 +112,61 @@ impl Rates {
 mod tests {
     use super::*;
 
+    const RATE: Rate = Rate {
+        per_second: 20,
+        burst: 40,
+    };
+
     #[test]
     fn a_burst_passes_at_once_and_then_one_each_interval() {
-        let start = Instant::now();
-        let mut bucket = Bucket::full();
+        let start = Duration::from_secs(100);
+        let mut bucket = Bucket::default();
         for _ in 0..40 {
-            assert_eq!(bucket.take(start, 20, 40), Ok(()));
+            assert_eq!(bucket.take(start, 1, RATE), Ok(()));
         }
-        let wait = bucket.take(start, 20, 40).unwrap_err();
+        let wait = bucket.take(start, 1, RATE).unwrap_err();
         assert!((1..=50).contains(&wait), "{wait}");
-        assert_eq!(
-            bucket.take(start + Duration::from_millis(wait), 20, 40),
-            Ok(())
-        );
-        assert!(
-            bucket
-                .take(start + Duration::from_millis(wait), 20, 40)
-                .is_err()
-        );
+        let later = start + Duration::from_millis(wait);
+        assert_eq!(bucket.take(later, 1, RATE), Ok(()));
+        assert!(bucket.take(later, 1, RATE).is_err());
     }
 
     #[test]
-    fn bucket_charges_tenths_and_waits_for_the_whole_cost() {
-        let start = Instant::now();
-        let mut bucket = Bucket::full();
-        // Four calls of 21 tokens fit into a burst of 100, the fifth lacks five.
+    fn what_costs_more_takes_more_and_has_to_wait_for_all_of_it() {
+        let start = Duration::from_secs(100);
+        let mut bucket = Bucket::default();
+        assert_eq!(bucket.take(start, 30, RATE), Ok(()));
+        assert_eq!(bucket.take(start, 11, RATE), Err(50));
+        assert_eq!(bucket.take(start, 10, RATE), Ok(()));
+        assert_eq!(bucket.take(start, 40, RATE), Err(2_000));
+        let later = start + Duration::from_secs(60);
+        assert!(bucket.take(later, 41, RATE).is_err());
+        assert_eq!(bucket.take(later, 40, RATE), Ok(()));
+    }
+
+    #[test]
+    fn calls_that_name_200_members_pass_four_times_at_once() {
+        // In tenths of a call, as the budget of changing calls counts.
+        let rate = Rate {
+            per_second: 100,
+            burst: 1_000,
+        };
+        let start = Duration::from_secs(100);
+        let mut bucket = Bucket::default();
         for _ in 0..4 {
-            assert_eq!(bucket.take_tenths(start, 10, 100, 210), Ok(()));
+            assert_eq!(bucket.take(start, 210, rate), Ok(()));
         }
-        assert_eq!(bucket.take_tenths(start, 10, 100, 210), Err(500));
-        assert_eq!(bucket.take_tenths(start, 10, 100, 160), Ok(()));
-        assert!(bucket.take_tenths(start, 10, 100, 1_010).is_err());
+        assert_eq!(bucket.take(start, 210, rate), Err(500));
+        assert_eq!(bucket.take(start, 160, rate), Ok(()));
+    }
+
+    #[test]
+    fn drawing_is_never_refused_and_pauses_past_the_burst() {
+        let start = Duration::from_secs(100);
+        let mut bucket = Bucket::default();
+        assert_eq!(bucket.draw(start, 40, RATE), Duration::ZERO);
+        assert_eq!(bucket.draw(start, 2, RATE), Duration::from_millis(100));
+        assert!(!bucket.is_full(start + Duration::from_secs(2)));
+        assert!(bucket.is_full(start + Duration::from_millis(2_100)));
     }
 }

@@ -15,7 +15,7 @@ use roomcast_protocol::limits::{
 use roomcast_protocol::{ClientFrame, Close, Code, Decoded, Refusal};
 
 use crate::clock::{Clock, Ticks, after, ticks};
-use conduct::Conduct;
+use conduct::{Conduct, Toll};
 
 /// How much earlier than due a heartbeat goes out, so that it is never late.
 const HEARTBEAT_MARGIN: Duration = Duration::from_millis(500);
@@ -129,21 +129,37 @@ impl Session {
         }
     }
 
-    /// Judges a frame by where the connection stands.
+    /// Judges a frame by where the connection stands, and by how many there were.
     pub(crate) fn admit<'a>(
         &mut self,
         frame: Result<ClientFrame<'a>, Refusal>,
         now: Ticks,
     ) -> Verdict<'a> {
+        let toll = Toll::of(&frame);
         match (&self.stage, frame) {
             (_, Ok(ClientFrame::Auth { token })) => Verdict::Authenticate(token),
             (Stage::Anonymous { .. }, _) => Verdict::Close(Close::Unauthorized),
-            (Stage::Open(_), Ok(frame)) => Verdict::Act(frame),
-            (Stage::Open(_), Err(refusal)) => {
-                let close = self.refused(&refusal, now);
-                Verdict::Refuse(refusal, close)
-            }
+            (Stage::Open(_), frame) => match self.take(toll, now).and(frame) {
+                Ok(frame) => Verdict::Act(frame),
+                Err(refusal) => {
+                    let close = self.refused(&refusal, now);
+                    Verdict::Refuse(refusal, close)
+                }
+            },
         }
+    }
+
+    /// Takes what a frame costs, unless it would be too many.
+    pub(crate) fn take(&mut self, toll: Toll, now: Ticks) -> Result<(), Refusal> {
+        match toll {
+            Toll::Rooms | Toll::Other => self.conduct.get_or_insert_default().take(toll, now),
+            Toll::Paced(_) | Toll::Send => Ok(()),
+        }
+    }
+
+    /// Takes what is never refused; how long the connection pauses after it.
+    pub(crate) fn pace(&mut self, cost: u32, now: Ticks) -> Duration {
+        self.conduct.get_or_insert_default().pace(cost, now)
     }
 
     /// Counts a refusal; whether it was one too many.
@@ -251,7 +267,7 @@ impl Session {
         if self
             .conduct
             .as_mut()
-            .is_some_and(|conduct| conduct.is_forgotten(now))
+            .is_some_and(|conduct| conduct.is_over(now))
         {
             self.conduct = None;
         }

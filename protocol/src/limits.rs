@@ -34,6 +34,26 @@ pub const ROOMS_PER_CONNECTION_MAX: usize = 1_000;
 pub const WATCHED_USERS_MAX: usize = 200;
 /// Sends of one connection not yet acknowledged; more is `RATE_LIMITED`.
 pub const UNACKNOWLEDGED_SENDS_MAX: usize = 64;
+/// Frames a second of one connection that are no sends, no `SUBSCRIBE`, no `PING` and no `AUTH`, bad and
+/// unknown ones included; more is `RATE_LIMITED`.
+pub const FRAMES_PER_SECOND: u32 = 50;
+/// Such frames in one burst.
+pub const FRAME_BURST: u32 = 200;
+/// Rooms a second that one connection may subscribe to; more is `RATE_LIMITED` for each room.
+pub const ROOMS_SUBSCRIBED_PER_SECOND: u32 = 50;
+/// Such rooms in one burst.
+pub const ROOMS_SUBSCRIBED_BURST: u32 = 1_000;
+/// `PING`s (RFC 6455's too) a second of one connection, an `AUTH` counting [`AUTH_COST`]; past it the next
+/// frame is not read until its time has come, and TCP holds the client back.
+pub const PACED_PER_SECOND: u32 = 200;
+/// Such frames in one burst.
+pub const PACED_BURST: u32 = 1_000;
+/// `PING`s that one `AUTH` counts as: a signature is verified.
+pub const AUTH_COST: u32 = 4;
+/// How often marks of one user in one room are passed on as `RECEIPT` at most; those between are merged.
+pub const RECEIPT_EVERY: Duration = Duration::from_millis(250);
+/// Users and rooms whose receipts one gateway merges at once; past it each is passed on by itself.
+pub const RECEIPTS_WAITING_MAX: usize = 65_536;
 /// Bad frames within [`BAD_FRAMES_WINDOW`] that close 4400.
 pub const BAD_FRAMES_MAX: u32 = 10;
 /// The span in which bad frames are counted.

@@ -8,8 +8,10 @@ use roomcast_protocol::{Refusal, RoomId, Seq, UserId};
 use tracing::{debug, warn};
 
 use super::{Actor, Begun, Done};
+use crate::Shared;
 use crate::hub::User;
 use crate::lock::lock;
+use crate::receipts::Moved;
 use crate::session::Echo;
 use crate::speech;
 
@@ -23,7 +25,8 @@ impl Actor {
             }
             if lock(&pinned.room.state).may_type(&user.id) {
                 actor
-                    .signal(Signal::Typing {
+                    .shared
+                    .publish_signal(Signal::Typing {
                         room_id: room_id.clone(),
                         user_id: user.id.clone(),
                     })
@@ -70,19 +73,20 @@ impl Actor {
             .mark(room_id, &user.id, read, delivered)
             .await;
         if let Some(marks) = moved.map_err(|error| speech::unreadable(&error.into()))? {
-            let (room_id, user_id) = (room_id.clone(), user.id.clone());
-            let (read, delivered) = (read > Seq::ZERO, true);
-            if read && !self.connection.may_show(&room_id) {
-                self.connection.own_acts.read(room_id.clone(), marks.read);
+            let is_read = read > Seq::ZERO;
+            if is_read && !self.connection.may_show(room_id) {
+                self.connection
+                    .own_acts
+                    .read(room_id.clone(), marks.read);
             }
-            self.signal(Signal::Receipt {
-                room_id,
-                user_id,
+            let moved = Moved {
                 marks,
-                read,
-                delivered,
-            })
-            .await;
+                read: is_read,
+                delivered: true,
+            };
+            if let Some(signal) = shared.receipts.add(room_id, &user.id, moved) {
+                shared.publish_signal(signal).await;
+            }
         }
         Ok(())
     }
@@ -113,10 +117,16 @@ impl Actor {
         }
         Done::Watching(user_ids)
     }
+}
 
-    async fn signal(&self, signal: Signal) {
-        if let Err(error) = self.shared.ports.signals.publish(signal).await {
-            debug!(error = &error as &dyn std::error::Error, "pass a signal on");
+impl Shared {
+    /// Publishes what may be lost; the log knows when it was.
+    pub(crate) async fn publish_signal(&self, signal: Signal) {
+        if let Err(error) = self.ports.signals.publish(signal).await {
+            debug!(
+                error = &error as &dyn std::error::Error,
+                "failed to publish a signal"
+            );
         }
     }
 }

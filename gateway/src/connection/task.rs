@@ -14,8 +14,8 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use roomcast_protocol::limits::{HEARTBEAT, READ_AHEAD_BYTES_MAX, SILENCE_PINGED};
-use roomcast_protocol::{Close, Decoded, FleetFrame, Timestamp, UserId};
+use roomcast_protocol::limits::{AUTH_COST, HEARTBEAT, READ_AHEAD_BYTES_MAX, SILENCE_PINGED};
+use roomcast_protocol::{ClientFrame, Close, Decoded, FleetFrame, Timestamp, UserId};
 use socket2::SockRef;
 
 use super::Connection;
@@ -330,7 +330,10 @@ impl Task {
         match item {
             Ok(None | Some(Item::Pong)) => {}
             Ok(Some(Item::Text(text))) => self.frame(&text, now),
-            Ok(Some(Item::Ping(payload))) => connection.send(&codec::encode_pong(&payload), now),
+            Ok(Some(Item::Ping(payload))) => {
+                connection.send_control(&codec::encode_pong(&payload), now);
+                self.pace(1, now);
+            }
             Ok(Some(Item::Close(code))) => {
                 connection.close_with(codec::encode_close(code.unwrap_or(1000), ""), now);
             }
@@ -347,14 +350,20 @@ impl Task {
         let (verdict, echo) = session::judge(&mut self.session, Decoded::read(text), now);
         match verdict {
             Verdict::Authenticate(token) => {
-                self.work = Some(self.actor.authenticate(&token, echo.into_owned()));
+                let pause = self.session.pace(AUTH_COST, now);
+                let judged = self.actor.authenticate(&token, echo.into_owned());
+                self.work = Some(paused(pause, judged));
             }
             Verdict::Act(frame) => {
+                let is_ping = matches!(frame, ClientFrame::Ping {});
                 let user = self.actor.connection.user().cloned();
                 let Some(user) = user else { return };
                 match self.actor.begin(&user, &self.watched, frame, echo) {
                     Begun::Done(done) => self.finish(done),
                     Begun::Work(work) => self.work = Some(work),
+                }
+                if is_ping {
+                    self.pace(1, now);
                 }
             }
             Verdict::Refuse(refusal, close) => {
@@ -364,6 +373,14 @@ impl Task {
                 }
             }
             Verdict::Close(close) => self.actor.connection.close(close, now),
+        }
+    }
+
+    /// Lets the connection pause if it has sent too much of what is never refused.
+    fn pace(&mut self, cost: u32, now: Ticks) {
+        let pause = self.session.pace(cost, now);
+        if !pause.is_zero() {
+            self.work = Some(paused(pause, Box::pin(async { Done::Nothing })));
         }
     }
 
@@ -464,6 +481,7 @@ impl Task {
             connection.close(Close::TooManyConnections, now);
             return;
         }
+        shared.newcomers.remove(&connection);
         shared.metrics.active_sessions.increment(1.0);
         shared.check_recent_revocations(&connection, session_id.as_ref());
         // A token that ends soon is announced at once, not when the first frame would have been late.
@@ -482,7 +500,6 @@ impl Future for Task {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         this.actor.connection.waker.register(cx.waker());
-        shared.newcomers.remove(&connection);
         loop {
             if this.actor.connection.dead.load(Ordering::Acquire) {
                 return Poll::Ready(());
@@ -529,8 +546,21 @@ impl Drop for Task {
             shared.hub.unregister(user, connection, &subscriptions);
             shared.vitals.gone(user.id.clone(), connection.id());
             shared.metrics.active_sessions.decrement(1.0);
+        } else {
+            shared.newcomers.remove(connection);
         }
     }
+}
+
+/// The work, after a pause if there is to be one.
+fn paused(pause: Duration, work: Work) -> Work {
+    if pause.is_zero() {
+        return work;
+    }
+    Box::pin(async move {
+        tokio::time::sleep(pause).await;
+        work.await
+    })
 }
 
 fn signs(connection: &Connection) -> Signs {
@@ -546,6 +576,4 @@ fn heartbeat() -> bytes::Bytes {
     FRAME
         .get_or_init(|| super::encode(&FleetFrame::Heartbeat {}))
         .clone()
-        } else {
-            shared.newcomers.remove(connection);
 }

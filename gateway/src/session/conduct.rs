@@ -1,25 +1,99 @@
-//! What one connection has lately done too much of.
+//! What one connection has lately done much of.
 //!
-//! Most connections do too much of nothing, so a [`Session`](super::Session) has this only while any of
-//! it still counts.
+//! Most connections do little most of the time, so a [`Session`](super::Session) has this only while any
+//! of it still counts.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use roomcast_protocol::limits::{
-    BAD_FRAMES_MAX, BAD_FRAMES_WINDOW, RATE_REFUSALS_MAX, RATE_REFUSALS_WINDOW,
+    AUTH_COST, BAD_FRAMES_MAX, BAD_FRAMES_WINDOW, FRAME_BURST, FRAMES_PER_SECOND, PACED_BURST,
+    PACED_PER_SECOND, RATE_REFUSALS_MAX, RATE_REFUSALS_WINDOW, ROOMS_SUBSCRIBED_BURST,
+    ROOMS_SUBSCRIBED_PER_SECOND,
 };
-use roomcast_protocol::{Close, Code};
+use roomcast_protocol::{ClientFrame, Close, Code, Refusal};
 
-use crate::clock::{Ticks, after};
+use crate::clock::{TICK, Ticks, after};
+use crate::rate::{Bucket, Rate};
+
+const FRAMES: Rate = Rate {
+    per_second: FRAMES_PER_SECOND,
+    burst: FRAME_BURST,
+};
+const ROOMS: Rate = Rate {
+    per_second: ROOMS_SUBSCRIBED_PER_SECOND,
+    burst: ROOMS_SUBSCRIBED_BURST,
+};
+const PACED: Rate = Rate {
+    per_second: PACED_PER_SECOND,
+    burst: PACED_BURST,
+};
+
+/// Which bucket a frame takes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Toll {
+    /// Never refused: past the rate the next frame waits, and with it the client.
+    Paced(u32),
+    /// The user's sends, which other connections share.
+    Send,
+    /// Rooms subscribed to, one by one.
+    Rooms,
+    /// All other frames of the connection, bad and unknown ones too.
+    Other,
+}
+
+impl Toll {
+    pub(crate) fn of(frame: &Result<ClientFrame<'_>, Refusal>) -> Self {
+        match frame {
+            Ok(ClientFrame::Ping {}) => Self::Paced(1),
+            Ok(ClientFrame::Auth { .. }) => Self::Paced(AUTH_COST),
+            Ok(
+                ClientFrame::SendMessage { .. }
+                | ClientFrame::EditMessage { .. }
+                | ClientFrame::DeleteMessage { .. }
+                | ClientFrame::React { .. },
+            ) => Self::Send,
+            Ok(ClientFrame::Subscribe { .. }) => Self::Rooms,
+            Ok(
+                ClientFrame::Unsubscribe { .. }
+                | ClientFrame::Typing { .. }
+                | ClientFrame::Mark { .. }
+                | ClientFrame::WatchPresence { .. }
+                | ClientFrame::SetStatus { .. },
+            )
+            | Err(_) => Self::Other,
+        }
+    }
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct Conduct {
+    frames: Bucket,
+    rooms: Bucket,
+    paced: Bucket,
     bad_frames: Recent,
     rate_refusals: Recent,
 }
 
 impl Conduct {
+    /// Takes what a frame costs.
+    pub(crate) fn take(&mut self, toll: Toll, now: Ticks) -> Result<(), Refusal> {
+        let now = TICK * now;
+        let taken = match toll {
+            Toll::Rooms => self.rooms.take(now, 1, ROOMS),
+            Toll::Other => self.frames.take(now, 1, FRAMES),
+            Toll::Paced(_) | Toll::Send => Ok(()),
+        };
+        // Rounded up to whole ticks, since time is counted in them.
+        let tick_ms = u64::try_from(TICK.as_millis()).unwrap_or(1);
+        taken.map_err(|wait_ms| Refusal::rate_limited(wait_ms.next_multiple_of(tick_ms)))
+    }
+
+    /// Takes what is never refused; how long the connection pauses after it.
+    pub(crate) fn pace(&mut self, cost: u32, now: Ticks) -> Duration {
+        self.paced.draw(TICK * now, cost, PACED)
+    }
+
     /// Counts a refusal; the close that it brings, if it is one too many.
     pub(crate) fn refused(&mut self, code: Code, now: Ticks) -> Option<Close> {
         match code {
@@ -36,8 +110,10 @@ impl Conduct {
     }
 
     /// Whether nothing of it counts any more.
-    pub(crate) fn is_forgotten(&mut self, now: Ticks) -> bool {
-        self.bad_frames.is_over(now, BAD_FRAMES_WINDOW)
+    pub(crate) fn is_over(&mut self, now: Ticks) -> bool {
+        let buckets = [&self.frames, &self.rooms, &self.paced];
+        buckets.iter().all(|bucket| bucket.is_full(TICK * now))
+            && self.bad_frames.is_over(now, BAD_FRAMES_WINDOW)
             && self.rate_refusals.is_over(now, RATE_REFUSALS_WINDOW)
     }
 }

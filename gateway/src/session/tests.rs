@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use roomcast_protocol::id::IdRef;
 use roomcast_protocol::{Timestamp, UserId};
 
 use super::*;
@@ -214,4 +215,50 @@ fn a_sign_in_is_looked_at_again_once_in_its_time() {
     assert_eq!(at(&mut session, 301), None);
     session.rechecked(301 * SECOND, 300 * SECOND);
     assert_eq!(at(&mut session, 601), Some(Due::Recheck));
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "as the decoder gives it")]
+fn subscribe() -> Result<ClientFrame<'static>, Refusal> {
+    Ok(ClientFrame::Subscribe {
+        room_id: IdRef::new("r").unwrap(),
+        after: None,
+        presence: false,
+    })
+}
+
+/// How many of these frames pass at once before one is refused, and what it has to wait for then.
+fn pass(
+    session: &mut Session,
+    now: Ticks,
+    frame: impl Fn() -> Result<ClientFrame<'static>, Refusal>,
+) -> (u32, u64) {
+    for count in 0..5_000 {
+        if let Verdict::Refuse(refusal, _) = session.admit(frame(), now)
+            && refusal.code == Code::RateLimited
+        {
+            return (count, refusal.retry_after_ms.unwrap());
+        }
+    }
+    panic!("none is refused");
+}
+
+#[test]
+fn rooms_are_subscribed_to_in_a_burst_of_1000_and_then_50_a_second() {
+    let mut session = open(Duration::from_secs(600));
+    assert_eq!(pass(&mut session, 0, subscribe), (1_000, 50));
+    assert_eq!(pass(&mut session, SECOND, subscribe).0, 50);
+    let unknown = || Err(Refusal::new(Code::UnknownType, "x"));
+    assert_eq!(pass(&mut session, SECOND, unknown), (200, 50));
+    assert_eq!(pass(&mut session, 3 * SECOND, unknown).0, 100);
+    assert!(matches!(
+        session.admit(ping(), 3 * SECOND),
+        Verdict::Act(ClientFrame::Ping {})
+    ));
+    session.forget(20 * SECOND);
+    assert!(
+        session.conduct.is_some(),
+        "the rooms' bucket is not full yet"
+    );
+    session.forget(30 * SECOND);
+    assert!(session.conduct.is_none());
 }

@@ -3,13 +3,17 @@
 //! Sends are limited by the gateway and sign-ins by the accounts service. Signing out is never refused.
 //! Scope `admin` is not limited.
 
-use std::time::Instant;
-
 use axum::http::Method;
-use roomcast_gateway::rate::Rates;
+use roomcast_gateway::rate::{Rate, Rates};
 use roomcast_ports::access::Caller;
 use roomcast_protocol::Refusal;
 use roomcast_protocol::limits::{CHANGE_BURST, CHANGES_PER_SECOND};
+
+/// In tenths of a call: a member that a call names is one.
+const TENTHS: Rate = Rate {
+    per_second: 10 * CHANGES_PER_SECOND,
+    burst: 10 * CHANGE_BURST,
+};
 
 /// The token buckets of this process, one per user.
 #[derive(Debug, Default)]
@@ -49,9 +53,8 @@ impl ChangeBudget {
         if caller.admin || tenths == 0 {
             return Ok(());
         }
-        let (now, user) = (Instant::now(), &caller.user_id);
         self.rates
-            .take_tenths(user, now, CHANGES_PER_SECOND, CHANGE_BURST, tenths)
+            .take(&caller.user_id, tenths, TENTHS)
             .map_err(Refusal::rate_limited)
     }
 }

@@ -189,6 +189,27 @@ fn one_connection_too_many_is_closed_4409_and_the_others_stay() {
 }
 
 #[test]
+fn the_connection_that_was_silent_longest_makes_room_for_a_new_one() {
+    let node = Node::start(&["--connections-per-user=2"]);
+    let token = node.token("ann");
+    let mut silent = Socket::connect(&node, &token);
+    let mut alive = Socket::connect(&node, &token);
+    // Longer than a heartbeat.
+    pause(Duration::from_millis(15_300));
+    alive.nothing_yet();
+    let mut new = Socket::connect(&node, &token);
+    assert_eq!(silent.closed().0, 4409);
+    alive.nothing_yet();
+    new.nothing_yet();
+    let mut refused = Socket::ungreeted(Bring::Header, &node, &token);
+    assert_eq!(
+        refused.closed().0,
+        4409,
+        "now the others have just been heard"
+    );
+}
+
+#[test]
 fn far_over_the_rate_limit_closes_4429() {
     let scene = Scene::on(
         &Node::start(&["--sends-per-second=1", "--send-burst=1"]),
@@ -314,7 +335,7 @@ fn a_slow_reader_that_sends_pings_is_not_closed_during_its_replay() {
     let mut got = Vec::new();
     while since.elapsed() < Duration::from_secs(48) {
         pause(Duration::from_millis(100));
-        got.push(ben.find("an event", |frame| frame["seq"].is_u64()));
+        got.push(ben.find("an event", |frame| frame["prev"].is_u64()));
         if pinged.elapsed() > Duration::from_secs(5) {
             ben.send(json!({ "type": "PING" }));
             pinged = Instant::now();
@@ -322,7 +343,7 @@ fn a_slow_reader_that_sends_pings_is_not_closed_during_its_replay() {
     }
     assert!(got.len() < 800, "the replay was over too soon to show it");
     while got.last().map(|event| &event["seq"]) != Some(&subscribed["head"]) {
-        got.push(ben.find("an event", |frame| frame["seq"].is_u64()));
+        got.push(ben.find("an event", |frame| frame["prev"].is_u64()));
     }
     assert_chain(&got, 0);
     ben.expect("PONG");

@@ -1,6 +1,6 @@
 //! §6: how fast is too fast.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -189,6 +189,96 @@ fn what_is_not_a_send_is_not_limited_as_one() {
         ann.send(json!({ "type": "MARK", "roomId": scene.room, "read": 0 }));
     }
     assert!(of_type(&ann.drain(), "ERROR").is_empty());
+}
+
+#[test]
+fn other_frames_pass_in_a_burst_of_200_and_then_50_a_second() {
+    let scene = Scene::with(&["ann", "ben"]);
+    let mut ann = scene.connect("ann");
+    let since = Instant::now();
+    let frame = json!({ "type": "UNSUBSCRIBE", "roomId": scene.room });
+    ann.send_raw(&masked(0x80 | TEXT, frame.to_string().as_bytes()).repeat(350));
+    let is_answer = |it: &Value| it["type"] == "UNSUBSCRIBED" || it["type"] == "ERROR";
+    let answers: Vec<_> = (0..350).map(|_| ann.find("an answer", is_answer)).collect();
+    let most = 201 + since.elapsed().as_millis() / 20;
+    let passed = u128::try_from(of_type(&answers, "UNSUBSCRIBED").len()).expect("few");
+    assert!((200..=most).contains(&passed), "{passed} of {most}");
+    let refused = of_type(&answers, "ERROR");
+    for error in &refused {
+        assert!((1..=1_000).contains(&retry_after(error)), "{error}");
+        assert_eq!(error["roomId"], json!(scene.room));
+    }
+    if let Some(last) = refused.last() {
+        pause(Duration::from_millis(retry_after(last)));
+    }
+    assert_eq!(ann.ask(frame)["type"], "UNSUBSCRIBED");
+    // These have rates of their own, or none.
+    for _ in 0..20 {
+        assert_eq!(ann.ask(json!({ "type": "PING" }))["type"], "PONG");
+        assert_eq!(ann.subscribe(&scene.room)["type"], "SUBSCRIBED");
+    }
+    let token = scene.token("ann");
+    let renewed = ann.ask(json!({ "type": "AUTH", "token": token }));
+    assert_eq!(renewed["type"], "AUTHENTICATED");
+    ann.say(&scene.room, "hello");
+    let mut other = scene.connect("ann");
+    other.send(json!({ "type": "UNSUBSCRIBE", "roomId": scene.room }));
+    other.expect("UNSUBSCRIBED");
+}
+
+#[test]
+fn unknown_frames_count_as_others_do() {
+    let scene = Scene::with(&["ann"]);
+    let mut ann = scene.connect("ann");
+    ann.send_raw(&masked(0x80 | TEXT, br#"{"type":"NEWS"}"#).repeat(300));
+    let answers: Vec<_> = (0..300).map(|_| ann.expect("ERROR")).collect();
+    let unknown = answers.iter().filter(|it| it["code"] == "UNKNOWN_TYPE");
+    assert!(unknown.count() >= 200);
+    assert!(answers.iter().any(|it| it["code"] == "RATE_LIMITED"));
+}
+
+#[test]
+fn pings_past_their_pace_are_answered_later_and_none_is_refused() {
+    let node = Node::shared();
+    let mut ann = Socket::connect(&node, &node.token(&unique("ann")));
+    ann.send_raw(&masked(0x80 | TEXT, br#"{"type":"PING"}"#).repeat(1_400));
+    let since = Instant::now();
+    for _ in 0..1_400 {
+        ann.expect("PONG");
+    }
+    assert!(
+        since.elapsed() > Duration::from_secs(1),
+        "two hundred a second"
+    );
+    ann.nothing_yet();
+}
+
+#[test]
+fn a_burst_of_marks_reaches_others_as_few_receipts_and_the_last_state() {
+    let node = Node::start(&["--sends-per-second=1000", "--send-burst=1000"]);
+    let scene = Scene::on(&node, &["ann", "ben"]);
+    let mut ann = scene.connect("ann");
+    let seqs: Vec<_> = (0..150)
+        .map(|_| number(&ann.say(&scene.room, "hello")["seq"]))
+        .collect();
+    let mut ben = scene.join("ben");
+    let since = Instant::now();
+    let marks = seqs.iter().flat_map(|seq| {
+        let frame = json!({ "type": "MARK", "roomId": scene.room, "read": seq });
+        masked(0x80 | TEXT, frame.to_string().as_bytes())
+    });
+    scene.connect("ben").send_raw(&marks.collect::<Vec<u8>>());
+    let mut receipts = 0;
+    loop {
+        let receipt = ben.expect("RECEIPT");
+        receipts += 1;
+        assert_eq!(receipt["userId"], json!(scene.id("ben")));
+        if number(&receipt["read"]) == *seqs.last().expect("many") {
+            break;
+        }
+    }
+    let most = 2 + since.elapsed().as_millis() / 250;
+    assert!(receipts <= most, "{receipts} receipts instead of {most}");
 }
 
 #[test]
