@@ -251,7 +251,7 @@ impl Actor {
             speech: worded.speech,
             connection: Some(self.connection.clone()),
         };
-        if self.connection.send_order.is_behind_refused(&said.room_id) {
+        if self.connection.is_behind_refused(&said.room_id) {
             self.refuse_send(behind_refused(), echo, false);
             return Begun::Done(Done::Nothing);
         }

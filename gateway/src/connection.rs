@@ -9,6 +9,7 @@ pub(crate) mod own_acts;
 pub(crate) mod send_order;
 pub(crate) mod task;
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -24,18 +25,17 @@ use crate::hub::{Room, User};
 use crate::lock::lock;
 use crate::speech::SenderClock;
 use outbox::{Outbox, Pushed};
-use own_acts::OwnActs;
-use send_order::{RefusedSend, SendOrder};
+use own_acts::Act;
+use send_order::Refused;
 
 /// A socket with what is waiting for it.
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
-    outbox: Mutex<Outbox>,
+    parts: Mutex<Parts>,
     waker: AtomicWaker,
     number: uuid::Uuid,
     user: OnceLock<Arc<User>>,
-    session_id: Mutex<Option<SessionId>>,
     /// Rooms this connection may be subscribed to; the rooms themselves know better.
     subscriptions: Mutex<Vec<Arc<Room>>>,
     /// Sends that the log has not answered.
@@ -52,10 +52,28 @@ pub(crate) struct Connection {
     /// The task has ended.
     gone: AtomicBool,
     status: AtomicU8,
+    /// A close frame has been queued.
+    closing: AtomicBool,
+    /// [`Rare::refused`] has something.
+    has_refused: AtomicBool,
     /// What its ids show of its client's clock.
     pub(crate) sender_clock: SenderClock,
-    pub(crate) send_order: SendOrder,
-    pub(crate) own_acts: OwnActs,
+}
+
+/// What changes behind one lock, which is held for moments and under which no other is taken: each lock
+/// costs eight bytes.
+#[derive(Debug, Default)]
+struct Parts {
+    outbox: Outbox,
+    session_id: Option<SessionId>,
+    /// What most connections never have.
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Debug, Default)]
+struct Rare {
+    refused: Option<Refused>,
+    own_acts: VecDeque<Act>,
 }
 
 const ONLINE: u8 = 0;
@@ -65,11 +83,10 @@ impl Connection {
     pub(crate) fn new(stream: TcpStream, now: Ticks) -> Self {
         Self {
             stream,
-            outbox: Mutex::new(Outbox::default()),
+            parts: Mutex::default(),
             waker: AtomicWaker::new(),
             number: uuid::Uuid::now_v7(),
             user: OnceLock::new(),
-            session_id: Mutex::default(),
             subscriptions: Mutex::default(),
             unacknowledged: AtomicU16::new(0),
             unanswered: AtomicU16::new(0),
@@ -80,9 +97,9 @@ impl Connection {
             dead: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             status: AtomicU8::new(ONLINE),
+            closing: AtomicBool::new(false),
+            has_refused: AtomicBool::new(false),
             sender_clock: SenderClock::default(),
-            send_order: SendOrder::default(),
-            own_acts: OwnActs::default(),
         }
     }
 
@@ -94,7 +111,7 @@ impl Connection {
     pub(crate) fn identify(&self, user: &Arc<User>, session_id: Option<SessionId>) {
         let known = self.user.get_or_init(|| user.clone());
         debug_assert!(Arc::ptr_eq(known, user), "a connection keeps its user");
-        *lock(&self.session_id) = session_id;
+        lock(&self.parts).session_id = session_id;
     }
 
     pub(crate) fn user(&self) -> Option<&Arc<User>> {
@@ -103,7 +120,7 @@ impl Connection {
 
     /// Whether it came from this sign-in.
     pub(crate) fn is_of_session(&self, session_id: &SessionId) -> bool {
-        lock(&self.session_id).as_ref() == Some(session_id)
+        lock(&self.parts).session_id.as_ref() == Some(session_id)
     }
 
     /// Has the sign-in looked up again, and the connection closed if it has ended.
@@ -129,10 +146,11 @@ impl Connection {
 
     /// Whether all of it is with the kernel already.
     fn write(&self, frame: &Bytes, now: Ticks) -> bool {
-        let mut outbox = lock(&self.outbox);
-        if outbox.is_closing() {
+        let mut parts = lock(&self.parts);
+        if self.is_closing() {
             return false;
         }
+        let outbox = &mut parts.outbox;
         if outbox.is_empty() {
             match self.stream.try_write(frame) {
                 Ok(written) if written == frame.len() => return true,
@@ -142,10 +160,10 @@ impl Connection {
                 }
                 Err(_) => self.dead.store(true, Ordering::Release),
             }
-            drop(outbox);
+            drop(parts);
             self.waker.wake();
         } else if outbox.push(frame.clone()) == Pushed::OverBounds {
-            drop(outbox);
+            drop(parts);
             self.close(Close::TooSlow, now);
         }
         false
@@ -174,21 +192,21 @@ impl Connection {
 
     /// Answers the client's own close.
     pub(crate) fn close_with(&self, frame: Bytes, now: Ticks) {
-        let mut outbox = lock(&self.outbox);
-        if !outbox.is_closing() {
-            outbox.close(frame, now);
+        let mut parts = lock(&self.parts);
+        if !self.closing.swap(true, Ordering::AcqRel) {
+            parts.outbox.close(frame, now);
         }
-        drop(outbox);
+        drop(parts);
         self.waker.wake();
     }
 
     pub(crate) fn is_closing(&self) -> bool {
-        lock(&self.outbox).is_closing()
+        self.closing.load(Ordering::Acquire)
     }
 
     /// Bytes that the kernel has not taken yet.
     pub(crate) fn waiting_bytes(&self) -> usize {
-        lock(&self.outbox).bytes()
+        lock(&self.parts).outbox.bytes()
     }
 
     /// Whether this connection may be subscribed to the room.
@@ -222,12 +240,6 @@ impl Connection {
     /// The client has been told.
     pub(crate) fn send_answered(&self) {
         self.unanswered.fetch_sub(1, Ordering::AcqRel);
-    }
-
-    /// Fails the sends behind a refused one, and has the task answer it.
-    pub(crate) fn refuse_send(&self, send: RefusedSend) {
-        self.send_order.refuse(send);
-        self.waker.wake();
     }
 
     /// How many sends the log has not answered.

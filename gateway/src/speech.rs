@@ -154,13 +154,13 @@ pub(crate) fn say_plainly(shared: &Shared, said: &Said) -> Result<Pending, Refus
 fn append(shared: &Shared, said: &Said, append: Append) -> Result<Pending, Refusal> {
     check_size(&append.event)?;
     let connection = said.connection.as_ref();
-    if connection.is_some_and(|it| it.send_order.is_behind_refused(&said.room_id)) {
+    if connection.is_some_and(|it| it.is_behind_refused(&said.room_id)) {
         return Err(behind_refused());
     }
     if let Some(connection) = connection
         && !connection.may_show(&said.room_id)
     {
-        connection.own_acts.append(append.event.id.clone());
+        connection.remember_append(append.event.id.clone());
     }
     Ok(shared.ports.log.append(append))
 }

@@ -75,9 +75,7 @@ impl Actor {
         if let Some(marks) = moved.map_err(|error| speech::unreadable(&error.into()))? {
             let is_read = read > Seq::ZERO;
             if is_read && !self.connection.may_show(room_id) {
-                self.connection
-                    .own_acts
-                    .read(room_id.clone(), marks.read);
+                self.connection.remember_read(room_id.clone(), marks.read);
             }
             let moved = Moved {
                 marks,

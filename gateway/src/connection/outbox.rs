@@ -20,7 +20,6 @@ const SLICES_MAX: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     queue: Option<Box<Queue>>,
-    closing: bool,
 }
 
 #[derive(Debug)]
@@ -45,10 +44,6 @@ pub(crate) enum Pushed {
 impl Outbox {
     pub(crate) const fn is_empty(&self) -> bool {
         self.queue.is_none()
-    }
-
-    pub(crate) const fn is_closing(&self) -> bool {
-        self.closing
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -90,7 +85,6 @@ impl Outbox {
 
     /// Drops what has not begun to go out and puts the close frame behind what has.
     pub(crate) fn close(&mut self, frame: Bytes, now: Ticks) {
-        self.closing = true;
         match &mut self.queue {
             None => self.start(frame, now),
             Some(queue) => {

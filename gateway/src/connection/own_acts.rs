@@ -4,52 +4,51 @@
 //! An event comes back from the log without the connection it came on, so the connection remembers it.
 //! It remembers nothing while it acts in rooms it is subscribed to, as clients usually do.
 
-use std::collections::VecDeque;
-use std::sync::Mutex;
-
 use roomcast_protocol::limits::UNACKNOWLEDGED_SENDS_MAX;
 use roomcast_protocol::{EventId, RoomId, Seq};
 
+use super::Connection;
 use crate::lock::lock;
 
+/// One of the last acts, of which [`UNACKNOWLEDGED_SENDS_MAX`] are kept; the oldest is evicted.
 #[derive(Debug, PartialEq, Eq)]
-enum Act {
+pub(super) enum Act {
     Event(EventId),
     Read(RoomId, Seq),
 }
 
-/// At most [`UNACKNOWLEDGED_SENDS_MAX`] acts; the oldest is evicted.
-#[derive(Debug, Default)]
-pub(crate) struct OwnActs(Mutex<VecDeque<Act>>);
-
-impl OwnActs {
+impl Connection {
     /// Remembers an event that is about to be appended.
-    pub(crate) fn append(&self, event_id: EventId) {
+    pub(crate) fn remember_append(&self, event_id: EventId) {
         self.remember(Act::Event(event_id));
     }
 
     /// Remembers a read mark that has moved.
-    pub(crate) fn read(&self, room_id: RoomId, seq: Seq) {
+    pub(crate) fn remember_read(&self, room_id: RoomId, seq: Seq) {
         self.remember(Act::Read(room_id, seq));
     }
 
     pub(crate) fn has_appended(&self, event_id: &EventId) -> bool {
-        self.has(|act| matches!(act, Act::Event(known) if known == event_id))
+        self.has_done(|act| matches!(act, Act::Event(known) if known == event_id))
     }
 
     pub(crate) fn has_read(&self, room_id: &RoomId, seq: Seq) -> bool {
-        self.has(|act| matches!(act, Act::Read(room, read) if room == room_id && *read == seq))
+        self.has_done(|act| matches!(act, Act::Read(room, read) if room == room_id && *read == seq))
     }
 
     fn remember(&self, act: Act) {
-        let mut acts = lock(&self.0);
+        let mut parts = lock(&self.parts);
+        let acts = &mut parts.rare.get_or_insert_default().own_acts;
         if acts.len() >= UNACKNOWLEDGED_SENDS_MAX {
             acts.pop_front();
         }
         acts.push_back(act);
     }
 
-    fn has(&self, is_it: impl Fn(&Act) -> bool) -> bool {
-        lock(&self.0).iter().any(is_it)
+    fn has_done(&self, is_it: impl Fn(&Act) -> bool) -> bool {
+        lock(&self.parts)
+            .rare
+            .as_ref()
+            .is_some_and(|rare| rare.own_acts.iter().any(is_it))
     }
 }

@@ -8,11 +8,11 @@
 //! had reached the gateway. While the task waits for something else it answers at once, and still fails
 //! what it reads next. Sends that come after the answer are new.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use roomcast_protocol::{Code, Refusal, RoomId};
 
+use super::Connection;
 use crate::lock::lock;
 use crate::session::Echo;
 
@@ -25,17 +25,11 @@ pub(crate) struct RefusedSend {
     pub(crate) was_given: bool,
 }
 
-#[derive(Debug, Default)]
-struct Refused {
-    room_ids: Vec<RoomId>,
-    unanswered: Vec<RefusedSend>,
-}
-
 /// The refused sends of one connection, from the refusal until all sends behind it have been read.
 #[derive(Debug, Default)]
-pub(crate) struct SendOrder {
-    is_any: AtomicBool,
-    refused: Mutex<Option<Box<Refused>>>,
+pub(super) struct Refused {
+    room_ids: Vec<RoomId>,
+    unanswered: Vec<RefusedSend>,
 }
 
 /// Whether a refusal with this code fails the sends behind it. The client repeats such a send unchanged;
@@ -55,47 +49,57 @@ pub(crate) fn behind_refused() -> Refusal {
     )
 }
 
-impl SendOrder {
-    /// Keeps a refused send, and fails later sends to its room until [`Self::take_all`].
-    pub(crate) fn refuse(&self, send: RefusedSend) {
-        let mut refused = lock(&self.refused);
-        let all = refused.get_or_insert_default();
+impl Connection {
+    /// Fails later sends to the room of a refused one until [`Self::take_all_refused`], and has the task
+    /// answer it.
+    pub(crate) fn refuse_send(&self, send: RefusedSend) {
+        let mut parts = lock(&self.parts);
+        let all = parts
+            .rare
+            .get_or_insert_default()
+            .refused
+            .get_or_insert_default();
         if let Some(room_id) = &send.echo.room_id
             && !all.room_ids.contains(room_id)
         {
             all.room_ids.push(room_id.clone());
         }
         all.unanswered.push(send);
-        self.is_any.store(true, Ordering::Release);
+        self.has_refused.store(true, Ordering::Release);
+        drop(parts);
+        self.waker.wake();
     }
 
     /// Whether a send to the room would be stored before one that was refused.
     pub(crate) fn is_behind_refused(&self, room_id: &RoomId) -> bool {
-        self.is_any.load(Ordering::Acquire)
-            && lock(&self.refused)
+        self.has_refused.load(Ordering::Acquire)
+            && lock(&self.parts)
+                .rare
                 .as_ref()
+                .and_then(|rare| rare.refused.as_ref())
                 .is_some_and(|refused| refused.room_ids.contains(room_id))
     }
 
     /// The refusals to answer; later sends to their rooms still fail.
-    pub(crate) fn take_unanswered(&self) -> Vec<RefusedSend> {
-        if !self.is_any.load(Ordering::Acquire) {
+    pub(crate) fn take_unanswered_refused(&self) -> Vec<RefusedSend> {
+        if !self.has_refused.load(Ordering::Acquire) {
             return Vec::new();
         }
-        let mut refused = lock(&self.refused);
-        let unanswered = refused
-            .as_mut()
-            .map(|it| std::mem::take(&mut it.unanswered));
-        unanswered.unwrap_or_default()
+        let mut parts = lock(&self.parts);
+        let rare = parts.rare.as_mut();
+        let refused = rare.and_then(|rare| rare.refused.as_mut());
+        refused.map_or_else(Vec::new, |it| std::mem::take(&mut it.unanswered))
     }
 
     /// The refusals to answer; later sends are new.
-    pub(crate) fn take_all(&self) -> Vec<RefusedSend> {
-        if !self.is_any.load(Ordering::Acquire) {
+    pub(crate) fn take_all_refused(&self) -> Vec<RefusedSend> {
+        if !self.has_refused.load(Ordering::Acquire) {
             return Vec::new();
         }
-        let mut refused = lock(&self.refused);
-        self.is_any.store(false, Ordering::Release);
-        refused.take().map_or_else(Vec::new, |it| it.unanswered)
+        let mut parts = lock(&self.parts);
+        self.has_refused.store(false, Ordering::Release);
+        let rare = parts.rare.as_mut();
+        rare.and_then(|rare| rare.refused.take())
+            .map_or_else(Vec::new, |it| it.unanswered)
     }
 }

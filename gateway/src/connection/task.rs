@@ -5,24 +5,24 @@
 //! share, and keeps only what it could not deal with at once. While a frame waits for something, the
 //! socket is read on, up to a bound: what arrives is a sign of life.
 
+mod io;
+
 use std::cell::RefCell;
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use roomcast_protocol::limits::{AUTH_COST, HEARTBEAT, READ_AHEAD_BYTES_MAX, SILENCE_PINGED};
+use roomcast_protocol::limits::{AUTH_COST, READ_AHEAD_BYTES_MAX};
 use roomcast_protocol::{ClientFrame, Close, Decoded, FleetFrame, Timestamp, UserId};
-use socket2::SockRef;
 
 use super::Connection;
 use crate::Shared;
 use crate::act::{Actor, Begun, Done, Work};
 use crate::clock::{Ticks, after, ticks};
-use crate::codec::{self, Decoder, Item, Violation};
+use crate::codec::{self, Decoder};
 use crate::hub::users::{Registered, User};
 use crate::lock::lock;
 use crate::session::{self, Authenticated, Due, Echo, Session, Signs, Verdict};
@@ -152,7 +152,7 @@ impl Task {
 
     fn look_at_deadlines(&mut self, now: Ticks) {
         let connection = self.actor.connection.clone();
-        let stuck = lock(&connection.outbox).moved_at();
+        let stuck = lock(&connection.parts).outbox.moved_at();
         if stuck.is_some_and(|since| now >= after(since, STUCK_MAX)) {
             connection.close(Close::TooSlow, now);
         }
@@ -185,163 +185,6 @@ impl Task {
                     connection.close(close, now);
                     return;
                 }
-            }
-        }
-    }
-
-    /// Writes what waits; the connection begins to end when a close frame is among it.
-    fn flush(&mut self, cx: &mut Context<'_>) -> Flow {
-        let connection = self.actor.connection.clone();
-        let now = self.actor.shared.clock.now();
-        loop {
-            let mut outbox = lock(&connection.outbox);
-            if outbox.is_closing() && self.ending == Ending::No {
-                self.ending = Ending::Closing {
-                    until: after(now, CLOSING_WITHIN),
-                };
-                self.work = None;
-                self.backlog = None;
-                self.schedule();
-            }
-            if outbox.is_empty() {
-                break;
-            }
-            match connection.stream.poll_write_ready(cx) {
-                Poll::Pending => return Flow::Wait,
-                Poll::Ready(Err(_)) => return Flow::End,
-                Poll::Ready(Ok(())) => {}
-            }
-            let since = outbox.waiting_since();
-            match outbox.write(now, |slices| connection.stream.try_write_vectored(slices)) {
-                Ok(()) => connection.spoke_at.store(now, Ordering::Relaxed),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return Flow::End,
-            }
-            if outbox.is_empty() && since.is_some_and(|since| now >= after(since, HEARTBEAT)) {
-                // It was taking bytes all the time; now it can show that by itself.
-                connection.heard(now.saturating_sub(ticks(SILENCE_PINGED)));
-            }
-        }
-        if let Ending::Closing { .. } = self.ending {
-            // Half a close: closing whole with unread bytes would reset the connection, and the
-            // client might never read why.
-            if SockRef::from(&connection.stream)
-                .shutdown(std::net::Shutdown::Write)
-                .is_err()
-            {
-                return Flow::End;
-            }
-            self.ending = Ending::Lingering {
-                until: after(now, LINGER_WITHIN),
-            };
-            self.schedule();
-        }
-        Flow::GoOn
-    }
-
-    /// Whether as much has been read ahead as may be.
-    fn is_full(&self) -> bool {
-        let backlog = self.backlog.as_ref();
-        backlog.is_some_and(|backlog| backlog.bytes.len() >= READ_AHEAD_BYTES_MAX)
-    }
-
-    fn read(&mut self, cx: &mut Context<'_>) -> Flow {
-        if self.work.is_none()
-            && self.ending == Ending::No
-            && let Some(mut backlog) = self.backlog.take()
-        {
-            self.take(&mut backlog.bytes);
-            return Flow::GoOn;
-        }
-        for _ in 0..READS_MAX {
-            if self.is_full() {
-                return Flow::Wait;
-            }
-            match self.actor.connection.stream.poll_read_ready(cx) {
-                Poll::Pending => {
-                    // What has been read behind a frame that waits is still to be judged.
-                    if self.work.is_none() {
-                        let refused = self.actor.connection.send_order.take_all();
-                        self.actor.answer_refused(refused);
-                    }
-                    return Flow::Wait;
-                }
-                Poll::Ready(Err(_)) => return Flow::End,
-                Poll::Ready(Ok(())) => {}
-            }
-            let was_working = self.work.is_some();
-            let flow = SCRATCH.with_borrow_mut(|scratch| self.read_once(scratch));
-            if !matches!(flow, Flow::GoOn)
-                || self.work.is_some() != was_working
-                || self.actor.connection.is_closing()
-            {
-                return flow;
-            }
-        }
-        cx.waker().wake_by_ref();
-        Flow::Wait
-    }
-
-    /// Reads into `scratch` and deals with it; behind a frame that waits it is kept for later.
-    fn read_once(&mut self, scratch: &mut [u8]) -> Flow {
-        let kept = self.backlog.as_ref().map_or(0, |held| held.bytes.len());
-        let scratch = &mut scratch[..READ_BYTES - kept];
-        match self.actor.connection.stream.try_read(scratch) {
-            // What it sent before it left is dealt with first.
-            Ok(0) if self.work.is_some() => Flow::Wait,
-            Ok(0) => Flow::End,
-            Ok(count) => {
-                if self.ending == Ending::No {
-                    let now = self.actor.shared.clock.now();
-                    self.actor.connection.heard(now);
-                    if self.work.is_none() {
-                        self.take(&mut scratch[..count]);
-                    } else if let Some(backlog) = &mut self.backlog {
-                        backlog.bytes.extend_from_slice(&scratch[..count]);
-                    } else {
-                        self.backlog = Backlog::of(&scratch[..count]);
-                    }
-                }
-                Flow::GoOn
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Flow::GoOn,
-            Err(_) => Flow::End,
-        }
-    }
-
-    /// Deals with bytes from the client until something must be waited for; keeps the rest.
-    fn take(&mut self, bytes: &mut [u8]) {
-        let mut input = bytes;
-        while self.work.is_none() && !self.actor.connection.is_closing() {
-            let item = self.decoder.next(&mut input);
-            if matches!(item, Ok(None)) {
-                break;
-            }
-            self.handle(item);
-        }
-        if self.work.is_some() {
-            self.backlog = Backlog::of(input);
-        }
-    }
-
-    fn handle(&mut self, item: Result<Option<Item<'_>>, Violation>) {
-        let now = self.actor.shared.clock.now();
-        let connection = &self.actor.connection;
-        match item {
-            Ok(None | Some(Item::Pong)) => {}
-            Ok(Some(Item::Text(text))) => self.frame(&text, now),
-            Ok(Some(Item::Ping(payload))) => {
-                connection.send_control(&codec::encode_pong(&payload), now);
-                self.pace(1, now);
-            }
-            Ok(Some(Item::Close(code))) => {
-                connection.close_with(codec::encode_close(code.unwrap_or(1000), ""), now);
-            }
-            Err(violation) => {
-                let close = Close::ALL
-                    .into_iter()
-                    .find(|close| close.code() == violation.close_code());
-                connection.close(close.unwrap_or(Close::ProtocolError), now);
             }
         }
     }
@@ -522,7 +365,7 @@ impl Future for Task {
                         continue;
                     }
                     Poll::Pending => {
-                        let refused = this.actor.connection.send_order.take_unanswered();
+                        let refused = this.actor.connection.take_unanswered_refused();
                         this.actor.answer_refused(refused);
                     }
                 }
@@ -567,7 +410,7 @@ fn signs(connection: &Connection) -> Signs {
     Signs {
         heard_at: connection.heard_at(),
         spoke_at: connection.spoke_at.load(Ordering::Relaxed),
-        moved_at: lock(&connection.outbox).moved_at(),
+        moved_at: lock(&connection.parts).outbox.moved_at(),
     }
 }
 

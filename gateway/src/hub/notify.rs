@@ -292,7 +292,7 @@ pub(crate) fn read(
     });
     for connection in user.connections() {
         let shows = state.is_some_and(|state| state.is_subscribed(&connection));
-        if !shows && !connection.own_acts.has_read(room_id, seq) {
+        if !shows && !connection.has_read(room_id, seq) {
             connection.send(&frame, now);
         }
     }
@@ -342,7 +342,7 @@ impl<'a> Frames<'a> {
         now: Seconds,
     ) {
         for connection in connections {
-            if !connection.own_acts.has_appended(&self.stored.event.id) {
+            if !connection.has_appended(&self.stored.event.id) {
                 connection.send(&self.encoded(kind), now);
             }
         }

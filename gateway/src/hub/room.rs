@@ -177,7 +177,9 @@ impl RoomState {
         let same_log = self
             .last
             .is_some_and(|last| last.incarnation() == incarnation);
-        event.prev == Seq::ZERO && same_log && now.saturating_sub(self.compared_at) < ticks(COMPARED_FOR)
+        event.prev == Seq::ZERO
+            && same_log
+            && now.saturating_sub(self.compared_at) < ticks(COMPARED_FOR)
     }
 
     /// Applies the place of an event that is next, and keeps its frame.

@@ -86,9 +86,7 @@ impl World {
         let log = Arc::new(FaultyLog::new(backends.log()));
         let store = Arc::new(FaultyStore::new(backends.messages()));
         let presence = Arc::new(FaultyPresence::new(backends.presence()));
-        let tokens = Arc::new(FaultyTokens::default());
-        let stop = CancellationToken::new();
-
+        let (tokens, stop) = (Arc::new(FaultyTokens::default()), CancellationToken::new());
         let within = runtime.enter();
         let bounded = BoundedPorts::of(&log, &store, &presence);
         let history = History::new(bounded.log.clone(), bounded.reader.clone());
@@ -123,8 +121,8 @@ impl World {
             change_budget: api::ChangeBudget::default(),
         };
         let router = api::router(Arc::new(services), &Role::ALL, config.allowed_origins);
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"));
-        let listener = listener.expect("a port");
+        let bound = runtime.block_on(TcpListener::bind("127.0.0.1:0"));
+        let listener = bound.expect("a port");
         let address = listener.local_addr().expect("its address").to_string();
         let ingest = Ingest::new(bounded.log, bounded.writer, backends.dead_letters());
         let tracker = TaskTracker::new();
