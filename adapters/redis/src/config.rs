@@ -103,7 +103,7 @@ impl fmt::Debug for RedisConfig {
             .field("answer_within", &self.answer_within)
             .field("remember", &self.remember)
             .field("may_be_away", &self.may_be_away)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
