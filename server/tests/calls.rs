@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::http::Reply;
-use crate::support::node::{Node, unique};
+use crate::support::node::{Node, pause, unique};
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
@@ -269,7 +269,7 @@ fn the_room_list_has_the_rows_of_named_rooms_when_asked_by_id() {
             break list;
         }
         assert!(Instant::now() < until, "{list}");
-        std::thread::sleep(Duration::from_millis(10));
+        pause(Duration::from_millis(10));
     };
     let wanted = [&rooms[3], &rooms[1], &rooms[0], &rooms[1], &foreign];
     let wanted: Vec<_> = wanted.map(|room| format!("roomId={room}")).into();
