@@ -318,7 +318,8 @@ fn a_slow_reader_that_sends_pings_is_not_closed_during_its_replay() {
     let scene = Scene::on(&node, &["ann", "ben"]);
     let mut ann = scene.connect("ann");
     let content = "x".repeat(16_384);
-    for _ in 0..19 {
+    // More than socket buffers hold and this reader takes.
+    for _ in 0..12 {
         for _ in 0..50 {
             ann.send(scene.message_frame(&content));
         }
@@ -334,19 +335,16 @@ fn a_slow_reader_that_sends_pings_is_not_closed_during_its_replay() {
     let mut pinged = since;
     let mut got = Vec::new();
     while since.elapsed() < Duration::from_secs(48) {
-        pause(Duration::from_millis(100));
+        pause(Duration::from_millis(200));
         got.push(ben.find("an event", |frame| frame["prev"].is_u64()));
         if pinged.elapsed() > Duration::from_secs(5) {
             ben.send(json!({ "type": "PING" }));
             pinged = Instant::now();
         }
     }
-    assert!(got.len() < 800, "the replay was over too soon to show it");
-    while got.last().map(|event| &event["seq"]) != Some(&subscribed["head"]) {
-        got.push(ben.find("an event", |frame| frame["prev"].is_u64()));
-    }
     assert_chain(&got, 0);
-    ben.expect("PONG");
+    let last = got.last().map(|event| number(&event["seq"]));
+    assert!(last < Some(number(&subscribed["head"])), "over too soon");
 }
 
 #[test]
