@@ -76,7 +76,7 @@ fn every_call_reaches_a_process_of_its_role_and_the_loss_of_a_gateway_is_not_see
     fleet.part_mut("gateway-2").expect("it is there").kill();
     let (status, body) = call(&url, "GET", "/");
     assert_eq!(status, 503);
-    assert!(body.contains("\"code\":\"LOG_UNAVAILABLE\""), "{body}");
+    assert!(body.contains("\"code\":\"UNAVAILABLE\""), "{body}");
     fleet
         .part_mut("gateway-2")
         .expect("it is there")
