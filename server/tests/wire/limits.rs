@@ -50,7 +50,8 @@ fn room_of(members: usize) -> Value {
 
 #[test]
 fn changing_calls_are_rate_limited_per_user_by_the_members_they_name() {
-    let node = Node::shared();
+    // One process: a fleet has a budget in each.
+    let node = Node::own(&[]);
     let (user, other) = (unique("ann"), unique("ben"));
     let token = node.token(&user);
     // 21 of a burst of 100 each: the fifth waits for about half a second.
@@ -75,7 +76,7 @@ fn changing_calls_are_rate_limited_per_user_by_the_members_they_name() {
 
 #[test]
 fn every_kind_of_changing_call_counts_and_sends_and_sign_outs_do_not() {
-    let scene = Scene::with(&["ann", "ben"]);
+    let scene = Scene::on(&Node::own(&[]), &["ann", "ben"]);
     let (node, token) = (&scene.node, scene.token("ann"));
     let member = format!("/members/{}", scene.id("ben"));
     let calls = [
