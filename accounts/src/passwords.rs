@@ -6,11 +6,11 @@
 //! who are in are not.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 
-use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::{Output, ParamsString, PasswordHash, Salt, SaltString};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::rand;
 use roomcast_protocol::Refusal;
 use tracing::error;
@@ -88,27 +88,60 @@ async fn in_turn<T: Send + 'static>(
     })
 }
 
-fn argon2() -> Option<Argon2<'static>> {
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).ok()?;
-    Some(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+/// Memory of hashes that have been computed, for the next ones: at most one for each turn. Freed 19 MiB
+/// would stay with the allocator, once for each thread that ever hashed.
+static MEMORY: Mutex<Vec<Vec<Block>>> = Mutex::new(Vec::new());
+
+/// Computes the hash into `out`.
+fn compute(argon2: &Argon2<'_>, password: &str, salt: &[u8], out: &mut [u8]) -> Option<()> {
+    let locked = || MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut memory = locked().pop().unwrap_or_default();
+    memory.resize(argon2.params().block_count(), Block::default());
+    let done = argon2.hash_password_into_with_memory(password.as_bytes(), salt, out, &mut memory);
+    locked().push(memory);
+    done.ok()
 }
 
 fn hash(password: &str) -> Option<String> {
+    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).ok()?;
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
     let mut salt = [0; 16];
     rand::fill(&mut salt).ok()?;
+    let mut out = [0; Params::DEFAULT_OUTPUT_LEN];
+    compute(&argon2, password, &salt, &mut out)?;
     let salt = SaltString::encode_b64(&salt).ok()?;
-    let hash = argon2()?.hash_password(password.as_bytes(), &salt).ok()?;
+    let hash = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(argon2.params()).ok()?,
+        salt: Some(salt.as_salt()),
+        hash: Some(Output::new(&out).ok()?),
+    };
     Some(hash.to_string())
 }
 
 /// The cost is the one written in `kept`, so that older hashes go on working when ours rises.
 fn holds(password: &str, kept: &str) -> bool {
-    let Ok(kept) = PasswordHash::new(kept) else {
+    let known = PasswordHash::new(kept).ok().and_then(|kept| read(&kept));
+    let Some((argon2, salt, expected)) = known else {
         error!("a password's hash is unreadable");
         return false;
     };
-    let argon2 = Argon2::default();
-    argon2.verify_password(password.as_bytes(), &kept).is_ok()
+    let mut out = vec![0; expected.len()];
+    compute(&argon2, password, &salt, &mut out).is_some()
+        // Compared in constant time.
+        && Output::new(&out).is_ok_and(|output| output == expected)
+}
+
+fn read(kept: &PasswordHash<'_>) -> Option<(Argon2<'static>, Vec<u8>, Output)> {
+    let algorithm = Algorithm::try_from(kept.algorithm).ok()?;
+    let version = kept
+        .version
+        .map_or(Some(Version::V0x13), |it| it.try_into().ok())?;
+    let params = Params::try_from(kept).ok()?;
+    let mut salt = [0; Salt::MAX_LENGTH];
+    let salt = kept.salt?.decode_b64(&mut salt).ok()?.to_vec();
+    Some((Argon2::new(algorithm, version, params), salt, kept.hash?))
 }
 
 #[cfg(test)]
