@@ -22,6 +22,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tracing::{debug, warn};
 
+use crate::stall::Stall;
 use crate::{Gateway, Shared, handshake};
 
 /// Bytes not yet sent that a socket lets us write ahead. A stalled reader otherwise holds megabytes
@@ -94,7 +95,7 @@ async fn serve_one(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr, rou
             .timer(TokioTimer::new())
             .header_read_timeout(HANDSHAKE_WITHIN)
             .max_buf_size(HANDSHAKE_BYTES_MAX)
-            .serve_connection(TokioIo::new(stream), service)
+            .serve_connection(TokioIo::new(Stall::new(stream)), service)
             .with_upgrades()
     );
     let result = tokio::select! {

@@ -28,6 +28,7 @@ use crate::hub::User;
 use crate::lock::lock;
 use crate::session::Echo;
 use crate::speech::{self, Pending, Said, Saying, Speech};
+use crate::subscribe::replay::Replay;
 use crate::subscribe::{self, Subscription};
 use crate::vitals;
 use wording::{Worded, to_ids};
@@ -52,6 +53,8 @@ pub(crate) enum Done {
     NotRechecked,
     /// Whom the connection watches from now on.
     Watching(Vec<UserId>),
+    /// What was missed is to be replayed, and what else came of it.
+    Replaying(Replay, Box<Done>),
     /// Close.
     Close(Close),
 }
@@ -143,10 +146,14 @@ impl Actor {
                 Begun::Done(Done::Nothing)
             }
             ClientFrame::Subscribe {
-                room_id,
+                room_id: Some(room_id),
                 after,
                 presence,
+                ..
             } => self.subscribe(user, watched, room_id.to_id(), after, presence, echo),
+            ClientFrame::Subscribe { room_id: None, .. } => {
+                unreachable!("the task takes the rooms one by one")
+            }
             ClientFrame::Unsubscribe { room_id } => {
                 self.unsubscribe(room_id.to_id(), echo);
                 Begun::Done(Done::Nothing)
@@ -171,7 +178,7 @@ impl Actor {
         }
     }
 
-    fn subscribe(
+    pub(crate) fn subscribe(
         &self,
         user: &Arc<User>,
         watched: &[UserId],
@@ -194,23 +201,38 @@ impl Actor {
                 after,
                 reference,
             };
-            if let Err(refusal) =
-                subscribe::subscribe(shared, connection, &user, subscription).await
-            {
-                return Done::Refused(refusal, echo);
-            }
-            if !presence {
-                return Done::Nothing;
-            }
-            match subscribe::watchable_members(shared, &room_id, &watched).await {
-                Ok(Some(all)) => actor.tell_presence(all).await,
-                Ok(None) => {
-                    subscribe::warn_too_large(shared, connection);
-                    Done::Nothing
-                }
-                Err(refusal) => Done::Refused(refusal, echo),
+            let replay = subscribe::subscribe(shared, connection, &user, subscription).await;
+            let replay = match replay {
+                Ok(replay) => replay,
+                Err(refusal) => return Done::Refused(refusal, echo),
+            };
+            let done = if presence {
+                actor.watch_members(&room_id, &watched, echo).await
+            } else {
+                Done::Nothing
+            };
+            match replay {
+                Some(replay) => Done::Replaying(replay, Box::new(done)),
+                None => done,
             }
         }))
+    }
+
+    /// Watches the room's members beside those watched already.
+    async fn watch_members(
+        &self,
+        room_id: &RoomId,
+        watched: &[UserId],
+        echo: Echo<'static>,
+    ) -> Done {
+        match subscribe::watchable_members(&self.shared, room_id, watched).await {
+            Ok(Some(all)) => self.tell_presence(all).await,
+            Ok(None) => {
+                subscribe::warn_too_large(&self.shared, &self.connection);
+                Done::Nothing
+            }
+            Err(refusal) => Done::Refused(refusal, echo),
+        }
     }
 
     fn has_too_many_rooms(&self, room_id: &RoomId) -> bool {

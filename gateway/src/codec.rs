@@ -376,7 +376,7 @@ fn encode(opcode: Opcode, payload_bytes_hint: usize, write: impl FnOnce(&mut Vec
     write(&mut frame);
     let header = Header::new(opcode, frame.len() - HEADER_MAX);
     frame[header.start..HEADER_MAX].copy_from_slice(&header);
-    let mut frame = Bytes::from(frame);
+    let mut frame = crate::outbound::counted(frame);
     frame.advance(header.start);
     frame
 }

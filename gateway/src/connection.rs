@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
+use roomcast_protocol::limits::OUTBOX_BYTES_FAIR;
 use roomcast_protocol::{Close, ConnectionId, FleetFrame, PresenceStatus, RoomId, SessionId};
 use tokio::net::TcpStream;
 
@@ -23,6 +24,7 @@ use crate::clock::Ticks;
 use crate::codec;
 use crate::hub::{Room, User};
 use crate::lock::lock;
+use crate::outbound;
 use crate::speech::SenderClock;
 use outbox::{Outbox, Pushed};
 use own_acts::Act;
@@ -162,7 +164,9 @@ impl Connection {
             }
             drop(parts);
             self.waker.wake();
-        } else if outbox.push(frame.clone()) == Pushed::OverBounds {
+        } else if !may_wait(outbox.bytes() + frame.len())
+            || outbox.push(frame.clone()) == Pushed::OverBounds
+        {
             drop(parts);
             self.close(Close::TooSlow, now);
         }
@@ -272,6 +276,15 @@ impl Connection {
         };
         self.status.store(code, Ordering::Relaxed);
     }
+}
+
+/// Whether so many bytes may wait for one connection, for all that the process has to send.
+fn may_wait(bytes: usize) -> bool {
+    let too_much = bytes > OUTBOX_BYTES_FAIR && outbound::is_over();
+    if too_much {
+        outbound::refused("connection");
+    }
+    !too_much
 }
 
 /// A frame as it goes over the wire, made once for all who get it.

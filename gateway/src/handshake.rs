@@ -15,11 +15,11 @@ use hyper_util::rt::TokioIo;
 use roomcast_ports::access::{Caller, TokenError};
 use roomcast_protocol::api::Problem;
 use roomcast_protocol::{Close, Code, Refusal};
-use tokio::net::TcpStream;
 use tracing::{debug, warn};
 
 use crate::connection::Connection;
 use crate::connection::task::Task;
+use crate::stall::Stall;
 use crate::{Gateway, Shared};
 
 /// The subprotocol we speak.
@@ -275,12 +275,12 @@ async fn take_over(shared: Arc<Shared>, socket: UpgradeFut, who: Who) {
             return;
         }
     };
-    let Ok(parts) = socket.downcast::<TokioIo<TcpStream>>() else {
+    let Ok(parts) = socket.downcast::<TokioIo<Stall>>() else {
         warn!("an upgraded connection is no TCP socket");
         return;
     };
     let now = shared.clock.now();
-    let connection = Arc::new(Connection::new(parts.io.into_inner(), now));
+    let connection = Arc::new(Connection::new(parts.io.into_inner().into_inner(), now));
     // What the client sent without waiting for the answer; an empty buffer would still hold 8 KiB.
     let mut task = Task::new(shared.clone(), connection.clone(), &parts.read_buf);
     drop(parts.read_buf);

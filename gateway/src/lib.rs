@@ -7,8 +7,10 @@
 pub mod codec;
 pub mod config;
 pub mod origin;
+pub mod outbound;
 pub mod rate;
 mod revocations;
+pub mod stall;
 
 mod accept;
 mod act;
@@ -38,6 +40,7 @@ use roomcast_ports::event_log::EventLog;
 use roomcast_ports::presence::PresenceStore;
 use roomcast_ports::signals::Signals;
 use roomcast_ports::timeline::Timeline;
+use roomcast_protocol::limits;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -75,6 +78,10 @@ pub(crate) struct Shared {
     pub(crate) rates: rate::Rates,
     pub(crate) revocations: revocations::RecentRevocations,
     pub(crate) receipts: receipts::Receipts,
+    /// What each user has had replayed lately.
+    pub(crate) replayed: rate::Rates,
+    /// Turns to read a page of a replay.
+    pub(crate) replay_reads: Semaphore,
     pub(crate) newcomers: newcomers::Newcomers,
     pub(crate) metrics: Metrics,
     pub(crate) tracker: TaskTracker,
@@ -117,6 +124,8 @@ impl Gateway {
             rates: rate::Rates::default(),
             revocations: revocations::RecentRevocations::default(),
             receipts: receipts::Receipts::default(),
+            replayed: rate::Rates::default(),
+            replay_reads: Semaphore::new(limits::REPLAY_READS_AT_ONCE),
             newcomers: newcomers::Newcomers::default(),
             metrics: Metrics {
                 fanout_latency_ms: metrics::histogram!("chat_messages_fanout_latency_ms"),

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use roomcast_protocol::UserId;
+use roomcast_protocol::limits::{READ_KIB_BURST, READ_KIB_PER_SECOND};
 
 use crate::lock::lock;
 
@@ -94,18 +95,38 @@ impl Rates {
     /// # Errors
     /// The milliseconds until there are as many; a cost above the burst is never taken.
     pub fn take(&self, user_id: &UserId, cost: u32, rate: Rate) -> Result<(), u64> {
+        self.with(user_id, |bucket, now| bucket.take(now, cost, rate))
+    }
+
+    /// Takes `cost` units in any case; how long the user has to pause for what was taken.
+    pub fn draw(&self, user_id: &UserId, cost: u32, rate: Rate) -> Duration {
+        self.with(user_id, |bucket, now| bucket.draw(now, cost, rate))
+    }
+
+    fn with<T>(&self, user_id: &UserId, act: impl FnOnce(&mut Bucket, Duration) -> T) -> T {
         let now = self.started.elapsed();
         let mut buckets = lock(&self.buckets);
         if let Some(bucket) = buckets.by_user.get_mut(user_id) {
-            return bucket.take(now, cost, rate);
+            return act(bucket, now);
         }
         if buckets.by_user.len() >= buckets.forget_at.max(FORGET_AT_LEAST) {
             buckets.by_user.retain(|_, bucket| !bucket.is_full(now));
             buckets.forget_at = 2 * buckets.by_user.len();
         }
         let bucket = buckets.by_user.entry(user_id.clone()).or_default();
-        bucket.take(now, cost, rate)
+        act(bucket, now)
     }
+}
+
+/// The rate at which one user reads history, in KiB.
+pub const READING: Rate = Rate {
+    per_second: READ_KIB_PER_SECOND,
+    burst: READ_KIB_BURST,
+};
+
+/// Bytes in whole KiB, as [`READING`] counts them.
+pub fn kib(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(1_024)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

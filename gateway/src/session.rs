@@ -15,7 +15,8 @@ use roomcast_protocol::limits::{
 use roomcast_protocol::{ClientFrame, Close, Code, Decoded, Refusal};
 
 use crate::clock::{Clock, Ticks, after, ticks};
-use conduct::{Conduct, Toll};
+use conduct::Conduct;
+pub(crate) use conduct::Toll;
 
 /// How much earlier than due a heartbeat goes out, so that it is never late.
 const HEARTBEAT_MARGIN: Duration = Duration::from_millis(500);
@@ -153,7 +154,7 @@ impl Session {
     pub(crate) fn take(&mut self, toll: Toll, now: Ticks) -> Result<(), Refusal> {
         match toll {
             Toll::Rooms | Toll::Other => self.conduct.get_or_insert_default().take(toll, now),
-            Toll::Paced(_) | Toll::Send => Ok(()),
+            Toll::Paced(_) | Toll::Elsewhere => Ok(()),
         }
     }
 

@@ -2,31 +2,27 @@
 //!
 //! What is read before the answer is applied to the room first, up to the head that the answer names.
 //! Then, under the room's lock, the user is a member or not, and the subscription is entered with its
-//! `SUBSCRIBED`. Live events are held back while what was missed is replayed, and the gate is opened at
-//! the place where that ended: from the room's short ring of recent events if the room has moved on
-//! since, by reading again if the ring does not reach back.
+//! `SUBSCRIBED`. Live events are held back while what was missed is replayed (see [`replay`]), and the
+//! gate is opened at the place where that ended.
+
+pub(crate) mod replay;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::{Bytes, BytesMut};
 use roomcast_protocol::fleet_frame::WarningCode;
-use roomcast_protocol::limits::{OUTBOX_BYTES_MAX, WATCHED_USERS_MAX};
-use roomcast_protocol::{Close, FleetFrame, Refusal, RoomId, Seq, StoredEvent, UserId};
+use roomcast_protocol::limits::{REPLAY_PAGE_BYTES, WATCHED_USERS_MAX};
+use roomcast_protocol::{FleetFrame, Refusal, RoomId, Seq, UserId};
 
 use crate::Shared;
-use crate::connection::{self, Connection};
-use crate::hub::fanout::{catch_up_to, tell_unsubscribed};
-use crate::hub::room::{Opened, ReplayId};
+use crate::connection::Connection;
+use crate::hub::fanout::catch_up_to;
+use crate::hub::room::ReplayId;
 use crate::hub::{Room, User};
 use crate::lock::lock;
 use crate::speech::unreadable;
-
-/// A piece of a replay: what goes out at once before the client's pace is looked at again.
-const PIECE_BYTES: usize = 64 << 10;
-/// Events read at once while catching up with a room that moves.
-const PAGE: usize = 1_000;
+use replay::Replay;
 
 /// What a `SUBSCRIBE` asks for.
 pub(crate) struct Subscription {
@@ -35,14 +31,14 @@ pub(crate) struct Subscription {
     pub(crate) reference: Option<Cow<'static, str>>,
 }
 
-/// Subscribes; everything the client is to get before live events has been queued when it returns. After
-/// a refusal the connection is subscribed as it was before.
+/// Subscribes, and gives the replay that is to go on at the client's pace, if what was missed has not
+/// been queued yet. After a refusal the connection is subscribed as it was before.
 pub(crate) async fn subscribe(
     shared: &Arc<Shared>,
     connection: &Arc<Connection>,
     user: &Arc<User>,
     subscription: Subscription,
-) -> Result<(), Refusal> {
+) -> Result<Option<Replay>, Refusal> {
     let pinned = shared.pin(&subscription.room_id);
     shared.ensure_member(&pinned.room, user).await?;
     remember(connection, &pinned.room);
@@ -71,11 +67,11 @@ struct Subscriber<'a> {
 }
 
 impl Subscriber<'_> {
-    async fn open(&self, subscription: &Subscription) -> Result<(), Refusal> {
+    async fn open(&self, subscription: &Subscription) -> Result<Option<Replay>, Refusal> {
         if let Some(after) = subscription.after
             && self.resume_at_once(subscription, after)
         {
-            return Ok(());
+            return Ok(None);
         }
         let (timeline, room_id) = (&self.shared.ports.timeline, &self.room.id);
         let head = timeline.head(room_id).await;
@@ -86,22 +82,24 @@ impl Subscriber<'_> {
         if after > head {
             return self.open_now(subscription, head, false).await;
         }
-        let replay_max = self.shared.config.replay_max;
-        let missed = timeline.after(room_id, after, replay_max).await;
+        let most = self.shared.config.replay_max;
+        // A user who has had much replayed waits before more is read.
+        replay::pace(self.shared, self.user, 0).await;
+        let turn = self.shared.replay_reads.acquire().await;
+        let missed = timeline
+            .start_after(room_id, after, most, REPLAY_PAGE_BYTES)
+            .await;
         let missed = missed.map_err(|error| unreadable(&error))?;
-        let cursor = missed.events.last().map_or(after, |event| event.seq);
-        let head = missed.head.max(head).max(cursor);
+        replay::charge(self.shared, self.user, &missed);
+        let head = missed.head.max(head);
         if missed.more || !missed.whole {
             return self.open_now(subscription, head, false).await;
         }
-        let replay = self.begin_replay(subscription, head, after).await?;
-        self.replay(&missed.events).await;
-        if self.catch_up(replay, cursor).await.is_err() {
-            // The client has been told that it misses nothing; only a close takes that back.
-            let now = self.shared.clock.now();
-            self.connection.close(Close::PromisesLost, now);
-        }
-        Ok(())
+        let id = self.begin_replay(subscription, head, after).await?;
+        let mut replay = Replay::new(self.room.clone(), self.user.clone(), id, after);
+        let is_done = replay.begin(self.shared, self.connection, &missed);
+        drop(turn);
+        Ok((!is_done).then_some(replay))
     }
 
     /// Resumes from what the room has here, without asking anybody: when a gateway's clients all come
@@ -129,7 +127,7 @@ impl Subscriber<'_> {
         subscription: &Subscription,
         head: Seq,
         recovered: bool,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<Replay>, Refusal> {
         self.catch_up_room(head).await?;
         let mut state = lock(&self.room.state);
         let now = state
@@ -142,7 +140,7 @@ impl Subscriber<'_> {
         };
         // Under the room's lock, so that no live event goes out before the answer.
         self.say_subscribed(subscription, now, recovered, after);
-        Ok(())
+        Ok(None)
     }
 
     /// Says that what was missed up to `head` comes now, and holds live events back.
@@ -165,78 +163,6 @@ impl Subscriber<'_> {
     async fn catch_up_room(&self, place: Seq) -> Result<(), Refusal> {
         let done = catch_up_to(self.shared, self.room, place).await;
         done.map_err(|error| unreadable(&error))
-    }
-
-    /// Brings a replay from `cursor` to the room's present and opens it, or to where it ended.
-    async fn catch_up(&self, replay: ReplayId, mut cursor: Seq) -> Result<(), Refusal> {
-        while !self.close_up(replay, cursor) {
-            let more = self
-                .shared
-                .ports
-                .timeline
-                .after(&self.room.id, cursor, PAGE);
-            let mut more = more.await.map_err(|error| unreadable(&error))?;
-            let Some(last) = more.events.last().filter(|_| more.whole) else {
-                return Err(Refusal::internal());
-            };
-            cursor = last.seq;
-            self.catch_up_room(cursor).await?;
-            let Some(end) = lock(&self.room.state).replay_end(replay) else {
-                return Ok(());
-            };
-            more.events.retain(|event| event.seq <= end);
-            self.replay(&more.events).await;
-            tokio::task::yield_now().await;
-        }
-        Ok(())
-    }
-
-    /// Ends a replay that has come to `cursor`, if what comes next is at hand.
-    fn close_up(&self, replay: ReplayId, cursor: Seq) -> bool {
-        let now = self.shared.clock.now();
-        let mut state = lock(&self.room.state);
-        let (frames, ended) = match state.open(replay, cursor) {
-            Opened::Live(frames) => (frames, false),
-            Opened::Ended(frames) => (frames, true),
-            Opened::Gone => return true,
-            Opened::Behind => return false,
-        };
-        for frame in &frames {
-            self.connection.send(frame, now);
-        }
-        if ended {
-            tell_unsubscribed(&self.room.id, std::slice::from_ref(self.connection), now);
-        }
-        true
-    }
-
-    /// Sends events in pieces, at the client's pace.
-    async fn replay(&self, events: &[Arc<StoredEvent>]) {
-        let mut piece = BytesMut::new();
-        for event in events {
-            piece.extend_from_slice(&connection::encode(&event.frame()));
-            if piece.len() >= PIECE_BYTES {
-                self.send_piece(piece.split().freeze()).await;
-            }
-        }
-        if !piece.is_empty() {
-            self.send_piece(piece.freeze()).await;
-        }
-    }
-
-    async fn send_piece(&self, piece: Bytes) {
-        let connection = self.connection;
-        // Polled by the connection's own task, which comes by whenever the socket has taken something.
-        std::future::poll_fn(|_| {
-            let room = connection.waiting_bytes() < OUTBOX_BYTES_MAX / 4 || connection.is_closing();
-            if room {
-                std::task::Poll::Ready(())
-            } else {
-                std::task::Poll::Pending
-            }
-        })
-        .await;
-        connection.send(&piece, self.shared.clock.now());
     }
 
     fn say_subscribed(&self, subscription: &Subscription, head: Seq, recovered: bool, after: Seq) {

@@ -12,11 +12,15 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{Clock, TICK, Ticks};
 use crate::connection::Connection;
 use crate::lock::lock;
+use crate::outbound;
 
 /// Slots, and so the longest wait in ticks, 25 s: longer than between two heartbeats.
 const SLOTS: u32 = 512;
 
 const FARTHEST: Ticks = SLOTS - 2;
+
+/// Ticks between two looks at what the process has to send: a second.
+const GAUGED_EVERY: Ticks = 20;
 
 #[derive(Debug)]
 pub(crate) struct Wheel {
@@ -62,6 +66,8 @@ impl Wheel {
 
     /// Turns until `stop`.
     pub(crate) async fn run(&self, clock: &Clock, stop: &CancellationToken) {
+        let gauge = metrics::gauge!("chat_outbound_bytes");
+        let mut gauged_at = 0;
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -69,7 +75,13 @@ impl Wheel {
                 _ = tick.tick() => {}
                 () = stop.cancelled() => return,
             }
-            self.turn(clock.now());
+            let now = clock.now();
+            self.turn(now);
+            if now >= gauged_at + GAUGED_EVERY {
+                gauged_at = now;
+                #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+                gauge.set(outbound::used() as f64);
+            }
         }
     }
 

@@ -11,19 +11,49 @@ use roomcast_protocol::{EventBody, MessageId, RoomId, Seq, StoredEvent};
 use crate::History;
 use crate::tail::Tail;
 
+/// Events read at once when not all of them are kept.
+const STEP: usize = 128;
+
+/// How much is read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extent {
+    /// Events that count.
+    pub(crate) limit: usize,
+    /// Bytes, as frames, of those that are kept.
+    pub(crate) bytes_max: usize,
+}
+
+impl Extent {
+    /// So many events, all of them kept.
+    pub(crate) const fn of(limit: usize) -> Self {
+        let bytes_max = usize::MAX;
+        Self { limit, bytes_max }
+    }
+
+    /// Events in one read: one more than `limit` shows that there are more.
+    fn step(self) -> usize {
+        let all = self.limit.saturating_add(1);
+        if self.bytes_max == usize::MAX {
+            all
+        } else {
+            all.min(STEP)
+        }
+    }
+}
+
 /// Reads the room after `after`: from the log alone while it holds all of that and it fits the page,
 /// else from the store and the log's tail. While the store is away the log is enough if it reaches back.
 pub(crate) async fn read(
     history: &History,
     room_id: &RoomId,
     after: Seq,
-    limit: usize,
+    extent: Extent,
 ) -> Result<CatchUp, ReadError> {
     let log = &*history.log;
-    if let Some(caught_up) = from_log(log, room_id, after, limit).await? {
+    if let Some(caught_up) = from_log(log, room_id, after, extent).await? {
         return Ok(caught_up);
     }
-    let away = match from_store_and_tail(log, &*history.reader, room_id, after, limit).await {
+    let away = match from_store_and_tail(log, &*history.reader, room_id, after, extent).await {
         Err(ReadError::Store(away)) => away,
         answer => return answer,
     };
@@ -31,7 +61,7 @@ pub(crate) async fn read(
     if !next.first().is_some_and(|first| first.continues(after)) {
         history.without_store(room_id, away).await?;
     }
-    let mut page = Page::new(after, limit);
+    let mut page = Page::new(after, extent);
     page.take_tail(Tail::after(log, room_id, after)).await?;
     Ok(page.caught_up())
 }
@@ -42,25 +72,34 @@ async fn from_log(
     log: &dyn EventLog,
     room_id: &RoomId,
     after: Seq,
-    limit: usize,
+    extent: Extent,
 ) -> Result<Option<CatchUp>, ReadError> {
-    let events = log.read(room_id, after, limit.saturating_add(1)).await?;
-    let Some(first) = events.first() else {
-        let head = log.head(room_id).await?;
-        let caught_up = head > Seq::ZERO && head <= after;
-        return Ok(caught_up.then_some(CatchUp {
-            events,
-            head,
-            more: false,
-            whole: true,
-        }));
-    };
-    if !first.continues(after) || events.len() > limit {
-        return Ok(None);
+    let mut page = Page::new(after, extent);
+    let mut cursor = after;
+    loop {
+        let events = log.read(room_id, cursor, extent.step()).await?;
+        let is_end = events.len() < extent.step();
+        let first = events.first();
+        if first.is_some_and(|first| cursor == after && !first.continues(after)) {
+            return Ok(None);
+        }
+        if first.is_none() && cursor == after {
+            let head = log.head(room_id).await?;
+            page.head = head;
+            let caught_up = head > Seq::ZERO && head <= after;
+            return Ok(caught_up.then(|| page.caught_up()));
+        }
+        cursor = events.last().map_or(cursor, |last| last.seq);
+        page.take(events);
+        if page.more {
+            return Ok(None);
+        }
+        if is_end {
+            return Ok(Some(page.caught_up()));
+        }
+        // Counting much is work without a wait in it.
+        tokio::task::yield_now().await;
     }
-    let mut page = Page::new(after, limit);
-    page.take(events);
-    Ok(Some(page.caught_up()))
 }
 
 async fn from_store_and_tail(
@@ -68,18 +107,23 @@ async fn from_store_and_tail(
     reader: &dyn MessageReader,
     room_id: &RoomId,
     after: Seq,
-    limit: usize,
+    extent: Extent,
 ) -> Result<CatchUp, ReadError> {
     let complete_to = reader.complete_to(room_id).await?;
-    let mut page = Page::new(after, limit);
-    if after < complete_to {
-        let mut events = reader
-            .events_after(room_id, after, limit.saturating_add(1))
-            .await?;
+    let mut page = Page::new(after, extent);
+    let mut cursor = after;
+    while cursor < complete_to && !page.more {
+        let mut events = reader.events_after(room_id, cursor, extent.step()).await?;
+        let is_end = events.len() < extent.step();
         // What was written ahead of the feed may have holes before it.
         events.retain(|stored| stored.seq <= complete_to);
-        page.whole = events.first().is_none_or(|first| first.prev <= after);
+        page.whole &= events.first().is_none_or(|first| first.prev <= cursor);
+        cursor = match events.last() {
+            Some(last) if !is_end => last.seq,
+            _ => complete_to,
+        };
         page.take(events);
+        tokio::task::yield_now().await;
     }
     page.head = page.head.max(complete_to);
     let mut tail = Tail::after(log, room_id, complete_to);
@@ -104,8 +148,11 @@ fn reaches(complete_to: Seq, after: Seq, first: &StoredEvent) -> bool {
 /// A page as the room is read past it, up to the head: deletions behind it still reach into it.
 struct Page {
     after: Seq,
-    limit: usize,
+    extent: Extent,
     events: Vec<Arc<StoredEvent>>,
+    bytes: usize,
+    /// Events within the limit, those that are not kept among them.
+    count: usize,
     deleted: HashSet<MessageId>,
     head: Seq,
     more: bool,
@@ -113,12 +160,14 @@ struct Page {
 }
 
 impl Page {
-    fn new(after: Seq, limit: usize) -> Self {
+    fn new(after: Seq, extent: Extent) -> Self {
         let (events, deleted) = (Vec::new(), HashSet::new());
         Self {
             after,
-            limit,
+            extent,
             events,
+            bytes: 0,
+            count: 0,
             deleted,
             head: Seq::ZERO,
             more: false,
@@ -135,14 +184,29 @@ impl Page {
             if stored.seq <= self.after {
                 continue;
             }
-            if self.events.len() == self.limit {
+            if self.count == self.extent.limit {
                 self.more = true;
                 continue;
             }
             self.after = stored.seq;
-            self.events.push(stored);
-            self.redact_last();
+            self.count += 1;
+            if self.keeps(&stored) {
+                self.events.push(stored);
+                self.redact_last();
+            }
         }
+    }
+
+    /// Whether the next event within the limit is kept; after one that is not, none is.
+    fn keeps(&mut self, stored: &StoredEvent) -> bool {
+        if self.extent.bytes_max == usize::MAX {
+            return true;
+        }
+        if self.events.len() + 1 < self.count {
+            return false;
+        }
+        self.bytes += stored.frame().json_bytes();
+        self.events.is_empty() || self.bytes <= self.extent.bytes_max
     }
 
     async fn take_tail(&mut self, mut tail: Tail<'_>) -> Result<(), LogError> {
@@ -162,7 +226,7 @@ impl Page {
             }
         }
         // Beyond a full page nobody asks for it any more.
-        if self.events.len() < self.limit {
+        if self.count < self.extent.limit {
             self.deleted.insert(message_id.clone());
         }
     }
@@ -183,6 +247,7 @@ impl Page {
 
     fn caught_up(self) -> CatchUp {
         CatchUp {
+            count: self.count,
             events: self.events,
             head: self.head,
             more: self.more,

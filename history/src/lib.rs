@@ -33,7 +33,7 @@ use window::MessagePage;
 pub struct History {
     log: Arc<dyn EventLog>,
     reader: Arc<dyn MessageReader>,
-    catch_ups: Arc<Flights<(RoomId, Seq, usize), CatchUp>>,
+    catch_ups: Arc<Flights<(RoomId, Seq, usize, usize), CatchUp>>,
     pages: Arc<Flights<(RoomId, PageOf, usize), MessagePage>>,
     turns: Arc<Turns>,
 }

@@ -37,14 +37,14 @@ impl History {
     ) -> Result<HistoryPage, Refusal> {
         let _queued = self.turns.enter()?;
         if let PageOf::After(after) = page {
-            let _turn = self.turns.turn().await;
+            let _turn = self.turns.turn(limit).await;
             return self
                 .catch_up_page(room_id, after, limit)
                 .await
                 .map_err(refuse);
         }
         let read = || async {
-            let _turn = self.turns.turn().await;
+            let _turn = self.turns.turn(limit).await;
             self.messages(room_id, page, limit).await
         };
         let key = (room_id.clone(), page, limit);

@@ -7,6 +7,7 @@ use roomcast_ports::message_store::MessageState;
 use roomcast_ports::timeline::{CatchUp, ReadError, Timeline};
 use roomcast_protocol::{EventId, MessageId, RoomId, Seq, StoredEvent};
 
+use crate::catch_up::Extent;
 use crate::tail::Tail;
 use crate::{History, catch_up, fold};
 
@@ -19,8 +20,23 @@ impl Timeline for History {
         limit: usize,
     ) -> Result<CatchUp, ReadError> {
         self.catch_ups
-            .join((room_id.clone(), after, limit), || {
-                catch_up::read(self, room_id, after, limit)
+            .join((room_id.clone(), after, limit, usize::MAX), || {
+                catch_up::read(self, room_id, after, Extent::of(limit))
+            })
+            .await
+    }
+
+    async fn start_after(
+        &self,
+        room_id: &RoomId,
+        after: Seq,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Result<CatchUp, ReadError> {
+        let extent = Extent { limit, bytes_max };
+        self.catch_ups
+            .join((room_id.clone(), after, limit, bytes_max), || {
+                catch_up::read(self, room_id, after, extent)
             })
             .await
     }

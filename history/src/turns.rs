@@ -1,40 +1,42 @@
-//! How many pages are read at once, and how many may wait for their turn.
+//! How many pages are read at once, by the events they may have, and how many readers may wait.
 //!
 //! Past both a reader is told to come back: a queue without end would answer everybody too late.
 
 use roomcast_protocol::Refusal;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Pages read at once. Equal ones count once.
-pub(crate) const AT_ONCE: usize = 64;
-/// Readers that may wait, for those or for an equal page.
-pub(crate) const WAITING_MAX: usize = 4_096;
+/// Events of the pages that are read at once: 64 pages of 50, or 16 of 200. Equal pages count once.
+pub(crate) const EVENTS_AT_ONCE: usize = 3_200;
+/// Readers that may be inside, those that wait for their turn or for an equal page among them.
+pub(crate) const READERS_MAX: usize = 4_160;
 /// When who was refused should come back, in milliseconds.
 const RETRY_AFTER_MS: u64 = 1_000;
 
 /// The bounds of one process.
 pub(crate) struct Turns {
-    at_once: Semaphore,
-    waiting: Semaphore,
+    events: Semaphore,
+    readers: Semaphore,
+    events_at_once: usize,
 }
 
 impl Default for Turns {
     fn default() -> Self {
-        Self::new(AT_ONCE, WAITING_MAX)
+        Self::new(EVENTS_AT_ONCE, READERS_MAX)
     }
 }
 
 impl Turns {
-    pub(crate) const fn new(at_once: usize, waiting: usize) -> Self {
+    pub(crate) const fn new(events_at_once: usize, readers: usize) -> Self {
         Self {
-            at_once: Semaphore::const_new(at_once),
-            waiting: Semaphore::const_new(at_once + waiting),
+            events: Semaphore::const_new(events_at_once),
+            readers: Semaphore::const_new(readers),
+            events_at_once,
         }
     }
 
     /// Enters the queue, unless it is full. To be held until the answer.
     pub(crate) fn enter(&self) -> Result<SemaphorePermit<'_>, Refusal> {
-        self.waiting.try_acquire().map_err(|_| {
+        self.readers.try_acquire().map_err(|_| {
             metrics::counter!("chat_history_refused_total").increment(1);
             Refusal {
                 message: "too many readers at once".into(),
@@ -43,9 +45,11 @@ impl Turns {
         })
     }
 
-    /// Waits for the turn to read. To be held while reading.
-    pub(crate) async fn turn(&self) -> SemaphorePermit<'_> {
-        self.at_once.acquire().await.expect("it is never closed")
+    /// Waits for the turn to read a page of so many events. To be held while reading.
+    pub(crate) async fn turn(&self, events: usize) -> SemaphorePermit<'_> {
+        let events = u32::try_from(events.clamp(1, self.events_at_once)).unwrap_or(1);
+        let turn = self.events.acquire_many(events).await;
+        turn.expect("it is never closed")
     }
 }
 
@@ -55,15 +59,15 @@ mod tests {
 
     #[tokio::test]
     async fn past_the_queue_a_reader_is_told_to_come_back_and_then_it_goes_on() {
-        let turns = Turns::new(1, 2);
+        let turns = Turns::new(200, 3);
         let mut inside: Vec<_> = (0..3).map(|_| turns.enter().unwrap()).collect();
         let refusal = turns.enter().expect_err("the queue is full");
         assert_eq!(refusal.code, roomcast_protocol::Code::RateLimited);
         inside.pop();
         let _again = turns.enter().expect("one has left");
-        let first = turns.turn().await;
-        assert_eq!(turns.at_once.available_permits(), 0);
+        let first = turns.turn(200).await;
+        assert_eq!(turns.events.available_permits(), 0);
         drop(first);
-        let _second = turns.turn().await;
+        let _second = turns.turn(200).await;
     }
 }

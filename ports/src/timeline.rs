@@ -28,8 +28,11 @@ pub struct CatchUp {
     pub events: Vec<Arc<StoredEvent>>,
     /// The place of the room's last event.
     pub head: Seq,
-    /// There are more than these.
+    /// There are more than were asked for.
     pub more: bool,
+    /// How many were asked for and are there; more than `events` if those are as many bytes as were asked
+    /// for.
+    pub count: usize,
     /// Neither between the place and the first of them nor further on is an event missing, as far as the
     /// store and the log can tell. Otherwise some were lost for good.
     pub whole: bool,
@@ -41,6 +44,16 @@ pub trait Timeline: Send + Sync {
     /// The events after `after`, at most `limit`.
     async fn after(&self, room_id: &RoomId, after: Seq, limit: usize)
     -> Result<CatchUp, ReadError>;
+
+    /// As [`after`](Self::after), with only the first of those events, as many as come to `bytes_max`, one
+    /// at least. What it says of all of them it finds out without holding them at once.
+    async fn start_after(
+        &self,
+        room_id: &RoomId,
+        after: Seq,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Result<CatchUp, ReadError>;
 
     /// The place of the room's last event; zero when it has none.
     async fn head(&self, room_id: &RoomId) -> Result<Seq, ReadError>;

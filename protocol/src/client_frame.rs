@@ -21,13 +21,21 @@ use crate::{
 pub enum ClientFrame<'a> {
     /// Who is speaking: the first frame, or a fresh token.
     Auth { token: Cow<'a, str> },
-    /// Receive a room's events, from `after` on or from now.
+    /// Receive a room's events, from `after` on or from now; or those of many `rooms` at once.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(extend("oneOf" = [["roomId"], ["rooms"]].map(|one| serde_json::json!({"required": one}))))
+    )]
     Subscribe {
-        room_id: IdRef<'a, RoomId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        room_id: Option<IdRef<'a, RoomId>>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<Seq>,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         presence: bool,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[cfg_attr(feature = "schema", schemars(length(max = 1_000)))]
+        rooms: Vec<RoomAfter<'a>>,
     },
     /// Receive them no more.
     Unsubscribe { room_id: IdRef<'a, RoomId> },
@@ -103,6 +111,18 @@ pub enum ClientFrame<'a> {
     },
     /// Still there?
     Ping {},
+}
+
+/// One of the rooms of a `SUBSCRIBE`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct RoomAfter<'a> {
+    /// The room.
+    pub room_id: IdRef<'a, RoomId>,
+    /// From where on; from now if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Seq>,
 }
 
 impl ClientFrame<'_> {

@@ -9,10 +9,11 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::client_frame::{ClientFrame, Decoded};
+use crate::client_frame::{ClientFrame, Decoded, RoomAfter};
 use crate::id::{Id, IdRef};
 use crate::limits::{
-    ATTACHMENTS_MAX, EMOJI_BYTES_MAX, MENTIONS_MAX, REF_CHARS_MAX, WATCHED_USERS_MAX,
+    ATTACHMENTS_MAX, EMOJI_BYTES_MAX, MENTIONS_MAX, REF_CHARS_MAX, ROOMS_PER_SUBSCRIBE_MAX,
+    WATCHED_USERS_MAX,
 };
 use crate::{Code, PresenceStatus, Refusal, Seq, number, text};
 
@@ -31,6 +32,8 @@ struct Fields<'a> {
     after: Option<&'a RawValue>,
     #[serde(borrow)]
     presence: Option<&'a RawValue>,
+    #[serde(borrow)]
+    rooms: Option<&'a RawValue>,
     #[serde(borrow)]
     content: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -55,6 +58,16 @@ struct Fields<'a> {
     user_ids: Option<&'a RawValue>,
     #[serde(borrow)]
     status: Option<&'a RawValue>,
+}
+
+/// An entry of `rooms`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RoomFields<'a> {
+    #[serde(borrow)]
+    room_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    after: Option<&'a RawValue>,
 }
 
 /// A JSON string, borrowed unless it has escapes.
@@ -152,11 +165,7 @@ fn frame<'a>(fields: &Fields<'a>) -> Result<ClientFrame<'a>, Refusal> {
         "AUTH" => ClientFrame::Auth {
             token: string("token", fields.token)?,
         },
-        "SUBSCRIBE" => ClientFrame::Subscribe {
-            room_id: room_id()?,
-            after: seq("after", fields.after)?,
-            presence: flag("presence", fields.presence)?,
-        },
+        "SUBSCRIBE" => subscribe(fields)?,
         "UNSUBSCRIBE" => ClientFrame::Unsubscribe {
             room_id: room_id()?,
         },
@@ -200,6 +209,43 @@ fn frame<'a>(fields: &Fields<'a>) -> Result<ClientFrame<'a>, Refusal> {
         },
         "PING" => ClientFrame::Ping {},
         _ => return Err(Refusal::new(Code::UnknownType, "unknown frame type")),
+    })
+}
+
+fn subscribe<'a>(fields: &Fields<'a>) -> Result<ClientFrame<'a>, Refusal> {
+    let presence = flag("presence", fields.presence)?;
+    let Some(raw) = fields.rooms else {
+        return Ok(ClientFrame::Subscribe {
+            room_id: Some(id("roomId", fields.room_id)?),
+            after: seq("after", fields.after)?,
+            presence,
+            rooms: Vec::new(),
+        });
+    };
+    if fields.room_id.is_some() {
+        return Err(Refusal::bad_frame("SUBSCRIBE has either roomId or rooms"));
+    }
+    let not_rooms = || wrong("rooms", "a list of rooms");
+    let entries: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|_| not_rooms())?;
+    if entries.len() > ROOMS_PER_SUBSCRIBE_MAX {
+        let message = format!("rooms has more than {ROOMS_PER_SUBSCRIBE_MAX} entries");
+        return Err(Refusal::bad_frame(message));
+    }
+    let room = |entry: &&'a RawValue| {
+        if !entry.get().starts_with('{') {
+            return Err(not_rooms());
+        }
+        let fields: RoomFields<'a> = serde_json::from_str(entry.get()).map_err(|_| not_rooms())?;
+        Ok(RoomAfter {
+            room_id: id("roomId", fields.room_id)?,
+            after: seq("after", fields.after)?,
+        })
+    };
+    Ok(ClientFrame::Subscribe {
+        room_id: None,
+        after: None,
+        presence,
+        rooms: entries.iter().map(room).collect::<Result<_, _>>()?,
     })
 }
 

@@ -22,7 +22,7 @@ pub mod timestamp;
 mod decode;
 mod number;
 
-pub use client_frame::{ClientFrame, Decoded};
+pub use client_frame::{ClientFrame, Decoded, RoomAfter};
 pub use close::Close;
 pub use event::{EventBody, RoomEvent, StoredEvent};
 pub use fleet_frame::FleetFrame;

@@ -30,6 +30,8 @@ pub const TOPIC_BYTES_MAX: usize = 1_024;
 pub const REF_CHARS_MAX: usize = 64;
 /// Rooms one connection may be subscribed to; more is `TOO_MANY_ROOMS`.
 pub const ROOMS_PER_CONNECTION_MAX: usize = 1_000;
+/// Rooms one `SUBSCRIBE` may name; more is `BAD_FRAME`.
+pub const ROOMS_PER_SUBSCRIBE_MAX: usize = 1_000;
 /// Users one connection may watch; a longer list is `BAD_FRAME`.
 pub const WATCHED_USERS_MAX: usize = 200;
 /// Sends of one connection not yet acknowledged; more is `RATE_LIMITED`.
@@ -69,6 +71,29 @@ pub const OUTBOX_FRAMES_MAX: usize = 1_024;
 /// Bytes read from one connection while a frame before them is being dealt with; past it the socket is
 /// not read until that is done, and TCP holds the client back.
 pub const READ_AHEAD_BYTES_MAX: usize = 16 << 10;
+/// Encoded bytes of one process that have not been sent: frames in outboxes and rooms' recent frames, pages
+/// over HTTP. Past it connections with more than [`OUTBOX_BYTES_FAIR`] waiting close 4508 at their next frame,
+/// replays wait for [`OUTBOUND_WITHIN`] and then close 4508, and pages are `UNAVAILABLE`.
+pub const OUTBOUND_BYTES_MAX: usize = 256 << 20;
+/// Bytes of pages over HTTP that one user has not taken yet; more is `UNAVAILABLE`. Scope `admin` apart.
+pub const PAGE_BYTES_PER_USER_MAX: usize = 16 << 20;
+/// Bytes that may wait for one connection in any case.
+pub const OUTBOX_BYTES_FAIR: usize = 64 << 10;
+/// How long a replay waits while the process has too many bytes to send.
+pub const OUTBOUND_WITHIN: Duration = Duration::from_secs(10);
+/// Bytes of events that a replay reads and sends at once; the next are read when the client has taken these.
+pub const REPLAY_PAGE_BYTES: usize = 128 << 10;
+/// Events that a replay reads at once.
+pub const REPLAY_PAGE_EVENTS: usize = 64;
+/// KiB of history a second that one user reads from one process, by replays and by pages each; past it the next
+/// waits, and past [`READ_PAUSE_MAX`] a page is `UNAVAILABLE`. Scope `admin` apart.
+pub const READ_KIB_PER_SECOND: u32 = 8 << 10;
+/// Such KiB in one burst.
+pub const READ_KIB_BURST: u32 = 64 << 10;
+/// How long a page waits for that.
+pub const READ_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// Pages of replays read at once by one gateway; others wait.
+pub const REPLAY_READS_AT_ONCE: usize = 32;
 /// How long the fleet may say nothing: it sends `HEARTBEAT` then.
 pub const HEARTBEAT: Duration = Duration::from_secs(15);
 /// A connection from which nothing came for so long is closed 4408.
@@ -77,6 +102,9 @@ pub const SILENCE_MAX: Duration = Duration::from_secs(45);
 pub const SILENCE_PINGED: Duration = Duration::from_secs(30);
 /// How long a connection has for its first `AUTH`; then it is closed 4401.
 pub const AUTH_WITHIN: Duration = Duration::from_secs(5);
+/// How long a client may take nothing of what waits for it; then the connection is closed 4508, or cut if it
+/// is HTTP.
+pub const STALL_MAX: Duration = Duration::from_secs(20);
 /// How long a handshake may take; then the connection is cut.
 pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// Bytes of a request's head; more is HTTP 431.

@@ -42,12 +42,19 @@ fn client_frames() -> Value {
         let required = frame["required"].clone();
         take_null(&mut frame["properties"], &required);
     });
-    document(
+    let mut document = document(
         "Roomcast client frame",
         "What a client says, as one WebSocket text message.",
         frames,
         generator,
-    )
+    );
+    let after = &mut document["$defs"]["RoomAfter"]["properties"]["after"];
+    let seq = after["$ref"].take();
+    *after = json!({
+        "anyOf": [{ "$ref": seq }, { "type": "null" }],
+        "description": after["description"].take(),
+    });
+    document
 }
 
 fn fleet_frames() -> Value {

@@ -12,6 +12,7 @@ mod edge;
 mod history;
 mod members;
 mod messages;
+mod page_memory;
 mod presence;
 mod problem;
 mod query;
@@ -39,6 +40,7 @@ use crate::page;
 use crate::trusted_proxies::TrustedProxies;
 
 pub use change_budget::ChangeBudget;
+pub use page_memory::PageMemory;
 pub use problem::Refused;
 pub(crate) use problem::{unknown_method, unknown_route};
 
@@ -62,6 +64,8 @@ pub struct Services {
     pub presence: PresenceService,
     /// How many changing calls each user has left.
     pub change_budget: ChangeBudget,
+    /// Pages of history that clients have not taken yet.
+    pub page_memory: PageMemory,
 }
 
 /// The calls of these roles, and the page where people are let in.

@@ -15,7 +15,7 @@ use roomcast_rooms::Rooms;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::api::{self, ChangeBudget, Services};
+use crate::api::{self, ChangeBudget, PageMemory, Services};
 use crate::backends::Backends;
 use crate::config::{Role, Settings, TokenKey};
 use crate::listen::Ports;
@@ -83,6 +83,7 @@ impl Fleet {
             gateway: Gateway::new(ports, gateway_config(settings)),
             presence: PresenceService::new(backends.presence.clone(), backends.signals.clone()),
             change_budget: ChangeBudget::default(),
+            page_memory: PageMemory::default(),
         };
         Ok(Self {
             services: Arc::new(services),

@@ -3,6 +3,8 @@
 #[allow(dead_code, reason = "each test program uses its part of the support")]
 mod support;
 
+#[path = "wire/abuse.rs"]
+mod abuse;
 #[path = "wire/changing.rs"]
 mod changing;
 #[path = "wire/closes.rs"]
@@ -23,6 +25,8 @@ mod membership;
 mod notifications;
 #[path = "wire/presence.rs"]
 mod presence;
+#[path = "wire/replays.rs"]
+mod replays;
 #[path = "wire/scene.rs"]
 mod scene;
 #[path = "wire/sending.rs"]

@@ -103,12 +103,8 @@ impl Actor {
         match self.shared.ports.presence.read(&user_ids).await {
             Ok(all) => {
                 let now = self.shared.clock.now();
-                for presence in &all {
-                    self.shared
-                        .hub
-                        .watchers
-                        .tell_first(&self.connection, presence, now);
-                }
+                let watchers = &self.shared.hub.watchers;
+                watchers.tell_first(&self.connection, &all, now);
             }
             // The watch stands; their next change is told.
             Err(error) => warn!(error = &error as &dyn std::error::Error, "read who is here"),

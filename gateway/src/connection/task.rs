@@ -6,6 +6,7 @@
 //! socket is read on, up to a bound: what arrives is a sign of life.
 
 mod io;
+mod later;
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -15,7 +16,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use roomcast_protocol::limits::{AUTH_COST, READ_AHEAD_BYTES_MAX};
+use roomcast_protocol::limits::{AUTH_COST, READ_AHEAD_BYTES_MAX, STALL_MAX};
 use roomcast_protocol::{ClientFrame, Close, Decoded, FleetFrame, Timestamp, UserId};
 
 use super::Connection;
@@ -26,19 +27,22 @@ use crate::codec::{self, Decoder};
 use crate::hub::users::{Registered, User};
 use crate::lock::lock;
 use crate::session::{self, Authenticated, Due, Echo, Session, Signs, Verdict};
+use later::Later;
 
 /// Bytes read at once, into the thread's buffer.
 const READ_BYTES: usize = READ_AHEAD_BYTES_MAX;
+/// Frames in a row before other connections have their turn.
+const FRAMES_PER_TURN: usize = 32;
 /// Reads in a row before other connections have their turn.
 const READS_MAX: usize = 8;
 /// How long what has begun to go out, and the close frame after it, may take.
 const CLOSING_WITHIN: Duration = Duration::from_secs(30);
 /// How long a closed connection may take to close on its side.
 const LINGER_WITHIN: Duration = Duration::from_secs(3);
+/// How much it may still send until then: what was on its way, but no flood.
+const LINGER_BYTES: u32 = 2 << 20;
 /// How long until a sign-in is looked up again when the store gave no answer.
 const RECHECK_AGAIN: Duration = Duration::from_secs(5);
-/// How long the kernel may take nothing before the client counts as too slow.
-const STUCK_MAX: Duration = Duration::from_secs(20);
 /// How often a sign-in is looked at again at most, and how soon after it could not be.
 const RECHECK_LEAST: Duration = Duration::from_secs(1);
 
@@ -55,6 +59,7 @@ pub(crate) struct Task {
     work: Option<Work>,
     /// Bytes read but not dealt with yet, because of `work`.
     backlog: Option<Box<Backlog>>,
+    later: Option<Box<Later>>,
     watched: Box<[UserId]>,
     ending: Ending,
     /// The tick for which it stands in the wheel.
@@ -81,9 +86,11 @@ enum Ending {
     Closing {
         until: Ticks,
     },
-    /// The close frame has gone out; what still comes is thrown away until the peer has closed too.
+    /// The close frame has gone out; what still comes is thrown away until the peer has closed too, but
+    /// not more than `left` bytes of it.
     Lingering {
         until: Ticks,
+        left: u32,
     },
 }
 
@@ -105,6 +112,7 @@ impl Task {
             decoder: Decoder::new(),
             work: None,
             backlog: Backlog::of(early),
+            later: None,
             watched: Box::default(),
             ending: Ending::No,
             wheel_at: 0,
@@ -121,7 +129,7 @@ impl Task {
         let (shared, connection) = (&self.actor.shared, &self.actor.connection);
         let due = match self.ending {
             Ending::No => self.session.next_due(signs(connection)),
-            Ending::Closing { until } | Ending::Lingering { until } => until,
+            Ending::Closing { until } | Ending::Lingering { until, .. } => until,
         };
         // One place in the wheel, however often the deadlines change.
         let stands = self.wheel_at > shared.wheel.turned_to();
@@ -138,7 +146,7 @@ impl Task {
             self.session.recheck_now();
         }
         let now = self.actor.shared.clock.now();
-        if let Ending::Closing { until } | Ending::Lingering { until } = self.ending {
+        if let Ending::Closing { until } | Ending::Lingering { until, .. } = self.ending {
             if now >= until {
                 return Flow::End;
             }
@@ -153,7 +161,7 @@ impl Task {
     fn look_at_deadlines(&mut self, now: Ticks) {
         let connection = self.actor.connection.clone();
         let stuck = lock(&connection.parts).outbox.moved_at();
-        if stuck.is_some_and(|since| now >= after(since, STUCK_MAX)) {
+        if stuck.is_some_and(|since| now >= after(since, STALL_MAX)) {
             connection.close(Close::TooSlow, now);
         }
         if self.is_full() {
@@ -196,6 +204,15 @@ impl Task {
                 let pause = self.session.pace(AUTH_COST, now);
                 let judged = self.actor.authenticate(&token, echo.into_owned());
                 self.work = Some(paused(pause, judged));
+            }
+            Verdict::Act(ClientFrame::Subscribe {
+                room_id: None,
+                presence,
+                rooms,
+                ..
+            }) => {
+                let reference = echo.into_owned().reference;
+                self.subscribe_each(&rooms, presence, reference);
             }
             Verdict::Act(frame) => {
                 let is_ping = matches!(frame, ClientFrame::Ping {});
@@ -255,6 +272,10 @@ impl Task {
                     .hub
                     .watchers
                     .unwatch(&self.actor.connection, &gone);
+            }
+            Done::Replaying(replay, rest) => {
+                self.replay_later(replay);
+                self.finish(*rest);
             }
             Done::Close(close) => self.actor.connection.close(close, now),
             Done::Authenticated(caller, echo) => self.authenticated(caller, echo, now),
@@ -362,6 +383,7 @@ impl Future for Task {
                     Poll::Ready(done) => {
                         this.work = None;
                         this.finish(done);
+                        this.next_room();
                         continue;
                     }
                     Poll::Pending => {
@@ -369,6 +391,9 @@ impl Future for Task {
                         this.actor.answer_refused(refused);
                     }
                 }
+            }
+            if matches!(this.poll_later(cx), Flow::GoOn) {
+                continue;
             }
             match this.read(cx) {
                 Flow::End => return Poll::Ready(()),

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use roomcast_ports::back_off::BackOff;
 use roomcast_ports::live::{Live, LiveEvents};
 use roomcast_ports::timeline::{CatchUp, ReadError};
@@ -22,6 +22,7 @@ use crate::Shared;
 use crate::clock::Seconds;
 use crate::connection;
 use crate::lock::lock;
+use crate::outbound;
 
 /// Events of one turn at most.
 const TURN_MAX: usize = 256;
@@ -213,12 +214,11 @@ impl Run {
             [] => return,
             [(_, frame)] => frame.clone(),
             frames => {
-                let mut all =
-                    BytesMut::with_capacity(frames.iter().map(|(_, frame)| frame.len()).sum());
+                let mut all = Vec::with_capacity(frames.iter().map(|(_, frame)| frame.len()).sum());
                 for (_, frame) in frames {
                     all.extend_from_slice(frame);
                 }
-                all.freeze()
+                outbound::counted(all)
             }
         };
         let reached = state.deliver(&self.frames, &all, shared.clock.now());

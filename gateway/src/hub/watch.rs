@@ -10,6 +10,7 @@ use roomcast_protocol::{FleetFrame, PresenceStatus, Timestamp, UserId};
 use crate::clock::Seconds;
 use crate::connection::{self, Connection};
 use crate::lock::lock;
+use crate::outbound;
 
 /// The connections that watch each user.
 #[derive(Debug, Default)]
@@ -80,25 +81,24 @@ impl Watchers {
         lock(&self.by_user).keys().cloned().collect()
     }
 
-    /// Tells a connection that has begun to watch how somebody is, unless a change, which is newer than
-    /// what was read, has told it already.
-    pub(crate) fn tell_first(
-        &self,
-        connection: &Arc<Connection>,
-        presence: &Presence,
-        now: Seconds,
-    ) {
+    /// Tells a connection that has begun to watch how these users are, in one piece, unless a change, which
+    /// is newer than what was read, has told it already.
+    pub(crate) fn tell_first(&self, connection: &Arc<Connection>, all: &[Presence], now: Seconds) {
         let mut by_user = lock(&self.by_user);
-        let watching = by_user.get_mut(&presence.user_id).into_iter().flatten();
-        for known in watching {
-            if Arc::ptr_eq(&known.connection, connection) && known.told.is_none() {
-                known.told = Some(presence.status);
-                let last_seen = presence.last_seen;
-                connection.send(
-                    &presence_frame(&presence.user_id, presence.status, last_seen),
-                    now,
-                );
+        let mut frames = Vec::new();
+        for presence in all {
+            let watching = by_user.get_mut(&presence.user_id).into_iter().flatten();
+            for known in watching {
+                if Arc::ptr_eq(&known.connection, connection) && known.told.is_none() {
+                    known.told = Some(presence.status);
+                    let last_seen = presence.last_seen;
+                    let frame = presence_frame(&presence.user_id, presence.status, last_seen);
+                    frames.extend_from_slice(&frame);
+                }
             }
+        }
+        if !frames.is_empty() {
+            connection.send(&outbound::counted(frames), now);
         }
     }
 }

@@ -34,8 +34,8 @@ const PACED: Rate = Rate {
 pub(crate) enum Toll {
     /// Never refused: past the rate the next frame waits, and with it the client.
     Paced(u32),
-    /// The user's sends, which other connections share.
-    Send,
+    /// Counted elsewhere: sends by user, the rooms of one `SUBSCRIBE` one by one.
+    Elsewhere,
     /// Rooms subscribed to, one by one.
     Rooms,
     /// All other frames of the connection, bad and unknown ones too.
@@ -52,8 +52,14 @@ impl Toll {
                 | ClientFrame::EditMessage { .. }
                 | ClientFrame::DeleteMessage { .. }
                 | ClientFrame::React { .. },
-            ) => Self::Send,
-            Ok(ClientFrame::Subscribe { .. }) => Self::Rooms,
+            ) => Self::Elsewhere,
+            Ok(ClientFrame::Subscribe { room_id, rooms, .. }) => {
+                match (room_id, rooms.as_slice()) {
+                    (Some(_), _) => Self::Rooms,
+                    (None, []) => Self::Other,
+                    (None, _) => Self::Elsewhere,
+                }
+            }
             Ok(
                 ClientFrame::Unsubscribe { .. }
                 | ClientFrame::Typing { .. }
@@ -82,7 +88,7 @@ impl Conduct {
         let taken = match toll {
             Toll::Rooms => self.rooms.take(now, 1, ROOMS),
             Toll::Other => self.frames.take(now, 1, FRAMES),
-            Toll::Paced(_) | Toll::Send => Ok(()),
+            Toll::Paced(_) | Toll::Elsewhere => Ok(()),
         };
         // Rounded up to whole ticks, since time is counted in them.
         let tick_ms = u64::try_from(TICK.as_millis()).unwrap_or(1);

@@ -220,9 +220,10 @@ fn a_sign_in_is_looked_at_again_once_in_its_time() {
 #[expect(clippy::unnecessary_wraps, reason = "as the decoder gives it")]
 fn subscribe() -> Result<ClientFrame<'static>, Refusal> {
     Ok(ClientFrame::Subscribe {
-        room_id: IdRef::new("r").unwrap(),
+        room_id: Some(IdRef::new("r").unwrap()),
         after: None,
         presence: false,
+        rooms: Vec::new(),
     })
 }
 

@@ -60,6 +60,43 @@ async fn pages_after_a_place_are_the_log_wherever_ingest_stands() {
 }
 
 #[tokio::test]
+async fn the_start_after_a_place_is_a_prefix_and_knows_of_all_that_follows() {
+    let world = World::new().await;
+    for round in 0..150 {
+        let (_, message_id) = world.say(&format!("message {round}")).await;
+        if round % 5 == 0 {
+            world.delete(&message_id).await;
+        }
+    }
+    let (room, history) = (&world.room, &world.history);
+    for _ in 0..4 {
+        for (limit, bytes_max) in [(1_000, 2_000), (1_000, 1), (100, 2_000), (1_000, 1 << 20)] {
+            let all = history.after(room, Seq::ZERO, limit).await.unwrap();
+            let start = history.start_after(room, Seq::ZERO, limit, bytes_max);
+            let start = start.await.unwrap();
+            assert_eq!(
+                (start.head, start.more, start.whole),
+                (all.head, all.more, all.whole)
+            );
+            let count = start.events.len();
+            assert_eq!(start.events, all.events[..count], "a prefix");
+            assert_eq!(start.count, all.events.len());
+            let bytes: usize = start.events.iter().map(|it| it.frame().json_bytes()).sum();
+            assert!(count == 1 || bytes <= bytes_max, "{bytes} of {bytes_max}");
+            let next = all
+                .events
+                .get(count)
+                .map_or(0, |it| it.frame().json_bytes());
+            assert!(
+                count == start.count || bytes + next > bytes_max,
+                "as many as fit"
+            );
+        }
+        world.ingest(60).await;
+    }
+}
+
+#[tokio::test]
 async fn frames_after_a_place_say_whether_there_is_more_on_either_side() {
     let world = World::new().await;
     let (first, message_id) = world.say("one").await;

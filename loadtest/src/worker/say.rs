@@ -127,9 +127,10 @@ impl Client {
             worker,
             session,
             &ClientFrame::Subscribe {
-                room_id: named(worker.rooms[at.room as usize].as_str()),
+                room_id: Some(named(worker.rooms[at.room as usize].as_str())),
                 after: at.last.and_then(Seq::new),
                 presence: false,
+                rooms: Vec::new(),
             },
         );
     }

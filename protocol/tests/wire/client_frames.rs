@@ -142,6 +142,30 @@ pub(crate) const WRONG: &[(&str, &str)] = &[
     (r#""type":"TYPING","roomId":"..""#, "roomId is not an id"),
     (r#""type":"TYPING","roomId":"""#, "roomId is not an id"),
     (
+        r#""type":"SUBSCRIBE","rooms":{}"#,
+        "rooms is not a list of rooms",
+    ),
+    (
+        r#""type":"SUBSCRIBE","rooms":["r"]"#,
+        "rooms is not a list of rooms",
+    ),
+    (
+        r#""type":"SUBSCRIBE","rooms":[["r",1]]"#,
+        "rooms is not a list of rooms",
+    ),
+    (
+        r#""type":"SUBSCRIBE","rooms":[{"after":1}]"#,
+        "roomId is missing",
+    ),
+    (
+        r#""type":"SUBSCRIBE","rooms":[{"roomId":"r","after":-1}]"#,
+        "after is not an integer from 0 to 2^53-1",
+    ),
+    (
+        r#""type":"SUBSCRIBE","roomId":"r","rooms":[{"roomId":"r"}]"#,
+        "SUBSCRIBE has either roomId or rooms",
+    ),
+    (
         r#""type":"SUBSCRIBE","roomId":"r","presence":1"#,
         "presence is not true or false",
     ),
@@ -224,6 +248,29 @@ fn an_unknown_type_is_not_a_bad_frame() {
         assert_eq!(decoded.room_id.unwrap().as_str(), "r");
         assert_eq!(decoded.client_message_id.unwrap().as_str(), "c");
     }
+}
+
+#[test]
+fn subscribe_names_up_to_1000_rooms_and_null_is_absence() {
+    let list = |count| {
+        let rooms: Vec<_> = (0..count)
+            .map(|n| format!(r#"{{"roomId":"r{n}"}}"#))
+            .collect();
+        format!(r#"{{"type":"SUBSCRIBE","rooms":[{}]}}"#, rooms.join(","))
+    };
+    let text = list(1_000);
+    let ClientFrame::Subscribe { room_id, rooms, .. } = good(&text) else {
+        panic!("another frame");
+    };
+    assert_eq!((room_id, rooms.len()), (None, 1_000));
+    assert_eq!(rooms[999].room_id.as_str(), "r999");
+    assert_eq!(bad(&list(1_001)), "rooms has more than 1000 entries");
+    let nulls = r#"{"type":"SUBSCRIBE","roomId":null,"rooms":[{"roomId":"r","after":null,"x":1}]}"#;
+    let ClientFrame::Subscribe { rooms, .. } = good(nulls) else {
+        panic!("another frame");
+    };
+    assert_eq!(rooms[0].after, None);
+    good(r#"{"type":"SUBSCRIBE","rooms":[]}"#);
 }
 
 #[test]

@@ -97,9 +97,10 @@ impl Random {
                 token: self.words(300),
             },
             1 => ClientFrame::Subscribe {
-                room_id: self.id(),
+                room_id: Some(self.id()),
                 after: self.maybe(Self::seq),
                 presence: self.flag(),
+                rooms: Vec::new(),
             },
             2 => ClientFrame::Unsubscribe { room_id: self.id() },
             3 => ClientFrame::SendMessage {

@@ -6,16 +6,18 @@ use roomcast_protocol::{MessageId, Refusal, RoomId};
 
 use super::call::Call;
 use super::query::Query;
-use super::reply::{Answer, found};
+use super::reply::{Answer, found, found_bytes, json_of};
 
 /// `GET /v1/rooms/{roomId}/messages`
 pub(super) async fn page(call: Call) -> Answer {
     let room_id: RoomId = call.id("roomId")?;
     let (page, limit) = (page_of(&call.query)?, call.query.limit(PAGE_MAX)?);
     may_read(&call, &room_id).await?;
-    Ok(found(
-        &call.services.history.page(&room_id, page, limit).await?,
-    ))
+    let memory = &call.services.page_memory;
+    memory.enter(&call.caller).await?;
+    let page = call.services.history.page(&room_id, page, limit).await?;
+    let bytes = memory.charge(&call.caller, json_of(&page))?;
+    Ok(found_bytes(bytes))
 }
 
 /// `GET /v1/rooms/{roomId}/messages/{messageId}`

@@ -12,15 +12,18 @@ use super::problem::Refused;
 pub(super) type Answer = Result<Response, Refused>;
 
 /// The thing's JSON.
-pub(super) fn json_of(thing: &impl Serialize) -> Bytes {
-    serde_json::to_vec(thing)
-        .expect("views are strings, numbers and lists, which always serialize")
-        .into()
+pub(super) fn json_of(thing: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(thing).expect("views are strings, numbers and lists, which always serialize")
 }
 
 /// Found, or changed.
 pub(super) fn found(thing: &impl Serialize) -> Response {
     reply(StatusCode::OK, thing)
+}
+
+/// Found, as JSON already.
+pub(super) fn found_bytes(json: Bytes) -> Response {
+    (StatusCode::OK, JSON, json).into_response()
 }
 
 /// Made, unless it was there.
@@ -46,8 +49,9 @@ pub(super) fn at(path: &str, mut response: Response) -> Response {
     response
 }
 
+const JSON: [(HeaderName, HeaderValue); 1] =
+    [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+
 fn reply(status: StatusCode, thing: &impl Serialize) -> Response {
-    const JSON: [(HeaderName, HeaderValue); 1] =
-        [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
     (status, JSON, json_of(thing)).into_response()
 }

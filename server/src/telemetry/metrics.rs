@@ -61,6 +61,19 @@ fn describe() {
         "Messages written from the log into the store"
     );
     counter!("chat_messages_ingested_total").absolute(0);
+    describe_gauge!(
+        "chat_outbound_bytes",
+        Unit::Bytes,
+        "Encoded bytes of this process that clients have not taken yet"
+    );
+    describe_counter!(
+        "chat_outbound_refusals_total",
+        "Connections, replays and pages refused because the process has too many bytes to send"
+    );
+    describe_counter!(
+        "chat_http_stalls_total",
+        "HTTP responses that were cut because the client took nothing"
+    );
     describe_counter!(
         "chat_log_lines_dropped_total",
         "Log lines that standard error did not take: closed, full, or not read"

@@ -119,6 +119,7 @@ impl World {
             gateway: gateway.clone(),
             presence: who_is_here.clone(),
             change_budget: api::ChangeBudget::default(),
+            page_memory: api::PageMemory::default(),
         };
         let router = api::router(Arc::new(services), &Role::ALL, config.allowed_origins);
         let bound = runtime.block_on(TcpListener::bind("127.0.0.1:0"));
@@ -127,10 +128,9 @@ impl World {
         let ingest = Ingest::new(bounded.log, bounded.writer, backends.dead_letters());
         let tracker = TaskTracker::new();
         tracker.spawn(log.clone().pass_on());
-        let (stopped, again) = (stop.clone(), stop.clone());
+        let (stopped, again, serving) = (stop.clone(), stop.clone(), gateway.clone());
         tracker.spawn(async move { ingest.run(stopped).await });
         tracker.spawn(async move { who_is_here.run(again).await });
-        let serving = gateway.clone();
         tracker.spawn(async move {
             serving.serve(listener, router).await;
             // The back ends live as long as they are served.

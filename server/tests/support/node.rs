@@ -183,6 +183,27 @@ impl Node {
         room["roomId"].as_str().expect("a room id").to_owned()
     }
 
+    /// The memory that the node's process has in use, in bytes.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let pid = lock(&self.inner.own().process).child.id();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"));
+        let status = status.expect("read the node's status");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+        1_024 * kib.expect("VmRSS in KiB")
+    }
+
+    /// A figure of the metrics, all its labels together; 0 if it is not there.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let text = self.probe("/metrics").text();
+        let figures = text.lines().filter_map(|line| {
+            let (found, figure) = line.rsplit_once(' ')?;
+            let bare = found.split('{').next()?;
+            (bare == name).then(|| figure.parse::<f64>().ok())?
+        });
+        figures.sum()
+    }
+
     /// Ends it without a warning, as a power cut would.
     pub(crate) fn kill9(&self) {
         let mut process = lock(&self.inner.own().process);

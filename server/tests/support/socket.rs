@@ -79,6 +79,11 @@ impl Socket {
         }
     }
 
+    /// The bare connection, for a test that frames by itself from now on.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     /// A greeted connection.
     pub(crate) fn connect(node: &Node, token: &str) -> Self {
         Self::connect_by(Bring::Header, node, token)
@@ -280,6 +285,12 @@ impl Socket {
     pub(crate) fn keep_little(&mut self) {
         let stream = socket2::SockRef::from(&self.stream);
         stream.set_recv_buffer_size(4_096).expect("set SO_RCVBUF");
+    }
+
+    /// Lets the kernel keep as much as it likes again.
+    pub(crate) fn keep_much(&mut self) {
+        let stream = socket2::SockRef::from(&self.stream);
+        stream.set_recv_buffer_size(1 << 20).expect("set SO_RCVBUF");
     }
 
     /// The connection ends without a word, or is reset.

@@ -9,7 +9,8 @@ use roomcast_protocol::limits::{HEARTBEAT, READ_AHEAD_BYTES_MAX, SILENCE_PINGED}
 use socket2::SockRef;
 
 use super::{
-    Backlog, CLOSING_WITHIN, Ending, Flow, LINGER_WITHIN, READ_BYTES, READS_MAX, SCRATCH, Task,
+    Backlog, CLOSING_WITHIN, Ending, FRAMES_PER_TURN, Flow, LINGER_BYTES, LINGER_WITHIN,
+    READ_BYTES, READS_MAX, SCRATCH, Task,
 };
 use crate::clock::{after, ticks};
 use crate::codec::{self, Item, Violation};
@@ -28,6 +29,7 @@ impl Task {
                 };
                 self.work = None;
                 self.backlog = None;
+                self.later = None;
                 self.schedule();
             }
             if outbox.is_empty() {
@@ -60,6 +62,7 @@ impl Task {
             }
             self.ending = Ending::Lingering {
                 until: after(now, LINGER_WITHIN),
+                left: LINGER_BYTES,
             };
             self.schedule();
         }
@@ -78,7 +81,7 @@ impl Task {
             && let Some(mut backlog) = self.backlog.take()
         {
             self.take(&mut backlog.bytes);
-            return Flow::GoOn;
+            return self.turn(cx);
         }
         for _ in 0..READS_MAX {
             if self.is_full() {
@@ -98,12 +101,24 @@ impl Task {
             }
             let was_working = self.work.is_some();
             let flow = SCRATCH.with_borrow_mut(|scratch| self.read_once(scratch));
+            if self.backlog.is_some() && self.work.is_none() {
+                return self.turn(cx);
+            }
             if !matches!(flow, Flow::GoOn)
                 || self.work.is_some() != was_working
                 || self.actor.connection.is_closing()
             {
                 return flow;
             }
+        }
+        cx.waker().wake_by_ref();
+        Flow::Wait
+    }
+
+    /// Goes on at once, or at the next turn if much has been dealt with in this one.
+    fn turn(&self, cx: &Context<'_>) -> Flow {
+        if self.backlog.is_none() || self.work.is_some() {
+            return Flow::GoOn;
         }
         cx.waker().wake_by_ref();
         Flow::Wait
@@ -129,24 +144,38 @@ impl Task {
                         self.backlog = Backlog::of(&scratch[..count]);
                     }
                 }
-                Flow::GoOn
+                self.throw_away(count)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Flow::GoOn,
             Err(_) => Flow::End,
         }
     }
 
-    /// Deals with bytes from the client until something must be waited for; keeps the rest.
+    /// Counts what came after the close.
+    fn throw_away(&mut self, count: usize) -> Flow {
+        if let Ending::Lingering { left, .. } = &mut self.ending {
+            *left = left.saturating_sub(u32::try_from(count).unwrap_or(u32::MAX));
+            if *left == 0 {
+                return Flow::End;
+            }
+        }
+        Flow::GoOn
+    }
+
+    /// Deals with bytes from the client until something must be waited for or other connections have their
+    /// turn; keeps the rest.
     fn take(&mut self, bytes: &mut [u8]) {
         let mut input = bytes;
-        while self.work.is_none() && !self.actor.connection.is_closing() {
+        let mut left = FRAMES_PER_TURN;
+        while self.work.is_none() && left > 0 && !self.actor.connection.is_closing() {
             let item = self.decoder.next(&mut input);
             if matches!(item, Ok(None)) {
-                break;
+                return;
             }
             self.handle(item);
+            left -= 1;
         }
-        if self.work.is_some() {
+        if self.work.is_some() || left == 0 {
             self.backlog = Backlog::of(input);
         }
     }

@@ -1,7 +1,7 @@
 //! What clients say.
 
 use roomcast_protocol::id::{Id, IdRef};
-use roomcast_protocol::{ClientFrame, PresenceStatus, Seq};
+use roomcast_protocol::{ClientFrame, PresenceStatus, RoomAfter, Seq};
 
 use super::{Case, ODD, case};
 
@@ -72,9 +72,20 @@ fn about_messages() -> Vec<Case<Said>> {
 
 fn about_rooms() -> Vec<Case<Said>> {
     let subscribe = |after, presence| ClientFrame::Subscribe {
-        room_id: id("R88"),
+        room_id: Some(id("R88")),
         after,
         presence,
+        rooms: Vec::new(),
+    };
+    let room = |name, after| RoomAfter {
+        room_id: id(name),
+        after,
+    };
+    let subscribe_many = ClientFrame::Subscribe {
+        room_id: None,
+        after: None,
+        presence: false,
+        rooms: vec![room("R88", None), room("R89", Seq::new(4_711))],
     };
     let mark = |read, delivered| ClientFrame::Mark {
         room_id: id("R88"),
@@ -88,6 +99,7 @@ fn about_rooms() -> Vec<Case<Said>> {
         case("", (None, subscribe(None, false))),
         case("full", (Some("7"), subscribe(Some(Seq::MAX), true))),
         case("from-the-start", (None, subscribe(Some(Seq::ZERO), false))),
+        case("rooms", (Some("7"), subscribe_many)),
         case("", (None, unsubscribe())),
         case("full", (Some("7"), unsubscribe())),
         case("", (None, typing())),

@@ -1,0 +1,118 @@
+//! What goes on behind a connection's frames: the rooms of one `SUBSCRIBE`, one after another, and the
+//! replays of what subscriptions missed.
+//!
+//! Rooms are subscribed to before the next frame is looked at, as if each had come in a frame of its own.
+//! Replays go on beside the frames, one at a time.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::task::{Context, Poll};
+
+use futures_util::future::BoxFuture;
+use roomcast_protocol::{Close, RoomAfter, RoomId, Seq};
+
+use super::{Flow, Task};
+use crate::act::{Begun, Done};
+use crate::session::{Echo, Toll};
+use crate::subscribe::replay::Replay;
+
+/// Boxed, since few connections have one.
+#[derive(Default)]
+pub(super) struct Later {
+    /// At most as many as one frame may name.
+    rooms: VecDeque<(RoomId, Option<Seq>)>,
+    /// What was said with them.
+    reference: Option<Cow<'static, str>>,
+    presence: bool,
+    replay: Option<BoxFuture<'static, Result<(), Close>>>,
+    /// At most one for each room of the connection.
+    waiting: VecDeque<Replay>,
+}
+
+impl Later {
+    fn is_over(&self) -> bool {
+        self.rooms.is_empty() && self.replay.is_none() && self.waiting.is_empty()
+    }
+}
+
+impl Task {
+    /// Subscribes to each of these rooms.
+    pub(super) fn subscribe_each(
+        &mut self,
+        rooms: &[RoomAfter<'_>],
+        presence: bool,
+        reference: Option<Cow<'static, str>>,
+    ) {
+        let later = self.later.get_or_insert_default();
+        let all = rooms.iter();
+        later.rooms = all.map(|room| (room.room_id.to_id(), room.after)).collect();
+        (later.presence, later.reference) = (presence, reference);
+        self.next_room();
+    }
+
+    /// Subscribes to the next rooms, until something must be waited for.
+    pub(super) fn next_room(&mut self) {
+        while self.work.is_none() && !self.actor.connection.is_closing() {
+            let Some(later) = &mut self.later else { return };
+            let Some((room_id, after)) = later.rooms.pop_front() else {
+                return;
+            };
+            let presence = later.presence;
+            let echo = Echo {
+                reference: later.reference.clone(),
+                room_id: Some(room_id.clone()),
+                client_message_id: None,
+            };
+            let now = self.actor.shared.clock.now();
+            if let Err(refusal) = self.session.take(Toll::Rooms, now) {
+                self.finish(Done::Refused(refusal, echo));
+                continue;
+            }
+            let Some(user) = self.actor.connection.user().cloned() else {
+                return;
+            };
+            let (actor, watched) = (&self.actor, &self.watched);
+            match actor.subscribe(&user, watched, room_id, after, presence, echo) {
+                Begun::Done(done) => self.finish(done),
+                Begun::Work(work) => self.work = Some(work),
+            }
+        }
+    }
+
+    /// Replays after those that wait already.
+    pub(super) fn replay_later(&mut self, replay: Replay) {
+        let waiting = &mut self.later.get_or_insert_default().waiting;
+        // Subscribing again to a room takes the place of its replay.
+        waiting.retain(|replay| !replay.is_gone());
+        waiting.push_back(replay);
+    }
+
+    /// Goes on with the replay; whether it has ended.
+    pub(super) fn poll_later(&mut self, cx: &mut Context<'_>) -> Flow {
+        let Some(later) = &mut self.later else {
+            return Flow::Wait;
+        };
+        if later.replay.is_none()
+            && let Some(next) = later.waiting.pop_front()
+        {
+            let (shared, connection) = (self.actor.shared.clone(), self.actor.connection.clone());
+            later.replay = Some(Box::pin(next.run(shared, connection)));
+        }
+        let Some(replay) = &mut later.replay else {
+            if later.is_over() {
+                self.later = None;
+            }
+            return Flow::Wait;
+        };
+        match replay.as_mut().poll(cx) {
+            Poll::Pending => Flow::Wait,
+            Poll::Ready(ended) => {
+                later.replay = None;
+                if let Err(close) = ended {
+                    self.finish(Done::Close(close));
+                }
+                Flow::GoOn
+            }
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! The replay of what a subscription missed, page by page at the client's pace.
+//!
+//! The next page is read only when the client has taken the one before, so a slow reader holds a page
+//! and no more. The connection's other frames go on meanwhile. Whether all of it can be given was decided
+//! before `SUBSCRIBED`; a page that cannot be read after that closes the connection, since the client
+//! has been told that it misses nothing.
+
+use std::sync::Arc;
+
+use roomcast_ports::timeline::{CatchUp, ReadError};
+use roomcast_protocol::limits::{
+    OUTBOUND_WITHIN, OUTBOX_BYTES_FAIR, REPLAY_PAGE_BYTES, REPLAY_PAGE_EVENTS,
+};
+use roomcast_protocol::{Close, Seq, StoredEvent};
+use tokio::time::{Duration, Instant, sleep};
+use tracing::warn;
+
+use crate::Shared;
+use crate::connection::{self, Connection};
+use crate::hub::fanout::{catch_up_to, tell_unsubscribed};
+use crate::hub::room::{Opened, ReplayId};
+use crate::hub::{Room, User};
+use crate::lock::lock;
+use crate::outbound;
+use crate::rate::{READING, kib};
+
+/// How soon a replay looks again whether the process has less to send.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// How far one replay has come.
+#[derive(Debug)]
+pub(crate) struct Replay {
+    room: Arc<Room>,
+    user: Arc<User>,
+    id: ReplayId,
+    /// Everything up to here has been queued.
+    cursor: Seq,
+}
+
+impl Replay {
+    pub(super) const fn new(room: Arc<Room>, user: Arc<User>, id: ReplayId, cursor: Seq) -> Self {
+        Self {
+            room,
+            user,
+            id,
+            cursor,
+        }
+    }
+
+    /// Whether something has taken its place.
+    pub(crate) fn is_gone(&self) -> bool {
+        lock(&self.room.state).replay_end(self.id).is_none()
+    }
+
+    /// Sends what has been read already, if the client has taken what was sent before. Whether that was
+    /// all.
+    pub(super) fn begin(
+        &mut self,
+        shared: &Shared,
+        connection: &Arc<Connection>,
+        missed: &CatchUp,
+    ) -> bool {
+        if connection.waiting_bytes() > OUTBOX_BYTES_FAIR {
+            return false;
+        }
+        if !self.send(shared, connection, &missed.events) {
+            return true;
+        }
+        missed.events.len() == missed.count && self.close_up(shared, connection)
+    }
+
+    /// Goes on to the room's present, or to where the subscription ended.
+    pub(crate) async fn run(
+        mut self,
+        shared: Arc<Shared>,
+        connection: Arc<Connection>,
+    ) -> Result<(), Close> {
+        let mut most = REPLAY_PAGE_EVENTS;
+        loop {
+            has_taken(&connection).await;
+            if connection.is_closing() || self.close_up(&shared, &connection) {
+                return Ok(());
+            }
+            has_room().await?;
+            let turn = shared.replay_reads.acquire().await;
+            let events = self.read(&shared, most).await?;
+            let (count, bytes) = fitting(&events);
+            let page = &events[..count];
+            let Some(last) = page.last() else {
+                return Err(Close::PromisesLost);
+            };
+            // A removal of this user among them ends the subscription there.
+            let applied = catch_up_to(&shared, &self.room, last.seq).await;
+            applied.map_err(|error| lost(&error))?;
+            if !self.send(&shared, &connection, page) {
+                return Ok(());
+            }
+            // As many as will fit if they are like these.
+            most = (page.len() + 1).min(REPLAY_PAGE_EVENTS);
+            if page.len() == events.len() {
+                most = (2 * most).min(REPLAY_PAGE_EVENTS);
+            }
+            drop(turn);
+            pace(&shared, &self.user, bytes).await;
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn read(&self, shared: &Shared, most: usize) -> Result<Vec<Arc<StoredEvent>>, Close> {
+        let timeline = &shared.ports.timeline;
+        let page = timeline.after(&self.room.id, self.cursor, most).await;
+        let page = page.map_err(|error| lost(&error))?;
+        if page.whole {
+            Ok(page.events)
+        } else {
+            Err(Close::PromisesLost)
+        }
+    }
+
+    /// Sends these events as far as the subscription goes; `false` if something has taken its place.
+    fn send(
+        &mut self,
+        shared: &Shared,
+        connection: &Arc<Connection>,
+        events: &[Arc<StoredEvent>],
+    ) -> bool {
+        let now = shared.clock.now();
+        loop {
+            let Some(end) = lock(&self.room.state).replay_end(self.id) else {
+                return false;
+            };
+            let mut page = Vec::new();
+            for event in events.iter().filter(|event| event.seq <= end) {
+                page.extend_from_slice(&connection::encode(&event.frame()));
+            }
+            let page = outbound::counted(page);
+            // Under the room's lock, so that nothing goes out after the subscription's end.
+            let state = lock(&self.room.state);
+            match state.replay_end(self.id) {
+                None => return false,
+                Some(earlier) if earlier < end => {}
+                Some(_) => {
+                    if !page.is_empty() {
+                        connection.send(&page, now);
+                    }
+                    self.cursor = events.last().map_or(self.cursor, |last| last.seq);
+                    return true;
+                }
+            }
+        }
+    }
+
+    /// Ends the replay if what comes next is at hand: in the room's ring, or nothing.
+    fn close_up(&self, shared: &Shared, connection: &Arc<Connection>) -> bool {
+        let now = shared.clock.now();
+        let mut state = lock(&self.room.state);
+        let (frames, ended) = match state.open(self.id, self.cursor) {
+            Opened::Live(frames) => (frames, false),
+            Opened::Ended(frames) => (frames, true),
+            Opened::Gone => return true,
+            Opened::Behind => return false,
+        };
+        for frame in &frames {
+            connection.send(frame, now);
+        }
+        if ended {
+            tell_unsubscribed(&self.room.id, std::slice::from_ref(connection), now);
+        }
+        true
+    }
+}
+
+fn lost(error: &ReadError) -> Close {
+    warn!(
+        error = error as &dyn std::error::Error,
+        "failed to read the next page of a replay"
+    );
+    Close::PromisesLost
+}
+
+/// Charges so many bytes to the user, and waits until the rate allows for them.
+pub(super) async fn pace(shared: &Shared, user: &User, bytes: usize) {
+    let pause = shared.replayed.draw(&user.id, kib(bytes), READING);
+    if !pause.is_zero() {
+        sleep(pause).await;
+    }
+}
+
+/// Charges what was read to find out what was missed, most of which may not be here.
+pub(super) fn charge(shared: &Shared, user: &User, missed: &CatchUp) {
+    let sizes = missed.events.iter().map(|event| event.frame().json_bytes());
+    let bytes = sizes.sum::<usize>() * missed.count / missed.events.len().max(1);
+    shared.replayed.draw(&user.id, kib(bytes), READING);
+}
+
+/// How many of these events make a page, one at least, and their bytes.
+fn fitting(events: &[Arc<StoredEvent>]) -> (usize, usize) {
+    let (mut count, mut bytes) = (0, 0);
+    for event in events {
+        let more = event.frame().json_bytes();
+        if count > 0 && bytes + more > REPLAY_PAGE_BYTES {
+            break;
+        }
+        count += 1;
+        bytes += more;
+    }
+    (count, bytes)
+}
+
+/// Waits until the client has taken most of what waits for it.
+async fn has_taken(connection: &Connection) {
+    // Polled by the connection's own task, which comes by whenever the socket has taken something.
+    std::future::poll_fn(|_| {
+        if connection.waiting_bytes() <= OUTBOX_BYTES_FAIR || connection.is_closing() {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+}
+
+/// Waits while the process has too much to send.
+async fn has_room() -> Result<(), Close> {
+    let until = Instant::now() + OUTBOUND_WITHIN;
+    while outbound::is_over() {
+        if Instant::now() >= until {
+            outbound::refused("replay");
+            return Err(Close::TooSlow);
+        }
+        sleep(LOOK_AGAIN).await;
+    }
+    Ok(())
+}
