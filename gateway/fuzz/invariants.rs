@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use roomcast_gateway::codec::{Decoder, Item, MESSAGE_BYTES_MAX, Violation};
+use roomcast_gateway::codec::{Decoder, MESSAGE_BYTES_MAX, Message, ProtocolError};
 
 use crate::streams::Rng;
 
@@ -13,7 +13,7 @@ const BOX_BYTES_MAX: usize = 128;
 /// Everything a decoder has to say about a stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
-    pub(crate) items: Vec<Item<'static>>,
+    pub(crate) items: Vec<Message<'static>>,
     pub(crate) end: End,
 }
 
@@ -25,7 +25,7 @@ pub(crate) enum End {
     Unfinished,
     /// The client closed; what it sent after that is not read.
     Closed,
-    Broken(Violation),
+    Broken(ProtocolError),
 }
 
 /// Panics unless `stream` means the same in one piece, in random pieces and byte by byte, and memory
@@ -72,7 +72,7 @@ pub(crate) fn read(stream: &[u8], mut next_piece: impl FnMut(usize) -> usize) ->
 fn read_piece(
     decoder: &mut Decoder,
     mut piece: &mut [u8],
-    items: &mut Vec<Item<'static>>,
+    items: &mut Vec<Message<'static>>,
 ) -> Option<End> {
     loop {
         let before = piece.len();
@@ -80,7 +80,7 @@ fn read_piece(
             Ok(Some(item)) => {
                 assert!(piece.len() < before, "an item of no bytes");
                 items.push(keep(item));
-                if let Some(Item::Close(_)) = items.last() {
+                if let Some(Message::Close(_)) = items.last() {
                     return Some(End::Closed);
                 }
             }
@@ -100,11 +100,11 @@ fn read_piece(
     }
 }
 
-fn keep(item: Item<'_>) -> Item<'static> {
+fn keep(item: Message<'_>) -> Message<'static> {
     match item {
-        Item::Text(text) => Item::Text(Cow::Owned(text.into_owned())),
-        Item::Ping(payload) => Item::Ping(Cow::Owned(payload.into_owned())),
-        Item::Pong => Item::Pong,
-        Item::Close(code) => Item::Close(code),
+        Message::Text(text) => Message::Text(Cow::Owned(text.into_owned())),
+        Message::Ping(payload) => Message::Ping(Cow::Owned(payload.into_owned())),
+        Message::Pong => Message::Pong,
+        Message::Close(code) => Message::Close(code),
     }
 }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use roomcast_gateway::codec::{Item, MESSAGE_BYTES_MAX};
+use roomcast_gateway::codec::{MESSAGE_BYTES_MAX, Message};
 
 pub(crate) const CONTINUATION: u8 = 0;
 pub(crate) const TEXT: u8 = 1;
@@ -104,7 +104,7 @@ impl ClientFrame {
 #[derive(Default)]
 pub(crate) struct Script {
     pub(crate) frames: Vec<ClientFrame>,
-    pub(crate) items: Vec<Item<'static>>,
+    pub(crate) items: Vec<Message<'static>>,
 }
 
 impl Script {
@@ -116,21 +116,21 @@ impl Script {
                 1 => script.fragments(rng),
                 _ => {
                     let text = text(rng);
-                    script.push(TEXT, text.clone().into(), Item::Text(text.into()));
+                    script.push(TEXT, text.clone().into(), Message::Text(text.into()));
                 }
             }
         }
         if rng.one_in(6) {
             let code: u16 = rng.pick(&[1000, 1001, 1003, 1007, 1013, 3000, 4401, 4999]);
             let payload = [&code.to_be_bytes(), "bye, größer".as_bytes()].concat();
-            script.push(CLOSE, payload, Item::Close(Some(code)));
+            script.push(CLOSE, payload, Message::Close(Some(code)));
         } else if rng.one_in(12) {
-            script.push(CLOSE, vec![], Item::Close(None));
+            script.push(CLOSE, vec![], Message::Close(None));
         }
         script
     }
 
-    fn push(&mut self, opcode: u8, payload: Vec<u8>, item: Item<'static>) {
+    fn push(&mut self, opcode: u8, payload: Vec<u8>, item: Message<'static>) {
         self.frames.push(ClientFrame::new(true, opcode, payload));
         self.items.push(item);
     }
@@ -139,9 +139,9 @@ impl Script {
         let bytes = rng.pick(&[0, 1, 4, 8, 125]);
         let payload: Vec<u8> = (0..bytes).map(|_| rng.byte()).collect();
         if rng.one_in(2) {
-            self.push(PONG, payload, Item::Pong);
+            self.push(PONG, payload, Message::Pong);
         } else {
-            self.push(PING, payload.clone(), Item::Ping(Cow::Owned(payload)));
+            self.push(PING, payload.clone(), Message::Ping(Cow::Owned(payload)));
         }
     }
 
@@ -158,7 +158,7 @@ impl Script {
                 self.control(rng);
             }
         }
-        self.push(opcode, rest.to_vec(), Item::Text(text.into()));
+        self.push(opcode, rest.to_vec(), Message::Text(text.into()));
     }
 
     /// The frames as bytes, and where each begins.

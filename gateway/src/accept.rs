@@ -23,7 +23,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tracing::{debug, warn};
 
 use crate::stall::Stall;
-use crate::{Gateway, Shared, handshake};
+use crate::{Gateway, GatewayState, handshake};
 
 /// Bytes not yet sent that a socket lets us write ahead. A stalled reader otherwise holds megabytes
 /// of the kernel's memory.
@@ -31,7 +31,7 @@ const NOTSENT_BYTES: u32 = 16_384;
 /// How long sent bytes may stay unacknowledged before the kernel gives a connection up.
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Pause when no socket can be had, out of descriptors say.
-const PAUSE: Duration = Duration::from_millis(50);
+const RETRY_DELAY: Duration = Duration::from_millis(50);
 
 impl Gateway {
     /// Serves `router` and `GET /v1/ws` on `listener` until the gateway has drained.
@@ -60,7 +60,7 @@ impl Gateway {
                         error = &error as &dyn std::error::Error,
                         "accept a connection"
                     );
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(RETRY_DELAY).await;
                 }
             }
         }
@@ -84,7 +84,7 @@ fn prepare(listener: &TcpListener) -> io::Result<()> {
     Ok(())
 }
 
-async fn serve_one(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr, router: Router) {
+async fn serve_one(shared: Arc<GatewayState>, stream: TcpStream, peer: SocketAddr, router: Router) {
     let service = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));

@@ -2,7 +2,7 @@
 //!
 //! Every deadline of a connection is judged by it: four bytes each instead of sixteen, and 6.8 years
 //! until it wraps. A deadline is rounded up to the next tick, so it never comes early; with the turn of
-//! the [wheel](crate::wheel) it comes at most two ticks late.
+//! the [wheel](crate::timer_wheel) it comes at most two ticks late.
 
 use std::time::{Duration, Instant};
 

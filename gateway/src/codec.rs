@@ -6,8 +6,8 @@
 //! that is given back with its last byte.
 //!
 //! The peer is not trusted. Whatever RFC 6455 forbids, and whatever Roomcast has no use for, is a
-//! [`Violation`] at the first byte that shows it, wherever the network cut the stream. After one, or
-//! after [`Item::Close`], nothing more may be read from that connection.
+//! [`ProtocolError`] at the first byte that shows it, wherever the network cut the stream. After one, or
+//! after [`Message::Close`], nothing more may be read from that connection.
 
 #![expect(
     clippy::mut_mut,
@@ -31,7 +31,7 @@ pub const CONTROL_BYTES_MAX: usize = 125;
 
 /// One complete thing a client sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Item<'a> {
+pub enum Message<'a> {
     /// A text message, its fragments joined.
     Text(Cow<'a, str>),
     /// To be answered with [`encode_pong`] and the same bytes.
@@ -44,7 +44,7 @@ pub enum Item<'a> {
 
 /// How a client broke RFC 6455 or asked for what we do not offer. Its text may be the close reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Violation {
+pub enum ProtocolError {
     /// An extension's bit, though none was agreed on.
     #[error("reserved bit set")]
     ReservedBits,
@@ -83,7 +83,7 @@ pub enum Violation {
     TooLarge,
 }
 
-impl Violation {
+impl ProtocolError {
     /// The code of the close frame that answers it.
     pub const fn close_code(self) -> u16 {
         match self {
@@ -126,7 +126,10 @@ impl Decoder {
 
     /// Takes the next item from the front of `input`, unmasking it in place. `None` means that all of
     /// `input` was taken and the item's end has not arrived.
-    pub fn next<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Option<Item<'b>>, Violation> {
+    pub fn next<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+    ) -> Result<Option<Message<'b>>, ProtocolError> {
         let item = self.next_item(input);
         if item.is_err() || self.partial.as_deref().is_some_and(Partial::is_empty) {
             self.partial = None;
@@ -148,7 +151,10 @@ impl Decoder {
         })
     }
 
-    fn next_item<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Option<Item<'b>>, Violation> {
+    fn next_item<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+    ) -> Result<Option<Message<'b>>, ProtocolError> {
         while let Some(frame) = self.next_frame(input)? {
             if let Some(item) = self.accept(frame)? {
                 return Ok(Some(item));
@@ -157,7 +163,10 @@ impl Decoder {
         Ok(None)
     }
 
-    fn next_frame<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Option<Frame<'b>>, Violation> {
+    fn next_frame<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+    ) -> Result<Option<Frame<'b>>, ProtocolError> {
         let partial = self.partial.as_ref();
         let open = partial.and_then(|partial| Some(partial.message.as_ref()?.len()));
         if partial.is_none_or(|partial| partial.head_bytes == 0) {
@@ -181,20 +190,20 @@ impl Decoder {
 
     /// The item `frame` is or completes. Text is checked with every fragment, not at the message's end:
     /// a client should learn of its mistake while it is making it.
-    fn accept<'b>(&mut self, frame: Frame<'b>) -> Result<Option<Item<'b>>, Violation> {
+    fn accept<'b>(&mut self, frame: Frame<'b>) -> Result<Option<Message<'b>>, ProtocolError> {
         let Frame { head, payload } = frame;
         Ok(match head.opcode {
-            Opcode::Ping => Some(Item::Ping(payload)),
-            Opcode::Pong => Some(Item::Pong),
-            Opcode::Close => Some(Item::Close(head::read_close(&payload)?)),
-            Opcode::Text if head.fin => Some(Item::Text(text(payload)?)),
+            Opcode::Ping => Some(Message::Ping(payload)),
+            Opcode::Pong => Some(Message::Pong),
+            Opcode::Close => Some(Message::Close(head::read_close(&payload)?)),
+            Opcode::Text if head.fin => Some(Message::Text(text(payload)?)),
             Opcode::Text | Opcode::Continuation => {
                 let partial = self.partial.get_or_insert_default();
                 let mut message = partial.message.take().unwrap_or_default();
                 let unchecked = last_character(&message);
                 append(&mut message, &payload, MESSAGE_BYTES_MAX);
                 if head.fin {
-                    Some(Item::Text(text(Cow::Owned(message))?))
+                    Some(Message::Text(text(Cow::Owned(message))?))
                 } else {
                     check_fragment(&message[unchecked..])?;
                     partial.message = Some(message);
@@ -215,7 +224,7 @@ impl Partial {
         &mut self,
         input: &mut &'b mut [u8],
         open: Option<usize>,
-    ) -> Result<Option<Frame<'b>>, Violation> {
+    ) -> Result<Option<Frame<'b>>, ProtocolError> {
         let head = loop {
             if let Some(head) = Head::read(&self.head[..self.head_bytes], open)? {
                 break head;
@@ -259,12 +268,12 @@ fn append(held: &mut Vec<u8>, more: &[u8], bytes_max: usize) {
     held.extend_from_slice(more);
 }
 
-fn text(payload: Cow<'_, [u8]>) -> Result<Cow<'_, str>, Violation> {
+fn text(payload: Cow<'_, [u8]>) -> Result<Cow<'_, str>, ProtocolError> {
     match payload {
         Cow::Borrowed(bytes) => str::from_utf8(bytes).map(Cow::Borrowed).ok(),
         Cow::Owned(bytes) => String::from_utf8(bytes).map(Cow::Owned).ok(),
     }
-    .ok_or(Violation::NotUtf8)
+    .ok_or(ProtocolError::NotUtf8)
 }
 
 /// Where the last character of `message` begins, which the next fragment may have to finish. All before
@@ -275,9 +284,9 @@ fn last_character(message: &[u8]) -> usize {
 }
 
 /// A fragment may end inside a character, but not hold a wrong one.
-fn check_fragment(bytes: &[u8]) -> Result<(), Violation> {
+fn check_fragment(bytes: &[u8]) -> Result<(), ProtocolError> {
     match str::from_utf8(bytes) {
-        Err(error) if error.error_len().is_some() => Err(Violation::NotUtf8),
+        Err(error) if error.error_len().is_some() => Err(ProtocolError::NotUtf8),
         _ => Ok(()),
     }
 }

@@ -5,7 +5,7 @@
 //! task drains. The task ([`task`]) is the only reader.
 
 pub(crate) mod outbox;
-pub(crate) mod own_acts;
+pub(crate) mod own_actions;
 pub(crate) mod send_order;
 pub(crate) mod task;
 
@@ -25,9 +25,9 @@ use crate::codec;
 use crate::hub::{Room, User};
 use crate::lock::lock;
 use crate::outbound;
-use crate::speech::SenderClock;
+use crate::publish::SenderClock;
 use outbox::{Outbox, Pushed};
-use own_acts::Act;
+use own_actions::OwnAction;
 use send_order::Refused;
 
 /// A socket with what is waiting for it.
@@ -44,7 +44,7 @@ pub(crate) struct Connection {
     unacknowledged: AtomicU16,
     /// Sends whose answer has not been given to the socket: as many, and one for each thread at most.
     unanswered: AtomicU16,
-    heard_at: AtomicU32,
+    last_received_at: AtomicU32,
     spoke_at: AtomicU32,
     ticked: AtomicBool,
     /// The session is to be looked up again now.
@@ -75,7 +75,7 @@ struct Parts {
 #[derive(Debug, Default)]
 struct Rare {
     refused: Option<Refused>,
-    own_acts: VecDeque<Act>,
+    own_acts: VecDeque<OwnAction>,
 }
 
 const ONLINE: u8 = 0;
@@ -92,7 +92,7 @@ impl Connection {
             subscriptions: Mutex::default(),
             unacknowledged: AtomicU16::new(0),
             unanswered: AtomicU16::new(0),
-            heard_at: AtomicU32::new(now),
+            last_received_at: AtomicU32::new(now),
             spoke_at: AtomicU32::new(now),
             ticked: AtomicBool::new(false),
             recheck: AtomicBool::new(false),
@@ -164,7 +164,7 @@ impl Connection {
             }
             drop(parts);
             self.waker.wake();
-        } else if !may_wait(outbox.bytes() + frame.len())
+        } else if !may_queue(outbox.bytes() + frame.len())
             || outbox.push(frame.clone()) == Pushed::OverBounds
         {
             drop(parts);
@@ -175,16 +175,16 @@ impl Connection {
 
     /// When the client last sent something.
     pub(crate) fn heard_at(&self) -> Ticks {
-        self.heard_at.load(Ordering::Relaxed)
+        self.last_received_at.load(Ordering::Relaxed)
     }
 
     /// Takes a sign of life, unless a later one is known.
-    fn heard(&self, at: Ticks) {
-        self.heard_at.fetch_max(at, Ordering::Relaxed);
+    fn record_received(&self, at: Ticks) {
+        self.last_received_at.fetch_max(at, Ordering::Relaxed);
     }
 
     /// Sends a frame that is for this connection alone.
-    pub(crate) fn say(&self, frame: &FleetFrame<'_>, now: Ticks) {
+    pub(crate) fn send_frame(&self, frame: &FleetFrame<'_>, now: Ticks) {
         self.send(&encode(frame), now);
     }
 
@@ -209,12 +209,12 @@ impl Connection {
     }
 
     /// Bytes that the kernel has not taken yet.
-    pub(crate) fn waiting_bytes(&self) -> usize {
+    pub(crate) fn queued_bytes(&self) -> usize {
         lock(&self.parts).outbox.bytes()
     }
 
     /// Whether this connection may be subscribed to the room.
-    pub(crate) fn may_show(&self, room_id: &RoomId) -> bool {
+    pub(crate) fn may_read_events(&self, room_id: &RoomId) -> bool {
         self.subscriptions().iter().any(|room| room.id == *room_id)
     }
 
@@ -230,19 +230,19 @@ impl Connection {
     }
 
     /// One more send waits for its acknowledgement.
-    pub(crate) fn send_begun(&self) {
+    pub(crate) fn send_started(&self) {
         self.unacknowledged.fetch_add(1, Ordering::AcqRel);
         self.unanswered.fetch_add(1, Ordering::AcqRel);
     }
 
     /// The log has answered a send. Called before the client is told, which may send the next one the
     /// moment it hears.
-    pub(crate) fn send_acknowledged(&self) {
+    pub(crate) fn send_committed(&self) {
         self.unacknowledged.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// The client has been told.
-    pub(crate) fn send_answered(&self) {
+    pub(crate) fn ack_written(&self) {
         self.unanswered.fetch_sub(1, Ordering::AcqRel);
     }
 
@@ -252,7 +252,7 @@ impl Connection {
     }
 
     /// Whether a send still waits for its answer.
-    pub(crate) fn is_owed_an_answer(&self) -> bool {
+    pub(crate) fn has_unwritten_ack(&self) -> bool {
         self.unanswered.load(Ordering::Acquire) > 0
     }
 
@@ -279,7 +279,7 @@ impl Connection {
 }
 
 /// Whether so many bytes may wait for one connection, for all that the process has to send.
-fn may_wait(bytes: usize) -> bool {
+fn may_queue(bytes: usize) -> bool {
     let too_much = bytes > OUTBOX_BYTES_FAIR && outbound::is_over();
     if too_much {
         outbound::refused("connection");

@@ -8,7 +8,7 @@ use roomcast_protocol::{Close, FleetFrame};
 use tokio::time::Instant;
 
 use crate::connection::Connection;
-use crate::{Gateway, Shared};
+use crate::{Gateway, GatewayState};
 
 /// The longest a client is told to wait.
 const AFTER_MAX_MS: u64 = 10_000;
@@ -19,20 +19,20 @@ const LINGER: Duration = Duration::from_secs(1);
 
 impl Gateway {
     /// Refuses new connections from now on.
-    pub fn begin_drain(&self) {
+    pub fn start_drain(&self) {
         self.shared.draining.store(true, Ordering::Release);
     }
 
     /// Leaves within about `within`: tells every client to come back elsewhere, waits for what is not
     /// acknowledged yet, closes in batches, ends the gateway's tasks.
     pub async fn drain(&self, within: Duration) {
-        self.begin_drain();
+        self.start_drain();
         let shared = &self.shared;
-        let connections = shared.everybody();
+        let connections = shared.all_connections();
         let count = connections.len().max(1) as u64;
         let spread_ms = AFTER_MAX_MS.min(u64::try_from(within.as_millis()).unwrap_or(AFTER_MAX_MS));
         for (place, connection) in (0u64..).zip(&connections) {
-            shared.send_away(connection, place * spread_ms / count);
+            shared.send_reconnect(connection, place * spread_ms / count);
         }
         // Few clients need no spreading; many get as much as there is time for.
         let spread = (within / 2)
@@ -43,14 +43,14 @@ impl Gateway {
         for connections in connections.chunks(batch) {
             tokio::time::sleep(spread / STEPS).await;
             // All wait at the same time, and all batches together no longer than there is time for.
-            settle(connections, settled_by.min(Instant::now() + within / 4)).await;
+            wait_for_acks(connections, settled_by.min(Instant::now() + within / 4)).await;
             for connection in connections {
                 connection.close(Close::GoingAway, shared.clock.now());
             }
         }
         // Those that authenticated in the meantime.
-        for connection in shared.everybody() {
-            shared.send_away(&connection, 0);
+        for connection in shared.all_connections() {
+            shared.send_reconnect(&connection, 0);
             connection.close(Close::GoingAway, shared.clock.now());
         }
         shared.closed_within(LINGER.min(within / 4)).await;
@@ -69,17 +69,17 @@ impl Gateway {
 }
 
 /// Waits until every send of these connections has been answered, but no longer than `until`.
-async fn settle(connections: &[Arc<Connection>], until: Instant) {
+async fn wait_for_acks(connections: &[Arc<Connection>], until: Instant) {
     for connection in connections {
-        while connection.is_owed_an_answer() && Instant::now() < until {
+        while connection.has_unwritten_ack() && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 }
 
-impl Shared {
+impl GatewayState {
     /// Every connection that is not closing, those that have not authenticated yet among them.
-    fn everybody(&self) -> Vec<Arc<Connection>> {
+    fn all_connections(&self) -> Vec<Arc<Connection>> {
         let users = self.hub.all_users();
         let mut all: Vec<_> = users.iter().flat_map(|user| user.connections()).collect();
         all.extend(self.newcomers.all());
@@ -88,17 +88,17 @@ impl Shared {
     }
 
     /// Tells a client to come back elsewhere.
-    pub(crate) fn send_away(&self, connection: &Connection, after_ms: u64) {
+    pub(crate) fn send_reconnect(&self, connection: &Connection, after_ms: u64) {
         let frame = FleetFrame::Reconnect {
             after_ms,
             reason: "draining".into(),
         };
-        connection.say(&frame, self.clock.now());
+        connection.send_frame(&frame, self.clock.now());
     }
 
     /// Closes all connections in batches, so that not everybody comes back in the same moment.
     pub(crate) async fn close_all(&self, close: Close) {
-        let connections = self.everybody();
+        let connections = self.all_connections();
         for batch in connections.chunks(connections.len().div_ceil(STEPS as usize).max(1)) {
             for connection in batch {
                 connection.close(close, self.clock.now());

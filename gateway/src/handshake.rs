@@ -20,7 +20,7 @@ use tracing::{debug, warn};
 use crate::connection::Connection;
 use crate::connection::task::Task;
 use crate::stall::Stall;
-use crate::{Gateway, Shared};
+use crate::{Gateway, GatewayState};
 
 /// The subprotocol we speak.
 const PROTOCOL: &str = "roomcast.v1";
@@ -31,19 +31,19 @@ const BEARER: &str = "bearer.";
 const RETRY_AFTER_SECONDS: u64 = 1;
 
 /// What the handshake found out about who is there.
-enum Who {
+enum HandshakeAuth {
     /// A good token came along.
-    Caller(Caller),
+    Authenticated(Caller),
     /// The token is good, but the account is barred; the close will say so.
-    Barred,
+    AccountDisabled,
     /// A first frame will tell.
-    NotYet,
+    Deferred,
 }
 
 /// Answers `GET /v1/ws`.
 pub(crate) async fn upgrade(State(gateway): State<Gateway>, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
-    let judged = judge(&gateway.shared, &parts).await;
+    let judged = check_handshake(&gateway.shared, &parts).await;
     let mut request = Request::from_parts(parts, body);
     match judged {
         Ok((who, speaks)) => match fastwebsockets::upgrade::upgrade(&mut request) {
@@ -56,7 +56,10 @@ pub(crate) async fn upgrade(State(gateway): State<Gateway>, request: Request<Bod
                         .insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
                 }
                 let shared = gateway.shared.clone();
-                gateway.shared.tracker.spawn(take_over(shared, socket, who));
+                gateway
+                    .shared
+                    .tracker
+                    .spawn(serve_socket(shared, socket, who));
                 response
             }
             Err(_) => problem(
@@ -80,7 +83,10 @@ pub(crate) async fn other_method() -> Response {
     response
 }
 
-async fn judge(shared: &Shared, request: &Parts) -> Result<(Who, bool), Box<Response>> {
+async fn check_handshake(
+    shared: &GatewayState,
+    request: &Parts,
+) -> Result<(HandshakeAuth, bool), Box<Response>> {
     let headers = &request.headers;
     if has_token_in_query(request.uri.query()) {
         return Err(refuse(&Refusal::bad_frame(
@@ -90,19 +96,19 @@ async fn judge(shared: &Shared, request: &Parts) -> Result<(Who, bool), Box<Resp
     if shared.is_draining() {
         return Err(unavailable("this gateway is draining; connect to another"));
     }
-    judge_origin(shared, headers)?;
-    judge_upgrade(headers)?;
-    let (speaks, offered_token) = judge_protocols(headers)?;
+    check_origin(shared, headers)?;
+    check_upgrade(headers)?;
+    let (speaks, offered_token) = check_protocols(headers)?;
     let token = match headers.get(header::AUTHORIZATION) {
         Some(value) => Some(bearer(value).ok_or_else(unauthorized)?),
         None => offered_token,
     };
     let Some(token) = token else {
-        return Ok((Who::NotYet, speaks));
+        return Ok((HandshakeAuth::Deferred, speaks));
     };
     match shared.ports.authenticator.authenticate(token).await {
-        Ok(caller) => Ok((Who::Caller(caller), speaks)),
-        Err(TokenError::AccountRefused) => Ok((Who::Barred, speaks)),
+        Ok(caller) => Ok((HandshakeAuth::Authenticated(caller), speaks)),
+        Err(TokenError::AccountRefused) => Ok((HandshakeAuth::AccountDisabled, speaks)),
         Err(TokenError::Refused(reason)) => {
             debug!(reason, "refused a token at the handshake");
             Err(unauthorized())
@@ -123,7 +129,7 @@ fn has_token_in_query(query: Option<&str>) -> bool {
     })
 }
 
-fn judge_origin(shared: &Shared, headers: &HeaderMap) -> Result<(), Box<Response>> {
+fn check_origin(shared: &GatewayState, headers: &HeaderMap) -> Result<(), Box<Response>> {
     let Some(origin) = headers.get(header::ORIGIN) else {
         return Ok(());
     };
@@ -139,7 +145,7 @@ fn judge_origin(shared: &Shared, headers: &HeaderMap) -> Result<(), Box<Response
     Err(refuse(&Refusal::forbidden("this origin may not connect")))
 }
 
-fn judge_upgrade(headers: &HeaderMap) -> Result<(), Box<Response>> {
+fn check_upgrade(headers: &HeaderMap) -> Result<(), Box<Response>> {
     if !names(headers, &header::CONNECTION, "upgrade")
         || !names(headers, &header::UPGRADE, "websocket")
     {
@@ -196,7 +202,7 @@ fn names(headers: &HeaderMap, name: &header::HeaderName, word: &str) -> bool {
 }
 
 /// Whether the client offers our subprotocol by name, and a token it offers as another.
-fn judge_protocols(headers: &HeaderMap) -> Result<(bool, Option<&str>), Box<Response>> {
+fn check_protocols(headers: &HeaderMap) -> Result<(bool, Option<&str>), Box<Response>> {
     let mut offered = false;
     let (mut speaks, mut token) = (false, None);
     for value in headers.get_all(header::SEC_WEBSOCKET_PROTOCOL) {
@@ -264,7 +270,7 @@ fn problem(status: StatusCode, refusal: &Refusal) -> Response {
 }
 
 /// Takes the bare socket back and runs the connection on it.
-async fn take_over(shared: Arc<Shared>, socket: UpgradeFut, who: Who) {
+async fn serve_socket(shared: Arc<GatewayState>, socket: UpgradeFut, who: HandshakeAuth) {
     let socket = match socket.await {
         Ok(socket) => socket.into_inner().into_inner(),
         Err(error) => {
@@ -285,12 +291,12 @@ async fn take_over(shared: Arc<Shared>, socket: UpgradeFut, who: Who) {
     let mut task = Task::new(shared.clone(), connection.clone(), &parts.read_buf);
     drop(parts.read_buf);
     match who {
-        Who::Caller(caller) => task.welcome(caller),
-        Who::Barred => connection.close(Close::AccountRefused, now),
-        Who::NotYet => shared.newcomers.add(&connection),
+        HandshakeAuth::Authenticated(caller) => task.welcome(caller),
+        HandshakeAuth::AccountDisabled => connection.close(Close::AccountRefused, now),
+        HandshakeAuth::Deferred => shared.newcomers.add(&connection),
     }
     if shared.is_draining() {
-        shared.send_away(&connection, 0);
+        shared.send_reconnect(&connection, 0);
         connection.close(Close::GoingAway, now);
     }
     task.schedule();

@@ -7,11 +7,11 @@
 pub(crate) mod fanout;
 pub(crate) mod losses;
 pub(crate) mod notify;
-mod ring;
+pub(crate) mod presence_watchers;
+mod recent_frames;
 pub(crate) mod room;
-pub(crate) mod second_look;
+pub(crate) mod subscribe_race_check;
 pub(crate) mod users;
-pub(crate) mod watch;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -34,7 +34,7 @@ pub(crate) struct Hub {
     recent: users::RecentChanges,
     /// How many rooms there are.
     kept: metrics::Gauge,
-    pub(crate) watchers: watch::Watchers,
+    pub(crate) watchers: presence_watchers::PresenceWatchers,
 }
 
 impl Hub {
@@ -45,7 +45,7 @@ impl Hub {
             users: std::array::from_fn(|_| Mutex::default()),
             recent: users::RecentChanges::default(),
             kept: metrics::gauge!("chat_gateway_rooms"),
-            watchers: watch::Watchers::default(),
+            watchers: presence_watchers::PresenceWatchers::default(),
         }
     }
 
@@ -96,7 +96,7 @@ impl Hub {
     pub(crate) fn release(&self, room: &Arc<Room>) {
         let mut rooms = lock(&self.rooms[self.shard(room.id.as_str())]);
         let mut state = lock(&room.state);
-        if state.is_unwanted() && !state.evicted {
+        if state.is_idle() && !state.evicted {
             state.evicted = true;
             rooms.remove(&room.id);
             self.kept.decrement(1.0);

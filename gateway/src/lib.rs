@@ -8,28 +8,28 @@ pub mod codec;
 pub mod config;
 pub mod origin;
 pub mod outbound;
-pub mod rate;
+pub mod rate_limit;
 mod revocations;
 pub mod stall;
 
 mod accept;
-mod act;
 mod clock;
 mod connection;
+mod dispatch;
 mod drain;
 mod handshake;
+mod http_publish;
 mod hub;
 mod lock;
 mod membership;
 mod newcomers;
-mod post;
+mod presence_heartbeat;
+mod publish;
+mod pubsub;
 mod receipts;
 mod session;
-mod signals;
-mod speech;
 mod subscribe;
-mod vitals;
-mod wheel;
+mod timer_wheel;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -46,7 +46,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use config::GatewayConfig;
-pub use post::Post;
+pub use http_publish::HttpPublish;
 
 /// What a gateway asks of the world.
 #[derive(Clone)]
@@ -64,22 +64,22 @@ pub struct GatewayPorts {
 /// A gateway, running from its making until [`drain`](Gateway::drain). Cheap to clone.
 #[derive(Clone)]
 pub struct Gateway {
-    shared: Arc<Shared>,
+    shared: Arc<GatewayState>,
 }
 
 /// What all of a gateway's tasks share.
-pub(crate) struct Shared {
+pub(crate) struct GatewayState {
     pub(crate) config: GatewayConfig,
     pub(crate) ports: GatewayPorts,
     pub(crate) hub: hub::Hub,
     pub(crate) clock: clock::Clock,
-    pub(crate) wheel: wheel::Wheel,
-    pub(crate) vitals: vitals::Vitals,
-    pub(crate) rates: rate::Rates,
+    pub(crate) wheel: timer_wheel::TimerWheel,
+    pub(crate) vitals: presence_heartbeat::PresenceReporter,
+    pub(crate) rates: rate_limit::RateLimiter,
     pub(crate) revocations: revocations::RecentRevocations,
     pub(crate) receipts: receipts::Receipts,
     /// What each user has had replayed lately.
-    pub(crate) replayed: rate::Rates,
+    pub(crate) replayed: rate_limit::RateLimiter,
     /// Turns to read a page of a replay.
     pub(crate) replay_reads: Semaphore,
     pub(crate) newcomers: newcomers::Newcomers,
@@ -87,17 +87,17 @@ pub(crate) struct Shared {
     pub(crate) tracker: TaskTracker,
     pub(crate) audit_now: Notify,
     /// The last list of a user's rooms could not be read: nobody waits for the next.
-    pub(crate) room_lists_fail: AtomicBool,
+    pub(crate) room_list_failing: AtomicBool,
     /// Turns to read the list of a user's rooms.
-    pub(crate) room_lists: Semaphore,
+    pub(crate) room_list_permits: Semaphore,
     /// Live events that were lost on the way here.
     pub(crate) losses: hub::losses::Losses,
-    pub(crate) second_looks: hub::second_look::SecondLooks,
+    pub(crate) second_looks: hub::subscribe_race_check::HeadChecks,
     /// Turns to look up what notifications need.
     pub(crate) notification_lookups: Semaphore,
     /// The log did not answer the last time it was asked: what is known here may be old.
     pub(crate) blind: AtomicBool,
-    pub(crate) optional_lookups: speech::OptionalLookups,
+    pub(crate) optional_lookups: publish::OptionalLookups,
     stop: CancellationToken,
     draining: AtomicBool,
     /// Events given to the log by this gateway's connections and not answered yet.
@@ -114,17 +114,17 @@ pub(crate) struct Metrics {
 impl Gateway {
     /// A gateway that does nothing yet: what it sends for others it can send.
     pub fn new(ports: GatewayPorts, config: GatewayConfig) -> Self {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(GatewayState {
             config,
             ports,
             hub: hub::Hub::new(),
             clock: clock::Clock::start(),
-            wheel: wheel::Wheel::new(),
-            vitals: vitals::Vitals::default(),
-            rates: rate::Rates::default(),
+            wheel: timer_wheel::TimerWheel::new(),
+            vitals: presence_heartbeat::PresenceReporter::default(),
+            rates: rate_limit::RateLimiter::default(),
             revocations: revocations::RecentRevocations::default(),
             receipts: receipts::Receipts::default(),
-            replayed: rate::Rates::default(),
+            replayed: rate_limit::RateLimiter::default(),
             replay_reads: Semaphore::new(limits::REPLAY_READS_AT_ONCE),
             newcomers: newcomers::Newcomers::default(),
             metrics: Metrics {
@@ -134,13 +134,13 @@ impl Gateway {
             },
             tracker: TaskTracker::new(),
             audit_now: Notify::new(),
-            room_lists_fail: AtomicBool::new(false),
-            room_lists: Semaphore::new(act::ROOM_LISTS_AT_ONCE),
+            room_list_failing: AtomicBool::new(false),
+            room_list_permits: Semaphore::new(dispatch::ROOM_LIST_CONCURRENCY_MAX),
             losses: hub::losses::Losses::default(),
-            second_looks: hub::second_look::SecondLooks::default(),
+            second_looks: hub::subscribe_race_check::HeadChecks::default(),
             notification_lookups: Semaphore::new(hub::notify::LOOKUPS_MAX),
             blind: AtomicBool::new(false),
-            optional_lookups: speech::OptionalLookups::default(),
+            optional_lookups: publish::OptionalLookups::default(),
             stop: CancellationToken::new(),
             draining: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
@@ -151,7 +151,7 @@ impl Gateway {
 
     /// Begins to listen to the log and to keep its users' presence. Must be called within a Tokio
     /// runtime, once, before the first connection.
-    pub fn begin(&self) {
+    pub fn start(&self) {
         self.shared.spawn_loops();
     }
 
@@ -161,7 +161,7 @@ impl Gateway {
     }
 }
 
-impl Shared {
+impl GatewayState {
     fn spawn_loops(self: &Arc<Self>) {
         let live = self.ports.log.live();
         let signals = self.ports.signals.listen();
@@ -170,14 +170,15 @@ impl Shared {
         self.tracker
             .spawn(hub::fanout::run(self.clone(), live, stop.clone()));
         self.tracker
-            .spawn(hub::fanout::audit(self.clone(), stop.clone()));
+            .spawn(hub::fanout::reconcile_loop(self.clone(), stop.clone()));
         self.tracker
-            .spawn(hub::second_look::run(self.clone(), stop.clone()));
+            .spawn(hub::subscribe_race_check::run(self.clone(), stop.clone()));
         self.tracker
-            .spawn(signals::run(self.clone(), signals, stop.clone()));
+            .spawn(pubsub::run(self.clone(), signals, stop.clone()));
         self.tracker
             .spawn(revocations::run(self.clone(), revocations, stop.clone()));
-        self.tracker.spawn(vitals::run(self.clone(), stop.clone()));
+        self.tracker
+            .spawn(presence_heartbeat::run(self.clone(), stop.clone()));
         self.tracker
             .spawn(receipts::run(self.clone(), stop.clone()));
         let (shared, stop) = (self.clone(), stop.clone());
@@ -186,9 +187,9 @@ impl Shared {
     }
 
     /// Counts an event given to the log, until the guard is dropped with its answer.
-    pub(crate) fn given(self: &Arc<Self>) -> Given {
+    pub(crate) fn track_in_flight(self: &Arc<Self>) -> InFlightGuard {
         self.in_flight.fetch_add(1, Ordering::AcqRel);
-        Given(self.clone())
+        InFlightGuard(self.clone())
     }
 
     pub(crate) fn in_flight(&self) -> usize {
@@ -201,9 +202,9 @@ impl Shared {
 }
 
 /// An event that the log has been given and has not answered.
-pub(crate) struct Given(Arc<Shared>);
+pub(crate) struct InFlightGuard(Arc<GatewayState>);
 
-impl Drop for Given {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
     }

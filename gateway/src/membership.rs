@@ -6,36 +6,40 @@ use std::sync::Arc;
 use roomcast_ports::access::Standing;
 use roomcast_protocol::{Refusal, RoomId};
 
-use crate::Shared;
+use crate::GatewayState;
 use crate::hub::{Room, User, fanout};
 use crate::lock::lock;
-use crate::speech::unreadable;
+use crate::publish::read_error_to_refusal;
 
 /// Tries until an answer is not older than what the room has seen meanwhile.
-const TRIES: usize = 5;
+const ATTEMPTS_MAX: usize = 5;
 
 /// A room that stays in the hub while this is held.
-pub(crate) struct Pinned<'a> {
-    shared: &'a Shared,
+pub(crate) struct RoomPin<'a> {
+    shared: &'a GatewayState,
     pub(crate) room: Arc<Room>,
 }
 
-impl Shared {
+impl GatewayState {
     /// Holds the room in the hub, so that what is asked of it meanwhile is kept right.
-    pub(crate) fn pin(&self, room_id: &RoomId) -> Pinned<'_> {
+    pub(crate) fn pin_room(&self, room_id: &RoomId) -> RoomPin<'_> {
         let (room, ()) = self.hub.with_room(room_id, |_, state| state.pins += 1);
-        Pinned { shared: self, room }
+        RoomPin { shared: self, room }
     }
 
     /// The room, if the hub is certain that the user is a member.
-    pub(crate) fn certain_room(&self, room_id: &str, user: &Arc<User>) -> Option<Arc<Room>> {
+    pub(crate) fn room_if_confirmed_member(
+        &self,
+        room_id: &str,
+        user: &Arc<User>,
+    ) -> Option<Arc<Room>> {
         let room = self.hub.room_named(room_id)?;
         self.is_member_now(&room, user).then_some(room)
     }
 
     /// Whether the user is certainly a member, with nothing known that was not looked at.
     fn is_member_now(&self, room: &Room, user: &Arc<User>) -> bool {
-        !self.losses.are_open() && lock(&room.state).is_member_now(user)
+        !self.losses.has_unreconciled() && lock(&room.state).is_member_now(user)
     }
 
     /// Makes certain that the user is a member.
@@ -47,7 +51,7 @@ impl Shared {
         if self.is_member_now(room, user) {
             return Ok(());
         }
-        self.ask(room, user)
+        self.fetch_membership(room, user)
             .await?
             .role
             .map(|_| ())
@@ -55,15 +59,15 @@ impl Shared {
     }
 
     /// Asks the rooms service what the user is in the room, and remembers it.
-    pub(crate) async fn ask(
+    pub(crate) async fn fetch_membership(
         self: &Arc<Self>,
         room: &Arc<Room>,
         user: &Arc<User>,
     ) -> Result<Standing, Refusal> {
-        for _ in 0..TRIES {
+        for _ in 0..ATTEMPTS_MAX {
             let standing = self.ports.memberships.standing(&room.id, &user.id).await;
-            let standing = standing.map_err(|error| unreadable(&error))?;
-            if self.learn(room, user, &standing) {
+            let standing = standing.map_err(|error| read_error_to_refusal(&error))?;
+            if self.apply_membership(room, user, &standing) {
                 return Ok(standing);
             }
         }
@@ -72,29 +76,34 @@ impl Shared {
     }
 
     /// Whether the answer was new enough for what the room has seen.
-    fn learn(self: &Arc<Self>, room: &Arc<Room>, user: &Arc<User>, standing: &Standing) -> bool {
+    fn apply_membership(
+        self: &Arc<Self>,
+        room: &Arc<Room>,
+        user: &Arc<User>,
+        standing: &Standing,
+    ) -> bool {
         let now = self.clock.now();
         let mut state = lock(&room.state);
-        let Some(learnt) = state.learn(user, standing, now) else {
+        let Some(learnt) = state.apply_membership(user, standing, now) else {
             return false;
         };
-        fanout::tell_unsubscribed(&room.id, &learnt.ended, now);
+        fanout::send_unsubscribed(&room.id, &learnt.ended, now);
         if standing.role.is_some() && !user.enter(room) {
             state.forget_user(user);
         }
         let behind = state.is_behind();
         drop(state);
         if learnt.began {
-            self.second_looks.ask(room);
+            self.second_looks.schedule(room);
         }
         if behind {
-            fanout::fill(self, room);
+            fanout::repair_gap(self, room);
         }
         true
     }
 }
 
-impl Drop for Pinned<'_> {
+impl Drop for RoomPin<'_> {
     fn drop(&mut self) {
         {
             let mut state = lock(&self.room.state);

@@ -24,7 +24,7 @@ pub struct AllowedOrigins {
     "{0:?} is not an origin as browsers write it, such as https://chat.example.com, \
      http://localhost:5173, capacitor://localhost or null; there are no wildcards"
 )]
-pub struct BadOrigin(String);
+pub struct OriginError(String);
 
 impl AllowedOrigins {
     /// Only the origin that a request was sent to.
@@ -35,7 +35,7 @@ impl AllowedOrigins {
     }
 
     /// Reads a list of origins, of web pages or of app schemes; returns every entry that is none.
-    pub fn parse<'a>(list: impl IntoIterator<Item = &'a str>) -> Result<Self, Vec<BadOrigin>> {
+    pub fn parse<'a>(list: impl IntoIterator<Item = &'a str>) -> Result<Self, Vec<OriginError>> {
         let (mut origins, mut bad) = (Vec::new(), Vec::new());
         for text in list {
             let origin = text.trim();
@@ -46,7 +46,7 @@ impl AllowedOrigins {
                 .unwrap_or(origin);
             match normalized(origin) {
                 Some(origin) => origins.push(origin),
-                None => bad.push(BadOrigin(text.into())),
+                None => bad.push(OriginError(text.into())),
             }
         }
         if bad.is_empty() {
@@ -221,7 +221,10 @@ mod tests {
         ];
         let ok = ["https://ok.example"];
         let named = AllowedOrigins::parse(bad.into_iter().chain(ok)).unwrap_err();
-        let named: Vec<_> = named.iter().map(|BadOrigin(text)| text.as_str()).collect();
+        let named: Vec<_> = named
+            .iter()
+            .map(|OriginError(text)| text.as_str())
+            .collect();
         assert_eq!(named, bad);
     }
 }

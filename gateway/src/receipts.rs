@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::Shared;
+use crate::GatewayState;
 use crate::lock::lock;
 
 type Key = (RoomId, UserId);
@@ -118,7 +118,7 @@ impl Receipts {
 }
 
 /// Publishes until `stop`, and then what is left.
-pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
+pub(crate) async fn run(shared: Arc<GatewayState>, stop: CancellationToken) {
     let mut turn_at = None;
     loop {
         let turn = async {
@@ -145,7 +145,7 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
     }
 }
 
-async fn publish(shared: &Shared, signals: Vec<Signal>) {
+async fn publish(shared: &GatewayState, signals: Vec<Signal>) {
     for signal in signals {
         shared.publish_signal(signal).await;
     }

@@ -15,14 +15,14 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::Shared;
+use crate::GatewayState;
 use crate::connection::Connection;
 use crate::lock::lock;
 
 /// How long a revocation is remembered: longer than a token's judgement takes.
-const REMEMBERED_FOR: Duration = Duration::from_secs(30);
+const CACHE_TTL: Duration = Duration::from_secs(30);
 /// Revocations remembered; past it a new connection has its sign-in looked up again.
-const REMEMBERED_MAX: usize = 16_384;
+const CACHE_CAPACITY: usize = 16_384;
 /// The least time between two rechecks of all connections.
 const RECHECK_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -52,9 +52,9 @@ impl RecentRevocations {
         let now = Instant::now();
         let mut state = lock(&self.state);
         while let Some((at, _)) = state.ended.front() {
-            if now.duration_since(*at) > REMEMBERED_FOR {
+            if now.duration_since(*at) > CACHE_TTL {
                 state.ended.pop_front();
-            } else if state.ended.len() >= REMEMBERED_MAX {
+            } else if state.ended.len() >= CACHE_CAPACITY {
                 state.ended.pop_front();
                 state.missed_at = Some(now);
             } else {
@@ -74,13 +74,13 @@ impl RecentRevocations {
             return Recent::Ended;
         }
         match state.missed_at {
-            Some(at) if at.elapsed() <= REMEMBERED_FOR => Recent::Unknown,
+            Some(at) if at.elapsed() <= CACHE_TTL => Recent::Unknown,
             _ => Recent::Holds,
         }
     }
 }
 
-impl Shared {
+impl GatewayState {
     /// Compares a connection that has just got a sign-in with the revocations that came meanwhile.
     pub(crate) fn check_recent_revocations(
         &self,
@@ -119,7 +119,7 @@ impl Shared {
 
 /// Ends connections with their sign-ins, until `stop`.
 pub(crate) async fn run(
-    shared: Arc<Shared>,
+    shared: Arc<GatewayState>,
     mut revocations: RevocationStream,
     stop: CancellationToken,
 ) {
@@ -165,12 +165,12 @@ mod tests {
         assert_eq!(recent.of(&other), Recent::Holds);
         recent.missed();
         assert_eq!(recent.of(&other), Recent::Unknown);
-        tokio::time::advance(REMEMBERED_FOR + Duration::from_millis(1)).await;
+        tokio::time::advance(CACHE_TTL + Duration::from_millis(1)).await;
         assert_eq!(recent.of(&other), Recent::Holds);
-        for _ in 0..=REMEMBERED_MAX {
+        for _ in 0..=CACHE_CAPACITY {
             recent.remember(&SessionId::generate());
         }
-        assert_eq!(lock(&recent.state).ended.len(), REMEMBERED_MAX);
+        assert_eq!(lock(&recent.state).ended.len(), CACHE_CAPACITY);
         assert_eq!(
             recent.of(&other),
             Recent::Unknown,

@@ -3,7 +3,7 @@
 //! The socket's task feeds it frames and ticks; it answers what is to be done. It owns no socket, no
 //! clock and no port, so every rule can be tested by calling it.
 
-mod conduct;
+mod frame_limits;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -15,18 +15,18 @@ use roomcast_protocol::limits::{
 use roomcast_protocol::{ClientFrame, Close, Code, Decoded, Refusal};
 
 use crate::clock::{Clock, Ticks, after, ticks};
-use conduct::Conduct;
-pub(crate) use conduct::Toll;
+pub(crate) use frame_limits::FrameCost;
+use frame_limits::FrameLimits;
 
 /// How much earlier than due a heartbeat goes out, so that it is never late.
 const HEARTBEAT_MARGIN: Duration = Duration::from_millis(500);
 
 /// One connection's rules and where it stands in them.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub(crate) struct ConnectionState {
     stage: Stage,
     /// Only while something of it counts.
-    conduct: Option<Box<Conduct>>,
+    conduct: Option<Box<FrameLimits>>,
     /// The last sign of life that a ping has followed.
     pinged_after: Option<Ticks>,
 }
@@ -36,12 +36,12 @@ enum Stage {
     /// Nobody knows yet who is speaking.
     Anonymous { until: Ticks },
     /// Somebody is.
-    Open(Box<Open>),
+    Authenticated(Box<AuthenticatedState>),
 }
 
 /// A connection with a good token.
 #[derive(Debug)]
-struct Open {
+struct AuthenticatedState {
     caller: Caller,
     /// When the token's end is to be announced; `None` once it was.
     warn_at: Option<Ticks>,
@@ -51,8 +51,8 @@ struct Open {
 
 /// What is to be done about a frame.
 #[derive(Debug)]
-pub(crate) enum Verdict<'a> {
-    /// Judge the token, then [`Session::authenticated`].
+pub(crate) enum FrameAction<'a> {
+    /// Judge the token, then [`ConnectionState::authenticated`].
     Authenticate(Cow<'a, str>),
     /// Do what it says.
     Act(ClientFrame<'a>),
@@ -71,15 +71,15 @@ pub(crate) enum Due {
     Ping,
     /// Announce the token's end.
     TokenExpiring,
-    /// Look at the token again, then [`Session::rechecked`].
-    Recheck,
+    /// Look at the token again, then [`ConnectionState::revalidated`].
+    Revalidate,
     /// Close.
     Close(Close),
 }
 
 /// What the socket has shown of both sides.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Signs {
+pub(crate) struct Activity {
     /// When the client last sent something.
     pub(crate) heard_at: Ticks,
     /// When something was last sent to it that a script would hear.
@@ -88,7 +88,7 @@ pub(crate) struct Signs {
     pub(crate) moved_at: Option<Ticks>,
 }
 
-impl Signs {
+impl Activity {
     /// When the silence of a client is too long. While bytes wait and it goes on taking them, its answer
     /// to a ping would have to wait behind them.
     fn silent_at(self) -> Ticks {
@@ -104,16 +104,16 @@ impl Signs {
 
 /// What came of a token.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Authenticated {
+pub(crate) enum AuthResult {
     /// The first one: greet.
-    Welcome,
+    First,
     /// A fresh one of the same user.
-    Renewed,
+    Refreshed,
     /// One of another user.
-    AnotherUser,
+    UserMismatch,
 }
 
-impl Session {
+impl ConnectionState {
     pub(crate) fn anonymous(now: Ticks) -> Self {
         let until = after(now, AUTH_WITHIN);
         Self {
@@ -125,36 +125,38 @@ impl Session {
 
     pub(crate) fn caller(&self) -> Option<&Caller> {
         match &self.stage {
-            Stage::Open(open) => Some(&open.caller),
+            Stage::Authenticated(open) => Some(&open.caller),
             Stage::Anonymous { .. } => None,
         }
     }
 
     /// Judges a frame by where the connection stands, and by how many there were.
-    pub(crate) fn admit<'a>(
+    pub(crate) fn on_frame<'a>(
         &mut self,
         frame: Result<ClientFrame<'a>, Refusal>,
         now: Ticks,
-    ) -> Verdict<'a> {
-        let toll = Toll::of(&frame);
+    ) -> FrameAction<'a> {
+        let toll = FrameCost::of(&frame);
         match (&self.stage, frame) {
-            (_, Ok(ClientFrame::Auth { token })) => Verdict::Authenticate(token),
-            (Stage::Anonymous { .. }, _) => Verdict::Close(Close::Unauthorized),
-            (Stage::Open(_), frame) => match self.take(toll, now).and(frame) {
-                Ok(frame) => Verdict::Act(frame),
+            (_, Ok(ClientFrame::Auth { token })) => FrameAction::Authenticate(token),
+            (Stage::Anonymous { .. }, _) => FrameAction::Close(Close::Unauthorized),
+            (Stage::Authenticated(_), frame) => match self.take(toll, now).and(frame) {
+                Ok(frame) => FrameAction::Act(frame),
                 Err(refusal) => {
                     let close = self.refused(&refusal, now);
-                    Verdict::Refuse(refusal, close)
+                    FrameAction::Refuse(refusal, close)
                 }
             },
         }
     }
 
     /// Takes what a frame costs, unless it would be too many.
-    pub(crate) fn take(&mut self, toll: Toll, now: Ticks) -> Result<(), Refusal> {
+    pub(crate) fn take(&mut self, toll: FrameCost, now: Ticks) -> Result<(), Refusal> {
         match toll {
-            Toll::Rooms | Toll::Other => self.conduct.get_or_insert_default().take(toll, now),
-            Toll::Paced(_) | Toll::Elsewhere => Ok(()),
+            FrameCost::Rooms | FrameCost::Other => {
+                self.conduct.get_or_insert_default().take(toll, now)
+            }
+            FrameCost::Paced(_) | FrameCost::Elsewhere => Ok(()),
         }
     }
 
@@ -180,41 +182,41 @@ impl Session {
         caller: Caller,
         clock: &Clock,
         recheck_every: Ticks,
-    ) -> Authenticated {
+    ) -> AuthResult {
         let before = self.caller().map(|known| known.user_id == caller.user_id);
         if before == Some(false) {
-            return Authenticated::AnotherUser;
+            return AuthResult::UserMismatch;
         }
         let expires_at = clock.at(caller.expires_at);
-        self.stage = Stage::Open(Box::new(Open {
+        self.stage = Stage::Authenticated(Box::new(AuthenticatedState {
             warn_at: Some(expires_at.saturating_sub(ticks(TOKEN_EXPIRING_BEFORE))),
             ends_at: expires_at.saturating_add(ticks(TOKEN_LEEWAY)),
             recheck_at: clock.now().saturating_add(recheck_every),
             caller,
         }));
         if before.is_some() {
-            Authenticated::Renewed
+            AuthResult::Refreshed
         } else {
-            Authenticated::Welcome
+            AuthResult::First
         }
     }
 
     /// The token is to be looked at again now.
-    pub(crate) fn recheck_now(&mut self) {
-        if let Stage::Open(open) = &mut self.stage {
+    pub(crate) fn revalidate_now(&mut self) {
+        if let Stage::Authenticated(open) = &mut self.stage {
             open.recheck_at = 0;
         }
     }
 
     /// The token was looked at again and holds.
-    pub(crate) fn rechecked(&mut self, now: Ticks, recheck_every: Ticks) {
-        if let Stage::Open(open) = &mut self.stage {
+    pub(crate) fn revalidated(&mut self, now: Ticks, recheck_every: Ticks) {
+        if let Stage::Authenticated(open) = &mut self.stage {
             open.recheck_at = now.saturating_add(recheck_every);
         }
     }
 
     /// What is due at `now`, one thing at a time; `None` when nothing is.
-    pub(crate) fn due(&mut self, now: Ticks, signs: Signs) -> Option<Due> {
+    pub(crate) fn due(&mut self, now: Ticks, signs: Activity) -> Option<Due> {
         if now >= signs.silent_at() {
             return Some(Due::Close(Close::Silent));
         }
@@ -222,7 +224,7 @@ impl Session {
             Stage::Anonymous { until } if now >= *until => {
                 return Some(Due::Close(Close::Unauthorized));
             }
-            Stage::Open(open) => {
+            Stage::Authenticated(open) => {
                 if now >= open.ends_at {
                     return Some(Due::Close(Close::Unauthorized));
                 }
@@ -232,7 +234,7 @@ impl Session {
                 }
                 if now >= open.recheck_at {
                     open.recheck_at = Ticks::MAX;
-                    return Some(Due::Recheck);
+                    return Some(Due::Revalidate);
                 }
             }
             Stage::Anonymous { .. } => {}
@@ -245,12 +247,12 @@ impl Session {
     }
 
     /// When something will be due next, if nothing is heard or said until then.
-    pub(crate) fn next_due(&self, signs: Signs) -> Ticks {
+    pub(crate) fn next_due(&self, signs: Activity) -> Ticks {
         let next = signs.silent_at().min(signs.heartbeat_at());
         let next = next.min(self.ping_at(signs).unwrap_or(Ticks::MAX));
         match &self.stage {
             Stage::Anonymous { until } => next.min(*until),
-            Stage::Open(open) => next
+            Stage::Authenticated(open) => next
                 .min(open.ends_at)
                 .min(open.recheck_at)
                 .min(open.warn_at.unwrap_or(Ticks::MAX)),
@@ -258,7 +260,7 @@ impl Session {
     }
 
     /// When a ping is to be sent; never twice into the same silence.
-    fn ping_at(&self, signs: Signs) -> Option<Ticks> {
+    fn ping_at(&self, signs: Activity) -> Option<Ticks> {
         let is_new = self.pinged_after != Some(signs.heard_at);
         is_new.then(|| after(signs.heard_at, SILENCE_PINGED))
     }
@@ -276,31 +278,31 @@ impl Session {
 }
 
 /// Reads a frame's text and judges it. The second part is what an answer repeats.
-pub(crate) fn judge<'a>(
-    session: &mut Session,
+pub(crate) fn check_frame<'a>(
+    session: &mut ConnectionState,
     decoded: Decoded<'a>,
     now: Ticks,
-) -> (Verdict<'a>, Echo<'a>) {
-    let echo = Echo {
+) -> (FrameAction<'a>, RequestRef<'a>) {
+    let echo = RequestRef {
         reference: decoded.reference,
         room_id: decoded.room_id.map(|id| id.to_id()),
         client_message_id: decoded.client_message_id.map(|id| id.to_id()),
     };
-    (session.admit(decoded.frame, now), echo)
+    (session.on_frame(decoded.frame, now), echo)
 }
 
 /// What an answer repeats of its frame.
 #[derive(Debug, Default)]
-pub(crate) struct Echo<'a> {
+pub(crate) struct RequestRef<'a> {
     pub(crate) reference: Option<Cow<'a, str>>,
     pub(crate) room_id: Option<roomcast_protocol::RoomId>,
     pub(crate) client_message_id: Option<roomcast_protocol::ClientMessageId>,
 }
 
-impl Echo<'_> {
+impl RequestRef<'_> {
     /// The echo, apart from the frame's text.
-    pub(crate) fn into_owned(self) -> Echo<'static> {
-        Echo {
+    pub(crate) fn into_owned(self) -> RequestRef<'static> {
+        RequestRef {
             reference: self.reference.map(|text| Cow::Owned(text.into_owned())),
             room_id: self.room_id,
             client_message_id: self.client_message_id,

@@ -15,13 +15,13 @@ use roomcast_protocol::fleet_frame::WarningCode;
 use roomcast_protocol::limits::{REPLAY_PAGE_BYTES, WATCHED_USERS_MAX};
 use roomcast_protocol::{FleetFrame, Refusal, RoomId, Seq, UserId};
 
-use crate::Shared;
+use crate::GatewayState;
 use crate::connection::Connection;
 use crate::hub::fanout::catch_up_to;
 use crate::hub::room::ReplayId;
 use crate::hub::{Room, User};
 use crate::lock::lock;
-use crate::speech::unreadable;
+use crate::publish::read_error_to_refusal;
 use replay::Replay;
 
 /// What a `SUBSCRIBE` asks for.
@@ -34,12 +34,12 @@ pub(crate) struct Subscription {
 /// Subscribes, and gives the replay that is to go on at the client's pace, if what was missed has not
 /// been queued yet. After a refusal the connection is subscribed as it was before.
 pub(crate) async fn subscribe(
-    shared: &Arc<Shared>,
+    shared: &Arc<GatewayState>,
     connection: &Arc<Connection>,
     user: &Arc<User>,
     subscription: Subscription,
 ) -> Result<Option<Replay>, Refusal> {
-    let pinned = shared.pin(&subscription.room_id);
+    let pinned = shared.pin_room(&subscription.room_id);
     shared.ensure_member(&pinned.room, user).await?;
     remember(connection, &pinned.room);
     let subscriber = Subscriber {
@@ -60,7 +60,7 @@ fn remember(connection: &Connection, room: &Arc<Room>) {
 
 /// Who subscribes to what.
 struct Subscriber<'a> {
-    shared: &'a Arc<Shared>,
+    shared: &'a Arc<GatewayState>,
     connection: &'a Arc<Connection>,
     user: &'a Arc<User>,
     room: &'a Arc<Room>,
@@ -75,12 +75,12 @@ impl Subscriber<'_> {
         }
         let (timeline, room_id) = (&self.shared.ports.timeline, &self.room.id);
         let head = timeline.head(room_id).await;
-        let head = head.map_err(|error| unreadable(&error))?;
+        let head = head.map_err(|error| read_error_to_refusal(&error))?;
         let Some(after) = subscription.after else {
-            return self.open_now(subscription, head, true).await;
+            return self.activate_at_head(subscription, head, true).await;
         };
         if after > head {
-            return self.open_now(subscription, head, false).await;
+            return self.activate_at_head(subscription, head, false).await;
         }
         let most = self.shared.config.replay_max;
         // A user who has had much replayed waits before more is read.
@@ -89,15 +89,15 @@ impl Subscriber<'_> {
         let missed = timeline
             .start_after(room_id, after, most, REPLAY_PAGE_BYTES)
             .await;
-        let missed = missed.map_err(|error| unreadable(&error))?;
+        let missed = missed.map_err(|error| read_error_to_refusal(&error))?;
         replay::charge(self.shared, self.user, &missed);
         let head = missed.head.max(head);
         if missed.more || !missed.whole {
-            return self.open_now(subscription, head, false).await;
+            return self.activate_at_head(subscription, head, false).await;
         }
-        let id = self.begin_replay(subscription, head, after).await?;
+        let id = self.start_replay(subscription, head, after).await?;
         let mut replay = Replay::new(self.room.clone(), self.user.clone(), id, after);
-        let is_done = replay.begin(self.shared, self.connection, &missed);
+        let is_done = replay.start(self.shared, self.connection, &missed);
         drop(turn);
         Ok((!is_done).then_some(replay))
     }
@@ -105,16 +105,18 @@ impl Subscriber<'_> {
     /// Resumes from what the room has here, without asking anybody: when a gateway's clients all come
     /// back at once, the log is read by rooms and not by clients. Whether that was possible.
     fn resume_at_once(&self, subscription: &Subscription, after: Seq) -> bool {
-        if self.shared.blind.load(Ordering::Acquire) || self.shared.losses.are_open() {
+        if self.shared.blind.load(Ordering::Acquire) || self.shared.losses.has_unreconciled() {
             return false;
         }
         let most = self.shared.config.replay_max;
         let mut state = lock(&self.room.state);
-        let Some((head, frames)) = state.resume(self.connection, self.user, after, most) else {
+        let Some((head, frames)) =
+            state.recover_from_cache(self.connection, self.user, after, most)
+        else {
             return false;
         };
         // Under the room's lock, so that no live event goes out before these.
-        self.say_subscribed(subscription, head, true, after);
+        self.send_subscribed(subscription, head, true, after);
         for frame in &frames {
             self.connection.send(frame, self.shared.clock.now());
         }
@@ -122,7 +124,7 @@ impl Subscriber<'_> {
     }
 
     /// Goes live from the room's head on.
-    async fn open_now(
+    async fn activate_at_head(
         &self,
         subscription: &Subscription,
         head: Seq,
@@ -139,12 +141,12 @@ impl Subscriber<'_> {
             subscription.after.unwrap_or(now)
         };
         // Under the room's lock, so that no live event goes out before the answer.
-        self.say_subscribed(subscription, now, recovered, after);
+        self.send_subscribed(subscription, now, recovered, after);
         Ok(None)
     }
 
     /// Says that what was missed up to `head` comes now, and holds live events back.
-    async fn begin_replay(
+    async fn start_replay(
         &self,
         subscription: &Subscription,
         head: Seq,
@@ -153,19 +155,19 @@ impl Subscriber<'_> {
         self.catch_up_room(head).await?;
         let mut state = lock(&self.room.state);
         let replay = state
-            .hold(self.connection, self.user)
+            .subscribe_paused(self.connection, self.user)
             .ok_or_else(Refusal::not_member)?;
-        self.say_subscribed(subscription, head, true, after);
+        self.send_subscribed(subscription, head, true, after);
         Ok(replay)
     }
 
     /// Applies to the room what the answer will know of, a removal of this user among it.
     async fn catch_up_room(&self, place: Seq) -> Result<(), Refusal> {
         let done = catch_up_to(self.shared, self.room, place).await;
-        done.map_err(|error| unreadable(&error))
+        done.map_err(|error| read_error_to_refusal(&error))
     }
 
-    fn say_subscribed(&self, subscription: &Subscription, head: Seq, recovered: bool, after: Seq) {
+    fn send_subscribed(&self, subscription: &Subscription, head: Seq, recovered: bool, after: Seq) {
         let frame = FleetFrame::Subscribed {
             reference: subscription.reference.clone(),
             room_id: self.room.id.clone(),
@@ -173,13 +175,13 @@ impl Subscriber<'_> {
             recovered,
             after,
         };
-        self.connection.say(&frame, self.shared.clock.now());
+        self.connection.send_frame(&frame, self.shared.clock.now());
     }
 }
 
 /// The members of a room to watch with it, unless they and those watched already are too many.
 pub(crate) async fn watchable_members(
-    shared: &Shared,
+    shared: &GatewayState,
     room_id: &RoomId,
     watched: &[UserId],
 ) -> Result<Option<Vec<UserId>>, Refusal> {
@@ -188,7 +190,7 @@ pub(crate) async fn watchable_members(
         .directory
         .members(room_id, None, WATCHED_USERS_MAX + 1)
         .await;
-    let members = members.map_err(|error| unreadable(&error.into()))?;
+    let members = members.map_err(|error| read_error_to_refusal(&error.into()))?;
     if members.len() > WATCHED_USERS_MAX {
         return Ok(None);
     }
@@ -200,10 +202,10 @@ pub(crate) async fn watchable_members(
 }
 
 /// Says that a room is too large to watch.
-pub(crate) fn warn_too_large(shared: &Shared, connection: &Connection) {
+pub(crate) fn warn_too_large(shared: &GatewayState, connection: &Connection) {
     let frame = FleetFrame::Warning {
         code: WarningCode::PresenceTooLarge,
         message: "the room has more members than one connection may watch".into(),
     };
-    connection.say(&frame, shared.clock.now());
+    connection.send_frame(&frame, shared.clock.now());
 }

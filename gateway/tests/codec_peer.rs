@@ -16,7 +16,7 @@ use fastwebsockets::{FragmentCollector, Frame, OpCode, Role, WebSocket, WebSocke
 use futures_util::FutureExt;
 use invariants::{End, Outcome, check};
 use roomcast_gateway::codec::{
-    Item, MESSAGE_BYTES_MAX, Violation, encode_close, encode_ping, encode_pong, encode_text,
+    MESSAGE_BYTES_MAX, Message, ProtocolError, encode_close, encode_ping, encode_pong, encode_text,
 };
 use streams::{Rng, Script, SeedOnPanic, mutate};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -75,7 +75,7 @@ fn sent_by_peer(script: &Script, rng: &mut Rng) -> Vec<u8> {
 
 /// What `fastwebsockets` reads from `stream` as `role`, until it fails, ends or is closed. Binary
 /// messages count as text of no length: ours never gets that far.
-fn read_by_peer(stream: &[u8], role: Role) -> (Vec<Item<'static>>, Option<WebSocketError>) {
+fn read_by_peer(stream: &[u8], role: Role) -> (Vec<Message<'static>>, Option<WebSocketError>) {
     let tape = Tape {
         unread: stream.to_vec(),
         ..Tape::default()
@@ -96,14 +96,14 @@ fn read_by_peer(stream: &[u8], role: Role) -> (Vec<Item<'static>>, Option<WebSoc
         };
         let payload = frame.payload.to_vec();
         items.push(match frame.opcode {
-            OpCode::Text => Item::Text(String::from_utf8(payload).unwrap().into()),
-            OpCode::Binary => Item::Text("".into()),
-            OpCode::Ping => Item::Ping(Cow::Owned(payload)),
-            OpCode::Pong => Item::Pong,
+            OpCode::Text => Message::Text(String::from_utf8(payload).unwrap().into()),
+            OpCode::Binary => Message::Text("".into()),
+            OpCode::Ping => Message::Ping(Cow::Owned(payload)),
+            OpCode::Pong => Message::Pong,
             OpCode::Continuation => unreachable!("fragments are collected"),
             OpCode::Close => {
                 let code = payload.first_chunk().map(|&code| u16::from_be_bytes(code));
-                items.push(Item::Close(code));
+                items.push(Message::Close(code));
                 return (items, None);
             }
         });
@@ -111,19 +111,19 @@ fn read_by_peer(stream: &[u8], role: Role) -> (Vec<Item<'static>>, Option<WebSoc
 }
 
 /// What we refuse and `fastwebsockets` 0.10 does not, on purpose.
-fn stricter_than_peer(violation: Violation) -> bool {
+fn stricter_than_peer(violation: ProtocolError) -> bool {
     matches!(
         violation,
-        Violation::Unmasked
-            | Violation::BadLength
-            | Violation::Binary
+        ProtocolError::Unmasked
+            | ProtocolError::BadLength
+            | ProtocolError::Binary
             // It limits a frame but not a message, and a ping but no other control frame.
-            | Violation::TooLarge
-            | Violation::LongControl
+            | ProtocolError::TooLarge
+            | ProtocolError::LongControl
             // It forgets an unfinished message when another begins with a fragment.
-            | Violation::UnfinishedMessage
+            | ProtocolError::UnfinishedMessage
             // It cuts off half a character at the end of a fragmented message.
-            | Violation::NotUtf8
+            | ProtocolError::NotUtf8
     )
 }
 
@@ -137,7 +137,7 @@ fn compare(stream: &[u8], ours: &Outcome) {
         assert!(theirs.starts_with(&ours.items), "{ours:?} {theirs:?}");
         return;
     }
-    if ours.items.last() == Some(&Item::Close(Some(1014))) {
+    if ours.items.last() == Some(&Message::Close(Some(1014))) {
         // Registered with IANA after RFC 6455; it does not know it.
         assert!(matches!(error, Some(WebSocketError::InvalidCloseCode)));
         return;
@@ -199,17 +199,17 @@ fn what_we_send_is_read_by_fastwebsockets_as_it_was_meant() {
     for bytes in [0, 1, 125, 126, 127, 65_535, 65_536] {
         let text = "x".repeat(bytes);
         stream.extend(encode_text(text.as_bytes()));
-        expected.push(Item::Text(text.into()));
+        expected.push(Message::Text(text.into()));
     }
     stream.extend(encode_text("größer, 😀".as_bytes()));
-    expected.push(Item::Text("größer, 😀".into()));
+    expected.push(Message::Text("größer, 😀".into()));
     for payload in [vec![], vec![0xff; 125]] {
         stream.extend(encode_ping(&payload));
         stream.extend(encode_pong(&payload));
-        expected.extend([Item::Ping(payload.into()), Item::Pong]);
+        expected.extend([Message::Ping(payload.into()), Message::Pong]);
     }
     stream.extend(encode_close(4508, "too slow"));
-    expected.push(Item::Close(Some(4508)));
+    expected.push(Message::Close(Some(4508)));
     let (items, error) = read_by_peer(&stream, Role::Client);
     assert_eq!(items, expected);
     assert!(error.is_none(), "{error:?}");

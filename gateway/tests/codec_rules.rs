@@ -11,8 +11,8 @@ use std::borrow::Cow;
 
 use invariants::{End, Outcome, check, read};
 use roomcast_gateway::codec::{
-    CONTROL_BYTES_MAX, Decoder, Item, MESSAGE_BYTES_MAX, Violation, encode_close, encode_ping,
-    encode_pong, encode_text, encode_text_with, text_header,
+    CONTROL_BYTES_MAX, Decoder, MESSAGE_BYTES_MAX, Message, ProtocolError, encode_close,
+    encode_ping, encode_pong, encode_text, encode_text_with, text_header,
 };
 use streams::{CLOSE, CONTINUATION, ClientFrame, PING, PONG, TEXT};
 
@@ -26,74 +26,77 @@ fn stream(frames: &[(bool, u8, &[u8])]) -> Vec<u8> {
     stream
 }
 
-fn text(text: &str) -> Item<'static> {
-    Item::Text(Cow::Owned(text.to_owned()))
+fn text(text: &str) -> Message<'static> {
+    Message::Text(Cow::Owned(text.to_owned()))
 }
 
 /// Streams that break a rule with their last byte and not before.
-fn violations() -> Vec<(Vec<u8>, Violation)> {
+fn violations() -> Vec<(Vec<u8>, ProtocolError)> {
     let open = stream(&[(false, TEXT, b"first")]);
     let almost_full = stream(&[(false, TEXT, &vec![b'x'; MESSAGE_BYTES_MAX - 1])]);
     let after = |start: &[u8], bytes: &[u8]| [start, bytes].concat();
     vec![
-        (vec![0xc1], Violation::ReservedBits),
-        (vec![0xa1], Violation::ReservedBits),
-        (vec![0x91], Violation::ReservedBits),
-        (after(&open, &[0xc0]), Violation::ReservedBits),
-        (vec![0x83], Violation::UnknownOpcode),
-        (vec![0x8b], Violation::UnknownOpcode),
-        (vec![0x8f], Violation::UnknownOpcode),
-        (vec![0x82], Violation::Binary),
-        (vec![0x02], Violation::Binary),
-        (vec![0x80], Violation::NothingToContinue),
-        (vec![0x00], Violation::NothingToContinue),
-        (after(&open, &[0x81]), Violation::UnfinishedMessage),
-        (after(&open, &[0x01]), Violation::UnfinishedMessage),
-        (after(&open, &[0x82]), Violation::UnfinishedMessage),
-        (vec![0x08], Violation::FragmentedControl),
-        (vec![0x09], Violation::FragmentedControl),
-        (vec![0x0a], Violation::FragmentedControl),
-        (vec![0x81, 0x05], Violation::Unmasked),
-        (vec![0x88, 0x00], Violation::Unmasked),
-        (vec![0x88, 0xfe], Violation::LongControl),
-        (vec![0x89, 0xfe], Violation::LongControl),
-        (vec![0x8a, 0xff], Violation::LongControl),
-        (vec![0x81, 0xfe, 0, 125], Violation::BadLength),
+        (vec![0xc1], ProtocolError::ReservedBits),
+        (vec![0xa1], ProtocolError::ReservedBits),
+        (vec![0x91], ProtocolError::ReservedBits),
+        (after(&open, &[0xc0]), ProtocolError::ReservedBits),
+        (vec![0x83], ProtocolError::UnknownOpcode),
+        (vec![0x8b], ProtocolError::UnknownOpcode),
+        (vec![0x8f], ProtocolError::UnknownOpcode),
+        (vec![0x82], ProtocolError::Binary),
+        (vec![0x02], ProtocolError::Binary),
+        (vec![0x80], ProtocolError::NothingToContinue),
+        (vec![0x00], ProtocolError::NothingToContinue),
+        (after(&open, &[0x81]), ProtocolError::UnfinishedMessage),
+        (after(&open, &[0x01]), ProtocolError::UnfinishedMessage),
+        (after(&open, &[0x82]), ProtocolError::UnfinishedMessage),
+        (vec![0x08], ProtocolError::FragmentedControl),
+        (vec![0x09], ProtocolError::FragmentedControl),
+        (vec![0x0a], ProtocolError::FragmentedControl),
+        (vec![0x81, 0x05], ProtocolError::Unmasked),
+        (vec![0x88, 0x00], ProtocolError::Unmasked),
+        (vec![0x88, 0xfe], ProtocolError::LongControl),
+        (vec![0x89, 0xfe], ProtocolError::LongControl),
+        (vec![0x8a, 0xff], ProtocolError::LongControl),
+        (vec![0x81, 0xfe, 0, 125], ProtocolError::BadLength),
         (
             vec![0x81, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff],
-            Violation::BadLength,
+            ProtocolError::BadLength,
         ),
         (
             vec![0x81, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0],
-            Violation::BadLength,
+            ProtocolError::BadLength,
         ),
         (
             vec![0x81, 0xff, 0, 0, 0, 0, 0, 1, 0, 1],
-            Violation::TooLarge,
+            ProtocolError::TooLarge,
         ),
         (
             vec![0x81, 0xff, 0x7f, 0, 0, 0, 0, 0, 0, 0],
-            Violation::TooLarge,
+            ProtocolError::TooLarge,
         ),
-        (after(&almost_full, &[0x80, 0x82]), Violation::TooLarge),
-        (after(&almost_full, &[0x00, 0x82]), Violation::TooLarge),
-        (stream(&[(true, CLOSE, &[3])]), Violation::BadClose),
+        (after(&almost_full, &[0x80, 0x82]), ProtocolError::TooLarge),
+        (after(&almost_full, &[0x00, 0x82]), ProtocolError::TooLarge),
+        (stream(&[(true, CLOSE, &[3])]), ProtocolError::BadClose),
         (
             stream(&[(true, CLOSE, b"\x03\xe8\xff")]),
-            Violation::NotUtf8,
+            ProtocolError::NotUtf8,
         ),
-        (stream(&[(true, TEXT, b"\xff")]), Violation::NotUtf8),
-        (stream(&[(true, TEXT, b"\xed\xa0\x80")]), Violation::NotUtf8),
-        (stream(&[(true, TEXT, b"\xc0\x80")]), Violation::NotUtf8),
-        (stream(&[(true, TEXT, b"\xe2\x82")]), Violation::NotUtf8),
-        (stream(&[(false, TEXT, b"ok \xff")]), Violation::NotUtf8),
+        (stream(&[(true, TEXT, b"\xff")]), ProtocolError::NotUtf8),
+        (
+            stream(&[(true, TEXT, b"\xed\xa0\x80")]),
+            ProtocolError::NotUtf8,
+        ),
+        (stream(&[(true, TEXT, b"\xc0\x80")]), ProtocolError::NotUtf8),
+        (stream(&[(true, TEXT, b"\xe2\x82")]), ProtocolError::NotUtf8),
+        (stream(&[(false, TEXT, b"ok \xff")]), ProtocolError::NotUtf8),
         (
             stream(&[(false, TEXT, b"\xe2\x82"), (false, CONTINUATION, b"x")]),
-            Violation::NotUtf8,
+            ProtocolError::NotUtf8,
         ),
         (
             stream(&[(false, TEXT, b"\xe2\x82"), (true, CONTINUATION, b"")]),
-            Violation::NotUtf8,
+            ProtocolError::NotUtf8,
         ),
     ]
 }
@@ -119,9 +122,9 @@ fn every_violation_shows_at_its_first_wrong_byte_and_no_earlier() {
 fn every_violation_is_answered_with_a_code_of_rfc_6455_and_its_own_words() {
     for (_, violation) in violations() {
         let code = match violation {
-            Violation::Binary => 1003,
-            Violation::NotUtf8 => 1007,
-            Violation::TooLarge => 1009,
+            ProtocolError::Binary => 1003,
+            ProtocolError::NotUtf8 => 1007,
+            ProtocolError::TooLarge => 1009,
             _ => 1002,
         };
         assert_eq!(violation.close_code(), code);
@@ -136,8 +139,8 @@ fn the_items_before_a_violation_are_given_first() {
     let mut bytes = stream(&[(true, TEXT, b"kept"), (true, PING, b"too")]);
     bytes.push(0xff);
     let Outcome { items, end } = check(&bytes, 1);
-    assert_eq!(items, [text("kept"), Item::Ping(b"too".into())]);
-    assert_eq!(end, End::Broken(Violation::ReservedBits));
+    assert_eq!(items, [text("kept"), Message::Ping(b"too".into())]);
+    assert_eq!(end, End::Broken(ProtocolError::ReservedBits));
 }
 
 #[test]
@@ -148,9 +151,9 @@ fn a_close_code_is_taken_exactly_if_it_may_be_sent() {
             0..=2999 | 5000.. => false,
         };
         let expected = if may_be_sent {
-            (vec![Item::Close(Some(code))], End::Closed)
+            (vec![Message::Close(Some(code))], End::Closed)
         } else {
-            (vec![], End::Broken(Violation::BadClose))
+            (vec![], End::Broken(ProtocolError::BadClose))
         };
         let outcome = read(&stream(&[(true, CLOSE, &code.to_be_bytes())]), |rest| rest);
         assert_eq!((outcome.items, outcome.end), expected, "{code}");
@@ -162,7 +165,7 @@ fn what_follows_a_close_is_not_read() {
     let mut bytes = stream(&[(true, CLOSE, b""), (true, TEXT, b"one more thing")]);
     let mut input = &mut bytes[..];
     let mut decoder = Decoder::new();
-    assert_eq!(decoder.next(&mut input), Ok(Some(Item::Close(None))));
+    assert_eq!(decoder.next(&mut input), Ok(Some(Message::Close(None))));
     assert_eq!(input.len(), 6 + "one more thing".len());
     assert!(decoder.is_idle());
 }
@@ -188,14 +191,14 @@ fn a_stream_means_the_same_wherever_it_is_cut() {
     let whole = check(&bytes, 1);
     let expected = [
         text("{}"),
-        Item::Ping(b"are you there".into()),
-        Item::Pong,
+        Message::Ping(b"are you there".into()),
+        Message::Pong,
         text("€"),
         text(""),
         text(&"x".repeat(125)),
         text(&"x".repeat(126)),
         text(&long),
-        Item::Close(Some(4000)),
+        Message::Close(Some(4000)),
     ];
     assert_eq!(whole.items, expected);
     for first in 1..bytes.len() {
@@ -233,9 +236,9 @@ fn a_whole_frame_is_lent_out_of_the_read_buffer() {
     let mut input = &mut bytes[..];
     let mut decoder = Decoder::new();
     let item = decoder.next(&mut input).unwrap().unwrap();
-    assert!(matches!(item, Item::Text(Cow::Borrowed("größer"))));
+    assert!(matches!(item, Message::Text(Cow::Borrowed("größer"))));
     let item = decoder.next(&mut input).unwrap().unwrap();
-    assert!(matches!(item, Item::Ping(Cow::Borrowed(b"now"))));
+    assert!(matches!(item, Message::Ping(Cow::Borrowed(b"now"))));
     assert_eq!(decoder.next(&mut input), Ok(None));
     assert!(decoder.is_idle());
 }
@@ -264,7 +267,7 @@ fn memory_for_an_unfinished_message_is_given_back_with_its_last_byte() {
     assert_eq!(decoder.next(&mut &mut *most), Ok(None));
     assert!(decoder.held_bytes() > 900);
     let item = decoder.next(&mut &mut last[..]).unwrap().unwrap();
-    assert!(matches!(item, Item::Text(text) if text.len() == 902));
+    assert!(matches!(item, Message::Text(text) if text.len() == 902));
     assert_eq!(decoder.held_bytes(), 0);
 }
 

@@ -136,7 +136,7 @@ impl Fleet {
         let router = api::router(self.services, roles, origins);
         if roles.contains(&Role::Gateway) {
             let gateway = running.gateway.clone();
-            gateway.begin();
+            gateway.start();
             tasks.spawn(async move { gateway.serve(ports.http, router).await });
         } else {
             let stop = running.stop_calls.clone();

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{CONTROL_BYTES_MAX, MESSAGE_BYTES_MAX, Violation};
+use super::{CONTROL_BYTES_MAX, MESSAGE_BYTES_MAX, ProtocolError};
 
 /// The most a client frame's head takes: two bytes, a length of eight, a mask of four.
 pub(super) const HEAD_BYTES_MAX: usize = 14;
@@ -45,7 +45,7 @@ impl Head {
     ///
     /// Each byte is judged before the next is looked at, so a violation is the same one however the
     /// bytes were split.
-    pub(super) fn read(bytes: &[u8], open: Option<usize>) -> Result<Option<Self>, Violation> {
+    pub(super) fn read(bytes: &[u8], open: Option<usize>) -> Result<Option<Self>, ProtocolError> {
         let &[first, ref rest @ ..] = bytes else {
             return Ok(None);
         };
@@ -54,11 +54,11 @@ impl Head {
             return Ok(None);
         };
         if second & MASKED == 0 {
-            return Err(Violation::Unmasked);
+            return Err(ProtocolError::Unmasked);
         }
         let short = second & !MASKED;
         if opcode.is_control() && usize::from(short) > CONTROL_BYTES_MAX {
-            return Err(Violation::LongControl);
+            return Err(ProtocolError::LongControl);
         }
         let Some((length, rest)) = read_length(short, rest)? else {
             return Ok(None);
@@ -66,7 +66,7 @@ impl Head {
         let room = MESSAGE_BYTES_MAX - open.unwrap_or(0);
         let payload_bytes = match usize::try_from(length) {
             Ok(length) if opcode.is_control() || length <= room => length,
-            _ => return Err(Violation::TooLarge),
+            _ => return Err(ProtocolError::TooLarge),
         };
         let Some((&mask, rest)) = rest.split_first_chunk() else {
             return Ok(None);
@@ -82,23 +82,23 @@ impl Head {
 }
 
 impl Opcode {
-    fn read(first: u8, message_is_open: bool) -> Result<Self, Violation> {
+    fn read(first: u8, message_is_open: bool) -> Result<Self, ProtocolError> {
         if first & RESERVED != 0 {
-            return Err(Violation::ReservedBits);
+            return Err(ProtocolError::ReservedBits);
         }
         let opcode = match first & OPCODE {
             0 if message_is_open => Self::Continuation,
-            0 => return Err(Violation::NothingToContinue),
-            1 | 2 if message_is_open => return Err(Violation::UnfinishedMessage),
+            0 => return Err(ProtocolError::NothingToContinue),
+            1 | 2 if message_is_open => return Err(ProtocolError::UnfinishedMessage),
             1 => Self::Text,
-            2 => return Err(Violation::Binary),
+            2 => return Err(ProtocolError::Binary),
             8 => Self::Close,
             9 => Self::Ping,
             10 => Self::Pong,
-            _ => return Err(Violation::UnknownOpcode),
+            _ => return Err(ProtocolError::UnknownOpcode),
         };
         if opcode.is_control() && first & FIN == 0 {
-            return Err(Violation::FragmentedControl);
+            return Err(ProtocolError::FragmentedControl);
         }
         Ok(opcode)
     }
@@ -109,7 +109,7 @@ impl Opcode {
 }
 
 /// The payload's length and what follows it, or `None` if `rest` ends inside it.
-fn read_length(short: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>, Violation> {
+fn read_length(short: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>, ProtocolError> {
     let (read, least) = match short {
         126 => (
             rest.split_first_chunk()
@@ -124,25 +124,25 @@ fn read_length(short: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>, Violation
         _ => (Some((u64::from(short), rest)), 0),
     };
     match read {
-        Some((length, _)) if length < least || length >> 63 != 0 => Err(Violation::BadLength),
+        Some((length, _)) if length < least || length >> 63 != 0 => Err(ProtocolError::BadLength),
         _ => Ok(read),
     }
 }
 
 /// The code in a close frame's payload, if it has one.
-pub(super) fn read_close(payload: &[u8]) -> Result<Option<u16>, Violation> {
+pub(super) fn read_close(payload: &[u8]) -> Result<Option<u16>, ProtocolError> {
     let Some((&code, reason)) = payload.split_first_chunk() else {
         return if payload.is_empty() {
             Ok(None)
         } else {
-            Err(Violation::BadClose)
+            Err(ProtocolError::BadClose)
         };
     };
     let code = u16::from_be_bytes(code);
     if !may_be_sent(code) {
-        return Err(Violation::BadClose);
+        return Err(ProtocolError::BadClose);
     }
-    str::from_utf8(reason).map_err(|_| Violation::NotUtf8)?;
+    str::from_utf8(reason).map_err(|_| ProtocolError::NotUtf8)?;
     Ok(Some(code))
 }
 

@@ -51,7 +51,7 @@ impl Outbox {
     }
 
     /// When the kernel last took something, while anything waits.
-    pub(crate) fn moved_at(&self) -> Option<Ticks> {
+    pub(crate) fn last_progress_at(&self) -> Option<Ticks> {
         self.queue.as_ref().map(|queue| queue.moved_at)
     }
 

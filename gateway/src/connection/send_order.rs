@@ -14,13 +14,13 @@ use roomcast_protocol::{Code, Refusal, RoomId};
 
 use super::Connection;
 use crate::lock::lock;
-use crate::session::Echo;
+use crate::session::RequestRef;
 
 /// A refused send whose answer the connection's task gives.
 #[derive(Debug)]
 pub(crate) struct RefusedSend {
     pub(crate) refusal: Refusal,
-    pub(crate) echo: Echo<'static>,
+    pub(crate) echo: RequestRef<'static>,
     /// The log was given it, so it counts among those that wait for an answer.
     pub(crate) was_given: bool,
 }

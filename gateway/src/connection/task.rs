@@ -6,7 +6,7 @@
 //! socket is read on, up to a bound: what arrives is a sign of life.
 
 mod io;
-mod later;
+mod queued_work;
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -20,14 +20,14 @@ use roomcast_protocol::limits::{AUTH_COST, READ_AHEAD_BYTES_MAX, STALL_MAX};
 use roomcast_protocol::{ClientFrame, Close, Decoded, FleetFrame, Timestamp, UserId};
 
 use super::Connection;
-use crate::Shared;
-use crate::act::{Actor, Begun, Done, Work};
+use crate::GatewayState;
 use crate::clock::{Ticks, after, ticks};
 use crate::codec::{self, Decoder};
+use crate::dispatch::{DeferredWork, FrameHandler, HandlerResult, Outcome};
 use crate::hub::users::{Registered, User};
 use crate::lock::lock;
-use crate::session::{self, Authenticated, Due, Echo, Session, Signs, Verdict};
-use later::Later;
+use crate::session::{self, Activity, AuthResult, ConnectionState, Due, FrameAction, RequestRef};
+use queued_work::QueuedWork;
 
 /// Bytes read at once, into the thread's buffer.
 const READ_BYTES: usize = READ_AHEAD_BYTES_MAX;
@@ -36,15 +36,15 @@ const FRAMES_PER_TURN: usize = 32;
 /// Reads in a row before other connections have their turn.
 const READS_MAX: usize = 8;
 /// How long what has begun to go out, and the close frame after it, may take.
-const CLOSING_WITHIN: Duration = Duration::from_secs(30);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a closed connection may take to close on its side.
-const LINGER_WITHIN: Duration = Duration::from_secs(3);
+const LINGER_TIMEOUT: Duration = Duration::from_secs(3);
 /// How much it may still send until then: what was on its way, but no flood.
 const LINGER_BYTES: u32 = 2 << 20;
 /// How long until a sign-in is looked up again when the store gave no answer.
-const RECHECK_AGAIN: Duration = Duration::from_secs(5);
+const REVALIDATE_RETRY_DELAY: Duration = Duration::from_secs(5);
 /// How often a sign-in is looked at again at most, and how soon after it could not be.
-const RECHECK_LEAST: Duration = Duration::from_secs(1);
+const REVALIDATE_INTERVAL_MIN: Duration = Duration::from_secs(1);
 
 thread_local! {
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into_boxed_slice());
@@ -52,27 +52,27 @@ thread_local! {
 
 /// A connection's task.
 pub(crate) struct Task {
-    actor: Actor,
-    session: Session,
+    actor: FrameHandler,
+    session: ConnectionState,
     decoder: Decoder,
     /// What the next frame waits for.
-    work: Option<Work>,
+    work: Option<DeferredWork>,
     /// Bytes read but not dealt with yet, because of `work`.
-    backlog: Option<Box<Backlog>>,
-    later: Option<Box<Later>>,
+    read_buffer: Option<Box<ReadBuffer>>,
+    queued: Option<Box<QueuedWork>>,
     watched: Box<[UserId]>,
-    ending: Ending,
+    ending: ClosePhase,
     /// The tick for which it stands in the wheel.
     wheel_at: Ticks,
 }
 
 /// At most [`READ_AHEAD_BYTES_MAX`]; boxed, since few connections have one.
 #[derive(Debug)]
-struct Backlog {
+struct ReadBuffer {
     bytes: Vec<u8>,
 }
 
-impl Backlog {
+impl ReadBuffer {
     fn of(bytes: &[u8]) -> Option<Box<Self>> {
         let bytes = bytes.to_vec();
         (!bytes.is_empty()).then(|| Box::new(Self { bytes }))
@@ -80,7 +80,7 @@ impl Backlog {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ending {
+enum ClosePhase {
     No,
     /// Nothing is read for its meaning any more; the close frame is on its way.
     Closing {
@@ -95,41 +95,45 @@ enum Ending {
 }
 
 /// Whether the connection goes on.
-enum Flow {
-    GoOn,
+enum PollResult {
+    Continue,
     /// Nothing more to do until something happens.
-    Wait,
+    Pending,
     End,
 }
 
 impl Task {
     /// A task for an upgraded socket; `early` are bytes that came with the handshake.
-    pub(crate) fn new(shared: Arc<Shared>, connection: Arc<Connection>, early: &[u8]) -> Self {
-        let session = Session::anonymous(shared.clock.now());
+    pub(crate) fn new(
+        shared: Arc<GatewayState>,
+        connection: Arc<Connection>,
+        early: &[u8],
+    ) -> Self {
+        let session = ConnectionState::anonymous(shared.clock.now());
         Self {
-            actor: Actor { shared, connection },
+            actor: FrameHandler { shared, connection },
             session,
             decoder: Decoder::new(),
             work: None,
-            backlog: Backlog::of(early),
-            later: None,
+            read_buffer: ReadBuffer::of(early),
+            queued: None,
             watched: Box::default(),
-            ending: Ending::No,
+            ending: ClosePhase::No,
             wheel_at: 0,
         }
     }
 
     /// Greets a connection whose token was judged at the handshake.
     pub(crate) fn welcome(&mut self, caller: roomcast_ports::access::Caller) {
-        self.finish(Done::Authenticated(caller, Echo::default()));
+        self.finish(Outcome::Authenticated(caller, RequestRef::default()));
     }
 
     /// Asks the wheel to come by in time, unless it will anyway.
     pub(crate) fn schedule(&mut self) {
         let (shared, connection) = (&self.actor.shared, &self.actor.connection);
         let due = match self.ending {
-            Ending::No => self.session.next_due(signs(connection)),
-            Ending::Closing { until } | Ending::Lingering { until, .. } => until,
+            ClosePhase::No => self.session.next_due(activity(connection)),
+            ClosePhase::Closing { until } | ClosePhase::Lingering { until, .. } => until,
         };
         // One place in the wheel, however often the deadlines change.
         let stands = self.wheel_at > shared.wheel.turned_to();
@@ -138,37 +142,37 @@ impl Task {
         }
     }
 
-    fn tick(&mut self) -> Flow {
+    fn tick(&mut self) -> PollResult {
         if !self.actor.connection.ticked.swap(false, Ordering::AcqRel) {
-            return Flow::GoOn;
+            return PollResult::Continue;
         }
         if self.actor.connection.recheck.swap(false, Ordering::AcqRel) {
-            self.session.recheck_now();
+            self.session.revalidate_now();
         }
         let now = self.actor.shared.clock.now();
-        if let Ending::Closing { until } | Ending::Lingering { until, .. } = self.ending {
+        if let ClosePhase::Closing { until } | ClosePhase::Lingering { until, .. } = self.ending {
             if now >= until {
-                return Flow::End;
+                return PollResult::End;
             }
         } else {
-            self.look_at_deadlines(now);
+            self.run_due_timers(now);
             self.session.forget(now);
         }
         self.schedule();
-        Flow::GoOn
+        PollResult::Continue
     }
 
-    fn look_at_deadlines(&mut self, now: Ticks) {
+    fn run_due_timers(&mut self, now: Ticks) {
         let connection = self.actor.connection.clone();
-        let stuck = lock(&connection.parts).outbox.moved_at();
+        let stuck = lock(&connection.parts).outbox.last_progress_at();
         if stuck.is_some_and(|since| now >= after(since, STALL_MAX)) {
             connection.close(Close::TooSlow, now);
         }
         if self.is_full() {
             // What it sends waits for us, not we for it.
-            connection.heard(now);
+            connection.record_received(now);
         }
-        while let Some(due) = self.session.due(now, signs(&connection)) {
+        while let Some(due) = self.session.due(now, activity(&connection)) {
             match due {
                 Due::Heartbeat => {
                     connection.send(&heartbeat(), now);
@@ -178,15 +182,16 @@ impl Task {
                 Due::TokenExpiring => {
                     if let Some(caller) = self.session.caller() {
                         let expires_at = caller.expires_at;
-                        connection.say(&FleetFrame::TokenExpiring { expires_at }, now);
+                        connection.send_frame(&FleetFrame::TokenExpiring { expires_at }, now);
                     }
                 }
-                Due::Recheck => {
+                Due::Revalidate => {
                     let caller = self.session.caller().cloned();
                     if let (None, Some(caller)) = (&self.work, caller) {
-                        self.work = Some(self.actor.recheck(caller));
+                        self.work = Some(self.actor.revalidate_session(caller));
                     } else {
-                        self.session.rechecked(now, ticks(RECHECK_LEAST));
+                        self.session
+                            .revalidated(now, ticks(REVALIDATE_INTERVAL_MIN));
                     }
                 }
                 Due::Close(close) => {
@@ -198,14 +203,14 @@ impl Task {
     }
 
     fn frame(&mut self, text: &str, now: Ticks) {
-        let (verdict, echo) = session::judge(&mut self.session, Decoded::read(text), now);
+        let (verdict, echo) = session::check_frame(&mut self.session, Decoded::read(text), now);
         match verdict {
-            Verdict::Authenticate(token) => {
+            FrameAction::Authenticate(token) => {
                 let pause = self.session.pace(AUTH_COST, now);
                 let judged = self.actor.authenticate(&token, echo.into_owned());
                 self.work = Some(paused(pause, judged));
             }
-            Verdict::Act(ClientFrame::Subscribe {
+            FrameAction::Act(ClientFrame::Subscribe {
                 room_id: None,
                 presence,
                 rooms,
@@ -214,25 +219,25 @@ impl Task {
                 let reference = echo.into_owned().reference;
                 self.subscribe_each(&rooms, presence, reference);
             }
-            Verdict::Act(frame) => {
+            FrameAction::Act(frame) => {
                 let is_ping = matches!(frame, ClientFrame::Ping {});
                 let user = self.actor.connection.user().cloned();
                 let Some(user) = user else { return };
-                match self.actor.begin(&user, &self.watched, frame, echo) {
-                    Begun::Done(done) => self.finish(done),
-                    Begun::Work(work) => self.work = Some(work),
+                match self.actor.handle_frame(&user, &self.watched, frame, echo) {
+                    HandlerResult::Ready(done) => self.finish(done),
+                    HandlerResult::Deferred(work) => self.work = Some(work),
                 }
                 if is_ping {
                     self.pace(1, now);
                 }
             }
-            Verdict::Refuse(refusal, close) => {
+            FrameAction::Refuse(refusal, close) => {
                 self.actor.refuse(&refusal, echo);
                 if let Some(close) = close {
                     self.actor.connection.close(close, now);
                 }
             }
-            Verdict::Close(close) => self.actor.connection.close(close, now),
+            FrameAction::Close(close) => self.actor.connection.close(close, now),
         }
     }
 
@@ -240,28 +245,30 @@ impl Task {
     fn pace(&mut self, cost: u32, now: Ticks) {
         let pause = self.session.pace(cost, now);
         if !pause.is_zero() {
-            self.work = Some(paused(pause, Box::pin(async { Done::Nothing })));
+            self.work = Some(paused(pause, Box::pin(async { Outcome::Nothing })));
         }
     }
 
     /// Takes what a frame came to.
-    fn finish(&mut self, done: Done) {
+    fn finish(&mut self, done: Outcome) {
         let now = self.actor.shared.clock.now();
         match done {
-            Done::Nothing => {}
-            Done::Refused(refusal, echo) => {
+            Outcome::Nothing => {}
+            Outcome::Refused(refusal, echo) => {
                 let close = self.session.refused(&refusal, now);
                 self.actor.refuse(&refusal, echo);
                 if let Some(close) = close {
                     self.actor.connection.close(close, now);
                 }
             }
-            Done::Rechecked => self.session.rechecked(now, self.recheck_every()),
-            Done::NotRechecked => {
-                let again = self.recheck_every().min(ticks(RECHECK_AGAIN));
-                self.session.rechecked(now, again);
+            Outcome::Rechecked => self.session.revalidated(now, self.revalidate_interval()),
+            Outcome::NotRechecked => {
+                let again = self
+                    .revalidate_interval()
+                    .min(ticks(REVALIDATE_RETRY_DELAY));
+                self.session.revalidated(now, again);
             }
-            Done::Watching(user_ids) => {
+            Outcome::Watching(user_ids) => {
                 let before = std::mem::replace(&mut self.watched, user_ids.into());
                 let gone: Vec<UserId> = before
                     .into_iter()
@@ -273,34 +280,40 @@ impl Task {
                     .watchers
                     .unwatch(&self.actor.connection, &gone);
             }
-            Done::Replaying(replay, rest) => {
-                self.replay_later(replay);
+            Outcome::Replaying(replay, rest) => {
+                self.queue_replay(replay);
                 self.finish(*rest);
             }
-            Done::Close(close) => self.actor.connection.close(close, now),
-            Done::Authenticated(caller, echo) => self.authenticated(caller, echo, now),
+            Outcome::Close(close) => self.actor.connection.close(close, now),
+            Outcome::Authenticated(caller, echo) => self.authenticated(caller, echo, now),
         }
     }
 
-    fn recheck_every(&self) -> Ticks {
-        ticks(self.actor.shared.config.token_recheck.max(RECHECK_LEAST))
+    fn revalidate_interval(&self) -> Ticks {
+        ticks(
+            self.actor
+                .shared
+                .config
+                .token_recheck
+                .max(REVALIDATE_INTERVAL_MIN),
+        )
     }
 
     fn authenticated(
         &mut self,
         caller: roomcast_ports::access::Caller,
-        echo: Echo<'static>,
+        echo: RequestRef<'static>,
         now: Ticks,
     ) {
         let (user_id, session_id) = (caller.user_id.clone(), caller.session_id.clone());
         let expires_at = caller.expires_at;
-        let every = self.recheck_every();
+        let every = self.revalidate_interval();
         match self
             .session
             .authenticated(caller, &self.actor.shared.clock, every)
         {
-            Authenticated::AnotherUser => self.actor.connection.close(Close::Unauthorized, now),
-            Authenticated::Renewed => {
+            AuthResult::UserMismatch => self.actor.connection.close(Close::Unauthorized, now),
+            AuthResult::Refreshed => {
                 if let Some(user) = self.actor.connection.user() {
                     self.actor.connection.identify(user, session_id.clone());
                 }
@@ -310,10 +323,10 @@ impl Task {
                     reference: echo.reference,
                     expires_at,
                 };
-                self.actor.connection.say(&frame, now);
+                self.actor.connection.send_frame(&frame, now);
                 self.actor.connection.ticked.store(true, Ordering::Release);
             }
-            Authenticated::Welcome => self.greet(&user_id, session_id, echo, now),
+            AuthResult::First => self.greet(&user_id, session_id, echo, now),
         }
     }
 
@@ -321,7 +334,7 @@ impl Task {
         &mut self,
         user_id: &UserId,
         session_id: Option<roomcast_protocol::SessionId>,
-        echo: Echo<'static>,
+        echo: RequestRef<'static>,
         now: Ticks,
     ) {
         let (shared, connection) = (self.actor.shared.clone(), self.actor.connection.clone());
@@ -338,7 +351,7 @@ impl Task {
         };
         let greet = |user: &Arc<User>| {
             connection.identify(user, session_id.clone());
-            connection.say(&welcome, now);
+            connection.send_frame(&welcome, now);
         };
         let (user, registered) = shared.hub.register(user_id, &connection, most, now, greet);
         if registered == Registered::TooMany {
@@ -352,8 +365,10 @@ impl Task {
         connection.ticked.store(true, Ordering::Release);
         let actor = self.actor.clone();
         self.work = Some(Box::pin(async move {
-            actor.arrive(&user, registered == Registered::First).await;
-            Done::Nothing
+            actor
+                .on_connected(&user, registered == Registered::First)
+                .await;
+            Outcome::Nothing
         }));
     }
 }
@@ -368,22 +383,22 @@ impl Future for Task {
             if this.actor.connection.dead.load(Ordering::Acquire) {
                 return Poll::Ready(());
             }
-            if matches!(this.tick(), Flow::End) {
+            if matches!(this.tick(), PollResult::End) {
                 return Poll::Ready(());
             }
             match this.flush(cx) {
-                Flow::End => return Poll::Ready(()),
-                Flow::GoOn => {}
+                PollResult::End => return Poll::Ready(()),
+                PollResult::Continue => {}
                 // Reading goes on while the kernel is full, unless somebody reads for nothing.
-                Flow::Wait if this.ending != Ending::No => return Poll::Pending,
-                Flow::Wait => {}
+                PollResult::Pending if this.ending != ClosePhase::No => return Poll::Pending,
+                PollResult::Pending => {}
             }
             if let Some(work) = &mut this.work {
                 match work.as_mut().poll(cx) {
                     Poll::Ready(done) => {
                         this.work = None;
                         this.finish(done);
-                        this.next_room();
+                        this.subscribe_next();
                         continue;
                     }
                     Poll::Pending => {
@@ -392,13 +407,13 @@ impl Future for Task {
                     }
                 }
             }
-            if matches!(this.poll_later(cx), Flow::GoOn) {
+            if matches!(this.poll_queued(cx), PollResult::Continue) {
                 continue;
             }
             match this.read(cx) {
-                Flow::End => return Poll::Ready(()),
-                Flow::Wait => return Poll::Pending,
-                Flow::GoOn => {}
+                PollResult::End => return Poll::Ready(()),
+                PollResult::Pending => return Poll::Pending,
+                PollResult::Continue => {}
             }
         }
     }
@@ -412,7 +427,9 @@ impl Drop for Task {
         let subscriptions = std::mem::take(&mut *connection.subscriptions());
         if let Some(user) = connection.user() {
             shared.hub.unregister(user, connection, &subscriptions);
-            shared.vitals.gone(user.id.clone(), connection.id());
+            shared
+                .vitals
+                .report_offline(user.id.clone(), connection.id());
             shared.metrics.active_sessions.decrement(1.0);
         } else {
             shared.newcomers.remove(connection);
@@ -421,7 +438,7 @@ impl Drop for Task {
 }
 
 /// The work, after a pause if there is to be one.
-fn paused(pause: Duration, work: Work) -> Work {
+fn paused(pause: Duration, work: DeferredWork) -> DeferredWork {
     if pause.is_zero() {
         return work;
     }
@@ -431,11 +448,11 @@ fn paused(pause: Duration, work: Work) -> Work {
     })
 }
 
-fn signs(connection: &Connection) -> Signs {
-    Signs {
+fn activity(connection: &Connection) -> Activity {
+    Activity {
         heard_at: connection.heard_at(),
         spoke_at: connection.spoke_at.load(Ordering::Relaxed),
-        moved_at: lock(&connection.parts).outbox.moved_at(),
+        moved_at: lock(&connection.parts).outbox.last_progress_at(),
     }
 }
 

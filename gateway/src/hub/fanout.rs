@@ -18,33 +18,33 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::{Room, RoomState};
-use crate::Shared;
+use crate::GatewayState;
 use crate::clock::Seconds;
 use crate::connection;
 use crate::lock::lock;
 use crate::outbound;
 
 /// Events of one turn at most.
-const TURN_MAX: usize = 256;
+const BATCH_MAX: usize = 256;
 /// How long a turn for many waits for events that connections here have given to the log already.
-const GATHER: Duration = Duration::from_millis(1);
+const LINGER: Duration = Duration::from_millis(1);
 /// Connections of a room from which on it waits: writing to them takes some milliseconds.
-const MANY: usize = 500;
+const LARGE_AUDIENCE: usize = 500;
 /// Events read at once to fill a gap.
-const FILL_PAGE: usize = 500;
+const REPAIR_PAGE: usize = 500;
 /// Tries to fill a gap, and the delays between; after the last, the next audit tries again.
-const FILL_TRIES: u32 = 9;
-const FILL_AFTER: Duration = Duration::from_millis(10);
-const FILL_MAX: Duration = Duration::from_secs(1);
+const REPAIR_ATTEMPTS_MAX: u32 = 9;
+const REPAIR_BACKOFF_MIN: Duration = Duration::from_millis(10);
+const REPAIR_BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// How often the heads of all rooms here are compared with the log's.
-const AUDIT_EVERY: Duration = Duration::from_secs(10);
+const RECONCILE_INTERVAL: Duration = Duration::from_secs(10);
 /// Rooms compared in one call.
-const AUDIT_BATCH: usize = 1_024;
+const RECONCILE_BATCH: usize = 1_024;
 /// A log that cannot be seen for so long makes the gateway send its clients elsewhere.
-const BLIND_MAX: Duration = HEARTBEAT.saturating_mul(2);
+const LOG_UNREACHABLE_MAX: Duration = HEARTBEAT.saturating_mul(2);
 
 /// Fans out until `stop`.
-pub(crate) async fn run(shared: Arc<Shared>, mut live: LiveEvents, stop: CancellationToken) {
+pub(crate) async fn run(shared: Arc<GatewayState>, mut live: LiveEvents, stop: CancellationToken) {
     let mut turn: Vec<Arc<StoredEvent>> = Vec::new();
     loop {
         let first = tokio::select! {
@@ -52,11 +52,11 @@ pub(crate) async fn run(shared: Arc<Shared>, mut live: LiveEvents, stop: Cancell
             () = stop.cancelled() => return,
         };
         let Some(first) = first else { return };
-        gather(&shared, &mut live, first, &mut turn);
-        if shared.in_flight() > turn.len() && is_for_many(&shared, &turn) {
-            let more = tokio::time::timeout(GATHER, live.next()).await;
+        linger(&shared, &mut live, first, &mut turn);
+        if shared.in_flight() > turn.len() && has_large_audience(&shared, &turn) {
+            let more = tokio::time::timeout(LINGER, live.next()).await;
             if let Ok(Some(more)) = more {
-                gather(&shared, &mut live, more, &mut turn);
+                linger(&shared, &mut live, more, &mut turn);
             }
         }
         fan_out(&shared, &mut turn);
@@ -65,8 +65,8 @@ pub(crate) async fn run(shared: Arc<Shared>, mut live: LiveEvents, stop: Cancell
 }
 
 /// Takes everything that is there.
-fn gather(
-    shared: &Arc<Shared>,
+fn linger(
+    shared: &Arc<GatewayState>,
     live: &mut LiveEvents,
     first: Live,
     turn: &mut Vec<Arc<StoredEvent>>,
@@ -75,10 +75,10 @@ fn gather(
     while let Some(item) = next {
         match item {
             Live::Event(event) => turn.push(event),
-            Live::Nudge(room_id, seq) => nudged(shared, &room_id, seq),
-            Live::Lost => shared.losses.note(&shared.audit_now),
+            Live::Nudge(room_id, seq) => on_head_advanced(shared, &room_id, seq),
+            Live::Lost => shared.losses.record(&shared.audit_now),
         }
-        next = if turn.len() < TURN_MAX {
+        next = if turn.len() < BATCH_MAX {
             live.try_next()
         } else {
             None
@@ -86,24 +86,24 @@ fn gather(
     }
 }
 
-/// Whether writing this turn takes so much longer than [`GATHER`] that waiting for the events which
+/// Whether writing this turn takes so much longer than [`LINGER`] that waiting for the events which
 /// are on their way costs their readers nothing and saves them all a write.
-fn is_for_many(shared: &Arc<Shared>, turn: &[Arc<StoredEvent>]) -> bool {
+fn has_large_audience(shared: &Arc<GatewayState>, turn: &[Arc<StoredEvent>]) -> bool {
     turn.last().is_some_and(|event| {
         let room = shared.hub.room(&event.event.room_id);
-        room.is_some_and(|room| lock(&room.state).audience() >= MANY)
+        room.is_some_and(|room| lock(&room.state).subscriber_count() >= LARGE_AUDIENCE)
     })
 }
 
-fn nudged(shared: &Arc<Shared>, room_id: &RoomId, seq: Seq) {
+fn on_head_advanced(shared: &Arc<GatewayState>, room_id: &RoomId, seq: Seq) {
     if let Some(room) = shared.hub.room(room_id)
-        && lock(&room.state).saw(seq)
+        && lock(&room.state).observe_head(seq)
     {
-        fill(shared, &room);
+        repair_gap(shared, &room);
     }
 }
 
-fn fan_out(shared: &Arc<Shared>, turn: &mut Vec<Arc<StoredEvent>>) {
+fn fan_out(shared: &Arc<GatewayState>, turn: &mut Vec<Arc<StoredEvent>>) {
     if turn.len() > 1 {
         // Stable: the order within a room stays.
         turn.sort_by(|one, other| one.event.room_id.cmp(&other.event.room_id));
@@ -112,11 +112,11 @@ fn fan_out(shared: &Arc<Shared>, turn: &mut Vec<Arc<StoredEvent>>) {
         let room_id = &events[0].event.room_id;
         let find = || {
             let known = shared.hub.room(room_id);
-            known.or_else(|| shared.hub.room_for_newcomers(events))
+            known.or_else(|| shared.hub.room_for_local_joins(events))
         };
         // One that has left the hub since it was found there takes nothing: it is looked for again.
         while let Some(room) = find() {
-            if take(shared, &room, events) {
+            if apply_events(shared, &room, events) {
                 break;
             }
         }
@@ -131,31 +131,31 @@ fn fan_out(shared: &Arc<Shared>, turn: &mut Vec<Arc<StoredEvent>>) {
 }
 
 /// Takes a room's events in the order they came; `false` when the room has left the hub.
-fn take(shared: &Arc<Shared>, room: &Arc<Room>, events: &[Arc<StoredEvent>]) -> bool {
+fn apply_events(shared: &Arc<GatewayState>, room: &Arc<Room>, events: &[Arc<StoredEvent>]) -> bool {
     let now = shared.clock.now();
     let mut state = lock(&room.state);
     if state.evicted {
         return false;
     }
     let mut gap = false;
-    let mut run = Run::default();
+    let mut run = WriteBatch::default();
     for event in events {
         state.begin(before(event), now);
         if state.last() >= Some(event.seq) {
             debug!(seq = %event.seq, "dropped an event seen before");
         } else if state.filling || !state.is_next(event) {
-            if !state.postpone(event.clone()) {
+            if !state.buffer_out_of_order(event.clone()) {
                 debug!("too many events wait behind a gap; the fill will read them");
             }
             gap = !state.filling;
         } else {
-            run.place(shared, room, &mut state, event);
+            run.push_event(shared, room, &mut state, event);
         }
     }
     run.flush(shared, &mut state);
     leave(shared, room, state);
     if gap {
-        fill(shared, room);
+        repair_gap(shared, room);
     }
     true
 }
@@ -170,8 +170,8 @@ fn before(event: &StoredEvent) -> Seq {
 }
 
 /// Ends a change of the room, which leaves the hub when nobody wants it any more.
-fn leave(shared: &Shared, room: &Arc<Room>, state: MutexGuard<'_, RoomState>) {
-    let unwanted = state.is_unwanted();
+fn leave(shared: &GatewayState, room: &Arc<Room>, state: MutexGuard<'_, RoomState>) {
+    let unwanted = state.is_idle();
     // The hub's table is locked before a room.
     drop(state);
     if unwanted {
@@ -181,14 +181,14 @@ fn leave(shared: &Shared, room: &Arc<Room>, state: MutexGuard<'_, RoomState>) {
 
 /// Consecutive events that go out in one piece.
 #[derive(Default)]
-struct Run {
+struct WriteBatch {
     frames: Vec<(Seq, Bytes)>,
 }
 
-impl Run {
-    fn place(
+impl WriteBatch {
+    fn push_event(
         &mut self,
-        shared: &Arc<Shared>,
+        shared: &Arc<GatewayState>,
         room: &Arc<Room>,
         state: &mut MutexGuard<'_, RoomState>,
         event: &Arc<StoredEvent>,
@@ -200,7 +200,7 @@ impl Run {
         if event.event.body.is_control() {
             // Who leaves still gets the event that says so, and nothing after it.
             self.flush(shared, state);
-            shared.hub.apply_control(room, state, event, now);
+            shared.hub.apply_membership_event(room, state, event, now);
         } else {
             if matches!(event.event.body, EventBody::MessageSent(_)) {
                 state.typed(&event.event.sender_id);
@@ -209,7 +209,7 @@ impl Run {
         }
     }
 
-    fn flush(&mut self, shared: &Shared, state: &mut RoomState) {
+    fn flush(&mut self, shared: &GatewayState, state: &mut RoomState) {
         let all = match self.frames.as_slice() {
             [] => return,
             [(_, frame)] => frame.clone(),
@@ -231,7 +231,7 @@ impl Run {
 }
 
 /// Reads what is missing between what the room has fanned out and what waits, once at a time.
-pub(crate) fn fill(shared: &Arc<Shared>, room: &Arc<Room>) {
+pub(crate) fn repair_gap(shared: &Arc<GatewayState>, room: &Arc<Room>) {
     if std::mem::replace(&mut lock(&room.state).filling, true) {
         return;
     }
@@ -239,17 +239,17 @@ pub(crate) fn fill(shared: &Arc<Shared>, room: &Arc<Room>) {
     let (shared, room) = (shared.clone(), room.clone());
     let tracker = shared.tracker.clone();
     tracker.spawn(async move {
-        let mut back_off = BackOff::new(FILL_AFTER, FILL_MAX);
-        for tries in 0..FILL_TRIES {
+        let mut back_off = BackOff::new(REPAIR_BACKOFF_MIN, REPAIR_BACKOFF_MAX);
+        for tries in 0..REPAIR_ATTEMPTS_MAX {
             if tries > 0 {
                 tokio::time::sleep(back_off.next_delay()).await;
             }
-            match fill_once(&shared, &room).await {
+            match repair_gap_once(&shared, &room).await {
                 Ok(true) => return,
                 Ok(false) => {}
                 Err(error) => {
                     warn!(error = &error as &dyn std::error::Error, "read a gap");
-                    if matches!(error, ReadError::Store(_)) && fill_by_age(&shared, &room) {
+                    if matches!(error, ReadError::Store(_)) && repair_gap_by_age(&shared, &room) {
                         return;
                     }
                 }
@@ -257,12 +257,12 @@ pub(crate) fn fill(shared: &Arc<Shared>, room: &Arc<Room>) {
         }
         let mut state = lock(&room.state);
         state.filling = false;
-        state.pending = Vec::new();
+        state.reorder_buffer = Vec::new();
     });
 }
 
 /// Whether nothing is missing any more.
-async fn fill_once(shared: &Arc<Shared>, room: &Arc<Room>) -> Result<bool, ReadError> {
+async fn repair_gap_once(shared: &Arc<GatewayState>, room: &Arc<Room>) -> Result<bool, ReadError> {
     loop {
         let Some(cursor) = lock(&room.state).last() else {
             return Ok(false);
@@ -270,10 +270,10 @@ async fn fill_once(shared: &Arc<Shared>, room: &Arc<Room>) -> Result<bool, ReadE
         let page = shared
             .ports
             .timeline
-            .after(&room.id, cursor, FILL_PAGE)
+            .after(&room.id, cursor, REPAIR_PAGE)
             .await?;
         let mut state = apply(shared, room, &page);
-        let ended = state.pending.is_empty() && !page.more;
+        let ended = state.reorder_buffer.is_empty() && !page.more;
         if ended || state.evicted {
             state.filling = false;
         }
@@ -290,61 +290,61 @@ async fn fill_once(shared: &Arc<Shared>, room: &Arc<Room>) -> Result<bool, ReadE
 
 /// Applies what was read after a place that the room had reached, and what waited for it.
 fn apply<'a>(
-    shared: &Arc<Shared>,
+    shared: &Arc<GatewayState>,
     room: &'a Arc<Room>,
     page: &CatchUp,
 ) -> MutexGuard<'a, RoomState> {
     let mut state = lock(&room.state);
-    let mut run = Run::default();
+    let mut run = WriteBatch::default();
     if !page.whole {
         warn!(room_id = %room.id, "events of a room are lost for good: its subscribers are closed");
-        for connection in state.doubt() {
+        for connection in state.mark_unconfirmed() {
             connection.close(Close::PromisesLost, shared.clock.now());
         }
     }
     for event in &page.events {
         if state.last() < Some(event.seq) {
-            run.place(shared, room, &mut state, event);
+            run.push_event(shared, room, &mut state, event);
         }
     }
-    place_pending(shared, room, &mut state, &mut run, RoomState::is_next);
+    push_reordered(shared, room, &mut state, &mut run, RoomState::is_next);
     run.flush(shared, &mut state);
     state
 }
 
 /// Places the events that waited and are next now.
-fn place_pending(
-    shared: &Arc<Shared>,
+fn push_reordered(
+    shared: &Arc<GatewayState>,
     room: &Arc<Room>,
     state: &mut MutexGuard<'_, RoomState>,
-    run: &mut Run,
+    run: &mut WriteBatch,
     is_next: impl Fn(&RoomState, &StoredEvent) -> bool,
 ) {
-    let mut waiting = std::mem::take(&mut state.pending);
+    let mut waiting = std::mem::take(&mut state.reorder_buffer);
     waiting.sort_by_key(|event| event.seq);
     for event in waiting {
         if state.last() >= Some(event.seq) {
             continue;
         }
         if is_next(state, &event) {
-            run.place(shared, room, state, &event);
+            run.push_event(shared, room, state, &event);
         } else {
-            state.pending.push(event);
+            state.reorder_buffer.push(event);
         }
     }
 }
 
 /// While the store is away, the first event after a room's long silence cannot be read for certain. A
 /// comparison with the log not long ago proves as well that nothing is missing before it.
-fn fill_by_age(shared: &Arc<Shared>, room: &Arc<Room>) -> bool {
+fn repair_gap_by_age(shared: &Arc<GatewayState>, room: &Arc<Room>) -> bool {
     let now = shared.clock.now();
     let mut state = lock(&room.state);
-    let mut run = Run::default();
-    place_pending(shared, room, &mut state, &mut run, |state, event| {
+    let mut run = WriteBatch::default();
+    push_reordered(shared, room, &mut state, &mut run, |state, event| {
         state.is_next(event) || state.is_next_by_age(event, now)
     });
     run.flush(shared, &mut state);
-    let filled = state.pending.is_empty() && !state.is_behind();
+    let filled = state.reorder_buffer.is_empty() && !state.is_behind();
     if filled {
         state.filling = false;
     }
@@ -355,7 +355,7 @@ fn fill_by_age(shared: &Arc<Shared>, room: &Arc<Room>) -> bool {
 /// Reads and applies the room's events up to `place`, unless that has been done. What cannot be read by
 /// this version is passed over.
 pub(crate) async fn catch_up_to(
-    shared: &Arc<Shared>,
+    shared: &Arc<GatewayState>,
     room: &Arc<Room>,
     place: Seq,
 ) -> Result<(), ReadError> {
@@ -364,7 +364,7 @@ pub(crate) async fn catch_up_to(
             let mut state = lock(&room.state);
             match state.last() {
                 Some(last) if last < place => {
-                    state.saw(place);
+                    state.observe_head(place);
                     last
                 }
                 _ => return Ok(()),
@@ -373,7 +373,7 @@ pub(crate) async fn catch_up_to(
         let page = shared
             .ports
             .timeline
-            .after(&room.id, cursor, FILL_PAGE)
+            .after(&room.id, cursor, REPAIR_PAGE)
             .await?;
         let state = apply(shared, room, &page);
         leave(shared, room, state);
@@ -385,16 +385,16 @@ pub(crate) async fn catch_up_to(
 
 /// Compares the heads of all rooms here with the log's, every so often and whenever something may
 /// have been lost, until `stop`.
-pub(crate) async fn audit(shared: Arc<Shared>, stop: CancellationToken) {
+pub(crate) async fn reconcile_loop(shared: Arc<GatewayState>, stop: CancellationToken) {
     let mut seen_at = tokio::time::Instant::now();
     loop {
         tokio::select! {
-            () = tokio::time::sleep(AUDIT_EVERY) => {}
+            () = tokio::time::sleep(RECONCILE_INTERVAL) => {}
             () = shared.audit_now.notified() => {}
             () = stop.cancelled() => return,
         }
         let losses = shared.losses.noted();
-        match compare_heads(&shared).await {
+        match reconcile_all(&shared).await {
             Ok(()) => {
                 shared.losses.looked_into(losses);
                 shared.blind.store(false, Ordering::Release);
@@ -406,7 +406,7 @@ pub(crate) async fn audit(shared: Arc<Shared>, stop: CancellationToken) {
                     error = &error as &dyn std::error::Error,
                     "compare heads with the log"
                 );
-                if seen_at.elapsed() >= BLIND_MAX {
+                if seen_at.elapsed() >= LOG_UNREACHABLE_MAX {
                     shared.close_all(Close::PromisesLost).await;
                 }
             }
@@ -414,33 +414,35 @@ pub(crate) async fn audit(shared: Arc<Shared>, stop: CancellationToken) {
     }
 }
 
-async fn compare_heads(shared: &Arc<Shared>) -> Result<(), roomcast_ports::event_log::LogError> {
+async fn reconcile_all(
+    shared: &Arc<GatewayState>,
+) -> Result<(), roomcast_ports::event_log::LogError> {
     let now = shared.clock.now();
     let mut rooms = shared.hub.all_rooms();
     rooms.retain(|room| {
         let mut state = lock(&room.state);
-        state.trim(now);
-        state.is_followed()
+        state.evict_idle_cache(now);
+        state.has_local_interest()
     });
     if rooms.is_empty() {
         // Nobody to keep a promise to; but a log that is away should be noticed all the same.
         shared.ports.log.ping().await?;
     }
-    compare(shared, &rooms).await
+    reconcile_rooms(shared, &rooms).await
 }
 
 /// Compares the heads of these rooms with the log's, and reads what is missing here.
-pub(super) async fn compare(
-    shared: &Arc<Shared>,
+pub(super) async fn reconcile_rooms(
+    shared: &Arc<GatewayState>,
     rooms: &[Arc<Room>],
 ) -> Result<(), roomcast_ports::event_log::LogError> {
-    for batch in rooms.chunks(AUDIT_BATCH) {
+    for batch in rooms.chunks(RECONCILE_BATCH) {
         let room_ids: Vec<RoomId> = batch.iter().map(|room| room.id.clone()).collect();
         let now = shared.clock.now();
         let heads = shared.ports.log.heads(&room_ids).await?;
         for (room, head) in batch.iter().zip(heads) {
             if is_behind(&mut lock(&room.state), head, now) {
-                fill(shared, room);
+                repair_gap(shared, room);
             }
         }
     }
@@ -453,15 +455,15 @@ fn is_behind(state: &mut RoomState, head: Seq, now: Seconds) -> bool {
     if head > Seq::ZERO {
         state.begin(head, now);
     }
-    let behind = state.saw(head);
+    let behind = state.observe_head(head);
     if !behind {
-        state.compared(now);
+        state.head_checked(now);
     }
     behind
 }
 
 /// Tells connections that their subscription has ended.
-pub(crate) fn tell_unsubscribed(
+pub(crate) fn send_unsubscribed(
     room_id: &RoomId,
     connections: &[Arc<connection::Connection>],
     now: crate::clock::Seconds,

@@ -7,29 +7,29 @@ use tokio::sync::Notify;
 /// Counts losses, and those that an audit of all rooms has looked into.
 #[derive(Debug, Default)]
 pub(crate) struct Losses {
-    noted: AtomicU64,
-    looked_into: AtomicU64,
+    recorded: AtomicU64,
+    reconciled: AtomicU64,
 }
 
 impl Losses {
     /// Notes a loss, and asks for the audit.
-    pub(crate) fn note(&self, audit: &Notify) {
-        self.noted.fetch_add(1, Ordering::AcqRel);
+    pub(crate) fn record(&self, audit: &Notify) {
+        self.recorded.fetch_add(1, Ordering::AcqRel);
         audit.notify_one();
     }
 
     /// How many there have been.
     pub(crate) fn noted(&self) -> u64 {
-        self.noted.load(Ordering::Acquire)
+        self.recorded.load(Ordering::Acquire)
     }
 
     /// An audit that began after so many losses has compared every room.
     pub(crate) fn looked_into(&self, noted: u64) {
-        self.looked_into.store(noted, Ordering::Release);
+        self.reconciled.store(noted, Ordering::Release);
     }
 
     /// Whether any room may lack an event without knowing it.
-    pub(crate) fn are_open(&self) -> bool {
-        self.looked_into.load(Ordering::Acquire) != self.noted()
+    pub(crate) fn has_unreconciled(&self) -> bool {
+        self.reconciled.load(Ordering::Acquire) != self.noted()
     }
 }

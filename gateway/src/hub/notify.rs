@@ -10,7 +10,7 @@ use roomcast_protocol::{EventBody, FleetFrame, MessageId, RoomId, Seq, StoredEve
 use tracing::debug;
 
 use super::{Hub, Room, RoomState, User, fanout};
-use crate::Shared;
+use crate::GatewayState;
 use crate::clock::Seconds;
 use crate::connection::{self, Connection};
 use crate::lock::lock;
@@ -24,7 +24,7 @@ const CHANGES_READ_MAX: usize = 200;
 
 impl Hub {
     /// The room, entered into the hub because one of these events makes somebody here a member.
-    pub(super) fn room_for_newcomers(&self, events: &[Arc<StoredEvent>]) -> Option<Arc<Room>> {
+    pub(super) fn room_for_local_joins(&self, events: &[Arc<StoredEvent>]) -> Option<Arc<Room>> {
         let mut wanted = false;
         for event in events {
             match &event.event.body {
@@ -33,7 +33,7 @@ impl Hub {
                     wanted |= user_ids.iter().any(|user_id| self.user(user_id).is_some());
                 }
                 EventBody::MemberLeft { user_id, .. } => {
-                    self.remember_change(&event.event.room_id, user_id, false);
+                    self.record_membership_change(&event.event.room_id, user_id, false);
                 }
                 _ => {}
             }
@@ -42,7 +42,7 @@ impl Hub {
     }
 
     /// Keeps the room's members right, and tells those whom it concerns.
-    pub(super) fn apply_control(
+    pub(super) fn apply_membership_event(
         &self,
         room: &Arc<Room>,
         state: &mut RoomState,
@@ -51,15 +51,15 @@ impl Hub {
     ) {
         match &stored.event.body {
             EventBody::MemberJoined { user_id, .. } => {
-                self.joined(room, state, stored, user_id, now);
+                self.on_member_joined(room, state, stored, user_id, now);
             }
             EventBody::MembersAdded { user_ids, .. } => {
                 for user_id in user_ids {
-                    self.joined(room, state, stored, user_id, now);
+                    self.on_member_joined(room, state, stored, user_id, now);
                 }
             }
             EventBody::MemberLeft { user_id, .. } => {
-                self.remember_change(&room.id, user_id, false);
+                self.record_membership_change(&room.id, user_id, false);
                 let Some(user) = self.user(user_id) else {
                     return;
                 };
@@ -68,20 +68,20 @@ impl Hub {
                 } else {
                     NotificationKind::Removal
                 };
-                tell(state, stored, &user, kind, now);
+                send_to_user(state, stored, &user, kind, now);
                 let ended = state.remove_member(&user, stored.seq);
-                fanout::tell_unsubscribed(&room.id, &ended, now);
+                fanout::send_unsubscribed(&room.id, &ended, now);
                 user.leave(room);
             }
             EventBody::RoomChanged(_) => {
-                everyone(state, stored, NotificationKind::RoomChanged, now);
+                notify_all(state, stored, NotificationKind::RoomChanged, now);
             }
             EventBody::RoomDeleted => {
-                everyone(state, stored, NotificationKind::RoomDeleted, now);
+                notify_all(state, stored, NotificationKind::RoomDeleted, now);
                 let (users, connections) = state.clear(stored.seq);
-                fanout::tell_unsubscribed(&room.id, &connections, now);
+                fanout::send_unsubscribed(&room.id, &connections, now);
                 for user in users {
-                    self.remember_change(&room.id, &user.id, false);
+                    self.record_membership_change(&room.id, &user.id, false);
                     user.leave(room);
                 }
             }
@@ -89,7 +89,7 @@ impl Hub {
         }
     }
 
-    fn joined(
+    fn on_member_joined(
         &self,
         room: &Arc<Room>,
         state: &mut RoomState,
@@ -97,7 +97,7 @@ impl Hub {
         user_id: &UserId,
         now: Seconds,
     ) {
-        self.remember_change(&room.id, user_id, true);
+        self.record_membership_change(&room.id, user_id, true);
         let Some(user) = self.user(user_id) else {
             return;
         };
@@ -111,13 +111,13 @@ impl Hub {
         } else {
             NotificationKind::Invitation
         };
-        tell(state, stored, &user, kind, now);
+        send_to_user(state, stored, &user, kind, now);
     }
 }
 
 /// Notifies members here of what happened to a message, on their connections that do not show the room.
 pub(super) fn message_event(
-    shared: &Arc<Shared>,
+    shared: &Arc<GatewayState>,
     room: &Arc<Room>,
     state: &mut RoomState,
     stored: &Arc<StoredEvent>,
@@ -132,7 +132,7 @@ pub(super) fn message_event(
             match &state.last_message {
                 Some(last) if last == message_id => changed(state, stored, now),
                 Some(_) => {}
-                None if state.elsewhere().next().is_some() => {
+                None if state.unsubscribed_connections().next().is_some() => {
                     spawn_change_of_unknown(shared, room, stored, message_id.clone());
                 }
                 None => {}
@@ -143,7 +143,7 @@ pub(super) fn message_event(
 }
 
 fn sent(
-    shared: &Arc<Shared>,
+    shared: &Arc<GatewayState>,
     room: &Arc<Room>,
     state: &RoomState,
     stored: &Arc<StoredEvent>,
@@ -152,7 +152,7 @@ fn sent(
 ) {
     let mut frames = Frames::of(stored);
     let mut is_reply_to_someone = false;
-    for (user, connections) in state.elsewhere() {
+    for (user, connections) in state.unsubscribed_connections() {
         if user.id == stored.event.sender_id {
             frames.send_to_sender(NotificationKind::Read, &connections, now);
         } else if message.mentions.contains(&user.id) {
@@ -171,7 +171,7 @@ fn sent(
 /// Notifies of a reply, once the sender of the message it replies to has been looked up: one lookup per
 /// event. While too many lookups run, or the lookup fails, the kind is `MESSAGE` for everyone.
 fn spawn_reply(
-    shared: &Arc<Shared>,
+    shared: &Arc<GatewayState>,
     room: &Arc<Room>,
     stored: &Arc<StoredEvent>,
     target: MessageId,
@@ -187,7 +187,7 @@ fn spawn_reply(
         };
         let now = gateway.clock.now();
         let mut frames = Frames::of(&stored);
-        for (user, connections) in lock(&room.state).elsewhere() {
+        for (user, connections) in lock(&room.state).unsubscribed_connections() {
             if user.id == stored.event.sender_id || message.mentions.contains(&user.id) {
                 continue;
             }
@@ -204,7 +204,7 @@ fn spawn_reply(
 /// Notifies of an edit or deletion where the gateway has seen no message of the room yet, if the log
 /// shows that no message came after the changed one.
 fn spawn_change_of_unknown(
-    shared: &Arc<Shared>,
+    shared: &Arc<GatewayState>,
     room: &Arc<Room>,
     stored: &Arc<StoredEvent>,
     target: MessageId,
@@ -234,7 +234,7 @@ fn spawn_change_of_unknown(
 
 /// The answer of a lookup that a notification needs, unless too many run or it takes too long.
 async fn lookup<T>(
-    shared: &Shared,
+    shared: &GatewayState,
     ask: impl Future<Output = Result<T, roomcast_ports::timeline::ReadError>>,
 ) -> Option<T> {
     let _permit = shared.notification_lookups.try_acquire().ok()?;
@@ -258,7 +258,7 @@ fn changed(state: &RoomState, stored: &StoredEvent, now: Seconds) {
         _ => NotificationKind::MessageEdited,
     };
     let mut frames = Frames::of(stored);
-    for (user, connections) in state.elsewhere() {
+    for (user, connections) in state.unsubscribed_connections() {
         if user.id == stored.event.sender_id {
             frames.send_to_sender(kind, &connections, now);
         } else {
@@ -268,9 +268,9 @@ fn changed(state: &RoomState, stored: &StoredEvent, now: Seconds) {
 }
 
 /// Notifies every member of a change to the room itself.
-fn everyone(state: &RoomState, stored: &StoredEvent, kind: NotificationKind, now: Seconds) {
+fn notify_all(state: &RoomState, stored: &StoredEvent, kind: NotificationKind, now: Seconds) {
     let mut frames = Frames::of(stored);
-    for (_, connections) in state.elsewhere() {
+    for (_, connections) in state.unsubscribed_connections() {
         frames.send(kind, &connections, now);
     }
 }
@@ -298,7 +298,7 @@ pub(crate) fn read(
     }
 }
 
-fn tell(
+fn send_to_user(
     state: &RoomState,
     stored: &StoredEvent,
     user: &Arc<User>,

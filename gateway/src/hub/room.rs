@@ -12,20 +12,20 @@ use roomcast_protocol::limits::TYPING_EVERY;
 use roomcast_protocol::{MessageId, RoomId, Seq, StoredEvent, UserId};
 
 use super::User;
-use super::ring::Ring;
+use super::recent_frames::RecentFrames;
 use crate::clock::{Seconds, after, ticks};
 use crate::connection::Connection;
 use subscriptions::Replay;
-pub(crate) use subscriptions::{Opened, ReplayId};
+pub(crate) use subscriptions::{ReplayId, SubscriptionStart};
 
 /// Events that wait while a gap before them is read.
-const PENDING_MAX: usize = 4_096;
+const REORDER_BUFFER_MAX: usize = 4_096;
 /// How long a comparison with the log proves that it still holds what came after. Far below
 /// what any log retains, far above the interval of the audits.
-const COMPARED_FOR: Duration = Duration::from_secs(60);
+const HEAD_CHECK_TTL: Duration = Duration::from_secs(60);
 
 /// A room is told that the log is away at most so often.
-const WARN_EVERY: Duration = Duration::from_secs(10);
+const WARN_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A room that somebody here cares about.
 #[derive(Debug)]
@@ -45,22 +45,22 @@ impl Room {
 
 /// A member connected here.
 #[derive(Debug)]
-struct Here {
+struct LocalMember {
     user: Arc<User>,
     /// Their connections that are subscribed.
     subscribed: u32,
     /// The log itself said so, not only a list of the directory's.
-    certain: bool,
+    confirmed: bool,
 }
 
 #[derive(Debug)]
 struct Subscriber {
     connection: Arc<Connection>,
-    /// Gets events after this; [`HELD`] while older ones are being replayed to it.
-    from: u64,
+    /// Gets events after this; [`PAUSED`] while older ones are being replayed to it.
+    deliver_after: u64,
 }
 
-const HELD: u64 = u64::MAX;
+const PAUSED: u64 = u64::MAX;
 
 /// What is known of a room; nothing in it must survive.
 #[derive(Debug, Default)]
@@ -77,13 +77,13 @@ pub(crate) struct RoomState {
     /// The last message fanned out, deleted or not; `None` while none has been seen.
     pub(super) last_message: Option<MessageId>,
     /// By the user's address, so that membership is a binary search.
-    members: Vec<Here>,
+    members: Vec<LocalMember>,
     subscribers: Vec<Subscriber>,
     replays: Vec<Replay>,
     next_replay: ReplayId,
-    ring: Ring,
+    recent: RecentFrames,
     /// Events that came after a gap, until it is filled.
-    pub(super) pending: Vec<Arc<StoredEvent>>,
+    pub(super) reorder_buffer: Vec<Arc<StoredEvent>>,
     pub(super) filling: bool,
     /// Somebody is about to subscribe or to become a member.
     pub(crate) pins: u32,
@@ -103,7 +103,7 @@ pub(crate) struct Learnt {
 }
 
 impl RoomState {
-    pub(super) fn is_unwanted(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.pins == 0 && self.members.is_empty() && self.subscribers.is_empty()
     }
 
@@ -113,16 +113,16 @@ impl RoomState {
             .binary_search_by_key(&address, |here| Arc::as_ptr(&here.user))
     }
 
-    fn member(&mut self, user: &Arc<User>) -> &mut Here {
+    fn member(&mut self, user: &Arc<User>) -> &mut LocalMember {
         let at = match self.find(user) {
             Ok(at) => at,
             Err(at) => {
                 self.members.insert(
                     at,
-                    Here {
+                    LocalMember {
                         user: user.clone(),
                         subscribed: 0,
-                        certain: false,
+                        confirmed: false,
                     },
                 );
                 at
@@ -150,13 +150,13 @@ impl RoomState {
     }
 
     /// Notes that the room has an event at `place`; whether that has not been applied.
-    pub(crate) fn saw(&mut self, place: Seq) -> bool {
+    pub(crate) fn observe_head(&mut self, place: Seq) -> bool {
         self.head = self.head.max(place);
         self.is_behind()
     }
 
     /// The log, asked at `now`, had nothing after `last`.
-    pub(super) fn compared(&mut self, now: Seconds) {
+    pub(super) fn head_checked(&mut self, now: Seconds) {
         self.compared_at = now;
     }
 
@@ -179,7 +179,7 @@ impl RoomState {
             .is_some_and(|last| last.incarnation() == incarnation);
         event.prev == Seq::ZERO
             && same_log
-            && now.saturating_sub(self.compared_at) < ticks(COMPARED_FOR)
+            && now.saturating_sub(self.compared_at) < ticks(HEAD_CHECK_TTL)
     }
 
     /// Applies the place of an event that is next, and keeps its frame.
@@ -189,12 +189,12 @@ impl RoomState {
         if event.event.body.is_control() {
             self.answers_from = event.seq;
         }
-        self.ring.keep(event, follows, frame, now);
+        self.recent.cache_frame(event, follows, frame, now);
     }
 
     /// Whether the user is certainly a member, as of `last`.
     pub(crate) fn is_member(&self, user: &Arc<User>) -> bool {
-        self.find(user).is_ok_and(|at| self.members[at].certain)
+        self.find(user).is_ok_and(|at| self.members[at].confirmed)
     }
 
     /// Whether the user is certainly a member, as far as anything is known of the room.
@@ -203,13 +203,13 @@ impl RoomState {
     }
 
     /// The directory lists the user; good enough for notifications.
-    pub(crate) fn expect_member(&mut self, user: &Arc<User>) {
+    pub(crate) fn add_unconfirmed_member(&mut self, user: &Arc<User>) {
         self.member(user);
     }
 
     /// Takes an answer of [`Memberships`](roomcast_ports::access::Memberships) about a user; `None`
     /// if the room has changed since, and it must be asked again.
-    pub(crate) fn learn(
+    pub(crate) fn apply_membership(
         &mut self,
         user: &Arc<User>,
         standing: &Standing,
@@ -221,30 +221,30 @@ impl RoomState {
         let (mut began, mut ended) = (false, Vec::new());
         if standing.role.is_some() {
             began = self.begin(standing.as_of, now);
-            self.member(user).certain = true;
+            self.member(user).confirmed = true;
         } else if self.last.is_some_and(|last| last < standing.as_of) {
             // The event that says so is still to be applied, and ends subscriptions where it stands.
             if let Ok(at) = self.find(user) {
-                self.members[at].certain = false;
+                self.members[at].confirmed = false;
             }
         } else {
             ended = self.remove_member(user, standing.as_of);
         }
         if self.last.is_some() {
-            self.saw(standing.as_of);
+            self.observe_head(standing.as_of);
         }
         Some(Learnt { began, ended })
     }
 
     pub(crate) fn joined(&mut self, user: &Arc<User>) {
-        self.member(user).certain = true;
+        self.member(user).confirmed = true;
     }
 
     /// Nothing is certain of any member any more, because events were lost for good; gives the
     /// connections that were to get them.
-    pub(super) fn doubt(&mut self) -> Vec<Arc<Connection>> {
+    pub(super) fn mark_unconfirmed(&mut self) -> Vec<Arc<Connection>> {
         for member in &mut self.members {
-            member.certain = false;
+            member.confirmed = false;
         }
         let connections = self.subscribers.iter().map(|known| &known.connection);
         connections.cloned().collect()
@@ -277,7 +277,9 @@ impl RoomState {
 
     /// Whether it is time to say that the log is away: not again within some seconds.
     pub(crate) fn may_warn(&mut self, now: Seconds) -> bool {
-        let lately = self.warned_at.is_some_and(|at| now < after(at, WARN_EVERY));
+        let lately = self
+            .warned_at
+            .is_some_and(|at| now < after(at, WARN_INTERVAL));
         if !lately {
             self.warned_at = Some(now);
         }
@@ -316,10 +318,13 @@ impl RoomState {
             return 0;
         };
         for subscriber in &self.subscribers {
-            if subscriber.from < first.get() {
+            if subscriber.deliver_after < first.get() {
                 subscriber.connection.send(all, now);
-            } else if subscriber.from != HELD {
-                for (_, frame) in run.iter().filter(|(seq, _)| seq.get() > subscriber.from) {
+            } else if subscriber.deliver_after != PAUSED {
+                for (_, frame) in run
+                    .iter()
+                    .filter(|(seq, _)| seq.get() > subscriber.deliver_after)
+                {
                     subscriber.connection.send(frame, now);
                 }
             }
@@ -328,8 +333,8 @@ impl RoomState {
     }
 
     /// Gives back memory when the room has been quiet.
-    pub(super) fn trim(&mut self, now: Seconds) {
-        self.ring.trim(now);
+    pub(super) fn evict_idle_cache(&mut self, now: Seconds) {
+        self.recent.evict_idle(now);
         self.typing.retain(|(_, at)| at.elapsed() < TYPING_EVERY);
         if self.typing.is_empty() {
             self.typing = Vec::new();
@@ -337,12 +342,12 @@ impl RoomState {
     }
 
     /// Holds an event behind a gap; `false` when too many wait already.
-    pub(super) fn postpone(&mut self, event: Arc<StoredEvent>) -> bool {
+    pub(super) fn buffer_out_of_order(&mut self, event: Arc<StoredEvent>) -> bool {
         self.head = self.head.max(event.seq);
-        if self.pending.len() >= PENDING_MAX {
+        if self.reorder_buffer.len() >= REORDER_BUFFER_MAX {
             return false;
         }
-        self.pending.push(event);
+        self.reorder_buffer.push(event);
         true
     }
 
@@ -362,11 +367,11 @@ impl RoomState {
     }
 
     /// The open connections of everybody but `except`.
-    pub(crate) fn tell(&self, frame: &Bytes, except: Option<&UserId>, now: Seconds) {
+    pub(crate) fn broadcast_ephemeral(&self, frame: &Bytes, except: Option<&UserId>, now: Seconds) {
         for subscriber in self
             .subscribers
             .iter()
-            .filter(|subscriber| subscriber.from != HELD)
+            .filter(|subscriber| subscriber.deliver_after != PAUSED)
         {
             let user = subscriber.connection.user();
             if except.is_none() || user.map(|user| &user.id) != except {
@@ -376,7 +381,9 @@ impl RoomState {
     }
 
     /// Members with a connection here that is not subscribed, with those connections.
-    pub(super) fn elsewhere(&self) -> impl Iterator<Item = (&Arc<User>, Vec<Arc<Connection>>)> {
+    pub(super) fn unsubscribed_connections(
+        &self,
+    ) -> impl Iterator<Item = (&Arc<User>, Vec<Arc<Connection>>)> {
         self.members
             .iter()
             .filter(|here| here.user.connection_count() > here.subscribed)
@@ -388,12 +395,12 @@ impl RoomState {
     }
 
     /// How many connections are subscribed.
-    pub(super) fn audience(&self) -> usize {
+    pub(super) fn subscriber_count(&self) -> usize {
         self.subscribers.len()
     }
 
     /// Whether anybody waits for this room's events.
-    pub(crate) fn is_followed(&self) -> bool {
+    pub(crate) fn has_local_interest(&self) -> bool {
         !self.subscribers.is_empty() || !self.members.is_empty()
     }
 }

@@ -185,9 +185,9 @@ impl Hub {
     /// Makes the user known in rooms that the directory lists for them, as far as the last seconds'
     /// joins and leaves have not overtaken it.
     pub(crate) fn enter_rooms(&self, user: &Arc<User>, room_ids: Vec<RoomId>) {
-        for room_id in self.recent.correct(&user.id, room_ids) {
+        for room_id in self.recent.apply_to_room_list(&user.id, room_ids) {
             let (room, here) = self.with_room(&room_id, |room, state| {
-                state.expect_member(user);
+                state.add_unconfirmed_member(user);
                 let here = user.enter(room);
                 if !here {
                     state.forget_user(user);
@@ -202,8 +202,13 @@ impl Hub {
     }
 
     /// Remembers for some seconds that somebody joined or left.
-    pub(crate) fn remember_change(&self, room_id: &RoomId, user_id: &UserId, joined: bool) {
-        self.recent.remember(room_id, user_id, joined);
+    pub(crate) fn record_membership_change(
+        &self,
+        room_id: &RoomId,
+        user_id: &UserId,
+        joined: bool,
+    ) {
+        self.recent.record(room_id, user_id, joined);
     }
 }
 
@@ -213,24 +218,24 @@ pub(crate) struct RecentChanges {
     changes: Mutex<VecDeque<(Instant, RoomId, UserId, bool)>>,
 }
 
-const REMEMBERED: Duration = Duration::from_secs(10);
-const REMEMBERED_MAX: usize = 16_384;
+const CACHE_TTL: Duration = Duration::from_secs(10);
+const CACHE_CAPACITY: usize = 16_384;
 
 impl RecentChanges {
-    fn remember(&self, room_id: &RoomId, user_id: &UserId, joined: bool) {
+    fn record(&self, room_id: &RoomId, user_id: &UserId, joined: bool) {
         let now = Instant::now();
         let mut changes = lock(&self.changes);
-        while changes.len() >= REMEMBERED_MAX
+        while changes.len() >= CACHE_CAPACITY
             || changes
                 .front()
-                .is_some_and(|(at, ..)| now.duration_since(*at) > REMEMBERED)
+                .is_some_and(|(at, ..)| now.duration_since(*at) > CACHE_TTL)
         {
             changes.pop_front();
         }
         changes.push_back((now, room_id.clone(), user_id.clone(), joined));
     }
 
-    fn correct(&self, user_id: &UserId, mut room_ids: Vec<RoomId>) -> Vec<RoomId> {
+    fn apply_to_room_list(&self, user_id: &UserId, mut room_ids: Vec<RoomId>) -> Vec<RoomId> {
         for (_, room_id, who, joined) in &*lock(&self.changes) {
             if who == user_id {
                 room_ids.retain(|known| known != room_id);

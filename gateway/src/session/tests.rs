@@ -20,8 +20,8 @@ fn caller(name: &str, lifetime: Duration) -> Caller {
 /// A second, in ticks.
 const SECOND: Ticks = 20;
 
-fn heard(heard_at: Ticks, spoke_at: Ticks) -> Signs {
-    Signs {
+fn heard(heard_at: Ticks, spoke_at: Ticks) -> Activity {
+    Activity {
         heard_at,
         spoke_at,
         moved_at: None,
@@ -29,16 +29,16 @@ fn heard(heard_at: Ticks, spoke_at: Ticks) -> Signs {
 }
 
 /// What is due in that second when both sides have just been heard.
-fn at(session: &mut Session, second: Ticks) -> Option<Due> {
+fn at(session: &mut ConnectionState, second: Ticks) -> Option<Due> {
     let now = second * SECOND;
     session.due(now, heard(now, now))
 }
 
-fn open(lifetime: Duration) -> Session {
+fn open(lifetime: Duration) -> ConnectionState {
     let clock = Clock::start();
-    let mut session = Session::anonymous(0);
+    let mut session = ConnectionState::anonymous(0);
     let greeted = session.authenticated(caller("ada", lifetime), &clock, 300 * SECOND);
-    assert_eq!(greeted, Authenticated::Welcome);
+    assert_eq!(greeted, AuthResult::First);
     session
 }
 
@@ -49,18 +49,21 @@ fn ping() -> Result<ClientFrame<'static>, Refusal> {
 
 #[test]
 fn without_a_token_the_first_frame_must_bring_one() {
-    let mut session = Session::anonymous(0);
+    let mut session = ConnectionState::anonymous(0);
     assert!(matches!(
-        session.admit(ping(), 0),
-        Verdict::Close(Close::Unauthorized)
+        session.on_frame(ping(), 0),
+        FrameAction::Close(Close::Unauthorized)
     ));
     let auth = Ok(ClientFrame::Auth { token: "t".into() });
-    assert!(matches!(session.admit(auth, 0), Verdict::Authenticate(_)));
+    assert!(matches!(
+        session.on_frame(auth, 0),
+        FrameAction::Authenticate(_)
+    ));
 }
 
 #[test]
 fn a_connection_without_a_token_is_closed_after_five_seconds_and_not_before() {
-    let mut session = Session::anonymous(10);
+    let mut session = ConnectionState::anonymous(10);
     // It may have come at the very end of tick 10.
     assert_eq!(session.due(10 + 5 * SECOND, heard(10, 10)), None);
     assert_eq!(session.next_due(heard(10, 10)), 11 + 5 * SECOND);
@@ -79,34 +82,35 @@ fn a_later_token_of_another_user_is_refused_and_of_the_same_renews() {
         &clock,
         300 * SECOND,
     );
-    assert_eq!(renewed, Authenticated::Renewed);
+    assert_eq!(renewed, AuthResult::Refreshed);
     let other = session.authenticated(
         caller("bob", Duration::from_secs(900)),
         &clock,
         300 * SECOND,
     );
-    assert_eq!(other, Authenticated::AnotherUser);
+    assert_eq!(other, AuthResult::UserMismatch);
 }
 
 #[test]
 fn the_tenth_bad_frame_in_a_minute_is_answered_and_closes() {
     let mut session = open(Duration::from_secs(600));
     for n in 0..9 {
-        let verdict = session.admit(Err(Refusal::bad_frame("x")), n);
-        assert!(matches!(verdict, Verdict::Refuse(_, None)));
+        let verdict = session.on_frame(Err(Refusal::bad_frame("x")), n);
+        assert!(matches!(verdict, FrameAction::Refuse(_, None)));
     }
-    let verdict = session.admit(Err(Refusal::bad_frame("x")), 60 * SECOND);
+    let verdict = session.on_frame(Err(Refusal::bad_frame("x")), 60 * SECOND);
     assert!(matches!(
         verdict,
-        Verdict::Refuse(_, Some(Close::BadFrames))
+        FrameAction::Refuse(_, Some(Close::BadFrames))
     ));
 }
 
 #[test]
 fn bad_frames_count_in_every_minute_and_not_only_in_those_that_one_began() {
     let mut session = open(Duration::from_secs(600));
-    let mut bad_at = |second| match session.admit(Err(Refusal::bad_frame("x")), second * SECOND) {
-        Verdict::Refuse(_, close) => close,
+    let mut bad_at = |second| match session.on_frame(Err(Refusal::bad_frame("x")), second * SECOND)
+    {
+        FrameAction::Refuse(_, close) => close,
         other => panic!("{other:?}"),
     };
     assert_eq!(bad_at(0), None);
@@ -191,7 +195,7 @@ fn a_client_that_answered_a_ping_is_asked_again_after_the_next_silence() {
 fn a_silent_client_that_goes_on_taking_what_waits_is_not_closed() {
     let mut session = open(Duration::from_secs(6_000));
     let mut at = |tick, moved_at| {
-        let signs = Signs {
+        let signs = Activity {
             heard_at: 0,
             spoke_at: tick,
             moved_at,
@@ -211,10 +215,10 @@ fn a_silent_client_that_goes_on_taking_what_waits_is_not_closed() {
 fn a_sign_in_is_looked_at_again_once_in_its_time() {
     let mut session = open(Duration::from_secs(6_000));
     assert_eq!(at(&mut session, 299), None);
-    assert_eq!(at(&mut session, 300), Some(Due::Recheck));
+    assert_eq!(at(&mut session, 300), Some(Due::Revalidate));
     assert_eq!(at(&mut session, 301), None);
-    session.rechecked(301 * SECOND, 300 * SECOND);
-    assert_eq!(at(&mut session, 601), Some(Due::Recheck));
+    session.revalidated(301 * SECOND, 300 * SECOND);
+    assert_eq!(at(&mut session, 601), Some(Due::Revalidate));
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as the decoder gives it")]
@@ -229,12 +233,12 @@ fn subscribe() -> Result<ClientFrame<'static>, Refusal> {
 
 /// How many of these frames pass at once before one is refused, and what it has to wait for then.
 fn pass(
-    session: &mut Session,
+    session: &mut ConnectionState,
     now: Ticks,
     frame: impl Fn() -> Result<ClientFrame<'static>, Refusal>,
 ) -> (u32, u64) {
     for count in 0..5_000 {
-        if let Verdict::Refuse(refusal, _) = session.admit(frame(), now)
+        if let FrameAction::Refuse(refusal, _) = session.on_frame(frame(), now)
             && refusal.code == Code::RateLimited
         {
             return (count, refusal.retry_after_ms.unwrap());
@@ -252,8 +256,8 @@ fn rooms_are_subscribed_to_in_a_burst_of_1000_and_then_50_a_second() {
     assert_eq!(pass(&mut session, SECOND, unknown), (200, 50));
     assert_eq!(pass(&mut session, 3 * SECOND, unknown).0, 100);
     assert!(matches!(
-        session.admit(ping(), 3 * SECOND),
-        Verdict::Act(ClientFrame::Ping {})
+        session.on_frame(ping(), 3 * SECOND),
+        FrameAction::Act(ClientFrame::Ping {})
     ));
     session.forget(20 * SECOND);
     assert!(

@@ -15,17 +15,17 @@ use roomcast_protocol::{Close, Seq, StoredEvent};
 use tokio::time::{Duration, Instant, sleep};
 use tracing::warn;
 
-use crate::Shared;
+use crate::GatewayState;
 use crate::connection::{self, Connection};
-use crate::hub::fanout::{catch_up_to, tell_unsubscribed};
-use crate::hub::room::{Opened, ReplayId};
+use crate::hub::fanout::{catch_up_to, send_unsubscribed};
+use crate::hub::room::{ReplayId, SubscriptionStart};
 use crate::hub::{Room, User};
 use crate::lock::lock;
 use crate::outbound;
-use crate::rate::{READING, kib};
+use crate::rate_limit::{READING, kib};
 
 /// How soon a replay looks again whether the process has less to send.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+const BUDGET_RECHECK_DELAY: Duration = Duration::from_millis(50);
 
 /// How far one replay has come.
 #[derive(Debug)]
@@ -54,34 +54,34 @@ impl Replay {
 
     /// Sends what has been read already, if the client has taken what was sent before. Whether that was
     /// all.
-    pub(super) fn begin(
+    pub(super) fn start(
         &mut self,
-        shared: &Shared,
+        shared: &GatewayState,
         connection: &Arc<Connection>,
         missed: &CatchUp,
     ) -> bool {
-        if connection.waiting_bytes() > OUTBOX_BYTES_FAIR {
+        if connection.queued_bytes() > OUTBOX_BYTES_FAIR {
             return false;
         }
         if !self.send(shared, connection, &missed.events) {
             return true;
         }
-        missed.events.len() == missed.count && self.close_up(shared, connection)
+        missed.events.len() == missed.count && self.finish(shared, connection)
     }
 
     /// Goes on to the room's present, or to where the subscription ended.
     pub(crate) async fn run(
         mut self,
-        shared: Arc<Shared>,
+        shared: Arc<GatewayState>,
         connection: Arc<Connection>,
     ) -> Result<(), Close> {
         let mut most = REPLAY_PAGE_EVENTS;
         loop {
-            has_taken(&connection).await;
-            if connection.is_closing() || self.close_up(&shared, &connection) {
+            wait_for_client(&connection).await;
+            if connection.is_closing() || self.finish(&shared, &connection) {
                 return Ok(());
             }
-            has_room().await?;
+            wait_for_budget().await?;
             let turn = shared.replay_reads.acquire().await;
             let events = self.read(&shared, most).await?;
             let (count, bytes) = fitting(&events);
@@ -106,7 +106,11 @@ impl Replay {
         }
     }
 
-    async fn read(&self, shared: &Shared, most: usize) -> Result<Vec<Arc<StoredEvent>>, Close> {
+    async fn read(
+        &self,
+        shared: &GatewayState,
+        most: usize,
+    ) -> Result<Vec<Arc<StoredEvent>>, Close> {
         let timeline = &shared.ports.timeline;
         let page = timeline.after(&self.room.id, self.cursor, most).await;
         let page = page.map_err(|error| lost(&error))?;
@@ -120,7 +124,7 @@ impl Replay {
     /// Sends these events as far as the subscription goes; `false` if something has taken its place.
     fn send(
         &mut self,
-        shared: &Shared,
+        shared: &GatewayState,
         connection: &Arc<Connection>,
         events: &[Arc<StoredEvent>],
     ) -> bool {
@@ -151,20 +155,20 @@ impl Replay {
     }
 
     /// Ends the replay if what comes next is at hand: in the room's ring, or nothing.
-    fn close_up(&self, shared: &Shared, connection: &Arc<Connection>) -> bool {
+    fn finish(&self, shared: &GatewayState, connection: &Arc<Connection>) -> bool {
         let now = shared.clock.now();
         let mut state = lock(&self.room.state);
-        let (frames, ended) = match state.open(self.id, self.cursor) {
-            Opened::Live(frames) => (frames, false),
-            Opened::Ended(frames) => (frames, true),
-            Opened::Gone => return true,
-            Opened::Behind => return false,
+        let (frames, ended) = match state.activate_after(self.id, self.cursor) {
+            SubscriptionStart::CaughtUp(frames) => (frames, false),
+            SubscriptionStart::Ended(frames) => (frames, true),
+            SubscriptionStart::Unsubscribed => return true,
+            SubscriptionStart::Behind => return false,
         };
         for frame in &frames {
             connection.send(frame, now);
         }
         if ended {
-            tell_unsubscribed(&self.room.id, std::slice::from_ref(connection), now);
+            send_unsubscribed(&self.room.id, std::slice::from_ref(connection), now);
         }
         true
     }
@@ -179,7 +183,7 @@ fn lost(error: &ReadError) -> Close {
 }
 
 /// Charges so many bytes to the user, and waits until the rate allows for them.
-pub(super) async fn pace(shared: &Shared, user: &User, bytes: usize) {
+pub(super) async fn pace(shared: &GatewayState, user: &User, bytes: usize) {
     let pause = shared.replayed.draw(&user.id, kib(bytes), READING);
     if !pause.is_zero() {
         sleep(pause).await;
@@ -187,7 +191,7 @@ pub(super) async fn pace(shared: &Shared, user: &User, bytes: usize) {
 }
 
 /// Charges what was read to find out what was missed, most of which may not be here.
-pub(super) fn charge(shared: &Shared, user: &User, missed: &CatchUp) {
+pub(super) fn charge(shared: &GatewayState, user: &User, missed: &CatchUp) {
     let sizes = missed.events.iter().map(|event| event.frame().json_bytes());
     let bytes = sizes.sum::<usize>() * missed.count / missed.events.len().max(1);
     shared.replayed.draw(&user.id, kib(bytes), READING);
@@ -208,10 +212,10 @@ fn fitting(events: &[Arc<StoredEvent>]) -> (usize, usize) {
 }
 
 /// Waits until the client has taken most of what waits for it.
-async fn has_taken(connection: &Connection) {
+async fn wait_for_client(connection: &Connection) {
     // Polled by the connection's own task, which comes by whenever the socket has taken something.
     std::future::poll_fn(|_| {
-        if connection.waiting_bytes() <= OUTBOX_BYTES_FAIR || connection.is_closing() {
+        if connection.queued_bytes() <= OUTBOX_BYTES_FAIR || connection.is_closing() {
             std::task::Poll::Ready(())
         } else {
             std::task::Poll::Pending
@@ -221,14 +225,14 @@ async fn has_taken(connection: &Connection) {
 }
 
 /// Waits while the process has too much to send.
-async fn has_room() -> Result<(), Close> {
+async fn wait_for_budget() -> Result<(), Close> {
     let until = Instant::now() + OUTBOUND_WITHIN;
     while outbound::is_over() {
         if Instant::now() >= until {
             outbound::refused("replay");
             return Err(Close::TooSlow);
         }
-        sleep(LOOK_AGAIN).await;
+        sleep(BUDGET_RECHECK_DELAY).await;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! Scope `admin` is not limited.
 
 use axum::http::Method;
-use roomcast_gateway::rate::{Rate, Rates};
+use roomcast_gateway::rate_limit::{Rate, RateLimiter};
 use roomcast_ports::access::Caller;
 use roomcast_protocol::Refusal;
 use roomcast_protocol::limits::{CHANGE_BURST, CHANGES_PER_SECOND};
@@ -18,7 +18,7 @@ const TENTHS: Rate = Rate {
 /// The token buckets of this process, one per user.
 #[derive(Debug, Default)]
 pub struct ChangeBudget {
-    rates: Rates,
+    rates: RateLimiter,
 }
 
 impl ChangeBudget {

@@ -1,6 +1,6 @@
 //! Sending over HTTP: as oneself, or, for the host product's server, as any member.
 
-use roomcast_gateway::Post;
+use roomcast_gateway::HttpPublish;
 use roomcast_protocol::event::Message;
 use roomcast_protocol::limits::{ATTACHMENTS_MAX, MENTIONS_MAX};
 use roomcast_protocol::{FleetFrame, Refusal, RoomId, UserId};
@@ -20,14 +20,14 @@ pub(super) async fn send(call: Call, mut fields: Fields) -> Answer {
     };
     let client_message_id = fields.optional_id("clientMsgId")?;
     let sender_id = sender(&call, fields.optional_id("senderId")?)?;
-    let post = Post {
+    let post = HttpPublish {
         room_id,
         sender_id,
         client_message_id,
         message,
-        by_host: call.caller.admin,
+        server_side: call.caller.admin,
     };
-    let ack = call.services.gateway.post(post).await?;
+    let ack = call.services.gateway.publish(post).await?;
     let again = matches!(
         ack,
         FleetFrame::Ack {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Bytes;
 use roomcast_gateway::outbound;
-use roomcast_gateway::rate::{READING, Rates, kib};
+use roomcast_gateway::rate_limit::{READING, RateLimiter, kib};
 use roomcast_ports::access::Caller;
 use roomcast_protocol::limits::{PAGE_BYTES_PER_USER_MAX, READ_PAUSE_MAX};
 use roomcast_protocol::{Code, Refusal, UserId};
@@ -18,7 +18,7 @@ use roomcast_protocol::{Code, Refusal, UserId};
 #[derive(Debug, Clone, Default)]
 pub struct PageMemory {
     by_user: Arc<Mutex<HashMap<UserId, usize>>>,
-    read: Arc<Rates>,
+    read: Arc<RateLimiter>,
 }
 
 /// A reply's bytes, charged to a user until they are dropped.

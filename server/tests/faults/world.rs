@@ -106,7 +106,7 @@ impl World {
             authenticator: tokens.clone(),
         };
         let gateway = Gateway::new(ports, config.clone());
-        gateway.begin();
+        gateway.start();
         let accounts = accounts(&backends, rooms.clone(), &scratch);
         let who_is_here = PresenceService::new(bounded.presence.clone(), backends.signals());
         let services = Services {

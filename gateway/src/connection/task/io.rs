@@ -9,83 +9,83 @@ use roomcast_protocol::limits::{HEARTBEAT, READ_AHEAD_BYTES_MAX, SILENCE_PINGED}
 use socket2::SockRef;
 
 use super::{
-    Backlog, CLOSING_WITHIN, Ending, FRAMES_PER_TURN, Flow, LINGER_BYTES, LINGER_WITHIN,
-    READ_BYTES, READS_MAX, SCRATCH, Task,
+    CLOSE_TIMEOUT, ClosePhase, FRAMES_PER_TURN, LINGER_BYTES, LINGER_TIMEOUT, PollResult,
+    READ_BYTES, READS_MAX, ReadBuffer, SCRATCH, Task,
 };
 use crate::clock::{after, ticks};
-use crate::codec::{self, Item, Violation};
+use crate::codec::{self, Message, ProtocolError};
 use crate::lock::lock;
 
 impl Task {
     /// Writes what waits; the connection begins to end when a close frame is among it.
-    pub(super) fn flush(&mut self, cx: &mut Context<'_>) -> Flow {
+    pub(super) fn flush(&mut self, cx: &mut Context<'_>) -> PollResult {
         let connection = self.actor.connection.clone();
         let now = self.actor.shared.clock.now();
         loop {
             let outbox = &mut lock(&connection.parts).outbox;
-            if connection.is_closing() && self.ending == Ending::No {
-                self.ending = Ending::Closing {
-                    until: after(now, CLOSING_WITHIN),
+            if connection.is_closing() && self.ending == ClosePhase::No {
+                self.ending = ClosePhase::Closing {
+                    until: after(now, CLOSE_TIMEOUT),
                 };
                 self.work = None;
-                self.backlog = None;
-                self.later = None;
+                self.read_buffer = None;
+                self.queued = None;
                 self.schedule();
             }
             if outbox.is_empty() {
                 break;
             }
             match connection.stream.poll_write_ready(cx) {
-                Poll::Pending => return Flow::Wait,
-                Poll::Ready(Err(_)) => return Flow::End,
+                Poll::Pending => return PollResult::Pending,
+                Poll::Ready(Err(_)) => return PollResult::End,
                 Poll::Ready(Ok(())) => {}
             }
             let since = outbox.waiting_since();
             match outbox.write(now, |slices| connection.stream.try_write_vectored(slices)) {
                 Ok(()) => connection.spoke_at.store(now, Ordering::Relaxed),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return Flow::End,
+                Err(_) => return PollResult::End,
             }
             if outbox.is_empty() && since.is_some_and(|since| now >= after(since, HEARTBEAT)) {
                 // It was taking bytes all the time; now it can show that by itself.
-                connection.heard(now.saturating_sub(ticks(SILENCE_PINGED)));
+                connection.record_received(now.saturating_sub(ticks(SILENCE_PINGED)));
             }
         }
-        if let Ending::Closing { .. } = self.ending {
+        if let ClosePhase::Closing { .. } = self.ending {
             // Half a close: closing whole with unread bytes would reset the connection, and the
             // client might never read why.
             if SockRef::from(&connection.stream)
                 .shutdown(std::net::Shutdown::Write)
                 .is_err()
             {
-                return Flow::End;
+                return PollResult::End;
             }
-            self.ending = Ending::Lingering {
-                until: after(now, LINGER_WITHIN),
+            self.ending = ClosePhase::Lingering {
+                until: after(now, LINGER_TIMEOUT),
                 left: LINGER_BYTES,
             };
             self.schedule();
         }
-        Flow::GoOn
+        PollResult::Continue
     }
 
     /// Whether as much has been read ahead as may be.
     pub(super) fn is_full(&self) -> bool {
-        let backlog = self.backlog.as_ref();
+        let backlog = self.read_buffer.as_ref();
         backlog.is_some_and(|backlog| backlog.bytes.len() >= READ_AHEAD_BYTES_MAX)
     }
 
-    pub(super) fn read(&mut self, cx: &mut Context<'_>) -> Flow {
+    pub(super) fn read(&mut self, cx: &mut Context<'_>) -> PollResult {
         if self.work.is_none()
-            && self.ending == Ending::No
-            && let Some(mut backlog) = self.backlog.take()
+            && self.ending == ClosePhase::No
+            && let Some(mut backlog) = self.read_buffer.take()
         {
-            self.take(&mut backlog.bytes);
-            return self.turn(cx);
+            self.process_bytes(&mut backlog.bytes);
+            return self.yield_turn(cx);
         }
         for _ in 0..READS_MAX {
             if self.is_full() {
-                return Flow::Wait;
+                return PollResult::Pending;
             }
             match self.actor.connection.stream.poll_read_ready(cx) {
                 Poll::Pending => {
@@ -94,17 +94,17 @@ impl Task {
                         let refused = self.actor.connection.take_all_refused();
                         self.actor.answer_refused(refused);
                     }
-                    return Flow::Wait;
+                    return PollResult::Pending;
                 }
-                Poll::Ready(Err(_)) => return Flow::End,
+                Poll::Ready(Err(_)) => return PollResult::End,
                 Poll::Ready(Ok(())) => {}
             }
             let was_working = self.work.is_some();
             let flow = SCRATCH.with_borrow_mut(|scratch| self.read_once(scratch));
-            if self.backlog.is_some() && self.work.is_none() {
-                return self.turn(cx);
+            if self.read_buffer.is_some() && self.work.is_none() {
+                return self.yield_turn(cx);
             }
-            if !matches!(flow, Flow::GoOn)
+            if !matches!(flow, PollResult::Continue)
                 || self.work.is_some() != was_working
                 || self.actor.connection.is_closing()
             {
@@ -112,59 +112,59 @@ impl Task {
             }
         }
         cx.waker().wake_by_ref();
-        Flow::Wait
+        PollResult::Pending
     }
 
     /// Goes on at once, or at the next turn if much has been dealt with in this one.
-    fn turn(&self, cx: &Context<'_>) -> Flow {
-        if self.backlog.is_none() || self.work.is_some() {
-            return Flow::GoOn;
+    fn yield_turn(&self, cx: &Context<'_>) -> PollResult {
+        if self.read_buffer.is_none() || self.work.is_some() {
+            return PollResult::Continue;
         }
         cx.waker().wake_by_ref();
-        Flow::Wait
+        PollResult::Pending
     }
 
     /// Reads into `scratch` and deals with it; behind a frame that waits it is kept for later.
-    fn read_once(&mut self, scratch: &mut [u8]) -> Flow {
-        let kept = self.backlog.as_ref().map_or(0, |held| held.bytes.len());
+    fn read_once(&mut self, scratch: &mut [u8]) -> PollResult {
+        let kept = self.read_buffer.as_ref().map_or(0, |held| held.bytes.len());
         let scratch = &mut scratch[..READ_BYTES - kept];
         match self.actor.connection.stream.try_read(scratch) {
             // What it sent before it left is dealt with first.
-            Ok(0) if self.work.is_some() => Flow::Wait,
-            Ok(0) => Flow::End,
+            Ok(0) if self.work.is_some() => PollResult::Pending,
+            Ok(0) => PollResult::End,
             Ok(count) => {
-                if self.ending == Ending::No {
+                if self.ending == ClosePhase::No {
                     let now = self.actor.shared.clock.now();
-                    self.actor.connection.heard(now);
+                    self.actor.connection.record_received(now);
                     if self.work.is_none() {
-                        self.take(&mut scratch[..count]);
-                    } else if let Some(backlog) = &mut self.backlog {
+                        self.process_bytes(&mut scratch[..count]);
+                    } else if let Some(backlog) = &mut self.read_buffer {
                         backlog.bytes.extend_from_slice(&scratch[..count]);
                     } else {
-                        self.backlog = Backlog::of(&scratch[..count]);
+                        self.read_buffer = ReadBuffer::of(&scratch[..count]);
                     }
                 }
-                self.throw_away(count)
+                self.discard(count)
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Flow::GoOn,
-            Err(_) => Flow::End,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => PollResult::Continue,
+            Err(_) => PollResult::End,
         }
     }
 
     /// Counts what came after the close.
-    fn throw_away(&mut self, count: usize) -> Flow {
-        if let Ending::Lingering { left, .. } = &mut self.ending {
+    fn discard(&mut self, count: usize) -> PollResult {
+        if let ClosePhase::Lingering { left, .. } = &mut self.ending {
             *left = left.saturating_sub(u32::try_from(count).unwrap_or(u32::MAX));
             if *left == 0 {
-                return Flow::End;
+                return PollResult::End;
             }
         }
-        Flow::GoOn
+        PollResult::Continue
     }
 
     /// Deals with bytes from the client until something must be waited for or other connections have their
     /// turn; keeps the rest.
-    fn take(&mut self, bytes: &mut [u8]) {
+    fn process_bytes(&mut self, bytes: &mut [u8]) {
         let mut input = bytes;
         let mut left = FRAMES_PER_TURN;
         while self.work.is_none() && left > 0 && !self.actor.connection.is_closing() {
@@ -176,21 +176,21 @@ impl Task {
             left -= 1;
         }
         if self.work.is_some() || left == 0 {
-            self.backlog = Backlog::of(input);
+            self.read_buffer = ReadBuffer::of(input);
         }
     }
 
-    fn handle(&mut self, item: Result<Option<Item<'_>>, Violation>) {
+    fn handle(&mut self, item: Result<Option<Message<'_>>, ProtocolError>) {
         let now = self.actor.shared.clock.now();
         let connection = &self.actor.connection;
         match item {
-            Ok(None | Some(Item::Pong)) => {}
-            Ok(Some(Item::Text(text))) => self.frame(&text, now),
-            Ok(Some(Item::Ping(payload))) => {
+            Ok(None | Some(Message::Pong)) => {}
+            Ok(Some(Message::Text(text))) => self.frame(&text, now),
+            Ok(Some(Message::Ping(payload))) => {
                 connection.send_control(&codec::encode_pong(&payload), now);
                 self.pace(1, now);
             }
-            Ok(Some(Item::Close(code))) => {
+            Ok(Some(Message::Close(code))) => {
                 connection.close_with(codec::encode_close(code.unwrap_or(1000), ""), now);
             }
             Err(violation) => {

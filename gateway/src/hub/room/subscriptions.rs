@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use roomcast_protocol::Seq;
 
-use super::{HELD, RoomState, Subscriber};
+use super::{PAUSED, RoomState, Subscriber};
 use crate::connection::Connection;
 use crate::hub::User;
 
@@ -24,15 +24,15 @@ pub(super) struct Replay {
 
 /// How a replay goes on.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Opened {
+pub(crate) enum SubscriptionStart {
     /// The subscription is live; these frames come first.
-    Live(Vec<Bytes>),
+    CaughtUp(Vec<Bytes>),
     /// The subscription has ended; these frames come first, then `UNSUBSCRIBED`.
     Ended(Vec<Bytes>),
     /// Events after the cursor must be read.
     Behind,
     /// Another `SUBSCRIBE` or an `UNSUBSCRIBE` has taken its place.
-    Gone,
+    Unsubscribed,
 }
 
 impl RoomState {
@@ -46,7 +46,8 @@ impl RoomState {
                 replay.ends_at = Some(place);
             }
         }
-        let ends = |known: &mut Subscriber| known.from != HELD && which(&known.connection);
+        let ends =
+            |known: &mut Subscriber| known.deliver_after != PAUSED && which(&known.connection);
         let ended = self.subscribers.extract_if(.., ends);
         ended.map(|known| known.connection).collect()
     }
@@ -56,11 +57,11 @@ impl RoomState {
         self.replays
             .retain(|known| !Arc::ptr_eq(&known.connection, connection));
         if let Some(at) = self.position(connection) {
-            self.subscribers[at].from = place;
+            self.subscribers[at].deliver_after = place;
         } else {
             self.subscribers.push(Subscriber {
                 connection: connection.clone(),
-                from: place,
+                deliver_after: place,
             });
             self.member(user).subscribed += 1;
         }
@@ -82,13 +83,13 @@ impl RoomState {
 
     /// Subscribes a member's connection and holds its live events, which come after what is replayed
     /// to it; `None` if the user is no member any more.
-    pub(crate) fn hold(
+    pub(crate) fn subscribe_paused(
         &mut self,
         connection: &Arc<Connection>,
         user: &Arc<User>,
     ) -> Option<ReplayId> {
         self.last.filter(|_| self.is_member(user))?;
-        self.enter(connection, user, HELD);
+        self.enter(connection, user, PAUSED);
         self.next_replay += 1;
         self.replays.push(Replay {
             id: self.next_replay,
@@ -109,9 +110,9 @@ impl RoomState {
     }
 
     /// Ends a replay that has come to `cursor`, if what comes next is here.
-    pub(crate) fn open(&mut self, id: ReplayId, cursor: Seq) -> Opened {
+    pub(crate) fn activate_after(&mut self, id: ReplayId, cursor: Seq) -> SubscriptionStart {
         let Some(at) = self.replay(id) else {
-            return Opened::Gone;
+            return SubscriptionStart::Unsubscribed;
         };
         let (connection, ends_at) = (
             self.replays[at].connection.clone(),
@@ -121,27 +122,27 @@ impl RoomState {
         let end = ends_at.unwrap_or(last);
         let frames = if cursor >= end {
             Vec::new()
-        } else if let Some(missed) = self.ring.after(cursor) {
+        } else if let Some(missed) = self.recent.after(cursor) {
             let missed = missed.take_while(|recent| recent.seq <= end);
             missed.map(|recent| recent.frame.clone()).collect()
         } else {
-            return Opened::Behind;
+            return SubscriptionStart::Behind;
         };
         if ends_at.is_some() {
             self.unsubscribe(&connection);
-            return Opened::Ended(frames);
+            return SubscriptionStart::Ended(frames);
         }
         self.replays.swap_remove(at);
         if let Some(at) = self.position(&connection) {
-            self.subscribers[at].from = last.max(cursor).get();
+            self.subscribers[at].deliver_after = last.max(cursor).get();
         }
-        Opened::Live(frames)
+        SubscriptionStart::CaughtUp(frames)
     }
 
     /// Subscribes a member's connection after `after` at once, if the recent events kept here reach back
     /// so far and are at most `most`; gives the room's place and the frames that come first. None of them
     /// may be a deletion: what a deleted message said is not shown again.
-    pub(crate) fn resume(
+    pub(crate) fn recover_from_cache(
         &mut self,
         connection: &Arc<Connection>,
         user: &Arc<User>,
@@ -154,7 +155,7 @@ impl RoomState {
         }
         let mut frames = Vec::new();
         if last > after {
-            let missed = self.ring.after(after)?;
+            let missed = self.recent.after(after)?;
             if missed.clone().any(|recent| recent.deletes) || missed.clone().count() > most {
                 return None;
             }

@@ -1,6 +1,6 @@
 //! What one connection has lately done much of.
 //!
-//! Most connections do little most of the time, so a [`Session`](super::Session) has this only while any
+//! Most connections do little most of the time, so a [`ConnectionState`](super::ConnectionState) has this only while any
 //! of it still counts.
 
 use std::collections::VecDeque;
@@ -14,7 +14,7 @@ use roomcast_protocol::limits::{
 use roomcast_protocol::{ClientFrame, Close, Code, Refusal};
 
 use crate::clock::{TICK, Ticks, after};
-use crate::rate::{Bucket, Rate};
+use crate::rate_limit::{Rate, TokenBucket};
 
 const FRAMES: Rate = Rate {
     per_second: FRAMES_PER_SECOND,
@@ -31,7 +31,7 @@ const PACED: Rate = Rate {
 
 /// Which bucket a frame takes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Toll {
+pub(crate) enum FrameCost {
     /// Never refused: past the rate the next frame waits, and with it the client.
     Paced(u32),
     /// Counted elsewhere: sends by user, the rooms of one `SUBSCRIBE` one by one.
@@ -42,7 +42,7 @@ pub(crate) enum Toll {
     Other,
 }
 
-impl Toll {
+impl FrameCost {
     pub(crate) fn of(frame: &Result<ClientFrame<'_>, Refusal>) -> Self {
         match frame {
             Ok(ClientFrame::Ping {}) => Self::Paced(1),
@@ -73,22 +73,22 @@ impl Toll {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Conduct {
-    frames: Bucket,
-    rooms: Bucket,
-    paced: Bucket,
+pub(crate) struct FrameLimits {
+    frames: TokenBucket,
+    rooms: TokenBucket,
+    paced: TokenBucket,
     bad_frames: Recent,
     rate_refusals: Recent,
 }
 
-impl Conduct {
+impl FrameLimits {
     /// Takes what a frame costs.
-    pub(crate) fn take(&mut self, toll: Toll, now: Ticks) -> Result<(), Refusal> {
+    pub(crate) fn take(&mut self, toll: FrameCost, now: Ticks) -> Result<(), Refusal> {
         let now = TICK * now;
         let taken = match toll {
-            Toll::Rooms => self.rooms.take(now, 1, ROOMS),
-            Toll::Other => self.frames.take(now, 1, FRAMES),
-            Toll::Paced(_) | Toll::Elsewhere => Ok(()),
+            FrameCost::Rooms => self.rooms.take(now, 1, ROOMS),
+            FrameCost::Other => self.frames.take(now, 1, FRAMES),
+            FrameCost::Paced(_) | FrameCost::Elsewhere => Ok(()),
         };
         // Rounded up to whole ticks, since time is counted in them.
         let tick_ms = u64::try_from(TICK.as_millis()).unwrap_or(1);

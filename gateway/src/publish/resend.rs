@@ -17,8 +17,8 @@ use roomcast_protocol::limits::CLOCK_LEEWAY;
 use roomcast_protocol::{ClientMessageId, Code, Refusal, StoredEvent, Timestamp};
 use tracing::warn;
 
-use super::{Said, unreadable};
-use crate::Shared;
+use super::{PublishRequest, read_error_to_refusal};
+use crate::GatewayState;
 
 /// Timeout of a lookup that is made although the id looks new.
 const OPTIONAL_LOOKUP_TIMEOUT: Duration = Duration::from_secs(1);
@@ -113,11 +113,11 @@ fn millis(time: Timestamp) -> Duration {
 }
 
 /// Whether the send may be appended without a lookup.
-pub(crate) fn is_new(shared: &Shared, said: &Said) -> bool {
+pub(crate) fn is_new(shared: &GatewayState, said: &PublishRequest) -> bool {
     lookup(shared, said) == Lookup::NotNeeded
 }
 
-fn lookup(shared: &Shared, said: &Said) -> Lookup {
+fn lookup(shared: &GatewayState, said: &PublishRequest) -> Lookup {
     let (Some(window), Some(client)) = (
         shared.ports.log.remembers(),
         said.client_message_id.as_ref(),
@@ -149,12 +149,15 @@ fn claim(client: &ClientMessageId, window: Duration) -> Option<Claim> {
 }
 
 /// The first event of a send that the log may no longer recognise.
-pub(super) async fn first(shared: &Shared, said: &Said) -> Result<Option<Appended>, Refusal> {
+pub(super) async fn first(
+    shared: &GatewayState,
+    said: &PublishRequest,
+) -> Result<Option<Appended>, Refusal> {
     match lookup(shared, said) {
         Lookup::NotNeeded => Ok(None),
-        Lookup::Required => remembered(shared, said).await,
+        Lookup::Required => find_duplicate(shared, said).await,
         Lookup::IfAnswered => {
-            let lookup = remembered(shared, said);
+            let lookup = find_duplicate(shared, said);
             match tokio::time::timeout(OPTIONAL_LOOKUP_TIMEOUT, lookup).await {
                 Ok(Ok(first)) => {
                     if let (None, Some(clock)) = (&first, said.clock()) {
@@ -174,11 +177,11 @@ pub(super) async fn first(shared: &Shared, said: &Said) -> Result<Option<Appende
 
 /// What a refused send is answered with: its first event, if it was stored before.
 pub(super) async fn first_or_refusal(
-    shared: &Shared,
-    said: &Said,
+    shared: &GatewayState,
+    said: &PublishRequest,
     refusal: Refusal,
 ) -> Result<Appended, Refusal> {
-    match remembered(shared, said).await {
+    match find_duplicate(shared, said).await {
         Ok(Some(first)) => Ok(first),
         // "Perhaps stored" stays true when the store cannot be asked; "not stored" would not be.
         Err(unreadable) if refusal.code != Code::Unconfirmed => Err(unreadable),
@@ -187,13 +190,16 @@ pub(super) async fn first_or_refusal(
 }
 
 /// The first event of the send's id.
-pub(super) async fn remembered(shared: &Shared, said: &Said) -> Result<Option<Appended>, Refusal> {
+pub(super) async fn find_duplicate(
+    shared: &GatewayState,
+    said: &PublishRequest,
+) -> Result<Option<Appended>, Refusal> {
     let Some(client) = &said.client_message_id else {
         return Ok(None);
     };
     let timeline = &shared.ports.timeline;
     let first = timeline.event(&said.room_id, &said.event_id()).await;
-    let Some(first) = first.map_err(|error| unreadable(&error))? else {
+    let Some(first) = first.map_err(|error| read_error_to_refusal(&error))? else {
         return Ok(None);
     };
     if let (Some(window), Some(clock)) = (shared.ports.log.remembers(), said.clock())
@@ -201,10 +207,10 @@ pub(super) async fn remembered(shared: &Shared, said: &Said) -> Result<Option<Ap
     {
         clock.is_ahead();
     }
-    Ok(Some(duplicate_of(&first)))
+    Ok(Some(duplicate_ack(&first)))
 }
 
-fn duplicate_of(stored: &StoredEvent) -> Appended {
+fn duplicate_ack(stored: &StoredEvent) -> Appended {
     Appended {
         seq: stored.seq,
         prev: stored.prev,

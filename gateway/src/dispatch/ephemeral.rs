@@ -7,21 +7,26 @@ use roomcast_protocol::limits::WATCHED_USERS_MAX;
 use roomcast_protocol::{Refusal, RoomId, Seq, UserId};
 use tracing::{debug, warn};
 
-use super::{Actor, Begun, Done};
-use crate::Shared;
+use super::{FrameHandler, HandlerResult, Outcome};
+use crate::GatewayState;
 use crate::hub::User;
 use crate::lock::lock;
+use crate::publish;
 use crate::receipts::Moved;
-use crate::session::Echo;
-use crate::speech;
+use crate::session::RequestRef;
 
-impl Actor {
-    pub(super) fn typing(&self, user: &Arc<User>, room_id: RoomId, echo: Echo<'_>) -> Begun {
+impl FrameHandler {
+    pub(super) fn on_typing(
+        &self,
+        user: &Arc<User>,
+        room_id: RoomId,
+        echo: RequestRef<'_>,
+    ) -> HandlerResult {
         let (actor, user, echo) = (self.clone(), user.clone(), echo.into_owned());
-        Begun::Work(Box::pin(async move {
-            let pinned = actor.shared.pin(&room_id);
+        HandlerResult::Deferred(Box::pin(async move {
+            let pinned = actor.shared.pin_room(&room_id);
             if let Err(refusal) = actor.shared.ensure_member(&pinned.room, &user).await {
-                return Done::Refused(refusal, echo);
+                return Outcome::Refused(refusal, echo);
             }
             if lock(&pinned.room.state).may_type(&user.id) {
                 actor
@@ -32,28 +37,31 @@ impl Actor {
                     })
                     .await;
             }
-            Done::Nothing
+            Outcome::Nothing
         }))
     }
 
-    pub(super) fn mark(
+    pub(super) fn on_mark(
         &self,
         user: &Arc<User>,
         room_id: RoomId,
         read: Option<Seq>,
         delivered: Option<Seq>,
-        echo: Echo<'_>,
-    ) -> Begun {
+        echo: RequestRef<'_>,
+    ) -> HandlerResult {
         let (actor, user, echo) = (self.clone(), user.clone(), echo.into_owned());
-        Begun::Work(Box::pin(async move {
-            match actor.move_marks(&user, &room_id, read, delivered).await {
-                Ok(()) => Done::Nothing,
-                Err(refusal) => Done::Refused(refusal, echo),
+        HandlerResult::Deferred(Box::pin(async move {
+            match actor
+                .advance_read_markers(&user, &room_id, read, delivered)
+                .await
+            {
+                Ok(()) => Outcome::Nothing,
+                Err(refusal) => Outcome::Refused(refusal, echo),
             }
         }))
     }
 
-    async fn move_marks(
+    async fn advance_read_markers(
         &self,
         user: &Arc<User>,
         room_id: &RoomId,
@@ -61,10 +69,10 @@ impl Actor {
         delivered: Option<Seq>,
     ) -> Result<(), Refusal> {
         let shared = &self.shared;
-        let pinned = shared.pin(room_id);
+        let pinned = shared.pin_room(room_id);
         shared.ensure_member(&pinned.room, user).await?;
         let head = shared.ports.timeline.head(room_id).await;
-        let head = head.map_err(|error| speech::unreadable(&error))?;
+        let head = head.map_err(|error| publish::read_error_to_refusal(&error))?;
         let read = read.unwrap_or(Seq::ZERO).min(head);
         let delivered = delivered.unwrap_or(Seq::ZERO).min(head).max(read);
         let moved = shared
@@ -72,9 +80,9 @@ impl Actor {
             .directory
             .mark(room_id, &user.id, read, delivered)
             .await;
-        if let Some(marks) = moved.map_err(|error| speech::unreadable(&error.into()))? {
+        if let Some(marks) = moved.map_err(|error| publish::read_error_to_refusal(&error.into()))? {
             let is_read = read > Seq::ZERO;
-            if is_read && !self.connection.may_show(room_id) {
+            if is_read && !self.connection.may_read_events(room_id) {
                 self.connection.remember_read(room_id.clone(), marks.read);
             }
             let moved = Moved {
@@ -89,31 +97,33 @@ impl Actor {
         Ok(())
     }
 
-    pub(super) fn watch(&self, mut user_ids: Vec<UserId>) -> Begun {
+    pub(super) fn on_watch_presence(&self, mut user_ids: Vec<UserId>) -> HandlerResult {
         let actor = self.clone();
         user_ids.sort();
         user_ids.dedup();
         debug_assert!(user_ids.len() <= WATCHED_USERS_MAX);
-        Begun::Work(Box::pin(async move { actor.tell_presence(user_ids).await }))
+        HandlerResult::Deferred(Box::pin(async move {
+            actor.send_presence_snapshot(user_ids).await
+        }))
     }
 
     /// Watches these users from now on, and tells how they are.
-    pub(super) async fn tell_presence(&self, user_ids: Vec<UserId>) -> Done {
+    pub(super) async fn send_presence_snapshot(&self, user_ids: Vec<UserId>) -> Outcome {
         self.shared.hub.watchers.watch(&self.connection, &user_ids);
         match self.shared.ports.presence.read(&user_ids).await {
             Ok(all) => {
                 let now = self.shared.clock.now();
                 let watchers = &self.shared.hub.watchers;
-                watchers.tell_first(&self.connection, &all, now);
+                watchers.send_initial(&self.connection, &all, now);
             }
             // The watch stands; their next change is told.
             Err(error) => warn!(error = &error as &dyn std::error::Error, "read who is here"),
         }
-        Done::Watching(user_ids)
+        Outcome::Watching(user_ids)
     }
 }
 
-impl Shared {
+impl GatewayState {
     /// Publishes what may be lost; the log knows when it was.
     pub(crate) async fn publish_signal(&self, signal: Signal) {
         if let Err(error) = self.ports.signals.publish(signal).await {

@@ -17,15 +17,15 @@ const QUIET: Duration = Duration::from_secs(5);
 
 /// Consecutive events, the newest last.
 #[derive(Debug, Default)]
-pub(super) struct Ring {
-    recent: VecDeque<Recent>,
+pub(super) struct RecentFrames {
+    recent: VecDeque<RecentFrame>,
     bytes: usize,
     used_at: Seconds,
 }
 
 /// One event.
 #[derive(Debug)]
-pub(super) struct Recent {
+pub(super) struct RecentFrame {
     pub(super) seq: Seq,
     /// Nothing is missing between this place and the event. Not the event's own `prev`, which is zero
     /// when the log did not know it.
@@ -35,12 +35,18 @@ pub(super) struct Recent {
     pub(super) frame: Bytes,
 }
 
-impl Ring {
+impl RecentFrames {
     /// Keeps the frame of an event that follows the place `follows` without a gap.
-    pub(super) fn keep(&mut self, event: &StoredEvent, follows: Seq, frame: Bytes, now: Seconds) {
+    pub(super) fn cache_frame(
+        &mut self,
+        event: &StoredEvent,
+        follows: Seq,
+        frame: Bytes,
+        now: Seconds,
+    ) {
         self.used_at = now;
         self.bytes += frame.len();
-        self.recent.push_back(Recent {
+        self.recent.push_back(RecentFrame {
             seq: event.seq,
             follows,
             deletes: matches!(event.event.body, EventBody::MessageDeleted { .. }),
@@ -53,14 +59,14 @@ impl Ring {
     }
 
     /// Every event after `place`; `None` when the ring does not reach back so far.
-    pub(super) fn after(&self, place: Seq) -> Option<impl Iterator<Item = &Recent> + Clone> {
+    pub(super) fn after(&self, place: Seq) -> Option<impl Iterator<Item = &RecentFrame> + Clone> {
         let start = self.recent.partition_point(|recent| recent.seq <= place);
         let first = self.recent.get(start)?;
         (first.follows <= place).then(|| self.recent.range(start..))
     }
 
     /// Gives back the memory when the room has been quiet.
-    pub(super) fn trim(&mut self, now: Seconds) {
+    pub(super) fn evict_idle(&mut self, now: Seconds) {
         if now >= after(self.used_at, QUIET) && self.recent.capacity() > 0 {
             self.recent = VecDeque::new();
             self.bytes = 0;

@@ -6,26 +6,30 @@ use roomcast_ports::signals::{Signal, SignalStream};
 use roomcast_protocol::FleetFrame;
 use tokio_util::sync::CancellationToken;
 
-use crate::Shared;
+use crate::GatewayState;
 use crate::connection;
 use crate::hub::notify;
 use crate::lock::lock;
 
 /// Passes signals on to those here whom they concern, until `stop`.
-pub(crate) async fn run(shared: Arc<Shared>, mut signals: SignalStream, stop: CancellationToken) {
+pub(crate) async fn run(
+    shared: Arc<GatewayState>,
+    mut signals: SignalStream,
+    stop: CancellationToken,
+) {
     loop {
         let signal = tokio::select! {
             signal = signals.next() => signal,
             () = stop.cancelled() => return,
         };
         match signal {
-            Some(signal) => pass_on(&shared, &signal),
+            Some(signal) => deliver(&shared, &signal),
             None => return,
         }
     }
 }
 
-fn pass_on(shared: &Shared, signal: &Signal) {
+fn deliver(shared: &GatewayState, signal: &Signal) {
     let now = shared.clock.now();
     match signal {
         Signal::Typing { room_id, user_id } => {
@@ -36,7 +40,7 @@ fn pass_on(shared: &Shared, signal: &Signal) {
                 room_id: room_id.clone(),
                 user_id: user_id.clone(),
             });
-            lock(&room.state).tell(&frame, Some(user_id), now);
+            lock(&room.state).broadcast_ephemeral(&frame, Some(user_id), now);
         }
         Signal::Receipt {
             room_id,
@@ -59,14 +63,17 @@ fn pass_on(shared: &Shared, signal: &Signal) {
                 read: read.then_some(marks.read),
                 delivered: delivered.then_some(marks.delivered),
             });
-            lock(&room.state).tell(&frame, None, now);
+            lock(&room.state).broadcast_ephemeral(&frame, None, now);
         }
         Signal::Presence {
             user_id,
             status,
             last_seen,
         } => {
-            shared.hub.watchers.tell(user_id, *status, *last_seen, now);
+            shared
+                .hub
+                .watchers
+                .notify(user_id, *status, *last_seen, now);
         }
     }
 }

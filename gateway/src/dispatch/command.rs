@@ -4,13 +4,13 @@ use roomcast_protocol::event::Message;
 use roomcast_protocol::id::{Id, IdRef};
 use roomcast_protocol::{ClientFrame, ClientMessageId, RoomId};
 
-use crate::speech::Speech;
+use crate::publish::MessageCommand;
 
 /// What is said where, and what the client calls it.
-pub(super) struct Worded<'a> {
+pub(super) struct ParsedCommand<'a> {
     pub(super) room_id: IdRef<'a, RoomId>,
     pub(super) client_msg_id: Option<IdRef<'a, ClientMessageId>>,
-    pub(super) speech: Speech,
+    pub(super) speech: MessageCommand,
 }
 
 /// What a frame says, or the frame itself when it says nothing in a room.
@@ -18,7 +18,7 @@ pub(super) struct Worded<'a> {
     clippy::result_large_err,
     reason = "both are frames, moved once; boxing one would cost an allocation"
 )]
-pub(super) fn of(frame: ClientFrame<'_>) -> Result<Worded<'_>, ClientFrame<'_>> {
+pub(super) fn from_frame(frame: ClientFrame<'_>) -> Result<ParsedCommand<'_>, ClientFrame<'_>> {
     let (room_id, client_msg_id, speech) = match frame {
         ClientFrame::SendMessage {
             room_id,
@@ -34,7 +34,7 @@ pub(super) fn of(frame: ClientFrame<'_>) -> Result<Worded<'_>, ClientFrame<'_>> 
                 attachments: to_ids(&attachments),
                 mentions: to_ids(&mentions),
             };
-            (room_id, client_msg_id, Speech::Send(message))
+            (room_id, client_msg_id, MessageCommand::Send(message))
         }
         ClientFrame::EditMessage {
             room_id,
@@ -46,7 +46,7 @@ pub(super) fn of(frame: ClientFrame<'_>) -> Result<Worded<'_>, ClientFrame<'_>> 
             (
                 room_id,
                 client_msg_id,
-                Speech::Edit {
+                MessageCommand::Edit {
                     message_id,
                     content,
                 },
@@ -58,7 +58,11 @@ pub(super) fn of(frame: ClientFrame<'_>) -> Result<Worded<'_>, ClientFrame<'_>> 
             client_msg_id,
         } => {
             let message_id = message_id.to_id();
-            (room_id, client_msg_id, Speech::Delete { message_id })
+            (
+                room_id,
+                client_msg_id,
+                MessageCommand::Delete { message_id },
+            )
         }
         ClientFrame::React {
             room_id,
@@ -68,7 +72,7 @@ pub(super) fn of(frame: ClientFrame<'_>) -> Result<Worded<'_>, ClientFrame<'_>> 
             client_msg_id,
         } => {
             let (message_id, emoji) = (message_id.to_id(), emoji.into_owned());
-            let speech = Speech::React {
+            let speech = MessageCommand::React {
                 message_id,
                 emoji,
                 remove,
@@ -77,7 +81,7 @@ pub(super) fn of(frame: ClientFrame<'_>) -> Result<Worded<'_>, ClientFrame<'_>> 
         }
         other => return Err(other),
     };
-    Ok(Worded {
+    Ok(ParsedCommand {
         room_id,
         client_msg_id,
         speech,

@@ -28,7 +28,7 @@ use tracing::{debug, warn};
 use crate::connection::Connection;
 use crate::connection::send_order::behind_refused;
 use crate::lock::lock;
-use crate::{Shared, connection};
+use crate::{GatewayState, connection};
 pub(crate) use resend::{OptionalLookups, SenderClock, is_new};
 
 /// Tries to append on an unmoved room before appending anyway.
@@ -39,22 +39,22 @@ const CONDITIONAL_TRIES: usize = 8;
 const COUNTED_TRIES: usize = 100;
 
 /// An append that takes longer is one that waits for the log to come back.
-const LOG_SLOW_AFTER: Duration = Duration::from_secs(1);
+const LOG_SLOW_WARNING_DELAY: Duration = Duration::from_secs(1);
 
 /// What somebody wants to say where.
 #[derive(Debug, Clone)]
-pub(crate) struct Said {
+pub(crate) struct PublishRequest {
     pub(crate) room_id: RoomId,
     pub(crate) sender_id: UserId,
     pub(crate) client_message_id: Option<ClientMessageId>,
-    pub(crate) speech: Speech,
+    pub(crate) speech: MessageCommand,
     /// The connection it came on; `None` over HTTP.
     pub(crate) connection: Option<Arc<Connection>>,
 }
 
 /// What is said.
 #[derive(Debug, Clone)]
-pub(crate) enum Speech {
+pub(crate) enum MessageCommand {
     Send(Message),
     Edit {
         message_id: MessageId,
@@ -71,17 +71,17 @@ pub(crate) enum Speech {
 }
 
 /// The log's answer to come.
-pub(crate) type Pending = BoxFuture<'static, Result<Appended, LogError>>;
+pub(crate) type PendingAppend = BoxFuture<'static, Result<Appended, LogError>>;
 
 /// How far saying something has come.
-pub(crate) enum Saying {
+pub(crate) enum PublishOutcome {
     /// It is with the log.
-    Pending(Pending),
+    Pending(PendingAppend),
     /// There is nothing to add: it was said before, or is so already.
-    Settled(Appended),
+    Completed(Appended),
 }
 
-impl Said {
+impl PublishRequest {
     /// What is known of the clock that made its id.
     fn clock(&self) -> Option<&SenderClock> {
         self.connection
@@ -109,24 +109,24 @@ impl Said {
 }
 
 /// Whether a message can be judged by itself alone: new, with nothing to look up.
-pub(crate) fn is_plain(speech: &Speech) -> bool {
-    matches!(speech, Speech::Send(message) if message.reply_to.is_none() && check(message.content.as_deref()).is_ok())
+pub(crate) fn is_fast_path(speech: &MessageCommand) -> bool {
+    matches!(speech, MessageCommand::Send(message) if message.reply_to.is_none() && check(message.content.as_deref()).is_ok())
 }
 
 /// Waits for the log. While that takes long the room's people are told that their messages wait.
-pub(crate) async fn patiently(
-    shared: &Shared,
+pub(crate) async fn await_append(
+    shared: &GatewayState,
     room_id: &RoomId,
-    mut pending: Pending,
+    mut pending: PendingAppend,
 ) -> Result<Appended, LogError> {
-    match tokio::time::timeout(LOG_SLOW_AFTER, &mut pending).await {
+    match tokio::time::timeout(LOG_SLOW_WARNING_DELAY, &mut pending).await {
         Ok(answer) => return answer,
-        Err(_) => warn_that_log_is_away(shared, room_id),
+        Err(_) => warn_log_unavailable(shared, room_id),
     }
     pending.await
 }
 
-fn warn_that_log_is_away(shared: &Shared, room_id: &RoomId) {
+fn warn_log_unavailable(shared: &GatewayState, room_id: &RoomId) {
     let Some(room) = shared.hub.room(room_id) else {
         return;
     };
@@ -137,13 +137,16 @@ fn warn_that_log_is_away(shared: &Shared, room_id: &RoomId) {
             code: WarningCode::LogUnavailable,
             message: "messages wait until the log takes them again".into(),
         });
-        state.tell(&frame, None, now);
+        state.broadcast_ephemeral(&frame, None, now);
     }
 }
 
 /// Gives a plain message of a certain member to the log, at once and in the order of the calls.
-pub(crate) fn say_plainly(shared: &Shared, said: &Said) -> Result<Pending, Refusal> {
-    let Speech::Send(message) = said.speech.clone() else {
+pub(crate) fn publish_fast_path(
+    shared: &GatewayState,
+    said: &PublishRequest,
+) -> Result<PendingAppend, Refusal> {
+    let MessageCommand::Send(message) = said.speech.clone() else {
         unreachable!("only a message is plain")
     };
     let event = said.event(EventBody::MessageSent(message));
@@ -151,14 +154,18 @@ pub(crate) fn say_plainly(shared: &Shared, said: &Said) -> Result<Pending, Refus
 }
 
 /// Gives an event to the log, unless an earlier send of its connection has just been refused.
-fn append(shared: &Shared, said: &Said, append: Append) -> Result<Pending, Refusal> {
+fn append(
+    shared: &GatewayState,
+    said: &PublishRequest,
+    append: Append,
+) -> Result<PendingAppend, Refusal> {
     check_size(&append.event)?;
     let connection = said.connection.as_ref();
     if connection.is_some_and(|it| it.is_behind_refused(&said.room_id)) {
         return Err(behind_refused());
     }
     if let Some(connection) = connection
-        && !connection.may_show(&said.room_id)
+        && !connection.may_read_events(&said.room_id)
     {
         connection.remember_append(append.event.id.clone());
     }
@@ -166,45 +173,51 @@ fn append(shared: &Shared, said: &Said, append: Append) -> Result<Pending, Refus
 }
 
 /// Judges what a certain member says, and gives it to the log.
-pub(crate) async fn say(
-    shared: &Shared,
-    said: Said,
+pub(crate) async fn publish(
+    shared: &GatewayState,
+    said: PublishRequest,
     role: Option<MemberRole>,
-) -> Result<Saying, Refusal> {
+) -> Result<PublishOutcome, Refusal> {
     if let Some(first) = resend::first(shared, &said).await? {
-        return Ok(Saying::Settled(first));
+        return Ok(PublishOutcome::Completed(first));
     }
     match judge(shared, &said, role).await {
         Ok(saying) => Ok(saying),
         // Memory goes before judgement, and is asked only when it matters.
         Err(refusal) => resend::first_or_refusal(shared, &said, refusal)
             .await
-            .map(Saying::Settled),
+            .map(PublishOutcome::Completed),
     }
 }
 
-async fn judge(shared: &Shared, said: &Said, role: Option<MemberRole>) -> Result<Saying, Refusal> {
-    if let Speech::Send(message) = &said.speech {
+async fn judge(
+    shared: &GatewayState,
+    said: &PublishRequest,
+    role: Option<MemberRole>,
+) -> Result<PublishOutcome, Refusal> {
+    if let MessageCommand::Send(message) = &said.speech {
         check(message.content.as_deref())?;
         if let Some(target) = &message.reply_to {
-            message_of(shared, &said.room_id, target).await?;
+            load_live_message(shared, &said.room_id, target).await?;
         }
-        return say_plainly(shared, said).map(Saying::Pending);
+        return publish_fast_path(shared, said).map(PublishOutcome::Pending);
     }
     // Two reactions that race must not both be the last that is allowed.
-    let counted = matches!(&said.speech, Speech::React { .. });
+    let counted = matches!(&said.speech, MessageCommand::React { .. });
     for attempt in 0.. {
         let head = shared
             .ports
             .timeline
             .head(&said.room_id)
             .await
-            .map_err(|error| unreadable(&error))?;
-        let body = match decide(shared, said, role).await? {
+            .map_err(|error| read_error_to_refusal(&error))?;
+        let body = match validate_command(shared, said, role).await? {
             Decision::Append(body) => body,
-            Decision::AlreadySo(state) => {
-                let first = resend::remembered(shared, said).await?;
-                return Ok(Saying::Settled(first.unwrap_or_else(|| settled(&state))));
+            Decision::NoOp(state) => {
+                let first = resend::find_duplicate(shared, said).await?;
+                return Ok(PublishOutcome::Completed(
+                    first.unwrap_or_else(|| unchanged_ack(&state)),
+                ));
             }
         };
         let conditional = Append {
@@ -212,10 +225,10 @@ async fn judge(shared: &Shared, said: &Said, role: Option<MemberRole>) -> Result
             expected_head: (counted || attempt < CONDITIONAL_TRIES).then_some(head),
         };
         let pending = append(shared, said, conditional)?;
-        match patiently(shared, &said.room_id, pending).await {
+        match await_append(shared, &said.room_id, pending).await {
             Err(LogError::Moved { .. }) if attempt < COUNTED_TRIES => {}
-            Err(error) => return Err(refusal_of(&error)),
-            Ok(appended) => return Ok(Saying::Settled(appended)),
+            Err(error) => return Err(log_error_to_refusal(&error)),
+            Ok(appended) => return Ok(PublishOutcome::Completed(appended)),
         }
     }
     unreachable!("an append without a condition does not meet a moved room")
@@ -223,21 +236,21 @@ async fn judge(shared: &Shared, said: &Said, role: Option<MemberRole>) -> Result
 
 enum Decision {
     Append(EventBody),
-    AlreadySo(MessageState),
+    NoOp(MessageState),
 }
 
-async fn decide(
-    shared: &Shared,
-    said: &Said,
+async fn validate_command(
+    shared: &GatewayState,
+    said: &PublishRequest,
     role: Option<MemberRole>,
 ) -> Result<Decision, Refusal> {
     match said.speech.clone() {
-        Speech::Edit {
+        MessageCommand::Edit {
             message_id,
             content,
         } => {
             check(Some(&content))?;
-            let target = message_of(shared, &said.room_id, &message_id).await?;
+            let target = load_live_message(shared, &said.room_id, &message_id).await?;
             if target.sender_id != said.sender_id {
                 return Err(Refusal::forbidden("only its sender edits a message"));
             }
@@ -246,28 +259,28 @@ async fn decide(
                 content: Some(content),
             }))
         }
-        Speech::Delete { message_id } => {
-            let target = any_message_of(shared, &said.room_id, &message_id).await?;
+        MessageCommand::Delete { message_id } => {
+            let target = load_message(shared, &said.room_id, &message_id).await?;
             if target.sender_id != said.sender_id && role < Some(MemberRole::Admin) {
                 return Err(Refusal::forbidden(
                     "only its sender and the room's admins delete a message",
                 ));
             }
             if target.is_deleted() {
-                return Ok(Decision::AlreadySo(target));
+                return Ok(Decision::NoOp(target));
             }
             Ok(Decision::Append(EventBody::MessageDeleted { message_id }))
         }
-        Speech::React {
+        MessageCommand::React {
             message_id,
             emoji,
             remove,
         } => {
-            let target = message_of(shared, &said.room_id, &message_id).await?;
+            let target = load_live_message(shared, &said.room_id, &message_id).await?;
             let held = target.reactions.iter().find(|it| it.is(&emoji));
             let given = held.is_some_and(|it| it.user_ids.contains(&said.sender_id));
             if given != remove {
-                return Ok(Decision::AlreadySo(target));
+                return Ok(Decision::NoOp(target));
             }
             if !remove {
                 check_reactions(&target, held, &said.sender_id)?;
@@ -278,7 +291,7 @@ async fn decide(
                 removed: remove,
             }))
         }
-        Speech::Send(_) => unreachable!("messages are judged without the room's state"),
+        MessageCommand::Send(_) => unreachable!("messages are judged without the room's state"),
     }
 }
 
@@ -302,7 +315,7 @@ fn check_reactions(
     Err(Refusal::new(Code::TooManyReactions, message))
 }
 
-fn settled(state: &MessageState) -> Appended {
+fn unchanged_ack(state: &MessageState) -> Appended {
     Appended {
         seq: state.seq,
         prev: Seq::ZERO,
@@ -312,23 +325,23 @@ fn settled(state: &MessageState) -> Appended {
     }
 }
 
-async fn any_message_of(
-    shared: &Shared,
+async fn load_message(
+    shared: &GatewayState,
     room_id: &RoomId,
     message_id: &MessageId,
 ) -> Result<MessageState, Refusal> {
     let found = shared.ports.timeline.message(room_id, message_id).await;
     found
-        .map_err(|error| unreadable(&error))?
+        .map_err(|error| read_error_to_refusal(&error))?
         .ok_or_else(|| Refusal::not_found("there is no such message in this room"))
 }
 
-async fn message_of(
-    shared: &Shared,
+async fn load_live_message(
+    shared: &GatewayState,
     room_id: &RoomId,
     message_id: &MessageId,
 ) -> Result<MessageState, Refusal> {
-    let state = any_message_of(shared, room_id, message_id).await?;
+    let state = load_message(shared, room_id, message_id).await?;
     if state.is_deleted() {
         return Err(Refusal::not_found("the message is deleted"));
     }
@@ -370,7 +383,7 @@ fn check_size(event: &RoomEvent) -> Result<(), Refusal> {
 }
 
 /// What a client is told when the log did not take its event.
-pub(crate) fn refusal_of(error: &LogError) -> Refusal {
+pub(crate) fn log_error_to_refusal(error: &LogError) -> Refusal {
     match error {
         LogError::Unavailable(_) | LogError::Moved { .. } => {
             warn!(error = error as &dyn std::error::Error, "append to the log");
@@ -394,7 +407,7 @@ pub(crate) fn refusal_of(error: &LogError) -> Refusal {
 }
 
 /// What a client is told when a read failed.
-pub(crate) fn unreadable(error: &ReadError) -> Refusal {
+pub(crate) fn read_error_to_refusal(error: &ReadError) -> Refusal {
     warn!(error = error as &dyn std::error::Error, "read a room");
     match error {
         ReadError::Log(_) => Refusal::new(

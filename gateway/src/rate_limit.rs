@@ -28,12 +28,12 @@ impl Rate {
 /// A token bucket, as the generic cell rate algorithm (ITU-T I.371): it keeps one point in time and no
 /// timer.
 #[derive(Debug, Default)]
-pub(crate) struct Bucket {
+pub(crate) struct TokenBucket {
     /// When the bucket will be full, on the caller's clock.
     full_at: Duration,
 }
 
-impl Bucket {
+impl TokenBucket {
     /// Takes `cost` units, or returns the milliseconds until there are as many. More than `burst` are
     /// never there.
     pub(crate) fn take(&mut self, now: Duration, cost: u32, rate: Rate) -> Result<(), u64> {
@@ -66,21 +66,21 @@ fn milliseconds(wait: Duration) -> u64 {
 ///
 /// Full buckets are dropped, so the table is as large as the number of users seen lately.
 #[derive(Debug)]
-pub struct Rates {
+pub struct RateLimiter {
     started: Instant,
     buckets: Mutex<Buckets>,
 }
 
 #[derive(Debug, Default)]
 struct Buckets {
-    by_user: HashMap<UserId, Bucket>,
+    by_user: HashMap<UserId, TokenBucket>,
     /// How many there may be before the full ones are forgotten.
     forget_at: usize,
 }
 
 const FORGET_AT_LEAST: usize = 1_024;
 
-impl Default for Rates {
+impl Default for RateLimiter {
     fn default() -> Self {
         Self {
             started: Instant::now(),
@@ -89,7 +89,7 @@ impl Default for Rates {
     }
 }
 
-impl Rates {
+impl RateLimiter {
     /// Takes `cost` units from the user's bucket.
     ///
     /// # Errors
@@ -103,7 +103,7 @@ impl Rates {
         self.with(user_id, |bucket, now| bucket.draw(now, cost, rate))
     }
 
-    fn with<T>(&self, user_id: &UserId, act: impl FnOnce(&mut Bucket, Duration) -> T) -> T {
+    fn with<T>(&self, user_id: &UserId, act: impl FnOnce(&mut TokenBucket, Duration) -> T) -> T {
         let now = self.started.elapsed();
         let mut buckets = lock(&self.buckets);
         if let Some(bucket) = buckets.by_user.get_mut(user_id) {
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn a_burst_passes_at_once_and_then_one_each_interval() {
         let start = Duration::from_secs(100);
-        let mut bucket = Bucket::default();
+        let mut bucket = TokenBucket::default();
         for _ in 0..40 {
             assert_eq!(bucket.take(start, 1, RATE), Ok(()));
         }
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn what_costs_more_takes_more_and_has_to_wait_for_all_of_it() {
         let start = Duration::from_secs(100);
-        let mut bucket = Bucket::default();
+        let mut bucket = TokenBucket::default();
         assert_eq!(bucket.take(start, 30, RATE), Ok(()));
         assert_eq!(bucket.take(start, 11, RATE), Err(50));
         assert_eq!(bucket.take(start, 10, RATE), Ok(()));
@@ -173,7 +173,7 @@ mod tests {
             burst: 1_000,
         };
         let start = Duration::from_secs(100);
-        let mut bucket = Bucket::default();
+        let mut bucket = TokenBucket::default();
         for _ in 0..4 {
             assert_eq!(bucket.take(start, 210, rate), Ok(()));
         }
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn drawing_is_never_refused_and_pauses_past_the_burst() {
         let start = Duration::from_secs(100);
-        let mut bucket = Bucket::default();
+        let mut bucket = TokenBucket::default();
         assert_eq!(bucket.draw(start, 40, RATE), Duration::ZERO);
         assert_eq!(bucket.draw(start, 2, RATE), Duration::from_millis(100));
         assert!(!bucket.is_full(start + Duration::from_secs(2)));

@@ -12,7 +12,7 @@ use crate::lock::lock;
 
 /// One of the last acts, of which [`UNACKNOWLEDGED_SENDS_MAX`] are kept; the oldest is evicted.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Act {
+pub(super) enum OwnAction {
     Event(EventId),
     Read(RoomId, Seq),
 }
@@ -20,23 +20,25 @@ pub(super) enum Act {
 impl Connection {
     /// Remembers an event that is about to be appended.
     pub(crate) fn remember_append(&self, event_id: EventId) {
-        self.remember(Act::Event(event_id));
+        self.remember(OwnAction::Event(event_id));
     }
 
     /// Remembers a read mark that has moved.
     pub(crate) fn remember_read(&self, room_id: RoomId, seq: Seq) {
-        self.remember(Act::Read(room_id, seq));
+        self.remember(OwnAction::Read(room_id, seq));
     }
 
     pub(crate) fn has_appended(&self, event_id: &EventId) -> bool {
-        self.has_done(|act| matches!(act, Act::Event(known) if known == event_id))
+        self.has_done(|act| matches!(act, OwnAction::Event(known) if known == event_id))
     }
 
     pub(crate) fn has_read(&self, room_id: &RoomId, seq: Seq) -> bool {
-        self.has_done(|act| matches!(act, Act::Read(room, read) if room == room_id && *read == seq))
+        self.has_done(
+            |act| matches!(act, OwnAction::Read(room, read) if room == room_id && *read == seq),
+        )
     }
 
-    fn remember(&self, act: Act) {
+    fn remember(&self, act: OwnAction) {
         let mut parts = lock(&self.parts);
         let acts = &mut parts.rare.get_or_insert_default().own_acts;
         if acts.len() >= UNACKNOWLEDGED_SENDS_MAX {
@@ -45,7 +47,7 @@ impl Connection {
         acts.push_back(act);
     }
 
-    fn has_done(&self, is_it: impl Fn(&Act) -> bool) -> bool {
+    fn has_done(&self, is_it: impl Fn(&OwnAction) -> bool) -> bool {
         lock(&self.parts)
             .rare
             .as_ref()

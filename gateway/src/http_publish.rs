@@ -3,13 +3,13 @@
 use roomcast_protocol::event::Message;
 use roomcast_protocol::{ClientMessageId, FleetFrame, Refusal, RoomId, UserId};
 
-use crate::rate::Rate;
-use crate::speech::{self, Said, Saying, Speech};
-use crate::{Gateway, Shared};
+use crate::publish::{self, MessageCommand, PublishOutcome, PublishRequest};
+use crate::rate_limit::Rate;
+use crate::{Gateway, GatewayState};
 
 /// A message to send over HTTP.
 #[derive(Debug, Clone)]
-pub struct Post {
+pub struct HttpPublish {
     /// Where.
     pub room_id: RoomId,
     /// As whom.
@@ -19,45 +19,45 @@ pub struct Post {
     /// What it says.
     pub message: Message,
     /// The host product sends it: no rate limit.
-    pub by_host: bool,
+    pub server_side: bool,
 }
 
 impl Gateway {
     /// Sends a message and waits for the log; gives the `ACK`, whose `duplicate` says whether anything
     /// was added.
-    pub async fn post(&self, post: Post) -> Result<FleetFrame<'static>, Refusal> {
+    pub async fn publish(&self, post: HttpPublish) -> Result<FleetFrame<'static>, Refusal> {
         let shared = &*self.shared;
-        if !post.by_host {
-            shared.take_rate(&post.sender_id)?;
+        if !post.server_side {
+            shared.check_rate_limit(&post.sender_id)?;
         }
         let standing = shared
             .ports
             .memberships
             .standing(&post.room_id, &post.sender_id)
             .await;
-        let standing = standing.map_err(|error| speech::unreadable(&error))?;
+        let standing = standing.map_err(|error| publish::read_error_to_refusal(&error))?;
         let role = standing.role.ok_or_else(Refusal::not_member)?;
-        let said = Said {
+        let said = PublishRequest {
             room_id: post.room_id,
             sender_id: post.sender_id,
             client_message_id: post.client_message_id,
-            speech: Speech::Send(post.message),
+            speech: MessageCommand::Send(post.message),
             connection: None,
         };
         let (room_id, client_message_id) = (said.room_id.clone(), said.client_message_id.clone());
-        let appended = match speech::say(shared, said, Some(role)).await? {
-            Saying::Settled(appended) => appended,
-            Saying::Pending(pending) => speech::patiently(shared, &room_id, pending)
+        let appended = match publish::publish(shared, said, Some(role)).await? {
+            PublishOutcome::Completed(appended) => appended,
+            PublishOutcome::Pending(pending) => publish::await_append(shared, &room_id, pending)
                 .await
-                .map_err(|error| speech::refusal_of(&error))?,
+                .map_err(|error| publish::log_error_to_refusal(&error))?,
         };
-        Ok(speech::ack(room_id, client_message_id, None, &appended))
+        Ok(publish::ack(room_id, client_message_id, None, &appended))
     }
 }
 
-impl Shared {
+impl GatewayState {
     /// Takes one send from the user's rate, which sockets and HTTP share.
-    pub(crate) fn take_rate(&self, user_id: &UserId) -> Result<(), Refusal> {
+    pub(crate) fn check_rate_limit(&self, user_id: &UserId) -> Result<(), Refusal> {
         let rate = Rate {
             per_second: self.config.sends_per_second,
             burst: self.config.send_burst,

@@ -14,24 +14,24 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::{Room, fanout};
-use crate::Shared;
+use crate::GatewayState;
 use crate::lock::lock;
 
 /// How long after the first subscription.
-const AFTER: Duration = Duration::from_millis(500);
+const HEAD_CHECK_DELAY: Duration = Duration::from_millis(500);
 
 /// Rooms to look at again, in the order of their time. Bounded by the rooms of the hub, since each
 /// gets its first subscriber once while it is there.
 #[derive(Debug, Default)]
-pub(crate) struct SecondLooks {
+pub(crate) struct HeadChecks {
     waiting: Mutex<VecDeque<(Instant, Weak<Room>)>>,
     wake: Notify,
 }
 
-impl SecondLooks {
+impl HeadChecks {
     /// Looks at the room again after a while.
-    pub(crate) fn ask(&self, room: &Arc<Room>) {
-        lock(&self.waiting).push_back((Instant::now() + AFTER, Arc::downgrade(room)));
+    pub(crate) fn schedule(&self, room: &Arc<Room>) {
+        lock(&self.waiting).push_back((Instant::now() + HEAD_CHECK_DELAY, Arc::downgrade(room)));
         self.wake.notify_one();
     }
 
@@ -51,7 +51,7 @@ impl SecondLooks {
 }
 
 /// Looks until `stop`.
-pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
+pub(crate) async fn run(shared: Arc<GatewayState>, stop: CancellationToken) {
     loop {
         let due = async {
             match shared.second_looks.next_due() {
@@ -64,7 +64,7 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
             () = stop.cancelled() => return,
         }
         let rooms = shared.second_looks.take_due();
-        if let Err(error) = fanout::compare(&shared, &rooms).await {
+        if let Err(error) = fanout::reconcile_rooms(&shared, &rooms).await {
             // The audit, which goes on for ever, sees to it.
             warn!(
                 error = &error as &dyn std::error::Error,

@@ -14,18 +14,18 @@ use crate::outbound;
 
 /// The connections that watch each user.
 #[derive(Debug, Default)]
-pub(crate) struct Watchers {
-    by_user: Mutex<HashMap<UserId, Vec<Watching>>>,
+pub(crate) struct PresenceWatchers {
+    by_user: Mutex<HashMap<UserId, Vec<Watcher>>>,
 }
 
 #[derive(Debug)]
-struct Watching {
+struct Watcher {
     connection: Arc<Connection>,
     /// What it was told last; nothing yet since it began to watch.
-    told: Option<PresenceStatus>,
+    last_sent: Option<PresenceStatus>,
 }
 
-impl Watchers {
+impl PresenceWatchers {
     /// Begins to watch, or begins anew.
     pub(crate) fn watch(&self, connection: &Arc<Connection>, user_ids: &[UserId]) {
         let mut by_user = lock(&self.by_user);
@@ -35,10 +35,10 @@ impl Watchers {
                 .iter_mut()
                 .find(|known| Arc::ptr_eq(&known.connection, connection))
             {
-                Some(known) => known.told = None,
-                None => watching.push(Watching {
+                Some(known) => known.last_sent = None,
+                None => watching.push(Watcher {
                     connection: connection.clone(),
-                    told: None,
+                    last_sent: None,
                 }),
             }
         }
@@ -57,7 +57,7 @@ impl Watchers {
     }
 
     /// Tells those who watch the user of a change, and have not been told it yet.
-    pub(crate) fn tell(
+    pub(crate) fn notify(
         &self,
         user_id: &UserId,
         status: PresenceStatus,
@@ -70,7 +70,7 @@ impl Watchers {
         };
         let frame = presence_frame(user_id, status, last_seen);
         for known in watching {
-            if known.told.replace(status) != Some(status) {
+            if known.last_sent.replace(status) != Some(status) {
                 known.connection.send(&frame, now);
             }
         }
@@ -83,14 +83,19 @@ impl Watchers {
 
     /// Tells a connection that has begun to watch how these users are, in one piece, unless a change, which
     /// is newer than what was read, has told it already.
-    pub(crate) fn tell_first(&self, connection: &Arc<Connection>, all: &[Presence], now: Seconds) {
+    pub(crate) fn send_initial(
+        &self,
+        connection: &Arc<Connection>,
+        all: &[Presence],
+        now: Seconds,
+    ) {
         let mut by_user = lock(&self.by_user);
         let mut frames = Vec::new();
         for presence in all {
             let watching = by_user.get_mut(&presence.user_id).into_iter().flatten();
             for known in watching {
-                if Arc::ptr_eq(&known.connection, connection) && known.told.is_none() {
-                    known.told = Some(presence.status);
+                if Arc::ptr_eq(&known.connection, connection) && known.last_sent.is_none() {
+                    known.last_sent = Some(presence.status);
                     let last_seen = presence.last_seen;
                     let frame = presence_frame(&presence.user_id, presence.status, last_seen);
                     frames.extend_from_slice(&frame);

@@ -20,16 +20,16 @@ const SLOTS: u32 = 512;
 const FARTHEST: Ticks = SLOTS - 2;
 
 /// Ticks between two looks at what the process has to send: a second.
-const GAUGED_EVERY: Ticks = 20;
+const GAUGE_INTERVAL: Ticks = 20;
 
 #[derive(Debug)]
-pub(crate) struct Wheel {
+pub(crate) struct TimerWheel {
     slots: [Mutex<Vec<Weak<Connection>>>; SLOTS as usize],
     /// The last tick whose slot was emptied. Changed under that slot's lock.
     turned_to: AtomicU32,
 }
 
-impl Wheel {
+impl TimerWheel {
     pub(crate) fn new() -> Self {
         Self {
             slots: std::array::from_fn(|_| Mutex::new(Vec::new())),
@@ -77,7 +77,7 @@ impl Wheel {
             }
             let now = clock.now();
             self.turn(now);
-            if now >= gauged_at + GAUGED_EVERY {
+            if now >= gauged_at + GAUGE_INTERVAL {
                 gauged_at = now;
                 #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
                 gauge.set(outbound::used() as f64);
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn the_wheel_keeps_what_is_far_for_less_than_a_turn_and_what_has_passed_for_one_tick() {
-        let wheel = Wheel::new();
+        let wheel = TimerWheel::new();
         assert_eq!(wheel.schedule(Weak::new(), 7), 7);
         wheel.turn(1_000);
         assert_eq!(wheel.turned_to(), 1_000);

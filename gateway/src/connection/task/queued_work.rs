@@ -11,14 +11,14 @@ use std::task::{Context, Poll};
 use futures_util::future::BoxFuture;
 use roomcast_protocol::{Close, RoomAfter, RoomId, Seq};
 
-use super::{Flow, Task};
-use crate::act::{Begun, Done};
-use crate::session::{Echo, Toll};
+use super::{PollResult, Task};
+use crate::dispatch::{HandlerResult, Outcome};
+use crate::session::{FrameCost, RequestRef};
 use crate::subscribe::replay::Replay;
 
 /// Boxed, since few connections have one.
 #[derive(Default)]
-pub(super) struct Later {
+pub(super) struct QueuedWork {
     /// At most as many as one frame may name.
     rooms: VecDeque<(RoomId, Option<Seq>)>,
     /// What was said with them.
@@ -29,7 +29,7 @@ pub(super) struct Later {
     waiting: VecDeque<Replay>,
 }
 
-impl Later {
+impl QueuedWork {
     fn is_over(&self) -> bool {
         self.rooms.is_empty() && self.replay.is_none() && self.waiting.is_empty()
     }
@@ -43,29 +43,31 @@ impl Task {
         presence: bool,
         reference: Option<Cow<'static, str>>,
     ) {
-        let later = self.later.get_or_insert_default();
+        let later = self.queued.get_or_insert_default();
         let all = rooms.iter();
         later.rooms = all.map(|room| (room.room_id.to_id(), room.after)).collect();
         (later.presence, later.reference) = (presence, reference);
-        self.next_room();
+        self.subscribe_next();
     }
 
     /// Subscribes to the next rooms, until something must be waited for.
-    pub(super) fn next_room(&mut self) {
+    pub(super) fn subscribe_next(&mut self) {
         while self.work.is_none() && !self.actor.connection.is_closing() {
-            let Some(later) = &mut self.later else { return };
+            let Some(later) = &mut self.queued else {
+                return;
+            };
             let Some((room_id, after)) = later.rooms.pop_front() else {
                 return;
             };
             let presence = later.presence;
-            let echo = Echo {
+            let echo = RequestRef {
                 reference: later.reference.clone(),
                 room_id: Some(room_id.clone()),
                 client_message_id: None,
             };
             let now = self.actor.shared.clock.now();
-            if let Err(refusal) = self.session.take(Toll::Rooms, now) {
-                self.finish(Done::Refused(refusal, echo));
+            if let Err(refusal) = self.session.take(FrameCost::Rooms, now) {
+                self.finish(Outcome::Refused(refusal, echo));
                 continue;
             }
             let Some(user) = self.actor.connection.user().cloned() else {
@@ -73,24 +75,24 @@ impl Task {
             };
             let (actor, watched) = (&self.actor, &self.watched);
             match actor.subscribe(&user, watched, room_id, after, presence, echo) {
-                Begun::Done(done) => self.finish(done),
-                Begun::Work(work) => self.work = Some(work),
+                HandlerResult::Ready(done) => self.finish(done),
+                HandlerResult::Deferred(work) => self.work = Some(work),
             }
         }
     }
 
     /// Replays after those that wait already.
-    pub(super) fn replay_later(&mut self, replay: Replay) {
-        let waiting = &mut self.later.get_or_insert_default().waiting;
+    pub(super) fn queue_replay(&mut self, replay: Replay) {
+        let waiting = &mut self.queued.get_or_insert_default().waiting;
         // Subscribing again to a room takes the place of its replay.
         waiting.retain(|replay| !replay.is_gone());
         waiting.push_back(replay);
     }
 
     /// Goes on with the replay; whether it has ended.
-    pub(super) fn poll_later(&mut self, cx: &mut Context<'_>) -> Flow {
-        let Some(later) = &mut self.later else {
-            return Flow::Wait;
+    pub(super) fn poll_queued(&mut self, cx: &mut Context<'_>) -> PollResult {
+        let Some(later) = &mut self.queued else {
+            return PollResult::Pending;
         };
         if later.replay.is_none()
             && let Some(next) = later.waiting.pop_front()
@@ -100,18 +102,18 @@ impl Task {
         }
         let Some(replay) = &mut later.replay else {
             if later.is_over() {
-                self.later = None;
+                self.queued = None;
             }
-            return Flow::Wait;
+            return PollResult::Pending;
         };
         match replay.as_mut().poll(cx) {
-            Poll::Pending => Flow::Wait,
+            Poll::Pending => PollResult::Pending,
             Poll::Ready(ended) => {
                 later.replay = None;
                 if let Err(close) = ended {
-                    self.finish(Done::Close(close));
+                    self.finish(Outcome::Close(close));
                 }
-                Flow::GoOn
+                PollResult::Continue
             }
         }
     }
