@@ -13,18 +13,18 @@ use hyper_util::rt::TokioExecutor;
 use roomcast_protocol::api::Problem;
 use serde_json::Value;
 
-use crate::settings::Door;
+use crate::settings::Endpoint;
 
 /// How long one call may take.
-const WITHIN: Duration = Duration::from_secs(15);
+const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often a call is made that is refused in a way that may pass.
-const TRIES: u32 = 6;
+const ATTEMPTS_MAX: u32 = 6;
 
 /// A caller of the API; cheap to clone, connections are kept.
 #[derive(Clone)]
 pub struct Api {
     client: Client<HttpConnector, Full<Bytes>>,
-    doors: Vec<Door>,
+    doors: Vec<Endpoint>,
 }
 
 /// What came back.
@@ -38,7 +38,7 @@ pub struct Reply {
 
 impl Api {
     /// A caller of the fleet behind `doors`.
-    pub fn new(doors: &[Door]) -> Self {
+    pub fn new(doors: &[Endpoint]) -> Self {
         Self {
             client: Client::builder(TokioExecutor::new()).build_http(),
             doors: doors.to_vec(),
@@ -49,7 +49,7 @@ impl Api {
     /// address may do, and would take the users of a run for one. Elsewhere the address stays.
     #[must_use]
     pub fn at_loopback(&self, source: Ipv4Addr) -> Self {
-        let is_local = |door: &Door| door.authority.starts_with("127.");
+        let is_local = |door: &Endpoint| door.authority.starts_with("127.");
         if !source.is_loopback() || !self.doors.iter().all(is_local) {
             return self.clone();
         }
@@ -79,7 +79,7 @@ impl Api {
                     let problem: Option<Problem> = serde_json::from_slice(&reply.body).ok();
                     let says = problem.as_ref().map_or("", |problem| &problem.detail);
                     let code = problem.as_ref().map_or("", |problem| problem.code.as_str());
-                    if attempt == TRIES
+                    if attempt == ATTEMPTS_MAX
                         || !problem.as_ref().is_some_and(|problem| problem.retryable)
                     {
                         bail!("{method} {path}: {} {code} {says}", reply.status);
@@ -93,7 +93,7 @@ impl Api {
                 }
                 Err(error) => error,
             };
-            if attempt == TRIES {
+            if attempt == ATTEMPTS_MAX {
                 return Err(failed.context(format!("{method} {path} at {}", door.authority)));
             }
             continue_after(None, &mut pause).await;
@@ -103,7 +103,7 @@ impl Api {
 
     async fn once(
         &self,
-        door: &Door,
+        door: &Endpoint,
         method: &Method,
         path: &str,
         token: &str,
@@ -135,8 +135,8 @@ impl Api {
                 body: body.to_bytes(),
             })
         };
-        let answer = tokio::time::timeout(WITHIN, answer).await;
-        answer.with_context(|| format!("no answer within {WITHIN:?}"))?
+        let answer = tokio::time::timeout(CALL_TIMEOUT, answer).await;
+        answer.with_context(|| format!("no answer within {CALL_TIMEOUT:?}"))?
     }
 }
 

@@ -12,7 +12,9 @@ use roomcast_protocol::limits::{
 };
 
 use crate::plan::Plan;
-use crate::settings::{Arrivals, Credentials, Door, Profile, SPIKE_TIMES, Settings, Spread};
+use crate::settings::{
+    ArrivalProcess, Credentials, Distribution, Endpoint, Profile, SPIKE_TIMES, Settings,
+};
 
 pub use help::help;
 
@@ -81,16 +83,16 @@ fn run(mut arguments: impl Iterator<Item = String>) -> Result<Asked, Vec<String>
 #[derive(Default)]
 struct Given {
     faults: Vec<String>,
-    doors: Vec<Door>,
+    doors: Vec<Endpoint>,
     profile: Option<Profile>,
     connections: Option<usize>,
     rooms: Option<usize>,
     rooms_per_connection: Option<usize>,
     senders: Option<usize>,
     rate: Option<f64>,
-    arrivals: Option<Arrivals>,
-    popularity: Option<Spread>,
-    room_sizes: Option<Spread>,
+    arrivals: Option<ArrivalProcess>,
+    popularity: Option<Distribution>,
+    room_sizes: Option<Distribution>,
     content_bytes: Option<(usize, usize)>,
     duration: Option<Duration>,
     ramp: Option<f64>,
@@ -115,7 +117,7 @@ impl Given {
         let time =
             || humantime::parse_duration(value).map_err(|_| "is not a time, as 60s or 5m is");
         let taken = match name {
-            "url" => match door(value) {
+            "url" => match endpoint(value) {
                 Ok(door) => {
                     self.doors.push(door);
                     Ok(())
@@ -198,12 +200,12 @@ impl Given {
                 _ => 100.0,
             }),
             arrivals: self.arrivals.unwrap_or(if broadcast {
-                Arrivals::Constant
+                ArrivalProcess::Constant
             } else {
-                Arrivals::Poisson
+                ArrivalProcess::Poisson
             }),
-            popularity: self.popularity.unwrap_or(Spread::Uniform),
-            room_sizes: self.room_sizes.unwrap_or(Spread::Uniform),
+            popularity: self.popularity.unwrap_or(Distribution::Uniform),
+            room_sizes: self.room_sizes.unwrap_or(Distribution::Uniform),
             content_bytes: self.content_bytes.unwrap_or((32, 256)),
             duration: self.duration.unwrap_or(Duration::from_secs(60 * minutes)),
             ramp: self.ramp.unwrap_or(1_000.0),
@@ -331,7 +333,7 @@ impl Given {
     }
 }
 
-fn door(url: &str) -> Result<Door, String> {
+fn endpoint(url: &str) -> Result<Endpoint, String> {
     if url.starts_with("wss://") {
         return Err(format!(
             "--url {url}: TLS is not spoken here; point it at the plain port behind the edge"
@@ -345,7 +347,7 @@ fn door(url: &str) -> Result<Door, String> {
         return Err(format!("--url {url} is not ws://host:port"));
     };
     match authority.to_socket_addrs().map(|mut found| found.next()) {
-        Ok(Some(address)) => Ok(Door {
+        Ok(Some(address)) => Ok(Endpoint {
             authority: authority.to_owned(),
             address,
         }),
@@ -360,17 +362,17 @@ fn rate(value: &str) -> Result<f64, &'static str> {
     usable.ok_or("is not a rate, as 1000/s is")
 }
 
-fn arrivals(value: &str) -> Result<Arrivals, &'static str> {
+fn arrivals(value: &str) -> Result<ArrivalProcess, &'static str> {
     match value {
-        "poisson" => Ok(Arrivals::Poisson),
-        "constant" => Ok(Arrivals::Constant),
+        "poisson" => Ok(ArrivalProcess::Poisson),
+        "constant" => Ok(ArrivalProcess::Constant),
         _ => Err("is neither poisson nor constant"),
     }
 }
 
-fn spread(value: &str) -> Result<Spread, &'static str> {
+fn spread(value: &str) -> Result<Distribution, &'static str> {
     let power = match value.split_once(':') {
-        None if value == "uniform" => return Ok(Spread::Uniform),
+        None if value == "uniform" => return Ok(Distribution::Uniform),
         None if value == "zipf" => Some(1.0),
         Some(("zipf", power)) => power
             .parse()
@@ -379,7 +381,7 @@ fn spread(value: &str) -> Result<Spread, &'static str> {
         _ => None,
     };
     power
-        .map(Spread::Zipf)
+        .map(Distribution::Zipf)
         .ok_or("is neither uniform nor zipf or zipf:1.2")
 }
 

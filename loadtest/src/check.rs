@@ -7,32 +7,32 @@
 //!
 //! The rooms must be the run's own: an event that no client of the run sent counts as invented.
 
+mod explain;
 mod findings;
 mod group;
 mod history;
-mod order;
+pub mod result;
 mod room;
 mod send_order;
-mod speech;
+mod sends;
 mod subscriptions;
-mod tell;
-pub mod verdict;
+mod total_order;
 
 use std::thread;
 
-use crate::record::Recording;
+use crate::history::Recording;
 use findings::Findings;
 use group::Groups;
-use order::Sightings;
+pub use result::{Checked, Counterexample, Verdict, ViolationKind};
 use room::Room;
-pub use verdict::{Checked, Story, Verdict, ViolationKind};
+use total_order::Observations;
 
 /// Holds everything in `recording` against the promises. Takes memory of about the recording's own size,
 /// and some seconds for ten million deliveries.
 pub fn check(recording: &Recording) -> Verdict {
     let rooms = recording.names();
-    let sightings = Sightings::of(recording);
-    let everything = Everything {
+    let sightings = Observations::of(recording);
+    let everything = RoomChecker {
         recording,
         sightings: &sightings,
         views: Groups::new(0..recording.views.len(), rooms, |view| {
@@ -50,7 +50,7 @@ pub fn check(recording: &Recording) -> Verdict {
     let workers = thread::available_parallelism().map_or(1, |cores| cores.get().min(8));
     let everything = &everything;
     let parts: Vec<(Checked, Findings)> = thread::scope(|scope| {
-        let part = |worker: usize| scope.spawn(move || everything.judge(worker, workers));
+        let part = |worker: usize| scope.spawn(move || everything.check_rooms(worker, workers));
         let running: Vec<_> = (0..workers).map(part).collect();
         let join = |worker: thread::ScopedJoinHandle<'_, _>| worker.join().expect("a check ended");
         running.into_iter().map(join).collect()
@@ -68,19 +68,19 @@ pub fn check(recording: &Recording) -> Verdict {
 }
 
 /// A recording, sorted by rooms.
-struct Everything<'a> {
+struct RoomChecker<'a> {
     recording: &'a Recording,
-    sightings: &'a Sightings,
+    sightings: &'a Observations,
     views: Groups<usize>,
-    entries: Groups<crate::record::recording::Entry>,
-    tries: Groups<crate::record::recording::Tried>,
-    answers: Groups<crate::record::recording::Answer>,
-    pages: Groups<&'a crate::record::recording::PageRead>,
+    entries: Groups<crate::history::recording::Record>,
+    tries: Groups<crate::history::recording::Tried>,
+    answers: Groups<crate::history::recording::Answer>,
+    pages: Groups<&'a crate::history::recording::PageRead>,
 }
 
-impl Everything<'_> {
+impl RoomChecker<'_> {
     /// Judges every `workers`-th room.
-    fn judge(&self, worker: usize, workers: usize) -> (Checked, Findings) {
+    fn check_rooms(&self, worker: usize, workers: usize) -> (Checked, Findings) {
         let mut checked = Checked::default();
         let mut findings = Findings::default();
         for number in (worker..self.recording.names()).step_by(workers) {
@@ -97,7 +97,7 @@ impl Everything<'_> {
                 pages: self.pages.of(number),
             };
             if room.is_used() {
-                room.judge(&mut checked, &mut findings);
+                room.check(&mut checked, &mut findings);
             }
         }
         (checked, findings)

@@ -10,7 +10,7 @@ const MESSAGE_BYTES_MAX: usize = 1 << 20;
 
 /// One complete thing the fleet sent.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Item<'a> {
+pub enum Message<'a> {
     /// A text message.
     Text(&'a [u8]),
     /// To be answered with a pong of the same bytes.
@@ -23,7 +23,7 @@ pub enum Item<'a> {
 
 /// The fleet broke RFC 6455.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Broken(pub &'static str);
+pub struct ProtocolError(pub &'static str);
 
 /// Finds the items in what one connection receives, in whatever pieces it comes.
 #[derive(Debug, Default)]
@@ -50,8 +50,8 @@ impl Reader {
     pub fn take(
         &mut self,
         came: &[u8],
-        each: &mut impl FnMut(Item<'_>) -> bool,
-    ) -> Result<(), Broken> {
+        each: &mut impl FnMut(Message<'_>) -> bool,
+    ) -> Result<(), ProtocolError> {
         let Some(mut held) = self.held.take() else {
             let mut message = None;
             let left = items(came, &mut message, each)?;
@@ -75,29 +75,31 @@ impl Reader {
 fn items<'a>(
     mut bytes: &'a [u8],
     message: &mut Option<Vec<u8>>,
-    each: &mut impl FnMut(Item<'_>) -> bool,
-) -> Result<&'a [u8], Broken> {
+    each: &mut impl FnMut(Message<'_>) -> bool,
+) -> Result<&'a [u8], ProtocolError> {
     while let Some(frame) = frame(bytes)? {
         let payload = &bytes[frame.payload.clone()];
         bytes = &bytes[frame.payload.end..];
         let more = match (frame.opcode, frame.fin) {
-            (1, true) if message.is_none() => each(Item::Text(payload)),
+            (1, true) if message.is_none() => each(Message::Text(payload)),
             (1, false) if message.is_none() => {
                 *message = Some(payload.to_vec());
                 true
             }
             (0, fin) => {
-                let parts = message.as_mut().ok_or(Broken("nothing to continue"))?;
+                let parts = message
+                    .as_mut()
+                    .ok_or(ProtocolError("nothing to continue"))?;
                 parts.extend_from_slice(payload);
                 if parts.len() > MESSAGE_BYTES_MAX {
-                    return Err(Broken("message without an end"));
+                    return Err(ProtocolError("message without an end"));
                 }
-                !fin || each(Item::Text(&message.take().unwrap_or_default()))
+                !fin || each(Message::Text(&message.take().unwrap_or_default()))
             }
-            (8, true) => each(Item::Close(close_code(payload))),
-            (9, true) => each(Item::Ping(payload)),
-            (10, true) => each(Item::Pong),
-            _ => return Err(Broken("opcode out of place")),
+            (8, true) => each(Message::Close(close_code(payload))),
+            (9, true) => each(Message::Ping(payload)),
+            (10, true) => each(Message::Pong),
+            _ => return Err(ProtocolError("opcode out of place")),
         };
         if !more {
             return Ok(&[]);
@@ -111,15 +113,15 @@ fn close_code(payload: &[u8]) -> Option<u16> {
     Some(u16::from_be_bytes(*code))
 }
 
-fn frame(bytes: &[u8]) -> Result<Option<Frame>, Broken> {
+fn frame(bytes: &[u8]) -> Result<Option<Frame>, ProtocolError> {
     let [first, second, rest @ ..] = bytes else {
         return Ok(None);
     };
     if first & 0x70 != 0 {
-        return Err(Broken("reserved bit set"));
+        return Err(ProtocolError("reserved bit set"));
     }
     if second & 0x80 != 0 {
-        return Err(Broken("the fleet's frames are not masked"));
+        return Err(ProtocolError("the fleet's frames are not masked"));
     }
     let (head, length) = match second & 0x7f {
         126 => match rest.first_chunk::<2>() {
@@ -136,7 +138,7 @@ fn frame(bytes: &[u8]) -> Result<Option<Frame>, Broken> {
         short => (2, usize::from(short)),
     };
     if length > MESSAGE_BYTES_MAX {
-        return Err(Broken("frame without an end"));
+        return Err(ProtocolError("frame without an end"));
     }
     let payload = head..head + length;
     Ok((bytes.len() >= payload.end).then(|| Frame {
@@ -182,7 +184,7 @@ fn put(out: &mut Vec<u8>, opcode: u8, payload: &[u8], mask: [u8; 4]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chance::Chance;
+    use crate::rng::Rng;
 
     fn server_frame(first: u8, payload: &[u8]) -> Vec<u8> {
         let mut out = vec![first];
@@ -201,10 +203,14 @@ mod tests {
         out
     }
 
-    fn read(reader: &mut Reader, bytes: &[u8], into: &mut Vec<String>) -> Result<(), Broken> {
+    fn read(
+        reader: &mut Reader,
+        bytes: &[u8],
+        into: &mut Vec<String>,
+    ) -> Result<(), ProtocolError> {
         reader.take(bytes, &mut |item| {
             into.push(match item {
-                Item::Text(text) => format!("text {} {:?}", text.len(), text.first()),
+                Message::Text(text) => format!("text {} {:?}", text.len(), text.first()),
                 other => format!("{other:?}"),
             });
             true
@@ -228,7 +234,7 @@ mod tests {
         assert_eq!(whole.len(), 17);
         assert_eq!(whole[15], "text 9 Some(98)");
         assert_eq!(whole[16], "Close(Some(4508))");
-        let mut chance = Chance::new(3, 0);
+        let mut chance = Rng::new(3, 0);
         for _ in 0..200 {
             let (mut reader, mut said, mut at) = (Reader::default(), Vec::new(), 0);
             while at < stream.len() {

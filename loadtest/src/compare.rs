@@ -10,8 +10,8 @@ mod statistics;
 
 use std::fmt;
 
-use crate::chance::Chance;
 use crate::report::{RunReport, Second, Status};
+use crate::rng::Rng;
 use statistics::{Interval, ratio_of_medians, superiority};
 
 /// A change of less than this part is called noise, whatever the statistics say.
@@ -49,12 +49,12 @@ pub struct Row {
     /// Its unit, as it is shown.
     pub unit: &'static str,
     /// What is to be made of it.
-    pub change: Change,
+    pub change: Delta,
 }
 
 /// What a difference means. Shares are of the first run's value: 0.2 is a fifth more.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Change {
+pub enum Delta {
     /// Too few seconds to say anything.
     Unknown,
     /// Nothing beyond noise; the true difference is likely between these.
@@ -66,27 +66,27 @@ pub enum Change {
 }
 
 /// A measure of a second, and which way is worse.
-struct Measure {
+struct Metric {
     name: &'static str,
     unit: &'static str,
     more_is_worse: bool,
     of: fn(&Second) -> Option<f64>,
 }
 
-const MEASURES: [Measure; 3] = [
-    Measure {
+const MEASURES: [Metric; 3] = [
+    Metric {
         name: "delivery p50",
         unit: "ms",
         more_is_worse: true,
         of: |second| second.p50_ms,
     },
-    Measure {
+    Metric {
         name: "delivery p99",
         unit: "ms",
         more_is_worse: true,
         of: |second| second.p99_ms,
     },
-    Measure {
+    Metric {
         name: "acknowledged",
         unit: "/s",
         more_is_worse: false,
@@ -118,7 +118,7 @@ pub fn compare(before: &RunReport, after: &RunReport) -> anyhow::Result<Comparis
         (Status::Broken, _) => return Ok(comparison),
         (Status::Met, Status::Missed) => {
             let missed = after.levels.iter().filter(|level| !level.met());
-            let says = |level: &crate::report::Level| {
+            let says = |level: &crate::report::Threshold| {
                 format!("the second run missed a service level: {}", level.name)
             };
             comparison.worse.extend(missed.map(says));
@@ -128,7 +128,7 @@ pub fn compare(before: &RunReport, after: &RunReport) -> anyhow::Result<Comparis
     for measure in &MEASURES {
         let row = row(measure, before, after);
         if let Some(row) = &row
-            && let Change::Worse(share, _) = row.change
+            && let Delta::Worse(share, _) = row.change
         {
             let word = if measure.more_is_worse {
                 "slower"
@@ -145,12 +145,12 @@ pub fn compare(before: &RunReport, after: &RunReport) -> anyhow::Result<Comparis
 
 impl Comparison {
     /// Whether the second run was worse than the first.
-    pub fn is_worse(&self) -> bool {
+    pub fn is_regression(&self) -> bool {
         !self.worse.is_empty()
     }
 }
 
-fn row(measure: &Measure, before: &RunReport, after: &RunReport) -> Option<Row> {
+fn row(measure: &Metric, before: &RunReport, after: &RunReport) -> Option<Row> {
     let seconds = |run: &RunReport| -> Vec<f64> {
         let loaded = run.seconds.iter().filter(|second| second.sent > 0);
         loaded
@@ -171,16 +171,16 @@ fn row(measure: &Measure, before: &RunReport, after: &RunReport) -> Option<Row> 
     })
 }
 
-fn change(measure: &Measure, before: &[f64], after: &[f64]) -> Change {
+fn change(measure: &Metric, before: &[f64], after: &[f64]) -> Delta {
     if before.len().min(after.len()) < SECONDS_MIN {
-        return Change::Unknown;
+        return Delta::Unknown;
     }
     let (one, other) = (statistics::median(before), statistics::median(after));
     if one <= 0.0 {
-        return Change::Unknown;
+        return Delta::Unknown;
     }
     // The same question gets the same answer.
-    let mut chance = Chance::new(0, 0);
+    let mut chance = Rng::new(0, 0);
     let ratio = ratio_of_medians(before, after, &mut chance);
     let likely = Interval {
         from: ratio.from - 1.0,
@@ -196,9 +196,9 @@ fn change(measure: &Measure, before: &[f64], after: &[f64]) -> Change {
     let matters =
         share.abs() >= CHANGE_MIN && (measure.unit != "ms" || (other - one).abs() >= CHANGE_MIN_MS);
     match (beyond && matters, (share > 0.0) == measure.more_is_worse) {
-        (false, _) => Change::Noise(likely),
-        (true, true) => Change::Worse(share, likely),
-        (true, false) => Change::Better(share, likely),
+        (false, _) => Delta::Noise(likely),
+        (true, true) => Delta::Worse(share, likely),
+        (true, false) => Delta::Better(share, likely),
     }
 }
 
@@ -259,13 +259,13 @@ impl fmt::Display for Row {
         let (before, after) = (value(self.before), value(self.after));
         let is_time = self.unit == "ms";
         let says = match self.change {
-            Change::Unknown => format!("too few seconds to say anything (at least {SECONDS_MIN})"),
-            Change::Noise(likely) => format!("no change beyond noise ({likely})"),
-            Change::Better(share, likely) => {
+            Delta::Unknown => format!("too few seconds to say anything (at least {SECONDS_MIN})"),
+            Delta::Noise(likely) => format!("no change beyond noise ({likely})"),
+            Delta::Better(share, likely) => {
                 let word = if is_time { "faster" } else { "more" };
                 format!("{word} by {} ({likely})", percent(share.abs()))
             }
-            Change::Worse(share, likely) => {
+            Delta::Worse(share, likely) => {
                 let word = if is_time { "slower" } else { "less" };
                 format!("{word} by {} ({likely})", percent(share.abs()))
             }

@@ -2,30 +2,30 @@
 
 pub mod api;
 pub mod arguments;
-pub mod chance;
 pub mod check;
 pub mod clock;
 pub mod codec;
 pub mod compare;
-pub mod conduct;
-pub mod crew;
+pub mod coordinator;
 pub mod frame;
-pub mod live;
+pub mod history;
+pub mod ipc;
 pub mod memory;
-pub mod orders;
-pub mod people;
+pub mod message_tag;
 pub mod plan;
-pub mod record;
+pub mod progress;
+pub mod progress_view;
 pub mod report;
+pub mod rng;
 pub mod schedule;
 pub mod settings;
 pub mod setup;
-pub mod stamp;
+pub mod stats;
 pub mod summary;
-pub mod tally;
-mod verdict;
-pub mod watch;
+mod summary_table;
+pub mod users;
 pub mod worker;
+pub mod worker_pool;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use arguments::Asked;
-use live::View;
+use progress_view::View;
 use report::{RunReport, Status};
 use settings::Settings;
 
@@ -72,7 +72,7 @@ fn measure(settings: Settings) -> Status {
         Err(error) => summary::no_run(&settings, vec![format!("{error:#}")]),
     };
     let written = write(&settings, &report);
-    print(&verdict::table(&report));
+    print(&summary_table::table(&report));
     if let Err(error) = written {
         complain(&format!("{error:#}"));
         return Status::NoVerdict;
@@ -93,7 +93,7 @@ fn compared(before: &Path, after: &Path) -> Status {
     match comparison {
         Ok(comparison) => {
             print(&comparison.to_string());
-            if comparison.is_worse() {
+            if comparison.is_regression() {
                 Status::Missed
             } else {
                 Status::Met
@@ -109,7 +109,7 @@ fn conducted(settings: Settings, view: &mut View) -> anyhow::Result<RunReport> {
         .enable_all()
         .build()
         .context("start the runtime")?;
-    let run = runtime.block_on(conduct::run(settings, &program, view))?;
+    let run = runtime.block_on(coordinator::run(settings, &program, view))?;
     summary::report(&run)
 }
 

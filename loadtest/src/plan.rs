@@ -2,8 +2,8 @@
 //!
 //! Every process works the plan out for itself and comes to the same, so nothing of it has to be sent.
 
-use crate::chance::Chance;
-use crate::settings::{Settings, Spread};
+use crate::rng::Rng;
+use crate::settings::{Distribution, Settings};
 
 /// The part of the seed that membership follows from.
 const MEMBERSHIP: u64 = 1;
@@ -25,7 +25,7 @@ impl Plan {
     /// The plan that follows from `settings`.
     pub fn new(settings: &Settings) -> Self {
         let (connections, rooms) = (settings.connections, settings.rooms);
-        let mut chance = Chance::new(settings.seed, MEMBERSHIP);
+        let mut chance = Rng::new(settings.seed, MEMBERSHIP);
         let sizes = weights(settings.room_sizes, rooms);
         let mut members = vec![Vec::new(); rooms];
         let mut rooms_of = Vec::with_capacity(connections);
@@ -33,7 +33,7 @@ impl Plan {
             let mut own: Vec<u32> = Vec::with_capacity(settings.rooms_per_connection);
             // The first ones see to it that no room is empty.
             let mut room = match settings.room_sizes {
-                Spread::Zipf(_) if connection >= rooms => pick(&sizes, &mut chance),
+                Distribution::Zipf(_) if connection >= rooms => pick(&sizes, &mut chance),
                 _ => connection % rooms,
             };
             while own.len() < settings.rooms_per_connection.min(rooms) {
@@ -43,8 +43,8 @@ impl Plan {
                     members[room].push(narrow(connection));
                 }
                 room = match settings.room_sizes {
-                    Spread::Uniform => chance.below(rooms),
-                    Spread::Zipf(_) => pick(&sizes, &mut chance),
+                    Distribution::Uniform => chance.below(rooms),
+                    Distribution::Zipf(_) => pick(&sizes, &mut chance),
                 };
             }
             rooms_of.push(own.into_boxed_slice());
@@ -96,7 +96,7 @@ impl Plan {
         self.members.iter().zip(&self.share).map(of).sum()
     }
 
-    fn shares(&self, popularity: Spread) -> Vec<f64> {
+    fn shares(&self, popularity: Distribution) -> Vec<f64> {
         let mut shares = weights(popularity, self.members.len());
         for (room, share) in shares.iter_mut().enumerate() {
             if self.senders_of(room).next().is_none() {
@@ -112,16 +112,16 @@ impl Plan {
 }
 
 /// Weights of `count` things, the first the heaviest.
-fn weights(spread: Spread, count: usize) -> Vec<f64> {
+fn weights(spread: Distribution, count: usize) -> Vec<f64> {
     let weight = |place: usize| match spread {
-        Spread::Uniform => 1.0,
-        Spread::Zipf(power) => as_f64(place + 1).powf(-power),
+        Distribution::Uniform => 1.0,
+        Distribution::Zipf(power) => as_f64(place + 1).powf(-power),
     };
     (0..count).map(weight).collect()
 }
 
 /// A place in `weights`, the heavier the likelier.
-fn pick(weights: &[f64], chance: &mut Chance) -> usize {
+fn pick(weights: &[f64], chance: &mut Rng) -> usize {
     let mut left = chance.unit() * weights.iter().sum::<f64>();
     for (place, weight) in weights.iter().enumerate() {
         left -= weight;
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn every_room_has_its_members_and_members_know_their_rooms() {
-        for room_sizes in [Spread::Uniform, Spread::Zipf(1.0)] {
+        for room_sizes in [Distribution::Uniform, Distribution::Zipf(1.0)] {
             let plan = Plan::new(&crate::settings::Settings {
                 connections: 500,
                 rooms: 40,
@@ -204,7 +204,7 @@ mod tests {
             connections: 100,
             rooms: 10,
             senders: 100,
-            popularity: Spread::Zipf(1.0),
+            popularity: Distribution::Zipf(1.0),
             ..settings()
         });
         assert!((plan.share[0] / plan.share[9] - 10.0).abs() < 1e-6);

@@ -2,13 +2,13 @@
 //! for people.
 
 mod chart;
-mod figures;
+mod format;
+mod html;
 pub mod latency;
-mod markup;
 pub mod model;
 mod page;
 mod promises;
 
 pub use latency::Latency;
-pub use model::{Generator, Level, Machine, Profile, RunReport, Second, Setting, Status, Unit};
+pub use model::{Generator, Machine, Profile, RunReport, Second, Setting, Status, Threshold, Unit};
 pub use page::html;

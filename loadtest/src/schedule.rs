@@ -3,10 +3,10 @@
 //! The latency of a message counts from here. A system that stalls does not make the schedule stall with it,
 //! so the people who would have waited are counted.
 
-use crate::chance::Chance;
 use crate::clock::micros;
 use crate::plan::{Plan, as_f64};
-use crate::settings::{Arrivals, Settings};
+use crate::rng::Rng;
+use crate::settings::{ArrivalProcess, Settings};
 
 /// The part of the seed that a worker's schedule follows from, its number added.
 const SENDS: u64 = 1_000;
@@ -28,7 +28,7 @@ pub struct Due {
 #[derive(Debug)]
 pub struct Schedule {
     settings: Settings,
-    chance: Chance,
+    chance: Rng,
     /// Who speaks where, with the sum of the weights up to there.
     speakers: Vec<(f64, u32, u32)>,
     /// Messages a second of this worker, when nothing special is on.
@@ -54,12 +54,12 @@ impl Schedule {
         let part = SENDS + worker as u64;
         let mut schedule = Self {
             settings: settings.clone(),
-            chance: Chance::new(settings.seed, part),
+            chance: Rng::new(settings.seed, part),
             speakers,
             rate: settings.rate * sum,
             now: 0.0,
         };
-        if schedule.settings.arrivals == Arrivals::Constant && schedule.rate > 0.0 {
+        if schedule.settings.arrivals == ArrivalProcess::Constant && schedule.rate > 0.0 {
             // Workers that begin together must not send together.
             schedule.now = schedule.chance.unit() / schedule.rate;
         }
@@ -70,8 +70,8 @@ impl Schedule {
     fn step(&mut self) -> f64 {
         // In messages at the usual rate's pace; a spike walks through them faster.
         let mut left = match self.settings.arrivals {
-            Arrivals::Poisson => self.chance.exponential(1.0),
-            Arrivals::Constant => 1.0,
+            ArrivalProcess::Poisson => self.chance.exponential(1.0),
+            ArrivalProcess::Constant => 1.0,
         };
         let mut at = self.now;
         let edges = self.settings.spike().map(|(from, until)| [from, until]);
@@ -123,7 +123,7 @@ mod tests {
 
     use super::*;
     use crate::settings::tests::settings;
-    use crate::settings::{Profile, Spread};
+    use crate::settings::{Distribution, Profile};
 
     fn all(settings: &Settings) -> Vec<Due> {
         let plan = Plan::new(settings);
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn workers_together_send_at_the_asked_rate_and_each_in_order() {
-        for arrivals in [Arrivals::Poisson, Arrivals::Constant] {
+        for arrivals in [ArrivalProcess::Poisson, ArrivalProcess::Constant] {
             let settings = Settings {
                 connections: 100,
                 senders: 60,
@@ -141,7 +141,7 @@ mod tests {
                 rate: 500.0,
                 workers: 3,
                 arrivals,
-                popularity: Spread::Zipf(1.0),
+                popularity: Distribution::Zipf(1.0),
                 ..settings()
             };
             let sends = all(&settings);
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_spike_is_ten_times_the_rate_while_it_lasts() {
-        for arrivals in [Arrivals::Poisson, Arrivals::Constant] {
+        for arrivals in [ArrivalProcess::Poisson, ArrivalProcess::Constant] {
             let settings = Settings {
                 profile: Profile::Spike,
                 rate: 200.0,

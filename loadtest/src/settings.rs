@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Settings {
     /// The doors of the fleet; connections spread over them.
-    pub doors: Vec<Door>,
+    pub doors: Vec<Endpoint>,
     /// What happens during the run.
     pub profile: Profile,
     /// WebSocket connections, each of a user of its own.
@@ -24,11 +24,11 @@ pub struct Settings {
     /// Messages a second, all senders together.
     pub rate: f64,
     /// How sends follow each other.
-    pub arrivals: Arrivals,
+    pub arrivals: ArrivalProcess,
     /// How unevenly messages fall on rooms.
-    pub popularity: Spread,
+    pub popularity: Distribution,
     /// How unevenly members fall on rooms.
-    pub room_sizes: Spread,
+    pub room_sizes: Distribution,
     /// The shortest and longest content, in bytes.
     pub content_bytes: (usize, usize),
     /// How long messages are sent.
@@ -57,7 +57,7 @@ pub struct Settings {
 
 /// One address of the fleet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Door {
+pub struct Endpoint {
     /// `host:port`, as the operator wrote it.
     pub authority: String,
     /// Where that is.
@@ -75,7 +75,7 @@ pub enum Credentials {
 
 /// How sends follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Arrivals {
+pub enum ArrivalProcess {
     /// Independently of each other, as people do.
     Poisson,
     /// Evenly.
@@ -84,7 +84,7 @@ pub enum Arrivals {
 
 /// How unevenly something falls on rooms.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub enum Spread {
+pub enum Distribution {
     /// The same for each.
     Uniform,
     /// The n-th room has the n-th part of the first, to this power.
@@ -198,7 +198,7 @@ pub(crate) mod tests {
     /// Settings of a small run.
     pub(crate) fn settings() -> Settings {
         Settings {
-            doors: vec![Door {
+            doors: vec![Endpoint {
                 authority: "localhost:8080".to_owned(),
                 address: ([127, 0, 0, 1], 8080).into(),
             }],
@@ -208,9 +208,9 @@ pub(crate) mod tests {
             rooms_per_connection: 1,
             senders: 10,
             rate: 10.0,
-            arrivals: Arrivals::Poisson,
-            popularity: Spread::Uniform,
-            room_sizes: Spread::Uniform,
+            arrivals: ArrivalProcess::Poisson,
+            popularity: Distribution::Uniform,
+            room_sizes: Distribution::Uniform,
             content_bytes: (64, 256),
             duration: Duration::from_secs(30),
             ramp: 1_000.0,

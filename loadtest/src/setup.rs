@@ -11,25 +11,25 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::api::{Api, Reply};
-use crate::people::{Account, Given, Names, Signer};
 use crate::plan::Plan;
+use crate::users::{Account, Given, Signer, TestUsers};
 
 /// Calls in flight while setting up and taking away.
-const AT_ONCE: usize = 16;
+const CONCURRENCY_MAX: usize = 16;
 /// Accounts registered from one address; the fleet takes 20 a minute.
 const REGISTRATIONS_PER_ADDRESS: usize = 15;
 
 /// Who makes, reads and takes away the rooms of a run.
 #[derive(Clone)]
-pub struct Host {
+pub struct SetupClient {
     api: Api,
     plan: Arc<Plan>,
-    names: Arc<Names>,
+    names: Arc<TestUsers>,
     /// The server API's token, if we may sign one.
     token: Option<String>,
 }
 
-impl Host {
+impl SetupClient {
     /// Makes the rooms with their members, and before that the accounts when there is no key to sign tokens with.
     pub async fn set_up(
         api: Api,
@@ -37,7 +37,7 @@ impl Host {
         signer: Option<&Signer>,
         prefix: String,
     ) -> anyhow::Result<Self> {
-        let mut names = Names {
+        let mut names = TestUsers {
             prefix,
             given: None,
         };
@@ -59,7 +59,7 @@ impl Host {
         let rooms = match rooms {
             Ok(rooms) => rooms,
             Err(error) => {
-                let _ = host.take_away().await;
+                let _ = host.teardown().await;
                 return Err(error.context("make rooms"));
             }
         };
@@ -72,7 +72,7 @@ impl Host {
     }
 
     /// What things are called.
-    pub fn names(&self) -> &Names {
+    pub fn names(&self) -> &TestUsers {
         &self.names
     }
 
@@ -147,7 +147,7 @@ impl Host {
     }
 
     /// Deletes the rooms and the accounts. What is already gone is no failure.
-    pub async fn take_away(&self) -> anyhow::Result<()> {
+    pub async fn teardown(&self) -> anyhow::Result<()> {
         if self
             .names
             .given
@@ -254,7 +254,7 @@ where
     let mut done: Vec<Option<T>> = (0..count).map(|_| None).collect();
     let mut next = 0;
     loop {
-        while next < count && running.len() < AT_ONCE {
+        while next < count && running.len() < CONCURRENCY_MAX {
             let (number, future) = (next, work(next));
             running.spawn(async move { future.await.map(|result| (number, result)) });
             next += 1;

@@ -1,6 +1,6 @@
 //! From what was counted to what is judged: the report of a run.
 
-mod asked;
+mod inputs;
 mod levels;
 
 use std::collections::{BTreeMap, HashMap};
@@ -9,14 +9,14 @@ use std::time::Duration;
 use roomcast_protocol::Timestamp;
 
 use crate::clock::micros;
-use crate::conduct::{Moments, Run};
-use crate::orders::Outcome;
+use crate::coordinator::{Run, RunEvents};
+use crate::ipc::Outcome;
 use crate::plan::as_f64;
+use crate::progress::Progress;
 use crate::report::model::REPORT_VERSION;
 use crate::report::{Generator, Latency, Profile, RunReport, Second, Status};
 use crate::settings::Settings;
-use crate::tally::{Counts, Packed, Reach, Times, times};
-use crate::watch::Watch;
+use crate::stats::{Counts, EncodedHistogram, FanoutProgress, LatencyHistogram, times};
 
 /// A worker that uses more of its core than this while the load ran was itself what limited the run.
 const BUSY_MAX: f64 = 0.9;
@@ -29,13 +29,13 @@ const LAG_ALLOWED_US: u64 = 10_000;
 pub(crate) struct Sum {
     pub(crate) counts: Counts,
     pub(crate) errors: BTreeMap<String, u64>,
-    pub(crate) prompt: Times,
-    pub(crate) late: Times,
-    pub(crate) acks: Times,
-    pub(crate) lag: Times,
-    pub(crate) connects: Times,
-    pub(crate) away: Times,
-    pub(crate) reach: HashMap<(u8, u32), Reach>,
+    pub(crate) prompt: LatencyHistogram,
+    pub(crate) late: LatencyHistogram,
+    pub(crate) acks: LatencyHistogram,
+    pub(crate) lag: LatencyHistogram,
+    pub(crate) connects: LatencyHistogram,
+    pub(crate) away: LatencyHistogram,
+    pub(crate) reach: HashMap<(u8, u32), FanoutProgress>,
     pub(crate) cpu_us: u64,
     pub(crate) peak_bytes: u64,
 }
@@ -60,7 +60,7 @@ impl Sum {
             for (name, count) in &outcome.errors {
                 *sum.errors.entry(name.clone()).or_default() += count;
             }
-            let packed: [(&Packed, &mut Times); 6] = [
+            let packed: [(&EncodedHistogram, &mut LatencyHistogram); 6] = [
                 (&outcome.prompt, &mut sum.prompt),
                 (&outcome.late, &mut sum.late),
                 (&outcome.acks, &mut sum.acks),
@@ -81,7 +81,7 @@ impl Sum {
     }
 
     /// All deliveries.
-    pub(crate) fn all(&self) -> Times {
+    pub(crate) fn all(&self) -> LatencyHistogram {
         let mut all = self.prompt.clone();
         // Both have the same bounds.
         let _ = all.add(&self.late);
@@ -89,10 +89,10 @@ impl Sum {
     }
 
     /// How long it took until the last member had each message that reached all `members` of them.
-    pub(crate) fn last_member(&self, members: u64) -> Times {
+    pub(crate) fn last_member(&self, members: u64) -> LatencyHistogram {
         let mut last = times();
         for reach in self.reach.values().filter(|reach| reach.members >= members) {
-            crate::tally::note(&mut last, reach.last_us);
+            crate::stats::record(&mut last, reach.last_us);
         }
         last
     }
@@ -148,8 +148,8 @@ fn empty(settings: &Settings, began_ms: u64) -> RunReport {
             name: settings.profile.word().to_owned(),
             says: settings.profile.says().to_owned(),
         },
-        settings: asked::settings(settings),
-        machine: asked::machine(),
+        settings: inputs::settings(settings),
+        machine: inputs::machine(),
         levels: Vec::new(),
         promises: crate::check::Verdict::default(),
         latencies: Vec::new(),
@@ -159,7 +159,7 @@ fn empty(settings: &Settings, began_ms: u64) -> RunReport {
     }
 }
 
-fn generator(settings: &Settings, sum: &Sum, moments: &Moments) -> Generator {
+fn generator(settings: &Settings, sum: &Sum, moments: &RunEvents) -> Generator {
     let at = |quantile: f64| in_ms(sum.lag.value_at_quantile(quantile));
     let lag = sum.lag.value_at_quantile(0.99);
     let allowed = micros(settings.slo.mul_f64(LAG_SHARE_MAX)).max(LAG_ALLOWED_US);
@@ -192,7 +192,7 @@ fn generator(settings: &Settings, sum: &Sum, moments: &Moments) -> Generator {
 
 fn latencies(settings: &Settings, sum: &Sum) -> Vec<Latency> {
     let mut list = Vec::new();
-    let mut add = |name: &str, says: &str, times: &Times| {
+    let mut add = |name: &str, says: &str, times: &LatencyHistogram| {
         if !times.is_empty() {
             list.push(Latency::of(name, says, times));
         }
@@ -235,11 +235,11 @@ fn latencies(settings: &Settings, sum: &Sum) -> Vec<Latency> {
 }
 
 /// The seconds in which messages were due; what came after belongs to the second it was due in.
-fn seconds(watch: &Watch, duration: Duration, broken: bool) -> Vec<Second> {
-    let times = |times: &Times, quantile: f64| {
+fn seconds(watch: &Progress, duration: Duration, broken: bool) -> Vec<Second> {
+    let times = |times: &LatencyHistogram, quantile: f64| {
         (!times.is_empty() && !broken).then(|| in_ms(times.value_at_quantile(quantile)))
     };
-    let second = |(at, second): (&u64, &crate::watch::Second)| Second {
+    let second = |(at, second): (&u64, &crate::progress::Second)| Second {
         at: u32::try_from(*at).unwrap_or(u32::MAX),
         sent: second.counts.due,
         acked: second.counts.acked,

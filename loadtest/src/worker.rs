@@ -4,10 +4,10 @@
 //! and a client is a small task beside a small record of what it knows.
 
 mod client;
-mod hear;
-mod link;
-mod pace;
-mod say;
+mod connect;
+mod receive;
+mod scheduler;
+mod send;
 
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
@@ -24,22 +24,22 @@ use tokio::task::LocalSet;
 use tokio_util::task::TaskTracker;
 
 use crate::api::Api;
-use crate::chance::Chance;
 use crate::clock::{RunClock, cpu_us};
+use crate::history::{Disconnect, Recorder};
+use crate::ipc::{Outcome, Tick, WorkerCommand, WorkerConfig, WorkerMessage};
 use crate::memory;
-use crate::orders::{Assignment, Order, Outcome, Tick, Word};
-use crate::people::{Names, Signer};
 use crate::plan::Plan;
-use crate::record::{End, Recorder};
+use crate::rng::Rng;
 use crate::schedule::Schedule;
 use crate::settings::{Profile, Settings};
-use crate::tally::{Packed, Tally};
+use crate::stats::{EncodedHistogram, Stats};
+use crate::users::{Signer, TestUsers};
 
 use client::Client;
-use pace::Errand;
+use scheduler::TimerTask;
 
 /// Upgrades in flight; each takes some 20 KB until it is done.
-const HANDSHAKES_AT_ONCE: usize = 256;
+const HANDSHAKE_CONCURRENCY_MAX: usize = 256;
 /// What one read takes at most.
 const READ_BYTES: usize = 64 * 1024;
 /// How often the coordinator is told how it stands.
@@ -53,7 +53,7 @@ pub(crate) struct Worker {
     clock: RunClock,
     run: u32,
     number: u8,
-    names: Names,
+    names: TestUsers,
     plan: Plan,
     rooms: Vec<RoomId>,
     room_numbers: HashMap<RoomId, u32>,
@@ -61,11 +61,11 @@ pub(crate) struct Worker {
     api: Api,
     signer: Option<Signer>,
     recorder: Recorder,
-    tally: RefCell<Tally>,
-    chance: RefCell<Chance>,
+    tally: RefCell<Stats>,
+    chance: RefCell<Rng>,
     read_buffer: RefCell<Box<[u8]>>,
     write_buffer: RefCell<Vec<u8>>,
-    agenda: RefCell<BinaryHeap<Reverse<Errand>>>,
+    agenda: RefCell<BinaryHeap<Reverse<TimerTask>>>,
     /// Clients whose socket did not take all they had to say.
     blocked: RefCell<Vec<u32>>,
     /// The schedule, and when it began.
@@ -94,35 +94,39 @@ pub fn run() -> anyhow::Result<()> {
 async fn work() -> anyhow::Result<()> {
     let mut orders = BufReader::new(tokio::io::stdin()).lines();
     let first = orders.next_line().await?.context("no assignment came")?;
-    let assignment: Assignment = serde_json::from_str(&first).context("read the assignment")?;
+    let assignment: WorkerConfig = serde_json::from_str(&first).context("read the assignment")?;
     let worker = Rc::new(Worker::new(assignment)?);
-    worker.tasks.spawn_local(pace::pace(Rc::clone(&worker)));
-    worker.tasks.spawn_local(pace::sweep(Rc::clone(&worker)));
+    worker
+        .tasks
+        .spawn_local(scheduler::run_scheduler(Rc::clone(&worker)));
+    worker
+        .tasks
+        .spawn_local(scheduler::sweep(Rc::clone(&worker)));
     let mut ticks = tokio::time::interval(TICK);
     loop {
         tokio::select! {
             order = orders.next_line() => match order? {
                 Some(order) => {
-                    if matches!(worker.obey(serde_json::from_str(&order)?), Obeyed::Finished) {
-                        say(&Word::Outcome(Box::new(worker.outcome()?)))?;
+                    if matches!(worker.run_command(serde_json::from_str(&order)?), CommandResult::Finished) {
+                        say(&WorkerMessage::Outcome(Box::new(worker.outcome()?)))?;
                         return Ok(());
                     }
                 }
                 None => anyhow::bail!("the coordinator is gone"),
             },
-            _ = ticks.tick() => say(&Word::Tick(Box::new(worker.tick())))?,
+            _ = ticks.tick() => say(&WorkerMessage::Tick(Box::new(worker.tick())))?,
         }
     }
 }
 
-enum Obeyed {
+enum CommandResult {
     Running,
     Finished,
 }
 
 impl Worker {
-    fn new(assignment: Assignment) -> anyhow::Result<Self> {
-        let Assignment {
+    fn new(assignment: WorkerConfig) -> anyhow::Result<Self> {
+        let WorkerConfig {
             settings,
             clock,
             run,
@@ -142,15 +146,15 @@ impl Worker {
             api: Api::new(&settings.doors),
             signer: Signer::of(&settings)?,
             recorder,
-            tally: RefCell::new(Tally::new(settings.profile == Profile::Broadcast)),
-            chance: RefCell::new(Chance::new(settings.seed, JITTER + worker as u64)),
+            tally: RefCell::new(Stats::new(settings.profile == Profile::Broadcast)),
+            chance: RefCell::new(Rng::new(settings.seed, JITTER + worker as u64)),
             read_buffer: RefCell::new(vec![0; READ_BYTES].into()),
             write_buffer: RefCell::default(),
             agenda: RefCell::default(),
             blocked: RefCell::default(),
             load: RefCell::default(),
             heads: RefCell::default(),
-            handshakes: Semaphore::new(HANDSHAKES_AT_ONCE),
+            handshakes: Semaphore::new(HANDSHAKE_CONCURRENCY_MAX),
             tasks: TaskTracker::new(),
             sends: Cell::new(0),
             connections: Cell::new(0),
@@ -172,33 +176,33 @@ impl Worker {
         })
     }
 
-    fn obey(self: &Rc<Self>, order: Order) -> Obeyed {
+    fn run_command(self: &Rc<Self>, order: WorkerCommand) -> CommandResult {
         match order {
-            Order::Connect { from } => {
+            WorkerCommand::Connect { from } => {
                 self.tasks
-                    .spawn_local(link::connect_all(Rc::clone(self), from));
+                    .spawn_local(connect::connect_all(Rc::clone(self), from));
             }
-            Order::Load { from } => {
+            WorkerCommand::Load { from } => {
                 let schedule = Schedule::new(&self.settings, &self.plan, usize::from(self.number));
                 *self.load.borrow_mut() = Some((schedule, from));
             }
-            Order::Cut => {
+            WorkerCommand::Cut => {
                 for client in &self.clients {
-                    client.cut(self, End::Cut, None);
+                    client.cut(self, Disconnect::Cut, None);
                 }
             }
-            Order::Stall => self.stalled.set(true),
-            Order::Unstall => self.stalled.set(false),
-            Order::Await { heads } => *self.heads.borrow_mut() = Some(heads),
-            Order::Finish => {
+            WorkerCommand::Stall => self.stalled.set(true),
+            WorkerCommand::Unstall => self.stalled.set(false),
+            WorkerCommand::Await { heads } => *self.heads.borrow_mut() = Some(heads),
+            WorkerCommand::Finish => {
                 self.over.set(true);
                 for client in &self.clients {
                     client.finish(self);
                 }
-                return Obeyed::Finished;
+                return CommandResult::Finished;
             }
         }
-        Obeyed::Running
+        CommandResult::Running
     }
 
     fn tick(&self) -> Tick {
@@ -206,7 +210,7 @@ impl Worker {
         let recent = std::mem::take(&mut tally.recent);
         let recent = recent
             .iter()
-            .map(|(&second, times)| (second, Packed::of(times)));
+            .map(|(&second, times)| (second, EncodedHistogram::of(times)));
         let recent = recent.collect();
         let heads = self.heads.borrow();
         Tick {
@@ -236,18 +240,18 @@ impl Worker {
         Ok(Outcome {
             counts,
             errors: tally.errors.clone(),
-            prompt: Packed::of(&tally.prompt),
-            late: Packed::of(&tally.late),
-            acks: Packed::of(&tally.acks),
-            lag: Packed::of(&tally.lag),
-            connects: Packed::of(&tally.connects),
-            away: Packed::of(&tally.away),
+            prompt: EncodedHistogram::of(&tally.prompt),
+            late: EncodedHistogram::of(&tally.late),
+            acks: EncodedHistogram::of(&tally.acks),
+            lag: EncodedHistogram::of(&tally.lag),
+            connects: EncodedHistogram::of(&tally.connects),
+            away: EncodedHistogram::of(&tally.away),
             reach: reach
                 .map(|(&(worker, number), &reach)| (worker, number, reach))
                 .collect(),
             cpu_us: cpu_us(),
             peak_bytes: memory::peak_bytes(),
-            future_bytes: link::future_bytes(),
+            future_bytes: connect::future_bytes(),
         })
     }
 
@@ -257,7 +261,7 @@ impl Worker {
     }
 
     /// A client has become whole, or is no longer.
-    fn count_whole(&self, now: u64, is_whole: bool) {
+    fn count_caught_up(&self, now: u64, is_whole: bool) {
         let whole = if is_whole {
             self.whole.get() + 1
         } else {
@@ -269,7 +273,7 @@ impl Worker {
     }
 }
 
-fn say(word: &Word) -> anyhow::Result<()> {
+fn say(word: &WorkerMessage) -> anyhow::Result<()> {
     let mut line = serde_json::to_vec(word)?;
     line.push(b'\n');
     let mut out = std::io::stdout().lock();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::verdict::{Checked, Count, STORIES_MAX, Story, Verdict, ViolationKind};
+use super::result::{Checked, Count, Counterexample, STORIES_MAX, Verdict, ViolationKind};
 
 /// What was found so far; bounded, however much is wrong.
 #[derive(Default)]
@@ -13,7 +13,7 @@ pub(super) struct Findings {
 #[derive(Default)]
 struct Kind {
     count: u64,
-    stories: Vec<Story>,
+    stories: Vec<Counterexample>,
 }
 
 impl Findings {
@@ -32,7 +32,7 @@ impl Findings {
         if let Some(story) = told.find(|story| story.seq == seq && story.room == room) {
             story.more += 1;
         } else if found.stories.len() < STORIES_MAX {
-            found.stories.push(Story {
+            found.stories.push(Counterexample {
                 kind,
                 room: room.to_owned(),
                 seq,
@@ -60,7 +60,7 @@ impl Findings {
             count: found.count,
         });
         let violations = violations.collect();
-        let mut ranked: Vec<(usize, Story)> = Vec::new();
+        let mut ranked: Vec<(usize, Counterexample)> = Vec::new();
         for mut found in self.kinds.into_values() {
             found.stories.sort_by_key(|story| (story.at_us, story.seq));
             ranked.extend(found.stories.into_iter().enumerate());

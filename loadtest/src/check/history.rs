@@ -3,25 +3,25 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::explain::{time, who};
 use super::findings::Findings;
-use super::order::Order;
+use super::result::{Checked, ViolationKind};
 use super::room::Room;
-use super::speech::Speech;
-use super::tell::{time, who};
-use super::verdict::{Checked, ViolationKind};
-use crate::record::Asked;
-use crate::record::event::EventKind;
-use crate::record::recording::PageRead;
+use super::sends::Sends;
+use super::total_order::TotalOrder;
+use crate::history::PageQuery;
+use crate::history::event::EventKind;
+use crate::history::recording::PageRead;
 
 /// Judges every page read of a room's history.
-pub(super) fn judge(
+pub(super) fn check(
     room: &Room<'_>,
-    order: &Order,
-    speech: &Speech,
+    order: &TotalOrder,
+    speech: &Sends,
     checked: &mut Checked,
     findings: &mut Findings,
 ) {
-    let mut judge = Judge {
+    let mut judge = HistoryChecker {
         room,
         order,
         speech,
@@ -32,11 +32,11 @@ pub(super) fn judge(
     for page in room.pages {
         checked.pages += 1;
         checked.page_events += page.events.len() as u64;
-        let seqs = judge.judge_bounds(page);
-        judge.judge_chain(page);
-        judge.judge_whole(page, &seqs);
-        if !matches!(page.asked, Asked::After(_)) {
-            judge.judge_state(page);
+        let seqs = judge.check_bounds(page);
+        judge.check_chain(page);
+        judge.check_complete(page, &seqs);
+        if !matches!(page.asked, PageQuery::After(_)) {
+            judge.check_state(page);
         }
     }
     checked.rooms_read_whole += u64::from(read_whole(room));
@@ -50,10 +50,10 @@ struct Change {
     content: Option<u64>,
 }
 
-struct Judge<'a> {
+struct HistoryChecker<'a> {
     room: &'a Room<'a>,
-    order: &'a Order,
-    speech: &'a Speech,
+    order: &'a TotalOrder,
+    speech: &'a Sends,
     /// The edits and deletes of each message, in order.
     changes: HashMap<u64, Vec<Change>>,
     /// Acknowledged places nobody was shown, told once and not for every page.
@@ -61,13 +61,13 @@ struct Judge<'a> {
     findings: &'a mut Findings,
 }
 
-impl Judge<'_> {
+impl HistoryChecker<'_> {
     /// Holds a page against what was asked, and gives the places on it, rising.
-    fn judge_bounds(&mut self, page: &PageRead) -> Vec<u64> {
+    fn check_bounds(&mut self, page: &PageRead) -> Vec<u64> {
         let (above, below) = match page.asked {
-            Asked::After(seq) => (Some(seq.get()), u64::MAX),
-            Asked::Before(seq) => (None, seq.get()),
-            Asked::Newest => (None, u64::MAX),
+            PageQuery::After(seq) => (Some(seq.get()), u64::MAX),
+            PageQuery::Before(seq) => (None, seq.get()),
+            PageQuery::Newest => (None, u64::MAX),
         };
         let mut seqs: Vec<u64> = Vec::with_capacity(page.events.len());
         for view in self.views(page) {
@@ -78,7 +78,7 @@ impl Judge<'_> {
                     Some(last) if !rises => format!("expected: a seq above {last}, before it"),
                     _ => "expected: only what was asked for".to_owned(),
                 };
-                self.accuse(ViolationKind::HistoryOrder, page, seq, Some(view), expected);
+                self.report_violation(ViolationKind::HistoryOrder, page, seq, Some(view), expected);
             }
             seqs.push(seq);
         }
@@ -88,8 +88,8 @@ impl Judge<'_> {
     }
 
     /// A page of events as they happened is a piece of the chain.
-    fn judge_chain(&mut self, page: &PageRead) {
-        let Asked::After(after) = page.asked else {
+    fn check_chain(&mut self, page: &PageRead) {
+        let PageQuery::After(after) = page.asked else {
             return;
         };
         let mut last = after.get();
@@ -106,7 +106,7 @@ impl Judge<'_> {
                     "expected: seq {} before it; the last was {last}",
                     shown.prev
                 );
-                self.accuse(ViolationKind::Gap, page, shown.seq, Some(view), expected);
+                self.report_violation(ViolationKind::Gap, page, shown.seq, Some(view), expected);
             }
             last = last.max(shown.seq);
         }
@@ -114,12 +114,12 @@ impl Judge<'_> {
 
     /// Everything between the page's ends is on it, and at an end of the room everything that was known to be
     /// stored when the page was asked for.
-    fn judge_whole(&mut self, page: &PageRead, seqs: &[u64]) {
-        let messages_only = !matches!(page.asked, Asked::After(_));
+    fn check_complete(&mut self, page: &PageRead, seqs: &[u64]) {
+        let messages_only = !matches!(page.asked, PageQuery::After(_));
         let (from, until) = match page.asked {
-            Asked::After(seq) => (seq.get(), u64::MAX),
-            Asked::Before(seq) => (0, seq.get()),
-            Asked::Newest => (0, u64::MAX),
+            PageQuery::After(seq) => (seq.get(), u64::MAX),
+            PageQuery::Before(seq) => (0, seq.get()),
+            PageQuery::Newest => (0, u64::MAX),
         };
         let first = seqs.first().copied();
         let last = seqs.last().copied();
@@ -163,11 +163,11 @@ impl Judge<'_> {
             ViolationKind::HistoryLacks
         };
         let expected = format!("expected: seq {} on it", place.seq);
-        self.accuse(kind, page, place.seq, None, expected);
+        self.report_violation(kind, page, place.seq, None, expected);
     }
 
     /// A page of messages shows each as it was when it was asked for, or later.
-    fn judge_state(&mut self, page: &PageRead) {
+    fn check_state(&mut self, page: &PageRead) {
         for view in self.views(page) {
             let shown = self.room.view(view);
             let said = self
@@ -202,11 +202,11 @@ impl Judge<'_> {
                 ViolationKind::ContentChanged
             };
             let expected = "expected: what it said, or was edited to, when the page was asked for";
-            self.accuse(kind, page, shown.seq, Some(view), expected.to_owned());
+            self.report_violation(kind, page, shown.seq, Some(view), expected.to_owned());
         }
     }
 
-    fn accuse(
+    fn report_violation(
         &mut self,
         kind: ViolationKind,
         page: &PageRead,
@@ -221,9 +221,9 @@ impl Judge<'_> {
                 None => Vec::new(),
             };
             let asked = match page.asked {
-                Asked::After(seq) => format!("after {seq}"),
-                Asked::Before(seq) => format!("before {seq}"),
-                Asked::Newest => "the newest".to_owned(),
+                PageQuery::After(seq) => format!("after {seq}"),
+                PageQuery::Before(seq) => format!("before {seq}"),
+                PageQuery::Newest => "the newest".to_owned(),
             };
             lines.push(format!(
                 "{}: {} asked for the page {asked}, and got {} events, head {}",
@@ -245,7 +245,7 @@ impl Judge<'_> {
 }
 
 /// The edits and deletes of every message.
-fn changes(room: &Room<'_>, order: &Order) -> HashMap<u64, Vec<Change>> {
+fn changes(room: &Room<'_>, order: &TotalOrder) -> HashMap<u64, Vec<Change>> {
     let mut changes: HashMap<u64, Vec<Change>> = HashMap::new();
     for place in &order.places {
         let Some(shown) = place.view.map(|view| room.view(view)) else {
@@ -272,7 +272,7 @@ fn read_whole(room: &Room<'_>) -> bool {
     let quiet_us = answered.max(sent).unwrap_or(0);
     let mut pages: Vec<(u64, u64, bool)> = Vec::new();
     for page in room.pages.iter().filter(|page| page.asked_us >= quiet_us) {
-        let Asked::After(after) = page.asked else {
+        let PageQuery::After(after) = page.asked else {
             continue;
         };
         let views = &room.recording.page_views[page.events.clone()];

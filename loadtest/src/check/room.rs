@@ -1,23 +1,23 @@
 //! One room of a recording, and the way through its check.
 
 use super::findings::Findings;
-use super::order::{Order, Sightings, judge_prevs};
-use super::speech::Speech;
-use super::verdict::Checked;
+use super::result::Checked;
+use super::sends::Sends;
+use super::total_order::{Observations, TotalOrder, check_prevs};
 use super::{history, subscriptions};
-use crate::record::event::View;
-use crate::record::recording::{Answer, Entry, PageRead, Recording, Tried};
+use crate::history::event::View;
+use crate::history::recording::{Answer, PageRead, Record, Recording, Tried};
 
 /// What was seen of one room.
 pub(super) struct Room<'a> {
     pub(super) recording: &'a Recording,
-    pub(super) sightings: &'a Sightings,
+    pub(super) sightings: &'a Observations,
     /// The number of its name.
     pub(super) number: u32,
     /// Every view of its events.
     pub(super) views: &'a [usize],
     /// What happened to subscriptions: all of one connection together, in their order.
-    pub(super) entries: &'a [Entry],
+    pub(super) entries: &'a [Record],
     /// Of each connection in their order.
     pub(super) tries: &'a [Tried],
     pub(super) answers: &'a [Answer],
@@ -31,12 +31,12 @@ impl<'a> Room<'a> {
     }
 
     /// Judges all of it.
-    pub(super) fn judge(&self, checked: &mut Checked, findings: &mut Findings) {
-        let mut order = Order::of(self, findings);
-        let speech = Speech::of(self, &mut order, checked, findings);
-        judge_prevs(self, &order, findings);
-        subscriptions::judge(self, &order, &speech, checked, findings);
-        history::judge(self, &order, &speech, checked, findings);
+    pub(super) fn check(&self, checked: &mut Checked, findings: &mut Findings) {
+        let mut order = TotalOrder::of(self, findings);
+        let speech = Sends::of(self, &mut order, checked, findings);
+        check_prevs(self, &order, findings);
+        subscriptions::check(self, &order, &speech, checked, findings);
+        history::check(self, &order, &speech, checked, findings);
         checked.rooms += 1;
         checked.events += order.places.len() as u64;
     }

@@ -16,12 +16,12 @@ use std::collections::HashMap;
 use roomcast_protocol::Code;
 
 use super::findings::Findings;
-use super::order::Order;
+use super::result::ViolationKind;
 use super::room::Room;
-use super::speech::Speech;
-use super::verdict::ViolationKind;
-use crate::record::event::EventKind;
-use crate::record::recording::{Answer, Says, Tried};
+use super::sends::Sends;
+use super::total_order::TotalOrder;
+use crate::history::event::EventKind;
+use crate::history::recording::{Answer, Response, Tried};
 
 /// Time within which a frame reaches its gateway, and an answer its client, in microseconds. Longer on
 /// a slow link, but a refusal that waits for the log takes twice as long.
@@ -52,7 +52,7 @@ struct Refused {
 }
 
 /// Judges both rules in `room`.
-pub(super) fn judge(room: &Room<'_>, order: &Order, speech: &Speech, findings: &mut Findings) {
+pub(super) fn check(room: &Room<'_>, order: &TotalOrder, speech: &Sends, findings: &mut Findings) {
     let answers = answers_by_try(room);
     let mut stored: Vec<Stored> = Vec::new();
     let mut refused: Vec<Refused> = Vec::new();
@@ -84,12 +84,12 @@ pub(super) fn judge(room: &Room<'_>, order: &Order, speech: &Speech, findings: &
             lines
         });
     };
-    judge_tries(&mut stored, &mut report);
-    judge_refusals(room, &stored, &mut refused, &answers, &mut report);
+    check_attempts(&mut stored, &mut report);
+    check_refusals(room, &stored, &mut refused, &answers, &mut report);
 }
 
 /// Rule 1.
-fn judge_tries(stored: &mut [Stored], report: &mut impl FnMut(usize, &Stored, String)) {
+fn check_attempts(stored: &mut [Stored], report: &mut impl FnMut(usize, &Stored, String)) {
     let mut by_last = stored.to_vec();
     by_last.sort_by_key(|one| (one.connection, one.last));
     stored.sort_by_key(|one| (one.connection, one.first));
@@ -118,7 +118,7 @@ fn judge_tries(stored: &mut [Stored], report: &mut impl FnMut(usize, &Stored, St
 }
 
 /// Rule 2.
-fn judge_refusals(
+fn check_refusals(
     room: &Room<'_>,
     stored: &[Stored],
     refused: &mut [Refused],
@@ -151,7 +151,7 @@ fn judge_refusals(
 }
 
 /// The place of a send's event, where it is known which event is its.
-fn seq_of(room: &Room<'_>, speech: &Speech, said: usize) -> Option<u64> {
+fn seq_of(room: &Room<'_>, speech: &Sends, said: usize) -> Option<u64> {
     let said = &speech.said[said];
     match said.kind {
         EventKind::Message => said.seq,
@@ -163,7 +163,7 @@ fn seq_of(room: &Room<'_>, speech: &Speech, said: usize) -> Option<u64> {
 /// The tries that may have been stored, when all of them were made on one connection.
 fn stored_by(
     room: &Room<'_>,
-    speech: &Speech,
+    speech: &Sends,
     answers: &[Option<&Answer>],
     said: usize,
     seq: u64,
@@ -173,7 +173,7 @@ fn stored_by(
         answers[**number].is_some_and(|answer| {
             matches!(
                 answer.says,
-                Says::Acked {
+                Response::Acked {
                     duplicate: false,
                     ..
                 }
@@ -207,8 +207,8 @@ fn stored_by(
 /// Whether the answer rules out that the try was stored.
 fn is_not_stored(answer: &Answer) -> bool {
     match answer.says {
-        Says::Refused(code) => !matches!(code, Code::Unconfirmed | Code::Internal),
-        Says::Acked { .. } => false,
+        Response::Refused(code) => !matches!(code, Code::Unconfirmed | Code::Internal),
+        Response::Acked { .. } => false,
     }
 }
 
@@ -216,7 +216,7 @@ fn is_not_stored(answer: &Answer) -> bool {
 const fn takes_later_with_it(answer: &Answer) -> bool {
     matches!(
         answer.says,
-        Says::Refused(Code::LogUnavailable | Code::Unconfirmed | Code::Internal)
+        Response::Refused(Code::LogUnavailable | Code::Unconfirmed | Code::Internal)
     )
 }
 

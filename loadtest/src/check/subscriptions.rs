@@ -3,25 +3,25 @@
 
 use std::collections::HashSet;
 
+use super::explain::{ending, time, who};
 use super::findings::Findings;
-use super::order::Order;
+use super::result::{Checked, ViolationKind};
 use super::room::Room;
-use super::speech::Speech;
-use super::tell::{ending, time, who};
-use super::verdict::{Checked, ViolationKind};
-use crate::record::End;
-use crate::record::event::{EventKind, View, fingerprint};
-use crate::record::recording::Saw;
+use super::sends::Sends;
+use super::total_order::TotalOrder;
+use crate::history::Disconnect;
+use crate::history::event::{EventKind, View, fingerprint};
+use crate::history::recording::Observation;
 
 /// Judges every subscription of a room.
-pub(super) fn judge(
+pub(super) fn check(
     room: &Room<'_>,
-    order: &Order,
-    speech: &Speech,
+    order: &TotalOrder,
+    speech: &Sends,
     checked: &mut Checked,
     findings: &mut Findings,
 ) {
-    let mut judge = Judge {
+    let mut judge = SubscriptionChecker {
         room,
         order,
         speech,
@@ -39,14 +39,14 @@ pub(super) fn judge(
         let mut was_subscribed = false;
         for entry in entries {
             match room.recording.saw(entry) {
-                Saw::Delivered(view, shown) => {
+                Observation::Delivered(view, shown) => {
                     checked.deliveries += 1;
                     match &mut span {
                         Some(span) => judge.delivered(span, entry.at_us, view, shown),
                         None => judge.uninvited(connection, entry.at_us, view, was_subscribed),
                     }
                 }
-                Saw::Subscribed {
+                Observation::Subscribed {
                     after,
                     head,
                     recovered,
@@ -67,7 +67,7 @@ pub(super) fn judge(
                     span = Some(new);
                     was_subscribed = true;
                 }
-                Saw::Unsubscribed => judge.end(span.take(), None),
+                Observation::Unsubscribed => judge.end(span.take(), None),
             }
         }
         let ended = room.recording.connections[connection as usize].ended;
@@ -75,10 +75,10 @@ pub(super) fn judge(
     }
 }
 
-struct Judge<'a> {
+struct SubscriptionChecker<'a> {
     room: &'a Room<'a>,
-    order: &'a Order,
-    speech: &'a Speech,
+    order: &'a TotalOrder,
+    speech: &'a Sends,
     /// Acknowledged places nobody was shown, told once and not for every reader.
     lost: HashSet<u64>,
     findings: &'a mut Findings,
@@ -101,7 +101,7 @@ struct Span {
 }
 
 impl Span {
-    fn begin(order: &Order, connection: u32, since_us: u64, start: u64) -> Self {
+    fn begin(order: &TotalOrder, connection: u32, since_us: u64, start: u64) -> Self {
         Self {
             connection,
             since_us,
@@ -115,7 +115,7 @@ impl Span {
     }
 }
 
-impl Judge<'_> {
+impl SubscriptionChecker<'_> {
     /// The first leaving of the connection's user after `head`.
     fn removal(&self, connection: u32, head: u64) -> Option<u64> {
         let user = fingerprint(self.room.recording.name(self.room.user(connection)));
@@ -131,7 +131,7 @@ impl Judge<'_> {
     fn delivered(&mut self, span: &mut Span, at_us: u64, view: usize, shown: &View) {
         if let Some(left) = span.removed_at.filter(|left| shown.seq > *left) {
             let expected = format!("expected: nothing after its user's leaving at seq {left}");
-            self.accuse(ViolationKind::AfterRemoval, span, at_us, view, expected);
+            self.report_violation(ViolationKind::AfterRemoval, span, at_us, view, expected);
             return;
         }
         if shown.seq <= span.last {
@@ -154,7 +154,7 @@ impl Judge<'_> {
                 "expected: seq {} before it, or a close, or recovered:false; the last was seq {}",
                 shown.prev, span.last
             );
-            self.accuse(ViolationKind::Gap, span, at_us, view, expected);
+            self.report_violation(ViolationKind::Gap, span, at_us, view, expected);
         }
         (span.last, span.last_us) = (shown.seq, at_us);
     }
@@ -166,7 +166,7 @@ impl Judge<'_> {
                 "expected: only what comes after seq {}, where it began",
                 span.start
             );
-            self.accuse(ViolationKind::ReplayedTwice, span, at_us, view, expected);
+            self.report_violation(ViolationKind::ReplayedTwice, span, at_us, view, expected);
             return;
         }
         let place = self.order.find(seq);
@@ -177,14 +177,14 @@ impl Judge<'_> {
         if let Some(missing) = missing {
             span.missing.remove(missing);
             let expected = format!("expected: before seq {}", span.last);
-            self.accuse(ViolationKind::OutOfOrder, span, at_us, view, expected);
+            self.report_violation(ViolationKind::OutOfOrder, span, at_us, view, expected);
         } else {
             let expected = "expected: once".to_owned();
-            self.accuse(ViolationKind::DeliveredTwice, span, at_us, view, expected);
+            self.report_violation(ViolationKind::DeliveredTwice, span, at_us, view, expected);
         }
     }
 
-    fn accuse(
+    fn report_violation(
         &mut self,
         kind: ViolationKind,
         span: &Span,
@@ -236,9 +236,9 @@ impl Judge<'_> {
 
     /// Ends a subscription and tells what it lacks. Where the connection still stood when everything had had
     /// its time, that is also whatever came after the last event it got.
-    fn end(&mut self, span: Option<Span>, end: Option<End>) {
+    fn end(&mut self, span: Option<Span>, end: Option<Disconnect>) {
         let Some(mut span) = span else { return };
-        if end == Some(End::Finished) {
+        if end == Some(Disconnect::Finished) {
             let rest = (span.next..).zip(&self.order.places[span.next..]);
             let until = span.removed_at.unwrap_or(u64::MAX);
             let due = rest.filter(|(_, place)| !place.doubtful && place.seq <= until);

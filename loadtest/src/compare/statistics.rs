@@ -1,6 +1,6 @@
 //! The little statistics that a comparison needs.
 
-use crate::chance::Chance;
+use crate::rng::Rng;
 
 /// How often a bootstrap draws.
 const DRAWS: usize = 1_000;
@@ -31,7 +31,7 @@ fn median_of(values: &mut [f64]) -> f64 {
 }
 
 /// Where the ratio of the medians, `after` over `before`, likely is. Whole stretches of seconds are drawn.
-pub(super) fn ratio_of_medians(before: &[f64], after: &[f64], chance: &mut Chance) -> Interval {
+pub(super) fn ratio_of_medians(before: &[f64], after: &[f64], chance: &mut Rng) -> Interval {
     let mut ratios: Vec<f64> = Vec::with_capacity(DRAWS);
     let mut draw = Vec::new();
     for _ in 0..DRAWS {
@@ -56,7 +56,7 @@ pub(super) fn ratio_of_medians(before: &[f64], after: &[f64], chance: &mut Chanc
     }
 }
 
-fn drawn_median(values: &[f64], draw: &mut Vec<f64>, chance: &mut Chance) -> f64 {
+fn drawn_median(values: &[f64], draw: &mut Vec<f64>, chance: &mut Rng) -> f64 {
     let stretch = values.len().div_ceil(STRETCHES).max(1);
     draw.clear();
     while draw.len() < values.len() {

@@ -6,11 +6,11 @@ use crate::report::{Generator, Machine, Profile, Setting};
 
 /// Seconds as a run has them: each like the one before, with a storm now and then.
 fn run(seed: u64, part: u64, seconds: u32, p50_times: f64, p99_times: f64) -> RunReport {
-    let mut chance = Chance::new(seed, part);
+    let mut chance = Rng::new(seed, part);
     let mut drift = 0.0;
     let mut list = Vec::new();
     for at in 0..seconds {
-        let spread = |chance: &mut Chance| (0..6).map(|_| chance.unit()).sum::<f64>() / 3.0 - 1.0;
+        let spread = |chance: &mut Rng| (0..6).map(|_| chance.unit()).sum::<f64>() / 3.0 - 1.0;
         drift = 0.7 * drift + 0.06 * spread(&mut chance);
         let storm = if chance.below(30) == 0 { 4.0 } else { 1.0 };
         let p50 = 2.0 * p50_times * (1.0 + drift + 0.05 * spread(&mut chance));
@@ -52,7 +52,7 @@ fn worse_of(runs: u64, before: [f64; 2], after: [f64; 2]) -> u64 {
     let worse = |seed: &u64| {
         let one = run(*seed, 1, 60, before[0], before[1]);
         let other = run(*seed, 2, 60, after[0], after[1]);
-        compare(&one, &other).unwrap().is_worse()
+        compare(&one, &other).unwrap().is_regression()
     };
     (0..runs).filter(worse).count() as u64
 }
@@ -76,11 +76,11 @@ fn a_tail_that_grows_by_half_is_called_worse_though_the_median_stays() {
         let p99 = &compared.rows[1];
         assert_eq!(p99.name, "delivery p99");
         assert!(
-            matches!(p99.change, Change::Worse(..)),
+            matches!(p99.change, Delta::Worse(..)),
             "seed {seed}:\n{compared}"
         );
         assert!(
-            !matches!(compared.rows[0].change, Change::Worse(..)),
+            !matches!(compared.rows[0].change, Delta::Worse(..)),
             "{compared}"
         );
     }
@@ -89,7 +89,7 @@ fn a_tail_that_grows_by_half_is_called_worse_though_the_median_stays() {
 #[test]
 fn what_became_faster_is_no_worse_and_says_so() {
     let compared = compare(&run(1, 1, 60, 1.3, 1.3), &run(1, 2, 60, 1.0, 1.0)).unwrap();
-    assert!(!compared.is_worse());
+    assert!(!compared.is_regression());
     let text = compared.to_string();
     assert!(text.contains("faster by 2"), "{text}");
     assert!(text.ends_with("NO WORSE\n"), "{text}");
@@ -101,10 +101,10 @@ fn the_interval_holds_the_true_change_nearly_always() {
         let before = run(*seed, 1, 60, 1.0, 1.0);
         let after = run(*seed, 2, 60, 1.25, 1.25);
         match compare(&before, &after).unwrap().rows[0].change {
-            Change::Worse(_, likely) | Change::Noise(likely) | Change::Better(_, likely) => {
+            Delta::Worse(_, likely) | Delta::Noise(likely) | Delta::Better(_, likely) => {
                 likely.from <= 0.25 && 0.25 <= likely.to
             }
-            Change::Unknown => false,
+            Delta::Unknown => false,
         }
     });
     let held = held.count();
@@ -118,7 +118,7 @@ fn a_small_change_is_noise_however_sure_it_is() {
     for second in &mut after.seconds {
         second.p50_ms = second.p50_ms.map(|ms| ms * 1.03);
     }
-    assert!(!compare(&before, &after).unwrap().is_worse());
+    assert!(!compare(&before, &after).unwrap().is_regression());
     for second in before.seconds.iter_mut().chain(&mut after.seconds) {
         second.p50_ms = second.p50_ms.map(|ms| ms / 100.0);
     }
@@ -127,7 +127,7 @@ fn a_small_change_is_noise_however_sure_it_is() {
     }
     let compared = compare(&before, &after).unwrap();
     assert!(
-        !compared.is_worse(),
+        !compared.is_regression(),
         "ten microseconds are none: {compared}"
     );
 }
@@ -141,7 +141,7 @@ fn fewer_acknowledgements_are_worse() {
     }
     let compared = compare(&before, &after).unwrap();
     assert!(
-        compared.is_worse() && compared.to_string().contains("less by 20 %"),
+        compared.is_regression() && compared.to_string().contains("less by 20 %"),
         "{compared}"
     );
 }
@@ -151,8 +151,8 @@ fn a_broken_promise_is_worse_than_any_speed_and_no_verdict_compares_to_nothing()
     let good = run(1, 1, 60, 1.0, 1.0);
     let mut other = run(1, 2, 60, 0.1, 0.1);
     other.status = Status::Broken;
-    assert!(compare(&good, &other).unwrap().is_worse());
-    assert!(!compare(&other, &good).unwrap().is_worse());
+    assert!(compare(&good, &other).unwrap().is_regression());
+    assert!(!compare(&other, &good).unwrap().is_regression());
     other.status = Status::NoVerdict;
     assert!(compare(&good, &other).is_err());
     assert!(compare(&other, &good).is_err());
@@ -169,7 +169,7 @@ fn a_short_run_is_not_judged_and_other_settings_are_named() {
     before.settings.push(setting("100/s"));
     after.settings.push(setting("200/s"));
     let compared = compare(&before, &after).unwrap();
-    assert!(!compared.is_worse());
+    assert!(!compared.is_regression());
     let text = compared.to_string();
     assert!(text.contains("too few seconds"), "{text}");
     assert!(

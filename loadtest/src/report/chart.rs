@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::markup::escape;
+use super::html::escape;
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 260.0;

@@ -28,7 +28,7 @@ pub struct RunReport {
     /// Where the load came from.
     pub machine: Machine,
     /// The service levels and whether they held.
-    pub levels: Vec<Level>,
+    pub levels: Vec<Threshold>,
     /// The promises and whether they were kept.
     pub promises: Verdict,
     /// Latencies; the first is the one that most readers want, from a send's scheduled time to its delivery.
@@ -75,7 +75,7 @@ pub struct Setting {
 
 /// A service level: a bound, and what was seen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Level {
+pub struct Threshold {
     /// What is measured, in a few words: `99 of 100 deliveries`.
     pub name: String,
     /// The bound.
@@ -182,12 +182,12 @@ impl Status {
     }
 
     /// What follows from levels and promises, when the run could be made as asked.
-    pub fn of(levels: &[Level], promises: &Verdict, limited: bool) -> Self {
+    pub fn of(levels: &[Threshold], promises: &Verdict, limited: bool) -> Self {
         if !promises.kept() {
             Self::Broken
         } else if limited {
             Self::NoVerdict
-        } else if levels.iter().all(Level::met) {
+        } else if levels.iter().all(Threshold::met) {
             Self::Met
         } else {
             Self::Missed
@@ -195,7 +195,7 @@ impl Status {
     }
 }
 
-impl Level {
+impl Threshold {
     /// Whether it held.
     pub fn met(&self) -> bool {
         self.seen.is_some_and(|seen| {

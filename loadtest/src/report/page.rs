@@ -5,8 +5,8 @@ mod tables;
 
 use std::fmt::Write as _;
 
-use super::figures::{count, ms};
-use super::markup::escape;
+use super::format::{count, ms};
+use super::html::escape;
 use super::model::{RunReport, Status};
 
 /// The page's style; colours are named once for light and once for dark.

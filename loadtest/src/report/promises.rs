@@ -1,6 +1,6 @@
 //! The promises of the wire contract in a sentence each, and what a run had to hold them against.
 
-use super::figures::count;
+use super::format::count;
 use crate::check::{Checked, Verdict};
 
 /// A promise, what was checked of it, and how often it was broken.

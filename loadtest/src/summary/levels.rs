@@ -1,11 +1,11 @@
 //! The service levels of each profile: a bound, and what was seen.
 
-use crate::conduct::Moments;
+use crate::coordinator::RunEvents;
 use crate::plan::{Plan, as_f64};
-use crate::report::{Level, Unit};
+use crate::report::{Threshold, Unit};
 use crate::settings::{Profile, Settings};
+use crate::stats::LatencyHistogram;
 use crate::summary::{Sum, in_ms};
-use crate::tally::Times;
 
 /// The share of messages that must be acknowledged by the end.
 const ACKNOWLEDGED: f64 = 0.999;
@@ -13,7 +13,12 @@ const ACKNOWLEDGED: f64 = 0.999;
 const LOST: f64 = 0.001;
 
 /// What this run is judged by.
-pub(super) fn of(settings: &Settings, plan: &Plan, sum: &Sum, moments: &Moments) -> Vec<Level> {
+pub(super) fn of(
+    settings: &Settings,
+    plan: &Plan,
+    sum: &Sum,
+    moments: &RunEvents,
+) -> Vec<Threshold> {
     let mut levels = Vec::new();
     let slo_ms = settings.slo.as_secs_f64() * 1_000.0;
     if settings.rate > 0.0 {
@@ -29,7 +34,7 @@ pub(super) fn of(settings: &Settings, plan: &Plan, sum: &Sum, moments: &Moments)
             Unit::Ms,
         ));
         let acknowledged = share(sum.counts.acked, sum.counts.due);
-        levels.push(Level {
+        levels.push(Threshold {
             at_least: true,
             ..at_most(
                 "messages acknowledged",
@@ -46,7 +51,7 @@ pub(super) fn of(settings: &Settings, plan: &Plan, sum: &Sum, moments: &Moments)
         levels.push(at_most("connections lost", bound, Some(lost), Unit::Count));
     }
     let whole = if moments.whole_at_end { 1.0 } else { 0.0 };
-    levels.push(Level {
+    levels.push(Threshold {
         at_least: true,
         ..at_most("everybody whole at the end", 1.0, Some(whole), Unit::Share)
     });
@@ -54,7 +59,12 @@ pub(super) fn of(settings: &Settings, plan: &Plan, sum: &Sum, moments: &Moments)
 }
 
 /// The level that only this profile has.
-fn of_profile(settings: &Settings, plan: &Plan, sum: &Sum, moments: &Moments) -> Option<Level> {
+fn of_profile(
+    settings: &Settings,
+    plan: &Plan,
+    sum: &Sum,
+    moments: &RunEvents,
+) -> Option<Threshold> {
     let within_s = settings.whole_within.as_secs_f64();
     let whole_after = moments.whole_after.map(|after| after.as_secs_f64());
     Some(match settings.profile {
@@ -100,8 +110,8 @@ fn of_profile(settings: &Settings, plan: &Plan, sum: &Sum, moments: &Moments) ->
     })
 }
 
-fn at_most(name: &str, bound: f64, seen: Option<f64>, unit: Unit) -> Level {
-    Level {
+fn at_most(name: &str, bound: f64, seen: Option<f64>, unit: Unit) -> Threshold {
+    Threshold {
         name: name.to_owned(),
         bound,
         seen,
@@ -110,11 +120,11 @@ fn at_most(name: &str, bound: f64, seen: Option<f64>, unit: Unit) -> Level {
     }
 }
 
-fn p99_ms(times: &Times) -> Option<f64> {
+fn p99_ms(times: &LatencyHistogram) -> Option<f64> {
     (!times.is_empty()).then(|| in_ms(times.value_at_quantile(0.99)))
 }
 
-fn p99_s(times: &Times) -> Option<f64> {
+fn p99_s(times: &LatencyHistogram) -> Option<f64> {
     p99_ms(times).map(|ms| ms / 1_000.0)
 }
 

@@ -6,10 +6,10 @@ use std::rc::Rc;
 use tokio::net::TcpStream;
 
 use super::Worker;
+use crate::history::{ConnectionLog, Disconnect};
 use crate::plan::Plan;
-use crate::record::{ConnectionLog, End};
 use crate::settings::Settings;
-use crate::tally::note;
+use crate::stats::record;
 
 /// Waiting time before the first attempt to come back, at most; doubled with each that fails.
 const BACKOFF_FIRST_US: u64 = 1_000_000;
@@ -27,7 +27,7 @@ pub(super) struct Client {
     pub(super) log: RefCell<Option<ConnectionLog>>,
     pub(super) session: RefCell<Session>,
     /// Whether it has everything that was said in its rooms.
-    pub(super) whole: Cell<bool>,
+    pub(super) caught_up: Cell<bool>,
 }
 
 /// What a client knows.
@@ -36,7 +36,7 @@ pub(super) struct Session {
     /// The greeting has come.
     pub(super) live: bool,
     /// Its rooms, and how far it is in each.
-    pub(super) places: Box<[Place]>,
+    pub(super) places: Box<[RoomCursor]>,
     /// Messages due or sent, in order, that are not answered.
     pub(super) pending: Vec<Pending>,
     /// What the socket has not taken yet.
@@ -51,7 +51,7 @@ pub(super) struct Session {
     /// Since when it is away, if it ever was connected.
     pub(super) lost: Option<u64>,
     /// Why we ended the connection, if we did, and how long to stay away.
-    pub(super) leaving: Option<(End, Option<u64>)>,
+    pub(super) leaving: Option<(Disconnect, Option<u64>)>,
     /// Which connection this is, so that errands of earlier ones are dropped.
     pub(super) generation: u32,
     /// Attempts since it was last whole.
@@ -64,16 +64,16 @@ pub(super) struct Session {
 
 /// How far a client is in one of its rooms.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct RoomCursor {
     pub(super) room: u32,
-    pub(super) stage: Stage,
+    pub(super) stage: SubscriptionState,
     /// The last place it has, once it has subscribed.
     pub(super) last: Option<u64>,
 }
 
 /// How a subscription stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum SubscriptionState {
     /// Not subscribed.
     Out,
     /// Asked for.
@@ -105,9 +105,9 @@ pub(super) struct Pending {
 impl Client {
     pub(super) fn new(connection: u32, settings: &Settings, plan: &Plan) -> Self {
         let rooms = &plan.rooms_of[connection as usize];
-        let place = |&room: &u32| Place {
+        let place = |&room: &u32| RoomCursor {
             room,
-            stage: Stage::Out,
+            stage: SubscriptionState::Out,
             last: None,
         };
         let doors = settings.doors.len();
@@ -124,7 +124,7 @@ impl Client {
                 door: u32::try_from(door).expect("few doors"),
                 ..Session::default()
             }),
-            whole: Cell::new(false),
+            caught_up: Cell::new(false),
         }
     }
 
@@ -136,12 +136,13 @@ impl Client {
     /// Rooms in which it lacks something up to `heads`.
     pub(super) fn behind(&self, heads: &[u64]) -> u64 {
         let session = self.session.borrow();
-        let lacks = |place: &&Place| place.last.unwrap_or_default() < heads[place.room as usize];
+        let lacks =
+            |place: &&RoomCursor| place.last.unwrap_or_default() < heads[place.room as usize];
         session.places.iter().filter(lacks).count() as u64
     }
 
     /// Ends the connection, if there is one; the client comes back after `stay_away`, or as it would by itself.
-    pub(super) fn cut(&self, worker: &Worker, end: End, stay_away: Option<u64>) {
+    pub(super) fn cut(&self, worker: &Worker, end: Disconnect, stay_away: Option<u64>) {
         if let Some(stream) = &*self.stream.borrow() {
             let mut session = self.session.borrow_mut();
             session.leaving = Some((end, stay_away));
@@ -154,14 +155,14 @@ impl Client {
     /// Closes because the run is over: what has not come by now is lost.
     pub(super) fn finish(&self, worker: &Worker) {
         if let Some(log) = self.log.borrow_mut().take() {
-            log.ended(worker.clock.now(), End::Finished);
+            log.ended(worker.clock.now(), Disconnect::Finished);
         }
-        self.say_close(worker, 1_000);
-        self.cut(worker, End::Finished, None);
+        self.send_close(worker, 1_000);
+        self.cut(worker, Disconnect::Finished, None);
     }
 
     /// The connection has ended. Gives how long to stay away, or `None` when the client is not to come back.
-    pub(super) fn ended(&self, worker: &Worker, end: End) -> Option<u64> {
+    pub(super) fn ended(&self, worker: &Worker, end: Disconnect) -> Option<u64> {
         let now = worker.clock.now();
         self.stream.borrow_mut().take();
         worker.connections.set(worker.connections.get() - 1);
@@ -175,33 +176,33 @@ impl Client {
         session.generation += 1;
         session.lost.get_or_insert(now);
         for place in &mut session.places {
-            place.stage = Stage::Out;
+            place.stage = SubscriptionState::Out;
         }
         for pending in &mut session.pending {
             pending.sent = None;
         }
         drop(session);
-        self.set_whole(worker, false);
+        self.set_caught_up(worker, false);
         self.judge_end(worker, end);
         let come_back = !worker.over.get() && !self.session.borrow().gave_up;
         come_back.then(|| stay_away.unwrap_or_else(|| self.backoff(worker)))
     }
 
-    fn judge_end(&self, worker: &Worker, end: End) {
+    fn judge_end(&self, worker: &Worker, end: Disconnect) {
         let mut tally = worker.tally.borrow_mut();
         match end {
-            End::Finished | End::Cut => return,
-            End::Lost => tally.error("connection lost"),
-            End::Closed(code) => tally.error(&format!("close {code}")),
+            Disconnect::Finished | Disconnect::Cut => return,
+            Disconnect::Lost => tally.error("connection lost"),
+            Disconnect::Closed(code) => tally.error(&format!("close {code}")),
         }
         tally.counts.lost += 1;
         let mut session = self.session.borrow_mut();
         session.gave_up = matches!(
             end,
-            End::Closed(1002 | 1003 | 1007 | 1009 | 4400 | 4403 | 4409)
+            Disconnect::Closed(1002 | 1003 | 1007 | 1009 | 4400 | 4403 | 4409)
         );
         session.door += 1;
-        if end == End::Closed(4429) {
+        if end == Disconnect::Closed(4429) {
             session.attempts = session.attempts.max(3);
         }
     }
@@ -211,32 +212,32 @@ impl Client {
         let mut session = self.session.borrow_mut();
         let most = BACKOFF_FIRST_US << session.attempts.min(4);
         session.attempts += 1;
-        let part = worker.chance.borrow_mut().bits() % most.min(BACKOFF_LAST_US);
+        let part = worker.chance.borrow_mut().next_u64() % most.min(BACKOFF_LAST_US);
         part + 1
     }
 
     /// Looks whether everything is there.
-    pub(super) fn look_whether_whole(&self, worker: &Worker, session: &mut Session) {
+    pub(super) fn check_caught_up(&self, worker: &Worker, session: &mut Session) {
         let whole = session.live
             && session
                 .places
                 .iter()
-                .all(|place| place.stage == Stage::Live);
-        if whole && !self.whole.get() {
+                .all(|place| place.stage == SubscriptionState::Live);
+        if whole && !self.caught_up.get() {
             session.attempts = 0;
             if let Some(lost) = session.lost.take() {
-                note(
+                record(
                     &mut worker.tally.borrow_mut().away,
                     worker.clock.now() - lost,
                 );
             }
-            self.set_whole(worker, true);
+            self.set_caught_up(worker, true);
         }
     }
 
-    fn set_whole(&self, worker: &Worker, whole: bool) {
-        if self.whole.replace(whole) != whole {
-            worker.count_whole(worker.clock.now(), whole);
+    fn set_caught_up(&self, worker: &Worker, whole: bool) {
+        if self.caught_up.replace(whole) != whole {
+            worker.count_caught_up(worker.clock.now(), whole);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Ways to damage an honest history, each with the kind of violation it is.
 
-use roomcast_loadtest::chance::Chance;
 use roomcast_loadtest::check::ViolationKind;
-use roomcast_loadtest::record::{Event, EventKind};
+use roomcast_loadtest::history::{Event, EventKind};
+use roomcast_loadtest::rng::Rng;
 
 use crate::fleet::blank;
 use crate::trace::{Delivery, Trace, What, seq, text};
@@ -16,7 +16,7 @@ pub(crate) struct Damaged {
 /// A way to damage a history. It finds nothing to damage in some.
 pub(crate) struct Damage {
     pub(crate) name: &'static str,
-    pub(crate) does: fn(&mut Trace, &mut Chance) -> Option<Damaged>,
+    pub(crate) does: fn(&mut Trace, &mut Rng) -> Option<Damaged>,
     pub(crate) kind: ViolationKind,
     /// What else it breaks, where it breaks more than one thing.
     pub(crate) also: &'static [ViolationKind],
@@ -138,7 +138,7 @@ fn at(delivery: &Delivery) -> Damaged {
 /// One of those deliveries that fit.
 fn pick(
     trace: &Trace,
-    chance: &mut Chance,
+    chance: &mut Rng,
     fits: impl Fn(&Delivery, &[Delivery]) -> bool,
 ) -> Option<Delivery> {
     let all = trace.deliveries();
@@ -166,7 +166,7 @@ fn event_at<'a>(trace: &'a mut Trace, delivery: &Delivery) -> &'a mut Event<'sta
     }
 }
 
-fn drop_one(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn drop_one(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let one = pick(trace, chance, |one, all| {
         later_in_span(one, all) && others_got_it(one, all)
     })?;
@@ -174,7 +174,7 @@ fn drop_one(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
     Some(at(&one))
 }
 
-fn drop_last(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn drop_last(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let finished: Vec<usize> = trace.finished();
     let one = pick(trace, chance, |one, all| {
         finished.contains(&one.connection)
@@ -197,7 +197,7 @@ fn drop_last(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
     Some(at(&one))
 }
 
-fn drop_live(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn drop_live(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let one = pick(trace, chance, later_in_span)?;
     trace.forget(true, false, |room, event| {
         room == one.room && event.seq.get() == one.seq
@@ -205,7 +205,7 @@ fn drop_live(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
     Some(at(&one))
 }
 
-fn drop_unacknowledged(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn drop_unacknowledged(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let acked = trace.acked();
     // A log that was made anew right after it knows nothing of it.
     let mut named = Vec::new();
@@ -228,7 +228,7 @@ fn drop_unacknowledged(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged
     })
 }
 
-fn drop_first_of_resume(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn drop_first_of_resume(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let one = pick(trace, chance, |one, all| {
         one.nth == 0 && one.span > 20 && later_in_span(one, all)
     })?;
@@ -236,7 +236,7 @@ fn drop_first_of_resume(trace: &mut Trace, chance: &mut Chance) -> Option<Damage
     Some(at(&one))
 }
 
-fn double(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn double(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let one = pick(trace, chance, later_in_span)?;
     let again = trace.steps[one.step].clone();
     let later: Vec<Delivery> = trace.deliveries();
@@ -245,7 +245,7 @@ fn double(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
     Some(at(&one))
 }
 
-fn repeat_in_resume(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn repeat_in_resume(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let all = trace.deliveries();
     let one = pick(trace, chance, |one, _| one.nth == 0 && one.span > 20)?;
     let before = all.iter().rfind(|other| {
@@ -257,7 +257,7 @@ fn repeat_in_resume(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
     Some(at(before))
 }
 
-fn reorder(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn reorder(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let one = pick(trace, chance, later_in_span)?;
     let all = trace.deliveries();
     let next = all
@@ -269,7 +269,7 @@ fn reorder(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
     Some(at(&one))
 }
 
-fn swap_for_one(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn swap_for_one(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let one = pick(trace, chance, |one, all| {
         later_in_span(one, all) && others_got_it(one, all)
     })?;
@@ -294,7 +294,7 @@ fn swap_for_one(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
     Some(at(&one))
 }
 
-fn other_words_for_one(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn other_words_for_one(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let one = pick(trace, chance, |one, all| {
         one.kind == EventKind::Message && others_got_it(one, all)
     })?;
@@ -306,7 +306,7 @@ fn other_words_for_one(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged
     Some(at(&one))
 }
 
-fn prev_too_new(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn prev_too_new(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     // Places are not consecutive: behind such a one nobody has seen anything.
     let one = pick(trace, chance, |one, all| {
         one.nth > 0
@@ -318,7 +318,7 @@ fn prev_too_new(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
     Some(at(&one))
 }
 
-fn prev_too_old(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn prev_too_old(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let one = pick(trace, chance, |one, _| one.nth > 0)?;
     let event = event_at(trace, &one);
     let prev = event.prev?.get();
@@ -329,13 +329,13 @@ fn prev_too_old(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
     Some(at(&one))
 }
 
-fn prev_of_itself(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn prev_of_itself(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let one = pick(trace, chance, |_, _| true)?;
     event_at(trace, &one).prev = Some(seq(one.seq));
     Some(at(&one))
 }
 
-fn after_the_end(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn after_the_end(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let ends = |what: &What| matches!(what, What::Unsubscribed { .. });
     let ends: Vec<usize> = trace.numbers(ends);
     let end = *ends.get(chance.below(ends.len().max(1)))?;
@@ -351,7 +351,7 @@ fn after_the_end(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
 }
 
 /// The `UNSUBSCRIBED` behind a member's leaving is late, and another event came before it.
-fn after_leaving(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn after_leaving(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let all = trace.deliveries();
     let left = pick(trace, chance, |one, _| {
         one.kind == EventKind::MemberLeft
@@ -377,7 +377,7 @@ fn after_leaving(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
     Some(at(next))
 }
 
-fn without_subscription(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn without_subscription(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let one = pick(trace, chance, |_, _| true)?;
     let mut lost = trace.steps[one.step].clone();
     let page = |what: &What| matches!(what, What::Paged { .. });
@@ -388,7 +388,7 @@ fn without_subscription(trace: &mut Trace, chance: &mut Chance) -> Option<Damage
     Some(at(&one))
 }
 
-fn invent_live(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn invent_live(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let one = pick(trace, chance, |one, all| {
         one.nth > 0
             && all

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use roomcast_loadtest::chance::Chance;
 use roomcast_loadtest::check::ViolationKind;
-use roomcast_loadtest::record::{Asked, EventKind};
+use roomcast_loadtest::history::{EventKind, PageQuery};
+use roomcast_loadtest::rng::Rng;
 use roomcast_protocol::Code;
 
 use crate::damage::{Damage, Damaged};
@@ -183,7 +183,7 @@ fn acked(trace: &Trace) -> Vec<Acked> {
 /// One of those first acknowledgements that fit.
 pub(crate) fn pick(
     trace: &Trace,
-    chance: &mut Chance,
+    chance: &mut Rng,
     fits: impl Fn(&Acked) -> bool,
 ) -> Option<Acked> {
     let mut fitting: Vec<Acked> = acked(trace).into_iter().filter(fits).collect();
@@ -204,7 +204,7 @@ pub(crate) fn is_message(one: &Acked) -> bool {
     matches!(one.said, Said::Message { .. })
 }
 
-fn lose_acknowledged(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn lose_acknowledged(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let one = pick(trace, chance, is_message)?;
     trace.forget(true, true, |room, event| {
         room == one.room && event.seq.get() == one.seq
@@ -212,7 +212,7 @@ fn lose_acknowledged(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> 
     Some(at(&one))
 }
 
-fn lose_acknowledged_edit(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn lose_acknowledged_edit(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let one = pick(trace, chance, |one| matches!(one.said, Said::Edit { .. }))?;
     trace.forget(true, true, |room, event| {
         room == one.room && event.seq.get() == one.seq
@@ -220,7 +220,7 @@ fn lose_acknowledged_edit(trace: &mut Trace, chance: &mut Chance) -> Option<Dama
     Some(at(&one))
 }
 
-fn acknowledge_nothing(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn acknowledge_nothing(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let mut one = pick(trace, chance, is_message)?;
     let seqs: Vec<u64> = trace.deliveries().iter().map(|one| one.seq).collect();
     if seqs.contains(&(one.seq + 1)) || trace.acked().contains(&(one.room.clone(), one.seq + 1)) {
@@ -245,7 +245,7 @@ fn acknowledge_nothing(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged
     Some(at(&one))
 }
 
-fn acknowledge_elsewhere(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn acknowledge_elsewhere(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let one = pick(trace, chance, |one| is_message(one) && one.acks == 1)?;
     let other = pick(trace, chance, |other| {
         other.room == one.room && other.seq != one.seq
@@ -256,7 +256,7 @@ fn acknowledge_elsewhere(trace: &mut Trace, chance: &mut Chance) -> Option<Damag
     Some(at(&other))
 }
 
-fn acknowledge_another(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn acknowledge_another(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let one = pick(trace, chance, |one| is_message(one) && one.acks == 1)?;
     if let What::Acked { message, .. } = &mut trace.steps[one.step].what {
         "another".clone_into(message);
@@ -280,20 +280,20 @@ fn resend(trace: &mut Trace, one: &Acked, change: impl Fn(&mut u64, &mut bool)) 
     trace.steps.splice(one.step + 1..=one.step, [tried, answer]);
 }
 
-fn duplicate_elsewhere(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn duplicate_elsewhere(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let one = pick(trace, chance, is_message)?;
     resend(trace, &one, |seq, _| *seq += 1);
     Some(at(&one))
 }
 
-fn duplicate_as_new(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn duplicate_as_new(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let one = pick(trace, chance, is_message)?;
     resend(trace, &one, |_, duplicate| *duplicate = false);
     Some(at(&one))
 }
 
 /// The same message stands a second time behind the last event of its room.
-fn store_again(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn store_again(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let one = pick(trace, chance, is_message)?;
     let all = trace.deliveries();
     let first = all
@@ -312,7 +312,7 @@ fn store_again(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
     for step in &mut trace.steps {
         if let What::Paged {
             room,
-            asked: Asked::After(_),
+            asked: PageQuery::After(_),
             head: its_head,
             more: (_, false),
             events,
@@ -330,7 +330,7 @@ fn store_again(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
     })
 }
 
-fn refuse_what_is_stored(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn refuse_what_is_stored(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let seen: Vec<(String, u64)> = trace
         .deliveries()
         .into_iter()
@@ -347,7 +347,7 @@ fn refuse_what_is_stored(trace: &mut Trace, chance: &mut Chance) -> Option<Damag
     Some(at(&one))
 }
 
-fn no_answer(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn no_answer(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let finished = trace.finished();
     let one = pick(trace, chance, |one| {
         is_message(one) && one.tries == 1 && finished.contains(&trace.steps[one.step].connection)
@@ -361,7 +361,7 @@ fn no_answer(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
 
 /// Exchanges the names of two tries that one connection sent one after the other.
 /// A message that is shown with its words wherever it is.
-fn pick_shown(trace: &mut Trace, chance: &mut Chance) -> Option<Acked> {
+fn pick_shown(trace: &mut Trace, chance: &mut Rng) -> Option<Acked> {
     let mut gone = Vec::new();
     trace.each_event(|room, _, event| {
         if event.deleted || event.kind == EventKind::MessageDeleted {
@@ -388,7 +388,7 @@ fn pick_shown(trace: &mut Trace, chance: &mut Chance) -> Option<Acked> {
     (!asked && !gone.contains(&message?)).then_some(one)
 }
 
-fn other_words_for_all(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn other_words_for_all(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let one = pick_shown(trace, chance)?;
     let Said::Message { content: said } = &one.said else {
         return None;
@@ -405,7 +405,7 @@ fn other_words_for_all(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged
     Some(at(&one))
 }
 
-fn delete_by_nobody(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn delete_by_nobody(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let one = pick_shown(trace, chance)?;
     trace.each_event(|room, _, event| {
         if room == one.room && event.seq.get() == one.seq {
@@ -415,7 +415,7 @@ fn delete_by_nobody(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
     Some(at(&one))
 }
 
-fn another_sender(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn another_sender(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let one = pick_shown(trace, chance)?;
     trace.each_event(|room, _, event| {
         if room == one.room && event.seq.get() == one.seq {
@@ -425,7 +425,7 @@ fn another_sender(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
     Some(at(&one))
 }
 
-fn edit_by_nobody(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn edit_by_nobody(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let seen = trace.deliveries();
     let one = pick(trace, chance, |one| {
         matches!(one.said, Said::Edit { .. })

@@ -1,8 +1,8 @@
 //! Ways to damage pages of history.
 
-use roomcast_loadtest::chance::Chance;
 use roomcast_loadtest::check::ViolationKind;
-use roomcast_loadtest::record::{Asked, Event, EventKind};
+use roomcast_loadtest::history::{Event, EventKind, PageQuery};
+use roomcast_loadtest::rng::Rng;
 
 use crate::damage::{Damage, Damaged};
 use crate::damage_to_answers::pick;
@@ -69,7 +69,7 @@ pub(crate) const HISTORY: &[Damage] = &[
 /// A page, and the number of one of its events.
 fn pick_page(
     trace: &Trace,
-    chance: &mut Chance,
+    chance: &mut Rng,
     fits: impl Fn(&What) -> bool,
 ) -> Option<(usize, String, usize, u64)> {
     let pages = trace.numbers(fits);
@@ -94,7 +94,7 @@ fn change_page(trace: &mut Trace, step: usize, change: impl FnOnce(&mut Vec<Even
     }
 }
 
-fn page_lacks(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn page_lacks(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let long = |what: &What| matches!(what, What::Paged { events, .. } if events.len() > 2);
     let (step, room, number, seq) = pick_page(trace, chance, long)?;
     let What::Paged { events, .. } = &trace.steps[step].what else {
@@ -111,9 +111,9 @@ fn page_lacks(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
     })
 }
 
-fn page_ends_early(trace: &mut Trace, _: &mut Chance) -> Option<Damaged> {
+fn page_ends_early(trace: &mut Trace, _: &mut Rng) -> Option<Damaged> {
     let last = |what: &What| {
-        matches!(what, What::Paged { asked: Asked::After(_), more: (_, false), events, .. }
+        matches!(what, What::Paged { asked: PageQuery::After(_), more: (_, false), events, .. }
             if !events.is_empty())
     };
     let step = *trace.numbers(last).last()?;
@@ -129,7 +129,7 @@ fn page_ends_early(trace: &mut Trace, _: &mut Chance) -> Option<Damaged> {
     })
 }
 
-fn page_out_of_order(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn page_out_of_order(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let long = |what: &What| matches!(what, What::Paged { events, .. } if events.len() > 1);
     let (step, room, number, seq) = pick_page(trace, chance, long)?;
     if number == 0 {
@@ -146,7 +146,7 @@ fn page_out_of_order(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> 
     })
 }
 
-fn page_twice(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn page_twice(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let any = |what: &What| matches!(what, What::Paged { .. });
     let (step, room, number, seq) = pick_page(trace, chance, any)?;
     change_page(trace, step, |events| {
@@ -159,12 +159,12 @@ fn page_twice(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
     })
 }
 
-fn page_beyond(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn page_beyond(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let bounded = |what: &What| {
         matches!(
             what,
             What::Paged {
-                asked: Asked::After(_) | Asked::Before(_),
+                asked: PageQuery::After(_) | PageQuery::Before(_),
                 ..
             }
         )
@@ -172,11 +172,11 @@ fn page_beyond(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
     let (step, room, number, place) = pick_page(trace, chance, bounded)?;
     match &mut trace.steps[step].what {
         What::Paged {
-            asked: Asked::After(after),
+            asked: PageQuery::After(after),
             ..
         } if number == 0 => *after = seq(place),
         What::Paged {
-            asked: Asked::Before(before),
+            asked: PageQuery::Before(before),
             events,
             ..
         } if number + 1 == events.len() => *before = seq(place),
@@ -188,12 +188,12 @@ fn page_beyond(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
     })
 }
 
-fn page_invents(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn page_invents(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let after = |what: &What| {
         matches!(
             what,
             What::Paged {
-                asked: Asked::After(_),
+                asked: PageQuery::After(_),
                 ..
             }
         )
@@ -226,12 +226,12 @@ fn page_invents(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
     })
 }
 
-fn page_says_otherwise(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn page_says_otherwise(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let after = |what: &What| {
         matches!(
             what,
             What::Paged {
-                asked: Asked::After(_),
+                asked: PageQuery::After(_),
                 ..
             }
         )
@@ -253,16 +253,16 @@ fn page_says_otherwise(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged
     })
 }
 
-fn page_before_edit(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn page_before_edit(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     stale(trace, chance, |said| matches!(said, Said::Edit { .. }))
 }
 
-fn page_before_delete(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+fn page_before_delete(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     stale(trace, chance, |said| matches!(said, Said::Delete { .. }))
 }
 
 /// A page of messages shows one as it was said, though a change of it was acknowledged long before.
-fn stale(trace: &mut Trace, chance: &mut Chance, such: fn(&Said) -> bool) -> Option<Damaged> {
+fn stale(trace: &mut Trace, chance: &mut Rng, such: fn(&Said) -> bool) -> Option<Damaged> {
     let change = pick(trace, chance, |one| such(&one.said))?;
     let (Said::Edit { message, .. } | Said::Delete { message }) = &change.said else {
         return None;
@@ -286,7 +286,7 @@ fn stale(trace: &mut Trace, chance: &mut Chance, such: fn(&Said) -> bool) -> Opt
             events,
             ..
         } = &mut step.what
-            && !matches!(asked, Asked::After(_))
+            && !matches!(asked, PageQuery::After(_))
             && *asked_us > known_us
         {
             let shown = events

@@ -1,6 +1,6 @@
 //! Ways to damage the order of one connection's sends.
 
-use roomcast_loadtest::chance::Chance;
+use roomcast_loadtest::rng::Rng;
 use roomcast_protocol::Code;
 
 use crate::damage::Damaged;
@@ -10,7 +10,7 @@ use crate::trace::{Trace, What};
 /// Longer than an answer may be under way, in microseconds.
 const LONG_US: u64 = 6_000_000;
 
-pub(crate) fn exchange_sends(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+pub(crate) fn exchange_sends(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let first = pick(trace, chance, |one| is_message(one) && one.tries == 1)?;
     let of = trace.steps[first.step].connection;
     let second = pick(trace, chance, |one| {
@@ -52,7 +52,7 @@ fn is_single(trace: &Trace, one: &Acked, connection: usize, room: &str) -> bool 
         && trace.steps[one.step].connection == connection
 }
 
-pub(crate) fn exchange_resend(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+pub(crate) fn exchange_resend(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let resent = pick(trace, chance, |one| is_message(one) && one.tries > 1)?;
     let connection = trace.steps[resent.step].connection;
     let early = *tries_on(trace, connection, &resent.client).last()?;
@@ -84,7 +84,7 @@ struct Pair {
 /// Two messages; `fits` is given the steps of the earlier one's try and `ACK` and of the later one's try.
 fn pair(
     trace: &Trace,
-    chance: &mut Chance,
+    chance: &mut Rng,
     fits: impl Fn(usize, usize, usize) -> bool,
 ) -> Option<Pair> {
     let earlier = pick(trace, chance, |one| is_message(one) && one.tries == 1)?;
@@ -140,16 +140,13 @@ fn delay_after(trace: &mut Trace, step: usize, by_us: u64) {
     }
 }
 
-pub(crate) fn store_behind_refused(trace: &mut Trace, chance: &mut Chance) -> Option<Damaged> {
+pub(crate) fn store_behind_refused(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let pair = pair(trace, chance, |tried, _, later| tried < later)?;
     let refused = pair.tried;
     Some(refuse_first(trace, &pair, refused, LONG_US))
 }
 
-pub(crate) fn acknowledge_before_refusal(
-    trace: &mut Trace,
-    chance: &mut Chance,
-) -> Option<Damaged> {
+pub(crate) fn acknowledge_before_refusal(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let pair = pair(trace, chance, |_, acked, later| acked < later)?;
     let refused = pair.earlier.step;
     Some(refuse_first(trace, &pair, refused, 1))

@@ -1,6 +1,6 @@
 //! Whatever is damaged on purpose is found, named for what it is, and nothing else is accused for it.
 
-use roomcast_loadtest::chance::Chance;
+use roomcast_loadtest::rng::Rng;
 
 use crate::damage::{DELIVERIES, Damage};
 use crate::damage_to_answers::ANSWERS;
@@ -20,7 +20,7 @@ fn assert_caught(damage: &Damage) {
             break;
         }
         let mut trace = honest(seed, 600);
-        let mut chance = Chance::new(seed, 1);
+        let mut chance = Rng::new(seed, 1);
         let Some(place) = (damage.does)(&mut trace, &mut chance) else {
             continue;
         };

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use roomcast_loadtest::chance::Chance;
-use roomcast_loadtest::record::{Event, EventKind};
+use roomcast_loadtest::history::{Event, EventKind};
+use roomcast_loadtest::rng::Rng;
 use roomcast_protocol::Code;
 
 use crate::trace::{Said, seq, text};
@@ -57,7 +57,7 @@ impl Room {
         user: &str,
         client: &str,
         said: &Said,
-        chance: &mut Chance,
+        chance: &mut Rng,
     ) -> Result<Stored, Code> {
         let name = (user.to_owned(), client.to_owned());
         if let Some(first) = self.known.get(&name) {
@@ -115,7 +115,7 @@ impl Room {
     }
 
     /// A member comes or goes.
-    pub(crate) fn member(&mut self, user: &str, joins: bool, chance: &mut Chance) {
+    pub(crate) fn member(&mut self, user: &str, joins: bool, chance: &mut Rng) {
         let kind = if joins {
             self.members.insert(user.to_owned());
             EventKind::MemberJoined
@@ -195,7 +195,7 @@ impl Room {
     }
 
     /// Appends at the next place; now and then the log has been made anew in between.
-    fn append(&mut self, mut event: Event<'static>, chance: &mut Chance) -> u64 {
+    fn append(&mut self, mut event: Event<'static>, chance: &mut Rng) -> u64 {
         let mut prev = self.head();
         if chance.below(200) == 0 {
             self.next_seq = ((self.next_seq >> 40) + 1) << 40 | 1;

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use roomcast_loadtest::chance::Chance;
-use roomcast_loadtest::record::{Asked, End};
+use roomcast_loadtest::history::{Disconnect, PageQuery};
+use roomcast_loadtest::rng::Rng;
 use roomcast_protocol::Code;
 
 use crate::fleet::Room;
@@ -35,7 +35,7 @@ struct Online {
 }
 
 struct World {
-    chance: Chance,
+    chance: Rng,
     trace: Trace,
     now_us: u64,
     rooms: Vec<Room>,
@@ -51,7 +51,7 @@ struct World {
 /// What the clients of an honest fleet see in `steps` steps.
 pub(crate) fn honest(seed: u64, steps: usize) -> Trace {
     let mut world = World {
-        chance: Chance::new(seed, 0),
+        chance: Rng::new(seed, 0),
         trace: Trace::default(),
         now_us: 0,
         rooms: (0..ROOMS)
@@ -206,7 +206,7 @@ impl World {
         let what = What::Paged {
             room: held.name.clone(),
             asked_us,
-            asked: Asked::After(seq(after)),
+            asked: PageQuery::After(seq(after)),
             head: held.head(),
             more: (from > 0, more),
             events,
@@ -238,9 +238,9 @@ impl World {
             room: held.name.clone(),
             asked_us: self.now_us.saturating_sub(self.chance.below(2_000) as u64),
             asked: if newest {
-                Asked::Newest
+                PageQuery::Newest
             } else {
-                Asked::Before(seq(before))
+                PageQuery::Before(seq(before))
             },
             head: held.head(),
             more: (hidden > 0, !newest),
@@ -392,7 +392,7 @@ impl World {
             *next += 1;
             this.last.insert(room, event.seq.get());
             let name = held.name.clone();
-            let leaves = event.kind == roomcast_loadtest::record::EventKind::MemberLeft;
+            let leaves = event.kind == roomcast_loadtest::history::EventKind::MemberLeft;
             let mine = event
                 .user_id
                 .as_ref()
@@ -411,7 +411,12 @@ impl World {
     }
 
     fn cut(&mut self, device: usize) {
-        let end = [End::Cut, End::Lost, End::Closed(4508), End::Closed(1001)][self.chance.below(4)];
+        let end = [
+            Disconnect::Cut,
+            Disconnect::Lost,
+            Disconnect::Closed(4508),
+            Disconnect::Closed(1001),
+        ][self.chance.below(4)];
         self.push(device, What::Ended(end));
         let this = &mut self.devices[device];
         if let Some(online) = this.online.take() {
@@ -481,7 +486,7 @@ impl World {
         }
         self.now_us += 20_000_000;
         for device in 0..DEVICES {
-            self.push(device, What::Ended(End::Finished));
+            self.push(device, What::Ended(Disconnect::Finished));
         }
     }
 }

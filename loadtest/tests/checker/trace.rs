@@ -3,8 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use roomcast_loadtest::check::{Verdict, check};
-use roomcast_loadtest::record::{
-    Asked, ConnectionLog, End, Event, EventKind, Page, Recorder, Speech, Text, Try,
+use roomcast_loadtest::history::{
+    Attempt, ConnectionLog, Disconnect, Event, EventKind, MessageAction, Page, PageQuery, Recorder,
+    Text,
 };
 use roomcast_protocol::{Code, RoomId, Seq, UserId};
 
@@ -60,12 +61,12 @@ pub(crate) enum What {
     Paged {
         room: String,
         asked_us: u64,
-        asked: Asked,
+        asked: PageQuery,
         head: u64,
         more: (bool, bool),
         events: Vec<Event<'static>>,
     },
-    Ended(End),
+    Ended(Disconnect),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -164,7 +165,7 @@ impl Trace {
                     events,
                     ..
                 } => {
-                    let state = !matches!(asked, Asked::After(_));
+                    let state = !matches!(asked, PageQuery::After(_));
                     for event in events {
                         change(room, state, event);
                     }
@@ -193,7 +194,7 @@ impl Trace {
 
     /// The connections that stood when the run was over.
     pub(crate) fn finished(&self) -> Vec<usize> {
-        let finished = self.numbers(|what| matches!(what, What::Ended(End::Finished)));
+        let finished = self.numbers(|what| matches!(what, What::Ended(Disconnect::Finished)));
         finished
             .iter()
             .map(|number| self.steps[*number].connection)
@@ -242,7 +243,7 @@ fn write_step(log: &ConnectionLog, step: &Step) {
         What::Connected { .. } => {}
         What::Tried { room, client, said } => log.tried(
             at_us,
-            &Try {
+            &Attempt {
                 room_id: &id(room),
                 client_msg_id: client,
                 speech: said.as_speech(),
@@ -287,21 +288,21 @@ fn write_step(log: &ConnectionLog, step: &Step) {
 }
 
 impl Said {
-    fn as_speech(&self) -> Speech<'_> {
+    fn as_speech(&self) -> MessageAction<'_> {
         match self {
-            Self::Message { content } => Speech::Message { content },
-            Self::Edit { message, content } => Speech::Edit {
+            Self::Message { content } => MessageAction::Message { content },
+            Self::Edit { message, content } => MessageAction::Edit {
                 message_id: message,
                 content,
             },
-            Self::Delete { message } => Speech::Delete {
+            Self::Delete { message } => MessageAction::Delete {
                 message_id: message,
             },
             Self::React {
                 message,
                 emoji,
                 remove,
-            } => Speech::React {
+            } => MessageAction::React {
                 message_id: message,
                 emoji,
                 remove: *remove,

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use roomcast_loadtest::chance::Chance;
-use roomcast_loadtest::check::{Checked, Story, Verdict, ViolationKind, verdict::Count};
+use roomcast_loadtest::check::{Checked, Counterexample, Verdict, ViolationKind, result::Count};
 use roomcast_loadtest::clock::micros;
 use roomcast_loadtest::report::{
-    Generator, Latency, Level, Machine, Profile, RunReport, Second, Setting, Status, Unit,
+    Generator, Latency, Machine, Profile, RunReport, Second, Setting, Status, Threshold, Unit,
 };
+use roomcast_loadtest::rng::Rng;
 
 /// A run of so many seconds that went well, but for a short storm in its middle.
 pub(crate) fn met(seconds: u32) -> RunReport {
@@ -69,7 +69,7 @@ pub(crate) fn met(seconds: u32) -> RunReport {
 
 /// So many seconds: how long deliveries and acknowledgements took, and how each second was.
 fn load(seconds: u32) -> (Histogram<u64>, Histogram<u64>, Vec<Second>) {
-    let mut chance = Chance::new(7, 0);
+    let mut chance = Rng::new(7, 0);
     let (mut whole, mut acks) = (histogram(), histogram());
     let mut list = Vec::new();
     for at in 0..seconds {
@@ -135,7 +135,7 @@ pub(crate) fn broken() -> RunReport {
         "62.000000 s: the run was over, the connection still stood",
         "expected: every event after its beginning, once",
     ];
-    let story = |kind, seq, more| Story {
+    let story = |kind, seq, more| Counterexample {
         kind,
         room: "r<1>".to_owned(),
         seq,
@@ -167,8 +167,8 @@ fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 600_000_000, 3).unwrap()
 }
 
-fn level(name: &str, bound: f64, seen: f64, unit: Unit, at_least: bool) -> Level {
-    Level {
+fn level(name: &str, bound: f64, seen: f64, unit: Unit, at_least: bool) -> Threshold {
+    Threshold {
         name: name.to_owned(),
         bound,
         seen: Some(seen),

@@ -3,9 +3,9 @@
 use hdrhistogram::Histogram;
 
 use crate::report::chart::{Axis, Chart, Series};
-use crate::report::figures::{count, ms, whole};
+use crate::report::format::{count, ms, whole};
+use crate::report::html::{details, table};
 use crate::report::latency::{Latency, in_ms};
-use crate::report::markup::{details, table};
 use crate::report::model::{RunReport, Second, Status, Unit};
 
 /// Columns of a chart over time; longer runs have several seconds in one.

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::check::{Story, Verdict};
-use crate::report::figures::{amount, bound, bytes, count, ms};
-use crate::report::markup::{details, escape, table};
+use crate::check::{Counterexample, Verdict};
+use crate::report::format::{amount, bound, bytes, count, ms};
+use crate::report::html::{details, escape, table};
 use crate::report::model::RunReport;
 use crate::report::promises;
 
@@ -15,7 +15,7 @@ pub(super) fn levels(report: &RunReport) -> String {
         return out + "<p>None were judged in this run.</p></section>";
     }
     out += "<p>What was asked of the fleet before the run, and what it did.</p>";
-    let row = |level: &crate::report::Level| {
+    let row = |level: &crate::report::Threshold| {
         vec![
             level.name.clone(),
             bound(level),
@@ -60,7 +60,7 @@ pub(super) fn promises(verdict: &Verdict) -> String {
     let heads = ["promise", "held against", "verdict"];
     out += &table("Promises and how they were kept", &heads, &rows);
     if !verdict.violations.is_empty() {
-        let row = |one: &crate::check::verdict::Count| {
+        let row = |one: &crate::check::result::Count| {
             vec![
                 one.kind.word().to_owned(),
                 one.kind.says().to_owned(),
@@ -79,7 +79,7 @@ pub(super) fn promises(verdict: &Verdict) -> String {
     out + "</section>"
 }
 
-fn story(story: &Story, open: bool) -> String {
+fn story(story: &Counterexample, open: bool) -> String {
     let lines = story.lines.iter().fold(String::new(), |mut lines, line| {
         let _ = write!(lines, "<li>{}</li>", escape(line));
         lines

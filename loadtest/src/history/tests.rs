@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use super::recording::Saw;
+use super::recording::Observation;
 use super::*;
 
 fn event<'a>(seq: u64, prev: u64, content: &'a str) -> Event<'a> {
@@ -34,14 +34,14 @@ fn write_some(recorder: &Recorder, deliveries: u64) {
         let page = Page {
             asked_us: 20,
             room_id: &room,
-            asked: Asked::Before(Seq::MAX),
+            asked: PageQuery::Before(Seq::MAX),
             head: Seq::new(9).unwrap(),
             has_more_before: false,
             has_more_after: true,
         };
         log.page(21, &page, &[event(1, 0, "hello"), event(2, 1, "hello")]);
         log.refused(22, &room, "c", Code::Unconfirmed);
-        log.ended(30, End::Closed(4508));
+        log.ended(30, Disconnect::Closed(4508));
     }
 }
 
@@ -49,7 +49,7 @@ fn assert_holds(recording: &Recording, processes: usize, deliveries: usize) {
     assert_eq!(recording.connections.len(), 3 * processes);
     assert_eq!(recording.deliveries(), (3 * processes * deliveries) as u64);
     for (number, connection) in (0u32..).zip(&recording.connections) {
-        assert_eq!(connection.ended, Some((30, End::Closed(4508))));
+        assert_eq!(connection.ended, Some((30, Disconnect::Closed(4508))));
         assert_eq!(recording.name(connection.gateway), "ws://a");
         let mine = recording
             .entries
@@ -63,16 +63,19 @@ fn assert_holds(recording: &Recording, processes: usize, deliveries: usize) {
             seen[0],
             (
                 6,
-                Saw::Subscribed {
+                Observation::Subscribed {
                     after: None,
                     head: 0,
                     recovered: true
                 }
             )
         ));
-        assert!(matches!(seen[deliveries + 1], (8, Saw::Unsubscribed)));
+        assert!(matches!(
+            seen[deliveries + 1],
+            (8, Observation::Unsubscribed)
+        ));
         for (seq, (at_us, saw)) in (1..).zip(&seen[1..=deliveries]) {
-            let Saw::Delivered(_, view) = saw else {
+            let Observation::Delivered(_, view) = saw else {
                 panic!("{saw:?} instead of the delivery of {seq}");
             };
             assert_eq!((*at_us, view.seq, view.prev), (10 + seq, seq, seq - 1));
@@ -83,7 +86,7 @@ fn assert_holds(recording: &Recording, processes: usize, deliveries: usize) {
     let page = &recording.pages[0];
     assert_eq!((page.asked_us, page.at_us, page.head), (20, 21, 9));
     assert_eq!((page.has_more_before, page.has_more_after), (false, true));
-    assert_eq!(page.asked, Asked::Before(Seq::MAX));
+    assert_eq!(page.asked, PageQuery::Before(Seq::MAX));
     assert_eq!(page.events.len(), 2);
 }
 

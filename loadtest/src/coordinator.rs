@@ -11,22 +11,22 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 
 use crate::api::Api;
-use crate::chance::Chance;
 use crate::check::{Verdict, check};
 use crate::clock::{RunClock, micros};
-use crate::crew::Crew;
-use crate::live::View;
-use crate::orders::{Assignment, Order, Outcome};
-use crate::people::Signer;
+use crate::history::{Recorder, Recording};
+use crate::ipc::{Outcome, WorkerCommand, WorkerConfig};
+use crate::message_tag::RUN_BITS;
 use crate::plan::Plan;
-use crate::record::{Recorder, Recording};
+use crate::progress::{Progress, ProgressSnapshot};
+use crate::progress_view::View;
+use crate::rng::Rng;
 use crate::settings::Settings;
-use crate::setup::Host;
-use crate::stamp::RUN_BITS;
-use crate::watch::{Standing, Watch};
+use crate::setup::SetupClient;
+use crate::users::Signer;
+use crate::worker_pool::WorkerPool;
 
 /// How long everybody may take to be connected and whole, beyond the ramp.
-const ARRIVE_WITHIN: Duration = Duration::from_secs(30);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The part of the seed that nothing of the load follows from.
 const NAME: u64 = 3_000;
 
@@ -41,18 +41,18 @@ pub struct Run {
     /// What the workers counted.
     pub outcomes: Vec<Outcome>,
     /// How it went, second by second.
-    pub watch: Watch,
+    pub watch: Progress,
     /// Whether the promises were kept.
     pub verdict: Verdict,
     /// What only this profile has.
-    pub moments: Moments,
+    pub moments: RunEvents,
     /// Why it is no verdict, in sentences.
     pub reasons: Vec<String>,
 }
 
 /// Moments and costs of a run that its judgement needs.
 #[derive(Debug, Default, Clone)]
-pub struct Moments {
+pub struct RunEvents {
     /// From the cut, or from reading again, until all were whole.
     pub whole_after: Option<Duration>,
     /// Everybody was whole at the end.
@@ -73,7 +73,7 @@ pub async fn run(settings: Settings, program: &Path, view: &mut View) -> anyhow:
     let plan = Arc::new(Plan::new(&settings));
     let signer = Signer::of(&settings)?;
     let run = u32::try_from(clock.began_ms() & ((1 << RUN_BITS) - 1)).expect("22 bits");
-    let salt = Chance::new(clock.began_ms(), NAME ^ u64::from(std::process::id())).bits();
+    let salt = Rng::new(clock.began_ms(), NAME ^ u64::from(std::process::id())).next_u64();
     let prefix = format!("lt{run:x}{:04x}", salt & 0xffff);
     let api = Api::new(&settings.doors);
     let Settings {
@@ -82,42 +82,42 @@ pub async fn run(settings: Settings, program: &Path, view: &mut View) -> anyhow:
         seed,
         ..
     } = &settings;
-    view.say(&format!(
+    view.print(&format!(
         "making {rooms} rooms, {prefix}-r0 and on, for {connections} connections; seed {seed}"
     ));
-    let host = Host::set_up(api, Arc::clone(&plan), signer.as_ref(), prefix)
+    let host = SetupClient::set_up(api, Arc::clone(&plan), signer.as_ref(), prefix)
         .await
         .context("set up")?;
-    let mut conductor = Conductor {
-        watch: Watch::new(settings.workers),
+    let mut conductor = Coordinator {
+        watch: Progress::new(settings.workers),
         settings,
         plan,
         clock,
         run,
         host,
-        moments: Moments::default(),
+        moments: RunEvents::default(),
         reasons: Vec::new(),
         view,
     };
     let played = tokio::select! {
-        played = conductor.play(program) => played,
+        played = conductor.run_phases(program) => played,
         _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
     };
     if !conductor.settings.keep {
-        conductor.view.say("taking rooms and accounts away");
+        conductor.view.print("taking rooms and accounts away");
         // What was seen still counts, and the room's names have been said.
-        if let Err(error) = conductor.host.take_away().await {
+        if let Err(error) = conductor.host.teardown().await {
             conductor
                 .view
-                .say(&format!("not everything could be taken away: {error:#}"));
+                .print(&format!("not everything could be taken away: {error:#}"));
         }
     }
     let (outcomes, recording) = played?;
     conductor
         .view
-        .say("checking what was seen against the promises");
+        .print("checking what was seen against the promises");
     let verdict = check(&recording);
-    let Conductor {
+    let Coordinator {
         settings,
         plan,
         clock,
@@ -138,22 +138,22 @@ pub async fn run(settings: Settings, program: &Path, view: &mut View) -> anyhow:
     })
 }
 
-struct Conductor<'v> {
+struct Coordinator<'v> {
     settings: Settings,
     plan: Arc<Plan>,
     clock: RunClock,
     run: u32,
-    host: Host,
-    watch: Watch,
-    moments: Moments,
+    host: SetupClient,
+    watch: Progress,
+    moments: RunEvents,
     reasons: Vec<String>,
     view: &'v mut View,
 }
 
-impl Conductor<'_> {
-    async fn play(&mut self, program: &Path) -> anyhow::Result<(Vec<Outcome>, Recording)> {
-        let mut crew = Crew::start(program, self.settings.workers, |worker, recording| {
-            Assignment {
+impl Coordinator<'_> {
+    async fn run_phases(&mut self, program: &Path) -> anyhow::Result<(Vec<Outcome>, Recording)> {
+        let mut crew = WorkerPool::start(program, self.settings.workers, |worker, recording| {
+            WorkerConfig {
                 settings: self.settings.clone(),
                 clock: self.clock,
                 run: self.run,
@@ -163,17 +163,17 @@ impl Conductor<'_> {
             }
         })
         .await?;
-        self.arrive(&mut crew).await?;
-        let before = self.costs(&mut crew).await?;
+        self.connect_all(&mut crew).await?;
+        let before = self.sample_resources(&mut crew).await?;
         let from = (self.clock.now() + 200_000).next_multiple_of(1_000_000);
         self.watch.load_begins(from);
-        crew.order(&Order::Load { from }).await?;
-        self.act(&mut crew, from).await?;
-        let after = self.costs(&mut crew).await?;
+        crew.send_command(&WorkerCommand::Load { from }).await?;
+        self.run_profile(&mut crew, from).await?;
+        let after = self.sample_resources(&mut crew).await?;
         self.account(&before, &after);
         self.settle(&mut crew).await?;
         let outcomes = crew.finish().await?;
-        self.say_costs(&outcomes);
+        self.print_resources(&outcomes);
         let readers = Recorder::in_memory();
         self.read_history(&readers).await.context("read history")?;
         let mut recording = readers.recording()?;
@@ -189,22 +189,22 @@ impl Conductor<'_> {
     }
 
     /// Brings everybody up.
-    async fn arrive(&mut self, crew: &mut Crew) -> anyhow::Result<()> {
-        self.moments.empty_bytes = self.standing(crew).await?.resident_bytes;
+    async fn connect_all(&mut self, crew: &mut WorkerPool) -> anyhow::Result<()> {
+        self.moments.empty_bytes = self.progress(crew).await?.resident_bytes;
         let from = self.clock.now();
-        crew.order(&Order::Connect { from }).await?;
+        crew.send_command(&WorkerCommand::Connect { from }).await?;
         let ramp = Duration::from_secs_f64(
             crate::plan::as_f64(self.settings.connections) / self.settings.ramp,
         );
-        let deadline = from + micros(ramp + ARRIVE_WITHIN);
+        let deadline = from + micros(ramp + CONNECT_TIMEOUT);
         loop {
-            let standing = self.standing(crew).await?;
+            let standing = self.progress(crew).await?;
             if standing.all_whole_since.is_some() {
                 self.moments.connected_bytes = standing.resident_bytes;
                 return Ok(());
             }
             if self.clock.now() > deadline {
-                let Standing {
+                let ProgressSnapshot {
                     connections,
                     whole,
                     errors,
@@ -213,7 +213,7 @@ impl Conductor<'_> {
                 bail!(
                     "{connections} of {} connections came up and {whole} became whole within {:?}; {}",
                     self.settings.connections,
-                    ramp + ARRIVE_WITHIN,
+                    ramp + CONNECT_TIMEOUT,
                     named(&errors)
                 );
             }
@@ -221,18 +221,18 @@ impl Conductor<'_> {
     }
 
     /// Hears ticks until every worker has spoken again; gives how it stands then.
-    async fn standing(&mut self, crew: &mut Crew) -> anyhow::Result<Standing> {
+    async fn progress(&mut self, crew: &mut WorkerPool) -> anyhow::Result<ProgressSnapshot> {
         let now = self.clock.now();
         while !self.watch.is_later_than(now) {
-            self.hear(crew).await?;
+            self.receive(crew).await?;
         }
         self.watch
-            .standing()
+            .snapshot()
             .context("no worker has said how it stands")
     }
 
-    async fn hear(&mut self, crew: &mut Crew) -> anyhow::Result<()> {
-        let worker = crew.listen().await?;
+    async fn receive(&mut self, crew: &mut WorkerPool) -> anyhow::Result<()> {
+        let worker = crew.recv().await?;
         if let Some(tick) = crew.tick(worker) {
             self.watch.take(worker, tick)?;
             self.view.show(&self.watch, self.clock.now());
@@ -241,10 +241,10 @@ impl Conductor<'_> {
     }
 
     /// Hears ticks until `at`, in microseconds of the run.
-    async fn until(&mut self, crew: &mut Crew, at: u64) -> anyhow::Result<()> {
+    async fn until(&mut self, crew: &mut WorkerPool, at: u64) -> anyhow::Result<()> {
         while self.clock.now() < at {
             let rest = self.clock.until(at);
-            if let Ok(heard) = tokio::time::timeout(rest, self.hear(crew)).await {
+            if let Ok(heard) = tokio::time::timeout(rest, self.receive(crew)).await {
                 heard?;
             }
         }
@@ -252,8 +252,8 @@ impl Conductor<'_> {
     }
 
     /// What each worker has used of its processor, and when it said so.
-    async fn costs(&mut self, crew: &mut Crew) -> anyhow::Result<Vec<(u64, u64)>> {
-        self.standing(crew).await?;
+    async fn sample_resources(&mut self, crew: &mut WorkerPool) -> anyhow::Result<Vec<(u64, u64)>> {
+        self.progress(crew).await?;
         let ticks = crew.ticks().context("no worker has said how it stands")?;
         Ok(ticks.iter().map(|tick| (tick.at, tick.cpu_us)).collect())
     }
@@ -272,7 +272,7 @@ impl Conductor<'_> {
     }
 
     /// What the load itself took, so that nobody takes its limits for the fleet's.
-    fn say_costs(&mut self, outcomes: &[Outcome]) {
+    fn print_resources(&mut self, outcomes: &[Outcome]) {
         let sum = |of: fn(&Outcome) -> u64| outcomes.iter().map(of).sum::<u64>();
         let messages = sum(|outcome| outcome.counts.due);
         let deliveries = sum(|outcome| outcome.counts.delivered + outcome.counts.caught_up);
@@ -282,7 +282,7 @@ impl Conductor<'_> {
             .saturating_sub(self.moments.empty_bytes);
         let each = held / self.settings.connections as u64;
         let future = outcomes.first().map_or(0, |outcome| outcome.future_bytes);
-        self.view.say(&format!(
+        self.view.print(&format!(
             "the generator itself: {:.2} s of processor time for {messages} sends and {deliveries} deliveries; \
              {} MB with all connected, {each} bytes a connection ({future} of them its task's future)",
             Duration::from_micros(self.moments.load_cpu_us).as_secs_f64(),
@@ -292,7 +292,7 @@ impl Conductor<'_> {
 
     /// Runs the operator's command.
     fn reload(&mut self, command: &str) -> anyhow::Result<tokio::process::Child> {
-        self.view.say(&format!("running: {command}"));
+        self.view.print(&format!("running: {command}"));
         tokio::process::Command::new("sh")
             .args(["-c", command])
             .stdin(Stdio::null())

@@ -12,7 +12,7 @@ use crate::settings::{Credentials, Settings};
 
 /// What things of one run are called, so that two runs never meet.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Names {
+pub struct TestUsers {
     /// The beginning of every id of the run.
     pub prefix: String,
     /// What the fleet called things, where it chose the ids.
@@ -39,7 +39,7 @@ pub struct Account {
     pub refresh_token: String,
 }
 
-impl Names {
+impl TestUsers {
     /// The user of a connection.
     pub fn user(&self, connection: u32) -> UserId {
         match &self.given {

@@ -1,7 +1,7 @@
 //! What was asked, in an operator's words, and where it ran.
 
 use crate::report::{Machine, Setting};
-use crate::settings::{Arrivals, Credentials, Settings, Spread};
+use crate::settings::{ArrivalProcess, Credentials, Distribution, Settings};
 
 /// The settings as options.
 pub(super) fn settings(settings: &Settings) -> Vec<Setting> {
@@ -60,17 +60,17 @@ pub(super) fn settings(settings: &Settings) -> Vec<Setting> {
     list.into_iter().map(setting).collect()
 }
 
-fn arrivals(arrivals: Arrivals) -> &'static str {
+fn arrivals(arrivals: ArrivalProcess) -> &'static str {
     match arrivals {
-        Arrivals::Poisson => "poisson",
-        Arrivals::Constant => "constant",
+        ArrivalProcess::Poisson => "poisson",
+        ArrivalProcess::Constant => "constant",
     }
 }
 
-fn spread(spread: Spread) -> String {
+fn spread(spread: Distribution) -> String {
     match spread {
-        Spread::Uniform => "uniform".to_owned(),
-        Spread::Zipf(power) => format!("zipf:{power}"),
+        Distribution::Uniform => "uniform".to_owned(),
+        Distribution::Zipf(power) => format!("zipf:{power}"),
     }
 }
 

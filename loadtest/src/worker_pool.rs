@@ -10,17 +10,17 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio_util::task::TaskTracker;
 
-use crate::orders::{Assignment, Order, Outcome, Tick, Word};
+use crate::ipc::{Outcome, Tick, WorkerCommand, WorkerConfig, WorkerMessage};
 
 /// Words of workers that wait to be heard.
-const WORDS_MAX: usize = 256;
+const MESSAGE_QUEUE_MAX: usize = 256;
 /// How long a worker may take to say its first and its last word.
-const WITHIN: Duration = Duration::from_secs(60);
+const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The workers. They end when this is dropped.
-pub struct Crew {
+pub struct WorkerPool {
     workers: Vec<Worker>,
-    words: Receiver<(usize, Option<Word>)>,
+    words: Receiver<(usize, Option<WorkerMessage>)>,
     directory: PathBuf,
 }
 
@@ -31,15 +31,15 @@ struct Worker {
     outcome: Option<Outcome>,
 }
 
-impl Crew {
+impl WorkerPool {
     /// Starts `program` once for each assignment; `assign` is given where a worker writes its recording.
     pub async fn start(
         program: &Path,
         count: usize,
-        assign: impl Fn(usize, PathBuf) -> Assignment,
+        assign: impl Fn(usize, PathBuf) -> WorkerConfig,
     ) -> anyhow::Result<Self> {
         let directory = scratch_directory()?;
-        let (say, words) = channel(WORDS_MAX);
+        let (say, words) = channel(MESSAGE_QUEUE_MAX);
         let tracker = TaskTracker::new();
         let mut crew = Self {
             workers: Vec::new(),
@@ -82,7 +82,7 @@ impl Crew {
     }
 
     /// Tells all workers.
-    pub async fn order(&mut self, order: &Order) -> anyhow::Result<()> {
+    pub async fn send_command(&mut self, order: &WorkerCommand) -> anyhow::Result<()> {
         let line = serde_json::to_vec(order)?;
         for worker in &mut self.workers {
             worker.tell(&line).await?;
@@ -90,15 +90,15 @@ impl Crew {
         Ok(())
     }
 
-    /// Waits for the next tick of any worker, which [`Crew::ticks`] then has; gives the worker.
-    pub async fn listen(&mut self) -> anyhow::Result<usize> {
-        let heard = tokio::time::timeout(WITHIN, self.words.recv()).await;
+    /// Waits for the next tick of any worker, which [`WorkerPool::ticks`] then has; gives the worker.
+    pub async fn recv(&mut self) -> anyhow::Result<usize> {
+        let heard = tokio::time::timeout(REPLY_TIMEOUT, self.words.recv()).await;
         let Some((number, word)) = heard.context("the workers fell silent")? else {
             bail!("the workers are gone");
         };
         match word.with_context(|| format!("worker {number} ended before the run did"))? {
-            Word::Tick(tick) => self.workers[number].tick = Some(*tick),
-            Word::Outcome(outcome) => self.workers[number].outcome = Some(*outcome),
+            WorkerMessage::Tick(tick) => self.workers[number].tick = Some(*tick),
+            WorkerMessage::Outcome(outcome) => self.workers[number].outcome = Some(*outcome),
         }
         Ok(number)
     }
@@ -118,7 +118,7 @@ impl Crew {
 
     /// Tells all workers to finish; gives what came out of each.
     pub async fn finish(&mut self) -> anyhow::Result<Vec<Outcome>> {
-        self.order(&Order::Finish).await?;
+        self.send_command(&WorkerCommand::Finish).await?;
         while self.workers.iter().any(|worker| worker.outcome.is_none()) {
             self.listen_for_outcomes().await?;
         }
@@ -130,9 +130,9 @@ impl Crew {
     }
 
     async fn listen_for_outcomes(&mut self) -> anyhow::Result<()> {
-        let heard = tokio::time::timeout(WITHIN, self.words.recv()).await;
+        let heard = tokio::time::timeout(REPLY_TIMEOUT, self.words.recv()).await;
         match heard.context("the workers did not finish")? {
-            Some((number, Some(Word::Outcome(outcome)))) => {
+            Some((number, Some(WorkerMessage::Outcome(outcome)))) => {
                 self.workers[number].outcome = Some(*outcome);
                 Ok(())
             }
@@ -145,7 +145,7 @@ impl Crew {
     }
 }
 
-impl Drop for Crew {
+impl Drop for WorkerPool {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.directory);
     }
@@ -158,7 +158,7 @@ impl Worker {
             self.orders.write_all(b"\n").await?;
             self.orders.flush().await
         };
-        tokio::time::timeout(WITHIN, told)
+        tokio::time::timeout(REPLY_TIMEOUT, told)
             .await?
             .context("tell a worker")
     }
@@ -168,7 +168,7 @@ impl Worker {
 async fn listen(
     number: usize,
     said: BufReader<tokio::process::ChildStdout>,
-    say: Sender<(usize, Option<Word>)>,
+    say: Sender<(usize, Option<WorkerMessage>)>,
 ) {
     let mut lines = said.lines();
     while let Ok(Some(line)) = lines.next_line().await {

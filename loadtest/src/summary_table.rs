@@ -1,6 +1,6 @@
 //! The table a run ends with.
 
-use crate::report::{Level, RunReport, Status, Unit};
+use crate::report::{RunReport, Status, Threshold, Unit};
 
 /// The verdict for a terminal: levels, latencies, promises, and why.
 pub(crate) fn table(report: &RunReport) -> String {
@@ -63,7 +63,7 @@ pub(crate) fn table(report: &RunReport) -> String {
     text
 }
 
-fn amount(number: f64, level: &Level) -> String {
+fn amount(number: f64, level: &Threshold) -> String {
     match level.unit {
         Unit::Ms => format!("{number:.2} ms"),
         Unit::S => format!("{number:.2} s"),

@@ -4,8 +4,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::Worker;
-use super::client::Stage;
-use crate::record::End;
+use super::client::SubscriptionState;
+use crate::history::Disconnect;
 use crate::schedule::Due;
 use crate::settings::{CHURN_SHARE, Profile};
 
@@ -14,24 +14,24 @@ const NAP: Duration = Duration::from_millis(10);
 /// Sends in one turn, before others have one.
 const SENDS_PER_TURN: usize = 256;
 /// Errands on the agenda for each client on average; what a fleet asks for beyond that is not remembered.
-const ERRANDS_PER_CLIENT: usize = 64;
+const TIMERS_PER_CLIENT: usize = 64;
 /// How often clients leave, in the profile where they do.
-const CHURN_EVERY: Duration = Duration::from_millis(100);
+const CHURN_INTERVAL: Duration = Duration::from_millis(100);
 /// How long one that left stays away, at most.
 const CHURN_AWAY_US: u64 = 2_000_000;
 
 /// Something a client is to do later.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Errand {
+pub(super) struct TimerTask {
     at: u64,
     client: u32,
     generation: u32,
-    what: What,
+    what: TimerAction,
 }
 
 /// What it is to do.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum What {
+pub(super) enum TimerAction {
     /// Send again what was refused for a while.
     Send,
     /// Subscribe again.
@@ -42,20 +42,20 @@ pub(super) enum What {
 
 impl Worker {
     /// A client is to do something at `at`, if it is still on the same connection.
-    pub(super) fn remember(&self, at: u64, client: u32, generation: u32, what: What) {
-        let errand = Errand {
+    pub(super) fn schedule(&self, at: u64, client: u32, generation: u32, what: TimerAction) {
+        let errand = TimerTask {
             at,
             client,
             generation,
             what,
         };
         let mut agenda = self.agenda.borrow_mut();
-        if agenda.len() < ERRANDS_PER_CLIENT * self.clients.len() {
+        if agenda.len() < TIMERS_PER_CLIENT * self.clients.len() {
             agenda.push(std::cmp::Reverse(errand));
         }
     }
 
-    fn run_errands(&self, now: u64) {
+    fn run_timers(&self, now: u64) {
         loop {
             let errand = {
                 let mut agenda = self.agenda.borrow_mut();
@@ -67,30 +67,30 @@ impl Worker {
             let Some(std::cmp::Reverse(errand)) = errand else {
                 return;
             };
-            self.run_errand(&errand);
+            self.run_timer(&errand);
         }
     }
 
-    fn run_errand(&self, errand: &Errand) {
+    fn run_timer(&self, errand: &TimerTask) {
         let client = self.client(errand.client);
         let mut session = client.session.borrow_mut();
         if session.generation != errand.generation || !session.live {
             return;
         }
         match errand.what {
-            What::Send => client.send_pending(self, &mut session),
-            What::Subscribe(room) => {
-                let asked = |place: &super::client::Place| {
-                    place.room == room && place.stage == Stage::Asked
+            TimerAction::Send => client.send_pending(self, &mut session),
+            TimerAction::Subscribe(room) => {
+                let asked = |place: &super::client::RoomCursor| {
+                    place.room == room && place.stage == SubscriptionState::Asked
                 };
                 if let Some(place) = session.places.iter().position(asked) {
                     client.subscribe(self, &mut session, place);
                 }
             }
-            What::Move => {
+            TimerAction::Move => {
                 session.door += 1;
                 drop(session);
-                client.cut(self, End::Cut, Some(1));
+                client.cut(self, Disconnect::Cut, Some(1));
             }
         }
     }
@@ -126,11 +126,11 @@ enum Turn {
 }
 
 /// Sends what is due and keeps appointments, until the run is over.
-pub(super) async fn pace(worker: Rc<Worker>) {
+pub(super) async fn run_scheduler(worker: Rc<Worker>) {
     let mut waiting = None;
     while !worker.over.get() {
         let turn = worker.send_due(&mut waiting);
-        worker.run_errands(worker.clock.now());
+        worker.run_timers(worker.clock.now());
         let blocked = worker.blocked.take();
         let still = blocked
             .into_iter()
@@ -147,7 +147,7 @@ pub(super) async fn pace(worker: Rc<Worker>) {
 
 /// Once a second looks after each client; where clients come and go, sees to that as well.
 pub(super) async fn sweep(worker: Rc<Worker>) {
-    let mut turns = tokio::time::interval(CHURN_EVERY);
+    let mut turns = tokio::time::interval(CHURN_INTERVAL);
     for turn in 0_u64.. {
         turns.tick().await;
         if worker.over.get() {
@@ -161,7 +161,7 @@ pub(super) async fn sweep(worker: Rc<Worker>) {
             .skip(usize::try_from(turn % 10).expect("below ten"))
             .step_by(10)
         {
-            client.look_after(&worker, now);
+            client.flush(&worker, now);
         }
         if worker.settings.profile == Profile::Churn && worker.loading(now) {
             worker.let_some_leave();
@@ -177,15 +177,15 @@ impl Worker {
     }
 
     fn let_some_leave(&self) {
-        let share = CHURN_SHARE * CHURN_EVERY.as_secs_f64();
+        let share = CHURN_SHARE * CHURN_INTERVAL.as_secs_f64();
         for client in &self.clients {
             let (leaves, away) = {
                 let mut chance = self.chance.borrow_mut();
-                (chance.unit() < share, chance.bits() % CHURN_AWAY_US)
+                (chance.unit() < share, chance.next_u64() % CHURN_AWAY_US)
             };
-            if leaves && client.whole.get() {
-                client.say_close(self, 1_000);
-                client.cut(self, End::Cut, Some(away));
+            if leaves && client.caught_up.get() {
+                client.send_close(self, 1_000);
+                client.cut(self, Disconnect::Cut, Some(away));
             }
         }
     }

@@ -6,13 +6,13 @@ use roomcast_protocol::id::{Id, IdRef};
 use roomcast_protocol::{ClientFrame, Seq};
 
 use super::Worker;
-use super::client::{Client, Pending, Session, Stage};
+use super::client::{Client, Pending, Session, SubscriptionState};
 use crate::codec;
-use crate::record::{Speech, Try};
+use crate::history::{Attempt, MessageAction};
+use crate::message_tag::MessageTag;
 use crate::schedule::Due;
 use crate::settings::Profile;
-use crate::stamp::Stamp;
-use crate::tally::note;
+use crate::stats::record;
 
 /// Sends of one connection on their way; the fleet takes 64.
 const IN_FLIGHT_MAX: usize = 60;
@@ -21,7 +21,7 @@ const PENDING_MAX: usize = 10_000;
 /// What a socket has not taken, at most.
 const OUTBOX_BYTES_MAX: usize = 1 << 20;
 /// How long an answer may take before the message is sent again.
-const ANSWER_WITHIN_US: u64 = 12_000_000;
+const REPLY_TIMEOUT_US: u64 = 12_000_000;
 
 impl Client {
     /// A message is due: it is sent now or, when that is not possible, as soon as it is.
@@ -39,7 +39,7 @@ impl Client {
             } else {
                 let lag = now.saturating_sub(at);
                 tally.recent_lag_us = tally.recent_lag_us.max(lag);
-                note(&mut tally.lag, lag);
+                record(&mut tally.lag, lag);
             }
             if session.pending.len() >= PENDING_MAX {
                 tally.error("not sent: too many wait");
@@ -95,17 +95,17 @@ impl Client {
         if let Some(log) = &*self.log.borrow() {
             log.tried(
                 now,
-                &Try {
+                &Attempt {
                     room_id: room,
                     client_msg_id: &id,
-                    speech: Speech::Message { content: &content },
+                    speech: MessageAction::Message { content: &content },
                 },
             );
         }
         if pending.tries > 1 {
             worker.tally.borrow_mut().counts.resent += 1;
         }
-        self.say(
+        self.send_frame(
             worker,
             session,
             &ClientFrame::SendMessage {
@@ -121,9 +121,9 @@ impl Client {
 
     /// Asks for a room, from where the client is.
     pub(super) fn subscribe(&self, worker: &Worker, session: &mut Session, place: usize) {
-        session.places[place].stage = Stage::Asked;
+        session.places[place].stage = SubscriptionState::Asked;
         let at = session.places[place];
-        self.say(
+        self.send_frame(
             worker,
             session,
             &ClientFrame::Subscribe {
@@ -137,7 +137,7 @@ impl Client {
 
     /// Once a second: says something if it was silent for long, comes back from a dead connection, asks again for
     /// what was not answered.
-    pub(super) fn look_after(&self, worker: &Worker, now: u64) {
+    pub(super) fn flush(&self, worker: &Worker, now: u64) {
         let mut session = self.session.borrow_mut();
         if !session.live || worker.stalled.get() && self.slow {
             return;
@@ -145,13 +145,13 @@ impl Client {
         if now.saturating_sub(session.heard) > session.heartbeat * 3 / 2 {
             drop(session);
             worker.tally.borrow_mut().error("nothing heard");
-            self.cut(worker, crate::record::End::Lost, None);
+            self.cut(worker, crate::history::Disconnect::Lost, None);
             return;
         }
         if now.saturating_sub(session.said) > session.heartbeat * 4 / 3 {
-            self.say(worker, &mut session, &ClientFrame::Ping {});
+            self.send_frame(worker, &mut session, &ClientFrame::Ping {});
         }
-        let unanswered = |sent: u64| now.saturating_sub(sent) > ANSWER_WITHIN_US;
+        let unanswered = |sent: u64| now.saturating_sub(sent) > REPLY_TIMEOUT_US;
         let mut again = false;
         for pending in &mut session.pending {
             if pending.sent.is_some_and(unanswered) {
@@ -166,7 +166,12 @@ impl Client {
     }
 
     /// Says a frame.
-    pub(super) fn say(&self, worker: &Worker, session: &mut Session, frame: &ClientFrame<'_>) {
+    pub(super) fn send_frame(
+        &self,
+        worker: &Worker,
+        session: &mut Session,
+        frame: &ClientFrame<'_>,
+    ) {
         let text = serde_json::to_vec(frame).expect("frames are strings and numbers");
         self.put(worker, session, |out, mask| {
             codec::put_text(out, &text, mask);
@@ -174,7 +179,7 @@ impl Client {
     }
 
     /// Answers a ping.
-    pub(super) fn say_pong(&self, worker: &Worker, payload: &[u8]) {
+    pub(super) fn send_pong(&self, worker: &Worker, payload: &[u8]) {
         let mut session = self.session.borrow_mut();
         self.put(worker, &mut session, |out, mask| {
             codec::put_pong(out, payload, mask);
@@ -182,7 +187,7 @@ impl Client {
     }
 
     /// Says goodbye.
-    pub(super) fn say_close(&self, worker: &Worker, code: u16) {
+    pub(super) fn send_close(&self, worker: &Worker, code: u16) {
         let mut session = self.session.borrow_mut();
         self.put(worker, &mut session, |out, mask| {
             codec::put_close(out, code, mask);
@@ -193,7 +198,7 @@ impl Client {
         let Some(stream) = self.stream.borrow().clone() else {
             return;
         };
-        let mask = worker.chance.borrow_mut().bits().to_le_bytes();
+        let mask = worker.chance.borrow_mut().next_u64().to_le_bytes();
         let mask = *mask.first_chunk().expect("eight bytes");
         session.said = worker.clock.now();
         if !session.outbox.is_empty() {
@@ -238,8 +243,8 @@ impl Client {
 }
 
 impl Worker {
-    pub(super) fn stamp(&self, pending: &Pending) -> Stamp {
-        Stamp {
+    pub(super) fn stamp(&self, pending: &Pending) -> MessageTag {
+        MessageTag {
             number: pending.number,
             worker: self.number,
             run: self.run,
@@ -256,7 +261,7 @@ impl Worker {
     /// Some time around `about`, so that not everybody does it at once.
     pub(super) fn around(&self, about: Duration) -> u64 {
         let about = crate::clock::micros(about);
-        about / 2 + self.chance.borrow_mut().bits() % about
+        about / 2 + self.chance.borrow_mut().next_u64() % about
     }
 }
 

@@ -8,7 +8,7 @@ use roomcast_protocol::{Code, Seq};
 
 use super::event::{EventKind, NO_PREV, View};
 use super::layout::{MAGIC, Reader, Tag, damaged};
-use super::{Asked, End};
+use super::{Disconnect, PageQuery};
 
 /// What was seen in a run, by all its clients. About 20 bytes for each delivery.
 #[derive(Default)]
@@ -18,7 +18,7 @@ pub struct Recording {
     pub(crate) connections: Vec<Connection>,
     pub(crate) views: Vec<View>,
     /// What happened to subscriptions, for each connection in its order.
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) entries: Vec<Record>,
     pub(crate) marks: Vec<Mark>,
     pub(crate) tries: Vec<Tried>,
     pub(crate) answers: Vec<Answer>,
@@ -31,12 +31,12 @@ pub struct Recording {
 pub(crate) struct Connection {
     pub(crate) user: u32,
     pub(crate) gateway: u32,
-    pub(crate) ended: Option<(u64, End)>,
+    pub(crate) ended: Option<(u64, Disconnect)>,
 }
 
 /// A delivery, or a mark of when a subscription began or ended.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Entry {
+pub(crate) struct Record {
     pub(crate) at_us: u64,
     pub(crate) connection: u32,
     /// The number of a view, or, with [`MARK`], of a mark.
@@ -47,7 +47,7 @@ const MARK: u32 = 1 << 31;
 
 /// What an entry says.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Saw<'a> {
+pub(crate) enum Observation<'a> {
     /// The number of the view, and the view.
     Delivered(usize, &'a View),
     Subscribed {
@@ -84,11 +84,11 @@ pub(crate) struct Answer {
     pub(crate) connection: u32,
     pub(crate) room: u32,
     pub(crate) client: u64,
-    pub(crate) says: Says,
+    pub(crate) says: Response,
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Says {
+pub(crate) enum Response {
     Acked {
         message: u64,
         seq: u64,
@@ -104,7 +104,7 @@ pub(crate) struct PageRead {
     pub(crate) at_us: u64,
     pub(crate) connection: u32,
     pub(crate) room: u32,
-    pub(crate) asked: Asked,
+    pub(crate) asked: PageQuery,
     pub(crate) head: u64,
     pub(crate) has_more_before: bool,
     pub(crate) has_more_after: bool,
@@ -161,23 +161,23 @@ impl Recording {
     }
 
     /// What an entry says.
-    pub(crate) fn saw(&self, entry: &Entry) -> Saw<'_> {
+    pub(crate) fn saw(&self, entry: &Record) -> Observation<'_> {
         if entry.what & MARK == 0 {
             let view = entry.what as usize;
-            return Saw::Delivered(view, &self.views[view]);
+            return Observation::Delivered(view, &self.views[view]);
         }
         match self.marks[(entry.what & !MARK) as usize].subscribed {
-            Some((after, head, recovered)) => Saw::Subscribed {
+            Some((after, head, recovered)) => Observation::Subscribed {
                 after,
                 head,
                 recovered,
             },
-            None => Saw::Unsubscribed,
+            None => Observation::Unsubscribed,
         }
     }
 
     /// The room an entry is about.
-    pub(crate) fn room_of(&self, entry: &Entry) -> u32 {
+    pub(crate) fn room_of(&self, entry: &Record) -> u32 {
         if entry.what & MARK == 0 {
             self.views[entry.what as usize].room
         } else {
@@ -219,7 +219,7 @@ impl Recording {
                     .views
                     .get(reader.small()? as usize)
                     .ok_or_else(damaged)?;
-                self.entries.push(Entry {
+                self.entries.push(Record {
                     at_us,
                     connection,
                     what,
@@ -227,7 +227,7 @@ impl Recording {
             }
             Tag::Subscribed | Tag::Unsubscribed => {
                 let what = MARK | number_of(&self.marks)?;
-                self.entries.push(Entry {
+                self.entries.push(Record {
                     at_us,
                     connection,
                     what,
@@ -311,9 +311,9 @@ impl Recording {
             connection,
             room,
             asked: match asked {
-                0 => Asked::After(place),
-                1 => Asked::Before(place),
-                _ => Asked::Newest,
+                0 => PageQuery::After(place),
+                1 => PageQuery::Before(place),
+                _ => PageQuery::Newest,
             },
             head,
             has_more_before: more & 1 != 0,
@@ -353,12 +353,12 @@ fn read_whole(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
     Ok(first > 0)
 }
 
-fn read_end(reader: &mut Reader<'_>) -> io::Result<End> {
+fn read_end(reader: &mut Reader<'_>) -> io::Result<Disconnect> {
     Ok(match reader.number()? {
-        0 => End::Finished,
-        1 => End::Cut,
-        2 => End::Lost,
-        code => End::Closed(u16::try_from(code - 3).map_err(|_| damaged())?),
+        0 => Disconnect::Finished,
+        1 => Disconnect::Cut,
+        2 => Disconnect::Lost,
+        code => Disconnect::Closed(u16::try_from(code - 3).map_err(|_| damaged())?),
     })
 }
 
@@ -392,7 +392,7 @@ fn read_answer(
     let (client, says) = if tag == Tag::Acked {
         let (seq, duplicate) = (reader.number()?, reader.number()? == 1);
         let (client, message) = (reader.fingerprint()?, reader.fingerprint()?);
-        let says = Says::Acked {
+        let says = Response::Acked {
             message,
             seq,
             duplicate,
@@ -401,7 +401,7 @@ fn read_answer(
     } else {
         let code = Code::ALL.get(reader.small()? as usize);
         let code = *code.ok_or_else(damaged)?;
-        (reader.fingerprint()?, Says::Refused(code))
+        (reader.fingerprint()?, Response::Refused(code))
     };
     Ok(Answer {
         at_us,

@@ -7,27 +7,27 @@ use std::collections::hash_map::Entry;
 
 use roomcast_protocol::Code;
 
+use super::explain::{short, time, who};
 use super::findings::Findings;
-use super::order::{Order, Place};
+use super::result::{Checked, ViolationKind};
 use super::room::Room;
 use super::send_order;
-use super::tell::{short, time, who};
-use super::verdict::{Checked, ViolationKind};
-use crate::record::End;
-use crate::record::event::{EventKind, View};
-use crate::record::recording::{Says, Tried};
+use super::total_order::{OrderedEvent, TotalOrder};
+use crate::history::Disconnect;
+use crate::history::event::{EventKind, View};
+use crate::history::recording::{Response, Tried};
 
 /// Everything said in a room.
-pub(super) struct Speech {
-    pub(super) said: Vec<Said>,
+pub(super) struct Sends {
+    pub(super) said: Vec<LogicalSend>,
     by_name: HashMap<(u32, u64), usize>,
     /// Of what is no message, the numbers of all that was said alike.
-    by_meaning: HashMap<Meaning, Vec<usize>>,
+    by_meaning: HashMap<SendKey, Vec<usize>>,
 }
 
 /// Something said, in one or more tries.
 #[derive(Debug)]
-pub(super) struct Said {
+pub(super) struct LogicalSend {
     pub(super) user: u32,
     pub(super) kind: EventKind,
     pub(super) client: u64,
@@ -42,16 +42,16 @@ pub(super) struct Said {
 }
 
 /// Events without a `clientMsgId` are known by what they do: who, what, to which message, with what.
-type Meaning = (u32, EventKind, u64, u64);
+type SendKey = (u32, EventKind, u64, u64);
 
 /// A try that has waited this long has been forgotten, in microseconds; the fleet answers within ten seconds.
-const ANSWER_WITHIN_US: u64 = 15_000_000;
+const REPLY_TIMEOUT_US: u64 = 15_000_000;
 
-impl Speech {
+impl Sends {
     /// Gathers what was said in `room` and judges it. Places that only an `ACK` speaks of come into `order`.
     pub(super) fn of(
         room: &Room<'_>,
-        order: &mut Order,
+        order: &mut TotalOrder,
         checked: &mut Checked,
         findings: &mut Findings,
     ) -> Self {
@@ -59,11 +59,11 @@ impl Speech {
         speech.place(room, order, findings);
         order.add(speech.unseen(room, order));
         for said in 0..speech.said.len() {
-            speech.judge_answers(room, order, said, findings);
-            speech.judge_refusal(room, order, said, findings);
+            speech.check_answers(room, order, said, findings);
+            speech.check_refusal(room, order, said, findings);
         }
-        send_order::judge(room, order, &speech, findings);
-        judge_silence(room, findings);
+        send_order::check(room, order, &speech, findings);
+        check_unanswered(room, findings);
         speech.count(room, checked);
         speech
     }
@@ -80,10 +80,10 @@ impl Speech {
     /// Whether somebody asked for this message to say this, and how: nothing when nobody did, otherwise whether
     /// that may be so without its event having been seen.
     pub(super) fn edits(&self, room: &Room<'_>, message: u64, content: u64) -> Option<bool> {
-        let meaning = |said: &&Said| {
+        let meaning = |said: &&LogicalSend| {
             (said.kind, said.message, said.content) == (EventKind::MessageEdited, message, content)
         };
-        let unseen = |said: &Said| said.seq.is_none() && !said.all_refused(room);
+        let unseen = |said: &LogicalSend| said.seq.is_none() && !said.all_refused(room);
         self.said.iter().filter(meaning).map(unseen).max()
     }
 
@@ -102,7 +102,7 @@ impl Speech {
                 Entry::Occupied(known) => speech.said[*known.get()].tries.push(number),
                 Entry::Vacant(new) => {
                     new.insert(speech.said.len());
-                    speech.said.push(Said::first(user, tried, number));
+                    speech.said.push(LogicalSend::first(user, tried, number));
                 }
             }
         }
@@ -131,7 +131,7 @@ impl Speech {
     }
 
     /// Finds what was said for every event that was seen.
-    fn place(&mut self, room: &Room<'_>, order: &mut Order, findings: &mut Findings) {
+    fn place(&mut self, room: &Room<'_>, order: &mut TotalOrder, findings: &mut Findings) {
         for place in &mut order.places {
             let Some(shown) = place.view.map(|view| *room.view(view)) else {
                 continue;
@@ -139,7 +139,7 @@ impl Speech {
             if !shown.kind.is_speech() {
                 continue;
             }
-            let found = self.said_by(room, &shown);
+            let found = self.match_send(room, &shown);
             let at_us = place.known_us;
             let Some(said) = found else {
                 place.doubtful = true;
@@ -161,12 +161,12 @@ impl Speech {
             if shown.deleted && shown.kind != EventKind::Message {
                 continue;
             }
-            self.judge_place(room, place, said, findings);
+            self.check_seq(room, place, said, findings);
         }
     }
 
     /// What was said by this event, as far as can be told.
-    fn said_by(&self, room: &Room<'_>, shown: &View) -> Option<usize> {
+    fn match_send(&self, room: &Room<'_>, shown: &View) -> Option<usize> {
         if shown.kind == EventKind::Message {
             let said = self.by_name.get(&(shown.sender, shown.client)).copied();
             return said.filter(|said| self.said[*said].kind == EventKind::Message);
@@ -198,10 +198,10 @@ impl Speech {
     }
 
     /// Holds an event against what was said: once, and with the same content.
-    fn judge_place(
+    fn check_seq(
         &mut self,
         room: &Room<'_>,
-        place: &mut Place,
+        place: &mut OrderedEvent,
         number: usize,
         findings: &mut Findings,
     ) {
@@ -242,7 +242,7 @@ impl Speech {
     }
 
     /// The acknowledged places that nobody was shown.
-    fn unseen(&mut self, room: &Room<'_>, order: &Order) -> Vec<Place> {
+    fn unseen(&mut self, room: &Room<'_>, order: &TotalOrder) -> Vec<OrderedEvent> {
         let mut unseen = Vec::new();
         for (number, said) in self.said.iter_mut().enumerate() {
             let Some((answer, _, seq)) = said.acked(room) else {
@@ -250,7 +250,7 @@ impl Speech {
             };
             if said.seq.is_none() && order.find(seq).is_none() {
                 said.seq = Some(seq);
-                unseen.push(Place {
+                unseen.push(OrderedEvent {
                     seq,
                     view: None,
                     state_only: false,
@@ -264,10 +264,10 @@ impl Speech {
     }
 
     /// Holds the answers against each other and against the event.
-    fn judge_answers(
+    fn check_answers(
         &self,
         room: &Room<'_>,
-        order: &mut Order,
+        order: &mut TotalOrder,
         number: usize,
         findings: &mut Findings,
     ) {
@@ -292,7 +292,7 @@ impl Speech {
         };
         let mut news = 0;
         for answer in said.answers.iter().map(|answer| &room.answers[*answer]) {
-            let Says::Acked {
+            let Response::Acked {
                 message: its_message,
                 seq: its_seq,
                 duplicate,
@@ -325,10 +325,10 @@ impl Speech {
     }
 
     /// What was refused as not stored, in every try, must not be there.
-    fn judge_refusal(
+    fn check_refusal(
         &self,
         room: &Room<'_>,
-        order: &Order,
+        order: &TotalOrder,
         number: usize,
         findings: &mut Findings,
     ) {
@@ -370,7 +370,7 @@ impl Speech {
     }
 }
 
-impl Said {
+impl LogicalSend {
     fn first(user: u32, tried: &Tried, number: usize) -> Self {
         Self {
             user,
@@ -387,13 +387,13 @@ impl Said {
     /// Whether every try was answered as not stored.
     fn all_refused(&self, room: &Room<'_>) -> bool {
         let refused = |answer: &usize| match room.answers[*answer].says {
-            Says::Refused(code) => !matches!(code, Code::Unconfirmed | Code::Internal),
-            Says::Acked { .. } => false,
+            Response::Refused(code) => !matches!(code, Code::Unconfirmed | Code::Internal),
+            Response::Acked { .. } => false,
         };
         self.answers.len() >= self.tries.len() && self.answers.iter().all(refused)
     }
 
-    fn meaning(&self) -> Meaning {
+    fn meaning(&self) -> SendKey {
         (self.user, self.kind, self.message, self.content)
     }
 
@@ -403,7 +403,7 @@ impl Said {
         let acks = self.answers.iter().filter_map(|number| {
             let answer = &room.answers[*number];
             match answer.says {
-                Says::Acked {
+                Response::Acked {
                     message,
                     seq,
                     duplicate,
@@ -419,7 +419,7 @@ impl Said {
 }
 
 /// Whatever is asked is answered, where the connection lasts long enough.
-fn judge_silence(room: &Room<'_>, findings: &mut Findings) {
+fn check_unanswered(room: &Room<'_>, findings: &mut Findings) {
     let mut waiting: HashMap<(u32, u64), (usize, u64)> = HashMap::new();
     for tried in room.tries {
         let wait = waiting.entry((tried.connection, tried.client)).or_default();
@@ -432,9 +432,9 @@ fn judge_silence(room: &Room<'_>, findings: &mut Findings) {
     }
     for ((connection, client), (open, at_us)) in waiting {
         let ended = room.recording.connections[connection as usize].ended;
-        if let Some((ended_us, End::Finished)) = ended
+        if let Some((ended_us, Disconnect::Finished)) = ended
             && open > 0
-            && ended_us >= at_us + ANSWER_WITHIN_US
+            && ended_us >= at_us + REPLY_TIMEOUT_US
         {
             findings.add(ViolationKind::Unanswered, room.name(), 0, at_us, || {
                 let (who, client) = (who(room.recording, connection), short(client));

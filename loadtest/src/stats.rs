@@ -9,7 +9,7 @@ use hdrhistogram::serialization::{Deserializer, Serializer as _, V2Serializer};
 use serde::{Deserialize, Serialize};
 
 /// Times in microseconds, up to ten minutes, to three digits.
-pub type Times = Histogram<u64>;
+pub type LatencyHistogram = Histogram<u64>;
 
 /// Names of errors that are told apart.
 const NAMES_MAX: usize = 100;
@@ -17,12 +17,12 @@ const NAMES_MAX: usize = 100;
 const LONGEST_US: u64 = 600_000_000;
 
 /// An empty histogram of times.
-pub fn times() -> Times {
+pub fn times() -> LatencyHistogram {
     Histogram::new_with_bounds(1, LONGEST_US, 3).expect("these bounds are in order")
 }
 
 /// Counts one time; longer than the longest is the longest.
-pub fn note(times: &mut Times, us: u64) {
+pub fn record(times: &mut LatencyHistogram, us: u64) {
     times.saturating_record(us.max(1));
 }
 
@@ -78,41 +78,41 @@ counts! {
 }
 
 /// What one worker counts.
-pub struct Tally {
+pub struct Stats {
     /// How often what happened.
     pub counts: Counts,
     /// Refusals and closes by their name.
     pub errors: BTreeMap<String, u64>,
     /// From due to delivered, of what came live from a sender who was there.
-    pub prompt: Times,
+    pub prompt: LatencyHistogram,
     /// From due to delivered, of the rest.
-    pub late: Times,
+    pub late: LatencyHistogram,
     /// From due to acknowledged.
-    pub acks: Times,
+    pub acks: LatencyHistogram,
     /// From due to sent, of senders who were there: how late we ourselves were.
-    pub lag: Times,
+    pub lag: LatencyHistogram,
     /// From beginning to connect to the greeting.
-    pub connects: Times,
+    pub connects: LatencyHistogram,
     /// From losing the connection to being whole again.
-    pub away: Times,
+    pub away: LatencyHistogram,
     /// From due to delivered, of what came since the last tick, by the second of the run in which it was due.
-    pub recent: BTreeMap<u64, Times>,
+    pub recent: BTreeMap<u64, LatencyHistogram>,
     /// From due to sent, the longest since the last tick.
     pub recent_lag_us: u64,
     /// Of each message: how many have it, and the longest time to one of them. Only kept for one large room.
-    pub reach: Option<HashMap<(u8, u32), Reach>>,
+    pub reach: Option<HashMap<(u8, u32), FanoutProgress>>,
 }
 
 /// How far a message has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reach {
+pub struct FanoutProgress {
     /// Members who have it.
     pub members: u64,
     /// From due to the last of them, in microseconds.
     pub last_us: u64,
 }
 
-impl Reach {
+impl FanoutProgress {
     /// Adds another worker's part.
     pub fn add(&mut self, other: Self) {
         self.members += other.members;
@@ -120,7 +120,7 @@ impl Reach {
     }
 }
 
-impl Tally {
+impl Stats {
     /// Nothing yet.
     pub fn new(keeps_reach: bool) -> Self {
         Self {
@@ -152,13 +152,13 @@ impl Tally {
 
     /// Counts a message that arrived `us` after it was `due`.
     pub fn delivery(&mut self, due: u64, us: u64, prompt: bool) {
-        note(self.recent.entry(due / 1_000_000).or_insert_with(times), us);
+        record(self.recent.entry(due / 1_000_000).or_insert_with(times), us);
         if prompt {
             self.counts.delivered += 1;
-            note(&mut self.prompt, us);
+            record(&mut self.prompt, us);
         } else {
             self.counts.caught_up += 1;
-            note(&mut self.late, us);
+            record(&mut self.late, us);
         }
     }
 }
@@ -166,11 +166,11 @@ impl Tally {
 /// A histogram as text, exactly (the V2 encoding of HdrHistogram).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Packed(String);
+pub struct EncodedHistogram(String);
 
-impl Packed {
+impl EncodedHistogram {
     /// Packs a histogram.
-    pub fn of(times: &Times) -> Self {
+    pub fn of(times: &LatencyHistogram) -> Self {
         let mut bytes = Vec::new();
         V2Serializer::new()
             .serialize(times, &mut bytes)
@@ -179,9 +179,9 @@ impl Packed {
     }
 
     /// Adds it to `sum`. Gives back why it cannot be read.
-    pub fn add_to(&self, sum: &mut Times) -> anyhow::Result<()> {
+    pub fn add_to(&self, sum: &mut LatencyHistogram) -> anyhow::Result<()> {
         let bytes = STANDARD.decode(&self.0)?;
-        let times: Times = Deserializer::new().deserialize(&mut bytes.as_slice())?;
+        let times: LatencyHistogram = Deserializer::new().deserialize(&mut bytes.as_slice())?;
         sum.add(&times)?;
         Ok(())
     }
@@ -190,20 +190,20 @@ impl Packed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chance::Chance;
+    use crate::rng::Rng;
 
     #[test]
     fn what_workers_counted_apart_is_what_one_would_have_counted() {
-        let mut chance = Chance::new(1, 1);
+        let mut chance = Rng::new(1, 1);
         let (mut one, mut merged) = (times(), times());
         for _ in 0..5 {
             let mut part = times();
             for _ in 0..10_000 {
-                let us = chance.bits() % 5_000_000;
-                note(&mut one, us);
-                note(&mut part, us);
+                let us = chance.next_u64() % 5_000_000;
+                record(&mut one, us);
+                record(&mut part, us);
             }
-            Packed::of(&part).add_to(&mut merged).unwrap();
+            EncodedHistogram::of(&part).add_to(&mut merged).unwrap();
         }
         assert_eq!(one, merged);
         assert_eq!(merged.len(), 50_000);
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn errors_are_counted_by_name_without_end_to_names() {
-        let mut tally = Tally::new(false);
+        let mut tally = Stats::new(false);
         for number in 0..1_000 {
             tally.error(&format!("made-up-{number}"));
         }

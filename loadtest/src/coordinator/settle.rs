@@ -6,16 +6,16 @@ use anyhow::Context as _;
 use roomcast_protocol::{RoomId, Seq};
 use serde::Deserialize;
 
-use super::Conductor;
+use super::Coordinator;
 use crate::clock::{RunClock, micros};
-use crate::crew::Crew;
-use crate::orders::Order;
-use crate::record::{Asked, ConnectionLog, Event, Page, Recorder};
-use crate::setup::{Host, all};
+use crate::history::{ConnectionLog, Event, Page, PageQuery, Recorder};
+use crate::ipc::WorkerCommand;
+use crate::setup::{SetupClient, all};
+use crate::worker_pool::WorkerPool;
 
 /// How long answers and deliveries may be under way after the last message was due; what has not come then
 /// is lost.
-const SETTLE_WITHIN: Duration = Duration::from_secs(15);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(15);
 /// Events of a page of history.
 const PAGE: usize = 200;
 /// Events of one room that are read back; a room with more is read from its beginning up to here.
@@ -31,13 +31,13 @@ struct PageBody<'a> {
     has_more_after: bool,
 }
 
-impl Conductor<'_> {
+impl Coordinator<'_> {
     /// Waits until every message is answered and everybody has come up to the rooms' heads.
-    pub(super) async fn settle(&mut self, crew: &mut Crew) -> anyhow::Result<()> {
-        self.view.say("waiting for what is still under way");
-        let deadline = self.clock.now() + micros(SETTLE_WITHIN);
+    pub(super) async fn settle(&mut self, crew: &mut WorkerPool) -> anyhow::Result<()> {
+        self.view.print("waiting for what is still under way");
+        let deadline = self.clock.now() + micros(SETTLE_TIMEOUT);
         loop {
-            let standing = self.standing(crew).await?;
+            let standing = self.progress(crew).await?;
             if standing.pending == 0 && standing.all_whole_since.is_some()
                 || self.clock.now() > deadline
             {
@@ -45,10 +45,10 @@ impl Conductor<'_> {
             }
         }
         let heads = self.heads().await.context("ask for the rooms' heads")?;
-        crew.order(&Order::Await { heads }).await?;
-        let deadline = self.clock.now() + micros(SETTLE_WITHIN);
+        crew.send_command(&WorkerCommand::Await { heads }).await?;
+        let deadline = self.clock.now() + micros(SETTLE_TIMEOUT);
         loop {
-            let standing = self.standing(crew).await?;
+            let standing = self.progress(crew).await?;
             self.moments.whole_at_end =
                 standing.behind == Some(0) && standing.all_whole_since.is_some();
             if self.moments.whole_at_end || self.clock.now() > deadline {
@@ -73,7 +73,7 @@ impl Conductor<'_> {
 
     /// Reads every room's history from its first event, and writes it down for the checker.
     pub(super) async fn read_history(&mut self, recorder: &Recorder) -> anyhow::Result<()> {
-        self.view.say("reading the history of every room");
+        self.view.print("reading the history of every room");
         let door = self.settings.doors[0].authority.clone();
         let cut_short = all(self.settings.rooms, |room| {
             let (host, clock) = (self.host.clone(), self.clock);
@@ -81,13 +81,13 @@ impl Conductor<'_> {
             async move {
                 let room_id = host.names().room(room);
                 let cut_short = read_room(&host, &clock, &log, room, &room_id).await?;
-                log.ended(clock.now(), crate::record::End::Finished);
+                log.ended(clock.now(), crate::history::Disconnect::Finished);
                 Ok(usize::from(cut_short))
             }
         });
         let cut_short: usize = cut_short.await?.into_iter().sum();
         if cut_short > 0 {
-            self.view.say(&format!(
+            self.view.print(&format!(
                 "{cut_short} rooms have more than {EVENTS_READ_MAX} events; the rest of their history was not read back"
             ));
         }
@@ -97,7 +97,7 @@ impl Conductor<'_> {
 
 /// Reads a room from its first event; says whether it stopped before the end.
 async fn read_room(
-    host: &Host,
+    host: &SetupClient,
     clock: &RunClock,
     log: &ConnectionLog,
     room: usize,
@@ -112,7 +112,7 @@ async fn read_room(
         let page = Page {
             asked_us,
             room_id,
-            asked: Asked::After(Seq::new(after).context("a place is below 2^53")?),
+            asked: PageQuery::After(Seq::new(after).context("a place is below 2^53")?),
             head: body.head,
             has_more_before: body.has_more_before,
             has_more_after: body.has_more_after,

@@ -12,7 +12,7 @@ use roomcast_protocol::{Code, Seq};
 
 use super::event::{Event, View, fingerprint, reaction_fingerprint};
 use super::layout::{MAGIC, Tag, put, put_difference, put_fingerprint, put_optional};
-use super::{Asked, End, Page, Speech, Try, lock};
+use super::{Attempt, Disconnect, MessageAction, Page, PageQuery, lock};
 
 const CHUNK_BYTES: usize = 256 * 1024;
 /// An event is delivered to all its readers within moments; one that comes later is written again.
@@ -49,13 +49,13 @@ impl Shard {
         self.end();
     }
 
-    pub(super) fn ended(&mut self, at_us: u64, connection: u32, end: End) {
+    pub(super) fn ended(&mut self, at_us: u64, connection: u32, end: Disconnect) {
         self.begin(Tag::Ended, at_us, connection);
         self.numbers(&[match end {
-            End::Finished => 0,
-            End::Cut => 1,
-            End::Lost => 2,
-            End::Closed(code) => 3 + u64::from(code),
+            Disconnect::Finished => 0,
+            Disconnect::Cut => 1,
+            Disconnect::Lost => 2,
+            Disconnect::Closed(code) => 3 + u64::from(code),
         }]);
         self.end();
     }
@@ -91,18 +91,18 @@ impl Shard {
         self.end();
     }
 
-    pub(super) fn tried(&mut self, at_us: u64, connection: u32, attempt: &Try<'_>) {
+    pub(super) fn tried(&mut self, at_us: u64, connection: u32, attempt: &Attempt<'_>) {
         let room = self.name(attempt.room_id.as_str());
         self.begin(Tag::Tried, at_us, connection);
         self.numbers(&[room.into()]);
         let (kind, message, content) = match attempt.speech {
-            Speech::Message { content } => (0, 0, fingerprint(content)),
-            Speech::Edit {
+            MessageAction::Message { content } => (0, 0, fingerprint(content)),
+            MessageAction::Edit {
                 message_id,
                 content,
             } => (1, fingerprint(message_id), fingerprint(content)),
-            Speech::Delete { message_id } => (2, fingerprint(message_id), 0),
-            Speech::React {
+            MessageAction::Delete { message_id } => (2, fingerprint(message_id), 0),
+            MessageAction::React {
                 message_id,
                 emoji,
                 remove,
@@ -168,9 +168,9 @@ impl Shard {
         self.begin(Tag::Page, at_us, connection);
         put_difference(&mut self.chunk, at_us, page.asked_us);
         let (asked, place) = match page.asked {
-            Asked::After(seq) => (0, seq.get()),
-            Asked::Before(seq) => (1, seq.get()),
-            Asked::Newest => (2, 0),
+            PageQuery::After(seq) => (0, seq.get()),
+            PageQuery::Before(seq) => (1, seq.get()),
+            PageQuery::Newest => (2, 0),
         };
         let more = u64::from(page.has_more_before) | u64::from(page.has_more_after) << 1;
         let head = page.head.get();

@@ -1,10 +1,10 @@
 //! The sentences that stories are made of: who, where, when, and what was expected.
 
-use super::order::{Order, Place};
 use super::room::Room;
-use super::speech::Speech;
-use crate::record::End;
-use crate::record::recording::{Recording, Says};
+use super::sends::Sends;
+use super::total_order::{OrderedEvent, TotalOrder};
+use crate::history::Disconnect;
+use crate::history::recording::{Recording, Response};
 
 /// A time of the run, in seconds.
 pub(super) fn time(at_us: u64) -> String {
@@ -22,15 +22,15 @@ pub(super) fn who(recording: &Recording, connection: u32) -> String {
 pub(super) fn ending(recording: &Recording, connection: u32) -> String {
     match recording.connections[connection as usize].ended {
         None => "the connection's end was not seen".to_owned(),
-        Some((at_us, End::Finished)) => {
+        Some((at_us, Disconnect::Finished)) => {
             format!(
                 "{}: the run was over, the connection still stood",
                 time(at_us)
             )
         }
-        Some((at_us, End::Cut)) => format!("{}: the run cut the connection", time(at_us)),
-        Some((at_us, End::Lost)) => format!("{}: the connection broke", time(at_us)),
-        Some((at_us, End::Closed(code))) => format!("{}: closed with {code}", time(at_us)),
+        Some((at_us, Disconnect::Cut)) => format!("{}: the run cut the connection", time(at_us)),
+        Some((at_us, Disconnect::Lost)) => format!("{}: the connection broke", time(at_us)),
+        Some((at_us, Disconnect::Closed(code))) => format!("{}: closed with {code}", time(at_us)),
     }
 }
 
@@ -76,7 +76,7 @@ impl Room<'_> {
     }
 
     /// How something was said and answered.
-    pub(super) fn tell_said(&self, speech: &Speech, said: usize) -> Vec<String> {
+    pub(super) fn tell_said(&self, speech: &Sends, said: usize) -> Vec<String> {
         let what = &speech.said[said];
         let mut lines = Vec::new();
         for number in &what.tries {
@@ -96,7 +96,7 @@ impl Room<'_> {
             let answer = &self.answers[*number];
             let who = who(self.recording, answer.connection);
             let says = match answer.says {
-                Says::Acked {
+                Response::Acked {
                     message,
                     seq,
                     duplicate,
@@ -104,7 +104,7 @@ impl Room<'_> {
                     "{who} was answered ACK, seq {seq}, message {}, duplicate {duplicate}",
                     short(message)
                 ),
-                Says::Refused(code) => format!("{who} was refused with {}", code.as_str()),
+                Response::Refused(code) => format!("{who} was refused with {}", code.as_str()),
             };
             lines.push((answer.at_us, says));
         }
@@ -115,8 +115,13 @@ impl Room<'_> {
     }
 
     /// All that is known about a place.
-    pub(super) fn tell_place(&self, order: &Order, speech: &Speech, place: usize) -> Vec<String> {
-        let place: &Place = &order.places[place];
+    pub(super) fn tell_place(
+        &self,
+        order: &TotalOrder,
+        speech: &Sends,
+        place: usize,
+    ) -> Vec<String> {
+        let place: &OrderedEvent = &order.places[place];
         let mut lines = match place.said {
             Some(said) => self.tell_said(speech, said),
             None => Vec::new(),

@@ -4,8 +4,8 @@
 use std::io::{IsTerminal as _, Write as _, stderr};
 
 use crate::plan::as_f64;
-use crate::tally::{Times, times};
-use crate::watch::{Standing, Watch};
+use crate::progress::{Progress, ProgressSnapshot};
+use crate::stats::{LatencyHistogram, times};
 
 /// How often a terminal is drawn again, and a line is written, in microseconds.
 const REDRAW_US: u64 = 250_000;
@@ -35,26 +35,26 @@ impl View {
     }
 
     /// Says something once.
-    pub fn say(&mut self, text: &str) {
-        let mut out = self.rub_out();
+    pub fn print(&mut self, text: &str) {
+        let mut out = self.clear();
         out.push_str(text);
         out.push('\n');
         write(&out);
     }
 
     /// Shows how it stands, if it is time to.
-    pub fn show(&mut self, watch: &Watch, now: u64) {
+    pub fn show(&mut self, watch: &Progress, now: u64) {
         if now < self.next {
             return;
         }
-        let Some(standing) = watch.standing() else {
+        let Some(standing) = watch.snapshot() else {
             return;
         };
         self.next = now + if self.terminal { REDRAW_US } else { LINE_US };
         let figures = Figures::of(watch, &standing);
         if self.terminal {
             let block = figures.block(&self.title);
-            let mut out = self.rub_out();
+            let mut out = self.clear();
             out.push_str(&block);
             self.drawn_lines = block.lines().count();
             write(&out);
@@ -64,7 +64,7 @@ impl View {
     }
 
     /// What rubs out the block drawn last.
-    fn rub_out(&mut self) -> String {
+    fn clear(&mut self) -> String {
         match std::mem::take(&mut self.drawn_lines) {
             0 => String::new(),
             lines => format!("\x1b[{lines}A\x1b[J"),
@@ -81,14 +81,14 @@ struct Figures {
     second: Option<u64>,
     sent: f64,
     delivered: f64,
-    times: Times,
-    standing: Standing,
+    times: LatencyHistogram,
+    standing: ProgressSnapshot,
     lag_us: u64,
 }
 
 impl Figures {
     /// The last seconds, without the one that is not over.
-    fn of(watch: &Watch, standing: &Standing) -> Self {
+    fn of(watch: &Progress, standing: &ProgressSnapshot) -> Self {
         let second = watch.seconds().keys().next_back().copied();
         let until = second.unwrap_or_default().max(1);
         let from = until.saturating_sub(WINDOW_SECONDS);
@@ -116,7 +116,7 @@ impl Figures {
         let at = self
             .second
             .map_or("up".to_owned(), |second| format!("{second}s"));
-        let Standing {
+        let ProgressSnapshot {
             connections,
             whole,
             pending,
@@ -141,7 +141,7 @@ impl Figures {
         let at = self
             .second
             .map_or("coming up".to_owned(), |second| format!("second {second}"));
-        let Standing {
+        let ProgressSnapshot {
             connections,
             whole,
             pending,
@@ -206,15 +206,15 @@ mod tests {
 
     #[test]
     fn a_line_has_the_figures_and_the_worst_errors_first() {
-        let mut standing = Standing {
+        let mut standing = ProgressSnapshot {
             connections: 12,
             whole: 11,
             pending: 3,
-            ..Standing::default()
+            ..ProgressSnapshot::default()
         };
         standing.errors.insert("RATE_LIMITED".to_owned(), 9);
         standing.errors.insert("close 4508".to_owned(), 70);
-        let line = Figures::of(&Watch::default(), &standing).line();
+        let line = Figures::of(&Progress::default(), &standing).line();
         assert!(line.contains("12 connected, 11 whole"), "{line}");
         assert!(line.contains("70 × close 4508, 9 × RATE_LIMITED"), "{line}");
         assert_eq!(line.lines().count(), 1);

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::RunClock;
-use crate::people::Names;
 use crate::settings::Settings;
-use crate::tally::{Counts, Packed, Reach};
+use crate::stats::{Counts, EncodedHistogram, FanoutProgress};
+use crate::users::TestUsers;
 
 /// The first line a worker hears: all there is to know.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Assignment {
+pub struct WorkerConfig {
     /// What the run is to do.
     pub settings: Settings,
     /// The run's clock.
@@ -22,14 +22,14 @@ pub struct Assignment {
     /// Which worker this is.
     pub worker: usize,
     /// What things are called.
-    pub names: Names,
+    pub names: TestUsers,
     /// Where to write down what clients see.
     pub recording: PathBuf,
 }
 
 /// What a worker is told afterwards.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum Order {
+pub enum WorkerCommand {
     /// Connect, each connection at its time after `from`.
     Connect {
         /// The beginning, in microseconds of the run.
@@ -57,7 +57,7 @@ pub enum Order {
 
 /// What a worker says.
 #[derive(Debug, Serialize, Deserialize)]
-pub enum Word {
+pub enum WorkerMessage {
     /// How it stands, four times a second.
     Tick(Box<Tick>),
     /// What came out, the last word.
@@ -74,7 +74,7 @@ pub struct Tick {
     /// Refusals and closes so far, by name.
     pub errors: BTreeMap<String, u64>,
     /// From due to delivered, of what came since the last tick, by the second of the run in which it was due.
-    pub recent: Vec<(u64, Packed)>,
+    pub recent: Vec<(u64, EncodedHistogram)>,
     /// Connections that stand.
     pub connections: u64,
     /// Those that have everything that was said in their rooms.
@@ -101,19 +101,19 @@ pub struct Outcome {
     /// Refusals and closes by name.
     pub errors: BTreeMap<String, u64>,
     /// From due to delivered, live from a sender who was there.
-    pub prompt: Packed,
+    pub prompt: EncodedHistogram,
     /// From due to delivered, of the rest.
-    pub late: Packed,
+    pub late: EncodedHistogram,
     /// From due to acknowledged.
-    pub acks: Packed,
+    pub acks: EncodedHistogram,
     /// From due to sent.
-    pub lag: Packed,
+    pub lag: EncodedHistogram,
     /// From beginning to connect to the greeting.
-    pub connects: Packed,
+    pub connects: EncodedHistogram,
     /// From losing the connection to being whole again.
-    pub away: Packed,
+    pub away: EncodedHistogram,
     /// How far each message came, by its worker and number, where that is kept.
-    pub reach: Vec<(u8, u32, Reach)>,
+    pub reach: Vec<(u8, u32, FanoutProgress)>,
     /// Processor time in all, in microseconds.
     pub cpu_us: u64,
     /// The most memory there was, in bytes.

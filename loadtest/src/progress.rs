@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::orders::Tick;
-use crate::tally::{Counts, Times, times};
+use crate::ipc::Tick;
+use crate::stats::{Counts, LatencyHistogram, times};
 
 /// Everything known while the run goes on.
 #[derive(Default)]
-pub struct Watch {
+pub struct Progress {
     workers: Vec<Seen>,
     /// When the load began, in microseconds of the run.
     began: u64,
@@ -21,7 +21,7 @@ pub struct Second {
     /// What happened in it.
     pub counts: Counts,
     /// From due to delivered, of what was due in it.
-    pub times: Times,
+    pub times: LatencyHistogram,
     /// Connections at its end, by worker.
     pub connections: Vec<u64>,
     /// Refusals and closes in it.
@@ -37,7 +37,7 @@ struct Seen {
 
 /// How it stands, all workers together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct ProgressSnapshot {
     /// What happened so far.
     pub counts: Counts,
     /// Refusals and closes so far.
@@ -58,7 +58,7 @@ pub struct Standing {
     pub resident_bytes: u64,
 }
 
-impl Watch {
+impl Progress {
     /// Watches so many workers.
     pub fn new(workers: usize) -> Self {
         Self {
@@ -120,11 +120,11 @@ impl Watch {
     }
 
     /// How it stands; `None` before every worker has ticked.
-    pub fn standing(&self) -> Option<Standing> {
-        let mut all = Standing {
+    pub fn snapshot(&self) -> Option<ProgressSnapshot> {
+        let mut all = ProgressSnapshot {
             behind: Some(0),
             all_whole_since: Some(0),
-            ..Standing::default()
+            ..ProgressSnapshot::default()
         };
         for worker in &self.workers {
             let tick = worker.tick.as_ref()?;
@@ -165,11 +165,11 @@ fn newer(now: &BTreeMap<String, u64>, before: &BTreeMap<String, u64>) -> BTreeMa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tally::{Packed, note};
+    use crate::stats::{EncodedHistogram, record};
 
     fn tick(at: u64, due: u64, whole_since: Option<u64>) -> Tick {
         let mut delivered = times();
-        note(&mut delivered, 5_000);
+        record(&mut delivered, 5_000);
         Tick {
             at,
             counts: Counts {
@@ -177,7 +177,7 @@ mod tests {
                 ..Counts::default()
             },
             errors: BTreeMap::from([("RATE_LIMITED".to_owned(), due / 2)]),
-            recent: vec![(at / 1_000_000, Packed::of(&delivered))],
+            recent: vec![(at / 1_000_000, EncodedHistogram::of(&delivered))],
             connections: 10,
             whole: 10,
             all_whole_since: whole_since,
@@ -191,14 +191,14 @@ mod tests {
 
     #[test]
     fn ticks_of_two_workers_are_one_story() {
-        let mut watch = Watch::new(2);
+        let mut watch = Progress::new(2);
         watch.take(0, &tick(900_000, 4, Some(5))).unwrap();
-        assert_eq!(watch.standing(), None, "one worker has said nothing yet");
+        assert_eq!(watch.snapshot(), None, "one worker has said nothing yet");
         watch.take(1, &tick(900_000, 4, None)).unwrap();
         watch.load_begins(1_000_000);
         watch.take(0, &tick(1_500_000, 10, Some(5))).unwrap();
         watch.take(1, &tick(1_600_000, 6, Some(1_550_000))).unwrap();
-        let standing = watch.standing().unwrap();
+        let standing = watch.snapshot().unwrap();
         assert_eq!((standing.counts.due, standing.connections), (16, 20));
         assert_eq!(standing.all_whole_since, Some(1_550_000));
         assert_eq!(standing.behind, None);

@@ -92,7 +92,7 @@ pub struct Verdict {
     /// How often each kind was found; kinds that were not are absent.
     pub violations: Vec<Count>,
     /// At most [`STORIES_MAX`], of each kind the earliest first.
-    pub stories: Vec<Story>,
+    pub stories: Vec<Counterexample>,
 }
 
 /// How often a promise was broken in one way.
@@ -110,7 +110,7 @@ pub struct Count {
 /// One violation, as small as it can be told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Story {
+pub struct Counterexample {
     /// What kind it is.
     pub kind: ViolationKind,
     /// Where.
@@ -205,7 +205,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-impl fmt::Display for Story {
+impl fmt::Display for Counterexample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (word, says) = (self.kind.word(), self.kind.says());
         writeln!(

@@ -42,7 +42,7 @@ pub struct ConnectionLog {
 
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum Disconnect {
     /// We closed it when the run was over and everything had had time to arrive: whatever it still lacks
     /// is lost.
     Finished,
@@ -56,7 +56,7 @@ pub enum End {
 
 /// What a frame asks the log to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Speech<'a> {
+pub enum MessageAction<'a> {
     /// `SEND_MESSAGE`
     Message {
         /// What is said.
@@ -87,18 +87,18 @@ pub enum Speech<'a> {
 
 /// One try to say something; a resend is another try with the same `client_msg_id`.
 #[derive(Debug, Clone, Copy)]
-pub struct Try<'a> {
+pub struct Attempt<'a> {
     /// Where it is said.
     pub room_id: &'a RoomId,
     /// Its name, the same in every try.
     pub client_msg_id: &'a str,
     /// What is said.
-    pub speech: Speech<'a>,
+    pub speech: MessageAction<'a>,
 }
 
 /// Which page of history was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
+pub enum PageQuery {
     /// `?after=`: every event after this place.
     After(Seq),
     /// `?before=`: messages before this place, in their current state.
@@ -115,7 +115,7 @@ pub struct Page<'a> {
     /// Whose history.
     pub room_id: &'a RoomId,
     /// Which page.
-    pub asked: Asked,
+    pub asked: PageQuery,
     /// The answer's `head`.
     pub head: Seq,
     /// The answer's `hasMoreBefore`.
@@ -188,7 +188,7 @@ impl Recorder {
 
 impl ConnectionLog {
     /// A try was sent.
-    pub fn tried(&self, at_us: u64, attempt: &Try<'_>) {
+    pub fn tried(&self, at_us: u64, attempt: &Attempt<'_>) {
         self.shard().tried(at_us, self.number, attempt);
     }
 
@@ -249,7 +249,7 @@ impl ConnectionLog {
     }
 
     /// It ended. Nothing may be written after this.
-    pub fn ended(&self, at_us: u64, end: End) {
+    pub fn ended(&self, at_us: u64, end: Disconnect) {
         self.shard().ended(at_us, self.number, end);
     }
 

@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use roomcast_protocol::{ClientFrame, RoomId, Seq};
 
-use super::client::{Client, Session, Stage};
-use super::pace::What;
-use super::{Worker, link};
+use super::client::{Client, Session, SubscriptionState};
+use super::scheduler::TimerAction;
+use super::{Worker, connect};
 use crate::frame::{self, Frame, text};
-use crate::record::Event;
-use crate::stamp::Stamp;
-use crate::tally::note;
+use crate::history::Event;
+use crate::message_tag::MessageTag;
+use crate::stats::record;
 
 /// A refusal that names no time is tried again after about so long.
-const TRY_AGAIN: Duration = Duration::from_millis(300);
+const RETRY_DELAY: Duration = Duration::from_millis(300);
 
 impl Client {
     /// A text frame came at `now`.
-    pub(super) fn hear(&self, worker: &Rc<Worker>, bytes: &[u8], now: u64) {
+    pub(super) fn on_frame(&self, worker: &Rc<Worker>, bytes: &[u8], now: u64) {
         let Ok(frame) = Frame::read(bytes) else {
             worker.tally.borrow_mut().error("unreadable frame");
             return;
@@ -26,20 +26,20 @@ impl Client {
         let mut session = self.session.borrow_mut();
         session.heard = now;
         let understood = match &*frame.kind.0 {
-            "ACK" => self.acked(worker, &mut session, &frame, now),
-            "WELCOME" => self.welcomed(worker, &mut session, &frame, now),
-            "SUBSCRIBED" => self.subscribed(worker, &mut session, &frame, now),
-            "UNSUBSCRIBED" => self.unsubscribed(worker, &mut session, &frame, now),
-            "ERROR" => self.refused(worker, &mut session, &frame, now),
+            "ACK" => self.on_ack(worker, &mut session, &frame, now),
+            "WELCOME" => self.on_welcome(worker, &mut session, &frame, now),
+            "SUBSCRIBED" => self.on_subscribed(worker, &mut session, &frame, now),
+            "UNSUBSCRIBED" => self.on_unsubscribed(worker, &mut session, &frame, now),
+            "ERROR" => self.on_error(worker, &mut session, &frame, now),
             "RECONNECT" => {
                 let at = now + frame.after_ms.min(60_000) * 1_000;
-                worker.remember(at, self.index, session.generation, What::Move);
+                worker.schedule(at, self.index, session.generation, TimerAction::Move);
                 Some(())
             }
             "TOKEN_EXPIRING" => {
                 worker
                     .tasks
-                    .spawn_local(link::renew(Rc::clone(worker), self.index));
+                    .spawn_local(connect::renew(Rc::clone(worker), self.index));
                 Some(())
             }
             "WARNING" => {
@@ -51,7 +51,7 @@ impl Client {
             }
             // Frames that say nothing to us, and those that nobody knows yet.
             kind => match frame::event_kind(kind) {
-                Some(kind) => self.happened(worker, &mut session, frame.event(kind), now),
+                Some(kind) => self.on_event(worker, &mut session, frame.event(kind), now),
                 None => Some(()),
             },
         };
@@ -60,7 +60,7 @@ impl Client {
         }
     }
 
-    fn welcomed(
+    fn on_welcome(
         &self,
         worker: &Worker,
         session: &mut Session,
@@ -69,16 +69,16 @@ impl Client {
     ) -> Option<()> {
         session.live = true;
         session.heartbeat = frame.heartbeat_ms? * 1_000;
-        note(&mut worker.tally.borrow_mut().connects, now - session.began);
+        record(&mut worker.tally.borrow_mut().connects, now - session.began);
         for place in 0..session.places.len() {
             self.subscribe(worker, session, place);
         }
         self.send_pending(worker, session);
-        self.look_whether_whole(worker, session);
+        self.check_caught_up(worker, session);
         Some(())
     }
 
-    fn subscribed(
+    fn on_subscribed(
         &self,
         worker: &Rc<Worker>,
         session: &mut Session,
@@ -98,20 +98,23 @@ impl Client {
         let last = *place.last.get_or_insert(head.get());
         place.stage = if !frame.recovered {
             worker.tally.borrow_mut().counts.not_recovered += 1;
-            worker
-                .tasks
-                .spawn_local(link::catch_up(Rc::clone(worker), self.index, number, last));
-            Stage::Reading
+            worker.tasks.spawn_local(connect::catch_up(
+                Rc::clone(worker),
+                self.index,
+                number,
+                last,
+            ));
+            SubscriptionState::Reading
         } else if last < head.get() {
-            Stage::CatchingUp { head: head.get() }
+            SubscriptionState::CatchingUp { head: head.get() }
         } else {
-            Stage::Live
+            SubscriptionState::Live
         };
-        self.look_whether_whole(worker, session);
+        self.check_caught_up(worker, session);
         Some(())
     }
 
-    fn unsubscribed(
+    fn on_unsubscribed(
         &self,
         worker: &Worker,
         session: &mut Session,
@@ -126,11 +129,11 @@ impl Client {
             .places
             .iter_mut()
             .find(|place| place.room == number)?;
-        place.stage = Stage::Out;
+        place.stage = SubscriptionState::Out;
         Some(())
     }
 
-    fn happened(
+    fn on_event(
         &self,
         worker: &Worker,
         session: &mut Session,
@@ -148,18 +151,18 @@ impl Client {
             .find(|place| place.room == number)?;
         let seq = event.seq.get();
         place.last = Some(place.last.unwrap_or_default().max(seq));
-        let was_live = place.stage == Stage::Live;
-        if let Stage::CatchingUp { head } = place.stage
+        let was_live = place.stage == SubscriptionState::Live;
+        if let SubscriptionState::CatchingUp { head } = place.stage
             && head <= seq
         {
-            place.stage = Stage::Live;
-            self.look_whether_whole(worker, session);
+            place.stage = SubscriptionState::Live;
+            self.check_caught_up(worker, session);
         }
         worker.count_delivery(&event, now, was_live && !self.slow);
         Some(())
     }
 
-    fn acked(
+    fn on_ack(
         &self,
         worker: &Worker,
         session: &mut Session,
@@ -174,7 +177,7 @@ impl Client {
         if let Some(log) = &*self.log.borrow() {
             log.acked(now, room, client, message, frame.seq?, frame.duplicate);
         }
-        let stamp = Stamp::from_id(client.as_bytes(), &worker.clock)?;
+        let stamp = MessageTag::from_id(client.as_bytes(), &worker.clock)?;
         let place = session
             .pending
             .iter()
@@ -191,13 +194,13 @@ impl Client {
             let mut tally = worker.tally.borrow_mut();
             tally.counts.acked += 1;
             tally.counts.duplicates += u64::from(frame.duplicate);
-            note(&mut tally.acks, now.saturating_sub(pending.due));
+            record(&mut tally.acks, now.saturating_sub(pending.due));
         }
         self.send_pending(worker, session);
         Some(())
     }
 
-    fn refused(
+    fn on_error(
         &self,
         worker: &Worker,
         session: &mut Session,
@@ -208,17 +211,17 @@ impl Client {
         worker.tally.borrow_mut().error(name);
         let again = now
             + frame.retry_after_ms.map_or_else(
-                || worker.around(TRY_AGAIN),
+                || worker.around(RETRY_DELAY),
                 |after| after.min(60_000) * 1_000,
             );
         let Some(client) = &frame.client_msg_id else {
             let (_, number) = worker.room(frame)?;
             if frame.retryable {
-                worker.remember(
+                worker.schedule(
                     again,
                     self.index,
                     session.generation,
-                    What::Subscribe(number),
+                    TimerAction::Subscribe(number),
                 );
             }
             return Some(());
@@ -227,7 +230,7 @@ impl Client {
         if let (Some(log), Some(code)) = (&*self.log.borrow(), frame::code(name)) {
             log.refused(now, room, &client.0, code);
         }
-        let stamp = Stamp::from_id(client.0.as_bytes(), &worker.clock)?;
+        let stamp = MessageTag::from_id(client.0.as_bytes(), &worker.clock)?;
         let place = session
             .pending
             .iter()
@@ -236,7 +239,7 @@ impl Client {
             let pending = &mut session.pending[place];
             pending.sent = None;
             pending.not_before = again;
-            worker.remember(again, self.index, session.generation, What::Send);
+            worker.schedule(again, self.index, session.generation, TimerAction::Send);
         } else {
             session.pending.remove(place);
             worker.tally.borrow_mut().counts.refused += 1;
@@ -245,9 +248,9 @@ impl Client {
     }
 
     /// A fresh token for a connection whose token ends soon.
-    pub(super) fn say_token(&self, worker: &Worker, token: &str) {
+    pub(super) fn send_token(&self, worker: &Worker, token: &str) {
         let mut session = self.session.borrow_mut();
-        self.say(
+        self.send_frame(
             worker,
             &mut session,
             &ClientFrame::Auth {
@@ -269,7 +272,7 @@ impl Worker {
     /// Counts a message that has come, if it is one of this run's.
     pub(super) fn count_delivery(&self, event: &Event<'_>, now: u64, live: bool) {
         let id = event.client_msg_id.as_ref().map_or("", |id| &*id.0);
-        let Some(stamp) = Stamp::from_id(id.as_bytes(), &self.clock) else {
+        let Some(stamp) = MessageTag::from_id(id.as_bytes(), &self.clock) else {
             return;
         };
         let us = now.saturating_sub(stamp.due);
@@ -277,7 +280,7 @@ impl Worker {
         tally.delivery(stamp.due, us, live && !stamp.away);
         if let Some(reach) = &mut tally.reach {
             let reach = reach.entry((stamp.worker, stamp.number)).or_default();
-            reach.add(crate::tally::Reach {
+            reach.add(crate::stats::FanoutProgress {
                 members: 1,
                 last_us: us,
             });

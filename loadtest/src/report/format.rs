@@ -1,6 +1,6 @@
 //! Figures as people read them.
 
-use super::model::{Level, Unit};
+use super::model::{Threshold, Unit};
 
 /// Between a number and its unit, which belong on one line.
 const THIN: char = '\u{a0}';
@@ -58,7 +58,7 @@ pub(super) fn amount(number: f64, unit: Unit) -> String {
 }
 
 /// A level's bound, with its direction.
-pub(super) fn bound(level: &Level) -> String {
+pub(super) fn bound(level: &Threshold) -> String {
     let sign = if level.at_least {
         "at least"
     } else {

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use super::findings::Findings;
+use super::result::ViolationKind;
 use super::room::Room;
-use super::verdict::ViolationKind;
-use crate::record::Asked;
-use crate::record::event::View;
-use crate::record::recording::{Recording, Saw, Says};
+use crate::history::PageQuery;
+use crate::history::event::View;
+use crate::history::recording::{Observation, Recording, Response};
 
 /// Who saw each view of an event.
-pub(super) struct Sightings {
+pub(super) struct Observations {
     of_view: Vec<Sighting>,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Sighting {
 
 /// A place of the order.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct OrderedEvent {
     pub(super) seq: u64,
     /// The event; nothing when only an `ACK` speaks of the place.
     pub(super) view: Option<usize>,
@@ -44,11 +44,11 @@ pub(super) struct Place {
 }
 
 /// The places of a room that anybody knows of, by seq, each once.
-pub(super) struct Order {
-    pub(super) places: Vec<Place>,
+pub(super) struct TotalOrder {
+    pub(super) places: Vec<OrderedEvent>,
 }
 
-impl Sightings {
+impl Observations {
     pub(super) fn of(recording: &Recording) -> Self {
         let nobody = Sighting {
             delivered: 0,
@@ -69,7 +69,7 @@ impl Sightings {
         for page in &recording.pages {
             for view in &recording.page_views[page.events.clone()] {
                 let seen = sightings.seen(*view as usize, page.at_us, page.connection);
-                if matches!(page.asked, Asked::After(_)) {
+                if matches!(page.asked, PageQuery::After(_)) {
                     seen.paged += 1;
                 } else {
                     seen.shown = true;
@@ -92,7 +92,7 @@ impl Sightings {
     }
 }
 
-impl Order {
+impl TotalOrder {
     /// The order of `room`; that two readers saw different events at one place is found on the way.
     pub(super) fn of(room: &Room<'_>, findings: &mut Findings) -> Self {
         let acked = acked(room);
@@ -111,7 +111,7 @@ impl Order {
         same: &[usize],
         acked: &HashMap<u64, u64>,
         findings: &mut Findings,
-    ) -> Option<Place> {
+    ) -> Option<OrderedEvent> {
         let seen = |view: &usize| room.sightings.view(*view);
         let is_event = |view: &usize| seen(view).delivered > 0 || seen(view).paged > 0;
         let events: Vec<usize> = same.iter().copied().filter(is_event).collect();
@@ -137,7 +137,7 @@ impl Order {
                 });
             }
         }
-        Some(Place {
+        Some(OrderedEvent {
             seq,
             view: Some(best),
             state_only: events.is_empty(),
@@ -160,7 +160,7 @@ impl Order {
     }
 
     /// Adds places of which only an `ACK` speaks. Numbers of places change.
-    pub(super) fn add(&mut self, places: impl IntoIterator<Item = Place>) {
+    pub(super) fn add(&mut self, places: impl IntoIterator<Item = OrderedEvent>) {
         self.places.extend(places);
         self.places.sort_by_key(|place| place.seq);
         self.places.dedup_by_key(|place| place.seq);
@@ -172,7 +172,7 @@ impl Order {
 fn acked(room: &Room<'_>) -> HashMap<u64, u64> {
     let mut acked = HashMap::new();
     for answer in room.answers {
-        if let Says::Acked {
+        if let Response::Acked {
             message,
             seq,
             duplicate: false,
@@ -191,7 +191,7 @@ fn same_event(one: &View, other: &View) -> bool {
 }
 
 /// Judges `prev` of every view of an event: a place before it, and none left out between.
-pub(super) fn judge_prevs(room: &Room<'_>, order: &Order, findings: &mut Findings) {
+pub(super) fn check_prevs(room: &Room<'_>, order: &TotalOrder, findings: &mut Findings) {
     for view in room.views {
         let (shown, seen) = (room.view(*view), room.sightings.view(*view));
         if !shown.has_prev() || (seen.delivered == 0 && seen.paged == 0) {
@@ -227,9 +227,9 @@ const fn incarnation(seq: u64) -> u64 {
 
 impl Recording {
     /// The number of the view that an entry delivered.
-    fn view_of(&self, entry: &crate::record::recording::Entry) -> Option<usize> {
+    fn view_of(&self, entry: &crate::history::recording::Record) -> Option<usize> {
         match self.saw(entry) {
-            Saw::Delivered(number, _) => Some(number),
+            Observation::Delivered(number, _) => Some(number),
             _ => None,
         }
     }

@@ -4,21 +4,21 @@ use std::time::Duration;
 
 /// Numbers that follow from a seed (splitmix64).
 #[derive(Debug, Clone)]
-pub struct Chance {
+pub struct Rng {
     state: u64,
 }
 
-impl Chance {
+impl Rng {
     /// The sequence called `part` of this seed; different parts are independent.
     pub fn new(seed: u64, part: u64) -> Self {
         let mut chance = Self { state: seed };
-        chance.state = chance.bits() ^ part.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        chance.bits();
+        chance.state = chance.next_u64() ^ part.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        chance.next_u64();
         chance
     }
 
     /// The next 64 bits.
-    pub fn bits(&mut self) -> u64 {
+    pub fn next_u64(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -28,7 +28,7 @@ impl Chance {
 
     /// A number below `bound`, which is at least one.
     pub fn below(&mut self, bound: usize) -> usize {
-        let wide = u128::from(self.bits()) * (bound as u128);
+        let wide = u128::from(self.next_u64()) * (bound as u128);
         usize::try_from(wide >> 64).expect("below a usize")
     }
 
@@ -38,7 +38,7 @@ impl Chance {
         reason = "53 bits are what a double holds"
     )]
     pub fn unit(&mut self) -> f64 {
-        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
+        (self.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// A time between nothing and `longest`.
@@ -59,8 +59,8 @@ mod tests {
     #[test]
     fn the_same_seed_says_the_same_and_another_part_does_not() {
         let of = |seed, part| {
-            let mut chance = Chance::new(seed, part);
-            (0..8).map(|_| chance.bits()).collect::<Vec<_>>()
+            let mut chance = Rng::new(seed, part);
+            (0..8).map(|_| chance.next_u64()).collect::<Vec<_>>()
         };
         assert_eq!(of(7, 1), of(7, 1));
         assert_ne!(of(7, 1), of(7, 2));
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn waits_are_as_long_on_average_as_asked() {
-        let mut chance = Chance::new(1, 0);
+        let mut chance = Rng::new(1, 0);
         let sum: f64 = (0..100_000).map(|_| chance.exponential(5.0)).sum();
         let mean = sum / 100_000.0;
         assert!((mean - 5.0).abs() < 0.1, "{mean}");

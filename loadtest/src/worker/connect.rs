@@ -21,13 +21,13 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio_util::task::TaskTracker;
 
 use super::Worker;
-use super::client::{Client, Stage};
-use crate::codec::{Item, Reader};
+use super::client::{Client, SubscriptionState};
+use crate::codec::{Message, Reader};
+use crate::history::{Disconnect, Event, Page, PageQuery};
 use crate::plan::as_f64;
-use crate::record::{Asked, End, Event, Page};
 
 /// How long connecting and the upgrade may take, each.
-const WITHIN: Duration = Duration::from_secs(10);
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections from one address of ours to one of the fleet's; the kernel has 28,000 ports for them.
 const PER_SOURCE_ADDRESS: u32 = 25_000;
 /// How often one who does not read looks whether it should.
@@ -92,48 +92,53 @@ async fn live(worker: Rc<Worker>, index: u32) {
 }
 
 /// Hears what comes until the connection ends.
-async fn listen(worker: &Rc<Worker>, client: &Client, stream: &TcpStream) -> End {
+async fn listen(worker: &Rc<Worker>, client: &Client, stream: &TcpStream) -> Disconnect {
     let mut reader = Reader::default();
     loop {
         if poll_fn(|context| stream.poll_read_ready(context))
             .await
             .is_err()
         {
-            return End::Lost;
+            return Disconnect::Lost;
         }
         while client.slow && worker.stalled.get() && !worker.over.get() {
             Box::pin(tokio::time::sleep(STALLED)).await;
         }
         let mut buffer = worker.read_buffer.borrow_mut();
         match stream.try_read(&mut buffer) {
-            Ok(0) => return End::Lost,
+            Ok(0) => return Disconnect::Lost,
             Ok(count) => {
-                if let Some(end) = hear(worker, client, &mut reader, &buffer[..count]) {
+                if let Some(end) = read_frames(worker, client, &mut reader, &buffer[..count]) {
                     return end;
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(_) => return End::Lost,
+            Err(_) => return Disconnect::Lost,
         }
     }
 }
 
-fn hear(worker: &Rc<Worker>, client: &Client, reader: &mut Reader, bytes: &[u8]) -> Option<End> {
+fn read_frames(
+    worker: &Rc<Worker>,
+    client: &Client,
+    reader: &mut Reader,
+    bytes: &[u8],
+) -> Option<Disconnect> {
     let now = worker.clock.now();
     worker.tally.borrow_mut().counts.bytes += bytes.len() as u64;
     let mut end = None;
     let taken = reader.take(bytes, &mut |item| {
         match item {
-            Item::Text(text) => client.hear(worker, text, now),
-            Item::Ping(payload) => client.say_pong(worker, payload),
-            Item::Pong => {}
-            Item::Close(code) => end = Some(End::Closed(code.unwrap_or(1005))),
+            Message::Text(text) => client.on_frame(worker, text, now),
+            Message::Ping(payload) => client.send_pong(worker, payload),
+            Message::Pong => {}
+            Message::Close(code) => end = Some(Disconnect::Closed(code.unwrap_or(1005))),
         }
         end.is_none()
     });
     if let Err(broken) = taken {
         worker.tally.borrow_mut().error(broken.0);
-        return Some(End::Lost);
+        return Some(Disconnect::Lost);
     }
     end
 }
@@ -151,7 +156,7 @@ async fn connect(worker: &Rc<Worker>, client: &Client) -> Result<Rc<TcpStream>, 
         let doors = &worker.settings.doors;
         &doors[session.door as usize % doors.len()]
     };
-    let stream = tokio::time::timeout(WITHIN, open(client, door.address)).await;
+    let stream = tokio::time::timeout(CALL_TIMEOUT, open(client, door.address)).await;
     let stream = stream
         .map_err(|_| "connect: no answer".to_owned())?
         .map_err(|error| format!("connect: {}", error.kind()))?;
@@ -171,7 +176,8 @@ async fn connect(worker: &Rc<Worker>, client: &Client) -> Result<Rc<TcpStream>, 
         .body(Empty::<Bytes>::new())
         .map_err(|error| error.to_string())?;
     let spawner = Spawner(worker.tasks.clone());
-    let upgraded = tokio::time::timeout(WITHIN, handshake::client(&spawner, request, stream)).await;
+    let upgraded =
+        tokio::time::timeout(CALL_TIMEOUT, handshake::client(&spawner, request, stream)).await;
     let (socket, _) = upgraded
         .map_err(|_| "upgrade: no answer".to_owned())?
         .map_err(|error| match error {
@@ -186,8 +192,8 @@ async fn connect(worker: &Rc<Worker>, client: &Client) -> Result<Rc<TcpStream>, 
     let parts = parts.map_err(|_| "upgrade: not our socket".to_owned())?;
     let stream = Rc::new(parts.io.into_inner());
     client.connected(worker, &stream, &door.authority);
-    if hear(worker, client, &mut Reader::default(), &parts.read_buf).is_some() {
-        client.ended(worker, End::Lost);
+    if read_frames(worker, client, &mut Reader::default(), &parts.read_buf).is_some() {
+        client.ended(worker, Disconnect::Lost);
         return Err("closed at once".to_owned());
     }
     Ok(stream)
@@ -253,7 +259,7 @@ pub(super) async fn renew(worker: Rc<Worker>, index: u32) {
         }
     };
     match token {
-        Ok(token) => client.say_token(&worker, &token),
+        Ok(token) => client.send_token(&worker, &token),
         Err(_) => worker.tally.borrow_mut().error("token not renewed"),
     }
 }
@@ -300,9 +306,9 @@ pub(super) async fn catch_up(worker: Rc<Worker>, index: u32, room: u32, mut afte
     if session.generation == generation {
         for place in session.places.iter_mut().filter(|place| place.room == room) {
             place.last = Some(place.last.unwrap_or_default().max(after));
-            place.stage = Stage::Live;
+            place.stage = SubscriptionState::Live;
         }
-        client.look_whether_whole(&worker, &mut session);
+        client.check_caught_up(&worker, &mut session);
     }
 }
 
@@ -323,7 +329,7 @@ async fn page(
     let page = Page {
         asked_us,
         room_id,
-        asked: Asked::After(Seq::new(after).context("a place")?),
+        asked: PageQuery::After(Seq::new(after).context("a place")?),
         head: body.head,
         has_more_before: body.has_more_before,
         has_more_after: body.has_more_after,

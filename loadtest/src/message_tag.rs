@@ -10,7 +10,7 @@ use crate::clock::RunClock;
 
 /// One send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Stamp {
+pub struct MessageTag {
     /// Which send of the worker, from zero.
     pub number: u32,
     /// The worker process it came from.
@@ -26,7 +26,7 @@ pub struct Stamp {
 /// The bits that name a run.
 pub const RUN_BITS: u32 = 22;
 
-impl Stamp {
+impl MessageTag {
     /// The id as it goes over the wire.
     pub fn to_id(self, clock: &RunClock) -> String {
         let time_ms = clock.began_ms() + self.due / 1_000;
@@ -84,23 +84,27 @@ fn hex(digits: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chance::Chance;
+    use crate::rng::Rng;
 
     #[test]
     fn every_stamp_reads_back_and_is_a_uuid_of_its_time() {
         let clock = RunClock::start();
-        let mut chance = Chance::new(5, 0);
+        let mut chance = Rng::new(5, 0);
         for _ in 0..10_000 {
-            let bits = chance.bits();
-            let stamp = Stamp {
+            let bits = chance.next_u64();
+            let stamp = MessageTag {
                 number: u32::try_from(bits >> 32).unwrap(),
                 worker: u8::try_from(bits & 0xff).unwrap(),
                 run: u32::try_from((bits >> 40) & ((1 << RUN_BITS) - 1)).unwrap(),
-                due: chance.bits() % 10_000_000_000,
+                due: chance.next_u64() % 10_000_000_000,
                 away: chance.below(2) == 1,
             };
             let id = stamp.to_id(&clock);
-            assert_eq!(Stamp::from_id(id.as_bytes(), &clock), Some(stamp), "{id}");
+            assert_eq!(
+                MessageTag::from_id(id.as_bytes(), &clock),
+                Some(stamp),
+                "{id}"
+            );
             assert!(
                 id.as_bytes()[14] == b'7' && b"89ab".contains(&id.as_bytes()[19]),
                 "{id}"
@@ -117,7 +121,7 @@ mod tests {
             "01890a5d-ac96-474c-bcce-b302099a8057",
             "01890a5d-ac96-7fff-bcce-b302099a8057",
         ] {
-            assert_eq!(Stamp::from_id(id.as_bytes(), &clock), None, "{id}");
+            assert_eq!(MessageTag::from_id(id.as_bytes(), &clock), None, "{id}");
         }
     }
 }
