@@ -22,7 +22,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), Refusal> {
 /// Whether an account could have this name.
 pub(crate) fn may_be_name(name: &str) -> bool {
     // The characters of an id are one byte each.
-    (NAME_CHARS_MIN..=NAME_CHARS_MAX).contains(&name.len()) && id::check(name).is_ok()
+    (NAME_CHARS_MIN..=NAME_CHARS_MAX).contains(&name.len()) && id::validate(name).is_ok()
 }
 
 /// What a name is compared by. Of what can be no name, as much as tells it from all names.
@@ -37,7 +37,7 @@ pub(crate) fn name_key(name: &str) -> Arc<str> {
 pub(crate) fn may_begin_name(prefix: &str) -> bool {
     // As `.` and `..` are no ids but begin some.
     prefix.len() <= NAME_CHARS_MAX
-        && (prefix.is_empty() || id::check(&format!("{prefix}x")).is_ok())
+        && (prefix.is_empty() || id::validate(&format!("{prefix}x")).is_ok())
 }
 
 /// Checks a new password. Characters count, not bytes, so that every script has the same rule.

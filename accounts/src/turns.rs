@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use roomcast_protocol::limits::PASSWORD_CHECKS_WAITING_MAX;
+use roomcast_protocol::limits::PASSWORD_CHECK_QUEUE_MAX;
 use tokio::sync::oneshot;
 
 /// All places are taken, and the caller's address has its share of them.
@@ -89,7 +89,7 @@ impl Drop for Turn {
 
 impl State {
     fn enqueue(&mut self, address: IpAddr) -> Result<(u64, oneshot::Receiver<()>), Full> {
-        if self.waiting >= PASSWORD_CHECKS_WAITING_MAX {
+        if self.waiting >= PASSWORD_CHECK_QUEUE_MAX {
             self.displace_for(address)?;
         }
         let (granted, receiver) = oneshot::channel();

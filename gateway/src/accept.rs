@@ -17,7 +17,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use roomcast_protocol::limits::{HANDSHAKE_BYTES_MAX, HANDSHAKE_WITHIN};
+use roomcast_protocol::limits::{HANDSHAKE_BYTES_MAX, HANDSHAKE_TIMEOUT};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tracing::{debug, warn};
@@ -93,7 +93,7 @@ async fn serve_one(shared: Arc<GatewayState>, stream: TcpStream, peer: SocketAdd
     let mut connection = std::pin::pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HANDSHAKE_WITHIN)
+            .header_read_timeout(HANDSHAKE_TIMEOUT)
             .max_buf_size(HANDSHAKE_BYTES_MAX)
             .serve_connection(TokioIo::new(Stall::new(stream)), service)
             .with_upgrades()

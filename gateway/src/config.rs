@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use roomcast_protocol::fleet_frame::Limits;
 use roomcast_protocol::limits;
+use roomcast_protocol::server_frame::Limits;
 
 use crate::origin::AllowedOrigins;
 
@@ -34,7 +34,7 @@ impl Default for GatewayConfig {
         Self {
             name: "gateway".into(),
             allowed_origins: AllowedOrigins::same_origin(),
-            token_recheck: limits::TOKEN_RECHECK,
+            token_recheck: limits::TOKEN_REVALIDATION_INTERVAL,
             presence_ttl: limits::PRESENCE_TTL,
             replay_max: limits::REPLAY_MAX,
             sends_per_second: limits::SENDS_PER_SECOND,

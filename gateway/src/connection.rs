@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use roomcast_protocol::limits::OUTBOX_BYTES_FAIR;
-use roomcast_protocol::{Close, ConnectionId, FleetFrame, PresenceStatus, RoomId, SessionId};
+use roomcast_protocol::{CloseCode, ConnectionId, PresenceStatus, RoomId, ServerFrame, SessionId};
 use tokio::net::TcpStream;
 
 use crate::clock::Ticks;
@@ -133,7 +133,7 @@ impl Connection {
     }
 
     /// Sends a frame's bytes, in order with everything sent before. Never waits: past the outbox's
-    /// bounds the connection closes with [`Close::TooSlow`].
+    /// bounds the connection closes with [`CloseCode::TooSlow`].
     pub(crate) fn send(&self, frame: &Bytes, now: Ticks) {
         if self.write(frame, now) {
             self.spoke_at.store(now, Ordering::Relaxed);
@@ -168,7 +168,7 @@ impl Connection {
             || outbox.push(frame.clone()) == Pushed::OverBounds
         {
             drop(parts);
-            self.close(Close::TooSlow, now);
+            self.close(CloseCode::TooSlow, now);
         }
         false
     }
@@ -184,12 +184,12 @@ impl Connection {
     }
 
     /// Sends a frame that is for this connection alone.
-    pub(crate) fn send_frame(&self, frame: &FleetFrame<'_>, now: Ticks) {
+    pub(crate) fn send_frame(&self, frame: &ServerFrame<'_>, now: Ticks) {
         self.send(&encode(frame), now);
     }
 
     /// Closes: what has begun to go out is finished, what waits is dropped, the close frame follows.
-    pub(crate) fn close(&self, close: Close, now: Ticks) {
+    pub(crate) fn close(&self, close: CloseCode, now: Ticks) {
         metrics::counter!("chat_ws_closes_total", "reason" => close.name()).increment(1);
         self.close_with(codec::encode_close(close.code(), close.reason()), now);
     }
@@ -288,8 +288,8 @@ fn may_queue(bytes: usize) -> bool {
 }
 
 /// A frame as it goes over the wire, made once for all who get it.
-pub(crate) fn encode(frame: &FleetFrame<'_>) -> Bytes {
-    codec::encode_text_with(frame.json_bytes(), |out| frame.write_json(out))
+pub(crate) fn encode(frame: &ServerFrame<'_>) -> Bytes {
+    codec::encode_text_with(frame.encoded_len(), |out| frame.write_json(out))
 }
 
 #[cfg(test)]

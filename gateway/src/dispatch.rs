@@ -15,9 +15,9 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use roomcast_ports::access::{Caller, TokenError};
 use roomcast_ports::event_log::{Appended, LogError};
-use roomcast_protocol::limits::{ROOMS_PER_CONNECTION_MAX, UNACKNOWLEDGED_SENDS_MAX};
+use roomcast_protocol::limits::{IN_FLIGHT_SENDS_MAX, ROOMS_PER_CONNECTION_MAX};
 use roomcast_protocol::{
-    ClientFrame, Close, Code, FleetFrame, Refusal, RoomId, Seq, Timestamp, UserId,
+    ClientFrame, CloseCode, Code, Refusal, RoomId, Seq, ServerFrame, Timestamp, UserId,
 };
 use tracing::{debug, warn};
 
@@ -56,7 +56,7 @@ pub(crate) enum Outcome {
     /// What was missed is to be replayed, and what else came of it.
     Replaying(Replay, Box<Outcome>),
     /// Close.
-    Close(Close),
+    Close(CloseCode),
 }
 
 /// Something that the connection's next frame waits for.
@@ -113,7 +113,7 @@ impl FrameHandler {
         Box::pin(async move {
             match shared.ports.authenticator.session_holds(&caller).await {
                 Ok(true) => Outcome::Rechecked,
-                Ok(false) => Outcome::Close(Close::Unauthorized),
+                Ok(false) => Outcome::Close(CloseCode::Unauthorized),
                 // Nothing is known against it; it is looked at again soon.
                 Err(TokenError::Unavailable(error)) => {
                     warn!(error = &*error, "look at a session again");
@@ -138,7 +138,7 @@ impl FrameHandler {
         };
         match frame {
             ClientFrame::Ping {} => {
-                let pong = FleetFrame::Pong {
+                let pong = ServerFrame::Pong {
                     reference: echo.reference,
                     server_time: Timestamp::now(),
                 };
@@ -253,7 +253,7 @@ impl FrameHandler {
             lock(&room.state).unsubscribe(&self.connection);
         }
         drop(subscriptions);
-        let frame = FleetFrame::Unsubscribed {
+        let frame = ServerFrame::Unsubscribed {
             reference: echo.reference,
             room_id,
         };
@@ -311,7 +311,7 @@ impl FrameHandler {
 
     fn check_rate_limit(&self, user: &Arc<User>) -> Result<(), Refusal> {
         self.shared.check_rate_limit(&user.id)?;
-        if usize::from(self.connection.unacknowledged()) >= UNACKNOWLEDGED_SENDS_MAX {
+        if usize::from(self.connection.unacknowledged()) >= IN_FLIGHT_SENDS_MAX {
             return Err(Refusal {
                 message: "too many sends wait for their acknowledgement".into(),
                 ..Refusal::rate_limited(50)
@@ -402,8 +402,8 @@ impl FrameHandler {
     /// Answers with a refusal.
     pub(crate) fn refuse(&self, refusal: &Refusal, echo: RequestRef<'_>) {
         metrics::counter!("chat_refusals_total", "code" => refusal.code.as_str()).increment(1);
-        let mut frame = FleetFrame::error(refusal);
-        if let FleetFrame::Error {
+        let mut frame = ServerFrame::error(refusal);
+        if let ServerFrame::Error {
             reference,
             room_id,
             client_msg_id,
@@ -444,16 +444,16 @@ async fn load_user_rooms(shared: &GatewayState, user: &Arc<User>) {
     }
 }
 
-fn close_for(error: &TokenError) -> Close {
+fn close_for(error: &TokenError) -> CloseCode {
     match error {
         TokenError::Refused(reason) => {
             debug!(reason, "refused a token");
-            Close::Unauthorized
+            CloseCode::Unauthorized
         }
-        TokenError::AccountRefused => Close::AccountRefused,
+        TokenError::AccountRefused => CloseCode::AccountRefused,
         TokenError::Unavailable(cause) => {
             warn!(error = &**cause, "judge a token");
-            Close::PromisesLost
+            CloseCode::StateLost
         }
     }
 }

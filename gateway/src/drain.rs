@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use roomcast_protocol::{Close, FleetFrame};
+use roomcast_protocol::{CloseCode, ServerFrame};
 use tokio::time::Instant;
 
 use crate::connection::Connection;
@@ -45,13 +45,13 @@ impl Gateway {
             // All wait at the same time, and all batches together no longer than there is time for.
             wait_for_acks(connections, settled_by.min(Instant::now() + within / 4)).await;
             for connection in connections {
-                connection.close(Close::GoingAway, shared.clock.now());
+                connection.close(CloseCode::GoingAway, shared.clock.now());
             }
         }
         // Those that authenticated in the meantime.
         for connection in shared.all_connections() {
             shared.send_reconnect(&connection, 0);
-            connection.close(Close::GoingAway, shared.clock.now());
+            connection.close(CloseCode::GoingAway, shared.clock.now());
         }
         shared.closed_within(LINGER.min(within / 4)).await;
         shared.stop.cancel();
@@ -89,7 +89,7 @@ impl GatewayState {
 
     /// Tells a client to come back elsewhere.
     pub(crate) fn send_reconnect(&self, connection: &Connection, after_ms: u64) {
-        let frame = FleetFrame::Reconnect {
+        let frame = ServerFrame::Reconnect {
             after_ms,
             reason: "draining".into(),
         };
@@ -97,7 +97,7 @@ impl GatewayState {
     }
 
     /// Closes all connections in batches, so that not everybody comes back in the same moment.
-    pub(crate) async fn close_all(&self, close: Close) {
+    pub(crate) async fn close_all(&self, close: CloseCode) {
         let connections = self.all_connections();
         for batch in connections.chunks(connections.len().div_ceil(STEPS as usize).max(1)) {
             for connection in batch {

@@ -14,7 +14,7 @@ use fastwebsockets::upgrade::UpgradeFut;
 use hyper_util::rt::TokioIo;
 use roomcast_ports::access::{Caller, TokenError};
 use roomcast_protocol::api::Problem;
-use roomcast_protocol::{Close, Code, Refusal};
+use roomcast_protocol::{CloseCode, Code, Refusal};
 use tracing::{debug, warn};
 
 use crate::connection::Connection;
@@ -292,12 +292,12 @@ async fn serve_socket(shared: Arc<GatewayState>, socket: UpgradeFut, who: Handsh
     drop(parts.read_buf);
     match who {
         HandshakeAuth::Authenticated(caller) => task.welcome(caller),
-        HandshakeAuth::AccountDisabled => connection.close(Close::AccountRefused, now),
+        HandshakeAuth::AccountDisabled => connection.close(CloseCode::AccountRefused, now),
         HandshakeAuth::Deferred => shared.newcomers.add(&connection),
     }
     if shared.is_draining() {
         shared.send_reconnect(&connection, 0);
-        connection.close(Close::GoingAway, now);
+        connection.close(CloseCode::GoingAway, now);
     }
     task.schedule();
     // A task of its own, so that this one with its larger state ends here.

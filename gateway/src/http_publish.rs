@@ -1,7 +1,7 @@
 //! Saying something over HTTP: the same judgement, the same acknowledgement.
 
 use roomcast_protocol::event::Message;
-use roomcast_protocol::{ClientMessageId, FleetFrame, Refusal, RoomId, UserId};
+use roomcast_protocol::{ClientMessageId, Refusal, RoomId, ServerFrame, UserId};
 
 use crate::publish::{self, MessageCommand, PublishOutcome, PublishRequest};
 use crate::rate_limit::Rate;
@@ -25,7 +25,7 @@ pub struct HttpPublish {
 impl Gateway {
     /// Sends a message and waits for the log; gives the `ACK`, whose `duplicate` says whether anything
     /// was added.
-    pub async fn publish(&self, post: HttpPublish) -> Result<FleetFrame<'static>, Refusal> {
+    pub async fn publish(&self, post: HttpPublish) -> Result<ServerFrame<'static>, Refusal> {
         let shared = &*self.shared;
         if !post.server_side {
             shared.check_rate_limit(&post.sender_id)?;

@@ -125,7 +125,7 @@ impl Gateway {
             revocations: revocations::RecentRevocations::default(),
             receipts: receipts::Receipts::default(),
             replayed: rate_limit::RateLimiter::default(),
-            replay_reads: Semaphore::new(limits::REPLAY_READS_AT_ONCE),
+            replay_reads: Semaphore::new(limits::REPLAY_READ_CONCURRENCY_MAX),
             newcomers: newcomers::Newcomers::default(),
             metrics: Metrics {
                 fanout_latency_ms: metrics::histogram!("chat_messages_fanout_latency_ms"),

@@ -10,7 +10,7 @@ use roomcast_protocol::ConnectionId;
 use crate::connection::Connection;
 use crate::lock::lock;
 
-/// Bounded by the sockets that were accepted within [`AUTH_WITHIN`](roomcast_protocol::limits::AUTH_WITHIN).
+/// Bounded by the sockets that were accepted within [`AUTH_TIMEOUT`](roomcast_protocol::limits::AUTH_TIMEOUT).
 #[derive(Debug, Default)]
 pub(crate) struct Newcomers {
     by_id: Mutex<HashMap<ConnectionId, Arc<Connection>>>,

@@ -2,7 +2,7 @@
 //!
 //! A frame that waits in a thousand outboxes is one piece of memory: its bytes are counted when it is made
 //! and until its last clone is dropped. Past [`OUTBOUND_BYTES_MAX`] the connections that have most waiting
-//! close with [`Close::TooSlow`](roomcast_protocol::Close::TooSlow) at their next frame, replays wait, and
+//! close with [`CloseCode::TooSlow`](roomcast_protocol::CloseCode::TooSlow) at their next frame, replays wait, and
 //! pages of history are refused with `UNAVAILABLE`.
 
 use std::sync::atomic::{AtomicUsize, Ordering};

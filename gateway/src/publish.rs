@@ -15,13 +15,13 @@ use roomcast_ports::event_log::{Append, Appended, LogError};
 use roomcast_ports::message_store::{MessageState, ReactionState};
 use roomcast_ports::timeline::ReadError;
 use roomcast_protocol::event::Message;
-use roomcast_protocol::fleet_frame::WarningCode;
 use roomcast_protocol::limits::{
     CONTENT_BYTES_MAX, FRAME_BYTES_MAX, REACTIONS_MAX, REACTIONS_PER_USER_MAX,
 };
+use roomcast_protocol::server_frame::WarningCode;
 use roomcast_protocol::{
-    ClientMessageId, Code, EventBody, EventId, FleetFrame, MemberRole, MessageId, Refusal,
-    RoomEvent, RoomId, Seq, StoredEvent, Timestamp, UserId,
+    ClientMessageId, Code, EventBody, EventId, MemberRole, MessageId, Refusal, RoomEvent, RoomId,
+    Seq, ServerFrame, StoredEvent, Timestamp, UserId,
 };
 use tracing::{debug, warn};
 
@@ -91,7 +91,7 @@ impl PublishRequest {
 
     fn event_id(&self) -> EventId {
         match &self.client_message_id {
-            Some(client) => EventId::of_client_message(&self.room_id, &self.sender_id, client),
+            Some(client) => EventId::for_client_message(&self.room_id, &self.sender_id, client),
             None => EventId::generate(),
         }
     }
@@ -133,7 +133,7 @@ fn warn_log_unavailable(shared: &GatewayState, room_id: &RoomId) {
     let now = shared.clock.now();
     let mut state = lock(&room.state);
     if state.may_warn(now) {
-        let frame = connection::encode(&FleetFrame::Warning {
+        let frame = connection::encode(&ServerFrame::Warning {
             code: WarningCode::LogUnavailable,
             message: "messages wait until the log takes them again".into(),
         });
@@ -375,7 +375,7 @@ fn check_size(event: &RoomEvent) -> Result<(), Refusal> {
         prev: Seq::MAX,
         event: event.clone(),
     };
-    if stored.frame().json_bytes() > FRAME_BYTES_MAX {
+    if stored.frame().encoded_len() > FRAME_BYTES_MAX {
         Err(too_large())
     } else {
         Ok(())
@@ -425,13 +425,13 @@ pub(crate) fn ack<'a>(
     client_msg_id: Option<ClientMessageId>,
     reference: Option<Cow<'a, str>>,
     appended: &Appended,
-) -> FleetFrame<'a> {
+) -> ServerFrame<'a> {
     let message_id = appended.message_id.clone();
-    FleetFrame::Ack {
+    ServerFrame::Ack {
         reference,
         room_id,
         message_id: message_id
-            .unwrap_or_else(|| EventId::derived(&[&appended.seq.to_string()]).into()),
+            .unwrap_or_else(|| EventId::hash_of(&[&appended.seq.to_string()]).into()),
         client_msg_id,
         seq: appended.seq,
         ts: appended.sent_at,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use roomcast_ports::signals::{Signal, SignalStream};
-use roomcast_protocol::FleetFrame;
+use roomcast_protocol::ServerFrame;
 use tokio_util::sync::CancellationToken;
 
 use crate::GatewayState;
@@ -36,7 +36,7 @@ fn deliver(shared: &GatewayState, signal: &Signal) {
             let Some(room) = shared.hub.room(room_id) else {
                 return;
             };
-            let frame = connection::encode(&FleetFrame::Typing {
+            let frame = connection::encode(&ServerFrame::Typing {
                 room_id: room_id.clone(),
                 user_id: user_id.clone(),
             });
@@ -57,7 +57,7 @@ fn deliver(shared: &GatewayState, signal: &Signal) {
             let Some(room) = room else {
                 return;
             };
-            let frame = connection::encode(&FleetFrame::Receipt {
+            let frame = connection::encode(&ServerFrame::Receipt {
                 room_id: room_id.clone(),
                 user_id: user_id.clone(),
                 read: read.then_some(marks.read),

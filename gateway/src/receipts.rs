@@ -1,7 +1,7 @@
 //! `RECEIPT`s, coalesced: one for each user and room in an interval, with the last state.
 //!
 //! A client may move its marks with every message it scrolls past, and every subscriber of the room gets
-//! each `RECEIPT`. The first is published at once; those that follow within [`RECEIPT_EVERY`] are merged
+//! each `RECEIPT`. The first is published at once; those that follow within [`RECEIPT_INTERVAL`] are merged
 //! and published when it is over. The last state is always published, at the latest when the gateway
 //! stops.
 
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use roomcast_ports::signals::Signal;
 use roomcast_protocol::api::Marks;
-use roomcast_protocol::limits::{RECEIPT_EVERY, RECEIPTS_WAITING_MAX};
+use roomcast_protocol::limits::{RECEIPT_INTERVAL, RECEIPT_QUEUE_MAX};
 use roomcast_protocol::{RoomId, UserId};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -65,10 +65,10 @@ struct Waiting {
 }
 
 impl Receipts {
-    /// Takes marks that have moved. Past [`RECEIPTS_WAITING_MAX`] returns what the caller is to publish.
+    /// Takes marks that have moved. Past [`RECEIPT_QUEUE_MAX`] returns what the caller is to publish.
     pub(crate) fn add(&self, room_id: &RoomId, user_id: &UserId, moved: Moved) -> Option<Signal> {
         let mut waiting = lock(&self.waiting);
-        let is_full = waiting.by_key.len() >= RECEIPTS_WAITING_MAX;
+        let is_full = waiting.by_key.len() >= RECEIPT_QUEUE_MAX;
         let key = (room_id.clone(), user_id.clone());
         match waiting.by_key.entry(key) {
             Entry::Occupied(entry) => match entry.into_mut() {
@@ -129,12 +129,12 @@ pub(crate) async fn run(shared: Arc<GatewayState>, stop: CancellationToken) {
         };
         tokio::select! {
             () = shared.receipts.wake.notified() => {
-                turn_at.get_or_insert_with(|| Instant::now() + RECEIPT_EVERY);
+                turn_at.get_or_insert_with(|| Instant::now() + RECEIPT_INTERVAL);
                 publish(&shared, shared.receipts.take_fresh()).await;
             }
             () = turn => {
                 let (signals, is_next) = shared.receipts.turn();
-                turn_at = is_next.then(|| Instant::now() + RECEIPT_EVERY);
+                turn_at = is_next.then(|| Instant::now() + RECEIPT_INTERVAL);
                 publish(&shared, signals).await;
             }
             () = stop.cancelled() => {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use roomcast_ports::signals::{Revocation, RevocationStream};
-use roomcast_protocol::{Close, SessionId, UserId};
+use roomcast_protocol::{CloseCode, SessionId, UserId};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -89,7 +89,7 @@ impl GatewayState {
     ) {
         let Some(session_id) = session_id else { return };
         match self.revocations.of(session_id) {
-            Recent::Ended => connection.close(Close::Unauthorized, self.clock.now()),
+            Recent::Ended => connection.close(CloseCode::Unauthorized, self.clock.now()),
             Recent::Unknown => connection.recheck_session(),
             Recent::Holds => {}
         }
@@ -102,7 +102,7 @@ impl GatewayState {
         };
         for connection in user.connections() {
             if connection.is_of_session(session_id) {
-                connection.close(Close::Unauthorized, self.clock.now());
+                connection.close(CloseCode::Unauthorized, self.clock.now());
             }
         }
     }

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use roomcast_ports::access::Caller;
 use roomcast_protocol::limits::{
-    AUTH_WITHIN, HEARTBEAT, SILENCE_MAX, SILENCE_PINGED, TOKEN_EXPIRING_BEFORE, TOKEN_LEEWAY,
+    AUTH_TIMEOUT, CLIENT_IDLE_PING_AFTER, CLIENT_IDLE_TIMEOUT, HEARTBEAT_INTERVAL,
+    TOKEN_EXPIRING_BEFORE, TOKEN_LEEWAY,
 };
-use roomcast_protocol::{ClientFrame, Close, Code, Decoded, Refusal};
+use roomcast_protocol::{ClientFrame, CloseCode, Code, ParsedFrame, Refusal};
 
 use crate::clock::{Clock, Ticks, after, ticks};
 pub(crate) use frame_limits::FrameCost;
@@ -57,9 +58,9 @@ pub(crate) enum FrameAction<'a> {
     /// Do what it says.
     Act(ClientFrame<'a>),
     /// Answer with a refusal; then close, if so.
-    Refuse(Refusal, Option<Close>),
+    Refuse(Refusal, Option<CloseCode>),
     /// Close.
-    Close(Close),
+    Close(CloseCode),
 }
 
 /// What time has brought.
@@ -74,7 +75,7 @@ pub(crate) enum Due {
     /// Look at the token again, then [`ConnectionState::revalidated`].
     Revalidate,
     /// Close.
-    Close(Close),
+    Close(CloseCode),
 }
 
 /// What the socket has shown of both sides.
@@ -93,12 +94,12 @@ impl Activity {
     /// to a ping would have to wait behind them.
     fn silent_at(self) -> Ticks {
         let alive_at = self.heard_at.max(self.moved_at.unwrap_or(0));
-        after(alive_at, SILENCE_MAX)
+        after(alive_at, CLIENT_IDLE_TIMEOUT)
     }
 
     fn heartbeat_at(self) -> Ticks {
         self.spoke_at
-            .saturating_add(ticks(HEARTBEAT.saturating_sub(HEARTBEAT_MARGIN)))
+            .saturating_add(ticks(HEARTBEAT_INTERVAL.saturating_sub(HEARTBEAT_MARGIN)))
     }
 }
 
@@ -115,7 +116,7 @@ pub(crate) enum AuthResult {
 
 impl ConnectionState {
     pub(crate) fn anonymous(now: Ticks) -> Self {
-        let until = after(now, AUTH_WITHIN);
+        let until = after(now, AUTH_TIMEOUT);
         Self {
             stage: Stage::Anonymous { until },
             conduct: None,
@@ -139,7 +140,7 @@ impl ConnectionState {
         let toll = FrameCost::of(&frame);
         match (&self.stage, frame) {
             (_, Ok(ClientFrame::Auth { token })) => FrameAction::Authenticate(token),
-            (Stage::Anonymous { .. }, _) => FrameAction::Close(Close::Unauthorized),
+            (Stage::Anonymous { .. }, _) => FrameAction::Close(CloseCode::Unauthorized),
             (Stage::Authenticated(_), frame) => match self.take(toll, now).and(frame) {
                 Ok(frame) => FrameAction::Act(frame),
                 Err(refusal) => {
@@ -166,7 +167,7 @@ impl ConnectionState {
     }
 
     /// Counts a refusal; whether it was one too many.
-    pub(crate) fn refused(&mut self, refusal: &Refusal, now: Ticks) -> Option<Close> {
+    pub(crate) fn refused(&mut self, refusal: &Refusal, now: Ticks) -> Option<CloseCode> {
         match refusal.code {
             Code::BadFrame | Code::RateLimited => self
                 .conduct
@@ -218,15 +219,15 @@ impl ConnectionState {
     /// What is due at `now`, one thing at a time; `None` when nothing is.
     pub(crate) fn due(&mut self, now: Ticks, signs: Activity) -> Option<Due> {
         if now >= signs.silent_at() {
-            return Some(Due::Close(Close::Silent));
+            return Some(Due::Close(CloseCode::Silent));
         }
         match &mut self.stage {
             Stage::Anonymous { until } if now >= *until => {
-                return Some(Due::Close(Close::Unauthorized));
+                return Some(Due::Close(CloseCode::Unauthorized));
             }
             Stage::Authenticated(open) => {
                 if now >= open.ends_at {
-                    return Some(Due::Close(Close::Unauthorized));
+                    return Some(Due::Close(CloseCode::Unauthorized));
                 }
                 if open.warn_at.is_some_and(|at| now >= at) {
                     open.warn_at = None;
@@ -262,7 +263,7 @@ impl ConnectionState {
     /// When a ping is to be sent; never twice into the same silence.
     fn ping_at(&self, signs: Activity) -> Option<Ticks> {
         let is_new = self.pinged_after != Some(signs.heard_at);
-        is_new.then(|| after(signs.heard_at, SILENCE_PINGED))
+        is_new.then(|| after(signs.heard_at, CLIENT_IDLE_PING_AFTER))
     }
 
     /// Gives back the memory of what no longer counts.
@@ -280,7 +281,7 @@ impl ConnectionState {
 /// Reads a frame's text and judges it. The second part is what an answer repeats.
 pub(crate) fn check_frame<'a>(
     session: &mut ConnectionState,
-    decoded: Decoded<'a>,
+    decoded: ParsedFrame<'a>,
     now: Ticks,
 ) -> (FrameAction<'a>, RequestRef<'a>) {
     let echo = RequestRef {

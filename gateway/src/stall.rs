@@ -7,7 +7,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use roomcast_protocol::limits::STALL_MAX;
+use roomcast_protocol::limits::WRITE_STALL_TIMEOUT;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
@@ -34,7 +34,7 @@ impl Stall {
         self.stream
     }
 
-    /// Passes on what a write came to, or fails it when it has waited for [`STALL_MAX`].
+    /// Passes on what a write came to, or fails it when it has waited for [`WRITE_STALL_TIMEOUT`].
     fn watch<T>(
         &mut self,
         written: Poll<io::Result<T>>,
@@ -44,7 +44,9 @@ impl Stall {
             self.until = None;
             return written;
         }
-        let until = self.until.get_or_insert_with(|| Box::pin(sleep(STALL_MAX)));
+        let until = self
+            .until
+            .get_or_insert_with(|| Box::pin(sleep(WRITE_STALL_TIMEOUT)));
         match until.as_mut().poll(cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(()) => {

@@ -11,9 +11,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use roomcast_protocol::fleet_frame::WarningCode;
 use roomcast_protocol::limits::{REPLAY_PAGE_BYTES, WATCHED_USERS_MAX};
-use roomcast_protocol::{FleetFrame, Refusal, RoomId, Seq, UserId};
+use roomcast_protocol::server_frame::WarningCode;
+use roomcast_protocol::{Refusal, RoomId, Seq, ServerFrame, UserId};
 
 use crate::GatewayState;
 use crate::connection::Connection;
@@ -168,7 +168,7 @@ impl Subscriber<'_> {
     }
 
     fn send_subscribed(&self, subscription: &Subscription, head: Seq, recovered: bool, after: Seq) {
-        let frame = FleetFrame::Subscribed {
+        let frame = ServerFrame::Subscribed {
             reference: subscription.reference.clone(),
             room_id: self.room.id.clone(),
             head,
@@ -203,7 +203,7 @@ pub(crate) async fn watchable_members(
 
 /// Says that a room is too large to watch.
 pub(crate) fn warn_too_large(shared: &GatewayState, connection: &Connection) {
-    let frame = FleetFrame::Warning {
+    let frame = ServerFrame::Warning {
         code: WarningCode::PresenceTooLarge,
         message: "the room has more members than one connection may watch".into(),
     };

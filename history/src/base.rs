@@ -51,7 +51,7 @@ impl History {
     ) -> Result<Base, ReadError> {
         let first = self.log.read(room_id, Seq::ZERO, 1).await?;
         let first = first.first();
-        if !first.is_some_and(|stored| stored.event.body.founds_room()) {
+        if !first.is_some_and(|stored| stored.event.body.creates_room()) {
             return Err(away.into());
         }
         warn!(

@@ -205,7 +205,7 @@ impl Page {
         if self.events.len() + 1 < self.count {
             return false;
         }
-        self.bytes += stored.frame().json_bytes();
+        self.bytes += stored.frame().encoded_len();
         self.events.is_empty() || self.bytes <= self.extent.bytes_max
     }
 

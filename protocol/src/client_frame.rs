@@ -145,7 +145,7 @@ impl ClientFrame<'_> {
 
 /// A frame's text, read: the frame or why not, and what its answer repeats.
 #[derive(Debug)]
-pub struct Decoded<'a> {
+pub struct ParsedFrame<'a> {
     /// The client's own name for the frame.
     pub reference: Option<Cow<'a, str>>,
     /// The room it spoke of, for an `ERROR`.
@@ -156,9 +156,9 @@ pub struct Decoded<'a> {
     pub frame: Result<ClientFrame<'a>, Refusal>,
 }
 
-impl<'a> Decoded<'a> {
+impl<'a> ParsedFrame<'a> {
     /// Reads a frame's text. What the frame's type does not know is ignored; `null` is absence.
-    pub fn read(text: &'a str) -> Self {
+    pub fn parse(text: &'a str) -> Self {
         crate::decode::read(text)
     }
 }

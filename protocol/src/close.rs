@@ -2,7 +2,7 @@
 
 /// A close code of the contract with its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Close {
+pub enum CloseCode {
     /// The gateway is leaving.
     GoingAway,
     /// The peer broke RFC 6455.
@@ -26,12 +26,12 @@ pub enum Close {
     /// Far over the rate limit.
     FarOverRate,
     /// The gateway lost what it needs to keep its promises.
-    PromisesLost,
+    StateLost,
     /// The outbound queue passed its bound.
     TooSlow,
 }
 
-impl Close {
+impl CloseCode {
     /// Every close, in the order of its code.
     pub const ALL: [Self; 13] = [
         Self::GoingAway,
@@ -45,7 +45,7 @@ impl Close {
         Self::Silent,
         Self::TooManyConnections,
         Self::FarOverRate,
-        Self::PromisesLost,
+        Self::StateLost,
         Self::TooSlow,
     ];
 
@@ -63,7 +63,7 @@ impl Close {
             Self::Silent => 4408,
             Self::TooManyConnections => 4409,
             Self::FarOverRate => 4429,
-            Self::PromisesLost => 4500,
+            Self::StateLost => 4500,
             Self::TooSlow => 4508,
         }
     }
@@ -82,7 +82,7 @@ impl Close {
             Self::Silent => "silent for too long",
             Self::TooManyConnections => "too many connections for this user",
             Self::FarOverRate => "far over the rate limit",
-            Self::PromisesLost => "this gateway cannot keep its promises; resume elsewhere",
+            Self::StateLost => "this gateway cannot keep its promises; resume elsewhere",
             Self::TooSlow => "too slow; resume from the last seq",
         }
     }
@@ -101,7 +101,7 @@ impl Close {
             Self::Silent => "silent",
             Self::TooManyConnections => "too_many_connections",
             Self::FarOverRate => "far_over_rate",
-            Self::PromisesLost => "promises_lost",
+            Self::StateLost => "promises_lost",
             Self::TooSlow => "too_slow",
         }
     }

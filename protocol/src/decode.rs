@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::client_frame::{ClientFrame, Decoded, RoomAfter};
+use crate::client_frame::{ClientFrame, ParsedFrame, RoomAfter};
 use crate::id::{Id, IdRef};
 use crate::limits::{
     ATTACHMENTS_MAX, EMOJI_BYTES_MAX, MENTIONS_MAX, REF_CHARS_MAX, ROOMS_PER_SUBSCRIBE_MAX,
@@ -75,8 +75,8 @@ struct RoomFields<'a> {
 #[serde(transparent)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-pub(crate) fn read(text: &str) -> Decoded<'_> {
-    let mut decoded = Decoded {
+pub(crate) fn read(text: &str) -> ParsedFrame<'_> {
+    let mut decoded = ParsedFrame {
         reference: None,
         room_id: None,
         client_message_id: None,

@@ -7,11 +7,11 @@ mod envelope;
 #[cfg(feature = "schema")]
 mod schema;
 
-pub use envelope::{EventFault, decode, encode};
+pub use envelope::{DecodeError, decode, encode};
 #[cfg(feature = "schema")]
 pub(crate) use schema::schema_of_events;
 
-use crate::fleet_frame::FleetFrame;
+use crate::server_frame::ServerFrame;
 use crate::{
     AttachmentId, ClientMessageId, EventId, MemberRole, MessageId, RoomId, RoomKind, Seq,
     Timestamp, UserId, Visibility,
@@ -67,7 +67,7 @@ pub enum EventBody {
         /// As what.
         role: MemberRole,
         /// What the room is, on the first event of its log.
-        founding: Option<Founding>,
+        founding: Option<RoomCreation>,
     },
     /// Somebody is no member from here on.
     MemberLeft {
@@ -112,7 +112,7 @@ pub struct Message {
 /// What a room is from its start.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Founding {
+pub struct RoomCreation {
     /// For two or for many.
     pub kind: RoomKind,
     /// Who finds it; groups only.
@@ -136,7 +136,7 @@ pub struct RoomChange {
 
 impl EventBody {
     /// Whether it changes who is a member, or what the room is.
-    pub const fn is_control(&self) -> bool {
+    pub const fn changes_room(&self) -> bool {
         !matches!(
             self,
             Self::MessageSent(_)
@@ -147,7 +147,7 @@ impl EventBody {
     }
 
     /// Whether it is the first event of its room.
-    pub const fn founds_room(&self) -> bool {
+    pub const fn creates_room(&self) -> bool {
         matches!(
             self,
             Self::MemberJoined {
@@ -210,11 +210,11 @@ impl StoredEvent {
     /// A `prev` of zero proves that of the room's first event only: of others it says that the log no
     /// longer held their predecessor.
     pub fn continues(&self, place: Seq) -> bool {
-        self.event.body.founds_room() || (self.prev > Seq::ZERO && self.prev <= place)
+        self.event.body.creates_room() || (self.prev > Seq::ZERO && self.prev <= place)
     }
 
     /// The frame that every subscriber of the room gets.
-    pub fn frame(&self) -> FleetFrame<'_> {
-        FleetFrame::of_event(self)
+    pub fn frame(&self) -> ServerFrame<'_> {
+        ServerFrame::of_event(self)
     }
 }

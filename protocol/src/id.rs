@@ -19,16 +19,16 @@ use crate::limits::ID_BYTES_MAX;
 /// The text is no id: empty, too long, a forbidden character, or a path segment that means something else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an id: 1 to {ID_BYTES_MAX} characters of A-Z a-z 0-9 _ - . :")]
-pub struct BadId;
+pub struct InvalidId;
 
 /// Says whether `text` may be an id.
-pub fn check(text: &str) -> Result<(), BadId> {
+pub fn validate(text: &str) -> Result<(), InvalidId> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte);
     let length_fits = (1..=ID_BYTES_MAX).contains(&text.len());
     if length_fits && text.bytes().all(allowed) && text != "." && text != ".." {
         Ok(())
     } else {
-        Err(BadId)
+        Err(InvalidId)
     }
 }
 
@@ -145,12 +145,12 @@ impl EventId {
     /// every try, which is what makes a resend recognisable without asking anybody.
     ///
     /// 128 bits of SHA-256 over the three length-prefixed names, in base64url (22 characters).
-    pub fn of_client_message(
+    pub fn for_client_message(
         room_id: &RoomId,
         sender_id: &UserId,
         client_message_id: &ClientMessageId,
     ) -> Self {
-        Self::derived(&[
+        Self::hash_of(&[
             room_id.as_str(),
             sender_id.as_str(),
             client_message_id.as_str(),
@@ -158,7 +158,7 @@ impl EventId {
     }
 
     /// An id derived from names alone, for events that must happen once however often they are tried.
-    pub fn derived(names: &[&str]) -> Self {
+    pub fn hash_of(names: &[&str]) -> Self {
         let mut hash = Sha256::new();
         for name in names {
             hash.update((name.len() as u64).to_be_bytes());
@@ -170,7 +170,7 @@ impl EventId {
 
 impl ClientMessageId {
     /// When the client made it, by its own clock, if it is a UUIDv7 and so says when.
-    pub fn minted_at(&self) -> Option<Timestamp> {
+    pub fn uuid_timestamp(&self) -> Option<Timestamp> {
         let id = uuid::Uuid::try_parse(self.as_str()).ok()?;
         if id.get_version() != Some(uuid::Version::SortRand) {
             return None;
@@ -201,9 +201,9 @@ pub struct IdRef<'a, T> {
 
 impl<'a, T: Id> IdRef<'a, T> {
     /// Checks `text`.
-    pub fn new(text: impl Into<Cow<'a, str>>) -> Result<Self, BadId> {
+    pub fn new(text: impl Into<Cow<'a, str>>) -> Result<Self, InvalidId> {
         let text = text.into();
-        check(&text)?;
+        validate(&text)?;
         Ok(Self {
             text,
             of: PhantomData,
@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_client_message_id_says_when_it_was_made_only_if_it_is_a_uuid_of_version_7() {
-        let at = |text: &str| ClientMessageId::new(text).unwrap().minted_at();
+        let at = |text: &str| ClientMessageId::new(text).unwrap().uuid_timestamp();
         let made = at("017f22e2-79b0-7cc3-98c4-dc0c0c07398f").unwrap();
         assert_eq!(made.as_millis(), 0x017F_22E2_79B0);
         for silent in [
@@ -287,14 +287,17 @@ mod tests {
         ] {
             assert_eq!(at(silent), None, "{silent}");
         }
-        let now = ClientMessageId::generate().minted_at().unwrap().as_millis();
+        let now = ClientMessageId::generate()
+            .uuid_timestamp()
+            .unwrap()
+            .as_millis();
         assert!(now.abs_diff(Timestamp::now().as_millis()) < 10_000);
     }
 
     #[test]
     fn the_same_names_make_the_same_event_id_and_others_another() {
         let id = |room: &str, user: &str, message: &str| {
-            EventId::of_client_message(
+            EventId::for_client_message(
                 &RoomId::new(room).unwrap(),
                 &UserId::new(user).unwrap(),
                 &ClientMessageId::new(message).unwrap(),
@@ -304,6 +307,6 @@ mod tests {
         assert_eq!(id("r", "u", "m").as_str().len(), 22);
         assert_ne!(id("r", "u", "m"), id("ru", "m", "m"));
         assert_ne!(id("r1", "u", "m"), id("r", "1u", "m"));
-        assert!(check(id("r", "u", "m").as_str()).is_ok());
+        assert!(validate(id("r", "u", "m").as_str()).is_ok());
     }
 }

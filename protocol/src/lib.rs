@@ -8,7 +8,6 @@ pub mod api;
 pub mod client_frame;
 pub mod close;
 pub mod event;
-pub mod fleet_frame;
 pub mod id;
 pub mod limits;
 pub mod refusal;
@@ -16,20 +15,21 @@ pub mod room;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod seq;
+pub mod server_frame;
 pub mod text;
 pub mod timestamp;
 
 mod decode;
 mod number;
 
-pub use client_frame::{ClientFrame, Decoded, RoomAfter};
-pub use close::Close;
+pub use client_frame::{ClientFrame, ParsedFrame, RoomAfter};
+pub use close::CloseCode;
 pub use event::{EventBody, RoomEvent, StoredEvent};
-pub use fleet_frame::FleetFrame;
 pub use id::{
     AttachmentId, ClientMessageId, ConnectionId, EventId, MessageId, RoomId, SessionId, UserId,
 };
 pub use refusal::{Code, Refusal};
 pub use room::{MemberRole, PresenceStatus, RoomKind, Visibility};
 pub use seq::Seq;
+pub use server_frame::ServerFrame;
 pub use timestamp::Timestamp;

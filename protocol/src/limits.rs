@@ -35,7 +35,7 @@ pub const ROOMS_PER_SUBSCRIBE_MAX: usize = 1_000;
 /// Users one connection may watch; a longer list is `BAD_FRAME`.
 pub const WATCHED_USERS_MAX: usize = 200;
 /// Sends of one connection not yet acknowledged; more is `RATE_LIMITED`.
-pub const UNACKNOWLEDGED_SENDS_MAX: usize = 64;
+pub const IN_FLIGHT_SENDS_MAX: usize = 64;
 /// Frames a second of one connection that are no sends, no `SUBSCRIBE`, no `PING` and no `AUTH`, bad and
 /// unknown ones included; more is `RATE_LIMITED`.
 pub const FRAMES_PER_SECOND: u32 = 50;
@@ -53,9 +53,9 @@ pub const PACED_BURST: u32 = 1_000;
 /// `PING`s that one `AUTH` counts as: a signature is verified.
 pub const AUTH_COST: u32 = 4;
 /// How often marks of one user in one room are passed on as `RECEIPT` at most; those between are merged.
-pub const RECEIPT_EVERY: Duration = Duration::from_millis(250);
+pub const RECEIPT_INTERVAL: Duration = Duration::from_millis(250);
 /// Users and rooms whose receipts one gateway merges at once; past it each is passed on by itself.
-pub const RECEIPTS_WAITING_MAX: usize = 65_536;
+pub const RECEIPT_QUEUE_MAX: usize = 65_536;
 /// Bad frames within [`BAD_FRAMES_WINDOW`] that close 4400.
 pub const BAD_FRAMES_MAX: u32 = 10;
 /// The span in which bad frames are counted.
@@ -73,14 +73,14 @@ pub const OUTBOX_FRAMES_MAX: usize = 1_024;
 pub const READ_AHEAD_BYTES_MAX: usize = 16 << 10;
 /// Encoded bytes of one process that have not been sent: frames in outboxes and rooms' recent frames, pages
 /// over HTTP. Past it connections with more than [`OUTBOX_BYTES_FAIR`] waiting close 4508 at their next frame,
-/// replays wait for [`OUTBOUND_WITHIN`] and then close 4508, and pages are `UNAVAILABLE`.
+/// replays wait for [`OUTBOUND_TIMEOUT`] and then close 4508, and pages are `UNAVAILABLE`.
 pub const OUTBOUND_BYTES_MAX: usize = 256 << 20;
 /// Bytes of pages over HTTP that one user has not taken yet; more is `UNAVAILABLE`. Scope `admin` apart.
 pub const PAGE_BYTES_PER_USER_MAX: usize = 16 << 20;
 /// Bytes that may wait for one connection in any case.
 pub const OUTBOX_BYTES_FAIR: usize = 64 << 10;
 /// How long a replay waits while the process has too many bytes to send.
-pub const OUTBOUND_WITHIN: Duration = Duration::from_secs(10);
+pub const OUTBOUND_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of events that a replay reads and sends at once; the next are read when the client has taken these.
 pub const REPLAY_PAGE_BYTES: usize = 128 << 10;
 /// Events that a replay reads at once.
@@ -93,20 +93,20 @@ pub const READ_KIB_BURST: u32 = 64 << 10;
 /// How long a page waits for that.
 pub const READ_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Pages of replays read at once by one gateway; others wait.
-pub const REPLAY_READS_AT_ONCE: usize = 32;
-/// How long the fleet may say nothing: it sends `HEARTBEAT` then.
-pub const HEARTBEAT: Duration = Duration::from_secs(15);
+pub const REPLAY_READ_CONCURRENCY_MAX: usize = 32;
+/// How long the fleet may say nothing: it sends `HEARTBEAT_INTERVAL` then.
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
 /// A connection from which nothing came for so long is closed 4408.
-pub const SILENCE_MAX: Duration = Duration::from_secs(45);
+pub const CLIENT_IDLE_TIMEOUT: Duration = Duration::from_secs(45);
 /// A connection from which nothing came for so long is sent a WebSocket ping.
-pub const SILENCE_PINGED: Duration = Duration::from_secs(30);
+pub const CLIENT_IDLE_PING_AFTER: Duration = Duration::from_secs(30);
 /// How long a connection has for its first `AUTH`; then it is closed 4401.
-pub const AUTH_WITHIN: Duration = Duration::from_secs(5);
+pub const AUTH_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a client may take nothing of what waits for it; then the connection is closed 4508, or cut if it
 /// is HTTP.
-pub const STALL_MAX: Duration = Duration::from_secs(20);
+pub const WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a handshake may take; then the connection is cut.
-pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a request's head; more is HTTP 431.
 pub const HANDSHAKE_BYTES_MAX: usize = 8_192;
 /// How long before its end a token is said to expire.
@@ -134,14 +134,14 @@ pub const REGISTRATIONS_PER_ADDRESS_MAX: u32 = 20;
 /// Names and addresses counted at once per process; past it the oldest counts are forgotten.
 pub const THROTTLE_KEYS_MAX: usize = 65_536;
 /// Passwords that wait to be hashed; past it the address that has most of them gets `RATE_LIMITED`.
-pub const PASSWORD_CHECKS_WAITING_MAX: usize = 64;
+pub const PASSWORD_CHECK_QUEUE_MAX: usize = 64;
 /// Difference between a client's clock and the fleet's within which an id's time counts as right; past
 /// it a send is looked up in the store before it is appended.
 pub const CLOCK_LEEWAY: Duration = Duration::from_secs(5);
 /// How long typing is shown.
-pub const TYPING_SHOWN: Duration = Duration::from_secs(6);
+pub const TYPING_TTL: Duration = Duration::from_secs(6);
 /// How often typing of one user in one room is passed on at most.
-pub const TYPING_EVERY: Duration = Duration::from_secs(2);
+pub const TYPING_INTERVAL: Duration = Duration::from_secs(2);
 /// How long after the last socket closed a user goes offline.
 pub const OFFLINE_GRACE: Duration = Duration::from_secs(5);
 /// Ids of users shown with a reaction; its count goes on.
@@ -167,10 +167,10 @@ pub const MEMBERS_PER_EVENT_MAX: usize = 500;
 /// Bytes of one event as the log keeps it.
 pub const EVENT_BYTES_MAX: usize = 65_536;
 /// Events that wait while the log is away, per gateway; past it the oldest is refused.
-pub const WAITING_EVENTS_MAX: usize = 10_000;
+pub const APPEND_QUEUE_MAX: usize = 10_000;
 /// How long an event waits for the log before its sender is told.
-pub const APPEND_WITHIN: Duration = Duration::from_secs(10);
-/// Time beyond [`APPEND_WITHIN`] that the log itself has to say what became of an append. Then its sender
+pub const APPEND_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time beyond [`APPEND_TIMEOUT`] that the log itself has to say what became of an append. Then its sender
 /// gets `UNCONFIRMED`.
 pub const APPEND_GRACE: Duration = Duration::from_millis(500);
 /// Timeout of a call to a back end; then it counts as away: `LOG_UNAVAILABLE` or `INTERNAL`.
@@ -191,8 +191,8 @@ pub const CHANGE_BURST: u32 = 100;
 /// Connections of one user per gateway, unless configured.
 pub const CONNECTIONS_PER_USER_MAX: usize = 20;
 /// How often a token is looked at again, unless configured.
-pub const TOKEN_RECHECK: Duration = Duration::from_secs(300);
+pub const TOKEN_REVALIDATION_INTERVAL: Duration = Duration::from_secs(300);
 /// How long a user stays online without a sign of life, unless configured.
 pub const PRESENCE_TTL: Duration = Duration::from_secs(90);
 /// How long a gateway may take to leave, unless configured.
-pub const DRAIN_WITHIN: Duration = Duration::from_secs(15);
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);

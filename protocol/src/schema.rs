@@ -9,7 +9,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use crate::limits::REF_CHARS_MAX;
-use crate::{ClientFrame, FleetFrame, api, event};
+use crate::{ClientFrame, ServerFrame, api, event};
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
@@ -59,7 +59,7 @@ fn client_frames() -> Value {
 
 fn fleet_frames() -> Value {
     let mut generator = settings_of_writing().into_generator();
-    let frames = one_of(FleetFrame::json_schema(&mut generator).to_value());
+    let frames = one_of(ServerFrame::json_schema(&mut generator).to_value());
     let frames = by_name(frames, "/properties/type/const", never_null);
     document(
         "Roomcast fleet frame",

@@ -7,7 +7,7 @@ use roomcast_ports::access::Caller;
 use roomcast_ports::back_off::BackOff;
 use roomcast_ports::event_log::{Append, LogError};
 use roomcast_ports::timeline::ReadError;
-use roomcast_protocol::limits::APPEND_WITHIN;
+use roomcast_protocol::limits::APPEND_TIMEOUT;
 use roomcast_protocol::{
     EventBody, EventId, MemberRole, Refusal, RoomEvent, RoomId, StoredEvent, Timestamp, UserId,
 };
@@ -44,7 +44,7 @@ impl Rooms {
     ) -> Result<Committed, Refusal> {
         let users = [&caller.user_id, target];
         let event_id = EventId::generate();
-        let until = Instant::now() + APPEND_WITHIN;
+        let until = Instant::now() + APPEND_TIMEOUT;
         let (mut races, mut back_off) = (0, BackOff::new(PAUSE_FIRST, PAUSE_MAX));
         let (mut state, _) = self
             .load(room_id, &users)

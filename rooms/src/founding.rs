@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use roomcast_ports::access::Caller;
-use roomcast_protocol::event::Founding;
+use roomcast_protocol::event::RoomCreation;
 use roomcast_protocol::limits::{
     MEMBERS_PER_EVENT_MAX, MEMBERS_WITH_OWN_EVENT_MAX, NEW_MEMBERS_BY_HOST_MAX, NEW_MEMBERS_MAX,
 };
@@ -21,7 +21,7 @@ use crate::create::CreateRoom;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(crate) room_id: RoomId,
-    founding: Founding,
+    founding: RoomCreation,
     /// Whom the first event makes a member, and as what.
     first: (UserId, MemberRole),
     /// The other members, each once.
@@ -81,7 +81,7 @@ impl Plan {
         })?;
         Ok(Self {
             room_id: direct_room_id(&one, &other),
-            founding: Founding {
+            founding: RoomCreation {
                 kind: RoomKind::Direct,
                 visibility: None,
                 name: None,
@@ -102,7 +102,7 @@ impl Plan {
         let added = rest.len() + usize::from(caller.admin);
         Ok(Self {
             room_id: request.room_id.unwrap_or_else(RoomId::generate),
-            founding: Founding {
+            founding: RoomCreation {
                 kind: RoomKind::Group,
                 visibility: Some(request.visibility.unwrap_or(Visibility::Private)),
                 name: request.name,
@@ -115,13 +115,13 @@ impl Plan {
 
     /// The id of the room's first event, whoever founds it.
     pub(crate) fn founding_id(&self) -> EventId {
-        EventId::derived(&["founding", self.room_id.as_str()])
+        EventId::hash_of(&["founding", self.room_id.as_str()])
     }
 
     /// The name of this very request, which the first event keeps: a room that another request has
     /// founded is not for this one to finish.
     pub(crate) fn request_id(&self) -> ClientMessageId {
-        let Founding {
+        let RoomCreation {
             kind,
             visibility,
             name,
@@ -130,7 +130,7 @@ impl Plan {
         names.push(name.as_deref().unwrap_or_default());
         names.push(self.first.0.as_str());
         names.extend(self.rest.iter().map(UserId::as_str));
-        let id = EventId::derived(&names);
+        let id = EventId::hash_of(&names);
         ClientMessageId::new(id.as_str()).expect("a derived id is an id")
     }
 
@@ -159,7 +159,7 @@ impl Plan {
         first.client_message_id = Some(request_id.clone());
         let names = ["founding", self.room_id.as_str(), request_id.as_str()];
         let id =
-            |index: usize| EventId::derived(&[names[0], names[1], names[2], &index.to_string()]);
+            |index: usize| EventId::hash_of(&[names[0], names[1], names[2], &index.to_string()]);
         let rest = self.others().into_iter().enumerate();
         (
             first,
@@ -193,7 +193,7 @@ impl Plan {
 
 /// The one room of two people: its id needs no table to be found by, and no lock to be made once.
 fn direct_room_id(one: &UserId, other: &UserId) -> RoomId {
-    let hash = EventId::derived(&["direct", one.as_str(), other.as_str()]);
+    let hash = EventId::hash_of(&["direct", one.as_str(), other.as_str()]);
     RoomId::new(&format!("d.{hash}")).expect("a derived id is an id")
 }
 

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use roomcast_ports::directory::RoomRecord;
-use roomcast_protocol::event::{Founding, RoomChange};
+use roomcast_protocol::event::{RoomChange, RoomCreation};
 use roomcast_protocol::{EventBody, MemberRole, RoomEvent, Seq, StoredEvent, UserId};
 
 /// A room and what is known of its members.
@@ -131,7 +131,7 @@ pub(crate) fn touched(event: &RoomEvent) -> impl Iterator<Item = &UserId> {
     one.into_iter().chain(many)
 }
 
-fn founded(event: &RoomEvent, founding: &Founding) -> RoomRecord {
+fn founded(event: &RoomEvent, founding: &RoomCreation) -> RoomRecord {
     RoomRecord {
         room_id: event.room_id.clone(),
         kind: founding.kind,

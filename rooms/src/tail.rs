@@ -64,7 +64,7 @@ pub(crate) async fn read(
         tail.control.extend(
             events
                 .into_iter()
-                .filter(|stored| stored.event.body.is_control()),
+                .filter(|stored| stored.event.body.changes_room()),
         );
         if ended {
             return Ok(tail);

@@ -16,7 +16,7 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use roomcast_gateway::stall::Stall;
-use roomcast_protocol::limits::{HANDSHAKE_BYTES_MAX, HANDSHAKE_WITHIN};
+use roomcast_protocol::limits::{HANDSHAKE_BYTES_MAX, HANDSHAKE_TIMEOUT};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -68,7 +68,7 @@ async fn answer(stream: TcpStream, peer: SocketAddr, router: Router, stop: Cance
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HANDSHAKE_WITHIN)
+        .header_read_timeout(HANDSHAKE_TIMEOUT)
         .max_buf_size(HANDSHAKE_BYTES_MAX)
         .serve_connection(TokioIo::new(Stall::new(stream)), service);
     tokio::pin!(connection);

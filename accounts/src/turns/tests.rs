@@ -59,7 +59,7 @@ async fn addresses_take_turns_however_many_places_one_of_them_holds() {
 async fn caller_of_another_address_displaces_the_last_of_the_address_with_the_most_places() {
     let turns = Turns::new(1);
     let running = turns.take(address(1)).await.ok();
-    let places = PASSWORD_CHECKS_WAITING_MAX;
+    let places = PASSWORD_CHECK_QUEUE_MAX;
     let mut crowd: Vec<_> = (0..places).map(|_| asks(&turns, 1)).collect();
     assert!(turns.take(address(1)).await.is_err(), "its share is used");
     let mut late = asks(&turns, 2);
@@ -76,7 +76,7 @@ async fn caller_of_another_address_displaces_the_last_of_the_address_with_the_mo
 async fn places_of_as_many_addresses_as_there_are_places_are_not_displaced() {
     let turns = Turns::new(1);
     let _running = turns.take(address(0)).await.ok();
-    let places = u8::try_from(PASSWORD_CHECKS_WAITING_MAX).unwrap();
+    let places = u8::try_from(PASSWORD_CHECK_QUEUE_MAX).unwrap();
     let mut crowd: Vec<_> = (0..places).map(|of| asks(&turns, of)).collect();
     assert!(turns.take(address(200)).await.is_err());
     assert!(crowd.iter_mut().all(|taking| !refused(taking)));

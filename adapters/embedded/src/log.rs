@@ -20,7 +20,7 @@ use futures_util::future::BoxFuture;
 use roomcast_ports::event_log::{Append, Appended, Claim, EventLog, FeedBatch, LogError};
 use roomcast_ports::live::{Live, LiveEvents};
 use roomcast_protocol::event::encode;
-use roomcast_protocol::limits::{APPEND_WITHIN, EVENT_BYTES_MAX};
+use roomcast_protocol::limits::{APPEND_TIMEOUT, EVENT_BYTES_MAX};
 use roomcast_protocol::{RoomId, Seq, StoredEvent};
 use rusqlite::Connection;
 use tokio::sync::{Semaphore, broadcast, oneshot, watch};
@@ -107,7 +107,7 @@ impl EmbeddedLog {
             readers,
             live: weak,
             stored_to,
-            stalled_after: APPEND_WITHIN,
+            stalled_after: APPEND_TIMEOUT,
         })
     }
 

@@ -17,7 +17,7 @@ use futures_util::future::BoxFuture;
 use metrics::{Gauge, counter, gauge};
 use roomcast_ports::event_log::{Append, Appended, LogError};
 use roomcast_protocol::event::encode;
-use roomcast_protocol::limits::{EVENT_BYTES_MAX, WAITING_EVENTS_MAX};
+use roomcast_protocol::limits::{APPEND_QUEUE_MAX, EVENT_BYTES_MAX};
 use roomcast_protocol::{EventId, RoomId};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
@@ -118,7 +118,7 @@ impl Appends {
             return Box::pin(std::future::ready(Err(closed)));
         }
         let was_idle = state.queue.len() == 0 && state.unseen.is_empty();
-        while state.queue.len() >= WAITING_EVENTS_MAX
+        while state.queue.len() >= APPEND_QUEUE_MAX
             || state.queue.bytes() + waiting.body.len() > WAITING_BYTES_MAX
         {
             let oldest = state.queue.take_oldest(None);

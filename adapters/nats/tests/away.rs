@@ -15,7 +15,7 @@ use roomcast_ports::contract::sample::{event, said, user};
 use roomcast_ports::contract::soon;
 use roomcast_ports::event_log::{Append, EventLog, LogError};
 use roomcast_ports::live::Live;
-use roomcast_protocol::limits::{APPEND_WITHIN, WAITING_EVENTS_MAX};
+use roomcast_protocol::limits::{APPEND_QUEUE_MAX, APPEND_TIMEOUT};
 use roomcast_protocol::{RoomEvent, RoomId, Seq};
 use servers::{alone, blocking, client, manager, open};
 use talk::{Talk, assert_all_acknowledged, assert_true, longest};
@@ -74,7 +74,7 @@ async fn what_waits_for_a_server_that_is_gone_is_bounded_oldest_out_first_and_wa
         sleep(Duration::from_millis(10)).await;
     }
     let begun = Instant::now();
-    let too_many = WAITING_EVENTS_MAX + 500;
+    let too_many = APPEND_QUEUE_MAX + 500;
     let appends: Vec<_> = (0..too_many)
         .map(|number| {
             log.log()
@@ -93,7 +93,7 @@ async fn what_waits_for_a_server_that_is_gone_is_bounded_oldest_out_first_and_wa
             "{answer:?}"
         );
         assert!(
-            after < APPEND_WITHIN / 2,
+            after < APPEND_TIMEOUT / 2,
             "the oldest are out at once: {after:?}"
         );
     }
@@ -102,7 +102,7 @@ async fn what_waits_for_a_server_that_is_gone_is_bounded_oldest_out_first_and_wa
             matches!(answer, Err(LogError::Unavailable(_))),
             "{answer:?}"
         );
-        let time = APPEND_WITHIN..APPEND_WITHIN + Duration::from_secs(3);
+        let time = APPEND_TIMEOUT..APPEND_TIMEOUT + Duration::from_secs(3);
         assert!(time.contains(&after), "{after:?}");
     }
     nats = blocking(move || {
@@ -148,7 +148,7 @@ async fn what_a_server_that_stands_still_was_sent_is_unconfirmed_and_a_repeat_is
         matches!(answer, Err(LogError::Unconfirmed(_))),
         "{answer:?}"
     );
-    assert!(begun.elapsed() < APPEND_WITHIN + Duration::from_secs(3));
+    assert!(begun.elapsed() < APPEND_TIMEOUT + Duration::from_secs(3));
     nats.resume(0).expect("resume nats-server");
     let again = append(&second).await.expect("the server goes on");
     assert_eq!(again.sent_at, second.sent_at);
@@ -330,7 +330,7 @@ async fn log_refuses_a_senders_later_appends_in_a_room_with_the_first_one() {
     };
     let first = append(&anna);
     // Long enough behind that these are not given up for their own time.
-    sleep(APPEND_WITHIN / 2).await;
+    sleep(APPEND_TIMEOUT / 2).await;
     let (behind, of_another) = (append(&anna), append(&ben));
     let refused = soon("the first append", first).await;
     assert!(

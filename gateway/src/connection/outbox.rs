@@ -2,7 +2,7 @@
 //!
 //! A room can speak faster than a phone can listen. The outbox absorbs the difference up to
 //! [`OUTBOX_BYTES_MAX`] and [`OUTBOX_FRAMES_MAX`]; past that the socket closes with
-//! [`Close::TooSlow`](roomcast_protocol::Close::TooSlow) and the client resumes from its last seq.
+//! [`CloseCode::TooSlow`](roomcast_protocol::CloseCode::TooSlow) and the client resumes from its last seq.
 //! Frames are never dropped one by one: a gap the client cannot see is worse than a reconnect it can.
 //! A connection that keeps up has no queue at all.
 

@@ -4,13 +4,13 @@
 //! An event comes back from the log without the connection it came on, so the connection remembers it.
 //! It remembers nothing while it acts in rooms it is subscribed to, as clients usually do.
 
-use roomcast_protocol::limits::UNACKNOWLEDGED_SENDS_MAX;
+use roomcast_protocol::limits::IN_FLIGHT_SENDS_MAX;
 use roomcast_protocol::{EventId, RoomId, Seq};
 
 use super::Connection;
 use crate::lock::lock;
 
-/// One of the last acts, of which [`UNACKNOWLEDGED_SENDS_MAX`] are kept; the oldest is evicted.
+/// One of the last acts, of which [`IN_FLIGHT_SENDS_MAX`] are kept; the oldest is evicted.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum OwnAction {
     Event(EventId),
@@ -41,7 +41,7 @@ impl Connection {
     fn remember(&self, act: OwnAction) {
         let mut parts = lock(&self.parts);
         let acts = &mut parts.rare.get_or_insert_default().own_acts;
-        if acts.len() >= UNACKNOWLEDGED_SENDS_MAX {
+        if acts.len() >= IN_FLIGHT_SENDS_MAX {
             acts.pop_front();
         }
         acts.push_back(act);

@@ -16,8 +16,8 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use roomcast_protocol::limits::{AUTH_COST, READ_AHEAD_BYTES_MAX, STALL_MAX};
-use roomcast_protocol::{ClientFrame, Close, Decoded, FleetFrame, Timestamp, UserId};
+use roomcast_protocol::limits::{AUTH_COST, READ_AHEAD_BYTES_MAX, WRITE_STALL_TIMEOUT};
+use roomcast_protocol::{ClientFrame, CloseCode, ParsedFrame, ServerFrame, Timestamp, UserId};
 
 use super::Connection;
 use crate::GatewayState;
@@ -165,8 +165,8 @@ impl Task {
     fn run_due_timers(&mut self, now: Ticks) {
         let connection = self.actor.connection.clone();
         let stuck = lock(&connection.parts).outbox.last_progress_at();
-        if stuck.is_some_and(|since| now >= after(since, STALL_MAX)) {
-            connection.close(Close::TooSlow, now);
+        if stuck.is_some_and(|since| now >= after(since, WRITE_STALL_TIMEOUT)) {
+            connection.close(CloseCode::TooSlow, now);
         }
         if self.is_full() {
             // What it sends waits for us, not we for it.
@@ -182,7 +182,7 @@ impl Task {
                 Due::TokenExpiring => {
                     if let Some(caller) = self.session.caller() {
                         let expires_at = caller.expires_at;
-                        connection.send_frame(&FleetFrame::TokenExpiring { expires_at }, now);
+                        connection.send_frame(&ServerFrame::TokenExpiring { expires_at }, now);
                     }
                 }
                 Due::Revalidate => {
@@ -203,7 +203,8 @@ impl Task {
     }
 
     fn frame(&mut self, text: &str, now: Ticks) {
-        let (verdict, echo) = session::check_frame(&mut self.session, Decoded::read(text), now);
+        let (verdict, echo) =
+            session::check_frame(&mut self.session, ParsedFrame::parse(text), now);
         match verdict {
             FrameAction::Authenticate(token) => {
                 let pause = self.session.pace(AUTH_COST, now);
@@ -312,14 +313,14 @@ impl Task {
             .session
             .authenticated(caller, &self.actor.shared.clock, every)
         {
-            AuthResult::UserMismatch => self.actor.connection.close(Close::Unauthorized, now),
+            AuthResult::UserMismatch => self.actor.connection.close(CloseCode::Unauthorized, now),
             AuthResult::Refreshed => {
                 if let Some(user) = self.actor.connection.user() {
                     self.actor.connection.identify(user, session_id.clone());
                 }
                 let (shared, connection) = (&self.actor.shared, &self.actor.connection);
                 shared.check_recent_revocations(connection, session_id.as_ref());
-                let frame = FleetFrame::Authenticated {
+                let frame = ServerFrame::Authenticated {
                     reference: echo.reference,
                     expires_at,
                 };
@@ -339,13 +340,13 @@ impl Task {
     ) {
         let (shared, connection) = (self.actor.shared.clone(), self.actor.connection.clone());
         let most = shared.config.connections_per_user_max;
-        let welcome = FleetFrame::Welcome {
+        let welcome = ServerFrame::Welcome {
             reference: echo.reference,
             connection_id: connection.id(),
             user_id: user_id.clone(),
             protocol: 1,
             server_time: Timestamp::now(),
-            heartbeat_ms: u64::try_from(roomcast_protocol::limits::HEARTBEAT.as_millis())
+            heartbeat_ms: u64::try_from(roomcast_protocol::limits::HEARTBEAT_INTERVAL.as_millis())
                 .unwrap_or(u64::MAX),
             limits: shared.config.limits(),
         };
@@ -355,7 +356,7 @@ impl Task {
         };
         let (user, registered) = shared.hub.register(user_id, &connection, most, now, greet);
         if registered == Registered::TooMany {
-            connection.close(Close::TooManyConnections, now);
+            connection.close(CloseCode::TooManyConnections, now);
             return;
         }
         shared.newcomers.remove(&connection);
@@ -459,6 +460,6 @@ fn activity(connection: &Connection) -> Activity {
 fn heartbeat() -> bytes::Bytes {
     static FRAME: std::sync::OnceLock<bytes::Bytes> = std::sync::OnceLock::new();
     FRAME
-        .get_or_init(|| super::encode(&FleetFrame::Heartbeat {}))
+        .get_or_init(|| super::encode(&ServerFrame::Heartbeat {}))
         .clone()
 }

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use roomcast_ports::back_off::BackOff;
 use roomcast_ports::live::{Live, LiveEvents};
 use roomcast_ports::timeline::{CatchUp, ReadError};
-use roomcast_protocol::limits::HEARTBEAT;
-use roomcast_protocol::{Close, EventBody, FleetFrame, RoomId, Seq, StoredEvent, Timestamp};
+use roomcast_protocol::limits::HEARTBEAT_INTERVAL;
+use roomcast_protocol::{CloseCode, EventBody, RoomId, Seq, ServerFrame, StoredEvent, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -41,7 +41,7 @@ const RECONCILE_INTERVAL: Duration = Duration::from_secs(10);
 /// Rooms compared in one call.
 const RECONCILE_BATCH: usize = 1_024;
 /// A log that cannot be seen for so long makes the gateway send its clients elsewhere.
-const LOG_UNREACHABLE_MAX: Duration = HEARTBEAT.saturating_mul(2);
+const LOG_UNREACHABLE_MAX: Duration = HEARTBEAT_INTERVAL.saturating_mul(2);
 
 /// Fans out until `stop`.
 pub(crate) async fn run(shared: Arc<GatewayState>, mut live: LiveEvents, stop: CancellationToken) {
@@ -197,7 +197,7 @@ impl WriteBatch {
         let now = shared.clock.now();
         state.advance(event, frame.clone(), now);
         self.frames.push((event.seq, frame));
-        if event.event.body.is_control() {
+        if event.event.body.changes_room() {
             // Who leaves still gets the event that says so, and nothing after it.
             self.flush(shared, state);
             shared.hub.apply_membership_event(room, state, event, now);
@@ -299,7 +299,7 @@ fn apply<'a>(
     if !page.whole {
         warn!(room_id = %room.id, "events of a room are lost for good: its subscribers are closed");
         for connection in state.mark_unconfirmed() {
-            connection.close(Close::PromisesLost, shared.clock.now());
+            connection.close(CloseCode::StateLost, shared.clock.now());
         }
     }
     for event in &page.events {
@@ -407,7 +407,7 @@ pub(crate) async fn reconcile_loop(shared: Arc<GatewayState>, stop: Cancellation
                     "compare heads with the log"
                 );
                 if seen_at.elapsed() >= LOG_UNREACHABLE_MAX {
-                    shared.close_all(Close::PromisesLost).await;
+                    shared.close_all(CloseCode::StateLost).await;
                 }
             }
         }
@@ -471,7 +471,7 @@ pub(crate) fn send_unsubscribed(
     if connections.is_empty() {
         return;
     }
-    let frame = connection::encode(&FleetFrame::Unsubscribed {
+    let frame = connection::encode(&ServerFrame::Unsubscribed {
         reference: None,
         room_id: room_id.clone(),
     });

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use roomcast_protocol::event::Message;
 use roomcast_protocol::room::NotificationKind;
-use roomcast_protocol::{EventBody, FleetFrame, MessageId, RoomId, Seq, StoredEvent, UserId};
+use roomcast_protocol::{EventBody, MessageId, RoomId, Seq, ServerFrame, StoredEvent, UserId};
 use tracing::debug;
 
 use super::{Hub, Room, RoomState, User, fanout};
@@ -283,7 +283,7 @@ pub(crate) fn read(
     seq: Seq,
     now: Seconds,
 ) {
-    let frame = connection::encode(&FleetFrame::Notification {
+    let frame = connection::encode(&ServerFrame::Notification {
         kind: NotificationKind::Read,
         room_id: room_id.clone(),
         seq,
@@ -359,7 +359,7 @@ impl<'a> Frames<'a> {
 }
 
 fn frame(stored: &StoredEvent, kind: NotificationKind) -> bytes::Bytes {
-    connection::encode(&FleetFrame::Notification {
+    connection::encode(&ServerFrame::Notification {
         kind,
         room_id: stored.event.room_id.clone(),
         seq: stored.seq,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use roomcast_ports::presence::Presence;
-use roomcast_protocol::{FleetFrame, PresenceStatus, Timestamp, UserId};
+use roomcast_protocol::{PresenceStatus, ServerFrame, Timestamp, UserId};
 
 use crate::clock::Seconds;
 use crate::connection::{self, Connection};
@@ -109,7 +109,7 @@ impl PresenceWatchers {
 }
 
 fn presence_frame(user_id: &UserId, status: PresenceStatus, last_seen: Option<Timestamp>) -> Bytes {
-    connection::encode(&FleetFrame::Presence {
+    connection::encode(&ServerFrame::Presence {
         user_id: user_id.clone(),
         status,
         last_seen,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use roomcast_ports::access::Standing;
-use roomcast_protocol::limits::TYPING_EVERY;
+use roomcast_protocol::limits::TYPING_INTERVAL;
 use roomcast_protocol::{MessageId, RoomId, Seq, StoredEvent, UserId};
 
 use super::User;
@@ -186,7 +186,7 @@ impl RoomState {
     pub(super) fn advance(&mut self, event: &StoredEvent, frame: Bytes, now: Seconds) {
         let follows = self.last.replace(event.seq).unwrap_or(event.prev);
         self.head = self.head.max(event.seq);
-        if event.event.body.is_control() {
+        if event.event.body.changes_room() {
             self.answers_from = event.seq;
         }
         self.recent.cache_frame(event, follows, frame, now);
@@ -335,7 +335,7 @@ impl RoomState {
     /// Gives back memory when the room has been quiet.
     pub(super) fn evict_idle_cache(&mut self, now: Seconds) {
         self.recent.evict_idle(now);
-        self.typing.retain(|(_, at)| at.elapsed() < TYPING_EVERY);
+        self.typing.retain(|(_, at)| at.elapsed() < TYPING_INTERVAL);
         if self.typing.is_empty() {
             self.typing = Vec::new();
         }
@@ -353,7 +353,7 @@ impl RoomState {
 
     /// Whether typing of this user may be passed on now.
     pub(crate) fn may_type(&mut self, user_id: &UserId) -> bool {
-        self.typing.retain(|(_, at)| at.elapsed() < TYPING_EVERY);
+        self.typing.retain(|(_, at)| at.elapsed() < TYPING_INTERVAL);
         if self.typing.iter().any(|(who, _)| who == user_id) {
             return false;
         }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use roomcast_protocol::limits::HEARTBEAT;
-use roomcast_protocol::{Close, RoomId, UserId};
+use roomcast_protocol::limits::HEARTBEAT_INTERVAL;
+use roomcast_protocol::{CloseCode, RoomId, UserId};
 
 use super::{Hub, Room};
 use crate::clock::{Ticks, after};
@@ -93,7 +93,7 @@ fn surplus(connections: &[Arc<Connection>], most: usize, now: Ticks) -> Surplus 
         return Surplus::None;
     }
     let silent = held().min_by_key(|connection| connection.heard_at());
-    match silent.filter(|connection| now >= after(connection.heard_at(), HEARTBEAT)) {
+    match silent.filter(|connection| now >= after(connection.heard_at(), HEARTBEAT_INTERVAL)) {
         Some(silent) => Surplus::Silent(silent.clone()),
         None => Surplus::New,
     }
@@ -135,7 +135,7 @@ impl Hub {
         }
         drop(connections);
         if let Surplus::Silent(silent) = surplus {
-            silent.close(Close::TooManyConnections, now);
+            silent.close(CloseCode::TooManyConnections, now);
         }
         (user, registered)
     }

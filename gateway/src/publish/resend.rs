@@ -144,7 +144,7 @@ fn lookup(shared: &GatewayState, said: &PublishRequest) -> Lookup {
 }
 
 fn claim(client: &ClientMessageId, window: Duration) -> Option<Claim> {
-    let made = client.minted_at()?;
+    let made = client.uuid_timestamp()?;
     Some(Claim { made, window })
 }
 

@@ -52,7 +52,7 @@ fn without_a_token_the_first_frame_must_bring_one() {
     let mut session = ConnectionState::anonymous(0);
     assert!(matches!(
         session.on_frame(ping(), 0),
-        FrameAction::Close(Close::Unauthorized)
+        FrameAction::Close(CloseCode::Unauthorized)
     ));
     let auth = Ok(ClientFrame::Auth { token: "t".into() });
     assert!(matches!(
@@ -69,7 +69,7 @@ fn a_connection_without_a_token_is_closed_after_five_seconds_and_not_before() {
     assert_eq!(session.next_due(heard(10, 10)), 11 + 5 * SECOND);
     assert_eq!(
         session.due(11 + 5 * SECOND, heard(10, 10)),
-        Some(Due::Close(Close::Unauthorized))
+        Some(Due::Close(CloseCode::Unauthorized))
     );
 }
 
@@ -101,7 +101,7 @@ fn the_tenth_bad_frame_in_a_minute_is_answered_and_closes() {
     let verdict = session.on_frame(Err(Refusal::bad_frame("x")), 60 * SECOND);
     assert!(matches!(
         verdict,
-        FrameAction::Refuse(_, Some(Close::BadFrames))
+        FrameAction::Refuse(_, Some(CloseCode::BadFrames))
     ));
 }
 
@@ -118,7 +118,7 @@ fn bad_frames_count_in_every_minute_and_not_only_in_those_that_one_began() {
         assert_eq!(bad_at(59), None);
     }
     assert_eq!(bad_at(61), None, "the ninth within a minute");
-    assert_eq!(bad_at(62), Some(Close::BadFrames));
+    assert_eq!(bad_at(62), Some(CloseCode::BadFrames));
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn two_hundred_refusals_for_rate_in_ten_seconds_close() {
     }
     assert_eq!(
         session.refused(&Refusal::rate_limited(1), 10 * SECOND),
-        Some(Close::FarOverRate)
+        Some(CloseCode::FarOverRate)
     );
 }
 
@@ -150,7 +150,10 @@ fn a_tokens_end_is_announced_a_minute_before_and_closes_after_its_leeway() {
     assert_eq!(at(&mut session, 41), Some(Due::TokenExpiring));
     assert_eq!(at(&mut session, 41), None);
     assert_eq!(at(&mut session, 104), None);
-    assert_eq!(at(&mut session, 106), Some(Due::Close(Close::Unauthorized)));
+    assert_eq!(
+        at(&mut session, 106),
+        Some(Due::Close(CloseCode::Unauthorized))
+    );
 }
 
 #[test]
@@ -179,7 +182,7 @@ fn silence_on_the_other_side_is_asked_once_and_closes_after_three_heartbeats() {
     assert_eq!(at(30 * SECOND + 1), Some(Due::Ping));
     assert_eq!(at(30 * SECOND + 1), None);
     assert_eq!(at(45 * SECOND), None);
-    assert_eq!(at(45 * SECOND + 1), Some(Due::Close(Close::Silent)));
+    assert_eq!(at(45 * SECOND + 1), Some(Due::Close(CloseCode::Silent)));
 }
 
 #[test]
@@ -206,9 +209,9 @@ fn a_silent_client_that_goes_on_taking_what_waits_is_not_closed() {
     assert_eq!(at(60 * SECOND, Some(44 * SECOND)), None);
     assert_eq!(
         at(90 * SECOND, Some(44 * SECOND)),
-        Some(Due::Close(Close::Silent))
+        Some(Due::Close(CloseCode::Silent))
     );
-    assert_eq!(at(60 * SECOND, None), Some(Due::Close(Close::Silent)));
+    assert_eq!(at(60 * SECOND, None), Some(Due::Close(CloseCode::Silent)));
 }
 
 #[test]

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use roomcast_ports::timeline::{CatchUp, ReadError};
 use roomcast_protocol::limits::{
-    OUTBOUND_WITHIN, OUTBOX_BYTES_FAIR, REPLAY_PAGE_BYTES, REPLAY_PAGE_EVENTS,
+    OUTBOUND_TIMEOUT, OUTBOX_BYTES_FAIR, REPLAY_PAGE_BYTES, REPLAY_PAGE_EVENTS,
 };
-use roomcast_protocol::{Close, Seq, StoredEvent};
+use roomcast_protocol::{CloseCode, Seq, StoredEvent};
 use tokio::time::{Duration, Instant, sleep};
 use tracing::warn;
 
@@ -74,7 +74,7 @@ impl Replay {
         mut self,
         shared: Arc<GatewayState>,
         connection: Arc<Connection>,
-    ) -> Result<(), Close> {
+    ) -> Result<(), CloseCode> {
         let mut most = REPLAY_PAGE_EVENTS;
         loop {
             wait_for_client(&connection).await;
@@ -87,7 +87,7 @@ impl Replay {
             let (count, bytes) = fitting(&events);
             let page = &events[..count];
             let Some(last) = page.last() else {
-                return Err(Close::PromisesLost);
+                return Err(CloseCode::StateLost);
             };
             // A removal of this user among them ends the subscription there.
             let applied = catch_up_to(&shared, &self.room, last.seq).await;
@@ -110,14 +110,14 @@ impl Replay {
         &self,
         shared: &GatewayState,
         most: usize,
-    ) -> Result<Vec<Arc<StoredEvent>>, Close> {
+    ) -> Result<Vec<Arc<StoredEvent>>, CloseCode> {
         let timeline = &shared.ports.timeline;
         let page = timeline.after(&self.room.id, self.cursor, most).await;
         let page = page.map_err(|error| lost(&error))?;
         if page.whole {
             Ok(page.events)
         } else {
-            Err(Close::PromisesLost)
+            Err(CloseCode::StateLost)
         }
     }
 
@@ -174,12 +174,12 @@ impl Replay {
     }
 }
 
-fn lost(error: &ReadError) -> Close {
+fn lost(error: &ReadError) -> CloseCode {
     warn!(
         error = error as &dyn std::error::Error,
         "failed to read the next page of a replay"
     );
-    Close::PromisesLost
+    CloseCode::StateLost
 }
 
 /// Charges so many bytes to the user, and waits until the rate allows for them.
@@ -192,7 +192,10 @@ pub(super) async fn pace(shared: &GatewayState, user: &User, bytes: usize) {
 
 /// Charges what was read to find out what was missed, most of which may not be here.
 pub(super) fn charge(shared: &GatewayState, user: &User, missed: &CatchUp) {
-    let sizes = missed.events.iter().map(|event| event.frame().json_bytes());
+    let sizes = missed
+        .events
+        .iter()
+        .map(|event| event.frame().encoded_len());
     let bytes = sizes.sum::<usize>() * missed.count / missed.events.len().max(1);
     shared.replayed.draw(&user.id, kib(bytes), READING);
 }
@@ -201,7 +204,7 @@ pub(super) fn charge(shared: &GatewayState, user: &User, missed: &CatchUp) {
 fn fitting(events: &[Arc<StoredEvent>]) -> (usize, usize) {
     let (mut count, mut bytes) = (0, 0);
     for event in events {
-        let more = event.frame().json_bytes();
+        let more = event.frame().encoded_len();
         if count > 0 && bytes + more > REPLAY_PAGE_BYTES {
             break;
         }
@@ -225,12 +228,12 @@ async fn wait_for_client(connection: &Connection) {
 }
 
 /// Waits while the process has too much to send.
-async fn wait_for_budget() -> Result<(), Close> {
-    let until = Instant::now() + OUTBOUND_WITHIN;
+async fn wait_for_budget() -> Result<(), CloseCode> {
+    let until = Instant::now() + OUTBOUND_TIMEOUT;
     while outbound::is_over() {
         if Instant::now() >= until {
             outbound::refused("replay");
-            return Err(Close::TooSlow);
+            return Err(CloseCode::TooSlow);
         }
         sleep(BUDGET_RECHECK_DELAY).await;
     }

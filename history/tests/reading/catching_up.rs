@@ -81,12 +81,12 @@ async fn the_start_after_a_place_is_a_prefix_and_knows_of_all_that_follows() {
             let count = start.events.len();
             assert_eq!(start.events, all.events[..count], "a prefix");
             assert_eq!(start.count, all.events.len());
-            let bytes: usize = start.events.iter().map(|it| it.frame().json_bytes()).sum();
+            let bytes: usize = start.events.iter().map(|it| it.frame().encoded_len()).sum();
             assert!(count == 1 || bytes <= bytes_max, "{bytes} of {bytes_max}");
             let next = all
                 .events
                 .get(count)
-                .map_or(0, |it| it.frame().json_bytes());
+                .map_or(0, |it| it.frame().encoded_len());
             assert!(
                 count == start.count || bytes + next > bytes_max,
                 "as many as fit"

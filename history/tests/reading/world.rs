@@ -9,7 +9,7 @@ use roomcast_embedded::{Embedded, EmbeddedStore};
 use roomcast_history::History;
 use roomcast_ports::event_log::{Append, EventLog};
 use roomcast_ports::message_store::{MessageWriter as _, Place};
-use roomcast_protocol::event::{Founding, Message};
+use roomcast_protocol::event::{Message, RoomCreation};
 use roomcast_protocol::{
     EventBody, EventId, MemberRole, MessageId, RoomEvent, RoomId, RoomKind, Seq, StoredEvent,
     Timestamp, UserId,
@@ -44,7 +44,7 @@ impl World {
             embedded,
             directory,
         };
-        let founding = Some(Founding {
+        let founding = Some(RoomCreation {
             kind: RoomKind::Group,
             visibility: None,
             name: None,

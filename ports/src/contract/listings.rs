@@ -146,7 +146,10 @@ pub async fn unread_is_exact_at_every_mark(harness: &mut impl DirectoryHarness) 
                 script.does(&owner, renamed(Some("again"), None, None));
             }
         }
-        let control = script.events.iter().filter(|it| it.event.body.is_control());
+        let control = script
+            .events
+            .iter()
+            .filter(|it| it.event.body.changes_room());
         rooms.write(&control.cloned().collect::<Vec<_>>()).await;
         if !ahead {
             rooms.feed(&script.events).await;

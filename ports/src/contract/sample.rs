@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use roomcast_protocol::event::{Founding, Message};
+use roomcast_protocol::event::{Message, RoomCreation};
 use roomcast_protocol::{
     EventBody, EventId, MemberRole, MessageId, RoomEvent, RoomId, RoomKind, Seq, StoredEvent,
     Timestamp, UserId, Visibility,
@@ -39,7 +39,7 @@ pub fn founded_as(
     visibility: Option<Visibility>,
     name: Option<&str>,
 ) -> EventBody {
-    let founding = Founding {
+    let founding = RoomCreation {
         kind,
         visibility,
         name: name.map(ToOwned::to_owned),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EventBody, Founding, Message, RoomChange, RoomEvent};
+use super::{EventBody, Message, RoomChange, RoomCreation, RoomEvent};
 use crate::{
     AttachmentId, ClientMessageId, EventId, MemberRole, MessageId, RoomId, Timestamp, UserId,
     Visibility,
@@ -12,7 +12,7 @@ use crate::{
 
 /// The bytes are no event that this version can read.
 #[derive(Debug, thiserror::Error)]
-pub enum EventFault {
+pub enum DecodeError {
     /// Not the envelope at all.
     #[error("read the event envelope")]
     Envelope(#[from] serde_json::Error),
@@ -63,7 +63,7 @@ pub(super) struct Payload<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     role: Option<MemberRole>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    founding: Option<Founding>,
+    founding: Option<RoomCreation>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     user_ids: Option<Cow<'a, [UserId]>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -185,7 +185,7 @@ fn fill<'a>(payload: &mut Payload<'a>, body: &'a EventBody) {
 }
 
 /// Reads an event that [`encode`] of this or any earlier version wrote.
-pub fn decode(bytes: &[u8]) -> Result<RoomEvent, EventFault> {
+pub fn decode(bytes: &[u8]) -> Result<RoomEvent, DecodeError> {
     let Envelope {
         event_type,
         payload,
@@ -198,7 +198,7 @@ pub fn decode(bytes: &[u8]) -> Result<RoomEvent, EventFault> {
     let (client_message_id, sent_at) = (payload.client_msg_id.clone(), payload.sent_at);
     let body = body(&event_type, payload)?;
     Ok(RoomEvent {
-        id: event_id.ok_or(EventFault::Missing("eventId"))?,
+        id: event_id.ok_or(DecodeError::Missing("eventId"))?,
         room_id,
         sender_id,
         client_message_id,
@@ -207,10 +207,10 @@ pub fn decode(bytes: &[u8]) -> Result<RoomEvent, EventFault> {
     })
 }
 
-fn body(event_type: &str, payload: Payload<'_>) -> Result<EventBody, EventFault> {
-    let message_id = payload.message_id.ok_or(EventFault::Missing("messageId"));
-    let user_id = payload.user_id.ok_or(EventFault::Missing("userId"));
-    let role = payload.role.ok_or(EventFault::Missing("role"));
+fn body(event_type: &str, payload: Payload<'_>) -> Result<EventBody, DecodeError> {
+    let message_id = payload.message_id.ok_or(DecodeError::Missing("messageId"));
+    let user_id = payload.user_id.ok_or(DecodeError::Missing("userId"));
+    let role = payload.role.ok_or(DecodeError::Missing("role"));
     Ok(match event_type {
         SENT => EventBody::MessageSent(Message {
             content: payload.content.map(Cow::into_owned),
@@ -229,7 +229,7 @@ fn body(event_type: &str, payload: Payload<'_>) -> Result<EventBody, EventFault>
             message_id: message_id?,
             emoji: payload
                 .emoji
-                .ok_or(EventFault::Missing("emoji"))?
+                .ok_or(DecodeError::Missing("emoji"))?
                 .into_owned(),
             removed: payload.removed.unwrap_or(false),
         },
@@ -249,11 +249,11 @@ fn body(event_type: &str, payload: Payload<'_>) -> Result<EventBody, EventFault>
         MEMBERS_ADDED => EventBody::MembersAdded {
             user_ids: payload
                 .user_ids
-                .ok_or(EventFault::Missing("userIds"))?
+                .ok_or(DecodeError::Missing("userIds"))?
                 .into_owned(),
             member_count: payload
                 .member_count
-                .ok_or(EventFault::Missing("memberCount"))?,
+                .ok_or(DecodeError::Missing("memberCount"))?,
         },
         ROOM_CHANGED => EventBody::RoomChanged(RoomChange {
             name: payload.name.map(Cow::into_owned),
@@ -261,6 +261,6 @@ fn body(event_type: &str, payload: Payload<'_>) -> Result<EventBody, EventFault>
             visibility: payload.visibility,
         }),
         ROOM_DELETED => EventBody::RoomDeleted,
-        other => return Err(EventFault::UnknownType(other.to_owned())),
+        other => return Err(DecodeError::UnknownType(other.to_owned())),
     })
 }

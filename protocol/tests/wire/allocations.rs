@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use allocation_counter::measure;
-use roomcast_protocol::{Decoded, Seq, StoredEvent};
+use roomcast_protocol::{ParsedFrame, Seq, StoredEvent};
 
 use crate::cases;
 use crate::random::Random;
@@ -20,7 +20,7 @@ fn reading_a_frame_without_escapes_or_lists_allocates_nothing() {
         if text.contains('\\') || text.contains('[') {
             continue;
         }
-        let count = allocations(|| drop(black_box(Decoded::read(black_box(&text)))));
+        let count = allocations(|| drop(black_box(ParsedFrame::parse(black_box(&text)))));
         assert_eq!(count, 0, "{text}");
     }
 }
@@ -32,7 +32,7 @@ fn reading_a_list_of_ids_allocates_the_list_and_not_the_ids() {
         let text = format!(
             r#"{{"type":"SEND_MESSAGE","roomId":"R88","content":"hello","mentions":[{ids}]}}"#
         );
-        allocations(|| drop(black_box(Decoded::read(black_box(&text)))))
+        allocations(|| drop(black_box(ParsedFrame::parse(black_box(&text)))))
     };
     // A list that grows does so by doubling.
     assert!(mentions(50) <= 6, "{}", mentions(50));

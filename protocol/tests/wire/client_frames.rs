@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use roomcast_protocol::{ClientFrame, Code, Decoded, PresenceStatus, Seq};
+use roomcast_protocol::{ClientFrame, Code, ParsedFrame, PresenceStatus, Seq};
 
 use crate::random::Random;
 
 #[track_caller]
 pub(crate) fn good(text: &str) -> ClientFrame<'_> {
-    let decoded = Decoded::read(text);
+    let decoded = ParsedFrame::parse(text);
     decoded
         .frame
         .unwrap_or_else(|refusal| panic!("{text}: {refusal}"))
@@ -17,7 +17,7 @@ pub(crate) fn good(text: &str) -> ClientFrame<'_> {
 /// The refusal's sentence, which names the field.
 #[track_caller]
 pub(crate) fn bad(text: &str) -> String {
-    match Decoded::read(text).frame {
+    match ParsedFrame::parse(text).frame {
         Ok(frame) => panic!("{text} was read as {frame:?}"),
         Err(refusal) => {
             assert_eq!(refusal.code, Code::BadFrame, "{text}");
@@ -65,7 +65,7 @@ fn the_frame_of_the_contract_is_complete() {
 #[test]
 fn text_without_escapes_is_borrowed_and_with_them_is_not() {
     let text = r#"{"type":"SEND_MESSAGE","roomId":"R88","content":"hé漢😀","ref":"7"}"#;
-    let decoded = Decoded::read(text);
+    let decoded = ParsedFrame::parse(text);
     assert!(matches!(decoded.reference, Some(Cow::Borrowed("7"))));
     let Ok(ClientFrame::SendMessage { content, .. }) = decoded.frame else {
         panic!("another frame");
@@ -107,7 +107,7 @@ fn null_is_absence() {
             good(&format!("{{{fields}}}")),
             "{fields}"
         );
-        assert_eq!(Decoded::read(&with_nulls).reference, None);
+        assert_eq!(ParsedFrame::parse(&with_nulls).reference, None);
     }
     assert_eq!(bad(r#"{"type":null}"#), "type is missing");
     assert_eq!(
@@ -242,7 +242,7 @@ fn a_wrong_type_or_value_is_named_with_its_field() {
 fn an_unknown_type_is_not_a_bad_frame() {
     for kind in ["", "ping", "PING ", "MESSAGE", "CALL_OFFER"] {
         let text = format!(r#"{{"type":"{kind}","ref":"7","roomId":"r","clientMsgId":"c"}}"#);
-        let decoded = Decoded::read(&text);
+        let decoded = ParsedFrame::parse(&text);
         assert_eq!(decoded.frame.unwrap_err().code, Code::UnknownType, "{kind}");
         assert_eq!(decoded.reference.as_deref(), Some("7"));
         assert_eq!(decoded.room_id.unwrap().as_str(), "r");
@@ -323,33 +323,36 @@ fn seqs_are_integers_a_client_can_write_down() {
 fn a_ref_is_at_most_64_characters_and_comes_back_when_another_field_is_bad() {
     let longest = "😀".repeat(64);
     let ping = format!(r#"{{"type":"PING","ref":"{longest}"}}"#);
-    assert_eq!(Decoded::read(&ping).reference.as_deref(), Some(&*longest));
+    assert_eq!(
+        ParsedFrame::parse(&ping).reference.as_deref(),
+        Some(&*longest)
+    );
     good(&ping);
     let escaped = format!(
         r#"{{"ref":"{}","type":"PING"}}"#,
         r"\ud83d\ude00".repeat(64)
     );
     assert_eq!(
-        Decoded::read(&escaped).reference.as_deref(),
+        ParsedFrame::parse(&escaped).reference.as_deref(),
         Some(&*longest)
     );
 
     let longer = format!(r#"{{"type":"PING","ref":"{longest}x"}}"#);
     assert_eq!(bad(&longer), "ref is longer than 64 characters");
-    assert_eq!(Decoded::read(&longer).reference, None);
+    assert_eq!(ParsedFrame::parse(&longer).reference, None);
     for wrong in ["1", "[]", "{}", "true"] {
         let text = format!(r#"{{"ref":{wrong},"type":"PING"}}"#);
         assert_eq!(bad(&text), "ref is not a string");
-        assert_eq!(Decoded::read(&text).reference, None);
+        assert_eq!(ParsedFrame::parse(&text).reference, None);
     }
 
     let text = r#"{"content":5,"type":"SEND_MESSAGE","clientMsgId":"c","roomId":"r","ref":""}"#;
     assert_eq!(bad(text), "content is not a string");
-    let decoded = Decoded::read(text);
+    let decoded = ParsedFrame::parse(text);
     assert_eq!(decoded.reference.as_deref(), Some(""));
     assert_eq!(decoded.room_id.unwrap().as_str(), "r");
     assert_eq!(decoded.client_message_id.unwrap().as_str(), "c");
-    let decoded = Decoded::read(r#"{"type":"TYPING","roomId":"/","clientMsgId":7,"ref":"1"}"#);
+    let decoded = ParsedFrame::parse(r#"{"type":"TYPING","roomId":"/","clientMsgId":7,"ref":"1"}"#);
     assert_eq!(decoded.reference.as_deref(), Some("1"));
     assert!(decoded.room_id.is_none() && decoded.client_message_id.is_none());
 }
@@ -404,7 +407,7 @@ fn every_frame_reads_as_it_was_written() {
         let mut random = Random::new(seed);
         let (reference, frame) = (random.maybe(Random::reference), random.client_frame());
         let text = frame.to_json(reference.as_deref());
-        let decoded = Decoded::read(&text);
+        let decoded = ParsedFrame::parse(&text);
         assert_eq!(decoded.frame, Ok(frame), "seed {seed}: {text}");
         assert_eq!(
             decoded.reference.as_deref(),

@@ -1,6 +1,6 @@
 //! Reading a client's text as JSON: what is no frame at all, however it is broken.
 
-use roomcast_protocol::{ClientFrame, Decoded};
+use roomcast_protocol::{ClientFrame, ParsedFrame};
 
 use crate::client_frames::{ENOUGH, bad, good};
 use crate::random::Random;
@@ -164,7 +164,7 @@ fn damaged_frames_are_answered_whatever_they_are() {
             }
         }
         if let Ok(text) = std::str::from_utf8(&text) {
-            let decoded = Decoded::read(text);
+            let decoded = ParsedFrame::parse(text);
             let is_json = serde_json::from_str::<serde_json::Value>(text).is_ok();
             assert!(is_json || decoded.frame.is_err(), "seed {seed}: {text}");
         }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use jsonschema::Validator;
-use roomcast_protocol::{Close, Code, schema};
+use roomcast_protocol::{CloseCode, Code, schema};
 use serde_json::{Map, Value, json};
 
 use crate::cases;
@@ -232,7 +232,7 @@ fn asyncapi_has_every_code_and_every_close() {
         })
         .collect();
     assert_eq!(document["x-codes"], Value::Object(codes));
-    let closes: Map<String, Value> = Close::ALL
+    let closes: Map<String, Value> = CloseCode::ALL
         .iter()
         .map(|close| {
             let come_back = &document["x-closes"][close.name()]["comeBack"];

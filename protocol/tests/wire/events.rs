@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use roomcast_protocol::event::{EventFault, Message};
+use roomcast_protocol::event::{DecodeError, Message};
 use roomcast_protocol::{EventBody, event};
 
 use crate::random::Random;
@@ -86,7 +86,7 @@ fn a_missing_field_is_named() {
     ] {
         let fault = event::decode(envelope(event_type, more).as_bytes()).unwrap_err();
         assert!(
-            matches!(fault, EventFault::Missing(missing) if missing == name),
+            matches!(fault, DecodeError::Missing(missing) if missing == name),
             "{event_type}: {fault}"
         );
     }
@@ -101,12 +101,12 @@ fn a_type_that_is_not_ours_is_told_apart_from_bytes_that_are_no_event() {
         "",
     ] {
         let fault = event::decode(envelope(unknown, "").as_bytes()).unwrap_err();
-        assert!(matches!(fault, EventFault::UnknownType(name) if name == unknown));
+        assert!(matches!(fault, DecodeError::UnknownType(name) if name == unknown));
     }
     let bad_id = envelope("chat.room.deleted.v1", r#","eventId":"a/b""#);
     for no_event in ["", "{}", "[]", "null", bad_id.as_str()] {
         let fault = event::decode(no_event.as_bytes()).unwrap_err();
-        assert!(matches!(fault, EventFault::Envelope(_)), "{no_event}");
+        assert!(matches!(fault, DecodeError::Envelope(_)), "{no_event}");
         assert!(fault.source().is_some());
     }
 }

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use roomcast_protocol::fleet_frame::{Limits, WarningCode};
+use roomcast_protocol::server_frame::{Limits, WarningCode};
 use roomcast_protocol::{
-    Code, ConnectionId, EventBody, FleetFrame, MessageId, Refusal, RoomEvent, Seq, StoredEvent,
+    Code, ConnectionId, EventBody, MessageId, Refusal, RoomEvent, Seq, ServerFrame, StoredEvent,
     Timestamp, UserId, limits,
 };
 
@@ -78,12 +78,12 @@ fn many_members_added_at_once_are_shown_as_their_number() {
 #[test]
 fn a_refusal_is_an_error_frame_with_its_own_words() {
     for &code in Code::ALL {
-        let frame = FleetFrame::error(&Refusal::new(code, "no")).to_json();
+        let frame = ServerFrame::error(&Refusal::new(code, "no")).to_json();
         let frame: serde_json::Value = serde_json::from_slice(&frame).unwrap();
         assert_eq!(frame["code"], code.as_str());
         assert_eq!(frame["retryable"], code.retryable());
     }
-    let frame = FleetFrame::error(&Refusal::rate_limited(50)).to_json();
+    let frame = ServerFrame::error(&Refusal::rate_limited(50)).to_json();
     let frame: serde_json::Value = serde_json::from_slice(&frame).unwrap();
     assert_eq!(frame["retryAfterMs"], 50);
 }
@@ -92,17 +92,17 @@ fn a_refusal_is_an_error_frame_with_its_own_words() {
 fn a_fleet_frame_with_unknown_fields_and_nulls_is_read_and_a_seq_out_of_bounds_is_not() {
     let frame = r#"{"future":[],"seq":5,"prev":0,"type":"MESSAGE","roomId":"r","senderId":"u",
         "messageId":"m","ts":"2023-11-14T22:13:20.007Z","content":null,"replyTo":null}"#;
-    let read: FleetFrame<'_> = serde_json::from_str(frame).unwrap();
+    let read: ServerFrame<'_> = serde_json::from_str(frame).unwrap();
     assert!(matches!(
         read,
-        FleetFrame::Message {
+        ServerFrame::Message {
             content: None,
             reply_to: None,
             ..
         }
     ));
     let beyond = frame.replace(r#""seq":5"#, r#""seq":9007199254740992"#);
-    assert!(serde_json::from_str::<FleetFrame<'_>>(&beyond).is_err());
+    assert!(serde_json::from_str::<ServerFrame<'_>>(&beyond).is_err());
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn the_length_of_a_frame_is_known_before_it_is_written() {
     for case in cases::fleet::cases() {
         let json = case.value.to_json();
         let text = String::from_utf8_lossy(&json);
-        assert_eq!(case.value.json_bytes(), json.len(), "{text}");
+        assert_eq!(case.value.encoded_len(), json.len(), "{text}");
     }
     for seed in 0..5_000 {
         let mut random = Random::new(seed);
@@ -118,18 +118,18 @@ fn the_length_of_a_frame_is_known_before_it_is_written() {
         for frame in [stored.frame(), other_frame(&mut random)] {
             let json = frame.to_json();
             let text = String::from_utf8_lossy(&json);
-            assert_eq!(frame.json_bytes(), json.len(), "seed {seed}: {text}");
-            let read: FleetFrame<'_> = serde_json::from_slice(&json).unwrap();
+            assert_eq!(frame.encoded_len(), json.len(), "seed {seed}: {text}");
+            let read: ServerFrame<'_> = serde_json::from_slice(&json).unwrap();
             assert_eq!(read, frame, "seed {seed}");
         }
     }
 }
 
 /// Of those that are no events, the ones with words or numbers of many lengths.
-fn other_frame(random: &mut Random) -> FleetFrame<'static> {
+fn other_frame(random: &mut Random) -> ServerFrame<'static> {
     let reference = random.maybe(|random| Cow::Owned(random.reference()));
     match random.below(6) {
-        0 => FleetFrame::Ack {
+        0 => ServerFrame::Ack {
             reference,
             room_id: random.owned_id(),
             message_id: random.owned_id(),
@@ -138,7 +138,7 @@ fn other_frame(random: &mut Random) -> FleetFrame<'static> {
             ts: Timestamp::from_millis(random.next() >> 20),
             duplicate: random.flag(),
         },
-        1 => FleetFrame::Error {
+        1 => ServerFrame::Error {
             reference,
             code: random.pick(Code::ALL),
             message: random.text(100).into(),
@@ -147,15 +147,15 @@ fn other_frame(random: &mut Random) -> FleetFrame<'static> {
             room_id: random.maybe(Random::owned_id),
             client_msg_id: random.maybe(Random::owned_id),
         },
-        2 => FleetFrame::Warning {
+        2 => ServerFrame::Warning {
             code: WarningCode::PresenceTooLarge,
             message: random.text(100).into(),
         },
-        3 => FleetFrame::Reconnect {
+        3 => ServerFrame::Reconnect {
             after_ms: random.below(20_000),
             reason: random.text(20).into(),
         },
-        4 => FleetFrame::Receipt {
+        4 => ServerFrame::Receipt {
             room_id: random.owned_id(),
             user_id: random.owned_id(),
             read: random.maybe(Random::seq),
@@ -165,8 +165,8 @@ fn other_frame(random: &mut Random) -> FleetFrame<'static> {
     }
 }
 
-fn welcome(random: &mut Random, reference: Option<Cow<'static, str>>) -> FleetFrame<'static> {
-    FleetFrame::Welcome {
+fn welcome(random: &mut Random, reference: Option<Cow<'static, str>>) -> ServerFrame<'static> {
+    ServerFrame::Welcome {
         reference,
         connection_id: random.owned_id::<ConnectionId>(),
         user_id: random.owned_id::<UserId>(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use roomcast_protocol::{Decoded, FleetFrame, event};
+use roomcast_protocol::{ParsedFrame, ServerFrame, event};
 
 use crate::cases;
 use crate::types::{self, client_type, event_type, fleet_type};
@@ -38,7 +38,7 @@ fn golden_client_frames_read_as_what_was_said() {
         let (reference, frame) = &case.value;
         let file = case.file(client_type(frame));
         let bytes = stored(&format!("client/{file}"));
-        let decoded = Decoded::read(text(&bytes));
+        let decoded = ParsedFrame::parse(text(&bytes));
         assert_eq!(decoded.frame.as_ref(), Ok(frame), "{file}");
         assert_eq!(decoded.reference.as_deref(), *reference, "{file}");
     }
@@ -49,7 +49,7 @@ fn golden_fleet_frames_read_as_what_was_said() {
     for case in cases::fleet::cases() {
         let file = case.file(fleet_type(&case.value));
         let bytes = stored(&format!("fleet/{file}"));
-        let read: FleetFrame<'_> = serde_json::from_slice(&bytes).expect(&file);
+        let read: ServerFrame<'_> = serde_json::from_slice(&bytes).expect(&file);
         assert_eq!(read, case.value, "{file}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use roomcast_protocol::event::{Founding, Message, RoomChange};
+use roomcast_protocol::event::{Message, RoomChange, RoomCreation};
 use roomcast_protocol::id::{Id, IdRef};
 use roomcast_protocol::{
     ClientFrame, EventBody, MemberRole, PresenceStatus, RoomEvent, RoomKind, Seq, StoredEvent,
@@ -221,8 +221,8 @@ impl Random {
         }
     }
 
-    fn founding(&mut self) -> Founding {
-        Founding {
+    fn founding(&mut self) -> RoomCreation {
+        RoomCreation {
             kind: self.pick(&[RoomKind::Direct, RoomKind::Group]),
             visibility: self.maybe(Self::visibility),
             name: self.maybe(|random| random.text(32)),

@@ -3,7 +3,7 @@
 //! The matches have no wildcard: a new variant does not compile before it has a name here, and then
 //! has no golden file and no place in the documents until it gets them.
 
-use roomcast_protocol::{ClientFrame, EventBody, FleetFrame};
+use roomcast_protocol::{ClientFrame, EventBody, ServerFrame};
 
 macro_rules! types {
     ($all:ident, $type_of:ident, $of:ident: $($variant:ident = $name:literal,)*) => {
@@ -16,7 +16,7 @@ macro_rules! types {
 }
 
 type Client = ClientFrame<'static>;
-type Fleet = FleetFrame<'static>;
+type Fleet = ServerFrame<'static>;
 
 types! { CLIENT, client_type, Client:
     Auth = "AUTH",

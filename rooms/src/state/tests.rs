@@ -37,7 +37,7 @@ fn stored(seq: u64, body: EventBody) -> Arc<StoredEvent> {
 fn log(seed: &mut u64) -> Vec<Arc<StoredEvent>> {
     use MemberRole::{Admin, Member, Owner};
     let (kind, visibility) = (RoomKind::Group, Some(Visibility::Private));
-    let founding = Some(Founding {
+    let founding = Some(RoomCreation {
         kind,
         visibility,
         name: None,

@@ -7,7 +7,7 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use roomcast_ports::access::{Caller, TokenError};
-use roomcast_protocol::id::BadId;
+use roomcast_protocol::id::InvalidId;
 use roomcast_protocol::{Code, Refusal};
 
 use super::Services;
@@ -49,7 +49,7 @@ impl FromRequestParts<Arc<Services>> for Call {
 
 impl Call {
     /// The id in the path at `{name}`. What is no id names nothing that could exist: `BAD_FRAME`.
-    pub(super) fn id<T: FromStr<Err = BadId>>(&self, name: &'static str) -> Result<T, Refusal> {
+    pub(super) fn id<T: FromStr<Err = InvalidId>>(&self, name: &'static str) -> Result<T, Refusal> {
         let segment = self.path.iter().find(|(known, _)| known == name);
         let id = segment.and_then(|(_, text)| text.parse().ok());
         id.ok_or_else(|| Refusal::bad_frame(format!("{name} is not an id")))

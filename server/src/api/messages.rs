@@ -3,7 +3,7 @@
 use roomcast_gateway::HttpPublish;
 use roomcast_protocol::event::Message;
 use roomcast_protocol::limits::{ATTACHMENTS_MAX, MENTIONS_MAX};
-use roomcast_protocol::{FleetFrame, Refusal, RoomId, UserId};
+use roomcast_protocol::{Refusal, RoomId, ServerFrame, UserId};
 
 use super::body::Fields;
 use super::call::Call;
@@ -30,7 +30,7 @@ pub(super) async fn send(call: Call, mut fields: Fields) -> Answer {
     let ack = call.services.gateway.publish(post).await?;
     let again = matches!(
         ack,
-        FleetFrame::Ack {
+        ServerFrame::Ack {
             duplicate: true,
             ..
         }

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use axum::http::Uri;
-use roomcast_protocol::id::BadId;
+use roomcast_protocol::id::InvalidId;
 use roomcast_protocol::limits::PAGE_DEFAULT;
 use roomcast_protocol::{Refusal, Seq};
 
@@ -45,11 +45,11 @@ impl Query {
     }
 
     /// Every value of a parameter that is an id and may come several times.
-    pub(super) fn ids<T: FromStr<Err = BadId>>(
+    pub(super) fn ids<T: FromStr<Err = InvalidId>>(
         &self,
         name: &'static str,
     ) -> Result<Vec<T>, Refusal> {
-        let ids: Result<Vec<T>, BadId> = self.all(name).map(str::parse).collect();
+        let ids: Result<Vec<T>, InvalidId> = self.all(name).map(str::parse).collect();
         ids.map_err(|_| Refusal::bad_frame(format!("{name} is not an id")))
     }
 

@@ -10,7 +10,7 @@ use roomcast_ports::event_log::{
 };
 use roomcast_ports::live::LiveEvents;
 use roomcast_ports::signals::{RevocationStream, Signal, SignalError, SignalStream, Signals};
-use roomcast_protocol::limits::{APPEND_GRACE, APPEND_WITHIN};
+use roomcast_protocol::limits::{APPEND_GRACE, APPEND_TIMEOUT};
 use roomcast_protocol::{RoomId, Seq, SessionId, StoredEvent, UserId};
 
 use super::{bounded, bounded_port};
@@ -30,7 +30,7 @@ bounded_port! {
         fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, LogError>> {
             let (begun, pending) = (Instant::now(), self.0.append(append));
             Box::pin(async move {
-                let answer = tokio::time::timeout(APPEND_WITHIN + APPEND_GRACE, pending).await;
+                let answer = tokio::time::timeout(APPEND_TIMEOUT + APPEND_GRACE, pending).await;
                 answer.unwrap_or_else(|_| {
                     metrics::counter!("chat_port_timeouts_total").increment(1);
                     Err(LogError::Unconfirmed(begun.elapsed()))

@@ -120,7 +120,7 @@ impl Line {
         self.stream.write_all(&bytes).is_ok()
     }
 
-    /// What comes next, but for `HEARTBEAT`s.
+    /// What comes next, but for `HEARTBEAT_INTERVAL`s.
     pub(crate) fn next(&mut self, within: Duration) -> Came {
         if let Some(frame) = self.inbox.pop_front() {
             return Came::Frame(frame);

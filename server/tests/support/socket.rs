@@ -170,7 +170,7 @@ impl Socket {
         self.stream.write_all(bytes)
     }
 
-    /// The next frame; a `HEARTBEAT` only if asked for with [`Self::with_heartbeats`].
+    /// The next frame; a `HEARTBEAT_INTERVAL` only if asked for with [`Self::with_heartbeats`].
     pub(crate) fn next(&mut self) -> Value {
         match self.next_within(WITHIN) {
             Some(frame) => frame,
@@ -190,7 +190,7 @@ impl Socket {
         }
     }
 
-    /// From now on `HEARTBEAT`s are frames like others.
+    /// From now on `HEARTBEAT_INTERVAL`s are frames like others.
     pub(crate) fn with_heartbeats(&mut self) {
         self.heartbeats = true;
     }
@@ -248,7 +248,7 @@ impl Socket {
         assert!(came.is_empty(), "{came:?} came unasked; {}", self.so_far());
     }
 
-    /// Nothing comes for this long (but `HEARTBEAT`).
+    /// Nothing comes for this long (but `HEARTBEAT_INTERVAL`).
     pub(crate) fn nothing_for(&mut self, time: Duration) {
         if let Some(frame) = self.next_within(time) {
             panic!("{frame} came unasked; {}", self.so_far());

@@ -1,7 +1,7 @@
 //! What rooms are, as far as the log says.
 
 use roomcast_ports::directory::RoomRecord;
-use roomcast_protocol::event::{Founding, RoomChange};
+use roomcast_protocol::event::{RoomChange, RoomCreation};
 use roomcast_protocol::{RoomId, RoomKind, Seq, Timestamp, Visibility};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -104,7 +104,7 @@ pub(super) fn save(store: &Connection, room: &RoomRow) -> rusqlite::Result<()> {
 pub(super) fn found(
     store: &Connection,
     room: i64,
-    founding: &Founding,
+    founding: &RoomCreation,
     seq: Seq,
     created_at: Timestamp,
 ) -> rusqlite::Result<()> {

@@ -7,7 +7,7 @@ use async_nats::header::HeaderMap;
 use roomcast_ports::event_log::{Appended, LogError};
 use roomcast_protocol::RoomId;
 use roomcast_protocol::event::decode;
-use roomcast_protocol::limits::APPEND_WITHIN;
+use roomcast_protocol::limits::APPEND_TIMEOUT;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
@@ -259,7 +259,7 @@ async fn within_its_time<T, F: Future<Output = Result<T, Failure>>>(
             // A leader that is being elected also refuses what it will answer soon.
             Err(failure)
                 if !matches!(failure, Failure::Closed)
-                    && waiting.asked.elapsed() < APPEND_WITHIN =>
+                    && waiting.asked.elapsed() < APPEND_TIMEOUT =>
             {
                 debug!(
                     failure = &failure as &dyn std::error::Error,

@@ -7,7 +7,7 @@ use async_nats::{Message, StatusCode, Subscriber};
 use futures_util::StreamExt as _;
 use metrics::counter;
 use roomcast_protocol::RoomId;
-use roomcast_protocol::limits::APPEND_WITHIN;
+use roomcast_protocol::limits::APPEND_TIMEOUT;
 use serde::Deserialize;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -218,7 +218,7 @@ impl Appends {
             if state.queue.wake(now) > 0 {
                 self.to_send.notify_one();
             }
-            let before = now.checked_sub(APPEND_WITHIN);
+            let before = now.checked_sub(APPEND_TIMEOUT);
             while let Some(before) = before {
                 let oldest = state.queue.take_oldest(Some(before));
                 if oldest.is_empty() {

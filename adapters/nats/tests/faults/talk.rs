@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use roomcast_ports::contract::sample::{event, said, user};
 use roomcast_ports::event_log::{Append, Appended, EventLog, LogError};
-use roomcast_protocol::limits::APPEND_WITHIN;
+use roomcast_protocol::limits::APPEND_TIMEOUT;
 use roomcast_protocol::{EventBody, EventId, RoomId, Seq};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -90,7 +90,7 @@ pub(crate) fn assert_none_given_up_early(story: &Story) -> usize {
     let mut given_up = 0;
     for said in story.values().flatten() {
         if said.answer.is_err() {
-            assert!(said.answered - said.asked >= APPEND_WITHIN, "{said:?}");
+            assert!(said.answered - said.asked >= APPEND_TIMEOUT, "{said:?}");
             given_up += 1;
         }
     }

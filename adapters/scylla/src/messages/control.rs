@@ -4,7 +4,7 @@
 //! of the feed, in any order. How many members there are is counted when it is asked, from the same
 //! rows, and so never disagrees with them.
 
-use roomcast_protocol::event::{Founding, RoomChange};
+use roomcast_protocol::event::{RoomChange, RoomCreation};
 use roomcast_protocol::{EventBody, MemberRole, RoomId, Seq, StoredEvent, Timestamp, UserId};
 use scylla::value::MaybeUnset;
 
@@ -90,7 +90,7 @@ impl ScyllaMessages {
         &'a self,
         writes: &mut Writes<'a>,
         room_id: &RoomId,
-        founding: &Founding,
+        founding: &RoomCreation,
         seq: Seq,
         created_at: Timestamp,
     ) {

@@ -62,7 +62,7 @@ impl ScyllaMessages {
     async fn publish_all(&self, events: &[Arc<StoredEvent>]) -> Result<(), StoreError> {
         let control = events
             .iter()
-            .filter(|stored| stored.event.body.is_control());
+            .filter(|stored| stored.event.body.changes_room());
         try_join_all(control.map(|stored| self.publish(stored))).await?;
         Ok(())
     }

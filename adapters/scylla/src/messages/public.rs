@@ -7,7 +7,7 @@
 use futures_util::future::try_join_all;
 use roomcast_ports::StoreError;
 use roomcast_ports::directory::RoomRecord;
-use roomcast_protocol::event::Founding;
+use roomcast_protocol::event::RoomCreation;
 use roomcast_protocol::{EventBody, RoomId, RoomKind, StoredEvent, Visibility};
 use scylla::value::MaybeUnset;
 
@@ -168,7 +168,7 @@ impl ScyllaMessages {
                 let Some(founding) = founding.filter(|_| ended != Some(true)) else {
                     continue;
                 };
-                let founding: Founding = serde_json::from_str(&founding).map_err(damaged)?;
+                let founding: RoomCreation = serde_json::from_str(&founding).map_err(damaged)?;
                 if shown(&founding, name, visibility.as_deref(), prefix)? {
                     found.push(id(&room_id)?);
                 }
@@ -181,7 +181,7 @@ impl ScyllaMessages {
 }
 
 fn shown(
-    founding: &Founding,
+    founding: &RoomCreation,
     name: Option<String>,
     visibility: Option<&str>,
     prefix: &str,

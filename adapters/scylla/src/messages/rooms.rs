@@ -2,7 +2,7 @@
 
 use roomcast_ports::StoreError;
 use roomcast_ports::directory::RoomRecord;
-use roomcast_protocol::event::Founding;
+use roomcast_protocol::event::RoomCreation;
 use roomcast_protocol::{RoomId, Seq, Timestamp, Visibility};
 
 use super::ScyllaMessages;
@@ -43,7 +43,7 @@ impl RoomRow {
         let (Some(founding), Some(created_at)) = (self.founding, self.created_at) else {
             return Ok(None);
         };
-        let founding: Founding = serde_json::from_str(&founding).map_err(damaged)?;
+        let founding: RoomCreation = serde_json::from_str(&founding).map_err(damaged)?;
         let visibility = match &self.visibility {
             Some(visibility) => Some(word(visibility, Visibility::from_wire)?),
             None => founding.visibility,

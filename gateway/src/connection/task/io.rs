@@ -4,8 +4,8 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
-use roomcast_protocol::Close;
-use roomcast_protocol::limits::{HEARTBEAT, READ_AHEAD_BYTES_MAX, SILENCE_PINGED};
+use roomcast_protocol::CloseCode;
+use roomcast_protocol::limits::{CLIENT_IDLE_PING_AFTER, HEARTBEAT_INTERVAL, READ_AHEAD_BYTES_MAX};
 use socket2::SockRef;
 
 use super::{
@@ -46,9 +46,11 @@ impl Task {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => return PollResult::End,
             }
-            if outbox.is_empty() && since.is_some_and(|since| now >= after(since, HEARTBEAT)) {
+            if outbox.is_empty()
+                && since.is_some_and(|since| now >= after(since, HEARTBEAT_INTERVAL))
+            {
                 // It was taking bytes all the time; now it can show that by itself.
-                connection.record_received(now.saturating_sub(ticks(SILENCE_PINGED)));
+                connection.record_received(now.saturating_sub(ticks(CLIENT_IDLE_PING_AFTER)));
             }
         }
         if let ClosePhase::Closing { .. } = self.ending {
@@ -194,10 +196,10 @@ impl Task {
                 connection.close_with(codec::encode_close(code.unwrap_or(1000), ""), now);
             }
             Err(violation) => {
-                let close = Close::ALL
+                let close = CloseCode::ALL
                     .into_iter()
                     .find(|close| close.code() == violation.close_code());
-                connection.close(close.unwrap_or(Close::ProtocolError), now);
+                connection.close(close.unwrap_or(CloseCode::ProtocolError), now);
             }
         }
     }

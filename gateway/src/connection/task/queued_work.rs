@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
-use roomcast_protocol::{Close, RoomAfter, RoomId, Seq};
+use roomcast_protocol::{CloseCode, RoomAfter, RoomId, Seq};
 
 use super::{PollResult, Task};
 use crate::dispatch::{HandlerResult, Outcome};
@@ -24,7 +24,7 @@ pub(super) struct QueuedWork {
     /// What was said with them.
     reference: Option<Cow<'static, str>>,
     presence: bool,
-    replay: Option<BoxFuture<'static, Result<(), Close>>>,
+    replay: Option<BoxFuture<'static, Result<(), CloseCode>>>,
     /// At most one for each room of the connection.
     waiting: VecDeque<Replay>,
 }

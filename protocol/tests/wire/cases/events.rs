@@ -1,6 +1,6 @@
 //! What the log and the bus keep.
 
-use roomcast_protocol::event::{Founding, Message, RoomChange};
+use roomcast_protocol::event::{Message, RoomChange, RoomCreation};
 use roomcast_protocol::{
     ClientMessageId, EventBody, EventId, MemberRole, MessageId, RoomEvent, RoomId, RoomKind,
     UserId, Visibility,
@@ -93,12 +93,12 @@ fn of_members() -> Vec<Case<RoomEvent>> {
         role,
         founding,
     };
-    let direct = Founding {
+    let direct = RoomCreation {
         kind: RoomKind::Direct,
         visibility: None,
         name: None,
     };
-    let group = Founding {
+    let group = RoomCreation {
         kind: RoomKind::Group,
         visibility: Some(Visibility::Public),
         name: Some("Lobby".to_owned()),

@@ -2,16 +2,16 @@
 
 use std::borrow::Cow;
 
-use roomcast_protocol::fleet_frame::{Limits, WarningCode};
 use roomcast_protocol::room::NotificationKind;
+use roomcast_protocol::server_frame::{Limits, WarningCode};
 use roomcast_protocol::{
-    ClientMessageId, Code, ConnectionId, FleetFrame, MemberRole, MessageId, PresenceStatus, RoomId,
-    Seq, UserId, Visibility, limits,
+    ClientMessageId, Code, ConnectionId, MemberRole, MessageId, PresenceStatus, RoomId, Seq,
+    ServerFrame, UserId, Visibility, limits,
 };
 
 use super::{Case, ODD, SENT_AT, case};
 
-type Frame = FleetFrame<'static>;
+type Frame = ServerFrame<'static>;
 
 const SEQ: Seq = Seq::new(4_712).unwrap();
 const PREV: Seq = Seq::new(4_710).unwrap();

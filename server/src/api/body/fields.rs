@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use roomcast_protocol::Refusal;
-use roomcast_protocol::id::BadId;
+use roomcast_protocol::id::InvalidId;
 use serde_json::{Map, Value};
 
 /// A body's fields.
@@ -33,7 +33,7 @@ impl Fields {
     }
 
     /// An id that may be there.
-    pub(in crate::api) fn optional_id<T: FromStr<Err = BadId>>(
+    pub(in crate::api) fn optional_id<T: FromStr<Err = InvalidId>>(
         &mut self,
         name: &'static str,
     ) -> Result<Option<T>, Refusal> {
@@ -43,7 +43,7 @@ impl Fields {
     }
 
     /// A list of at most so many ids; none when it is absent.
-    pub(in crate::api) fn ids<T: FromStr<Err = BadId>>(
+    pub(in crate::api) fn ids<T: FromStr<Err = InvalidId>>(
         &mut self,
         name: &'static str,
         most: usize,

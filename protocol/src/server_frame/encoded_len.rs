@@ -4,16 +4,16 @@
 //! content; growing a buffer costs a copy, and guessing too high costs memory for as long as the
 //! slowest reader takes.
 
-use super::FleetFrame;
+use super::ServerFrame;
 use crate::{AttachmentId, RoomId, Seq, UserId};
 
 /// The length of an object that has grown so far, closing brace included.
 #[derive(Clone, Copy)]
 struct Length(usize);
 
-impl FleetFrame<'_> {
+impl ServerFrame<'_> {
     /// The exact length of what [`write_json`](Self::write_json) appends.
-    pub fn json_bytes(&self) -> usize {
+    pub fn encoded_len(&self) -> usize {
         let length = match self {
             Self::Message { .. }
             | Self::MessageEdited { .. }
@@ -23,7 +23,7 @@ impl FleetFrame<'_> {
                 self.length_about_member()
             }
             Self::RoomChanged { .. } | Self::RoomDeleted { .. } => self.length_about_room(),
-            Self::Ack { .. } | Self::Error { .. } => self.length_of_verdict(),
+            Self::Ack { .. } | Self::Error { .. } => self.len_of_reply(),
             Self::Subscribed { .. } | Self::Unsubscribed { .. } => self.length_about_subscription(),
             Self::Welcome { .. } | Self::Authenticated { .. } | Self::Pong { .. } => {
                 self.length_about_session()
@@ -57,18 +57,18 @@ impl FleetFrame<'_> {
                 deleted,
             } => Length::of_event("MESSAGE", room_id, *seq, *prev, sender_id)
                 .word("messageId", message_id.as_str())
-                .maybe(content.as_ref(), |length, text| {
+                .optional(content.as_ref(), |length, text| {
                     length.text("content", text)
                 })
-                .maybe(client_msg_id.as_ref(), |length, id| {
+                .optional(client_msg_id.as_ref(), |length, id| {
                     length.word("clientMsgId", id.as_str())
                 })
-                .maybe(reply_to.as_ref(), |length, id| {
+                .optional(reply_to.as_ref(), |length, id| {
                     length.word("replyTo", id.as_str())
                 })
                 .list("attachments", attachments.iter().map(AttachmentId::as_str))
                 .list("mentions", mentions.iter().map(UserId::as_str))
-                .only_true("deleted", *deleted),
+                .if_true("deleted", *deleted),
             Self::MessageEdited {
                 room_id,
                 seq,
@@ -80,10 +80,10 @@ impl FleetFrame<'_> {
                 deleted,
             } => Length::of_event("MESSAGE_EDITED", room_id, *seq, *prev, sender_id)
                 .word("messageId", message_id.as_str())
-                .maybe(content.as_ref(), |length, text| {
+                .optional(content.as_ref(), |length, text| {
                     length.text("content", text)
                 })
-                .only_true("deleted", *deleted),
+                .if_true("deleted", *deleted),
             Self::MessageDeleted {
                 room_id,
                 seq,
@@ -175,12 +175,12 @@ impl FleetFrame<'_> {
                 visibility,
                 member_count,
             } => Length::of_event("ROOM_CHANGED", room_id, *seq, *prev, sender_id)
-                .maybe(name.as_ref(), |length, name| length.text("name", name))
-                .maybe(topic.as_ref(), |length, topic| length.text("topic", topic))
-                .maybe(visibility.as_ref(), |length, word| {
+                .optional(name.as_ref(), |length, name| length.text("name", name))
+                .optional(topic.as_ref(), |length, topic| length.text("topic", topic))
+                .optional(visibility.as_ref(), |length, word| {
                     length.word("visibility", word.as_str())
                 })
-                .maybe(member_count.as_ref(), |length, count| {
+                .optional(member_count.as_ref(), |length, count| {
                     length.number("memberCount", *count)
                 }),
             Self::RoomDeleted {
@@ -194,7 +194,7 @@ impl FleetFrame<'_> {
         }
     }
 
-    fn length_of_verdict(&self) -> Length {
+    fn len_of_reply(&self) -> Length {
         match self {
             Self::Ack {
                 reference,
@@ -207,7 +207,7 @@ impl FleetFrame<'_> {
             } => Length::of_answer("ACK", reference.as_deref())
                 .word("roomId", room_id.as_str())
                 .word("messageId", message_id.as_str())
-                .maybe(client_msg_id.as_ref(), |length, id| {
+                .optional(client_msg_id.as_ref(), |length, id| {
                     length.word("clientMsgId", id.as_str())
                 })
                 .number("seq", seq.get())
@@ -225,13 +225,13 @@ impl FleetFrame<'_> {
                 .word("code", code.as_str())
                 .text("message", message)
                 .flag("retryable", *retryable)
-                .maybe(retry_after_ms.as_ref(), |length, wait| {
+                .optional(retry_after_ms.as_ref(), |length, wait| {
                     length.number("retryAfterMs", *wait)
                 })
-                .maybe(room_id.as_ref(), |length, id| {
+                .optional(room_id.as_ref(), |length, id| {
                     length.word("roomId", id.as_str())
                 })
-                .maybe(client_msg_id.as_ref(), |length, id| {
+                .optional(client_msg_id.as_ref(), |length, id| {
                     length.word("clientMsgId", id.as_str())
                 }),
             _ => unreachable!("no verdict on what was sent"),
@@ -303,10 +303,10 @@ impl FleetFrame<'_> {
             } => Length::of("RECEIPT")
                 .word("roomId", room_id.as_str())
                 .word("userId", user_id.as_str())
-                .maybe(read.as_ref(), |length, seq| {
+                .optional(read.as_ref(), |length, seq| {
                     length.number("read", seq.get())
                 })
-                .maybe(delivered.as_ref(), |length, seq| {
+                .optional(delivered.as_ref(), |length, seq| {
                     length.number("delivered", seq.get())
                 }),
             Self::Presence {
@@ -316,7 +316,7 @@ impl FleetFrame<'_> {
             } => Length::of("PRESENCE")
                 .word("userId", user_id.as_str())
                 .word("status", status.as_str())
-                .maybe(last_seen.as_ref(), |length, _| length.time("lastSeen")),
+                .optional(last_seen.as_ref(), |length, _| length.time("lastSeen")),
             Self::Notification {
                 kind,
                 room_id,
@@ -327,7 +327,7 @@ impl FleetFrame<'_> {
                 .word("kind", kind.as_str())
                 .word("roomId", room_id.as_str())
                 .number("seq", seq.get())
-                .maybe(message_id.as_ref(), |length, id| {
+                .optional(message_id.as_ref(), |length, id| {
                     length.word("messageId", id.as_str())
                 })
                 .word("senderId", sender_id.as_str()),
@@ -357,12 +357,12 @@ impl Length {
     }
 
     fn of_answer(kind: &str, reference: Option<&str>) -> Self {
-        Self::of(kind).maybe(reference.as_ref(), |length, reference| {
+        Self::of(kind).optional(reference.as_ref(), |length, reference| {
             length.text("ref", reference)
         })
     }
 
-    fn maybe<T>(self, value: Option<&T>, add: impl FnOnce(Self, &T) -> Self) -> Self {
+    fn optional<T>(self, value: Option<&T>, add: impl FnOnce(Self, &T) -> Self) -> Self {
         match value {
             Some(value) => add(self, value),
             None => self,
@@ -392,7 +392,7 @@ impl Length {
         self.value(key, if flag { "true".len() } else { "false".len() })
     }
 
-    fn only_true(self, key: &str, flag: bool) -> Self {
+    fn if_true(self, key: &str, flag: bool) -> Self {
         if flag { self.flag(key, flag) } else { self }
     }
 

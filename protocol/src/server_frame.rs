@@ -1,6 +1,6 @@
 //! What the fleet says to a client.
 
-mod length;
+mod encoded_len;
 
 use std::borrow::Cow;
 
@@ -25,7 +25,7 @@ use crate::{
     missing_docs,
     reason = "the fields are the wire contract's, sections 3 to 5"
 )]
-pub enum FleetFrame<'a> {
+pub enum ServerFrame<'a> {
     /// A message. With `deleted` it has lost its content.
     Message {
         room_id: RoomId,
@@ -288,10 +288,10 @@ impl WarningCode {
     }
 }
 
-impl<'a> FleetFrame<'a> {
+impl<'a> ServerFrame<'a> {
     /// The frame's JSON.
     pub fn to_json(&self) -> Vec<u8> {
-        let mut json = Vec::with_capacity(self.json_bytes());
+        let mut json = Vec::with_capacity(self.encoded_len());
         self.write_json(&mut json);
         json
     }
