@@ -50,13 +50,13 @@ impl Claims {
         let now = seconds(now);
         let leeway = limits::TOKEN_LEEWAY.as_secs_f64();
         if now >= self.exp + leeway {
-            return Err(TokenError::Refused("it has expired"));
+            return Err(TokenError::Invalid("it has expired"));
         }
         if self.nbf.is_some_and(|not_before| now < not_before - leeway) {
-            return Err(TokenError::Refused("it is not valid yet"));
+            return Err(TokenError::Invalid("it is not valid yet"));
         }
         let user_id = UserId::new(&self.sub);
-        let user_id = user_id.map_err(|_| TokenError::Refused("its sub is no user id"))?;
+        let user_id = user_id.map_err(|_| TokenError::Invalid("its sub is no user id"))?;
         Ok(Caller {
             user_id,
             name: text(self.name.as_ref()).map(str::to_owned),
@@ -83,7 +83,7 @@ fn session_id(claim: Option<&Value>) -> Result<Option<SessionId>, TokenError> {
     // Ours are always good; one that isn't must not pass for a token without a session.
     session_id
         .map(Some)
-        .ok_or(TokenError::Refused("its sid is no session id"))
+        .ok_or(TokenError::Invalid("its sid is no session id"))
 }
 
 #[expect(

@@ -43,7 +43,7 @@ impl Accounts {
             user_id: user_id.clone(),
             room_id: None,
         };
-        let noted = self.accounts.note_ending(&ending).await;
+        let noted = self.accounts.put_ending(&ending).await;
         noted.map_err(failed_to("note the end of a user"))?;
         let accounts = self.clone();
         let finishing = self
@@ -63,7 +63,7 @@ impl Accounts {
         deleted.map_err(failed_to("end an account"))?;
         self.end_all_sessions(user_id).await?;
         self.leave_groups(user_id).await?;
-        let forgotten = self.accounts.forget_ending(ending).await;
+        let forgotten = self.accounts.delete_ending(ending).await;
         forgotten.map_err(failed_to("forget the end of a user"))
     }
 
@@ -93,10 +93,10 @@ impl Accounts {
             user_id: user_id.clone(),
             room_id: Some(room_id.clone()),
         };
-        let noted = self.accounts.note_ending(&ending).await;
+        let noted = self.accounts.put_ending(&ending).await;
         noted.map_err(failed_to("note the end of a group"))?;
         self.departures.leave(user_id, room_id, true).await?;
-        let forgotten = self.accounts.forget_ending(&ending).await;
+        let forgotten = self.accounts.delete_ending(&ending).await;
         forgotten.map_err(failed_to("forget the end of a group"))
     }
 
@@ -124,7 +124,7 @@ impl Accounts {
         let user_id = &ending.user_id;
         self.departures.leave(user_id, room_id, true).await?;
         self.departures.delete_if_empty(user_id, room_id).await?;
-        let forgotten = self.accounts.forget_ending(ending).await;
+        let forgotten = self.accounts.delete_ending(ending).await;
         forgotten.map_err(failed_to("forget the end of a group"))
     }
 }

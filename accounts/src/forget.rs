@@ -41,7 +41,7 @@ impl Accounts {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            match self.sessions.forget_expired(KEPT_FOR).await {
+            match self.sessions.delete_expired(KEPT_FOR).await {
                 Ok(sessions) => debug!(sessions, "forgot sessions that are over"),
                 Err(cause) => warn!(?cause, "failed to forget sessions that are over"),
             }

@@ -116,7 +116,7 @@ impl KeyRing {
             }
         }
         match refused {
-            Some(reason) => Err(TokenError::Refused(reason)),
+            Some(reason) => Err(TokenError::Invalid(reason)),
             None => Ok(Signer::Nobody { named }),
         }
     }
@@ -140,7 +140,7 @@ impl KeyRing {
 
     async fn holds(&self, session_id: &SessionId, user_id: &UserId) -> Result<bool, TokenError> {
         let session = self.sessions.session(session_id).await.map_err(|cause| {
-            if matches!(cause, StoreError::Damaged(_)) {
+            if matches!(cause, StoreError::Corrupted(_)) {
                 error!(?cause, "failed to read a session");
             }
             TokenError::Unavailable(cause.into())
@@ -156,10 +156,10 @@ impl KeyRing {
 impl Authenticator for KeyRing {
     async fn authenticate(&self, token: &str) -> Result<Caller, TokenError> {
         let header = decode_header(token).map_err(|_| {
-            TokenError::Refused("it is no token, or of an algorithm that is not taken")
+            TokenError::Invalid("it is no token, or of an algorithm that is not taken")
         })?;
         if header.crit.is_some() {
-            return Err(TokenError::Refused(
+            return Err(TokenError::Invalid(
                 "it demands what nobody here understands (crit)",
             ));
         }
@@ -172,18 +172,18 @@ impl Authenticator for KeyRing {
                 may_be_admin,
             } => claims.judge(now, false, may_be_admin)?,
             Signer::Nobody { .. } => {
-                return Err(TokenError::Refused(
+                return Err(TokenError::Invalid(
                     "it is badly signed, or of an unknown key",
                 ));
             }
         };
-        if !self.session_holds(&caller).await? {
-            return Err(TokenError::Refused("its session has ended"));
+        if !self.is_session_active(&caller).await? {
+            return Err(TokenError::Invalid("its session has ended"));
         }
         Ok(caller)
     }
 
-    async fn session_holds(&self, caller: &Caller) -> Result<bool, TokenError> {
+    async fn is_session_active(&self, caller: &Caller) -> Result<bool, TokenError> {
         match &caller.session_id {
             Some(session_id) => self.holds(session_id, &caller.user_id).await,
             None => Ok(true),

@@ -7,7 +7,7 @@ use roomcast_ports::StoreError;
 use roomcast_ports::access::Caller;
 use roomcast_ports::accounts::{Account, AccountStore, Session, SessionStore};
 use roomcast_ports::departures::Departures;
-use roomcast_ports::signals::Signals;
+use roomcast_ports::pubsub::PubSub;
 use roomcast_protocol::api::{TokensView, UserView};
 use roomcast_protocol::limits::SESSIONS_PER_USER_MAX;
 use roomcast_protocol::{Code, Refusal, SessionId, Timestamp, UserId};
@@ -32,7 +32,7 @@ pub struct Accounts {
     pub(crate) throttle: Arc<Throttle>,
     pub(crate) departures: Arc<dyn Departures>,
     pub(crate) tasks: TaskTracker,
-    signals: Arc<dyn Signals>,
+    signals: Arc<dyn PubSub>,
     issuer: Arc<Issuer>,
     clock: Clock,
 }
@@ -42,7 +42,7 @@ impl Accounts {
     pub fn new(
         accounts: Arc<dyn AccountStore>,
         sessions: Arc<dyn SessionStore>,
-        signals: Arc<dyn Signals>,
+        signals: Arc<dyn PubSub>,
         departures: Arc<dyn Departures>,
         issuer: Arc<Issuer>,
     ) -> Self {
@@ -158,7 +158,7 @@ pub(crate) fn failed_to(act: &'static str) -> impl FnOnce(StoreError) -> Refusal
     move |cause| {
         match cause {
             StoreError::Unavailable(_) => warn!(?cause, "failed to {act}"),
-            StoreError::Damaged(_) => error!(?cause, "failed to {act}"),
+            StoreError::Corrupted(_) => error!(?cause, "failed to {act}"),
         }
         Refusal::internal()
     }

@@ -82,7 +82,7 @@ impl VerifyingKey {
             Err(error) => match error.kind() {
                 // The signature comes before what is in it, so this much is ours and of no use.
                 ErrorKind::Json(_) | ErrorKind::Utf8(_) => {
-                    Err(TokenError::Refused("its claims are missing or malformed"))
+                    Err(TokenError::Invalid("its claims are missing or malformed"))
                 }
                 _ => Ok(None),
             },

@@ -111,7 +111,7 @@ impl FrameHandler {
     pub(crate) fn revalidate_session(&self, caller: Caller) -> DeferredWork {
         let shared = self.shared.clone();
         Box::pin(async move {
-            match shared.ports.authenticator.session_holds(&caller).await {
+            match shared.ports.authenticator.is_session_active(&caller).await {
                 Ok(true) => Outcome::Rechecked,
                 Ok(false) => Outcome::Close(CloseCode::Unauthorized),
                 // Nothing is known against it; it is looked at again soon.
@@ -446,11 +446,11 @@ async fn load_user_rooms(shared: &GatewayState, user: &Arc<User>) {
 
 fn close_for(error: &TokenError) -> CloseCode {
     match error {
-        TokenError::Refused(reason) => {
+        TokenError::Invalid(reason) => {
             debug!(reason, "refused a token");
             CloseCode::Unauthorized
         }
-        TokenError::AccountRefused => CloseCode::AccountRefused,
+        TokenError::AccountDisabled => CloseCode::AccountRefused,
         TokenError::Unavailable(cause) => {
             warn!(error = &**cause, "judge a token");
             CloseCode::StateLost

@@ -108,8 +108,8 @@ async fn check_handshake(
     };
     match shared.ports.authenticator.authenticate(token).await {
         Ok(caller) => Ok((HandshakeAuth::Authenticated(caller), speaks)),
-        Err(TokenError::AccountRefused) => Ok((HandshakeAuth::AccountDisabled, speaks)),
-        Err(TokenError::Refused(reason)) => {
+        Err(TokenError::AccountDisabled) => Ok((HandshakeAuth::AccountDisabled, speaks)),
+        Err(TokenError::Invalid(reason)) => {
             debug!(reason, "refused a token at the handshake");
             Err(unauthorized())
         }

@@ -33,7 +33,7 @@ impl Gateway {
         let standing = shared
             .ports
             .memberships
-            .standing(&post.room_id, &post.sender_id)
+            .membership(&post.room_id, &post.sender_id)
             .await;
         let standing = standing.map_err(|error| publish::read_error_to_refusal(&error))?;
         let role = standing.role.ok_or_else(Refusal::not_member)?;

@@ -38,7 +38,7 @@ use roomcast_ports::access::{Authenticator, Memberships};
 use roomcast_ports::directory::RoomDirectory;
 use roomcast_ports::event_log::EventLog;
 use roomcast_ports::presence::PresenceStore;
-use roomcast_ports::signals::Signals;
+use roomcast_ports::pubsub::PubSub;
 use roomcast_ports::timeline::Timeline;
 use roomcast_protocol::limits;
 use tokio::sync::{Notify, Semaphore};
@@ -57,7 +57,7 @@ pub struct GatewayPorts {
     pub memberships: Arc<dyn Memberships>,
     pub directory: Arc<dyn RoomDirectory>,
     pub presence: Arc<dyn PresenceStore>,
-    pub signals: Arc<dyn Signals>,
+    pub signals: Arc<dyn PubSub>,
     pub authenticator: Arc<dyn Authenticator>,
 }
 
@@ -163,9 +163,9 @@ impl Gateway {
 
 impl GatewayState {
     fn spawn_loops(self: &Arc<Self>) {
-        let live = self.ports.log.live();
-        let signals = self.ports.signals.listen();
-        let revocations = self.ports.signals.revocations();
+        let live = self.ports.log.subscribe();
+        let signals = self.ports.signals.subscribe();
+        let revocations = self.ports.signals.subscribe_revocations();
         let stop = &self.stop;
         self.tracker
             .spawn(hub::fanout::run(self.clone(), live, stop.clone()));

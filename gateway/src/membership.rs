@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use roomcast_ports::access::Standing;
+use roomcast_ports::access::Membership;
 use roomcast_protocol::{Refusal, RoomId};
 
 use crate::GatewayState;
@@ -63,9 +63,9 @@ impl GatewayState {
         self: &Arc<Self>,
         room: &Arc<Room>,
         user: &Arc<User>,
-    ) -> Result<Standing, Refusal> {
+    ) -> Result<Membership, Refusal> {
         for _ in 0..ATTEMPTS_MAX {
-            let standing = self.ports.memberships.standing(&room.id, &user.id).await;
+            let standing = self.ports.memberships.membership(&room.id, &user.id).await;
             let standing = standing.map_err(|error| read_error_to_refusal(&error))?;
             if self.apply_membership(room, user, &standing) {
                 return Ok(standing);
@@ -80,7 +80,7 @@ impl GatewayState {
         self: &Arc<Self>,
         room: &Arc<Room>,
         user: &Arc<User>,
-        standing: &Standing,
+        standing: &Membership,
     ) -> bool {
         let now = self.clock.now();
         let mut state = lock(&room.state);

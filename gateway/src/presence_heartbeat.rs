@@ -75,7 +75,7 @@ pub(crate) async fn renew_now(shared: &GatewayState, connection: &Arc<Connection
     let told = shared
         .ports
         .presence
-        .touch(&leases, shared.config.presence_ttl);
+        .renew(&leases, shared.config.presence_ttl);
     if !matches!(tokio::time::timeout(RENEW_TIMEOUT, told).await, Ok(Ok(()))) {
         shared.vitals.report_online(connection.clone());
     }
@@ -85,7 +85,7 @@ pub(crate) async fn renew_now(shared: &GatewayState, connection: &Arc<Connection
 pub(crate) async fn run(shared: Arc<GatewayState>, stop: CancellationToken) {
     let again_every = shared.config.presence_ttl / 3;
     let mut again_at = tokio::time::Instant::now() + again_every;
-    let mut setbacks = shared.ports.presence.setbacks();
+    let mut setbacks = shared.ports.presence.resync_requests();
     let mut compare_at = None;
     loop {
         tokio::select! {
@@ -161,7 +161,7 @@ async fn flush(shared: &GatewayState) -> bool {
         if let Err(error) = shared
             .ports
             .presence
-            .touch(batch, shared.config.presence_ttl)
+            .renew(batch, shared.config.presence_ttl)
             .await
         {
             warn!(error = &error as &dyn std::error::Error, "tell who is here");
@@ -170,7 +170,7 @@ async fn flush(shared: &GatewayState) -> bool {
         }
     }
     for (batch, told) in gone.chunks(BATCH).zip(0..) {
-        if let Err(error) = shared.ports.presence.release(batch, OFFLINE_GRACE).await {
+        if let Err(error) = shared.ports.presence.shorten(batch, OFFLINE_GRACE).await {
             warn!(error = &error as &dyn std::error::Error, "tell who is gone");
             shared.vitals.requeue(&gone[told * BATCH..]);
             return false;

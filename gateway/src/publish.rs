@@ -226,7 +226,7 @@ async fn judge(
         };
         let pending = append(shared, said, conditional)?;
         match await_append(shared, &said.room_id, pending).await {
-            Err(LogError::Moved { .. }) if attempt < COUNTED_TRIES => {}
+            Err(LogError::HeadMismatch { .. }) if attempt < COUNTED_TRIES => {}
             Err(error) => return Err(log_error_to_refusal(&error)),
             Ok(appended) => return Ok(PublishOutcome::Completed(appended)),
         }
@@ -385,7 +385,7 @@ fn check_size(event: &RoomEvent) -> Result<(), Refusal> {
 /// What a client is told when the log did not take its event.
 pub(crate) fn log_error_to_refusal(error: &LogError) -> Refusal {
     match error {
-        LogError::Unavailable(_) | LogError::Moved { .. } => {
+        LogError::Unavailable(_) | LogError::HeadMismatch { .. } => {
             warn!(error = error as &dyn std::error::Error, "append to the log");
             Refusal::new(
                 Code::LogUnavailable,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use roomcast_ports::signals::{Signal, SignalStream};
+use roomcast_ports::pubsub::{EphemeralEvent, EphemeralSubscription};
 use roomcast_protocol::ServerFrame;
 use tokio_util::sync::CancellationToken;
 
@@ -14,12 +14,12 @@ use crate::lock::lock;
 /// Passes signals on to those here whom they concern, until `stop`.
 pub(crate) async fn run(
     shared: Arc<GatewayState>,
-    mut signals: SignalStream,
+    mut signals: EphemeralSubscription,
     stop: CancellationToken,
 ) {
     loop {
         let signal = tokio::select! {
-            signal = signals.next() => signal,
+            signal = signals.recv() => signal,
             () = stop.cancelled() => return,
         };
         match signal {
@@ -29,10 +29,10 @@ pub(crate) async fn run(
     }
 }
 
-fn deliver(shared: &GatewayState, signal: &Signal) {
+fn deliver(shared: &GatewayState, signal: &EphemeralEvent) {
     let now = shared.clock.now();
     match signal {
-        Signal::Typing { room_id, user_id } => {
+        EphemeralEvent::Typing { room_id, user_id } => {
             let Some(room) = shared.hub.room(room_id) else {
                 return;
             };
@@ -42,7 +42,7 @@ fn deliver(shared: &GatewayState, signal: &Signal) {
             });
             lock(&room.state).broadcast_ephemeral(&frame, Some(user_id), now);
         }
-        Signal::Receipt {
+        EphemeralEvent::Receipt {
             room_id,
             user_id,
             marks,
@@ -65,7 +65,7 @@ fn deliver(shared: &GatewayState, signal: &Signal) {
             });
             lock(&room.state).broadcast_ephemeral(&frame, None, now);
         }
-        Signal::Presence {
+        EphemeralEvent::Presence {
             user_id,
             status,
             last_seen,

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex};
 
-use roomcast_ports::signals::Signal;
+use roomcast_ports::pubsub::EphemeralEvent;
 use roomcast_protocol::api::Marks;
 use roomcast_protocol::limits::{RECEIPT_INTERVAL, RECEIPT_QUEUE_MAX};
 use roomcast_protocol::{RoomId, UserId};
@@ -38,8 +38,8 @@ impl Moved {
         self.delivered |= later.delivered;
     }
 
-    pub(crate) fn signal(self, (room_id, user_id): Key) -> Signal {
-        Signal::Receipt {
+    pub(crate) fn signal(self, (room_id, user_id): Key) -> EphemeralEvent {
+        EphemeralEvent::Receipt {
             room_id,
             user_id,
             marks: self.marks,
@@ -66,7 +66,12 @@ struct Waiting {
 
 impl Receipts {
     /// Takes marks that have moved. Past [`RECEIPT_QUEUE_MAX`] returns what the caller is to publish.
-    pub(crate) fn add(&self, room_id: &RoomId, user_id: &UserId, moved: Moved) -> Option<Signal> {
+    pub(crate) fn add(
+        &self,
+        room_id: &RoomId,
+        user_id: &UserId,
+        moved: Moved,
+    ) -> Option<EphemeralEvent> {
         let mut waiting = lock(&self.waiting);
         let is_full = waiting.by_key.len() >= RECEIPT_QUEUE_MAX;
         let key = (room_id.clone(), user_id.clone());
@@ -87,7 +92,7 @@ impl Receipts {
     }
 
     /// The first of each interval, to be published at once.
-    fn take_fresh(&self) -> Vec<Signal> {
+    fn take_fresh(&self) -> Vec<EphemeralEvent> {
         let mut waiting = lock(&self.waiting);
         let keys = std::mem::take(&mut waiting.fresh);
         keys.into_iter()
@@ -99,7 +104,7 @@ impl Receipts {
     }
 
     /// Ends an interval: what has changed in it, to be published now. Whether there is another to end.
-    fn turn(&self) -> (Vec<Signal>, bool) {
+    fn turn(&self) -> (Vec<EphemeralEvent>, bool) {
         let mut waiting = lock(&self.waiting);
         waiting.fresh.clear();
         let mut signals = Vec::new();
@@ -145,7 +150,7 @@ pub(crate) async fn run(shared: Arc<GatewayState>, stop: CancellationToken) {
     }
 }
 
-async fn publish(shared: &GatewayState, signals: Vec<Signal>) {
+async fn publish(shared: &GatewayState, signals: Vec<EphemeralEvent>) {
     for signal in signals {
         shared.publish_signal(signal).await;
     }

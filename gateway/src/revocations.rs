@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use roomcast_ports::signals::{Revocation, RevocationStream};
+use roomcast_ports::pubsub::{Revocation, RevocationSubscription};
 use roomcast_protocol::{CloseCode, SessionId, UserId};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -120,7 +120,7 @@ impl GatewayState {
 /// Ends connections with their sign-ins, until `stop`.
 pub(crate) async fn run(
     shared: Arc<GatewayState>,
-    mut revocations: RevocationStream,
+    mut revocations: RevocationSubscription,
     stop: CancellationToken,
 ) {
     let mut recheck_at: Option<Instant> = None;
@@ -128,7 +128,7 @@ pub(crate) async fn run(
     loop {
         let due = recheck_at.unwrap_or_else(Instant::now);
         let revocation = tokio::select! {
-            revocation = revocations.next() => revocation,
+            revocation = revocations.recv() => revocation,
             () = sleep_until(due), if recheck_at.is_some() => {
                 shared.recheck_all_sessions();
                 (recheck_at, rechecked_at) = (None, Some(Instant::now()));

@@ -87,12 +87,12 @@ impl Subscriber<'_> {
         replay::pace(self.shared, self.user, 0).await;
         let turn = self.shared.replay_reads.acquire().await;
         let missed = timeline
-            .start_after(room_id, after, most, REPLAY_PAGE_BYTES)
+            .first_events_after(room_id, after, most, REPLAY_PAGE_BYTES)
             .await;
         let missed = missed.map_err(|error| read_error_to_refusal(&error))?;
         replay::charge(self.shared, self.user, &missed);
         let head = missed.head.max(head);
-        if missed.more || !missed.whole {
+        if missed.has_more || !missed.is_complete {
             return self.activate_at_head(subscription, head, false).await;
         }
         let id = self.start_replay(subscription, head, after).await?;

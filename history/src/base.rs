@@ -37,7 +37,7 @@ impl Base {
 impl History {
     /// What an answer about the room can stand on now.
     pub(crate) async fn base(&self, room_id: &RoomId) -> Result<Base, ReadError> {
-        match self.reader.complete_to(room_id).await {
+        match self.reader.applied_seq(room_id).await {
             Ok(complete_to) => Ok(Base::Store(complete_to)),
             Err(away) => self.without_store(room_id, away).await,
         }

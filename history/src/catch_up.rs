@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use roomcast_ports::event_log::{EventLog, LogError};
 use roomcast_ports::message_store::MessageReader;
-use roomcast_ports::timeline::{CatchUp, ReadError};
+use roomcast_ports::timeline::{EventPage, ReadError};
 use roomcast_protocol::{EventBody, MessageId, RoomId, Seq, StoredEvent};
 
 use crate::History;
@@ -48,7 +48,7 @@ pub(crate) async fn read(
     room_id: &RoomId,
     after: Seq,
     extent: Extent,
-) -> Result<CatchUp, ReadError> {
+) -> Result<EventPage, ReadError> {
     let log = &*history.log;
     if let Some(caught_up) = from_log(log, room_id, after, extent).await? {
         return Ok(caught_up);
@@ -73,7 +73,7 @@ async fn from_log(
     room_id: &RoomId,
     after: Seq,
     extent: Extent,
-) -> Result<Option<CatchUp>, ReadError> {
+) -> Result<Option<EventPage>, ReadError> {
     let mut page = Page::new(after, extent);
     let mut cursor = after;
     loop {
@@ -108,8 +108,8 @@ async fn from_store_and_tail(
     room_id: &RoomId,
     after: Seq,
     extent: Extent,
-) -> Result<CatchUp, ReadError> {
-    let complete_to = reader.complete_to(room_id).await?;
+) -> Result<EventPage, ReadError> {
+    let complete_to = reader.applied_seq(room_id).await?;
     let mut page = Page::new(after, extent);
     let mut cursor = after;
     while cursor < complete_to && !page.more {
@@ -136,7 +136,7 @@ async fn from_store_and_tail(
     Ok(page.caught_up())
 }
 
-/// Whether the store, complete to `complete_to`, and the log from its `first` event after that on hold
+/// Whether the store, complete to `applied_seq`, and the log from its `first` event after that on hold
 /// everything after `after` between them. The log drops nothing that the store lacks: where it no longer
 /// knows the predecessor, the store has it.
 fn reaches(complete_to: Seq, after: Seq, first: &StoredEvent) -> bool {
@@ -245,13 +245,13 @@ impl Page {
         }
     }
 
-    fn caught_up(self) -> CatchUp {
-        CatchUp {
+    fn caught_up(self) -> EventPage {
+        EventPage {
             count: self.count,
             events: self.events,
             head: self.head,
-            more: self.more,
-            whole: self.whole,
+            has_more: self.more,
+            is_complete: self.whole,
         }
     }
 }

@@ -122,7 +122,7 @@ fn again(error: &Arc<ReadError>) -> ReadError {
         ReadError::Log(LogError::Unconfirmed(within)) => LogError::Unconfirmed(*within).into(),
         ReadError::Log(_) => LogError::Unavailable(cause()).into(),
         ReadError::Store(StoreError::Unavailable(_)) => StoreError::Unavailable(cause()).into(),
-        ReadError::Store(StoreError::Damaged(_)) => StoreError::Damaged(cause()).into(),
+        ReadError::Store(StoreError::Corrupted(_)) => StoreError::Corrupted(cause()).into(),
     }
 }
 

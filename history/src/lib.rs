@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use roomcast_ports::event_log::EventLog;
 use roomcast_ports::message_store::{MessageReader, MessageState};
-use roomcast_ports::timeline::CatchUp;
+use roomcast_ports::timeline::EventPage;
 use roomcast_protocol::api::MessageView;
 use roomcast_protocol::{RoomId, Seq};
 
@@ -33,7 +33,7 @@ use window::MessagePage;
 pub struct History {
     log: Arc<dyn EventLog>,
     reader: Arc<dyn MessageReader>,
-    catch_ups: Arc<Flights<(RoomId, Seq, usize, usize), CatchUp>>,
+    catch_ups: Arc<Flights<(RoomId, Seq, usize, usize), EventPage>>,
     pages: Arc<Flights<(RoomId, PageOf, usize), MessagePage>>,
     turns: Arc<Turns>,
 }

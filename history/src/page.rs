@@ -78,7 +78,7 @@ impl History {
         after: Seq,
         limit: usize,
     ) -> Result<HistoryPage, ReadError> {
-        let caught_up = self.after(room_id, after, limit).await?;
+        let caught_up = self.events_after(room_id, after, limit).await?;
         let prev = caught_up
             .events
             .first()
@@ -94,7 +94,7 @@ impl History {
                 .collect(),
             head: caught_up.head,
             has_more_before,
-            has_more_after: caught_up.more,
+            has_more_after: caught_up.has_more,
         })
     }
 
@@ -177,7 +177,7 @@ fn json(of: &impl Serialize) -> serde_json::Value {
 
 /// Says in the log why a reader gets no answer.
 fn refuse(error: ReadError) -> Refusal {
-    if matches!(error, ReadError::Store(StoreError::Damaged(_))) {
+    if matches!(error, ReadError::Store(StoreError::Corrupted(_))) {
         error!(?error, "history is unreadable");
     } else {
         warn!(?error, "history cannot be read now");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use roomcast_ports::message_store::MessageState;
-use roomcast_ports::timeline::{CatchUp, ReadError, Timeline};
+use roomcast_ports::timeline::{EventPage, ReadError, Timeline};
 use roomcast_protocol::{EventId, MessageId, RoomId, Seq, StoredEvent};
 
 use crate::catch_up::Extent;
@@ -13,12 +13,12 @@ use crate::{History, catch_up, fold};
 
 #[async_trait]
 impl Timeline for History {
-    async fn after(
+    async fn events_after(
         &self,
         room_id: &RoomId,
         after: Seq,
         limit: usize,
-    ) -> Result<CatchUp, ReadError> {
+    ) -> Result<EventPage, ReadError> {
         self.catch_ups
             .join((room_id.clone(), after, limit, usize::MAX), || {
                 catch_up::read(self, room_id, after, Extent::of(limit))
@@ -26,13 +26,13 @@ impl Timeline for History {
             .await
     }
 
-    async fn start_after(
+    async fn first_events_after(
         &self,
         room_id: &RoomId,
         after: Seq,
         limit: usize,
         bytes_max: usize,
-    ) -> Result<CatchUp, ReadError> {
+    ) -> Result<EventPage, ReadError> {
         let extent = Extent { limit, bytes_max };
         self.catch_ups
             .join((room_id.clone(), after, limit, bytes_max), || {
@@ -44,7 +44,7 @@ impl Timeline for History {
     async fn head(&self, room_id: &RoomId) -> Result<Seq, ReadError> {
         match self.log.head(room_id).await? {
             // The log may have let go of a room that has been quiet for long.
-            Seq::ZERO => Ok(self.reader.complete_to(room_id).await?),
+            Seq::ZERO => Ok(self.reader.applied_seq(room_id).await?),
             head => Ok(head),
         }
     }

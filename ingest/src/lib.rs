@@ -18,8 +18,8 @@ use metrics::counter;
 use roomcast_ports::StoreError;
 use roomcast_ports::back_off::BackOff;
 use roomcast_ports::dead_letters::DeadLetters;
-use roomcast_ports::event_log::{EventLog, FeedBatch};
-use roomcast_ports::message_store::{MessageWriter, Place};
+use roomcast_ports::event_log::{ConsumerBatch, EventLog};
+use roomcast_ports::message_store::{Checkpoint, MessageWriter};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info};
@@ -80,9 +80,9 @@ impl Ingest {
 
     /// Writes a batch of the partition, and sets aside what of it cannot be read: that must not stop what
     /// is behind it. Again, it changes nothing.
-    async fn derive(&self, partition: u16, batch: &FeedBatch) -> Result<(), StoreError> {
+    async fn derive(&self, partition: u16, batch: &ConsumerBatch) -> Result<(), StoreError> {
         for letter in &batch.unreadable {
-            self.dead_letters.keep(letter).await?;
+            self.dead_letters.put(letter).await?;
             let position = letter.position;
             error!(
                 partition,
@@ -92,10 +92,10 @@ impl Ingest {
             );
             counter!("chat_ingest_dead_letters_total").increment(1);
         }
-        let place = Place {
+        let place = Checkpoint {
             partition,
             position: batch.position,
         };
-        self.writer.write(&batch.events, Some(place)).await
+        self.writer.apply(&batch.events, Some(place)).await
     }
 }

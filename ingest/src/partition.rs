@@ -8,7 +8,7 @@ use std::time::Duration;
 use metrics::{Gauge, counter, gauge};
 use roomcast_ports::StoreError;
 use roomcast_ports::back_off::BackOff;
-use roomcast_ports::event_log::{EventFeed, FeedBatch, LogError};
+use roomcast_ports::event_log::{ConsumerBatch, LogError, PartitionConsumer};
 use roomcast_protocol::{EventBody, StoredEvent, Timestamp};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -84,19 +84,19 @@ impl Partition {
             claim = self.ingest.log.claim(self.number) => claim?,
         };
         self.held(true);
-        let position = self.ingest.writer.place(self.number).await?;
-        let mut feed = claim.begin(position).await?;
+        let position = self.ingest.writer.checkpoint(self.number).await?;
+        let mut feed = claim.open(position).await?;
         let progress = &self.ingest.progress[usize::from(self.number)];
         progress.begin(position);
-        let every = self.ingest.writer.may_forget().unwrap_or_default() / 10;
+        let every = self.ingest.writer.crash_loss_window().unwrap_or_default() / 10;
         loop {
             let batch = self.next(&mut *feed, stop).await?;
-            let more_by = Instant::now() + self.ingest.writer.gathers();
+            let more_by = Instant::now() + self.ingest.writer.linger();
             back_off.reset();
             self.write(&batch, stop).await?;
             progress.reach(batch.position, every);
             feed.acknowledge(batch.position).await?;
-            if batch.behind == 0 {
+            if batch.lag == 0 {
                 tokio::select! {
                     () = stop.cancelled() => {}
                     () = sleep_until(more_by) => {}
@@ -107,9 +107,9 @@ impl Partition {
 
     async fn next(
         &self,
-        feed: &mut dyn EventFeed,
+        feed: &mut dyn PartitionConsumer,
         stop: &CancellationToken,
-    ) -> Result<FeedBatch, Interruption> {
+    ) -> Result<ConsumerBatch, Interruption> {
         let mut next = pin!(feed.next(BATCH));
         loop {
             tokio::select! {
@@ -132,7 +132,7 @@ impl Partition {
             if stop.is_cancelled() {
                 return Err(Interruption::Stopped);
             }
-            if self.ingest.writer.place(self.number).await.is_ok() {
+            if self.ingest.writer.checkpoint(self.number).await.is_ok() {
                 return Ok(());
             }
         }
@@ -140,12 +140,16 @@ impl Partition {
 
     /// Writes the batch. A store that was away may come back without what it wrote last, its place
     /// included: then the feed has to begin anew from the place it has, or a hole would stay behind.
-    async fn write(&self, batch: &FeedBatch, stop: &CancellationToken) -> Result<(), Interruption> {
+    async fn write(
+        &self,
+        batch: &ConsumerBatch,
+        stop: &CancellationToken,
+    ) -> Result<(), Interruption> {
         if let Err(failure) = self.ingest.derive(self.number, batch).await {
             self.lag.set(behind(&batch.events));
             let partition = self.number;
             match &failure {
-                StoreError::Damaged(_) => error!(partition, ?failure, "ingest cannot go on"),
+                StoreError::Corrupted(_) => error!(partition, ?failure, "ingest cannot go on"),
                 StoreError::Unavailable(_) => {
                     warn!(partition, ?failure, "ingest waits for the store");
                 }
@@ -159,7 +163,7 @@ impl Partition {
             clippy::cast_precision_loss,
             reason = "a count of events on a dashboard"
         )]
-        self.behind.set(batch.behind as f64);
+        self.behind.set(batch.lag as f64);
         let is_message =
             |stored: &&Arc<StoredEvent>| matches!(stored.event.body, EventBody::MessageSent(_));
         let messages = batch.events.iter().filter(is_message).count();

@@ -65,8 +65,8 @@ impl Ingest {
         };
         let prev = self.place_before(&event, seq).await?;
         let stored = StoredEvent { seq, prev, event };
-        self.writer.write(&[Arc::new(stored)], None).await?;
-        self.dead_letters.forget(partition, position).await?;
+        self.writer.apply(&[Arc::new(stored)], None).await?;
+        self.dead_letters.delete(partition, position).await?;
         info!(partition, position, "a dead letter has been written");
         Ok(true)
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use roomcast_ports::StoreError;
 use roomcast_ports::event_log::LogError;
-use roomcast_ports::message_store::Setbacks;
+use roomcast_ports::message_store::ResyncRequests;
 use roomcast_protocol::Timestamp;
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -37,7 +37,7 @@ enum ReviewError {
 
 /// Reviews until `stop`.
 pub(crate) async fn run(ingest: Ingest, stop: CancellationToken) {
-    let mut setbacks = ingest.writer.setbacks();
+    let mut setbacks = ingest.writer.resync_requests();
     tokio::select! {
         () = stop.cancelled() => {}
         () = review_always(&ingest, &mut setbacks) => {}
@@ -53,11 +53,11 @@ enum Span {
     SinceLoss(Option<Instant>),
 }
 
-async fn review_always(ingest: &Ingest, setbacks: &mut watch::Receiver<Setbacks>) {
+async fn review_always(ingest: &Ingest, setbacks: &mut watch::Receiver<ResyncRequests>) {
     let mut span = Span::BeforeCheckpoint;
     let mut seen = setbacks.borrow_and_update().count();
     loop {
-        if let Some(age) = ingest.writer.may_forget() {
+        if let Some(age) = ingest.writer.crash_loss_window() {
             write_again(ingest, span, age).await;
         }
         tokio::select! {
@@ -145,11 +145,11 @@ async fn before_checkpoint(
     partition: u16,
     age: Duration,
 ) -> Result<(u64, u64), ReviewError> {
-    let place = ingest.writer.place(partition).await?;
+    let place = ingest.writer.checkpoint(partition).await?;
     let Some(before) = place.checked_sub(1) else {
         return Ok((0, 0));
     };
-    let batch = ingest.log.stretch(partition, before, 1).await?;
+    let batch = ingest.log.read_partition(partition, before, 1).await?;
     let Some(event) = batch.events.first().filter(|it| it.seq.get() == place) else {
         // The log no longer holds it, or cannot read it.
         return Ok((0, place));
@@ -189,7 +189,7 @@ async fn bring_forward(
     partition: u16,
     before: Option<u64>,
 ) -> Result<u64, ReviewError> {
-    let place = ingest.writer.place(partition).await?;
+    let place = ingest.writer.checkpoint(partition).await?;
     if before == Some(place) {
         let entries = write_stretch(ingest, partition, place, u64::MAX).await?;
         if entries > 0 {
@@ -207,7 +207,7 @@ async fn write_stretch(
 ) -> Result<u64, ReviewError> {
     let mut entries = 0;
     while from < until {
-        let mut batch = ingest.log.stretch(partition, from, BATCH).await?;
+        let mut batch = ingest.log.read_partition(partition, from, BATCH).await?;
         if batch.events.is_empty() && batch.unreadable.is_empty() {
             break;
         }

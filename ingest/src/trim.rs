@@ -22,7 +22,7 @@ const SAMPLES_MAX: u32 = 20;
 /// Trims every partition until it is dropped. Begun anew after each review, since what was sampled before may be
 /// what a machine of the store has forgotten.
 pub(crate) async fn run(ingest: &Ingest) {
-    let window = ingest.writer.may_forget().unwrap_or_default();
+    let window = ingest.writer.crash_loss_window().unwrap_or_default();
     let mut partitions: Vec<Samples> = (0..ingest.log.partitions())
         .map(|_| Samples::new(window))
         .collect();
@@ -46,7 +46,7 @@ enum TrimError {
 
 async fn trim(ingest: &Ingest, partition: u16, samples: &mut Samples) -> Result<(), TrimError> {
     if samples.is_due(Instant::now()) {
-        let position = ingest.writer.place(partition).await?;
+        let position = ingest.writer.checkpoint(partition).await?;
         samples.push(Instant::now(), position);
     }
     if let Some(settled) = samples.settled(Instant::now()) {

@@ -15,10 +15,12 @@ use roomcast_ingest::Ingest;
 use roomcast_ports::StoreError;
 use roomcast_ports::dead_letters::{DeadLetter, DeadLetters};
 use roomcast_ports::event_log::{
-    Append, Appended, Claim, EventFeed, EventLog, FeedBatch, LogError,
+    Append, Appended, ConsumerBatch, EventLog, LogError, PartitionConsumer, PartitionLease,
 };
-use roomcast_ports::live::LiveEvents;
-use roomcast_ports::message_store::{MessageReader as _, MessageWriter, Place, Setbacks};
+use roomcast_ports::live::LiveSubscription;
+use roomcast_ports::message_store::{
+    Checkpoint, MessageReader as _, MessageWriter, ResyncRequests,
+};
 use roomcast_protocol::event::{Message, encode};
 use roomcast_protocol::{
     EventBody, EventId, RoomEvent, RoomId, Seq, StoredEvent, Timestamp, UserId,
@@ -72,7 +74,7 @@ impl World {
         let (log, store) = (self.log(), self.embedded.messages());
         let room_id = RoomId::new(room).unwrap();
         let head = log.head(&room_id).await.unwrap();
-        while store.complete_to(&room_id).await.unwrap() < head {
+        while store.applied_seq(&room_id).await.unwrap() < head {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let logged = log.read(&room_id, Seq::ZERO, 10_000).await.unwrap();
@@ -100,30 +102,30 @@ struct Flaky {
 
 #[async_trait]
 impl MessageWriter for Flaky {
-    async fn write(
+    async fn apply(
         &self,
         events: &[Arc<StoredEvent>],
-        place: Option<Place>,
+        place: Option<Checkpoint>,
     ) -> Result<(), StoreError> {
         if self.away.load(Ordering::SeqCst) {
             // What was written without being confirmed is written again.
             if self.refused.fetch_add(1, Ordering::SeqCst) % 2 == 1 {
-                self.store.write(events, None).await?;
+                self.store.apply(events, None).await?;
             }
             return Err(StoreError::Unavailable("away".into()));
         }
-        self.store.write(events, place).await
+        self.store.apply(events, place).await
     }
-    async fn place(&self, partition: u16) -> Result<u64, StoreError> {
-        self.store.place(partition).await
-    }
-
-    fn may_forget(&self) -> Option<Duration> {
-        self.store.may_forget()
+    async fn checkpoint(&self, partition: u16) -> Result<u64, StoreError> {
+        self.store.checkpoint(partition).await
     }
 
-    fn setbacks(&self) -> watch::Receiver<Setbacks> {
-        self.store.setbacks()
+    fn crash_loss_window(&self) -> Option<Duration> {
+        self.store.crash_loss_window()
+    }
+
+    fn resync_requests(&self) -> watch::Receiver<ResyncRequests> {
+        self.store.resync_requests()
     }
 }
 
@@ -139,8 +141,8 @@ impl Letters {
 
 #[async_trait]
 impl DeadLetters for Letters {
-    async fn keep(&self, letter: &DeadLetter) -> Result<(), StoreError> {
-        self.forget(letter.partition, letter.position).await?;
+    async fn put(&self, letter: &DeadLetter) -> Result<(), StoreError> {
+        self.delete(letter.partition, letter.position).await?;
         self.0.lock().unwrap().push(letter.clone());
         Ok(())
     }
@@ -155,7 +157,7 @@ impl DeadLetters for Letters {
         all.truncate(limit);
         Ok(all)
     }
-    async fn forget(&self, partition: u16, position: u64) -> Result<(), StoreError> {
+    async fn delete(&self, partition: u16, position: u64) -> Result<(), StoreError> {
         let there = |it: &DeadLetter| it.partition == partition && it.position == position;
         self.0.lock().unwrap().retain(|it| !there(it));
         Ok(())
@@ -233,7 +235,7 @@ async fn a_store_that_is_away_is_waited_for_and_nothing_is_left_out() {
     while flaky.refused.load(Ordering::SeqCst) < 3 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    assert_eq!(flaky.place(0).await.unwrap(), 0);
+    assert_eq!(flaky.checkpoint(0).await.unwrap(), 0);
     flaky.away.store(false, Ordering::SeqCst);
     world.is_written("a").await;
     running.stop().await;
@@ -279,20 +281,20 @@ struct Troubled {
 const NEVER: u64 = u64::MAX;
 
 struct TroubledFeed {
-    feed: Box<dyn EventFeed>,
+    feed: Box<dyn PartitionConsumer>,
     unreadable: u64,
 }
 
 #[async_trait]
-impl Claim for TroubledFeed {
-    async fn begin(self: Box<Self>, _: u64) -> Result<Box<dyn EventFeed>, LogError> {
+impl PartitionLease for TroubledFeed {
+    async fn open(self: Box<Self>, _: u64) -> Result<Box<dyn PartitionConsumer>, LogError> {
         Ok(self)
     }
 }
 
 #[async_trait]
-impl EventFeed for TroubledFeed {
-    async fn next(&mut self, _limit: usize) -> Result<FeedBatch, LogError> {
+impl PartitionConsumer for TroubledFeed {
+    async fn next(&mut self, _limit: usize) -> Result<ConsumerBatch, LogError> {
         // One at a time, so that the position of each is known.
         let mut batch = self.feed.next(1).await?;
         if batch.position == self.unreadable {
@@ -334,29 +336,29 @@ impl EventLog for Troubled {
     ) -> Result<Vec<Arc<StoredEvent>>, LogError> {
         self.log.read(room_id, after, limit).await
     }
-    fn live(&self) -> LiveEvents {
-        self.log.live()
+    fn subscribe(&self) -> LiveSubscription {
+        self.log.subscribe()
     }
     fn partitions(&self) -> u16 {
         self.log.partitions()
     }
-    async fn claim(&self, partition: u16) -> Result<Box<dyn Claim>, LogError> {
+    async fn claim(&self, partition: u16) -> Result<Box<dyn PartitionLease>, LogError> {
         if self.unreadable.load(Ordering::SeqCst) == NEVER {
             std::future::pending::<()>().await;
         }
         let claim = self.log.claim(partition).await?;
         Ok(Box::new(TroubledFeed {
-            feed: claim.begin(0).await?,
+            feed: claim.open(0).await?,
             unreadable: self.unreadable.load(Ordering::SeqCst),
         }))
     }
-    async fn stretch(
+    async fn read_partition(
         &self,
         partition: u16,
         position: u64,
         limit: usize,
-    ) -> Result<FeedBatch, LogError> {
-        self.log.stretch(partition, position, limit).await
+    ) -> Result<ConsumerBatch, LogError> {
+        self.log.read_partition(partition, position, limit).await
     }
     async fn position_before(&self, partition: u16, age: Duration) -> Result<u64, LogError> {
         self.log.position_before(partition, age).await
@@ -365,8 +367,8 @@ impl EventLog for Troubled {
         self.log.trim(partition, settled).await
     }
 
-    fn remembers(&self) -> Option<Duration> {
-        self.log.remembers()
+    fn dedupe_window(&self) -> Option<Duration> {
+        self.log.dedupe_window()
     }
 }
 
@@ -383,7 +385,7 @@ async fn what_cannot_be_read_is_set_aside_and_stops_nothing_and_is_replayed_late
     });
     let running = Running::start_with(log, world.embedded.messages(), letters.clone());
     let store = world.embedded.messages();
-    while store.complete_to(&room_id).await.unwrap() < all[19].seq {
+    while store.applied_seq(&room_id).await.unwrap() < all[19].seq {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     running.stop().await;
@@ -399,28 +401,28 @@ async fn what_cannot_be_read_is_set_aside_and_stops_nothing_and_is_replayed_late
 /// A store that says it may forget, and that a machine of it came back.
 struct Forgetful {
     store: Arc<EmbeddedStore>,
-    setbacks: watch::Sender<Setbacks>,
+    setbacks: watch::Sender<ResyncRequests>,
     written: AtomicU64,
 }
 
 #[async_trait]
 impl MessageWriter for Forgetful {
-    async fn write(
+    async fn apply(
         &self,
         events: &[Arc<StoredEvent>],
-        place: Option<Place>,
+        place: Option<Checkpoint>,
     ) -> Result<(), StoreError> {
         let count = events.len() as u64;
         self.written.fetch_add(count, Ordering::SeqCst);
-        self.store.write(events, place).await
+        self.store.apply(events, place).await
     }
-    async fn place(&self, partition: u16) -> Result<u64, StoreError> {
-        self.store.place(partition).await
+    async fn checkpoint(&self, partition: u16) -> Result<u64, StoreError> {
+        self.store.checkpoint(partition).await
     }
-    fn may_forget(&self) -> Option<Duration> {
+    fn crash_loss_window(&self) -> Option<Duration> {
         Some(Duration::from_secs(60))
     }
-    fn setbacks(&self) -> watch::Receiver<Setbacks> {
+    fn resync_requests(&self) -> watch::Receiver<ResyncRequests> {
         self.setbacks.subscribe()
     }
 }
@@ -431,7 +433,7 @@ async fn a_store_that_may_have_forgotten_is_given_the_last_minutes_again() {
     world.say("a", 50).await;
     let store = Arc::new(Forgetful {
         store: world.embedded.messages(),
-        setbacks: watch::channel(Setbacks::default()).0,
+        setbacks: watch::channel(ResyncRequests::default()).0,
         written: AtomicU64::new(0),
     });
     let written = async |count| {

@@ -26,10 +26,10 @@ pub enum TokenError {
     /// Malformed, badly signed, expired, not yet valid, of an unknown key, or signed out. The reason
     /// is for people and names no secret.
     #[error("token refused: {0}")]
-    Refused(&'static str),
+    Invalid(&'static str),
     /// The account has been ended or barred.
     #[error("account refused")]
-    AccountRefused,
+    AccountDisabled,
     /// It could not be judged now; nothing is known of the token.
     #[error("token cannot be judged now")]
     Unavailable(#[source] crate::BoxError),
@@ -43,12 +43,12 @@ pub trait Authenticator: Send + Sync {
     async fn authenticate(&self, token: &str) -> Result<Caller, TokenError>;
 
     /// Whether a sign-in still holds, for connections whose token was judged before.
-    async fn session_holds(&self, caller: &Caller) -> Result<bool, TokenError>;
+    async fn is_session_active(&self, caller: &Caller) -> Result<bool, TokenError>;
 }
 
 /// What a user is in a room, at a place of its log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct Membership {
     /// What kind of room it is, unless there is none or it has ended.
     pub room: Option<RoomKind>,
     /// The user's role, if they are a member.
@@ -62,5 +62,6 @@ pub struct Standing {
 #[async_trait]
 pub trait Memberships: Send + Sync {
     /// What `user_id` is in `room_id` now.
-    async fn standing(&self, room_id: &RoomId, user_id: &UserId) -> Result<Standing, ReadError>;
+    async fn membership(&self, room_id: &RoomId, user_id: &UserId)
+    -> Result<Membership, ReadError>;
 }

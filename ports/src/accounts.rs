@@ -82,13 +82,13 @@ pub trait AccountStore: Send + Sync {
     async fn delete(&self, user_id: &UserId) -> Result<bool, StoreError>;
 
     /// Notes what is to be finished after a crash; again, it changes nothing.
-    async fn note_ending(&self, ending: &Ending) -> Result<(), StoreError>;
+    async fn put_ending(&self, ending: &Ending) -> Result<(), StoreError>;
 
     /// At most `limit` of what was noted and not forgotten.
     async fn endings(&self, limit: usize) -> Result<Vec<Ending>, StoreError>;
 
     /// Forgets what is finished.
-    async fn forget_ending(&self, ending: &Ending) -> Result<(), StoreError>;
+    async fn delete_ending(&self, ending: &Ending) -> Result<(), StoreError>;
 }
 
 /// A sign-in and all that was refreshed from it.
@@ -158,5 +158,5 @@ pub trait SessionStore: Send + Sync {
     -> Result<Vec<SessionId>, StoreError>;
 
     /// Forgets sessions that expired more than `older_than` ago.
-    async fn forget_expired(&self, older_than: Duration) -> Result<u64, StoreError>;
+    async fn delete_expired(&self, older_than: Duration) -> Result<u64, StoreError>;
 }

@@ -22,7 +22,7 @@ pub struct DeadLetter {
 #[async_trait]
 pub trait DeadLetters: Send + Sync {
     /// Keeps it; the same partition and position again replaces it.
-    async fn keep(&self, letter: &DeadLetter) -> Result<(), StoreError>;
+    async fn put(&self, letter: &DeadLetter) -> Result<(), StoreError>;
 
     /// Those of a partition after `position`, in order, at most `limit`.
     async fn list(
@@ -33,5 +33,5 @@ pub trait DeadLetters: Send + Sync {
     ) -> Result<Vec<DeadLetter>, StoreError>;
 
     /// Forgets it, once it has been dealt with; nothing happens when there is none.
-    async fn forget(&self, partition: u16, position: u64) -> Result<(), StoreError>;
+    async fn delete(&self, partition: u16, position: u64) -> Result<(), StoreError>;
 }

@@ -127,7 +127,7 @@ pub trait RoomDirectory: Send + Sync {
 
     /// Moves the member's marks forward, never back; `read` takes `delivered` along. Gives the marks
     /// after it when either has moved, `None` when neither has or the user is no member.
-    async fn mark(
+    async fn advance_markers(
         &self,
         room_id: &RoomId,
         user_id: &UserId,

@@ -9,7 +9,7 @@ use roomcast_protocol::{MessageId, RoomEvent, RoomId, Seq, StoredEvent, Timestam
 
 use crate::BoxError;
 use crate::dead_letters::DeadLetter;
-use crate::live::LiveEvents;
+use crate::live::LiveSubscription;
 
 /// An event to append.
 #[derive(Debug, Clone)]
@@ -57,7 +57,7 @@ pub enum LogError {
     Unconfirmed(Duration),
     /// The room's head is not the expected one; nothing was stored.
     #[error("room has moved on to {head}")]
-    Moved {
+    HeadMismatch {
         /// Where it is.
         head: Seq,
     },
@@ -73,7 +73,7 @@ pub enum LogError {
 
 /// A stretch of the whole log for who derives from it.
 #[derive(Debug, Default)]
-pub struct FeedBatch {
+pub struct ConsumerBatch {
     /// In order within each room.
     pub events: Vec<Arc<StoredEvent>>,
     /// The place of the partition's feed after them.
@@ -81,15 +81,15 @@ pub struct FeedBatch {
     /// Entries among them that are no event this version can read.
     pub unreadable: Vec<DeadLetter>,
     /// How many more the log holds behind them, as far as it was known when they were given.
-    pub behind: u64,
+    pub lag: u64,
 }
 
 /// The whole of one partition, for who derives from it.
 #[async_trait]
-pub trait EventFeed: Send {
+pub trait PartitionConsumer: Send {
     /// Waits for entries after the last batch and gives at most `limit`, never none. Fails when the
     /// partition has been given to another: then it has to be claimed again. Cancel safe.
-    async fn next(&mut self, limit: usize) -> Result<FeedBatch, LogError>;
+    async fn next(&mut self, limit: usize) -> Result<ConsumerBatch, LogError>;
 
     /// Says that everything up to `position` has been dealt with and need not come again.
     async fn acknowledge(&mut self, position: u64) -> Result<(), LogError>;
@@ -97,9 +97,9 @@ pub trait EventFeed: Send {
 
 /// A partition that is this caller's to derive from, as long as it goes on reading it.
 #[async_trait]
-pub trait Claim: Send {
+pub trait PartitionLease: Send {
     /// Everything in the partition after `position` (0: from the start), at least once.
-    async fn begin(self: Box<Self>, position: u64) -> Result<Box<dyn EventFeed>, LogError>;
+    async fn open(self: Box<Self>, position: u64) -> Result<Box<dyn PartitionConsumer>, LogError>;
 }
 
 /// The durable record of what was said and done, in order within each room.
@@ -132,7 +132,7 @@ pub trait EventLog: Send + Sync {
 
     /// Every room's events from now on, after they are stored; in order within a room, at most once.
     /// What is lost on the way shows in the chain of `prev`.
-    fn live(&self) -> LiveEvents;
+    fn subscribe(&self) -> LiveSubscription;
 
     /// How many partitions the log has; a room is always in the same one.
     fn partitions(&self) -> u16;
@@ -140,16 +140,16 @@ pub trait EventLog: Send + Sync {
     /// Waits until the partition is this caller's to derive from. Of all who wait for it, in any
     /// process, one is given it at a time; when that one ends or falls silent, within seconds the next.
     /// A log may wait until there is something to read before it decides.
-    async fn claim(&self, partition: u16) -> Result<Box<dyn Claim>, LogError>;
+    async fn claim(&self, partition: u16) -> Result<Box<dyn PartitionLease>, LogError>;
 
     /// At most `limit` entries of the partition after `position`, whoever has claimed it, without waiting
     /// for more: none at the end. For looking again at what has been derived once.
-    async fn stretch(
+    async fn read_partition(
         &self,
         partition: u16,
         position: u64,
         limit: usize,
-    ) -> Result<FeedBatch, LogError>;
+    ) -> Result<ConsumerBatch, LogError>;
 
     /// A position before everything in `partition` that was stored within the last `age`.
     async fn position_before(&self, partition: u16, age: Duration) -> Result<u64, LogError>;
@@ -162,5 +162,5 @@ pub trait EventLog: Send + Sync {
 
     /// How long an event id is recognised when it is appended again; `None` is for ever. Later than
     /// that, who appends has to ask the store first.
-    fn remembers(&self) -> Option<Duration>;
+    fn dedupe_window(&self) -> Option<Duration>;
 }

@@ -13,14 +13,14 @@ pub mod event_log;
 pub mod live;
 pub mod message_store;
 pub mod presence;
-pub mod signals;
+pub mod pubsub;
 
 pub mod access;
 pub mod departures;
 pub mod timeline;
 
 #[cfg(feature = "contract")]
-pub mod contract;
+pub mod conformance;
 
 /// What went wrong below a port, kept as the cause.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -33,5 +33,5 @@ pub enum StoreError {
     Unavailable(#[source] BoxError),
     /// It answered with something that cannot be: retrying does not help, someone must look.
     #[error("store holds something unreadable")]
-    Damaged(#[source] BoxError),
+    Corrupted(#[source] BoxError),
 }

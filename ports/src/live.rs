@@ -8,41 +8,41 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 /// One thing a listener is told.
 #[derive(Debug, Clone)]
-pub enum Live {
+pub enum LiveEvent {
     /// An event was stored.
     Event(Arc<StoredEvent>),
     /// Another listener saw that the room has come this far: compare, and read what is missing.
-    Nudge(RoomId, Seq),
+    HeadAdvanced(RoomId, Seq),
     /// Some events did not reach this listener: compare the heads of every room that matters.
-    Lost,
+    Lagged,
 }
 
 /// A listener's end. It never holds up who publishes: past its capacity the oldest are lost, and said so.
 #[derive(Debug)]
-pub struct LiveEvents {
-    receiver: broadcast::Receiver<Live>,
+pub struct LiveSubscription {
+    receiver: broadcast::Receiver<LiveEvent>,
 }
 
-impl LiveEvents {
+impl LiveSubscription {
     /// Listens to what is sent on a channel of the adapter's.
-    pub const fn new(receiver: broadcast::Receiver<Live>) -> Self {
+    pub const fn new(receiver: broadcast::Receiver<LiveEvent>) -> Self {
         Self { receiver }
     }
 
     /// Waits for the next; `None` when the log has closed. Cancel safe.
-    pub async fn next(&mut self) -> Option<Live> {
+    pub async fn next(&mut self) -> Option<LiveEvent> {
         match self.receiver.recv().await {
             Ok(live) => Some(live),
-            Err(RecvError::Lagged(_)) => Some(Live::Lost),
+            Err(RecvError::Lagged(_)) => Some(LiveEvent::Lagged),
             Err(RecvError::Closed) => None,
         }
     }
 
     /// The next, if it is there already.
-    pub fn try_next(&mut self) -> Option<Live> {
+    pub fn try_next(&mut self) -> Option<LiveEvent> {
         match self.receiver.try_recv() {
             Ok(live) => Some(live),
-            Err(TryRecvError::Lagged(_)) => Some(Live::Lost),
+            Err(TryRecvError::Lagged(_)) => Some(LiveEvent::Lagged),
             Err(TryRecvError::Empty | TryRecvError::Closed) => None,
         }
     }

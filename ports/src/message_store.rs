@@ -19,7 +19,7 @@ use crate::StoreError;
 
 /// How far a partition of the log has been written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct Checkpoint {
     /// Which partition.
     pub partition: u16,
     /// The feed's position after the last event written.
@@ -130,7 +130,7 @@ impl ReactionState {
 
 /// The returns of a store's machines, each of which may have forgotten what it confirmed last.
 #[derive(Debug, Clone, Default)]
-pub struct Setbacks {
+pub struct ResyncRequests {
     /// How many there were.
     count: u64,
     /// Of the last ones, since when the machine had been away; `None` when nobody saw it leave.
@@ -138,13 +138,13 @@ pub struct Setbacks {
 }
 
 /// Returns of which the time is kept.
-const SETBACKS_KEPT: usize = 64;
+const RESYNC_REQUESTS_MAX: usize = 64;
 
-impl Setbacks {
+impl ResyncRequests {
     /// Counts a machine that has come back.
     pub fn add(&mut self, away_since: Option<Instant>) {
         self.count += 1;
-        if self.away_since.len() == SETBACKS_KEPT {
+        if self.away_since.len() == RESYNC_REQUESTS_MAX {
             self.away_since.pop_front();
         }
         self.away_since.push_back(away_since);
@@ -174,40 +174,40 @@ pub trait MessageWriter: Send + Sync {
     /// what is written is ordered by `seq`.
     ///
     /// With `place` the events are one feed batch: within each room they follow what was written
-    /// before, and [`MessageReader::complete_to`] and the place move on with them: never ahead of
+    /// before, and [`MessageReader::applied_seq`] and the place move on with them: never ahead of
     /// what is written. Of a call that failed anything may be written but the place; making it again
     /// makes it whole.
     ///
-    /// Without it they are written ahead of the feed and the room's `complete_to` stays: rooms and
+    /// Without it they are written ahead of the feed and the room's `applied_seq` stays: rooms and
     /// members show them at once, messages, events, heads and marks may not until the feed brings them.
-    async fn write(
+    async fn apply(
         &self,
         events: &[Arc<StoredEvent>],
-        place: Option<Place>,
+        place: Option<Checkpoint>,
     ) -> Result<(), StoreError>;
 
     /// How far `partition` has been written; zero at first.
-    async fn place(&self, partition: u16) -> Result<u64, StoreError>;
+    async fn checkpoint(&self, partition: u16) -> Result<u64, StoreError>;
 
     /// How much of what was written last the store may forget when a machine of it dies, in time;
     /// `None` when it never does. What it forgot has to be written again from the log.
-    fn may_forget(&self) -> Option<Duration>;
+    fn crash_loss_window(&self) -> Option<Duration>;
 
     /// How long a feed should wait after a batch for more to come when nothing more is there, because
     /// each batch has a price of its own. Readers take from the log what is not here yet.
-    fn gathers(&self) -> Duration {
+    fn linger(&self) -> Duration {
         Duration::ZERO
     }
 
     /// Changes whenever a machine of the store has come back, which may have forgotten something.
-    fn setbacks(&self) -> watch::Receiver<Setbacks>;
+    fn resync_requests(&self) -> watch::Receiver<ResyncRequests>;
 }
 
 /// The read side. Lists are oldest first.
 #[async_trait]
 pub trait MessageReader: Send + Sync {
     /// The place up to which the feed of this room has been written without a hole.
-    async fn complete_to(&self, room_id: &RoomId) -> Result<Seq, StoreError>;
+    async fn applied_seq(&self, room_id: &RoomId) -> Result<Seq, StoreError>;
 
     /// Every event after `after`, as it happened, at most `limit`; what deleted messages said is gone.
     async fn events_after(

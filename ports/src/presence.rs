@@ -38,10 +38,10 @@ pub struct Presence {
 #[async_trait]
 pub trait PresenceStore: Send + Sync {
     /// Renews leases: each connection counts for `ttl` from now on. Idempotent.
-    async fn touch(&self, leases: &[Lease], ttl: Duration) -> Result<(), StoreError>;
+    async fn renew(&self, leases: &[Lease], ttl: Duration) -> Result<(), StoreError>;
 
     /// The connections have closed: each counts for `grace` more, if its lease is not over sooner.
-    async fn release(
+    async fn shorten(
         &self,
         connections: &[(UserId, ConnectionId)],
         grace: Duration,
@@ -56,7 +56,7 @@ pub trait PresenceStore: Send + Sync {
 
     /// Waits until the store notices by itself that leases have ended, and gives what changed by it as a
     /// sweep would, only sooner. It may notice late or never: nothing relies on it.
-    async fn expired(&self) -> Result<Vec<Presence>, StoreError> {
+    async fn next_expired(&self) -> Result<Vec<Presence>, StoreError> {
         std::future::pending().await
     }
 
@@ -64,5 +64,5 @@ pub trait PresenceStore: Send + Sync {
     async fn online_users(&self) -> Result<u64, StoreError>;
 
     /// Changes whenever the store may have forgotten who is here: every lease is to be touched again.
-    fn setbacks(&self) -> watch::Receiver<u64>;
+    fn resync_requests(&self) -> watch::Receiver<u64>;
 }

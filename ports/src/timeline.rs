@@ -23,37 +23,41 @@ pub enum ReadError {
 
 /// What came after a place.
 #[derive(Debug, Clone)]
-pub struct CatchUp {
+pub struct EventPage {
     /// Every event after it, in order, at most as many as asked; what deleted messages said is gone.
     pub events: Vec<Arc<StoredEvent>>,
     /// The place of the room's last event.
     pub head: Seq,
     /// There are more than were asked for.
-    pub more: bool,
+    pub has_more: bool,
     /// How many were asked for and are there; more than `events` if those are as many bytes as were asked
     /// for.
     pub count: usize,
     /// Neither between the place and the first of them nor further on is an event missing, as far as the
     /// store and the log can tell. Otherwise some were lost for good.
-    pub whole: bool,
+    pub is_complete: bool,
 }
 
 /// A room as one sequence, whatever of it has reached the store.
 #[async_trait]
 pub trait Timeline: Send + Sync {
     /// The events after `after`, at most `limit`.
-    async fn after(&self, room_id: &RoomId, after: Seq, limit: usize)
-    -> Result<CatchUp, ReadError>;
+    async fn events_after(
+        &self,
+        room_id: &RoomId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<EventPage, ReadError>;
 
-    /// As [`after`](Self::after), with only the first of those events, as many as come to `bytes_max`, one
+    /// As [`after`](Self::events_after), with only the first of those events, as many as come to `bytes_max`, one
     /// at least. What it says of all of them it finds out without holding them at once.
-    async fn start_after(
+    async fn first_events_after(
         &self,
         room_id: &RoomId,
         after: Seq,
         limit: usize,
         bytes_max: usize,
-    ) -> Result<CatchUp, ReadError>;
+    ) -> Result<EventPage, ReadError>;
 
     /// The place of the room's last event; zero when it has none.
     async fn head(&self, room_id: &RoomId) -> Result<Seq, ReadError>;

@@ -11,7 +11,7 @@ mod tests;
 use std::sync::Arc;
 
 use roomcast_ports::presence::{Presence, PresenceStore};
-use roomcast_ports::signals::Signals;
+use roomcast_ports::pubsub::PubSub;
 use roomcast_protocol::api::{PresenceView, PresenceViews};
 use roomcast_protocol::{Refusal, UserId};
 use tokio_util::sync::CancellationToken;
@@ -21,12 +21,12 @@ use tracing::warn;
 #[derive(Clone)]
 pub struct PresenceService {
     store: Arc<dyn PresenceStore>,
-    signals: Arc<dyn Signals>,
+    signals: Arc<dyn PubSub>,
 }
 
 impl PresenceService {
     /// The service over its ports.
-    pub fn new(store: Arc<dyn PresenceStore>, signals: Arc<dyn Signals>) -> Self {
+    pub fn new(store: Arc<dyn PresenceStore>, signals: Arc<dyn PubSub>) -> Self {
         Self { store, signals }
     }
 
@@ -41,7 +41,7 @@ impl PresenceService {
         })
     }
 
-    /// Sweeps until `stop`, publishes `Signal::Presence` for everybody who came or went, and keeps the
+    /// Sweeps until `stop`, publishes `EphemeralEvent::Presence` for everybody who came or went, and keeps the
     /// gauge `presence_online_users`. A store that is away is tried again for as long as it takes.
     pub async fn run(&self, stop: CancellationToken) {
         stop.run_until_cancelled(sweep::run(&*self.store, &*self.signals))

@@ -9,7 +9,7 @@ use std::time::Duration;
 use roomcast_ports::StoreError;
 use roomcast_ports::back_off::BackOff;
 use roomcast_ports::presence::{Presence, PresenceStore};
-use roomcast_ports::signals::{Signal, Signals};
+use roomcast_ports::pubsub::{EphemeralEvent, PubSub};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tracing::{info, warn};
 
@@ -25,14 +25,14 @@ const AGAIN_AFTER: Duration = Duration::from_millis(500);
 const AGAIN_MAX: Duration = Duration::from_secs(2);
 
 /// Sweeps for ever, and tells sooner what the store notices by itself.
-pub(crate) async fn run(store: &dyn PresenceStore, signals: &dyn Signals) {
+pub(crate) async fn run(store: &dyn PresenceStore, signals: &dyn PubSub) {
     tokio::join!(regularly(store, signals), early(store, signals));
 }
 
-async fn early(store: &dyn PresenceStore, signals: &dyn Signals) {
+async fn early(store: &dyn PresenceStore, signals: &dyn PubSub) {
     let mut back_off = BackOff::new(AGAIN_AFTER, AGAIN_MAX);
     loop {
-        match store.expired().await {
+        match store.next_expired().await {
             Ok(changes) => {
                 back_off.reset();
                 tell(changes, signals).await;
@@ -43,7 +43,7 @@ async fn early(store: &dyn PresenceStore, signals: &dyn Signals) {
     }
 }
 
-async fn regularly(store: &dyn PresenceStore, signals: &dyn Signals) {
+async fn regularly(store: &dyn PresenceStore, signals: &dyn PubSub) {
     let mut ticks = interval(EVERY);
     // After a slow answer the next sweep keeps its distance: catching up on sweeps finds nothing.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -69,7 +69,7 @@ async fn regularly(store: &dyn PresenceStore, signals: &dyn Signals) {
 
 async fn sweep(
     store: &dyn PresenceStore,
-    signals: &dyn Signals,
+    signals: &dyn PubSub,
     count_due: &mut Instant,
 ) -> Result<(), StoreError> {
     tell(in_time(store.sweep()).await?, signals).await;
@@ -85,9 +85,9 @@ async fn sweep(
     Ok(())
 }
 
-async fn tell(changes: Vec<Presence>, signals: &dyn Signals) {
+async fn tell(changes: Vec<Presence>, signals: &dyn PubSub) {
     for presence in changes {
-        let signal = Signal::Presence {
+        let signal = EphemeralEvent::Presence {
             user_id: presence.user_id,
             status: presence.status,
             last_seen: presence.last_seen,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use roomcast_embedded::Embedded;
 use roomcast_ports::presence::{Lease, Presence, PresenceStore};
-use roomcast_ports::signals::{Signal, SignalStream, Signals};
+use roomcast_ports::pubsub::{EphemeralEvent, EphemeralSubscription, PubSub};
 use roomcast_protocol::{Code, ConnectionId, EventId, PresenceStatus, UserId};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -22,7 +22,7 @@ const TTL: Duration = Duration::from_secs(90);
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Presence and signals, which are in memory: nothing of the directory is used.
-fn embedded() -> (Arc<dyn PresenceStore>, Arc<dyn Signals>) {
+fn embedded() -> (Arc<dyn PresenceStore>, Arc<dyn PubSub>) {
     let path = std::env::temp_dir().join(format!("roomcast-presence-{}", EventId::generate()));
     let embedded = Embedded::open(&path).unwrap();
     let ports = (embedded.presence(), embedded.signals());
@@ -34,14 +34,14 @@ fn embedded() -> (Arc<dyn PresenceStore>, Arc<dyn Signals>) {
 /// A service that runs until the test ends.
 struct Running {
     service: PresenceService,
-    news: SignalStream,
+    news: EphemeralSubscription,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
 
 impl Running {
-    fn start(store: Arc<dyn PresenceStore>, signals: Arc<dyn Signals>) -> Self {
-        let news = signals.listen();
+    fn start(store: Arc<dyn PresenceStore>, signals: Arc<dyn PubSub>) -> Self {
+        let news = signals.subscribe();
         let service = PresenceService::new(store, signals);
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (sweeper, stopped) = (service.clone(), stop.clone());
@@ -58,8 +58,8 @@ impl Running {
     /// The next news, and how long it took to come.
     async fn news(&mut self) -> (UserId, PresenceStatus, Duration) {
         let asked = Instant::now();
-        match timeout(2 * TTL, self.news.next()).await.unwrap() {
-            Some(Signal::Presence {
+        match timeout(2 * TTL, self.news.recv()).await.unwrap() {
+            Some(EphemeralEvent::Presence {
                 user_id, status, ..
             }) => (user_id, status, asked.elapsed()),
             other => panic!("no presence: {other:?}"),
@@ -98,7 +98,7 @@ async fn each_is_read_in_the_order_asked_whether_known_or_not() {
         lease("ana", PresenceStatus::Away),
         lease("bo", PresenceStatus::Online),
     ];
-    store.touch(&leases, TTL).await.unwrap();
+    store.renew(&leases, TTL).await.unwrap();
     let read = service
         .read(&[user("bo"), user("nobody"), user("ana")])
         .await
@@ -123,13 +123,13 @@ async fn who_comes_and_who_goes_is_told_within_half_a_second() {
     let (store, signals) = embedded();
     let mut running = Running::start(Arc::clone(&store), signals);
     let ana = lease("ana", PresenceStatus::Online);
-    store.touch(std::slice::from_ref(&ana), TTL).await.unwrap();
+    store.renew(std::slice::from_ref(&ana), TTL).await.unwrap();
     let (user_id, status, took) = running.news().await;
     assert_eq!((user_id, status), (user("ana"), PresenceStatus::Online));
     assert!(took < Duration::from_millis(500), "{took:?}");
 
     store
-        .release(&[(ana.user_id.clone(), ana.connection_id.clone())], GRACE)
+        .shorten(&[(ana.user_id.clone(), ana.connection_id.clone())], GRACE)
         .await
         .unwrap();
     let (user_id, status, took) = running.news().await;
@@ -146,7 +146,7 @@ async fn whoever_gives_no_sign_of_life_is_offline_when_their_lease_ends() {
     let (store, signals) = embedded();
     let mut running = Running::start(Arc::clone(&store), signals);
     store
-        .touch(&[lease("ana", PresenceStatus::Online)], TTL)
+        .renew(&[lease("ana", PresenceStatus::Online)], TTL)
         .await
         .unwrap();
     running.news().await;
@@ -164,7 +164,7 @@ async fn a_store_that_was_away_is_asked_again_and_its_news_told() {
     assert_eq!(refusal.code, Code::Internal);
     tokio::time::sleep(Duration::from_secs(600)).await;
     store
-        .touch(&[lease("ana", PresenceStatus::Online)], 10 * TTL)
+        .renew(&[lease("ana", PresenceStatus::Online)], 10 * TTL)
         .await
         .unwrap();
     assert!(away.asked() > 100, "asked {} times", away.asked());
@@ -220,7 +220,7 @@ async fn the_gauge_says_how_many_are_online_or_away() {
         lease("ana", PresenceStatus::Away),
         lease("bo", PresenceStatus::Online),
     ];
-    store.touch(&leases, TTL).await.unwrap();
+    store.renew(&leases, TTL).await.unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(gauges.read("presence_online_users"), Some(2.0));
     tokio::time::sleep(TTL).await;

@@ -94,7 +94,7 @@ impl Rooms {
                         changed: true,
                     });
                 }
-                Err(LogError::Moved { .. }) if Instant::now() < until => {}
+                Err(LogError::HeadMismatch { .. }) if Instant::now() < until => {}
                 Err(failure) => return Err(refusals::not_appended(failure)),
             }
             sleep(back_off.delay_after(races / 4)).await;
@@ -109,7 +109,7 @@ impl Rooms {
     /// Writes what follows from the events, so that the caller's next call sees it. The log has
     /// them: a store that is away takes nothing back.
     pub(crate) async fn derive(&self, events: &[Arc<StoredEvent>]) {
-        if let Err(failure) = self.writer.write(events, None).await {
+        if let Err(failure) = self.writer.apply(events, None).await {
             warn!(?failure, "a room's rows will be written by ingest");
         }
     }

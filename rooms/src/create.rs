@@ -51,7 +51,7 @@ impl Rooms {
             match self.found(caller, &plan, state).await {
                 Ok(Some(state)) => return Ok((self.view(&state, caller).await?, true)),
                 // Another was first: the room is there now.
-                Ok(None) | Err(LogError::Moved { .. }) => {}
+                Ok(None) | Err(LogError::HeadMismatch { .. }) => {}
                 Err(failure) => return Err(refusals::not_appended(failure)),
             }
         }

@@ -35,7 +35,7 @@ impl Rooms {
         let mut tries = 0;
         let (complete_to, log_head, tail) = loop {
             let log_head = self.log.head(room_id).await?;
-            let complete_to = self.reader.complete_to(room_id).await?;
+            let complete_to = self.reader.applied_seq(room_id).await?;
             let tail = tail::read(&*self.log, room_id, complete_to).await?;
             if log_head <= tail.head {
                 break (complete_to, log_head, tail);

@@ -16,7 +16,7 @@ pub(crate) fn unreadable(failure: impl Into<ReadError>) -> Refusal {
 pub(crate) fn unjudged(failure: ReadError) -> Refusal {
     say(&failure);
     match failure {
-        ReadError::Store(StoreError::Damaged(_)) => Refusal::internal(),
+        ReadError::Store(StoreError::Corrupted(_)) => Refusal::internal(),
         _ => unavailable(),
     }
 }
@@ -30,7 +30,7 @@ pub(crate) fn not_appended(failure: LogError) -> Refusal {
             Code::Unconfirmed,
             "this may have been stored: look before trying again",
         ),
-        LogError::Moved { .. } => busy(),
+        LogError::HeadMismatch { .. } => busy(),
         LogError::TooLarge { .. } => Refusal::new(Code::ContentTooLarge, "this is too large"),
     }
 }
@@ -51,7 +51,7 @@ fn unavailable() -> Refusal {
 }
 
 fn say(failure: &ReadError) {
-    if matches!(failure, ReadError::Store(StoreError::Damaged(_))) {
+    if matches!(failure, ReadError::Store(StoreError::Corrupted(_))) {
         error!(?failure, "a room is unreadable");
     } else {
         warn!(?failure, "a room cannot be read now");

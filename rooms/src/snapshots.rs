@@ -148,7 +148,7 @@ impl Rooms {
 
     /// The room from the store and the log's tail.
     async fn roster(&self, room_id: &RoomId) -> Result<Option<RoomState>, ReadError> {
-        let complete_to = self.reader.complete_to(room_id).await?;
+        let complete_to = self.reader.applied_seq(room_id).await?;
         let room = self.directory.room(room_id).await?;
         if room.as_ref().is_none_or(|room| {
             usize::try_from(room.member_count).is_ok_and(|count| count > ROSTER_MAX)

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use roomcast_ports::access::{Memberships, Standing};
+use roomcast_ports::access::{Membership, Memberships};
 use roomcast_ports::timeline::ReadError;
 use roomcast_protocol::{RoomId, UserId};
 
@@ -12,15 +12,19 @@ use crate::{Rooms, tail};
 
 #[async_trait]
 impl Memberships for Rooms {
-    async fn standing(&self, room_id: &RoomId, user_id: &UserId) -> Result<Standing, ReadError> {
+    async fn membership(
+        &self,
+        room_id: &RoomId,
+        user_id: &UserId,
+    ) -> Result<Membership, ReadError> {
         if let Some(state) = self.snapshot(room_id).await? {
-            return Ok(Standing {
+            return Ok(Membership {
                 room: state.open().map(|room| room.kind),
                 role: state.role(user_id),
                 as_of: state.head,
             });
         }
-        let complete_to = self.reader.complete_to(room_id).await?;
+        let complete_to = self.reader.applied_seq(room_id).await?;
         let room = self.directory.room(room_id).await?;
         let member = self.directory.member(room_id, user_id).await?;
         let roles = HashMap::from([(user_id.clone(), member.map(|member| member.role))]);
@@ -33,7 +37,7 @@ impl Memberships for Rooms {
         // Read after the rows, so that it reaches at least as far as they do.
         let tail = tail::read(&*self.log, room_id, complete_to).await?;
         state.fold_all(&tail.control);
-        Ok(Standing {
+        Ok(Membership {
             room: state.open().map(|room| room.kind),
             role: state.role(user_id),
             as_of: tail.head,

@@ -13,8 +13,10 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use roomcast::config::{self, Command};
 use roomcast::{serve, telemetry};
-use roomcast_ports::event_log::{Append, Appended, Claim, EventLog, FeedBatch, LogError};
-use roomcast_ports::live::LiveEvents;
+use roomcast_ports::event_log::{
+    Append, Appended, ConsumerBatch, EventLog, LogError, PartitionLease,
+};
+use roomcast_ports::live::LiveSubscription;
 use roomcast_protocol::{EventBody, EventId, RoomId, Seq, StoredEvent};
 use tokio::sync::oneshot;
 
@@ -137,25 +139,25 @@ impl EventLog for DamagedLog {
         self.inner.read(room_id, after, limit).await
     }
 
-    fn live(&self) -> LiveEvents {
-        self.inner.live()
+    fn subscribe(&self) -> LiveSubscription {
+        self.inner.subscribe()
     }
 
     fn partitions(&self) -> u16 {
         self.inner.partitions()
     }
 
-    async fn claim(&self, partition: u16) -> Result<Box<dyn Claim>, LogError> {
+    async fn claim(&self, partition: u16) -> Result<Box<dyn PartitionLease>, LogError> {
         self.inner.claim(partition).await
     }
 
-    async fn stretch(
+    async fn read_partition(
         &self,
         partition: u16,
         position: u64,
         limit: usize,
-    ) -> Result<FeedBatch, LogError> {
-        self.inner.stretch(partition, position, limit).await
+    ) -> Result<ConsumerBatch, LogError> {
+        self.inner.read_partition(partition, position, limit).await
     }
 
     async fn position_before(&self, partition: u16, age: Duration) -> Result<u64, LogError> {
@@ -166,8 +168,8 @@ impl EventLog for DamagedLog {
         self.inner.trim(partition, settled).await
     }
 
-    fn remembers(&self) -> Option<Duration> {
-        self.inner.remembers()
+    fn dedupe_window(&self) -> Option<Duration> {
+        self.inner.dedupe_window()
     }
 }
 

@@ -11,7 +11,7 @@ use roomcast_ports::directory::RoomDirectory;
 use roomcast_ports::event_log::EventLog;
 use roomcast_ports::message_store::{MessageReader, MessageWriter};
 use roomcast_ports::presence::PresenceStore;
-use roomcast_ports::signals::Signals;
+use roomcast_ports::pubsub::PubSub;
 use roomcast_redis::{RedisConfig, RedisPresence};
 use roomcast_scylla::{ScyllaConfig, ScyllaStore};
 use rustls::ClientConfig;
@@ -22,7 +22,7 @@ use crate::deadlines::Bounded;
 /// What the services stand on.
 pub(crate) struct Backends {
     pub(crate) log: Arc<dyn EventLog>,
-    pub(crate) signals: Arc<dyn Signals>,
+    pub(crate) signals: Arc<dyn PubSub>,
     pub(crate) reader: Arc<dyn MessageReader>,
     pub(crate) writer: Arc<dyn MessageWriter>,
     pub(crate) directory: Arc<dyn RoomDirectory>,
@@ -151,7 +151,7 @@ impl Open {
         let writer: Arc<dyn MessageWriter> = self.embedded.as_ref()?.messages();
         Some(Arc::new(move |partition| {
             let writer = Arc::clone(&writer);
-            Box::pin(async move { Ok(writer.place(partition).await?) })
+            Box::pin(async move { Ok(writer.checkpoint(partition).await?) })
         }))
     }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use roomcast_ports::StoreError;
 use roomcast_ports::event_log::LogError;
-use roomcast_ports::signals::SignalError;
+use roomcast_ports::pubsub::PubSubError;
 use roomcast_protocol::limits::CALL_TIMEOUT;
 
 /// A port whose calls end within a deadline.
@@ -51,7 +51,7 @@ impl TimedOut for StoreError {
     }
 }
 
-impl TimedOut for SignalError {
+impl TimedOut for PubSubError {
     fn timed_out(timeout: Duration) -> Self {
         Self(Box::new(NoAnswer(timeout)))
     }

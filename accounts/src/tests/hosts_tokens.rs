@@ -268,7 +268,7 @@ async fn sid_of_a_host_token_means_nothing_and_iss_and_aud_neither_unless_config
     let caller = host.takes(&claims).await;
     assert_eq!(caller.session_id, None);
     assert_eq!(caller.name.as_deref(), Some("Hana"));
-    assert!(host.0.ring.session_holds(&caller).await.unwrap());
+    assert!(host.0.ring.is_session_active(&caller).await.unwrap());
     assert_eq!(host.takes(&with("name", json!(7))).await.name, None);
 }
 

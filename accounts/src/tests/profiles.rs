@@ -206,11 +206,11 @@ async fn an_ended_account_takes_its_sessions_along_and_frees_its_name() {
     let here = world.enter("ana").await;
     let elsewhere = world.sign_in("ana").await;
     let caller = world.caller(&here).await;
-    let mut signals = world.embedded.signals().revocations();
+    let mut signals = world.embedded.signals().subscribe_revocations();
     world.accounts.delete_me(&caller).await.unwrap();
 
     for tokens in [&here, &elsewhere] {
-        assert!(signals.next().await.is_some());
+        assert!(signals.recv().await.is_some());
         assert_eq!(
             world.refusal(&tokens.access_token).await,
             "its session has ended"

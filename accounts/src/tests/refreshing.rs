@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use roomcast_ports::access::Authenticator as _;
-use roomcast_ports::signals::Revocation;
+use roomcast_ports::pubsub::Revocation;
 use roomcast_protocol::Code;
 
 use super::world::{World, wait};
@@ -55,7 +55,7 @@ async fn a_used_token_that_comes_too_late_ends_the_session_for_both() {
     let first = world.enter("ana").await;
     let second = world.accounts.refresh(&first.refresh_token).await.unwrap();
     let caller = world.caller(&second).await;
-    let mut signals = world.embedded.signals().revocations();
+    let mut signals = world.embedded.signals().subscribe_revocations();
     wait(GRACE + Duration::from_secs(1));
     assert!(is_refused(&world, &first.refresh_token).await);
     assert!(is_refused(&world, &second.refresh_token).await);
@@ -64,7 +64,7 @@ async fn a_used_token_that_comes_too_late_ends_the_session_for_both() {
         "its session has ended"
     );
     assert_eq!(
-        signals.next().await,
+        signals.recv().await,
         Some(Revocation::SessionEnded {
             session_id: caller.session_id.unwrap(),
             user_id: caller.user_id,
@@ -143,7 +143,7 @@ async fn a_session_holds_30_days_from_its_last_refresh() {
     let caller = world.caller(&tokens).await;
     wait(30 * DAY + Duration::from_secs(1));
     assert!(is_refused(&world, &tokens.refresh_token).await);
-    assert!(!world.ring.session_holds(&caller).await.unwrap());
+    assert!(!world.ring.is_session_active(&caller).await.unwrap());
 }
 
 #[tokio::test]

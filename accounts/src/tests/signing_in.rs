@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use roomcast_ports::access::Authenticator as _;
 use roomcast_ports::accounts::Session;
-use roomcast_ports::signals::Revocation;
+use roomcast_ports::pubsub::Revocation;
 use roomcast_protocol::limits::SESSIONS_PER_USER_MAX;
 use roomcast_protocol::{Code, SessionId};
 
@@ -56,11 +56,11 @@ async fn signing_out_ends_this_session_at_once_and_tells_every_gateway() {
     let here = world.enter("ana").await;
     let elsewhere = world.sign_in("ana").await;
     let caller = world.caller(&here).await;
-    let mut signals = world.embedded.signals().revocations();
+    let mut signals = world.embedded.signals().subscribe_revocations();
 
     world.accounts.sign_out(&caller).await.unwrap();
     assert_eq!(
-        signals.next().await,
+        signals.recv().await,
         Some(Revocation::SessionEnded {
             session_id: caller.session_id.clone().unwrap(),
             user_id: caller.user_id.clone(),
@@ -70,7 +70,7 @@ async fn signing_out_ends_this_session_at_once_and_tells_every_gateway() {
         world.refusal(&here.access_token).await,
         "its session has ended"
     );
-    assert!(!world.ring.session_holds(&caller).await.unwrap());
+    assert!(!world.ring.is_session_active(&caller).await.unwrap());
     let refusal = world
         .accounts
         .refresh(&here.refresh_token)
@@ -128,7 +128,7 @@ async fn an_account_that_ends_while_somebody_signs_in_leaves_no_session_behind()
     let world = World::new();
     world.register("ana").await;
     let signals = world.embedded.signals();
-    let mut heard = signals.revocations();
+    let mut heard = signals.subscribe_revocations();
     let vanishing = Arc::new(Vanishing(world.embedded.accounts()));
     let sessions = world.embedded.sessions();
     let accounts = Accounts::new(
@@ -144,7 +144,7 @@ async fn an_account_that_ends_while_somebody_signs_in_leaves_no_session_behind()
         .await
         .unwrap_err();
     assert_eq!(refusal.code, Code::Unauthorized);
-    let Some(Revocation::SessionEnded { session_id, .. }) = heard.next().await else {
+    let Some(Revocation::SessionEnded { session_id, .. }) = heard.recv().await else {
         panic!("no session has ended");
     };
     assert!(sessions.session(&session_id).await.unwrap().unwrap().ended);

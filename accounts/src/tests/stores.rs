@@ -107,13 +107,13 @@ impl AccountStore for Away {
     async fn delete(&self, _: &UserId) -> Result<bool, StoreError> {
         away()
     }
-    async fn note_ending(&self, _: &Ending) -> Result<(), StoreError> {
+    async fn put_ending(&self, _: &Ending) -> Result<(), StoreError> {
         away()
     }
     async fn endings(&self, _: usize) -> Result<Vec<Ending>, StoreError> {
         away()
     }
-    async fn forget_ending(&self, _: &Ending) -> Result<(), StoreError> {
+    async fn delete_ending(&self, _: &Ending) -> Result<(), StoreError> {
         away()
     }
 }
@@ -145,7 +145,7 @@ impl SessionStore for Away {
     ) -> Result<Vec<SessionId>, StoreError> {
         away()
     }
-    async fn forget_expired(&self, _: Duration) -> Result<u64, StoreError> {
+    async fn delete_expired(&self, _: Duration) -> Result<u64, StoreError> {
         away()
     }
 }
@@ -178,13 +178,13 @@ impl AccountStore for Vanishing {
     async fn delete(&self, _: &UserId) -> Result<bool, StoreError> {
         Ok(false)
     }
-    async fn note_ending(&self, ending: &Ending) -> Result<(), StoreError> {
-        self.0.note_ending(ending).await
+    async fn put_ending(&self, ending: &Ending) -> Result<(), StoreError> {
+        self.0.put_ending(ending).await
     }
     async fn endings(&self, limit: usize) -> Result<Vec<Ending>, StoreError> {
         self.0.endings(limit).await
     }
-    async fn forget_ending(&self, ending: &Ending) -> Result<(), StoreError> {
-        self.0.forget_ending(ending).await
+    async fn delete_ending(&self, ending: &Ending) -> Result<(), StoreError> {
+        self.0.delete_ending(ending).await
     }
 }

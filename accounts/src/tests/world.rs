@@ -127,7 +127,7 @@ impl World {
     /// Why a token is refused.
     pub(crate) async fn refusal(&self, token: &str) -> &'static str {
         match self.ring.authenticate(token).await {
-            Err(TokenError::Refused(reason)) => reason,
+            Err(TokenError::Invalid(reason)) => reason,
             other => panic!("not refused: {other:?}"),
         }
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use roomcast_embedded::Embedded;
 use roomcast_ports::directory::RoomDirectory as _;
-use roomcast_ports::message_store::{MessageReader as _, MessageWriter as _, Place};
+use roomcast_ports::message_store::{Checkpoint, MessageReader as _, MessageWriter as _};
 use roomcast_protocol::event::Message;
 use roomcast_protocol::{
     EventBody, EventId, RoomEvent, RoomId, Seq, StoredEvent, Timestamp, UserId,
@@ -30,11 +30,11 @@ async fn main() {
     let (store, started) = (embedded.messages(), Instant::now());
     for batch in events.chunks(BATCH) {
         let position = batch.last().map_or(0, |event| event.seq.get());
-        let place = Some(Place {
+        let place = Some(Checkpoint {
             partition: 0,
             position,
         });
-        store.write(batch, place).await.expect("write a batch");
+        store.apply(batch, place).await.expect("write a batch");
     }
     let seconds = started.elapsed().as_secs_f64();
     println!(

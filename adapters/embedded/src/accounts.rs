@@ -118,7 +118,7 @@ impl AccountStore for EmbeddedAccounts {
         Ok(self.log.write(delete).await?)
     }
 
-    async fn note_ending(&self, ending: &Ending) -> Result<(), StoreError> {
+    async fn put_ending(&self, ending: &Ending) -> Result<(), StoreError> {
         let sql = "INSERT INTO endings (user_id, room_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
         self.change_ending(ending, sql).await
     }
@@ -138,7 +138,7 @@ impl AccountStore for EmbeddedAccounts {
         Ok(self.log.query(select).await?)
     }
 
-    async fn forget_ending(&self, ending: &Ending) -> Result<(), StoreError> {
+    async fn delete_ending(&self, ending: &Ending) -> Result<(), StoreError> {
         let sql = "DELETE FROM endings WHERE user_id = ?1 AND room_id = ?2";
         self.change_ending(ending, sql).await
     }

@@ -11,7 +11,7 @@ use roomcast_ports::accounts::{AccountStore, SessionStore};
 use roomcast_ports::dead_letters::DeadLetters;
 use roomcast_ports::event_log::EventLog;
 use roomcast_ports::presence::PresenceStore;
-use roomcast_ports::signals::Signals;
+use roomcast_ports::pubsub::PubSub;
 
 use rusqlite::Connection;
 
@@ -146,7 +146,7 @@ impl Embedded {
     }
 
     /// What may be lost.
-    pub fn signals(&self) -> Arc<dyn Signals> {
+    pub fn signals(&self) -> Arc<dyn PubSub> {
         Arc::clone(&self.signals) as _
     }
 

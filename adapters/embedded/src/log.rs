@@ -17,8 +17,10 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
-use roomcast_ports::event_log::{Append, Appended, Claim, EventLog, FeedBatch, LogError};
-use roomcast_ports::live::{Live, LiveEvents};
+use roomcast_ports::event_log::{
+    Append, Appended, ConsumerBatch, EventLog, LogError, PartitionLease,
+};
+use roomcast_ports::live::{LiveEvent, LiveSubscription};
 use roomcast_protocol::event::encode;
 use roomcast_protocol::limits::{APPEND_TIMEOUT, EVENT_BYTES_MAX};
 use roomcast_protocol::{RoomId, Seq, StoredEvent};
@@ -87,7 +89,7 @@ pub(crate) struct EmbeddedLog {
     writer: Writer<LogTask>,
     waiting_bytes: Arc<Semaphore>,
     readers: Arc<Readers>,
-    live: broadcast::WeakSender<Live>,
+    live: broadcast::WeakSender<LiveEvent>,
     stored_to: watch::Receiver<Seq>,
     /// A transaction that takes this long shows that the disk stands still.
     stalled_after: Duration,
@@ -218,13 +220,13 @@ impl EventLog for EmbeddedLog {
             .await?)
     }
 
-    fn live(&self) -> LiveEvents {
+    fn subscribe(&self) -> LiveSubscription {
         // Once the log has closed, a listener hears its end at once.
         let receiver = self
             .live
             .upgrade()
             .map_or_else(|| broadcast::channel(1).1, |live| live.subscribe());
-        LiveEvents::new(receiver)
+        LiveSubscription::new(receiver)
     }
 
     fn partitions(&self) -> u16 {
@@ -232,25 +234,25 @@ impl EventLog for EmbeddedLog {
     }
 
     /// There is one process, which has one ingest.
-    async fn claim(&self, _partition: u16) -> Result<Box<dyn Claim>, LogError> {
+    async fn claim(&self, _partition: u16) -> Result<Box<dyn PartitionLease>, LogError> {
         Ok(Box::new(Feed::new(
             Arc::clone(&self.readers),
             self.stored_to.clone(),
         )))
     }
 
-    async fn stretch(
+    async fn read_partition(
         &self,
         _partition: u16,
         position: u64,
         limit: usize,
-    ) -> Result<FeedBatch, LogError> {
+    ) -> Result<ConsumerBatch, LogError> {
         let read = move |log: &Connection| read::all_after(log, position, limit.max(1));
         let events = self.readers.read(read).await?;
-        Ok(FeedBatch {
+        Ok(ConsumerBatch {
             position: events.last().map_or(position, |last| last.seq.get()),
             events,
-            ..FeedBatch::default()
+            ..ConsumerBatch::default()
         })
     }
 
@@ -263,7 +265,7 @@ impl EventLog for EmbeddedLog {
         Ok(())
     }
 
-    fn remembers(&self) -> Option<Duration> {
+    fn dedupe_window(&self) -> Option<Duration> {
         None
     }
 }

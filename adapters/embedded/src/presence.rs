@@ -47,7 +47,7 @@ impl EmbeddedPresence {
 
 #[async_trait]
 impl PresenceStore for EmbeddedPresence {
-    async fn touch(&self, leases: &[Lease], ttl: Duration) -> Result<(), StoreError> {
+    async fn renew(&self, leases: &[Lease], ttl: Duration) -> Result<(), StoreError> {
         let (now, mut table) = (self.now(), self.table());
         for lease in leases {
             table.touch(lease, ttl, now);
@@ -55,7 +55,7 @@ impl PresenceStore for EmbeddedPresence {
         Ok(())
     }
 
-    async fn release(
+    async fn shorten(
         &self,
         connections: &[(UserId, ConnectionId)],
         grace: Duration,
@@ -90,7 +90,7 @@ impl PresenceStore for EmbeddedPresence {
     }
 
     /// It forgets only with the process whose connections it knows.
-    fn setbacks(&self) -> watch::Receiver<u64> {
+    fn resync_requests(&self) -> watch::Receiver<u64> {
         watch::channel(0).1
     }
 }

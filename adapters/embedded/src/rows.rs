@@ -87,7 +87,7 @@ fn unreadable(
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
         match &failure {
-            Failure::RolledBack(error) if is_damage(error) => Self::Damaged(failure.boxed()),
+            Failure::RolledBack(error) if is_damage(error) => Self::Corrupted(failure.boxed()),
             _ => Self::Unavailable(failure.boxed()),
         }
     }

@@ -125,7 +125,7 @@ impl SessionStore for EmbeddedSessions {
         Ok(self.log.write(end).await?)
     }
 
-    async fn forget_expired(&self, older_than: Duration) -> Result<u64, StoreError> {
+    async fn delete_expired(&self, older_than: Duration) -> Result<u64, StoreError> {
         let older_than = u64::try_from(older_than.as_millis()).unwrap_or(u64::MAX);
         let before = Timestamp::now().as_millis().saturating_sub(older_than);
         let forget = move |file: &Connection| {

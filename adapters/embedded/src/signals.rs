@@ -1,8 +1,8 @@
 //! Signals within one process: whoever listens has them at once.
 
 use async_trait::async_trait;
-use roomcast_ports::signals::{
-    Revocation, RevocationStream, Signal, SignalError, SignalStream, Signals,
+use roomcast_ports::pubsub::{
+    EphemeralEvent, EphemeralSubscription, PubSub, PubSubError, Revocation, RevocationSubscription,
 };
 use roomcast_protocol::{SessionId, UserId};
 use tokio::sync::broadcast;
@@ -16,7 +16,7 @@ const REVOCATIONS_BEHIND_MAX: usize = 4_096;
 /// All listeners of this process.
 #[derive(Debug)]
 pub(crate) struct EmbeddedSignals {
-    sender: broadcast::Sender<Signal>,
+    sender: broadcast::Sender<EphemeralEvent>,
     revocations: broadcast::Sender<Revocation>,
 }
 
@@ -30,18 +30,18 @@ impl EmbeddedSignals {
 }
 
 #[async_trait]
-impl Signals for EmbeddedSignals {
-    async fn publish(&self, signal: Signal) -> Result<(), SignalError> {
+impl PubSub for EmbeddedSignals {
+    async fn publish(&self, signal: EphemeralEvent) -> Result<(), PubSubError> {
         // Nobody listening is no fault.
         let _ = self.sender.send(signal);
         Ok(())
     }
 
-    fn listen(&self) -> SignalStream {
-        SignalStream::new(self.sender.subscribe())
+    fn subscribe(&self) -> EphemeralSubscription {
+        EphemeralSubscription::new(self.sender.subscribe())
     }
 
-    async fn revoke(&self, session_id: SessionId, user_id: UserId) -> Result<(), SignalError> {
+    async fn revoke(&self, session_id: SessionId, user_id: UserId) -> Result<(), PubSubError> {
         let ended = Revocation::SessionEnded {
             session_id,
             user_id,
@@ -50,7 +50,7 @@ impl Signals for EmbeddedSignals {
         Ok(())
     }
 
-    fn revocations(&self) -> RevocationStream {
-        RevocationStream::new(self.revocations.subscribe())
+    fn subscribe_revocations(&self) -> RevocationSubscription {
+        RevocationSubscription::new(self.revocations.subscribe())
     }
 }

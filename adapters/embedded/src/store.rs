@@ -19,7 +19,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use roomcast_ports::StoreError;
-use roomcast_ports::message_store::{MessageReader, MessageState, MessageWriter, Place, Setbacks};
+use roomcast_ports::message_store::{
+    Checkpoint, MessageReader, MessageState, MessageWriter, ResyncRequests,
+};
 use roomcast_protocol::{EventId, MessageId, RoomId, Seq, StoredEvent};
 use rusqlite::Connection;
 use tokio::sync::watch;
@@ -105,34 +107,34 @@ impl Task for StoreTask {
 
 #[async_trait]
 impl MessageWriter for EmbeddedStore {
-    async fn write(
+    async fn apply(
         &self,
         events: &[Arc<StoredEvent>],
-        place: Option<Place>,
+        place: Option<Checkpoint>,
     ) -> Result<(), StoreError> {
         let events: Vec<Derived> = events.iter().map(Derived::new).collect();
         self.change(move |store| derive::write(store, &events, place))
             .await
     }
 
-    async fn place(&self, partition: u16) -> Result<u64, StoreError> {
+    async fn checkpoint(&self, partition: u16) -> Result<u64, StoreError> {
         self.query(move |store| derive::place(store, partition))
             .await
     }
 
     /// Places and rows are of one transaction: after a crash both are back at the same moment.
-    fn may_forget(&self) -> Option<Duration> {
+    fn crash_loss_window(&self) -> Option<Duration> {
         None
     }
 
-    fn setbacks(&self) -> watch::Receiver<Setbacks> {
-        watch::channel(Setbacks::default()).1
+    fn resync_requests(&self) -> watch::Receiver<ResyncRequests> {
+        watch::channel(ResyncRequests::default()).1
     }
 }
 
 #[async_trait]
 impl MessageReader for EmbeddedStore {
-    async fn complete_to(&self, room_id: &RoomId) -> Result<Seq, StoreError> {
+    async fn applied_seq(&self, room_id: &RoomId) -> Result<Seq, StoreError> {
         let room_id = room_id.clone();
         self.query(move |store| rooms::complete_to(store, &room_id))
             .await

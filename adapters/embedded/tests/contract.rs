@@ -7,20 +7,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 use roomcast_embedded::Embedded;
 use roomcast_ports::accounts::{AccountStore, SessionStore};
-use roomcast_ports::contract::accounts::AccountHarness;
-use roomcast_ports::contract::dead_letters::DeadLetterHarness;
-use roomcast_ports::contract::directory::DirectoryHarness;
-use roomcast_ports::contract::event_log::LogHarness;
-use roomcast_ports::contract::message_store::MessageHarness;
-use roomcast_ports::contract::presence::PresenceHarness;
-use roomcast_ports::contract::sessions::SessionHarness;
-use roomcast_ports::contract::signals::SignalsHarness;
+use roomcast_ports::conformance::accounts::AccountHarness;
+use roomcast_ports::conformance::dead_letters::DeadLetterHarness;
+use roomcast_ports::conformance::directory::DirectoryHarness;
+use roomcast_ports::conformance::event_log::LogHarness;
+use roomcast_ports::conformance::message_store::MessageHarness;
+use roomcast_ports::conformance::presence::PresenceHarness;
+use roomcast_ports::conformance::pubsub::SignalsHarness;
+use roomcast_ports::conformance::sessions::SessionHarness;
 use roomcast_ports::dead_letters::DeadLetters;
 use roomcast_ports::directory::RoomDirectory;
 use roomcast_ports::event_log::EventLog;
 use roomcast_ports::message_store::{MessageReader, MessageWriter};
 use roomcast_ports::presence::PresenceStore;
-use roomcast_ports::signals::Signals;
+use roomcast_ports::pubsub::PubSub;
 use roomcast_protocol::RoomId;
 
 roomcast_ports::event_log_contract!(harness);
@@ -139,7 +139,7 @@ impl PresenceHarness for Harness {
 }
 
 impl SignalsHarness for Harness {
-    fn signals(&self) -> Arc<dyn Signals> {
+    fn signals(&self) -> Arc<dyn PubSub> {
         self.embedded().signals()
     }
 }

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use roomcast_embedded::{Embedded, OpenError};
-use roomcast_ports::contract::sample::{Script, deleted, edited, event, message_id, said, user};
+use roomcast_ports::conformance::sample::{Script, deleted, edited, event, message_id, said, user};
 use roomcast_ports::event_log::Append;
-use roomcast_ports::message_store::{MessageReader as _, MessageWriter as _, Place};
+use roomcast_ports::message_store::{Checkpoint, MessageReader as _, MessageWriter as _};
 use roomcast_protocol::{RoomId, Seq, StoredEvent};
 use rusqlite::Connection;
 
@@ -144,25 +144,25 @@ async fn what_a_deleted_message_said_is_not_in_the_files() {
     }
     append(&embedded, &room_id, "after").await;
     let derive = async |embedded: &Embedded| {
-        let after = embedded.messages().place(0).await.unwrap();
+        let after = embedded.messages().checkpoint(0).await.unwrap();
         let batch = embedded
             .log()
             .claim(0)
             .await
             .unwrap()
-            .begin(after)
+            .open(after)
             .await
             .unwrap()
             .next(100)
             .await
             .unwrap();
-        let place = Place {
+        let place = Checkpoint {
             partition: 0,
             position: batch.position,
         };
         embedded
             .messages()
-            .write(&batch.events, Some(place))
+            .apply(&batch.events, Some(place))
             .await
             .unwrap();
     };
@@ -216,9 +216,9 @@ async fn the_store_and_its_place_come_back_at_the_same_moment() {
     for batch in &batches {
         let position = batch[batch.len() - 1].seq.get();
         store
-            .write(
+            .apply(
                 batch,
-                Some(Place {
+                Some(Checkpoint {
                     partition: 0,
                     position,
                 }),
@@ -238,9 +238,9 @@ async fn the_store_and_its_place_come_back_at_the_same_moment() {
         wal.unwrap().set_len(length).unwrap();
         let after = crashed.open();
         let store = after.messages();
-        let place = store.place(0).await.unwrap();
+        let place = store.checkpoint(0).await.unwrap();
         assert_eq!(
-            store.complete_to(&script.room_id).await.unwrap().get(),
+            store.applied_seq(&script.room_id).await.unwrap().get(),
             place
         );
         let events = store
@@ -273,19 +273,19 @@ async fn a_log_put_back_from_an_older_copy_gives_no_place_twice() {
         .claim(0)
         .await
         .unwrap()
-        .begin(0)
+        .open(0)
         .await
         .unwrap()
         .next(10)
         .await
         .unwrap();
-    let place = Place {
+    let place = Checkpoint {
         partition: 0,
         position: batch.position,
     };
     embedded
         .messages()
-        .write(&batch.events, Some(place))
+        .apply(&batch.events, Some(place))
         .await
         .unwrap();
     drop(embedded);
@@ -298,7 +298,7 @@ async fn a_log_put_back_from_an_older_copy_gives_no_place_twice() {
         .claim(0)
         .await
         .unwrap()
-        .begin(place.position)
+        .open(place.position)
         .await
         .unwrap()
         .next(10)

@@ -32,7 +32,7 @@ fn main() {
         });
         let log = log.await.expect("open the log");
         for listens in [false, true] {
-            let _live = listens.then(|| log.log().live());
+            let _live = listens.then(|| log.log().subscribe());
             println!(
                 "{}",
                 if listens {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use metrics::counter;
-use roomcast_ports::event_log::{Claim, EventFeed, FeedBatch, LogError};
+use roomcast_ports::event_log::{ConsumerBatch, LogError, PartitionConsumer, PartitionLease};
 use roomcast_protocol::Timestamp;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
@@ -49,7 +49,10 @@ impl Feeds {
     /// Waits until the partition is this caller's. If the caller goes away meanwhile, a task sees the
     /// question to its end: the server may just have decided for this one, and the partition would be
     /// nobody's until it notices the silence.
-    pub(crate) async fn claim(self: &Arc<Self>, partition: u16) -> Result<Box<dyn Claim>, Failure> {
+    pub(crate) async fn claim(
+        self: &Arc<Self>,
+        partition: u16,
+    ) -> Result<Box<dyn PartitionLease>, Failure> {
         let (sender, taken) = oneshot::channel();
         let feeds = Arc::clone(self);
         self.tracker.spawn(async move {
@@ -89,7 +92,7 @@ impl Feeds {
         partition: u16,
         position: u64,
         limit: usize,
-    ) -> Result<FeedBatch, Failure> {
+    ) -> Result<ConsumerBatch, Failure> {
         let mut lag = Lag::default();
         while lag.next_try().await {
             let stored = self.page(partition, position, limit.max(1)).await?;
@@ -98,9 +101,9 @@ impl Feeds {
                 return chain.link(&stored).await;
             }
             if self.streams.info(partition).await?.state.last_seq <= position {
-                return Ok(FeedBatch {
+                return Ok(ConsumerBatch {
                     position,
-                    ..FeedBatch::default()
+                    ..ConsumerBatch::default()
                 });
             }
         }
@@ -164,8 +167,8 @@ struct Claimed {
 }
 
 #[async_trait]
-impl Claim for Claimed {
-    async fn begin(self: Box<Self>, position: u64) -> Result<Box<dyn EventFeed>, LogError> {
+impl PartitionLease for Claimed {
+    async fn open(self: Box<Self>, position: u64) -> Result<Box<dyn PartitionConsumer>, LogError> {
         Ok(Box::new(Feed {
             chain: Chain::new(Arc::clone(&self.feeds.reader), self.lease.partition),
             feeds: self.feeds,
@@ -191,8 +194,8 @@ struct Feed {
 }
 
 #[async_trait]
-impl EventFeed for Feed {
-    async fn next(&mut self, limit: usize) -> Result<FeedBatch, LogError> {
+impl PartitionConsumer for Feed {
+    async fn next(&mut self, limit: usize) -> Result<ConsumerBatch, LogError> {
         let limit = limit.max(1);
         loop {
             // Messages stay with the lease until nothing more is awaited: so this is cancel safe.
@@ -220,7 +223,7 @@ impl EventFeed for Feed {
                 let batch = self.chain.link(&missing).await?;
                 self.position = batch.position;
                 let behind = behind + (first - 1 - self.position);
-                return Ok(FeedBatch { behind, ..batch });
+                return Ok(ConsumerBatch { lag, ..batch });
             }
             let run: Vec<Delivered> = (first..)
                 .zip(here)
@@ -237,7 +240,7 @@ impl EventFeed for Feed {
                     .push_back((one.stored.place, one.acknowledge));
             }
             let behind = self.pending + self.lease.kept();
-            return Ok(FeedBatch { behind, ..batch });
+            return Ok(ConsumerBatch { lag, ..batch });
         }
     }
 

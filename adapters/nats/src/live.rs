@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_nats::{Message, Subscriber};
 use futures_util::StreamExt as _;
-use roomcast_ports::live::{Live, LiveEvents};
+use roomcast_ports::live::{LiveEvent, LiveSubscription};
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -84,7 +84,7 @@ pub(crate) struct Ears {
     known: Arc<Known>,
     streams: Arc<Streams>,
     listening: Arc<Listening>,
-    sender: Mutex<Option<broadcast::Sender<Live>>>,
+    sender: Mutex<Option<broadcast::Sender<LiveEvent>>>,
     tracker: TaskTracker,
     stop: CancellationToken,
 }
@@ -112,7 +112,7 @@ impl Ears {
     }
 
     /// Listens from now on; the first to do so begins the subscriptions.
-    pub(crate) fn listen(self: &Arc<Self>, appends: &Arc<Appends>) -> LiveEvents {
+    pub(crate) fn listen(self: &Arc<Self>, appends: &Arc<Appends>) -> LiveSubscription {
         let sender = self
             .sender
             .lock()
@@ -120,7 +120,7 @@ impl Ears {
             .clone();
         let Some(sender) = sender else {
             // Closed: a listener hears its end at once.
-            return LiveEvents::new(broadcast::channel(1).1);
+            return LiveSubscription::new(broadcast::channel(1).1);
         };
         let receiver = sender.subscribe();
         if self.listening.begin() {
@@ -136,7 +136,7 @@ impl Ears {
                 ears.listening.has_begun();
             });
         }
-        LiveEvents::new(receiver)
+        LiveSubscription::new(receiver)
     }
 
     /// Nobody hears anything any more.
@@ -150,7 +150,7 @@ impl Ears {
     async fn begin(
         self: &Arc<Self>,
         appends: Arc<Appends>,
-        sender: &broadcast::Sender<Live>,
+        sender: &broadcast::Sender<LiveEvent>,
     ) -> Result<(), async_nats::SubscribeError> {
         let client = &self.link.client;
         for partition in 0..PARTITIONS {
@@ -181,7 +181,7 @@ impl Ears {
         partition: u16,
         mut events: Subscriber,
         appends: Arc<Appends>,
-        sender: broadcast::Sender<Live>,
+        sender: broadcast::Sender<LiveEvent>,
     ) {
         let mut highest = 0;
         while let Some(message) = events.next().await {
@@ -201,7 +201,7 @@ impl Ears {
             if is_repeated {
                 // Its place was given before: if it is in the log all the same, listeners find it there.
                 let room_id = subjects::room_of(&message.subject);
-                let nudge = room_id.map(|room_id| Live::Nudge(room_id, seq(place)));
+                let nudge = room_id.map(|room_id| LiveEvent::HeadAdvanced(room_id, seq(place)));
                 nudge.map(|nudge| sender.send(nudge));
                 continue;
             }
@@ -217,12 +217,12 @@ impl Ears {
                 prev,
             );
             // Nobody may be listening just now.
-            let _ = sender.send(Live::Event(event));
+            let _ = sender.send(LiveEvent::Event(event));
         }
     }
 }
 
-async fn hear_nudges(mut nudges: Subscriber, sender: broadcast::Sender<Live>) {
+async fn hear_nudges(mut nudges: Subscriber, sender: broadcast::Sender<LiveEvent>) {
     while let Some(message) = nudges.next().await {
         if let Some(nudge) = nudge_in(&message) {
             // Nobody may be listening just now.
@@ -231,20 +231,20 @@ async fn hear_nudges(mut nudges: Subscriber, sender: broadcast::Sender<Live>) {
     }
 }
 
-fn nudge_in(message: &Message) -> Option<Live> {
+fn nudge_in(message: &Message) -> Option<LiveEvent> {
     let room_id = subjects::room_of(&message.subject)?;
     let place = std::str::from_utf8(&message.payload).ok()?.parse().ok()?;
-    Some(Live::Nudge(room_id, seq(place)))
+    Some(LiveEvent::HeadAdvanced(room_id, seq(place)))
 }
 
 /// Tells the listeners whenever something may have been lost on the way here.
-async fn tell_losses(mut link: Link, sender: broadcast::Sender<Live>) {
+async fn tell_losses(mut link: Link, sender: broadcast::Sender<LiveEvent>) {
     link.fortunes.borrow_and_update();
     while link.fortunes.changed().await.is_ok() {
         link.fortunes.borrow_and_update();
         if link.is_up() {
             // Nobody may be listening just now.
-            let _ = sender.send(Live::Lost);
+            let _ = sender.send(LiveEvent::Lagged);
         }
     }
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
-use roomcast_ports::event_log::{Append, Appended, Claim, EventLog, FeedBatch, LogError};
-use roomcast_ports::live::LiveEvents;
+use roomcast_ports::event_log::{
+    Append, Appended, ConsumerBatch, EventLog, LogError, PartitionLease,
+};
+use roomcast_ports::live::LiveSubscription;
 use roomcast_protocol::{RoomId, Seq, StoredEvent};
 
 use crate::append::Appends;
@@ -52,7 +54,7 @@ impl EventLog for Log {
         Ok(self.reader.read(room_id, after, limit).await?)
     }
 
-    fn live(&self) -> LiveEvents {
+    fn subscribe(&self) -> LiveSubscription {
         self.ears.listen(&self.appends)
     }
 
@@ -60,16 +62,16 @@ impl EventLog for Log {
         PARTITIONS
     }
 
-    async fn claim(&self, partition: u16) -> Result<Box<dyn Claim>, LogError> {
+    async fn claim(&self, partition: u16) -> Result<Box<dyn PartitionLease>, LogError> {
         Ok(self.feeds.claim(partition).await?)
     }
 
-    async fn stretch(
+    async fn read_partition(
         &self,
         partition: u16,
         position: u64,
         limit: usize,
-    ) -> Result<FeedBatch, LogError> {
+    ) -> Result<ConsumerBatch, LogError> {
         Ok(self.feeds.stretch(partition, position, limit).await?)
     }
 
@@ -81,7 +83,7 @@ impl EventLog for Log {
         Ok(self.feeds.trim(partition, settled).await?)
     }
 
-    fn remembers(&self) -> Option<Duration> {
+    fn dedupe_window(&self) -> Option<Duration> {
         Some(Duration::from_secs(REMEMBERS_SECONDS))
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use roomcast_ports::event_log::{EventLog, LogError};
-use roomcast_ports::signals::Signals;
+use roomcast_ports::pubsub::PubSub;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -127,8 +127,8 @@ impl NatsLog {
     }
 
     /// The signals.
-    pub fn signals(&self) -> Arc<dyn Signals> {
-        Arc::clone(&self.signals) as Arc<dyn Signals>
+    pub fn signals(&self) -> Arc<dyn PubSub> {
+        Arc::clone(&self.signals) as Arc<dyn PubSub>
     }
 
     /// Whether the log answers now, within three seconds.

@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_nats::Subscriber;
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
-use roomcast_ports::signals::{RevocationStream, Signal, SignalError, SignalStream, Signals};
+use roomcast_ports::pubsub::{
+    EphemeralEvent, EphemeralSubscription, PubSub, PubSubError, RevocationSubscription,
+};
 use roomcast_protocol::{SessionId, UserId};
 use tokio::sync::broadcast;
 use tokio::time::timeout;
@@ -30,7 +32,7 @@ const BEHIND_MAX: usize = 16_384;
 pub(crate) struct NatsSignals {
     link: Link,
     listening: Arc<Listening>,
-    sender: Mutex<Option<broadcast::Sender<Signal>>>,
+    sender: Mutex<Option<broadcast::Sender<EphemeralEvent>>>,
     revocations: Revocations,
     tracker: TaskTracker,
     stop: CancellationToken,
@@ -54,11 +56,11 @@ impl NatsSignals {
         self.revocations.close();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<broadcast::Sender<Signal>>> {
+    fn lock(&self) -> MutexGuard<'_, Option<broadcast::Sender<EphemeralEvent>>> {
         self.sender.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begin(&self, sender: broadcast::Sender<Signal>) {
+    fn begin(&self, sender: broadcast::Sender<EphemeralEvent>) {
         let (client, stop) = (self.link.client.clone(), self.stop.clone());
         let listening = Arc::clone(&self.listening);
         self.tracker.spawn(async move {
@@ -80,7 +82,7 @@ impl NatsSignals {
     }
 }
 
-async fn hear(mut signals: Subscriber, sender: broadcast::Sender<Signal>) {
+async fn hear(mut signals: Subscriber, sender: broadcast::Sender<EphemeralEvent>) {
     while let Some(message) = signals.next().await {
         match wire::decode(&message.payload) {
             // Nobody may be listening just now.
@@ -91,40 +93,40 @@ async fn hear(mut signals: Subscriber, sender: broadcast::Sender<Signal>) {
 }
 
 #[async_trait]
-impl Signals for NatsSignals {
-    async fn publish(&self, signal: Signal) -> Result<(), SignalError> {
+impl PubSub for NatsSignals {
+    async fn publish(&self, signal: EphemeralEvent) -> Result<(), PubSubError> {
         if !self.link.is_up() {
             // It would be old when the connection is back.
-            return Err(SignalError("the connection is lost".into()));
+            return Err(PubSubError("the connection is lost".into()));
         }
         self.listening.begun().await;
         let subject = wire::subject(&signal);
-        let bytes = wire::encode(signal).map_err(|error| SignalError(error.into()))?;
+        let bytes = wire::encode(signal).map_err(|error| PubSubError(error.into()))?;
         let publish = self.link.client.publish(subject, bytes.into());
         match timeout(ANSWER_WITHIN, publish).await {
-            Ok(published) => published.map_err(|error| SignalError(Box::new(error))),
-            Err(late) => Err(SignalError(Box::new(late))),
+            Ok(published) => published.map_err(|error| PubSubError(Box::new(error))),
+            Err(late) => Err(PubSubError(Box::new(late))),
         }
     }
 
-    fn listen(&self) -> SignalStream {
+    fn subscribe(&self) -> EphemeralSubscription {
         let Some(sender) = self.lock().clone() else {
             // Closed: a listener hears its end at once.
-            return SignalStream::new(broadcast::channel(1).1);
+            return EphemeralSubscription::new(broadcast::channel(1).1);
         };
         let receiver = sender.subscribe();
         if self.listening.begin() {
             self.begin(sender);
         }
-        SignalStream::new(receiver)
+        EphemeralSubscription::new(receiver)
     }
 
-    async fn revoke(&self, session_id: SessionId, user_id: UserId) -> Result<(), SignalError> {
+    async fn revoke(&self, session_id: SessionId, user_id: UserId) -> Result<(), PubSubError> {
         let revocations = &self.revocations;
         revocations.publish(&self.link, session_id, user_id).await
     }
 
-    fn revocations(&self) -> RevocationStream {
+    fn subscribe_revocations(&self) -> RevocationSubscription {
         self.revocations
             .listen(&self.link, &self.tracker, &self.stop)
     }

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use roomcast_nats::{NatsConfig, StreamFound, partition_of};
-use roomcast_ports::contract::sample::{event, said, user};
-use roomcast_ports::contract::soon;
+use roomcast_ports::conformance::sample::{event, said, user};
+use roomcast_ports::conformance::within_timeout;
 use roomcast_ports::event_log::{Append, EventLog, LogError};
-use roomcast_ports::live::Live;
+use roomcast_ports::live::LiveEvent;
 use roomcast_protocol::limits::{APPEND_QUEUE_MAX, APPEND_TIMEOUT};
 use roomcast_protocol::{RoomEvent, RoomId, Seq};
 use servers::{alone, blocking, client, manager, open};
@@ -29,7 +29,7 @@ fn some_event(room_id: &RoomId) -> RoomEvent {
 async fn a_server_killed_and_started_again_under_load_loses_nothing_and_tells_the_truth() {
     let mut nats = alone(1).await;
     let log = open(manager(&nats)).await;
-    let mut live = log.log().live();
+    let mut live = log.log().subscribe();
     let rooms: Vec<RoomId> = (0..50).map(|_| RoomId::generate()).collect();
     let talk = Talk::begin(&log.log(), &rooms);
     for _ in 0..3 {
@@ -49,7 +49,7 @@ async fn a_server_killed_and_started_again_under_load_loses_nothing_and_tells_th
     assert_true(&log.log(), &story).await;
     let mut told_of_a_loss = false;
     while let Some(told) = live.try_next() {
-        told_of_a_loss |= matches!(told, Live::Lost);
+        told_of_a_loss |= matches!(told, LiveEvent::Lagged);
     }
     assert!(
         told_of_a_loss,
@@ -110,7 +110,7 @@ async fn what_waits_for_a_server_that_is_gone_is_bounded_oldest_out_first_and_wa
         nats
     })
     .await;
-    let after = soon(
+    let after = within_timeout(
         "an append",
         log.log().append(Append::new(some_event(&rooms[0]))),
     )
@@ -245,7 +245,7 @@ async fn a_stream_restored_from_an_older_copy_goes_on_in_a_new_incarnation_at_ev
     let keeper = open(manager(&nats)).await;
     let gateways = [open(client(&nats)).await, open(client(&nats)).await];
     let logs: Vec<_> = gateways.iter().map(|gateway| gateway.log()).collect();
-    let mut live = logs[1].live();
+    let mut live = logs[1].subscribe();
     let room_id = RoomId::generate();
     let append = async |log: &Arc<dyn EventLog>| {
         let appended = log.append(Append::new(some_event(&room_id))).await;
@@ -299,7 +299,7 @@ async fn a_stream_restored_from_an_older_copy_goes_on_in_a_new_incarnation_at_ev
     // The listener heard no place twice, and all of the new ones.
     let mut heard = Vec::new();
     while heard.last() != after.last() {
-        if let Some(Live::Event(event)) = soon("a live event", live.next()).await {
+        if let Some(LiveEvent::Event(event)) = within_timeout("a live event", live.next()).await {
             heard.push(event.seq);
         }
     }
@@ -332,7 +332,7 @@ async fn log_refuses_a_senders_later_appends_in_a_room_with_the_first_one() {
     // Long enough behind that these are not given up for their own time.
     sleep(APPEND_TIMEOUT / 2).await;
     let (behind, of_another) = (append(&anna), append(&ben));
-    let refused = soon("the first append", first).await;
+    let refused = within_timeout("the first append", first).await;
     assert!(
         matches!(refused, Err(LogError::Unavailable(_))),
         "{refused:?}"
@@ -342,12 +342,12 @@ async fn log_refuses_a_senders_later_appends_in_a_room_with_the_first_one() {
         nats
     })
     .await;
-    let behind = soon("the append behind it", behind).await;
+    let behind = within_timeout("the append behind it", behind).await;
     assert!(
         matches!(behind, Err(LogError::Unavailable(_))),
         "{behind:?}"
     );
-    let of_another = soon("another's append", of_another).await;
+    let of_another = within_timeout("another's append", of_another).await;
     let of_another = of_another.expect("the log is back in time");
     assert_eq!(of_another.prev, Seq::ZERO, "nothing of hers was stored");
     let again = append(&anna).await.expect("the log is back");

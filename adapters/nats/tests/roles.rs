@@ -15,11 +15,11 @@ use certificates::Certificates;
 use nkeys::KeyPair;
 use roomcast_local::{Nats, NatsSpec};
 use roomcast_nats::{ConnectError, NatsConfig, NatsLog, partition_of};
-use roomcast_ports::contract::sample::{event, said, user};
-use roomcast_ports::contract::soon;
+use roomcast_ports::conformance::sample::{event, said, user};
+use roomcast_ports::conformance::within_timeout;
 use roomcast_ports::event_log::Append;
-use roomcast_ports::live::Live;
-use roomcast_ports::signals::Signal;
+use roomcast_ports::live::LiveEvent;
+use roomcast_ports::pubsub::EphemeralEvent;
 use roomcast_protocol::{RoomId, Seq};
 use servers::{blocking, client, open};
 use tokio::sync::mpsc;
@@ -142,7 +142,7 @@ async fn each_roles_key_is_enough_for_all_that_the_role_does() {
         servers.open("accounts").await,
     );
     let room_id = RoomId::generate();
-    let mut live = gateway.log().live();
+    let mut live = gateway.log().subscribe();
     let mut places = Vec::new();
     for writer in [&gateway, &rooms, &accounts] {
         let event = event(&room_id, &user(), said("x"));
@@ -153,9 +153,9 @@ async fn each_roles_key_is_enough_for_all_that_the_role_does() {
     let mut nudges = 0;
     let mut heard = Vec::new();
     while heard.len() < 3 || nudges < 3 {
-        match soon("live events and nudges", live.next()).await {
-            Some(Live::Event(event)) => heard.push(event.seq),
-            Some(Live::Nudge(room, _)) if room == room_id => nudges += 1,
+        match within_timeout("live events and nudges", live.next()).await {
+            Some(LiveEvent::Event(event)) => heard.push(event.seq),
+            Some(LiveEvent::HeadAdvanced(room, _)) if room == room_id => nudges += 1,
             _ => {}
         }
     }
@@ -163,9 +163,9 @@ async fn each_roles_key_is_enough_for_all_that_the_role_does() {
     let read = history.log().read(&room_id, Seq::ZERO, 10).await;
     assert_eq!(read.expect("read").len(), 3);
     assert_eq!(history.log().head(&room_id).await.expect("head"), places[2]);
-    let mut signals = gateway.signals().listen();
+    let mut signals = gateway.signals().subscribe();
     for sender in [&gateway, &rooms, &presence, &accounts] {
-        let typing = Signal::Typing {
+        let typing = EphemeralEvent::Typing {
             room_id: room_id.clone(),
             user_id: user(),
         };
@@ -174,14 +174,17 @@ async fn each_roles_key_is_enough_for_all_that_the_role_does() {
             .publish(typing.clone())
             .await
             .expect("signal");
-        assert_eq!(soon("a signal", signals.next()).await, Some(typing));
+        assert_eq!(
+            within_timeout("a signal", signals.recv()).await,
+            Some(typing)
+        );
         sender.ready().await.expect("the log answers");
     }
-    let claim = soon("a claim", ingest.log().claim(partition_of(&room_id))).await;
-    let mut feed = claim.expect("claim").begin(0).await.expect("begin");
+    let claim = within_timeout("a claim", ingest.log().claim(partition_of(&room_id))).await;
+    let mut feed = claim.expect("claim").open(0).await.expect("begin");
     let mut fed = Vec::new();
     while fed.len() < 3 {
-        let batch = soon("a batch", feed.next(10)).await;
+        let batch = within_timeout("a batch", feed.next(10)).await;
         let batch = batch.expect("read the feed");
         feed.acknowledge(batch.position).await.expect("acknowledge");
         fed.extend(batch.events.iter().map(|event| event.seq));
@@ -220,10 +223,10 @@ async fn has_all_roles(servers: &Guarded, room_id: &RoomId) {
     log.append(Append::new(event(room_id, &user(), said("x"))))
         .await
         .expect("append");
-    let mut feed = soon("a claim", claim)
+    let mut feed = within_timeout("a claim", claim)
         .await
         .expect("claim")
-        .begin(0)
+        .open(0)
         .await
         .expect("begin");
     feed.next(10).await.expect("read the feed");
@@ -235,7 +238,7 @@ async fn no_key_publishes_live_events_and_none_hears_another_roles_answers() {
     let servers = guarded().await;
     let _ingest = servers.open("ingest").await;
     let gateway = servers.open("gateway").await;
-    let mut live = gateway.log().live();
+    let mut live = gateway.log().subscribe();
     let room_id = RoomId::generate();
     let partition = partition_of(&room_id);
     let forged = roomcast_protocol::event::encode(&event(&room_id, &user(), said("forged")));
@@ -247,7 +250,9 @@ async fn no_key_publishes_live_events_and_none_hears_another_roles_answers() {
         headers.insert("Nats-Last-Sequence", "0");
         let published = bus.publish_with_headers(subject, headers, forged.clone().into());
         published.await.expect("it goes out");
-        let complaint = soon("a complaint", complaints.recv()).await.expect("one");
+        let complaint = within_timeout("a complaint", complaints.recv())
+            .await
+            .expect("one");
         assert!(
             complaint.contains("Permissions Violation for Publish"),
             "{complaint}"
@@ -259,7 +264,9 @@ async fn no_key_publishes_live_events_and_none_hears_another_roles_answers() {
         };
         let answers = bus.subscribe(format!("_INBOX_{foreign}.>")).await;
         let _answers = answers.expect("it goes out");
-        let complaint = soon("a complaint", complaints.recv()).await.expect("one");
+        let complaint = within_timeout("a complaint", complaints.recv())
+            .await
+            .expect("one");
         assert!(
             complaint.contains("Permissions Violation for Subscription"),
             "{complaint}"
@@ -274,8 +281,8 @@ async fn no_key_publishes_live_events_and_none_hears_another_roles_answers() {
         .append(Append::new(truth.clone()))
         .await
         .expect("append");
-    match soon("a live event", live.next()).await {
-        Some(Live::Event(heard)) => assert_eq!(heard.event, truth),
+    match within_timeout("a live event", live.next()).await {
+        Some(LiveEvent::Event(heard)) => assert_eq!(heard.event, truth),
         other => panic!("{other:?}"),
     }
 }
@@ -326,7 +333,9 @@ async fn a_presence_key_cannot_read_messages_and_its_process_is_ready() {
         bus.publish_with_reply(subject.clone(), reply, question.to_owned().into())
             .await
             .expect("it goes out");
-        let complaint = soon("a complaint", complaints.recv()).await.expect("one");
+        let complaint = within_timeout("a complaint", complaints.recv())
+            .await
+            .expect("one");
         let denied = complaint.contains("Permissions Violation for Publish");
         assert!(denied && complaint.contains(&subject), "{complaint}");
     }
@@ -334,7 +343,9 @@ async fn a_presence_key_cannot_read_messages_and_its_process_is_ready() {
         "live.>", "chat.>", "in.>", "nudge.>", "known.*", "signal.>", ">",
     ] {
         let _subscriber = bus.subscribe(subject).await.expect("it goes out");
-        let complaint = soon("a complaint", complaints.recv()).await.expect("one");
+        let complaint = within_timeout("a complaint", complaints.recv())
+            .await
+            .expect("one");
         let denied = complaint.contains("Permissions Violation for Subscription");
         assert!(denied && complaint.contains(subject), "{complaint}");
     }

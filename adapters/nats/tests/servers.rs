@@ -9,10 +9,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use roomcast_local::Nats;
 use roomcast_nats::{NatsConfig, NatsLog, partition_of};
-use roomcast_ports::contract::event_log::LogHarness;
-use roomcast_ports::contract::signals::SignalsHarness;
+use roomcast_ports::conformance::event_log::LogHarness;
+use roomcast_ports::conformance::pubsub::SignalsHarness;
 use roomcast_ports::event_log::EventLog;
-use roomcast_ports::signals::Signals;
+use roomcast_ports::pubsub::PubSub;
 use roomcast_protocol::RoomId;
 use tokio::sync::{OnceCell, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
@@ -140,7 +140,7 @@ impl LogHarness for Harness {
 }
 
 impl SignalsHarness for Harness {
-    fn signals(&self) -> Arc<dyn Signals> {
+    fn signals(&self) -> Arc<dyn PubSub> {
         self.log.signals()
     }
 }

@@ -79,7 +79,7 @@ async fn measure(url: String, addresses: &[String]) {
 async fn touch(presence: &Arc<RedisPresence>, leases: &[Lease], batch: usize) -> (usize, Duration) {
     let (began, mut touches) = (Instant::now(), 0);
     for batch in leases.chunks(batch).cycle() {
-        presence.touch(batch, TTL).await.expect("touch leases");
+        presence.renew(batch, TTL).await.expect("touch leases");
         touches += batch.len();
         if began.elapsed() > MEASURED_FOR {
             break;

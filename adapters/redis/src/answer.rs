@@ -53,7 +53,7 @@ impl Answer {
 }
 
 pub(crate) fn damaged(what: &str) -> StoreError {
-    StoreError::Damaged(format!("a script's answer lacks {what}").into())
+    StoreError::Corrupted(format!("a script's answer lacks {what}").into())
 }
 
 /// A status as the scripts write it.

@@ -5,7 +5,7 @@
 //! hold the same. Three scripts know the rules: one renews and shortens leases, one sweeps, one reads
 //! (`scripts/`). Beside the truth every user who is here has a plain key that others may read
 //! ([`public_key`]). Redis may lose everything at any moment: gateways learn of it and tell it
-//! again ([`PresenceStore::setbacks`](roomcast_ports::presence::PresenceStore::setbacks)).
+//! again ([`PresenceStore::resync_requests`](roomcast_ports::presence::PresenceStore::resync_requests)).
 
 mod answer;
 mod arrivals;

@@ -113,7 +113,7 @@ impl Link {
         match answer.map_err(store_error)? {
             Value::Array(answer) => Ok(answer),
             Value::Null => Ok(Vec::new()),
-            _ => Err(StoreError::Damaged("a script gave no list".into())),
+            _ => Err(StoreError::Corrupted("a script gave no list".into())),
         }
     }
 
@@ -228,7 +228,7 @@ pub(crate) fn store_error(error: Error) -> StoreError {
             .iter()
             .any(|prefix| error.details().starts_with(prefix));
     if is_damage {
-        StoreError::Damaged(error.into())
+        StoreError::Corrupted(error.into())
     } else {
         StoreError::Unavailable(error.into())
     }

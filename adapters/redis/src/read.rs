@@ -54,7 +54,7 @@ pub(crate) async fn connections(
         while !parts.is_over() {
             connections.push(UserConnection {
                 connection_id: ConnectionId::new(&parts.text()?)
-                    .map_err(|error| StoreError::Damaged(error.into()))?,
+                    .map_err(|error| StoreError::Corrupted(error.into()))?,
                 status: parts.status()?,
                 gateway: (&*parts.text()?).into(),
                 until: parts.time()?.ok_or_else(|| damaged("a deadline"))?,

@@ -96,11 +96,11 @@ impl Drop for RedisPresence {
 
 #[async_trait]
 impl PresenceStore for RedisPresence {
-    async fn touch(&self, leases: &[Lease], ttl: Duration) -> Result<(), StoreError> {
+    async fn renew(&self, leases: &[Lease], ttl: Duration) -> Result<(), StoreError> {
         touch::touch(&self.link, leases, ttl).await
     }
 
-    async fn release(
+    async fn shorten(
         &self,
         connections: &[(UserId, ConnectionId)],
         grace: Duration,
@@ -117,7 +117,7 @@ impl PresenceStore for RedisPresence {
         sweep::sweep(&self.link, &self.arrivals, 0..SHARDS, turn).await
     }
 
-    async fn expired(&self) -> Result<Vec<Presence>, StoreError> {
+    async fn next_expired(&self) -> Result<Vec<Presence>, StoreError> {
         self.listening.call_once(|| {
             self.tasks.spawn(expiry::listen(
                 self.link.clone(),
@@ -134,7 +134,7 @@ impl PresenceStore for RedisPresence {
         read::online_users(&self.link).await
     }
 
-    fn setbacks(&self) -> watch::Receiver<u64> {
+    fn resync_requests(&self) -> watch::Receiver<u64> {
         self.setbacks.clone()
     }
 }

@@ -145,7 +145,7 @@ async fn once(
     while !answer.is_over() {
         let shard = u16::try_from(answer.number()?).unwrap_or_default();
         let user_id = UserId::new(&answer.text()?);
-        let user_id = user_id.map_err(|error| StoreError::Damaged(error.into()))?;
+        let user_id = user_id.map_err(|error| StoreError::Corrupted(error.into()))?;
         let presence = Presence {
             user_id: user_id.clone(),
             status: answer.status()?,

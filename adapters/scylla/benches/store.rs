@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use roomcast_local::{Cassandra, CassandraSpec};
-use roomcast_ports::contract::sample::{Script, user};
-use roomcast_ports::message_store::{MessageReader as _, MessageWriter as _, Place};
+use roomcast_ports::conformance::sample::{Script, user};
+use roomcast_ports::message_store::{Checkpoint, MessageReader as _, MessageWriter as _};
 use roomcast_protocol::{RoomId, Seq, StoredEvent, UserId};
 use roomcast_scylla::{ScyllaConfig, ScyllaMessages, ScyllaStore};
 
@@ -80,7 +80,7 @@ impl Partition {
             let rooms = self.rooms.len();
             let (script, users) = &mut self.rooms[self.turn % rooms];
             let sender = users[self.turn % users.len()].clone();
-            script.does(&sender, roomcast_ports::contract::sample::said(text))
+            script.does(&sender, roomcast_ports::conformance::sample::said(text))
         });
         batch.collect()
     }
@@ -90,12 +90,12 @@ impl Partition {
         while Instant::now() < until {
             let batch = self.next();
             self.position += BATCH as u64;
-            let place = Place {
+            let place = Checkpoint {
                 partition: self.number,
                 position: self.position,
             };
             messages
-                .write(&batch, Some(place))
+                .apply(&batch, Some(place))
                 .await
                 .expect("write a batch");
             written += BATCH as u64;

@@ -259,7 +259,7 @@ impl AccountStore for ScyllaAccounts {
         Ok(true)
     }
 
-    async fn note_ending(&self, ending: &Ending) -> Result<(), StoreError> {
+    async fn put_ending(&self, ending: &Ending) -> Result<(), StoreError> {
         let note = &self.statements.note_ending;
         self.client.write(note, ending_key(ending)).await
     }
@@ -280,7 +280,7 @@ impl AccountStore for ScyllaAccounts {
         Ok(endings)
     }
 
-    async fn forget_ending(&self, ending: &Ending) -> Result<(), StoreError> {
+    async fn delete_ending(&self, ending: &Ending) -> Result<(), StoreError> {
         let forget = &self.statements.forget_ending;
         self.client.write(forget, ending_key(ending)).await
     }

@@ -169,7 +169,7 @@ pub(crate) fn unavailable(error: ExecutionError) -> StoreError {
 
 /// An answer that cannot be.
 pub(crate) fn damaged(error: impl Into<BoxError>) -> StoreError {
-    StoreError::Damaged(error.into())
+    StoreError::Corrupted(error.into())
 }
 
 impl std::fmt::Debug for Client {

@@ -39,7 +39,7 @@ impl ScyllaDeadLetters {
 
 #[async_trait]
 impl DeadLetters for ScyllaDeadLetters {
-    async fn keep(&self, letter: &DeadLetter) -> Result<(), StoreError> {
+    async fn put(&self, letter: &DeadLetter) -> Result<(), StoreError> {
         let values = (
             i32::from(letter.partition),
             letter.position.cast_signed(),
@@ -68,7 +68,7 @@ impl DeadLetters for ScyllaDeadLetters {
         Ok(letters.collect())
     }
 
-    async fn forget(&self, partition: u16, position: u64) -> Result<(), StoreError> {
+    async fn delete(&self, partition: u16, position: u64) -> Result<(), StoreError> {
         let values = (i32::from(partition), position.cast_signed());
         self.client.write(&self.statements.forget, values).await
     }

@@ -28,7 +28,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use roomcast_ports::StoreError;
-use roomcast_ports::message_store::{MessageReader, MessageState, MessageWriter, Place, Setbacks};
+use roomcast_ports::message_store::{
+    Checkpoint, MessageReader, MessageState, MessageWriter, ResyncRequests,
+};
 use roomcast_protocol::{EventId, MessageId, RoomId, Seq, StoredEvent};
 use tokio::sync::watch;
 
@@ -53,14 +55,14 @@ pub struct ScyllaMessages {
     cache: Cache,
     counts: Counts,
     forgets: Duration,
-    setbacks: watch::Receiver<Setbacks>,
+    setbacks: watch::Receiver<ResyncRequests>,
 }
 
 impl ScyllaMessages {
     pub(crate) async fn prepare(
         client: &Arc<Client>,
         config: &ScyllaConfig,
-        setbacks: watch::Receiver<Setbacks>,
+        setbacks: watch::Receiver<ResyncRequests>,
     ) -> Result<Self, ConnectError> {
         Ok(Self {
             client: Arc::clone(client),
@@ -94,10 +96,10 @@ impl ScyllaMessages {
 
 #[async_trait]
 impl MessageWriter for ScyllaMessages {
-    async fn write(
+    async fn apply(
         &self,
         events: &[Arc<StoredEvent>],
-        place: Option<Place>,
+        place: Option<Checkpoint>,
     ) -> Result<(), StoreError> {
         match place {
             Some(place) => self.feed(events, place).await,
@@ -107,27 +109,27 @@ impl MessageWriter for ScyllaMessages {
 
     /// Whoever asks begins to feed from there: what this process remembers of the partition's rooms
     /// may have been overtaken by another.
-    async fn place(&self, partition: u16) -> Result<u64, StoreError> {
+    async fn checkpoint(&self, partition: u16) -> Result<u64, StoreError> {
         self.cache.forget(partition);
         Ok(self.places(partition).await?.0)
     }
 
-    fn may_forget(&self) -> Option<Duration> {
+    fn crash_loss_window(&self) -> Option<Duration> {
         Some(self.forgets)
     }
 
-    fn gathers(&self) -> Duration {
+    fn linger(&self) -> Duration {
         GATHERS
     }
 
-    fn setbacks(&self) -> watch::Receiver<Setbacks> {
+    fn resync_requests(&self) -> watch::Receiver<ResyncRequests> {
         self.setbacks.clone()
     }
 }
 
 #[async_trait]
 impl MessageReader for ScyllaMessages {
-    async fn complete_to(&self, room_id: &RoomId) -> Result<Seq, StoreError> {
+    async fn applied_seq(&self, room_id: &RoomId) -> Result<Seq, StoreError> {
         let select = &self.statements.head;
         let row = self
             .client

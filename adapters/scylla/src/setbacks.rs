@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use roomcast_ports::message_store::Setbacks;
+use roomcast_ports::message_store::ResyncRequests;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +22,7 @@ struct Away {
 /// Looks at the nodes until `stop`, and counts in `setbacks` those that came back.
 pub(crate) async fn watch_nodes(
     client: Arc<Client>,
-    setbacks: watch::Sender<Setbacks>,
+    setbacks: watch::Sender<ResyncRequests>,
     stop: CancellationToken,
 ) {
     // Since when each node is away; nothing while it is connected.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use roomcast_ports::StoreError;
 use roomcast_ports::accounts::{AccountStore, SessionStore};
 use roomcast_ports::dead_letters::DeadLetters;
-use roomcast_ports::message_store::Setbacks;
+use roomcast_ports::message_store::ResyncRequests;
 use scylla::client::PoolSize;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
@@ -96,7 +96,7 @@ impl ScyllaStore {
             .or_else(|| schema::datacenter_of(&session));
         let profiles = Profiles::new(datacenter.as_deref());
         let client = Arc::new(Client::new(session, config.keyspace.clone(), profiles));
-        let (setbacks, seen) = watch::channel(Setbacks::default());
+        let (setbacks, seen) = watch::channel(ResyncRequests::default());
         let store = Self {
             messages: Arc::new(ScyllaMessages::prepare(&client, &config, seen).await?),
             accounts: Arc::new(ScyllaAccounts::prepare(&client).await?),

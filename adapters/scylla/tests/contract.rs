@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use roomcast_ports::accounts::{AccountStore, SessionStore};
-use roomcast_ports::contract::accounts::AccountHarness;
-use roomcast_ports::contract::dead_letters::DeadLetterHarness;
-use roomcast_ports::contract::directory::DirectoryHarness;
-use roomcast_ports::contract::message_store::MessageHarness;
-use roomcast_ports::contract::sessions::SessionHarness;
+use roomcast_ports::conformance::accounts::AccountHarness;
+use roomcast_ports::conformance::dead_letters::DeadLetterHarness;
+use roomcast_ports::conformance::directory::DirectoryHarness;
+use roomcast_ports::conformance::message_store::MessageHarness;
+use roomcast_ports::conformance::sessions::SessionHarness;
 use roomcast_ports::dead_letters::DeadLetters;
 use roomcast_ports::directory::RoomDirectory;
 use roomcast_ports::message_store::{MessageReader, MessageWriter};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use roomcast_local::{Cassandra, CassandraSpec, Sync};
 use roomcast_ports::StoreError;
 use roomcast_ports::accounts::{Account, Registration};
-use roomcast_ports::message_store::{MessageReader as _, MessageWriter as _, Place};
+use roomcast_ports::message_store::{Checkpoint, MessageReader as _, MessageWriter as _};
 use roomcast_protocol::{Seq, StoredEvent};
 use roomcast_scylla::{ScyllaConfig, ScyllaMessages, ScyllaStore};
 use tokio::time::{Instant, sleep, timeout};
@@ -22,9 +22,9 @@ const DEADLINE: Duration = Duration::from_secs(6);
 async fn write(messages: &ScyllaMessages, batch: &[Arc<StoredEvent>]) -> Result<(), StoreError> {
     let position = batch[batch.len() - 1].seq.get();
     messages
-        .write(
+        .apply(
             batch,
-            Some(Place {
+            Some(Checkpoint {
                 partition: PARTITION,
                 position,
             }),
@@ -50,8 +50,8 @@ async fn a_node_that_forgot_what_it_confirmed_is_made_whole_by_reading_the_log_a
     let store = ScyllaStore::connect(ScyllaConfig::new(split(&cassandra.hosts()), "crash")).await;
     let store = store.expect("connect to the CQL server");
     let (messages, log) = (store.messages(), Log::new(77, 2_000));
-    let mut setbacks = messages.setbacks();
-    assert!(messages.may_forget().is_some());
+    let mut setbacks = messages.resync_requests();
+    assert!(messages.crash_loss_window().is_some());
     let batches: Vec<&[Arc<StoredEvent>]> = log.events.chunks(20).collect();
     let (first, rest) = batches.split_at(60);
     for batch in first {
@@ -74,7 +74,10 @@ async fn a_node_that_forgot_what_it_confirmed_is_made_whole_by_reading_the_log_a
         .expect("by somebody");
 
     // As ingest does: the place is asked, and the log is read from well before it.
-    messages.place(PARTITION).await.expect("read the place");
+    messages
+        .checkpoint(PARTITION)
+        .await
+        .expect("read the place");
     for batch in &batches {
         while let Err(failure) = write(&messages, batch).await {
             assert!(started.elapsed() < Duration::from_secs(120), "{failure:?}");
@@ -88,7 +91,7 @@ async fn a_node_that_forgot_what_it_confirmed_is_made_whole_by_reading_the_log_a
             .expect("read events");
         let expected = log.of(room_id);
         assert_eq!(events.len(), expected.len());
-        let complete_to = messages.complete_to(room_id).await.expect("read");
+        let complete_to = messages.applied_seq(room_id).await.expect("read");
         assert_eq!(complete_to, expected[expected.len() - 1].seq);
         for (stored, expected) in events.iter().zip(&expected) {
             assert_eq!((stored.seq, stored.prev), (expected.seq, expected.prev));

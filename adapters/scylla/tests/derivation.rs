@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use roomcast_ports::contract::sample::{Script, message_id, reacted, user};
-use roomcast_ports::message_store::{MessageReader as _, MessageWriter, Place};
+use roomcast_ports::conformance::sample::{Script, message_id, reacted, user};
+use roomcast_ports::message_store::{Checkpoint, MessageReader as _, MessageWriter};
 use roomcast_protocol::StoredEvent;
 use roomcast_scylla::ScyllaStore;
 
@@ -25,12 +25,12 @@ async fn feed(writer: &dyn MessageWriter, events: &[Arc<StoredEvent>], chance: &
     while !rest.is_empty() {
         let (batch, after) = rest.split_at((1 + chance.below(24)).min(rest.len()));
         let position = batch[batch.len() - 1].seq.get();
-        let place = Place {
+        let place = Checkpoint {
             partition: PARTITION,
             position,
         };
         writer
-            .write(batch, Some(place))
+            .apply(batch, Some(place))
             .await
             .expect("write a batch");
         rest = after;
@@ -69,7 +69,7 @@ async fn whatever_was_forgotten_of_the_last_rows_comes_back_the_same_when_the_lo
         let store = connect(&holed).await;
         store
             .messages()
-            .place(PARTITION)
+            .checkpoint(PARTITION)
             .await
             .expect("read the place");
         feed(&*store.messages(), &log.events[90..], &mut chance).await;
@@ -107,7 +107,7 @@ async fn two_who_write_the_same_log_at_the_same_time_leave_the_same_rows() {
                 .collect()
         };
         assert_eq!(places(&events), places(&expected));
-        let complete_to = one.complete_to(room_id).await.expect("read");
+        let complete_to = one.applied_seq(room_id).await.expect("read");
         assert_eq!(complete_to, expected[expected.len() - 1].seq);
     }
 }
@@ -163,13 +163,13 @@ async fn the_highest_place_is_known_once_anything_of_it_may_be_written() {
     assert_eq!(store.seen_to(3).await.expect("ask"), 0);
     let mut script = Script::group("places");
     script.says("hello");
-    let place = Place {
+    let place = Checkpoint {
         partition: 3,
         position: (7 << 40) + 12,
     };
     store
         .messages()
-        .write(&script.events, Some(place))
+        .apply(&script.events, Some(place))
         .await
         .expect("write a batch");
     assert_eq!(store.seen_to(3).await.expect("ask"), place.position);
@@ -186,7 +186,7 @@ async fn the_highest_place_is_known_once_anything_of_it_may_be_written() {
         reached.cast_unsigned()
     );
     assert_eq!(
-        store.messages().place(3).await.expect("ask"),
+        store.messages().checkpoint(3).await.expect("ask"),
         place.position
     );
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use roomcast_ports::signals::Signal;
+use roomcast_ports::pubsub::EphemeralEvent;
 use roomcast_protocol::limits::WATCHED_USERS_MAX;
 use roomcast_protocol::{Refusal, RoomId, Seq, UserId};
 use tracing::{debug, warn};
@@ -31,7 +31,7 @@ impl FrameHandler {
             if lock(&pinned.room.state).may_type(&user.id) {
                 actor
                     .shared
-                    .publish_signal(Signal::Typing {
+                    .publish_signal(EphemeralEvent::Typing {
                         room_id: room_id.clone(),
                         user_id: user.id.clone(),
                     })
@@ -78,7 +78,7 @@ impl FrameHandler {
         let moved = shared
             .ports
             .directory
-            .mark(room_id, &user.id, read, delivered)
+            .advance_markers(room_id, &user.id, read, delivered)
             .await;
         if let Some(marks) = moved.map_err(|error| publish::read_error_to_refusal(&error.into()))? {
             let is_read = read > Seq::ZERO;
@@ -125,7 +125,7 @@ impl FrameHandler {
 
 impl GatewayState {
     /// Publishes what may be lost; the log knows when it was.
-    pub(crate) async fn publish_signal(&self, signal: Signal) {
+    pub(crate) async fn publish_signal(&self, signal: EphemeralEvent) {
         if let Err(error) = self.ports.signals.publish(signal).await {
             debug!(
                 error = &error as &dyn std::error::Error,

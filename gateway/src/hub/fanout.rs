@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use roomcast_ports::back_off::BackOff;
-use roomcast_ports::live::{Live, LiveEvents};
-use roomcast_ports::timeline::{CatchUp, ReadError};
+use roomcast_ports::live::{LiveEvent, LiveSubscription};
+use roomcast_ports::timeline::{EventPage, ReadError};
 use roomcast_protocol::limits::HEARTBEAT_INTERVAL;
 use roomcast_protocol::{CloseCode, EventBody, RoomId, Seq, ServerFrame, StoredEvent, Timestamp};
 use tokio_util::sync::CancellationToken;
@@ -44,7 +44,11 @@ const RECONCILE_BATCH: usize = 1_024;
 const LOG_UNREACHABLE_MAX: Duration = HEARTBEAT_INTERVAL.saturating_mul(2);
 
 /// Fans out until `stop`.
-pub(crate) async fn run(shared: Arc<GatewayState>, mut live: LiveEvents, stop: CancellationToken) {
+pub(crate) async fn run(
+    shared: Arc<GatewayState>,
+    mut live: LiveSubscription,
+    stop: CancellationToken,
+) {
     let mut turn: Vec<Arc<StoredEvent>> = Vec::new();
     loop {
         let first = tokio::select! {
@@ -67,16 +71,16 @@ pub(crate) async fn run(shared: Arc<GatewayState>, mut live: LiveEvents, stop: C
 /// Takes everything that is there.
 fn linger(
     shared: &Arc<GatewayState>,
-    live: &mut LiveEvents,
-    first: Live,
+    live: &mut LiveSubscription,
+    first: LiveEvent,
     turn: &mut Vec<Arc<StoredEvent>>,
 ) {
     let mut next = Some(first);
     while let Some(item) = next {
         match item {
-            Live::Event(event) => turn.push(event),
-            Live::Nudge(room_id, seq) => on_head_advanced(shared, &room_id, seq),
-            Live::Lost => shared.losses.record(&shared.audit_now),
+            LiveEvent::Event(event) => turn.push(event),
+            LiveEvent::HeadAdvanced(room_id, seq) => on_head_advanced(shared, &room_id, seq),
+            LiveEvent::Lagged => shared.losses.record(&shared.audit_now),
         }
         next = if turn.len() < BATCH_MAX {
             live.try_next()
@@ -270,10 +274,10 @@ async fn repair_gap_once(shared: &Arc<GatewayState>, room: &Arc<Room>) -> Result
         let page = shared
             .ports
             .timeline
-            .after(&room.id, cursor, REPAIR_PAGE)
+            .events_after(&room.id, cursor, REPAIR_PAGE)
             .await?;
         let mut state = apply(shared, room, &page);
-        let ended = state.reorder_buffer.is_empty() && !page.more;
+        let ended = state.reorder_buffer.is_empty() && !page.has_more;
         if ended || state.evicted {
             state.filling = false;
         }
@@ -292,11 +296,11 @@ async fn repair_gap_once(shared: &Arc<GatewayState>, room: &Arc<Room>) -> Result
 fn apply<'a>(
     shared: &Arc<GatewayState>,
     room: &'a Arc<Room>,
-    page: &CatchUp,
+    page: &EventPage,
 ) -> MutexGuard<'a, RoomState> {
     let mut state = lock(&room.state);
     let mut run = WriteBatch::default();
-    if !page.whole {
+    if !page.is_complete {
         warn!(room_id = %room.id, "events of a room are lost for good: its subscribers are closed");
         for connection in state.mark_unconfirmed() {
             connection.close(CloseCode::StateLost, shared.clock.now());
@@ -373,7 +377,7 @@ pub(crate) async fn catch_up_to(
         let page = shared
             .ports
             .timeline
-            .after(&room.id, cursor, REPAIR_PAGE)
+            .events_after(&room.id, cursor, REPAIR_PAGE)
             .await?;
         let state = apply(shared, room, &page);
         leave(shared, room, state);

@@ -217,7 +217,7 @@ fn spawn_change_of_unknown(
                 return Ok(false);
             };
             let after = timeline
-                .after(&room.id, message.seq, CHANGES_READ_MAX)
+                .events_after(&room.id, message.seq, CHANGES_READ_MAX)
                 .await?;
             let is_message = |event: &Arc<StoredEvent>| {
                 event.seq < stored.seq && matches!(event.event.body, EventBody::MessageSent(_))

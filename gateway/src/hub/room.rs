@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use roomcast_ports::access::Standing;
+use roomcast_ports::access::Membership;
 use roomcast_protocol::limits::TYPING_INTERVAL;
 use roomcast_protocol::{MessageId, RoomId, Seq, StoredEvent, UserId};
 
@@ -212,7 +212,7 @@ impl RoomState {
     pub(crate) fn apply_membership(
         &mut self,
         user: &Arc<User>,
-        standing: &Standing,
+        standing: &Membership,
         now: Seconds,
     ) -> Option<Learnt> {
         if standing.as_of < self.answers_from {

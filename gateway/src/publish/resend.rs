@@ -119,7 +119,7 @@ pub(crate) fn is_new(shared: &GatewayState, said: &PublishRequest) -> bool {
 
 fn lookup(shared: &GatewayState, said: &PublishRequest) -> Lookup {
     let (Some(window), Some(client)) = (
-        shared.ports.log.remembers(),
+        shared.ports.log.dedupe_window(),
         said.client_message_id.as_ref(),
     ) else {
         return Lookup::NotNeeded;
@@ -202,7 +202,7 @@ pub(super) async fn find_duplicate(
     let Some(first) = first.map_err(|error| read_error_to_refusal(&error))? else {
         return Ok(None);
     };
-    if let (Some(window), Some(clock)) = (shared.ports.log.remembers(), said.clock())
+    if let (Some(window), Some(clock)) = (shared.ports.log.dedupe_window(), said.clock())
         && claim(client, window).is_some_and(|claim| claim.was_ahead(first.event.sent_at))
     {
         clock.is_ahead();

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use roomcast_ports::timeline::{CatchUp, ReadError};
+use roomcast_ports::timeline::{EventPage, ReadError};
 use roomcast_protocol::limits::{
     OUTBOUND_TIMEOUT, OUTBOX_BYTES_FAIR, REPLAY_PAGE_BYTES, REPLAY_PAGE_EVENTS,
 };
@@ -58,7 +58,7 @@ impl Replay {
         &mut self,
         shared: &GatewayState,
         connection: &Arc<Connection>,
-        missed: &CatchUp,
+        missed: &EventPage,
     ) -> bool {
         if connection.queued_bytes() > OUTBOX_BYTES_FAIR {
             return false;
@@ -112,9 +112,11 @@ impl Replay {
         most: usize,
     ) -> Result<Vec<Arc<StoredEvent>>, CloseCode> {
         let timeline = &shared.ports.timeline;
-        let page = timeline.after(&self.room.id, self.cursor, most).await;
+        let page = timeline
+            .events_after(&self.room.id, self.cursor, most)
+            .await;
         let page = page.map_err(|error| lost(&error))?;
-        if page.whole {
+        if page.is_complete {
             Ok(page.events)
         } else {
             Err(CloseCode::StateLost)
@@ -191,7 +193,7 @@ pub(super) async fn pace(shared: &GatewayState, user: &User, bytes: usize) {
 }
 
 /// Charges what was read to find out what was missed, most of which may not be here.
-pub(super) fn charge(shared: &GatewayState, user: &User, missed: &CatchUp) {
+pub(super) fn charge(shared: &GatewayState, user: &User, missed: &EventPage) {
     let sizes = missed
         .events
         .iter()

@@ -91,16 +91,16 @@ async fn a_failure_is_shared_and_keeps_its_kind() {
     let flights: Flights<u8, usize> = Flights::default();
     let fails = || async {
         tokio::task::yield_now().await;
-        Err(ReadError::Store(StoreError::Damaged("a bad row".into())))
+        Err(ReadError::Store(StoreError::Corrupted("a bad row".into())))
     };
     let joined = tokio::join!(flights.join(1, fails), flights.join(1, fails));
     for result in [joined.0, joined.1] {
         assert!(matches!(
             result,
-            Err(ReadError::Store(StoreError::Damaged(_)))
+            Err(ReadError::Store(StoreError::Corrupted(_)))
         ));
     }
-    let moved = || async { Err(ReadError::Log(LogError::Moved { head: Seq::ZERO })) };
+    let moved = || async { Err(ReadError::Log(LogError::HeadMismatch { head: Seq::ZERO })) };
     assert!(matches!(
         flights.join(1, moved).await,
         Err(ReadError::Log(_))

@@ -30,14 +30,14 @@ async fn pages_after_a_place_are_the_log_wherever_ingest_stands() {
             loop {
                 let page = world
                     .history
-                    .after(&world.room, after, limit)
+                    .events_after(&world.room, after, limit)
                     .await
                     .unwrap();
                 assert!(page.events.len() <= limit);
                 assert_eq!(page.head, events.last().unwrap().seq);
                 walked.extend(page.events);
                 after = walked.last().unwrap().seq;
-                if !page.more {
+                if !page.has_more {
                     break;
                 }
             }
@@ -71,12 +71,12 @@ async fn the_start_after_a_place_is_a_prefix_and_knows_of_all_that_follows() {
     let (room, history) = (&world.room, &world.history);
     for _ in 0..4 {
         for (limit, bytes_max) in [(1_000, 2_000), (1_000, 1), (100, 2_000), (1_000, 1 << 20)] {
-            let all = history.after(room, Seq::ZERO, limit).await.unwrap();
-            let start = history.start_after(room, Seq::ZERO, limit, bytes_max);
+            let all = history.events_after(room, Seq::ZERO, limit).await.unwrap();
+            let start = history.first_events_after(room, Seq::ZERO, limit, bytes_max);
             let start = start.await.unwrap();
             assert_eq!(
-                (start.head, start.more, start.whole),
-                (all.head, all.more, all.whole)
+                (start.head, start.has_more, start.is_complete),
+                (all.head, all.has_more, all.is_complete)
             );
             let count = start.events.len();
             assert_eq!(start.events, all.events[..count], "a prefix");
@@ -139,7 +139,11 @@ async fn an_edit_behind_the_deletion_it_raced_says_nothing() {
     world.delete(&message_id).await;
     world.edit(&message_id, "too late").await;
     for _ in 0..5 {
-        let page = world.history.after(&world.room, first, 10).await.unwrap();
+        let page = world
+            .history
+            .events_after(&world.room, first, 10)
+            .await
+            .unwrap();
         let late = &page.events[1].event.body;
         assert!(
             matches!(late, EventBody::MessageEdited { content: None, .. }),
@@ -159,8 +163,12 @@ async fn an_edit_behind_the_deletion_it_raced_says_nothing() {
 async fn a_room_that_never_was_is_empty() {
     let world = World::new().await;
     let never = RoomId::new("never").unwrap();
-    let caught_up = world.history.after(&never, Seq::ZERO, 10).await.unwrap();
-    assert!(caught_up.events.is_empty() && caught_up.head == Seq::ZERO && !caught_up.more);
+    let caught_up = world
+        .history
+        .events_after(&never, Seq::ZERO, 10)
+        .await
+        .unwrap();
+    assert!(caught_up.events.is_empty() && caught_up.head == Seq::ZERO && !caught_up.has_more);
     let page = world
         .history
         .page(&never, PageOf::Newest, 10)

@@ -30,8 +30,8 @@ impl Counting {
 
 #[async_trait]
 impl MessageReader for Counting {
-    async fn complete_to(&self, room_id: &RoomId) -> Result<Seq, StoreError> {
-        self.count().await.complete_to(room_id).await
+    async fn applied_seq(&self, room_id: &RoomId) -> Result<Seq, StoreError> {
+        self.count().await.applied_seq(room_id).await
     }
     async fn events_after(
         &self,
@@ -116,17 +116,26 @@ async fn what_the_log_still_holds_is_caught_up_with_without_the_store() {
     let (second, second_id) = world.say("second").await;
     world.delete(&second_id).await;
     let (history, counting) = counted(&world);
-    let caught_up = history.after(&world.room, first, 1_000).await.unwrap();
-    assert_eq!((caught_up.events.len(), caught_up.more), (2, false));
+    let caught_up = history
+        .events_after(&world.room, first, 1_000)
+        .await
+        .unwrap();
+    assert_eq!((caught_up.events.len(), caught_up.has_more), (2, false));
     assert_eq!(caught_up.events[0].seq, second);
     assert!(
         !caught_up.events[0].event.clone().redact(),
         "what it said is gone already"
     );
     let head = world.log.head(&world.room).await.unwrap();
-    let nothing = history.after(&world.room, head, 1_000).await.unwrap();
+    let nothing = history
+        .events_after(&world.room, head, 1_000)
+        .await
+        .unwrap();
     assert!(nothing.events.is_empty() && nothing.head == head);
-    let beyond = history.after(&world.room, Seq::MAX, 1_000).await.unwrap();
+    let beyond = history
+        .events_after(&world.room, Seq::MAX, 1_000)
+        .await
+        .unwrap();
     assert!(beyond.events.is_empty() && beyond.head == head);
     assert_eq!(counting.asked.load(Ordering::SeqCst), 0);
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use roomcast_embedded::{Embedded, EmbeddedStore};
 use roomcast_history::History;
 use roomcast_ports::event_log::{Append, EventLog};
-use roomcast_ports::message_store::{MessageWriter as _, Place};
+use roomcast_ports::message_store::{Checkpoint, MessageWriter as _};
 use roomcast_protocol::event::{Message, RoomCreation};
 use roomcast_protocol::{
     EventBody, EventId, MemberRole, MessageId, RoomEvent, RoomId, RoomKind, Seq, StoredEvent,
@@ -113,20 +113,20 @@ impl World {
     pub(crate) async fn ingest(&self, count: usize) {
         let mut left = count;
         for partition in 0..self.log.partitions() {
-            let position = self.store.place(partition).await.unwrap();
+            let position = self.store.checkpoint(partition).await.unwrap();
             let claim = self.log.claim(partition).await.unwrap();
-            let mut feed = claim.begin(position).await.unwrap();
+            let mut feed = claim.open(position).await.unwrap();
             let soon = Duration::from_millis(50);
             while left > 0 {
                 let next = tokio::time::timeout(soon, feed.next(left.min(100))).await;
                 let Ok(batch) = next else { break };
                 let batch = batch.unwrap();
                 left -= batch.events.len();
-                let place = Place {
+                let place = Checkpoint {
                     partition,
                     position: batch.position,
                 };
-                self.store.write(&batch.events, Some(place)).await.unwrap();
+                self.store.apply(&batch.events, Some(place)).await.unwrap();
             }
         }
     }

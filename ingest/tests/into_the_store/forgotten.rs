@@ -10,14 +10,14 @@ const FORGETS: Duration = Duration::from_millis(500);
 const OUTAGE: Duration = Duration::from_millis(1_500);
 
 /// One batch as it was given.
-type Batch = (Vec<Arc<StoredEvent>>, Option<Place>);
+type Batch = (Vec<Arc<StoredEvent>>, Option<Checkpoint>);
 
 /// A store that can lose batches it has confirmed, wherever they stand.
 struct Lossy {
     current: Mutex<(Embedded, Arc<EmbeddedStore>)>,
     directories: Mutex<Vec<PathBuf>>,
     batches: Mutex<Vec<Batch>>,
-    setbacks: watch::Sender<Setbacks>,
+    setbacks: watch::Sender<ResyncRequests>,
 }
 
 impl Lossy {
@@ -27,7 +27,7 @@ impl Lossy {
             current: Mutex::new(Self::open(&directories)),
             directories,
             batches: Mutex::default(),
-            setbacks: watch::channel(Setbacks::default()).0,
+            setbacks: watch::channel(ResyncRequests::default()).0,
         })
     }
 
@@ -54,7 +54,7 @@ impl Lossy {
         batches.drain(lost);
         let (embedded, store) = Self::open(&self.directories);
         for (events, place) in &batches {
-            store.write(events, *place).await.unwrap();
+            store.apply(events, *place).await.unwrap();
         }
         *self.batches.lock().unwrap() = batches;
         let (before, _) = std::mem::replace(&mut *self.current.lock().unwrap(), (embedded, store));
@@ -101,22 +101,22 @@ impl Drop for Lossy {
 
 #[async_trait]
 impl MessageWriter for Lossy {
-    async fn write(
+    async fn apply(
         &self,
         events: &[Arc<StoredEvent>],
-        place: Option<Place>,
+        place: Option<Checkpoint>,
     ) -> Result<(), StoreError> {
-        self.store().write(events, place).await?;
+        self.store().apply(events, place).await?;
         self.batches.lock().unwrap().push((events.to_vec(), place));
         Ok(())
     }
-    async fn place(&self, partition: u16) -> Result<u64, StoreError> {
-        self.store().place(partition).await
+    async fn checkpoint(&self, partition: u16) -> Result<u64, StoreError> {
+        self.store().checkpoint(partition).await
     }
-    fn may_forget(&self) -> Option<Duration> {
+    fn crash_loss_window(&self) -> Option<Duration> {
         Some(FORGETS)
     }
-    fn setbacks(&self) -> watch::Receiver<Setbacks> {
+    fn resync_requests(&self) -> watch::Receiver<ResyncRequests> {
         self.setbacks.subscribe()
     }
 }
@@ -146,25 +146,25 @@ impl EventLog for Timed {
     ) -> Result<Vec<Arc<StoredEvent>>, LogError> {
         self.0.read(room_id, after, limit).await
     }
-    fn live(&self) -> LiveEvents {
-        self.0.live()
+    fn subscribe(&self) -> LiveSubscription {
+        self.0.subscribe()
     }
     fn partitions(&self) -> u16 {
         self.0.partitions()
     }
-    async fn claim(&self, partition: u16) -> Result<Box<dyn Claim>, LogError> {
+    async fn claim(&self, partition: u16) -> Result<Box<dyn PartitionLease>, LogError> {
         self.0.claim(partition).await
     }
-    async fn stretch(
+    async fn read_partition(
         &self,
         partition: u16,
         position: u64,
         limit: usize,
-    ) -> Result<FeedBatch, LogError> {
-        self.0.stretch(partition, position, limit).await
+    ) -> Result<ConsumerBatch, LogError> {
+        self.0.read_partition(partition, position, limit).await
     }
     async fn position_before(&self, partition: u16, age: Duration) -> Result<u64, LogError> {
-        let all = self.0.stretch(partition, 0, 10_000).await?.events;
+        let all = self.0.read_partition(partition, 0, 10_000).await?.events;
         let now = Duration::from_millis(Timestamp::now().as_millis());
         let is_older = |stored: &&Arc<StoredEvent>| {
             Duration::from_millis(stored.event.sent_at.as_millis()) + age < now
@@ -175,8 +175,8 @@ impl EventLog for Timed {
     async fn trim(&self, partition: u16, settled: u64) -> Result<(), LogError> {
         self.0.trim(partition, settled).await
     }
-    fn remembers(&self) -> Option<Duration> {
-        self.0.remembers()
+    fn dedupe_window(&self) -> Option<Duration> {
+        self.0.dedupe_window()
     }
 }
 

@@ -46,15 +46,15 @@ impl Away {
 
 #[async_trait]
 impl PresenceStore for Away {
-    async fn touch(&self, leases: &[Lease], ttl: Duration) -> Result<(), StoreError> {
-        self.answer()?.touch(leases, ttl).await
+    async fn renew(&self, leases: &[Lease], ttl: Duration) -> Result<(), StoreError> {
+        self.answer()?.renew(leases, ttl).await
     }
-    async fn release(
+    async fn shorten(
         &self,
         connections: &[(UserId, ConnectionId)],
         grace: Duration,
     ) -> Result<(), StoreError> {
-        self.answer()?.release(connections, grace).await
+        self.answer()?.shorten(connections, grace).await
     }
     async fn read(&self, user_ids: &[UserId]) -> Result<Vec<Presence>, StoreError> {
         self.answer()?.read(user_ids).await
@@ -65,8 +65,8 @@ impl PresenceStore for Away {
     async fn online_users(&self) -> Result<u64, StoreError> {
         self.answer()?.online_users().await
     }
-    fn setbacks(&self) -> watch::Receiver<u64> {
-        self.store.setbacks()
+    fn resync_requests(&self) -> watch::Receiver<u64> {
+        self.store.resync_requests()
     }
 }
 
@@ -89,10 +89,10 @@ impl Stuck {
 
 #[async_trait]
 impl PresenceStore for Stuck {
-    async fn touch(&self, _: &[Lease], _: Duration) -> Result<(), StoreError> {
+    async fn renew(&self, _: &[Lease], _: Duration) -> Result<(), StoreError> {
         self.never().await
     }
-    async fn release(&self, _: &[(UserId, ConnectionId)], _: Duration) -> Result<(), StoreError> {
+    async fn shorten(&self, _: &[(UserId, ConnectionId)], _: Duration) -> Result<(), StoreError> {
         self.never().await
     }
     async fn read(&self, _: &[UserId]) -> Result<Vec<Presence>, StoreError> {
@@ -104,7 +104,7 @@ impl PresenceStore for Stuck {
     async fn online_users(&self) -> Result<u64, StoreError> {
         self.never().await
     }
-    fn setbacks(&self) -> watch::Receiver<u64> {
+    fn resync_requests(&self) -> watch::Receiver<u64> {
         watch::channel(0).1
     }
 }
@@ -114,10 +114,10 @@ pub(super) struct Noticing(pub(super) std::sync::Mutex<Option<Presence>>);
 
 #[async_trait]
 impl PresenceStore for Noticing {
-    async fn touch(&self, _: &[Lease], _: Duration) -> Result<(), StoreError> {
+    async fn renew(&self, _: &[Lease], _: Duration) -> Result<(), StoreError> {
         Ok(())
     }
-    async fn release(&self, _: &[(UserId, ConnectionId)], _: Duration) -> Result<(), StoreError> {
+    async fn shorten(&self, _: &[(UserId, ConnectionId)], _: Duration) -> Result<(), StoreError> {
         Ok(())
     }
     async fn read(&self, _: &[UserId]) -> Result<Vec<Presence>, StoreError> {
@@ -126,7 +126,7 @@ impl PresenceStore for Noticing {
     async fn sweep(&self) -> Result<Vec<Presence>, StoreError> {
         Ok(Vec::new())
     }
-    async fn expired(&self) -> Result<Vec<Presence>, StoreError> {
+    async fn next_expired(&self) -> Result<Vec<Presence>, StoreError> {
         let noticed = self.0.lock().unwrap().take();
         match noticed {
             Some(presence) => Ok(vec![presence]),
@@ -136,7 +136,7 @@ impl PresenceStore for Noticing {
     async fn online_users(&self) -> Result<u64, StoreError> {
         Ok(0)
     }
-    fn setbacks(&self) -> watch::Receiver<u64> {
+    fn resync_requests(&self) -> watch::Receiver<u64> {
         watch::channel(0).1
     }
 }

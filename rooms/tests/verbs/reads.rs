@@ -192,6 +192,6 @@ async fn a_bad_cursor_is_a_bad_frame() {
 async fn there_is_no_standing_in_a_room_that_never_was() {
     let world = World::new();
     let never = RoomId::new("never").unwrap();
-    let standing = world.rooms.standing(&never, &user("anna")).await.unwrap();
+    let standing = world.rooms.membership(&never, &user("anna")).await.unwrap();
     assert_eq!((standing.room, standing.role), (None, None));
 }

@@ -83,14 +83,16 @@ impl RoomDirectory for Counting {
     ) -> Result<Vec<RoomRecord>, StoreError> {
         self.count()?.public_rooms(name_prefix, after, limit).await
     }
-    async fn mark(
+    async fn advance_markers(
         &self,
         room_id: &RoomId,
         user_id: &UserId,
         read: Seq,
         delivered: Seq,
     ) -> Result<Option<Marks>, StoreError> {
-        self.count()?.mark(room_id, user_id, read, delivered).await
+        self.count()?
+            .advance_markers(room_id, user_id, read, delivered)
+            .await
     }
 }
 
@@ -121,7 +123,7 @@ async fn a_room_whose_members_all_come_at_once_costs_the_store_one_look() {
         let (rooms, room_id) = (rooms.clone(), room_id.clone());
         async move {
             let who = user(&format!("m{}", number % 200));
-            let standing = rooms.standing(&room_id, &who).await.unwrap();
+            let standing = rooms.membership(&room_id, &who).await.unwrap();
             assert_eq!(standing.role.is_some(), number % 200 < 150, "{who}");
         }
     });
@@ -135,7 +137,7 @@ async fn a_snapshot_follows_every_change_whoever_made_it_and_wherever_ingest_sta
     let world = World::new();
     let room_id = world.group("anna", &["ben"]).await;
     let (rooms, _) = counted(&world);
-    let role = async |name: &str| rooms.standing(&room_id, &user(name)).await.unwrap().role;
+    let role = async |name: &str| rooms.membership(&room_id, &user(name)).await.unwrap().role;
     for round in 0..20 {
         assert_eq!(role("carl").await, None, "round {round}");
         world
@@ -165,7 +167,7 @@ async fn while_the_store_is_away_a_room_is_judged_by_the_log() {
     let fresh = world.group("anna", &["ben"]).await;
     world.ingest().await;
     let (rooms, counting) = counted(&world);
-    rooms.standing(&known, &user("ben")).await.unwrap();
+    rooms.membership(&known, &user("ben")).await.unwrap();
     counting.away.store(true, Ordering::SeqCst);
     for room_id in [&known, &fresh] {
         world
@@ -173,13 +175,13 @@ async fn while_the_store_is_away_a_room_is_judged_by_the_log() {
             .remove_member(&caller("anna"), room_id, &user("ben"))
             .await
             .unwrap();
-        let role = async |name: &str| rooms.standing(room_id, &user(name)).await.unwrap().role;
+        let role = async |name: &str| rooms.membership(room_id, &user(name)).await.unwrap().role;
         assert_eq!(role("ben").await, None);
         assert_eq!(role("anna").await, Some(MemberRole::Owner));
     }
     let nowhere = RoomId::generate();
     rooms
-        .standing(&nowhere, &user("ben"))
+        .membership(&nowhere, &user("ben"))
         .await
         .expect_err("nothing is known of it, and nobody can say that it is not there");
 }
@@ -192,7 +194,7 @@ async fn snapshot_is_read_again_when_the_log_has_dropped_what_came_after_it() {
         world.ingest().await;
         let log = Unreliable::after(&world.log, i64::MAX);
         let rooms = world.rooms_on(log.clone());
-        let role = async |name: &str| rooms.standing(&room_id, &user(name)).await.unwrap().role;
+        let role = async |name: &str| rooms.membership(&room_id, &user(name)).await.unwrap().role;
         assert_eq!(role("ben").await, Some(MemberRole::Member));
         world
             .rooms

@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use roomcast_ports::event_log::{Append, Appended, Claim, EventLog, FeedBatch, LogError};
-use roomcast_ports::live::LiveEvents;
+use roomcast_ports::event_log::{
+    Append, Appended, ConsumerBatch, EventLog, LogError, PartitionLease,
+};
+use roomcast_ports::live::LiveSubscription;
 use roomcast_protocol::{RoomId, Seq, StoredEvent};
 
 type Answer<T> = futures_util::future::BoxFuture<'static, Result<T, LogError>>;
@@ -74,22 +76,22 @@ impl EventLog for Unreliable {
         }
         Ok(events)
     }
-    fn live(&self) -> LiveEvents {
-        self.log.live()
+    fn subscribe(&self) -> LiveSubscription {
+        self.log.subscribe()
     }
     fn partitions(&self) -> u16 {
         self.log.partitions()
     }
-    async fn claim(&self, partition: u16) -> Result<Box<dyn Claim>, LogError> {
+    async fn claim(&self, partition: u16) -> Result<Box<dyn PartitionLease>, LogError> {
         self.log.claim(partition).await
     }
-    async fn stretch(
+    async fn read_partition(
         &self,
         partition: u16,
         position: u64,
         limit: usize,
-    ) -> Result<FeedBatch, LogError> {
-        self.log.stretch(partition, position, limit).await
+    ) -> Result<ConsumerBatch, LogError> {
+        self.log.read_partition(partition, position, limit).await
     }
     async fn position_before(&self, partition: u16, age: Duration) -> Result<u64, LogError> {
         self.log.position_before(partition, age).await
@@ -98,7 +100,7 @@ impl EventLog for Unreliable {
         self.log.trim(partition, settled).await
     }
 
-    fn remembers(&self) -> Option<Duration> {
-        self.log.remembers()
+    fn dedupe_window(&self) -> Option<Duration> {
+        self.log.dedupe_window()
     }
 }

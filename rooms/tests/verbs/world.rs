@@ -8,7 +8,7 @@ use std::time::Duration;
 use roomcast_embedded::{Embedded, EmbeddedStore};
 use roomcast_ports::access::{Caller, Memberships as _};
 use roomcast_ports::event_log::{Append, EventLog};
-use roomcast_ports::message_store::{MessageWriter as _, Place};
+use roomcast_ports::message_store::{Checkpoint, MessageWriter as _};
 use roomcast_protocol::api::RoomView;
 use roomcast_protocol::event::Message;
 use roomcast_protocol::{
@@ -62,17 +62,17 @@ impl World {
     /// What ingest would do, up to the log's end.
     pub(crate) async fn ingest(&self) {
         for partition in 0..self.log.partitions() {
-            let position = self.store.place(partition).await.unwrap();
+            let position = self.store.checkpoint(partition).await.unwrap();
             let claim = self.log.claim(partition).await.unwrap();
-            let mut feed = claim.begin(position).await.unwrap();
+            let mut feed = claim.open(position).await.unwrap();
             let soon = Duration::from_millis(50);
             while let Ok(batch) = tokio::time::timeout(soon, feed.next(100)).await {
                 let batch = batch.unwrap();
-                let place = Place {
+                let place = Checkpoint {
                     partition,
                     position: batch.position,
                 };
-                self.store.write(&batch.events, Some(place)).await.unwrap();
+                self.store.apply(&batch.events, Some(place)).await.unwrap();
             }
         }
     }
@@ -120,7 +120,7 @@ impl World {
     }
 
     pub(crate) async fn role(&self, room_id: &RoomId, name: &str) -> Option<MemberRole> {
-        let standing = self.rooms.standing(room_id, &user(name)).await.unwrap();
+        let standing = self.rooms.membership(room_id, &user(name)).await.unwrap();
         assert_eq!(standing.as_of, self.log.head(room_id).await.unwrap());
         standing.role
     }

@@ -17,7 +17,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use roomcast_ingest::Ingest;
 use roomcast_local::{Cassandra, CassandraSpec, Nats, Sync};
 use roomcast_nats::{NatsConfig, NatsLog, partition_of};
-use roomcast_ports::contract::sample;
+use roomcast_ports::conformance::sample;
 use roomcast_ports::event_log::{Append, EventLog};
 use roomcast_ports::message_store::MessageReader;
 use roomcast_protocol::{EventBody, EventId, RoomEvent, RoomId, Seq, Timestamp, UserId};
@@ -102,7 +102,7 @@ impl Stage {
 
     async fn reached(&self, room_id: &RoomId) -> Seq {
         let messages = self.store.messages();
-        messages.complete_to(room_id).await.expect("ask the store")
+        messages.applied_seq(room_id).await.expect("ask the store")
     }
 
     /// The sum of a counter, or the greatest of a gauge, over its labels.

@@ -69,8 +69,8 @@ pub(super) async fn authenticate(parts: &Parts, services: &Services) -> Result<C
     };
     let judged = services.authenticator.authenticate(token).await;
     judged.map_err(|error| match error {
-        TokenError::Refused(reason) => unauthorized(reason),
-        TokenError::AccountRefused => Refusal::forbidden("this account is refused"),
+        TokenError::Invalid(reason) => unauthorized(reason),
+        TokenError::AccountDisabled => Refusal::forbidden("this account is refused"),
         TokenError::Unavailable(cause) => {
             tracing::warn!(error = &*cause, "cannot judge tokens");
             Refusal::internal()

@@ -46,7 +46,7 @@ async fn may_read(call: &Call, room_id: &RoomId) -> Result<(), Refusal> {
     let standing = call
         .services
         .memberships
-        .standing(room_id, &call.caller.user_id);
+        .membership(room_id, &call.caller.user_id);
     let standing = standing.await.map_err(|error| {
         tracing::warn!(
             error = &error as &dyn std::error::Error,

@@ -19,9 +19,9 @@ bounded_port! {
         fn by_prefix(prefix: &str, after: Option<&str>, limit: usize) -> Vec<Account>;
         fn update(user_id: &UserId, update: &AccountUpdate) -> Option<Account>;
         fn delete(user_id: &UserId) -> bool;
-        fn note_ending(ending: &Ending) -> ();
+        fn put_ending(ending: &Ending) -> ();
         fn endings(limit: usize) -> Vec<Ending>;
-        fn forget_ending(ending: &Ending) -> ();
+        fn delete_ending(ending: &Ending) -> ();
     }
     also {}
 }
@@ -37,8 +37,8 @@ bounded_port! {
         fn end_oldest(user_id: &UserId, kept: usize) -> Vec<SessionId>;
     }
     also {
-        async fn forget_expired(&self, older_than: Duration) -> Result<u64, StoreError> {
-            within(BATCH_TIMEOUT, self.0.forget_expired(older_than)).await
+        async fn delete_expired(&self, older_than: Duration) -> Result<u64, StoreError> {
+            within(BATCH_TIMEOUT, self.0.delete_expired(older_than)).await
         }
     }
 }

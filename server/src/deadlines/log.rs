@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use roomcast_ports::event_log::{
-    Append, Appended, Claim, EventFeed, EventLog, FeedBatch, LogError,
+    Append, Appended, ConsumerBatch, EventLog, LogError, PartitionConsumer, PartitionLease,
 };
-use roomcast_ports::live::LiveEvents;
-use roomcast_ports::signals::{RevocationStream, Signal, SignalError, SignalStream, Signals};
+use roomcast_ports::live::LiveSubscription;
+use roomcast_ports::pubsub::{
+    EphemeralEvent, EphemeralSubscription, PubSub, PubSubError, RevocationSubscription,
+};
 use roomcast_protocol::limits::{APPEND_GRACE, APPEND_TIMEOUT};
 use roomcast_protocol::{RoomId, Seq, SessionId, StoredEvent, UserId};
 
@@ -21,7 +23,7 @@ bounded_port! {
         fn head(room_id: &RoomId) -> Seq;
         fn heads(room_ids: &[RoomId]) -> Vec<Seq>;
         fn read(room_id: &RoomId, after: Seq, limit: usize) -> Vec<Arc<StoredEvent>>;
-        fn stretch(partition: u16, position: u64, limit: usize) -> FeedBatch;
+        fn read_partition(partition: u16, position: u64, limit: usize) -> ConsumerBatch;
         fn position_before(partition: u16, age: Duration) -> u64;
         fn trim(partition: u16, settled: u64) -> ();
     }
@@ -38,40 +40,38 @@ bounded_port! {
             })
         }
 
-        fn live(&self) -> LiveEvents {
-            self.0.live()
+        fn subscribe(&self) -> LiveSubscription {
+            self.0.subscribe()
         }
 
         fn partitions(&self) -> u16 {
             self.0.partitions()
         }
 
-        async fn claim(&self, partition: u16) -> Result<Box<dyn Claim>, LogError> {
+        async fn claim(&self, partition: u16) -> Result<Box<dyn PartitionLease>, LogError> {
             Ok(Box::new(BoundedClaim(self.0.claim(partition).await?)))
         }
 
-        fn remembers(&self) -> Option<Duration> {
-            self.0.remembers()
+        fn dedupe_window(&self) -> Option<Duration> {
+            self.0.dedupe_window()
         }
     }
 }
 
-struct BoundedClaim(Box<dyn Claim>);
+struct BoundedClaim(Box<dyn PartitionLease>);
 
 #[async_trait]
-impl Claim for BoundedClaim {
-    async fn begin(self: Box<Self>, position: u64) -> Result<Box<dyn EventFeed>, LogError> {
-        Ok(Box::new(BoundedFeed(
-            bounded(self.0.begin(position)).await?,
-        )))
+impl PartitionLease for BoundedClaim {
+    async fn open(self: Box<Self>, position: u64) -> Result<Box<dyn PartitionConsumer>, LogError> {
+        Ok(Box::new(BoundedFeed(bounded(self.0.open(position)).await?)))
     }
 }
 
-struct BoundedFeed(Box<dyn EventFeed>);
+struct BoundedFeed(Box<dyn PartitionConsumer>);
 
 #[async_trait]
-impl EventFeed for BoundedFeed {
-    async fn next(&mut self, limit: usize) -> Result<FeedBatch, LogError> {
+impl PartitionConsumer for BoundedFeed {
+    async fn next(&mut self, limit: usize) -> Result<ConsumerBatch, LogError> {
         self.0.next(limit).await
     }
 
@@ -81,17 +81,17 @@ impl EventFeed for BoundedFeed {
 }
 
 bounded_port! {
-    impl Signals, SignalError {
-        fn publish(signal: Signal) -> ();
+    impl PubSub, PubSubError {
+        fn publish(signal: EphemeralEvent) -> ();
         fn revoke(session_id: SessionId, user_id: UserId) -> ();
     }
     also {
-        fn listen(&self) -> SignalStream {
-            self.0.listen()
+        fn subscribe(&self) -> EphemeralSubscription {
+            self.0.subscribe()
         }
 
-        fn revocations(&self) -> RevocationStream {
-            self.0.revocations()
+        fn subscribe_revocations(&self) -> RevocationSubscription {
+            self.0.subscribe_revocations()
         }
     }
 }

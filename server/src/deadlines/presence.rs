@@ -11,19 +11,19 @@ use super::bounded_port;
 
 bounded_port! {
     impl PresenceStore, StoreError {
-        fn touch(leases: &[Lease], ttl: Duration) -> ();
-        fn release(connections: &[(UserId, ConnectionId)], grace: Duration) -> ();
+        fn renew(leases: &[Lease], ttl: Duration) -> ();
+        fn shorten(connections: &[(UserId, ConnectionId)], grace: Duration) -> ();
         fn read(user_ids: &[UserId]) -> Vec<Presence>;
         fn sweep() -> Vec<Presence>;
         fn online_users() -> u64;
     }
     also {
-        async fn expired(&self) -> Result<Vec<Presence>, StoreError> {
-            self.0.expired().await
+        async fn next_expired(&self) -> Result<Vec<Presence>, StoreError> {
+            self.0.next_expired().await
         }
 
-        fn setbacks(&self) -> watch::Receiver<u64> {
-            self.0.setbacks()
+        fn resync_requests(&self) -> watch::Receiver<u64> {
+            self.0.resync_requests()
         }
     }
 }

@@ -8,7 +8,9 @@ use roomcast_ports::dead_letters::{DeadLetter, DeadLetters};
 use roomcast_ports::directory::{
     ListingCursor, MemberRecord, RoomDirectory, RoomListing, RoomRecord,
 };
-use roomcast_ports::message_store::{MessageReader, MessageState, MessageWriter, Place, Setbacks};
+use roomcast_ports::message_store::{
+    Checkpoint, MessageReader, MessageState, MessageWriter, ResyncRequests,
+};
 use roomcast_protocol::api::Marks;
 use roomcast_protocol::limits::{BATCH_TIMEOUT, CALL_TIMEOUT};
 use roomcast_protocol::{EventId, MessageId, RoomId, Seq, StoredEvent, UserId};
@@ -18,35 +20,35 @@ use super::{bounded_port, within};
 
 bounded_port! {
     impl MessageWriter, StoreError {
-        fn place(partition: u16) -> u64;
+        fn checkpoint(partition: u16) -> u64;
     }
     also {
-        async fn write(
+        async fn apply(
             &self,
             events: &[Arc<StoredEvent>],
-            place: Option<Place>,
+            place: Option<Checkpoint>,
         ) -> Result<(), StoreError> {
             let timeout = if place.is_some() { BATCH_TIMEOUT } else { CALL_TIMEOUT };
-            within(timeout, self.0.write(events, place)).await
+            within(timeout, self.0.apply(events, place)).await
         }
 
-        fn may_forget(&self) -> Option<Duration> {
-            self.0.may_forget()
+        fn crash_loss_window(&self) -> Option<Duration> {
+            self.0.crash_loss_window()
         }
 
-        fn gathers(&self) -> Duration {
-            self.0.gathers()
+        fn linger(&self) -> Duration {
+            self.0.linger()
         }
 
-        fn setbacks(&self) -> watch::Receiver<Setbacks> {
-            self.0.setbacks()
+        fn resync_requests(&self) -> watch::Receiver<ResyncRequests> {
+            self.0.resync_requests()
         }
     }
 }
 
 bounded_port! {
     impl MessageReader, StoreError {
-        fn complete_to(room_id: &RoomId) -> Seq;
+        fn applied_seq(room_id: &RoomId) -> Seq;
         fn events_after(room_id: &RoomId, after: Seq, limit: usize) -> Vec<Arc<StoredEvent>>;
         fn messages_before(room_id: &RoomId, before: Seq, limit: usize) -> Vec<MessageState>;
         fn messages_from(room_id: &RoomId, from: Seq, limit: usize) -> Vec<MessageState>;
@@ -78,7 +80,7 @@ bounded_port! {
             after: Option<&RoomId>,
             limit: usize,
         ) -> Vec<RoomRecord>;
-        fn mark(
+        fn advance_markers(
             room_id: &RoomId,
             user_id: &UserId,
             read: Seq,
@@ -90,9 +92,9 @@ bounded_port! {
 
 bounded_port! {
     impl DeadLetters, StoreError {
-        fn keep(letter: &DeadLetter) -> ();
+        fn put(letter: &DeadLetter) -> ();
         fn list(partition: u16, position: u64, limit: usize) -> Vec<DeadLetter>;
-        fn forget(partition: u16, position: u64) -> ();
+        fn delete(partition: u16, position: u64) -> ();
     }
     also {}
 }

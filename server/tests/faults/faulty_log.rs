@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
-use roomcast_ports::event_log::{Append, Appended, Claim, EventLog, FeedBatch, LogError};
-use roomcast_ports::live::{Live, LiveEvents};
+use roomcast_ports::event_log::{
+    Append, Appended, ConsumerBatch, EventLog, LogError, PartitionLease,
+};
+use roomcast_ports::live::{LiveEvent, LiveSubscription};
 use roomcast_protocol::{EventId, RoomId, Seq, StoredEvent};
 use tokio::sync::{broadcast, oneshot};
 
@@ -82,7 +84,7 @@ pub(crate) struct FaultyLog {
     head_comparisons: AtomicUsize,
     stall: Mutex<Option<Stall>>,
     head_stall: Mutex<Option<Stall>>,
-    live: broadcast::Sender<Live>,
+    live: broadcast::Sender<LiveEvent>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -191,7 +193,7 @@ impl FaultyLog {
     }
 
     /// Tells listeners something of the test's own.
-    pub(crate) fn tell(&self, live: Live) {
+    pub(crate) fn tell(&self, live: LiveEvent) {
         self.live.send(live).expect("somebody listens");
     }
 
@@ -212,10 +214,10 @@ impl FaultyLog {
 
     /// Tells what the log tells, as well as the test says.
     pub(crate) async fn pass_on(self: Arc<Self>) {
-        let mut events = self.inner.live();
+        let mut events = self.inner.subscribe();
         let (mut overtaken, mut told) = (None, Vec::new());
         while let Some(mut live) = events.next().await {
-            if let Live::Event(event) = &mut live {
+            if let LiveEvent::Event(event) = &mut live {
                 self.unlink(event);
             }
             let mood = match &mut *lock(&self.telling) {
@@ -242,7 +244,7 @@ impl FaultyLog {
         }
     }
 
-    fn told(&self, live: Live) {
+    fn told(&self, live: LiveEvent) {
         // Before the gateway listens there is nobody.
         let _ = self.live.send(live);
     }
@@ -361,25 +363,25 @@ impl EventLog for FaultyLog {
         events
     }
 
-    fn live(&self) -> LiveEvents {
-        LiveEvents::new(self.live.subscribe())
+    fn subscribe(&self) -> LiveSubscription {
+        LiveSubscription::new(self.live.subscribe())
     }
 
     fn partitions(&self) -> u16 {
         self.inner.partitions()
     }
 
-    async fn claim(&self, partition: u16) -> Result<Box<dyn Claim>, LogError> {
+    async fn claim(&self, partition: u16) -> Result<Box<dyn PartitionLease>, LogError> {
         self.inner.claim(partition).await
     }
 
-    async fn stretch(
+    async fn read_partition(
         &self,
         partition: u16,
         position: u64,
         limit: usize,
-    ) -> Result<FeedBatch, LogError> {
-        self.inner.stretch(partition, position, limit).await
+    ) -> Result<ConsumerBatch, LogError> {
+        self.inner.read_partition(partition, position, limit).await
     }
     async fn position_before(&self, partition: u16, age: Duration) -> Result<u64, LogError> {
         self.inner.position_before(partition, age).await
@@ -389,7 +391,7 @@ impl EventLog for FaultyLog {
         self.inner.trim(partition, settled).await
     }
 
-    fn remembers(&self) -> Option<Duration> {
+    fn dedupe_window(&self) -> Option<Duration> {
         let forgets = self.forgets.load(Ordering::SeqCst);
         (*lock(&self.window)).or(forgets.then_some(Duration::from_secs(120)))
     }

@@ -55,16 +55,16 @@ impl FaultyPresence {
 
 #[async_trait]
 impl PresenceStore for FaultyPresence {
-    async fn touch(&self, leases: &[Lease], ttl: Duration) -> Result<(), StoreError> {
-        self.there()?.touch(leases, ttl).await
+    async fn renew(&self, leases: &[Lease], ttl: Duration) -> Result<(), StoreError> {
+        self.there()?.renew(leases, ttl).await
     }
 
-    async fn release(
+    async fn shorten(
         &self,
         connections: &[(UserId, ConnectionId)],
         grace: Duration,
     ) -> Result<(), StoreError> {
-        self.there()?.release(connections, grace).await
+        self.there()?.shorten(connections, grace).await
     }
 
     async fn read(&self, user_ids: &[UserId]) -> Result<Vec<Presence>, StoreError> {
@@ -79,7 +79,7 @@ impl PresenceStore for FaultyPresence {
         self.there()?.online_users().await
     }
 
-    fn setbacks(&self) -> watch::Receiver<u64> {
+    fn resync_requests(&self) -> watch::Receiver<u64> {
         self.setbacks.subscribe()
     }
 }

@@ -10,7 +10,9 @@ use roomcast_ports::StoreError;
 use roomcast_ports::directory::{
     ListingCursor, MemberRecord, RoomDirectory, RoomListing, RoomRecord,
 };
-use roomcast_ports::message_store::{MessageReader, MessageState, MessageWriter, Place, Setbacks};
+use roomcast_ports::message_store::{
+    Checkpoint, MessageReader, MessageState, MessageWriter, ResyncRequests,
+};
 use roomcast_protocol::api::Marks;
 use roomcast_protocol::{EventId, MessageId, RoomId, Seq, StoredEvent, UserId};
 use tokio::sync::watch;
@@ -53,31 +55,31 @@ impl FaultyStore {
 
 #[async_trait]
 impl MessageWriter for FaultyStore {
-    async fn write(
+    async fn apply(
         &self,
         events: &[Arc<StoredEvent>],
-        place: Option<Place>,
+        place: Option<Checkpoint>,
     ) -> Result<(), StoreError> {
-        self.there().await?.write(events, place).await
+        self.there().await?.apply(events, place).await
     }
 
-    async fn place(&self, partition: u16) -> Result<u64, StoreError> {
-        self.there().await?.place(partition).await
+    async fn checkpoint(&self, partition: u16) -> Result<u64, StoreError> {
+        self.there().await?.checkpoint(partition).await
     }
 
-    fn may_forget(&self) -> Option<Duration> {
-        self.inner.may_forget()
+    fn crash_loss_window(&self) -> Option<Duration> {
+        self.inner.crash_loss_window()
     }
 
-    fn setbacks(&self) -> watch::Receiver<Setbacks> {
-        self.inner.setbacks()
+    fn resync_requests(&self) -> watch::Receiver<ResyncRequests> {
+        self.inner.resync_requests()
     }
 }
 
 #[async_trait]
 impl MessageReader for FaultyStore {
-    async fn complete_to(&self, room_id: &RoomId) -> Result<Seq, StoreError> {
-        self.there().await?.complete_to(room_id).await
+    async fn applied_seq(&self, room_id: &RoomId) -> Result<Seq, StoreError> {
+        self.there().await?.applied_seq(room_id).await
     }
 
     async fn events_after(
@@ -193,7 +195,7 @@ impl RoomDirectory for FaultyStore {
             .await
     }
 
-    async fn mark(
+    async fn advance_markers(
         &self,
         room_id: &RoomId,
         user_id: &UserId,
@@ -202,7 +204,7 @@ impl RoomDirectory for FaultyStore {
     ) -> Result<Option<Marks>, StoreError> {
         self.there()
             .await?
-            .mark(room_id, user_id, read, delivered)
+            .advance_markers(room_id, user_id, read, delivered)
             .await
     }
 }

@@ -48,7 +48,7 @@ impl FaultyTokens {
         if self.away.load(Ordering::SeqCst) {
             Err(TokenError::Unavailable("the test says so".into()))
         } else if has(&self.barred, user) {
-            Err(TokenError::AccountRefused)
+            Err(TokenError::AccountDisabled)
         } else {
             Ok(())
         }
@@ -60,9 +60,9 @@ impl Authenticator for FaultyTokens {
     async fn authenticate(&self, token: &str) -> Result<Caller, TokenError> {
         self.judge(token)?;
         if has(&self.ended, token) {
-            return Err(TokenError::Refused("the test says so"));
+            return Err(TokenError::Invalid("the test says so"));
         }
-        let user_id = UserId::new(token).map_err(|_| TokenError::Refused("no name"))?;
+        let user_id = UserId::new(token).map_err(|_| TokenError::Invalid("no name"))?;
         Ok(Caller {
             user_id,
             name: None,
@@ -72,7 +72,7 @@ impl Authenticator for FaultyTokens {
         })
     }
 
-    async fn session_holds(&self, caller: &Caller) -> Result<bool, TokenError> {
+    async fn is_session_active(&self, caller: &Caller) -> Result<bool, TokenError> {
         let user = caller.user_id.as_str();
         self.judge(user).map(|()| !has(&self.ended, user))
     }

@@ -3,7 +3,7 @@
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
-use roomcast_ports::live::Live;
+use roomcast_ports::live::LiveEvent;
 use roomcast_protocol::{RoomId, Seq};
 use serde_json::{Value, json};
 
@@ -107,10 +107,12 @@ fn what_was_dropped_comes_with_the_next_event_or_as_soon_as_anybody_says_so() {
         }
         let head = number(&alice.acknowledged(message(&room, &name)), "seq");
         match round % 3 {
-            1 => world.log.tell(Live::Lost),
+            1 => world.log.tell(LiveEvent::Lagged),
             2 => {
                 let head = Seq::new(head).expect("a place");
-                world.log.tell(Live::Nudge(room_id.clone(), head));
+                world
+                    .log
+                    .tell(LiveEvent::HeadAdvanced(room_id.clone(), head));
             }
             _ => {}
         }

@@ -3,7 +3,7 @@
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
-use roomcast_ports::live::Live;
+use roomcast_ports::live::LiveEvent;
 use serde_json::{Value, json};
 
 use crate::faulty_log::Telling;
@@ -140,7 +140,7 @@ fn lost_removal_is_found_by_the_audit_when_typing_made_the_room_known() {
     bob.drain();
     world.log.tells(Telling::Silent);
     remove(&world, &room, "bob");
-    world.log.tell(Live::Lost);
+    world.log.tell(LiveEvent::Lagged);
     assert_sends_are_refused(&mut bob, &room);
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use roomcast_ports::event_log::{Append, Appended, LogError};
-use roomcast_ports::live::Live;
+use roomcast_ports::live::LiveEvent;
 use roomcast_protocol::event::encode;
 use roomcast_protocol::{EventBody, RoomEvent, RoomId, Seq, StoredEvent};
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -39,14 +39,14 @@ enum Verdict {
 pub(crate) struct LogMemory {
     heads: Heads,
     last: Seq,
-    live: broadcast::Sender<Live>,
+    live: broadcast::Sender<LiveEvent>,
     stored_to: watch::Sender<Seq>,
 }
 
 impl LogMemory {
     pub(super) fn load(
         connection: &Connection,
-        live: broadcast::Sender<Live>,
+        live: broadcast::Sender<LiveEvent>,
     ) -> rusqlite::Result<(Self, watch::Receiver<Seq>)> {
         let last = last_place(connection)?;
         let (stored_to, receiver) = watch::channel(last);
@@ -163,11 +163,11 @@ impl AppendTask {
                     event: self.event,
                 };
                 // Nobody may be listening.
-                let _ = memory.live.send(Live::Event(Arc::new(stored)));
+                let _ = memory.live.send(LiveEvent::Event(Arc::new(stored)));
                 Ok(appended)
             }
             Verdict::Duplicate(first) => Ok(first),
-            Verdict::Moved { head } => Err(LogError::Moved { head }),
+            Verdict::Moved { head } => Err(LogError::HeadMismatch { head }),
         };
         // Who asked may have gone; the event stays.
         let _ = self.reply.send(answer);

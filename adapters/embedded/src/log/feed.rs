@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use roomcast_ports::event_log::{Claim, EventFeed, FeedBatch, LogError};
+use roomcast_ports::event_log::{ConsumerBatch, LogError, PartitionConsumer, PartitionLease};
 use roomcast_protocol::Seq;
 use tokio::sync::watch;
 
@@ -29,16 +29,19 @@ impl Feed {
 }
 
 #[async_trait]
-impl Claim for Feed {
-    async fn begin(mut self: Box<Self>, position: u64) -> Result<Box<dyn EventFeed>, LogError> {
+impl PartitionLease for Feed {
+    async fn open(
+        mut self: Box<Self>,
+        position: u64,
+    ) -> Result<Box<dyn PartitionConsumer>, LogError> {
         self.position = position;
         Ok(self)
     }
 }
 
 #[async_trait]
-impl EventFeed for Feed {
-    async fn next(&mut self, limit: usize) -> Result<FeedBatch, LogError> {
+impl PartitionConsumer for Feed {
+    async fn next(&mut self, limit: usize) -> Result<ConsumerBatch, LogError> {
         loop {
             let position = self.position;
             self.stored_to
@@ -53,11 +56,11 @@ impl EventFeed for Feed {
             // A new incarnation's first place is far above the last event's.
             if let Some(last) = events.last() {
                 self.position = last.seq.get();
-                return Ok(FeedBatch {
+                return Ok(ConsumerBatch {
                     position: self.position,
                     events,
-                    behind: self.stored_to.borrow().get().saturating_sub(self.position),
-                    ..FeedBatch::default()
+                    lag: self.stored_to.borrow().get().saturating_sub(self.position),
+                    ..ConsumerBatch::default()
                 });
             }
             self.stored_to

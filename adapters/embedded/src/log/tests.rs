@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use roomcast_ports::live::Live;
+use roomcast_ports::live::LiveEvent;
 use roomcast_protocol::event::Message;
 use roomcast_protocol::{EventBody, EventId, MessageId, RoomEvent, Timestamp, UserId};
 
@@ -169,7 +169,7 @@ async fn what_a_deleted_message_said_is_in_no_row_of_the_log() {
             message_id: message_id.clone(),
         },
     );
-    let mut live = scratch.log.live();
+    let mut live = scratch.log.subscribe();
     let events = [
         sent,
         edit("a second secret"),
@@ -191,7 +191,7 @@ async fn what_a_deleted_message_said_is_in_no_row_of_the_log() {
     assert_eq!(read.len(), 5);
     assert_eq!(read[0].event.id, events[0].id);
     for (number, event) in events.iter().enumerate() {
-        let Some(Live::Event(heard)) = live.next().await else {
+        let Some(LiveEvent::Event(heard)) = live.next().await else {
             panic!("nothing was heard")
         };
         let late = number == 3;
@@ -212,9 +212,9 @@ async fn what_a_deleted_message_said_is_in_no_row_of_the_log() {
 #[tokio::test]
 async fn a_closed_log_has_stored_what_waited_and_says_that_it_is_closed() {
     let (scratch, room_id) = (Scratch::open(), RoomId::generate());
-    let mut live = scratch.log.live();
+    let mut live = scratch.log.subscribe();
     let claim = scratch.log.claim(0).await.unwrap();
-    let mut feed = claim.begin(0).await.unwrap();
+    let mut feed = claim.open(0).await.unwrap();
     let waiting: Vec<_> = (0..2_000)
         .map(|_| scratch.log.append(Append::new(said(&room_id, "waits"))))
         .collect();
@@ -236,10 +236,10 @@ async fn a_closed_log_has_stored_what_waited_and_says_that_it_is_closed() {
     ));
     assert!(matches!(feed.next(1).await, Err(LogError::Unavailable(_))));
     for _ in 0..2_000 {
-        assert!(matches!(live.next().await, Some(Live::Event(_))));
+        assert!(matches!(live.next().await, Some(LiveEvent::Event(_))));
     }
     assert!(live.next().await.is_none());
-    assert!(scratch.log.live().next().await.is_none());
+    assert!(scratch.log.subscribe().next().await.is_none());
 }
 
 #[tokio::test]

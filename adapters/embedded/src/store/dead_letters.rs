@@ -9,7 +9,7 @@ use super::EmbeddedStore;
 
 #[async_trait]
 impl DeadLetters for EmbeddedStore {
-    async fn keep(&self, letter: &DeadLetter) -> Result<(), StoreError> {
+    async fn put(&self, letter: &DeadLetter) -> Result<(), StoreError> {
         let letter = letter.clone();
         self.change(move |store| keep(store, &letter)).await
     }
@@ -24,7 +24,7 @@ impl DeadLetters for EmbeddedStore {
             .await
     }
 
-    async fn forget(&self, partition: u16, position: u64) -> Result<(), StoreError> {
+    async fn delete(&self, partition: u16, position: u64) -> Result<(), StoreError> {
         self.change(move |store| {
             store
                 .prepare_cached("DELETE FROM dead_letters WHERE partition = ?1 AND position = ?2")?

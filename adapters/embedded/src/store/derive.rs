@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use roomcast_ports::message_store::Place;
+use roomcast_ports::message_store::Checkpoint;
 use roomcast_protocol::event::encode;
 use roomcast_protocol::{EventBody, RoomId, Seq, StoredEvent, UserId};
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -31,7 +31,7 @@ impl Derived {
 pub(super) fn write(
     store: &Connection,
     events: &[Derived],
-    place: Option<Place>,
+    place: Option<Checkpoint>,
 ) -> rusqlite::Result<()> {
     let mut batch = Batch {
         store,
@@ -42,7 +42,7 @@ pub(super) fn write(
         batch.add(derived, place.is_some())?;
     }
     batch.finish()?;
-    if let Some(Place {
+    if let Some(Checkpoint {
         partition,
         position,
     }) = place

@@ -83,7 +83,7 @@ impl RoomDirectory for EmbeddedStore {
             .await
     }
 
-    async fn mark(
+    async fn advance_markers(
         &self,
         room_id: &RoomId,
         user_id: &UserId,

@@ -175,7 +175,7 @@ impl Appends {
             Ok(Verdict::Moved(head)) => {
                 if let Some(waiting) = self.take(number) {
                     let head = seq(head);
-                    let _ = waiting.answer.send(Err(LogError::Moved { head }));
+                    let _ = waiting.answer.send(Err(LogError::HeadMismatch { head }));
                 }
             }
             Err(failure) => {

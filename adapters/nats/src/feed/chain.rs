@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use metrics::counter;
 use roomcast_ports::dead_letters::DeadLetter;
-use roomcast_ports::event_log::FeedBatch;
+use roomcast_ports::event_log::ConsumerBatch;
 use roomcast_protocol::StoredEvent;
 use roomcast_protocol::event::decode;
 
@@ -36,9 +36,9 @@ impl Chain {
 
     /// Links these, which follow on what came before. Nothing has changed if it is dropped while it
     /// waits.
-    pub(super) async fn link(&mut self, stored: &[Stored]) -> Result<FeedBatch, Failure> {
+    pub(super) async fn link(&mut self, stored: &[Stored]) -> Result<ConsumerBatch, Failure> {
         self.learn_prevs(stored).await?;
-        let mut batch = FeedBatch::default();
+        let mut batch = ConsumerBatch::default();
         for one in stored {
             batch.position = one.place;
             match decode(&one.body) {

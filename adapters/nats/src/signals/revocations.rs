@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_nats::Subscriber;
 use futures_util::StreamExt as _;
-use roomcast_ports::signals::{Revocation, RevocationStream, SignalError};
+use roomcast_ports::pubsub::{PubSubError, Revocation, RevocationSubscription};
 use roomcast_protocol::{SessionId, UserId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, watch};
@@ -67,10 +67,10 @@ impl Revocations {
         link: &Link,
         tracker: &TaskTracker,
         stop: &CancellationToken,
-    ) -> RevocationStream {
+    ) -> RevocationSubscription {
         let Some(sender) = self.lock().clone() else {
             // Closed: a listener hears its end at once.
-            return RevocationStream::new(broadcast::channel(1).1);
+            return RevocationSubscription::new(broadcast::channel(1).1);
         };
         let receiver = sender.subscribe();
         if self.listening.begin() {
@@ -93,7 +93,7 @@ impl Revocations {
                 }
             });
         }
-        RevocationStream::new(receiver)
+        RevocationSubscription::new(receiver)
     }
 
     /// Tells every process. While the connection is lost it waits there, in the order of the calls.
@@ -102,18 +102,18 @@ impl Revocations {
         link: &Link,
         session_id: SessionId,
         user_id: UserId,
-    ) -> Result<(), SignalError> {
+    ) -> Result<(), PubSubError> {
         self.listening.begun().await;
         let subject = subjects::signal("revocation", user_id.as_str());
         let wire = Wire::SessionEnded {
             session_id,
             user_id,
         };
-        let bytes = serde_json::to_vec(&wire).map_err(|error| SignalError(error.into()))?;
+        let bytes = serde_json::to_vec(&wire).map_err(|error| PubSubError(error.into()))?;
         let publish = link.client.publish(subject, bytes.into());
         match timeout(ANSWER_WITHIN, publish).await {
-            Ok(published) => published.map_err(|error| SignalError(Box::new(error))),
-            Err(late) => Err(SignalError(Box::new(late))),
+            Ok(published) => published.map_err(|error| PubSubError(Box::new(error))),
+            Err(late) => Err(PubSubError(Box::new(late))),
         }
     }
 }

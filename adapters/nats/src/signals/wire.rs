@@ -1,6 +1,6 @@
 //! Signals as they go over the bus.
 
-use roomcast_ports::signals::Signal;
+use roomcast_ports::pubsub::EphemeralEvent;
 use roomcast_protocol::api::Marks;
 use roomcast_protocol::{PresenceStatus, RoomId, Seq, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
@@ -36,20 +36,20 @@ enum Wire {
 }
 
 /// Where the signal goes: to its room, or to its user.
-pub(super) fn subject(signal: &Signal) -> String {
+pub(super) fn subject(signal: &EphemeralEvent) -> String {
     match signal {
-        Signal::Typing { room_id, .. } | Signal::Receipt { room_id, .. } => {
+        EphemeralEvent::Typing { room_id, .. } | EphemeralEvent::Receipt { room_id, .. } => {
             subjects::signal("room", room_id.as_str())
         }
-        Signal::Presence { user_id, .. } => subjects::signal("user", user_id.as_str()),
+        EphemeralEvent::Presence { user_id, .. } => subjects::signal("user", user_id.as_str()),
     }
 }
 
 /// The signal's bytes.
-pub(super) fn encode(signal: Signal) -> Result<Vec<u8>, serde_json::Error> {
+pub(super) fn encode(signal: EphemeralEvent) -> Result<Vec<u8>, serde_json::Error> {
     let wire = match signal {
-        Signal::Typing { room_id, user_id } => Wire::Typing { room_id, user_id },
-        Signal::Receipt {
+        EphemeralEvent::Typing { room_id, user_id } => Wire::Typing { room_id, user_id },
+        EphemeralEvent::Receipt {
             room_id,
             user_id,
             marks,
@@ -63,7 +63,7 @@ pub(super) fn encode(signal: Signal) -> Result<Vec<u8>, serde_json::Error> {
             read,
             delivered,
         },
-        Signal::Presence {
+        EphemeralEvent::Presence {
             user_id,
             status,
             last_seen,
@@ -77,9 +77,9 @@ pub(super) fn encode(signal: Signal) -> Result<Vec<u8>, serde_json::Error> {
 }
 
 /// The signal in the bytes; an error is one of a later version, or none of ours.
-pub(super) fn decode(bytes: &[u8]) -> Result<Signal, serde_json::Error> {
+pub(super) fn decode(bytes: &[u8]) -> Result<EphemeralEvent, serde_json::Error> {
     Ok(match serde_json::from_slice(bytes)? {
-        Wire::Typing { room_id, user_id } => Signal::Typing { room_id, user_id },
+        Wire::Typing { room_id, user_id } => EphemeralEvent::Typing { room_id, user_id },
         Wire::Receipt {
             room_id,
             user_id,
@@ -87,7 +87,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Signal, serde_json::Error> {
             delivered_to,
             read,
             delivered,
-        } => Signal::Receipt {
+        } => EphemeralEvent::Receipt {
             room_id,
             user_id,
             marks: Marks {
@@ -101,7 +101,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Signal, serde_json::Error> {
             user_id,
             status,
             last_seen,
-        } => Signal::Presence {
+        } => EphemeralEvent::Presence {
             user_id,
             status,
             last_seen,
@@ -117,11 +117,11 @@ mod tests {
     fn every_signal_comes_back_as_it_was() {
         let (room_id, user_id) = (RoomId::new("a.room").unwrap(), UserId::new("u.1").unwrap());
         let signals = [
-            Signal::Typing {
+            EphemeralEvent::Typing {
                 room_id: room_id.clone(),
                 user_id: user_id.clone(),
             },
-            Signal::Receipt {
+            EphemeralEvent::Receipt {
                 room_id,
                 user_id: user_id.clone(),
                 marks: Marks {
@@ -131,7 +131,7 @@ mod tests {
                 read: true,
                 delivered: false,
             },
-            Signal::Presence {
+            EphemeralEvent::Presence {
                 user_id,
                 status: PresenceStatus::Online,
                 last_seen: Some(Timestamp::from_millis(12)),

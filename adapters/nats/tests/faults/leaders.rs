@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use roomcast_local::Nats;
 use roomcast_nats::{NatsConfig, NatsLog, StreamFound};
-use roomcast_ports::contract::sample::{event, said, user};
+use roomcast_ports::conformance::sample::{event, said, user};
 use roomcast_ports::event_log::{Append, EventLog};
-use roomcast_ports::live::{Live, LiveEvents};
+use roomcast_ports::live::{LiveEvent, LiveSubscription};
 use roomcast_protocol::{RoomId, Seq};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -40,7 +40,7 @@ async fn a_leader_killed_under_load_is_waited_for_and_nothing_is_lost_doubled_or
     let mut nats = alone(3).await;
     let log = open(manager(&nats)).await;
     let listener = open(client(&nats)).await;
-    let mut live = listener.log().live();
+    let mut live = listener.log().subscribe();
     let mut rooms = rooms_in(PARTITION, 20);
     rooms.extend((0..20).map(|_| RoomId::generate()));
     let leader = leader(&log, &nats, PARTITION).await;
@@ -93,13 +93,13 @@ struct Heard {
     nudges: Vec<(RoomId, Seq, Instant)>,
 }
 
-async fn listen(mut live: LiveEvents, heard: Arc<Mutex<Heard>>) {
+async fn listen(mut live: LiveSubscription, heard: Arc<Mutex<Heard>>) {
     while let Some(told) = live.next().await {
         let (now, mut heard) = (Instant::now(), heard.lock().unwrap());
         match told {
-            Live::Event(event) => drop(heard.events.insert(event.seq, now)),
-            Live::Nudge(room_id, seq) => heard.nudges.push((room_id, seq, now)),
-            Live::Lost => {}
+            LiveEvent::Event(event) => drop(heard.events.insert(event.seq, now)),
+            LiveEvent::HeadAdvanced(room_id, seq) => heard.nudges.push((room_id, seq, now)),
+            LiveEvent::Lagged => {}
         }
     }
 }
@@ -112,8 +112,8 @@ async fn an_event_that_a_stepping_leader_does_not_publish_is_nudged_within_a_sec
     let bus = async_nats::connect(nats.address(0)).await.expect("connect");
     let heard = Arc::new(Mutex::new(Heard::default()));
     // The one who appends listens as well, as gateways do.
-    let _own = log.log().live();
-    let hearing = listen(listener.log().live(), Arc::clone(&heard));
+    let _own = log.log().subscribe();
+    let hearing = listen(listener.log().subscribe(), Arc::clone(&heard));
     let mut lost = BTreeSet::new();
     let listening = async {
         for round in 0..30 {
@@ -170,7 +170,7 @@ async fn a_stream_that_is_created_again_goes_on_above_what_was_there() {
     let keeper = open(manager(&nats)).await;
     let gateway = open(client(&nats)).await;
     let (log, other) = (keeper.log(), gateway.log());
-    let mut live = other.live();
+    let mut live = other.subscribe();
     let room_id = rooms_in(PARTITION, 1).remove(0);
     let mut last = Seq::ZERO;
     for _ in 0..5 {
@@ -194,7 +194,7 @@ async fn a_stream_that_is_created_again_goes_on_above_what_was_there() {
     let hears_both = async {
         let mut heard = Vec::new();
         while heard.len() < 2 {
-            if let Some(Live::Event(event)) = live.next().await
+            if let Some(LiveEvent::Event(event)) = live.next().await
                 && event.seq > last
             {
                 heard.push(event.seq);
@@ -207,7 +207,7 @@ async fn a_stream_that_is_created_again_goes_on_above_what_was_there() {
     // Who derives from the log goes on after the place it had before.
     let claim = timeout(Duration::from_secs(20), log.claim(PARTITION)).await;
     let claim = claim.expect("a claim in time").expect("claim");
-    let mut feed = claim.begin(last.get()).await.expect("begin");
+    let mut feed = claim.open(last.get()).await.expect("begin");
     let batch = feed.next(10).await.expect("read the feed");
     let fed: Vec<Seq> = batch.events.iter().map(|event| event.seq).collect();
     assert_eq!(fed[0], sorted[0]);
@@ -224,7 +224,7 @@ async fn many_who_talk_at_once_keep_the_order_of_each_room() {
     let rooms: Vec<RoomId> = (0..200).map(|_| RoomId::generate()).collect();
     let others: Vec<RoomId> = (0..100).map(|_| RoomId::generate()).collect();
     // One process listens and one does not: what stands before is learnt in different ways.
-    let _live = node.log().live();
+    let _live = node.log().subscribe();
     let talks = [
         Talk::begin(&node.log(), &rooms),
         Talk::begin(&other.log(), &others),

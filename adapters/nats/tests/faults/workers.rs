@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use roomcast_nats::{NatsConfig, NatsLog};
-use roomcast_ports::contract::sample::{event, said, user};
-use roomcast_ports::event_log::{Append, EventFeed, EventLog};
+use roomcast_ports::conformance::sample::{event, said, user};
+use roomcast_ports::event_log::{Append, EventLog, PartitionConsumer};
 use roomcast_protocol::{RoomId, Seq};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -24,7 +24,11 @@ async fn append(log: &Arc<dyn EventLog>, room_id: &RoomId, count: usize) -> Vec<
 }
 
 /// Reads until everything has come, and acknowledges it if told so.
-async fn read_all(feed: &mut Box<dyn EventFeed>, wanted: &[Seq], acknowledges: bool) -> Vec<Seq> {
+async fn read_all(
+    feed: &mut Box<dyn PartitionConsumer>,
+    wanted: &[Seq],
+    acknowledges: bool,
+) -> Vec<Seq> {
     let (mut given, wanted): (Vec<Seq>, BTreeSet<&Seq>) = (Vec::new(), wanted.iter().collect());
     while !wanted.iter().all(|place| given.contains(place)) {
         let batch = feed.next(7).await.expect("read the feed");
@@ -37,14 +41,14 @@ async fn read_all(feed: &mut Box<dyn EventFeed>, wanted: &[Seq], acknowledges: b
     given
 }
 
-async fn claim(log: &Arc<NatsLog>, after: u64) -> Box<dyn EventFeed> {
+async fn claim(log: &Arc<NatsLog>, after: u64) -> Box<dyn PartitionConsumer> {
     let claim = log.log().claim(PARTITION).await.expect("claim");
-    claim.begin(after).await.expect("begin")
+    claim.open(after).await.expect("begin")
 }
 
 /// A worker that has read something and then, on a thread of its own, does what `ends` says.
 async fn worker_that(
-    ends: impl FnOnce(tokio::runtime::Runtime, Box<dyn EventFeed>) + Send + 'static,
+    ends: impl FnOnce(tokio::runtime::Runtime, Box<dyn PartitionConsumer>) + Send + 'static,
     config: NatsConfig,
     wanted: Vec<Seq>,
 ) {

@@ -41,7 +41,7 @@ async fn crowd(url: String) -> [Told; 2] {
     let touched = Instant::now();
     let touching = async {
         for batch in leases.chunks(4_096) {
-            one.touch(batch, TTL).await.expect("touch leases");
+            one.renew(batch, TTL).await.expect("touch leases");
         }
         println!("{USERS} leases touched in {:?}", touched.elapsed());
     };

@@ -14,7 +14,7 @@ use crate::world::{Offline, Online, SECOND, connect, lease, named, raw, start, s
 async fn notices(presence: &RedisPresence, name: &str) {
     for _ in 0..10 {
         touch(presence, &[lease(name, "c", Online)], SECOND / 2).await;
-        let noticed = timeout(2 * SECOND, presence.expired()).await;
+        let noticed = timeout(2 * SECOND, presence.next_expired()).await;
         if let Ok(changes) = noticed {
             let changes = named(changes.expect("redis is there"));
             assert!(changes.iter().all(|(user, _)| user == name), "{changes:?}");
@@ -64,7 +64,7 @@ async fn a_redis_that_may_not_say_when_keys_expire_is_swept_all_the_same() {
     let presence = connect(url).await;
     touch(&presence, &[lease("ana", "a1", Online)], SECOND / 2).await;
     assert_eq!(swept(&presence).await, [("ana".to_owned(), Online)]);
-    let noticed = timeout(2 * SECOND, presence.expired()).await;
+    let noticed = timeout(2 * SECOND, presence.next_expired()).await;
     assert!(noticed.is_err(), "{noticed:?}");
     assert_eq!(swept(&presence).await, [("ana".to_owned(), Offline)]);
     assert!(!presence.check().await.expect("check").keyspace_events);

@@ -29,7 +29,7 @@ async fn set_back(setbacks: &mut watch::Receiver<u64>) -> Duration {
 async fn a_killed_redis_is_an_error_at_once_and_learns_everything_anew_when_it_is_back() {
     let mut redis = start();
     let presence = connect(redis.url()).await;
-    let mut setbacks = presence.setbacks();
+    let mut setbacks = presence.resync_requests();
     let leases = [lease("ana", "a1", Online), lease("bo", "b1", Online)];
     touch(&presence, &leases, 60 * SECOND).await;
     assert_eq!(swept(&presence).await.len(), 2);
@@ -61,7 +61,7 @@ async fn a_killed_redis_is_an_error_at_once_and_learns_everything_anew_when_it_i
 async fn an_emptied_redis_is_noticed_although_no_connection_broke() {
     let redis = start();
     let (presence, raw) = (connect(redis.url()).await, raw(&redis).await);
-    let mut setbacks = presence.setbacks();
+    let mut setbacks = presence.resync_requests();
     touch(&presence, &[lease("ana", "a1", Online)], 60 * SECOND).await;
     sleep(2 * SECOND).await;
     assert!(
@@ -111,7 +111,7 @@ async fn a_stopped_redis_fails_calls_in_time_and_serves_them_when_it_goes_on() {
 async fn a_killed_node_of_a_cluster_that_comes_back_empty_is_noticed_and_told_again() {
     let mut cluster = block_in_place(RedisCluster::start).expect("start a cluster");
     let presence = connect(cluster.url()).await;
-    let mut setbacks = presence.setbacks();
+    let mut setbacks = presence.resync_requests();
     let leases: Vec<_> = (0..300)
         .map(|n| lease(&format!("u{n}"), "c", Online))
         .collect();
@@ -128,7 +128,7 @@ async fn a_killed_node_of_a_cluster_that_comes_back_empty_is_noticed_and_told_ag
     let took = set_back(&mut setbacks).await;
     println!("known to have forgotten {took:?} after the cluster was whole");
     let since = Instant::now();
-    while presence.touch(&leases, 60 * SECOND).await.is_err() {
+    while presence.renew(&leases, 60 * SECOND).await.is_err() {
         assert!(
             since.elapsed() < 10 * SECOND,
             "the cluster takes leases again"
@@ -162,9 +162,9 @@ async fn one_may_begin_without_redis_and_take_it_up_when_it_comes() {
     let presence = RedisPresence::connect(config)
         .await
         .expect("begin without redis");
-    let mut setbacks = presence.setbacks();
+    let mut setbacks = presence.resync_requests();
     let leases = [lease("ana", "a1", Online)];
-    let touched = presence.touch(&leases, 60 * SECOND).await;
+    let touched = presence.renew(&leases, 60 * SECOND).await;
     assert!(
         matches!(touched, Err(StoreError::Unavailable(_))),
         "{touched:?}"

@@ -36,7 +36,7 @@ async fn others_find_a_key_for_everybody_who_is_here_for_as_long_as_they_are() {
     touch(&presence, &[lease("ana", "a1", Away)], 90 * SECOND).await;
     assert_eq!(shown().await.expect("it is there")["status"], "AWAY");
     let gone = [(user("ana"), lease("ana", "a1", Away).connection_id)];
-    presence.release(&gone, SECOND).await.expect("release");
+    presence.shorten(&gone, SECOND).await.expect("release");
     assert_eq!(
         shown().await.expect("there for the grace")["status"],
         "AWAY"

@@ -45,7 +45,7 @@ async fn touching_and_releasing_twice_is_as_good_as_once() {
 
     let gone = [(user("ana"), leases[0].connection_id.clone())];
     let until = async || {
-        presence.release(&gone, 5 * SECOND).await.expect("release");
+        presence.shorten(&gone, 5 * SECOND).await.expect("release");
         let connections = presence.connections(&[user("ana")]).await.expect("read");
         let released = connections[0]
             .iter()

@@ -50,7 +50,7 @@ pub(crate) fn lease(name: &str, connection: &str, status: PresenceStatus) -> Lea
 }
 
 pub(crate) async fn touch(presence: &RedisPresence, leases: &[Lease], ttl: Duration) {
-    presence.touch(leases, ttl).await.expect("touch leases");
+    presence.renew(leases, ttl).await.expect("touch leases");
 }
 
 pub(crate) async fn status(presence: &RedisPresence, name: &str) -> PresenceStatus {

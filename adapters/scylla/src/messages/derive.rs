@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 use roomcast_ports::StoreError;
-use roomcast_ports::message_store::Place;
+use roomcast_ports::message_store::Checkpoint;
 use roomcast_protocol::{RoomId, StoredEvent};
 
 use super::ScyllaMessages;
@@ -21,7 +21,7 @@ impl ScyllaMessages {
     pub(super) async fn feed(
         &self,
         events: &[Arc<StoredEvent>],
-        place: Place,
+        place: Checkpoint,
     ) -> Result<(), StoreError> {
         self.reach(place).await?;
         let rooms = by_room(events);
@@ -69,8 +69,8 @@ impl ScyllaMessages {
 
     /// Says which incarnation of the log is being written, before anything of it is: a log that is
     /// made anew begins above it, however little of this one has been written.
-    async fn reach(&self, place: Place) -> Result<(), StoreError> {
-        let Place {
+    async fn reach(&self, place: Checkpoint) -> Result<(), StoreError> {
+        let Checkpoint {
             partition,
             position,
         } = place;
@@ -88,7 +88,7 @@ impl ScyllaMessages {
         Ok(())
     }
 
-    async fn move_place(&self, place: Place) -> Result<(), StoreError> {
+    async fn move_place(&self, place: Checkpoint) -> Result<(), StoreError> {
         let position = place.position.cast_signed();
         let values = (position, position, i32::from(place.partition));
         self.client.write(&self.statements.move_place, values).await

@@ -73,7 +73,7 @@ impl RoomDirectory for ScyllaMessages {
         self.find_public(name_prefix, after, limit).await
     }
 
-    async fn mark(
+    async fn advance_markers(
         &self,
         room_id: &RoomId,
         user_id: &UserId,

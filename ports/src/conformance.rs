@@ -14,25 +14,25 @@ pub mod directory;
 pub mod event_log;
 pub mod listings;
 pub mod message_store;
+pub mod partition_reads;
 pub mod presence;
+pub mod pubsub;
 pub mod sample;
 pub mod sessions;
-pub mod signals;
-pub mod stretches;
 
 use std::time::Duration;
 
 /// How long a test waits for what must come.
-pub const WITHIN: Duration = Duration::from_secs(20);
+pub const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Waits for what must come; a test that waits in vain says for what.
 ///
 /// # Panics
 /// When it does not come.
-pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(WITHIN, future)
+pub async fn within_timeout<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(TIMEOUT, future)
         .await
-        .unwrap_or_else(|_| panic!("{what} did not come within {WITHIN:?}"))
+        .unwrap_or_else(|_| panic!("{what} did not come within {TIMEOUT:?}"))
 }
 
 /// Makes a test of each named function of a suite: the function gets a fresh harness.

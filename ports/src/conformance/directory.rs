@@ -38,7 +38,7 @@ impl Rooms {
 
     /// Writes events ahead of the feed.
     pub(super) async fn write(&self, events: &[Arc<StoredEvent>]) {
-        self.writer.write(events, None).await.expect("write events");
+        self.writer.apply(events, None).await.expect("write events");
     }
 
     /// Writes a room's events as the feed brings them.
@@ -92,7 +92,7 @@ impl Rooms {
     ) -> Option<Marks> {
         let marks = self
             .directory
-            .mark(&script.room_id, user, read, delivered)
+            .advance_markers(&script.room_id, user, read, delivered)
             .await;
         marks.expect("move marks")
     }

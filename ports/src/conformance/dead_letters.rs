@@ -29,10 +29,10 @@ fn partition() -> u16 {
 pub async fn what_is_kept_is_listed_in_order(harness: &mut impl DeadLetterHarness) {
     let (letters, partition) = (harness.dead_letters(), partition());
     let other = letter(partition + 1, 3, "another partition");
-    letters.keep(&other).await.expect("keep a letter");
+    letters.put(&other).await.expect("keep a letter");
     for position in [5, 1, 1 << 52, 3] {
         letters
-            .keep(&letter(partition, position, "first"))
+            .put(&letter(partition, position, "first"))
             .await
             .expect("keep a letter");
     }
@@ -52,7 +52,7 @@ pub async fn what_is_kept_is_listed_in_order(harness: &mut impl DeadLetterHarnes
 pub async fn a_letter_is_replaced_and_forgotten_by_its_place(harness: &mut impl DeadLetterHarness) {
     let (letters, partition) = (harness.dead_letters(), partition());
     for reason in ["first", "second"] {
-        let kept = letters.keep(&letter(partition, 7, reason)).await;
+        let kept = letters.put(&letter(partition, 7, reason)).await;
         kept.expect("keep a letter");
     }
     assert_eq!(
@@ -60,7 +60,7 @@ pub async fn a_letter_is_replaced_and_forgotten_by_its_place(harness: &mut impl 
         [letter(partition, 7, "second")]
     );
     for _ in 0..2 {
-        letters.forget(partition, 7).await.expect("forget a letter");
+        letters.delete(partition, 7).await.expect("forget a letter");
         assert!(
             letters
                 .list(partition, 0, 10)

@@ -10,7 +10,7 @@ use crate::BoxError;
 
 /// Something to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Signal {
+pub enum EphemeralEvent {
     /// Somebody types.
     Typing {
         /// Where.
@@ -58,18 +58,18 @@ pub enum Revocation {
 
 /// A listener's end for revocations. None is lost without a [`Revocation::Missed`] in its place.
 #[derive(Debug)]
-pub struct RevocationStream {
+pub struct RevocationSubscription {
     receiver: broadcast::Receiver<Revocation>,
 }
 
-impl RevocationStream {
+impl RevocationSubscription {
     /// Listens to what is sent on a channel of the adapter's.
     pub const fn new(receiver: broadcast::Receiver<Revocation>) -> Self {
         Self { receiver }
     }
 
     /// Waits for the next; `None` when there will be no more. Cancel safe.
-    pub async fn next(&mut self) -> Option<Revocation> {
+    pub async fn recv(&mut self) -> Option<Revocation> {
         match self.receiver.recv().await {
             Ok(revocation) => Some(revocation),
             Err(RecvError::Lagged(_)) => Some(Revocation::Missed),
@@ -80,18 +80,18 @@ impl RevocationStream {
 
 /// A listener's end; past its capacity the oldest signals are lost.
 #[derive(Debug)]
-pub struct SignalStream {
-    receiver: broadcast::Receiver<Signal>,
+pub struct EphemeralSubscription {
+    receiver: broadcast::Receiver<EphemeralEvent>,
 }
 
-impl SignalStream {
+impl EphemeralSubscription {
     /// Listens to what is sent on a channel of the adapter's.
-    pub const fn new(receiver: broadcast::Receiver<Signal>) -> Self {
+    pub const fn new(receiver: broadcast::Receiver<EphemeralEvent>) -> Self {
         Self { receiver }
     }
 
     /// Waits for the next; `None` when nobody can signal any more. Cancel safe.
-    pub async fn next(&mut self) -> Option<Signal> {
+    pub async fn recv(&mut self) -> Option<EphemeralEvent> {
         loop {
             match self.receiver.recv().await {
                 Ok(signal) => return Some(signal),
@@ -105,23 +105,23 @@ impl SignalStream {
 /// The signal could not be handed on.
 #[derive(Debug, thiserror::Error)]
 #[error("signals cannot be sent now")]
-pub struct SignalError(#[source] pub BoxError);
+pub struct PubSubError(#[source] pub BoxError);
 
 /// Tells every gateway, this one too.
 #[async_trait]
-pub trait Signals: Send + Sync {
+pub trait PubSub: Send + Sync {
     /// Hands the signal on; who listens gets it soon, or not at all.
-    async fn publish(&self, signal: Signal) -> Result<(), SignalError>;
+    async fn publish(&self, signal: EphemeralEvent) -> Result<(), PubSubError>;
 
     /// Every signal from now on; those of one publisher in order.
-    fn listen(&self) -> SignalStream;
+    fn subscribe(&self) -> EphemeralSubscription;
 
     /// Hands the end of a sign-in on to every process. However many signals there are, it is not lost
     /// among them; while the bus is away it waits.
-    async fn revoke(&self, session_id: SessionId, user_id: UserId) -> Result<(), SignalError>;
+    async fn revoke(&self, session_id: SessionId, user_id: UserId) -> Result<(), PubSubError>;
 
     /// Every revocation from now on.
-    fn revocations(&self) -> RevocationStream;
+    fn subscribe_revocations(&self) -> RevocationSubscription;
 }
 
 #[cfg(test)]
@@ -131,7 +131,7 @@ mod tests {
     #[tokio::test]
     async fn listener_that_falls_behind_is_told_that_it_missed_revocations() {
         let sender = broadcast::Sender::new(1);
-        let mut stream = RevocationStream::new(sender.subscribe());
+        let mut stream = RevocationSubscription::new(sender.subscribe());
         let ended = || Revocation::SessionEnded {
             session_id: SessionId::generate(),
             user_id: UserId::generate(),
@@ -140,8 +140,8 @@ mod tests {
         sender.send(ended()).unwrap();
         sender.send(last.clone()).unwrap();
         drop(sender);
-        assert_eq!(stream.next().await, Some(Revocation::Missed));
-        assert_eq!(stream.next().await, Some(last));
-        assert_eq!(stream.next().await, None);
+        assert_eq!(stream.recv().await, Some(Revocation::Missed));
+        assert_eq!(stream.recv().await, Some(last));
+        assert_eq!(stream.recv().await, None);
     }
 }

@@ -43,7 +43,7 @@ impl Here {
             gateway: "gateway".into(),
         };
         self.store
-            .touch(&[lease], self.tick * ticks)
+            .renew(&[lease], self.tick * ticks)
             .await
             .expect("touch a lease");
     }
@@ -51,7 +51,7 @@ impl Here {
     async fn release(&self, connection: &(UserId, ConnectionId), ticks: u32) {
         let grace = self.tick * ticks;
         self.store
-            .release(std::slice::from_ref(connection), grace)
+            .shorten(std::slice::from_ref(connection), grace)
             .await
             .expect("release a connection");
     }

@@ -257,7 +257,7 @@ pub async fn long_expired_sessions_are_forgotten(harness: &mut impl SessionHarne
     let two_hours = Duration::from_secs(7_200);
     assert!(
         sessions
-            .forget_expired(two_hours)
+            .delete_expired(two_hours)
             .await
             .expect("forget sessions")
             >= 1

@@ -1,25 +1,27 @@
-//! The promises of [`Signals`].
+//! The promises of [`PubSub`].
 
 use std::sync::Arc;
 
 use roomcast_protocol::{RoomId, SessionId, UserId};
 
 use super::sample::user;
-use super::soon;
-use crate::signals::{Revocation, RevocationStream, Signal, SignalStream, Signals};
+use super::within_timeout;
+use crate::pubsub::{
+    EphemeralEvent, EphemeralSubscription, PubSub, Revocation, RevocationSubscription,
+};
 
 /// Signals to test.
 pub trait SignalsHarness: Send {
     /// The signals, as one process has them.
-    fn signals(&self) -> Arc<dyn Signals>;
+    fn signals(&self) -> Arc<dyn PubSub>;
 }
 
-async fn next_in(stream: &mut SignalStream, room: &RoomId) -> Signal {
+async fn next_in(stream: &mut EphemeralSubscription, room: &RoomId) -> EphemeralEvent {
     loop {
-        let signal = soon("a signal", stream.next())
+        let signal = within_timeout("a signal", stream.recv())
             .await
             .expect("signals have not ended");
-        if matches!(&signal, Signal::Typing { room_id, .. } if room_id == room) {
+        if matches!(&signal, EphemeralEvent::Typing { room_id, .. } if room_id == room) {
             return signal;
         }
     }
@@ -28,9 +30,9 @@ async fn next_in(stream: &mut SignalStream, room: &RoomId) -> Signal {
 /// Whoever listens gets what is published, in its order; the publisher as well.
 pub async fn every_listener_gets_signals_in_order(harness: &mut impl SignalsHarness) {
     let (signals, room_id) = (harness.signals(), RoomId::generate());
-    let mut listeners = [signals.listen(), signals.listen()];
-    let typing: Vec<Signal> = (0..20)
-        .map(|_| Signal::Typing {
+    let mut listeners = [signals.subscribe(), signals.subscribe()];
+    let typing: Vec<EphemeralEvent> = (0..20)
+        .map(|_| EphemeralEvent::Typing {
             room_id: room_id.clone(),
             user_id: user(),
         })
@@ -51,7 +53,7 @@ pub async fn every_listener_gets_signals_in_order(harness: &mut impl SignalsHarn
 /// Publishing without a listener is no fault, and who listens later does not get it.
 pub async fn a_signal_without_listeners_is_gone(harness: &mut impl SignalsHarness) {
     let (signals, room_id) = (harness.signals(), RoomId::generate());
-    let typing = |user_id| Signal::Typing {
+    let typing = |user_id| EphemeralEvent::Typing {
         room_id: room_id.clone(),
         user_id,
     };
@@ -59,7 +61,7 @@ pub async fn a_signal_without_listeners_is_gone(harness: &mut impl SignalsHarnes
         .publish(typing(user()))
         .await
         .expect("publish a signal");
-    let mut late = signals.listen();
+    let mut late = signals.subscribe();
     let second = typing(user());
     signals
         .publish(second.clone())
@@ -68,9 +70,9 @@ pub async fn a_signal_without_listeners_is_gone(harness: &mut impl SignalsHarnes
     assert_eq!(next_in(&mut late, &room_id).await, second);
 }
 
-async fn next_of(stream: &mut RevocationStream, user: &UserId) -> SessionId {
+async fn next_of(stream: &mut RevocationSubscription, user: &UserId) -> SessionId {
     loop {
-        let revocation = soon("a revocation", stream.next())
+        let revocation = within_timeout("a revocation", stream.recv())
             .await
             .expect("revocations have not ended");
         match revocation {
@@ -87,13 +89,16 @@ async fn next_of(stream: &mut RevocationStream, user: &UserId) -> SessionId {
 /// Every listener gets every revocation, also one that does not keep up with a flood of signals.
 pub async fn revocations_are_not_lost_in_a_flood_of_signals(harness: &mut impl SignalsHarness) {
     let (signals, room_id, user_id) = (harness.signals(), RoomId::generate(), user());
-    let mut listeners = [signals.revocations(), signals.revocations()];
+    let mut listeners = [
+        signals.subscribe_revocations(),
+        signals.subscribe_revocations(),
+    ];
     // It never reads, so signals pile up and are lost.
-    let _behind = signals.listen();
+    let _behind = signals.subscribe();
     let session_ids: Vec<SessionId> = (0..3).map(|_| SessionId::generate()).collect();
     for session_id in &session_ids {
         for _ in 0..10_000 {
-            let typing = Signal::Typing {
+            let typing = EphemeralEvent::Typing {
                 room_id: room_id.clone(),
                 user_id: user_id.clone(),
             };

@@ -9,9 +9,9 @@ use roomcast_protocol::limits::EVENT_BYTES_MAX;
 use roomcast_protocol::{RoomEvent, RoomId, Seq, StoredEvent};
 
 use super::sample::{event, one_of_each, said, user};
-use super::soon;
-use crate::event_log::{Append, Appended, EventFeed, EventLog, LogError};
-use crate::live::{Live, LiveEvents};
+use super::within_timeout;
+use crate::event_log::{Append, Appended, EventLog, LogError, PartitionConsumer};
+use crate::live::{LiveEvent, LiveSubscription};
 
 /// A log to test.
 #[async_trait]
@@ -85,10 +85,10 @@ fn assert_chain(events: &[Arc<StoredEvent>]) {
 }
 
 /// The room's next event that a listener hears of.
-async fn hear(live: &mut LiveEvents, room_id: &RoomId) -> Arc<StoredEvent> {
+async fn recv_live(live: &mut LiveSubscription, room_id: &RoomId) -> Arc<StoredEvent> {
     loop {
-        match soon("a live event", live.next()).await {
-            Some(Live::Event(event)) if event.event.room_id == *room_id => return event,
+        match within_timeout("a live event", live.next()).await {
+            Some(LiveEvent::Event(event)) if event.event.room_id == *room_id => return event,
             Some(_) => {}
             None => panic!("the log has closed"),
         }
@@ -96,8 +96,8 @@ async fn hear(live: &mut LiveEvents, room_id: &RoomId) -> Arc<StoredEvent> {
 }
 
 /// Reads a partition's feed until `count` events of the room have come, in batches of `limit`.
-async fn feed_of(
-    mut feed: Box<dyn EventFeed>,
+async fn consume_room(
+    mut feed: Box<dyn PartitionConsumer>,
     room_id: RoomId,
     count: usize,
     limit: usize,
@@ -125,13 +125,17 @@ async fn feed_of(
 }
 
 /// The partition's feed after `position`, once it is this caller's.
-async fn open_feed(log: &Arc<dyn EventLog>, partition: u16, position: u64) -> Box<dyn EventFeed> {
+async fn open_consumer(
+    log: &Arc<dyn EventLog>,
+    partition: u16,
+    position: u64,
+) -> Box<dyn PartitionConsumer> {
     let claim = log.claim(partition).await.expect("claim a partition");
-    claim.begin(position).await.expect("open a feed")
+    claim.open(position).await.expect("open a feed")
 }
 
 /// The room's events from whichever partition has them, and that partition with its position.
-pub(super) async fn feed_any(
+pub(super) async fn consume_any(
     log: &Arc<dyn EventLog>,
     room_id: &RoomId,
     count: usize,
@@ -141,12 +145,14 @@ pub(super) async fn feed_any(
     for partition in 0..log.partitions() {
         let room_id = room_id.clone();
         feeds.push(Box::pin(async move {
-            let feed = open_feed(log, partition, 0).await;
-            let (events, position) = feed_of(feed, room_id, count, limit).await;
+            let feed = open_consumer(log, partition, 0).await;
+            let (events, position) = consume_room(feed, room_id, count, limit).await;
             (events, partition, position)
         }));
     }
-    soon("the feed's events", select_all(feeds)).await.0
+    within_timeout("the feed's events", select_all(feeds))
+        .await
+        .0
 }
 
 /// An event is read as it was appended, whatever kind it is of.
@@ -283,7 +289,7 @@ pub async fn an_append_that_expects_another_head_stores_nothing(harness: &mut im
         expected_head: Some(head),
     };
     match log.append(expects(Seq::ZERO)).await {
-        Err(LogError::Moved { head }) => assert_eq!(head, first.seq),
+        Err(LogError::HeadMismatch { head }) => assert_eq!(head, first.seq),
         other => panic!("{other:?}"),
     }
     assert_eq!(read_all(&log, &room_id, 100).await.len(), 1);
@@ -306,7 +312,7 @@ pub async fn of_many_that_expect_one_head_one_is_stored(harness: &mut impl LogHa
     });
     let answers = join_all(appends).await;
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
-    let moved = |answer: &&Result<_, _>| matches!(answer, Err(LogError::Moved { .. }));
+    let moved = |answer: &&Result<_, _>| matches!(answer, Err(LogError::HeadMismatch { .. }));
     assert_eq!(answers.iter().filter(moved).count(), 19);
     assert_eq!(read_all(&log, &room_id, 100).await.len(), 1);
 }
@@ -404,14 +410,14 @@ pub async fn reading_in_pages_gives_the_whole_chain(harness: &mut impl LogHarnes
 /// A listener hears every event after it is stored, in order, and of a repeat nothing.
 pub async fn a_listener_hears_events_in_order_once_they_are_stored(harness: &mut impl LogHarness) {
     let (log, room_id, sender) = (harness.log(), RoomId::generate(), user());
-    let mut live = log.live();
+    let mut live = log.subscribe();
     let first = event(&room_id, &sender, said("first"));
     append(&log, &first).await;
     append(&log, &first).await;
     append_many(&log, &room_id, 50).await;
     let mut heard = Vec::new();
     for _ in 0..51 {
-        let event = hear(&mut live, &room_id).await;
+        let event = recv_live(&mut live, &room_id).await;
         assert!(log.head(&room_id).await.expect("read the head") >= event.seq);
         heard.push(event);
     }
@@ -423,7 +429,7 @@ pub async fn a_listener_hears_events_in_order_once_they_are_stored(harness: &mut
 pub async fn the_feed_has_every_event_in_order(harness: &mut impl LogHarness) {
     let (log, room_id) = (harness.log(), RoomId::generate());
     append_many(&log, &room_id, 25).await;
-    let (events, _, _) = feed_any(&log, &room_id, 25, 4).await;
+    let (events, _, _) = consume_any(&log, &room_id, 25, 4).await;
     assert_eq!(events, read_all(&log, &room_id, 100).await);
 }
 
@@ -432,14 +438,14 @@ pub async fn the_feed_has_every_event_in_order(harness: &mut impl LogHarness) {
 pub async fn the_feed_goes_on_from_its_position_and_waits(harness: &mut impl LogHarness) {
     let room_id = RoomId::generate();
     append_many(&harness.log(), &room_id, 3).await;
-    let (_, partition, position) = feed_any(&harness.log(), &room_id, 3, 100).await;
+    let (_, partition, position) = consume_any(&harness.log(), &room_id, 3, 100).await;
     harness.restart().await;
     let log = harness.log();
     let coming = async {
-        let feed = open_feed(&log, partition, position).await;
-        feed_of(feed, room_id.clone(), 2, 100).await
+        let feed = open_consumer(&log, partition, position).await;
+        consume_room(feed, room_id.clone(), 2, 100).await
     };
-    let (next, _) = tokio::join!(soon("the feed's events", coming), async {
+    let (next, _) = tokio::join!(within_timeout("the feed's events", coming), async {
         tokio::task::yield_now().await;
         append_many(&log, &room_id, 2).await
     });

@@ -6,7 +6,7 @@ use roomcast_protocol::event::Message;
 use roomcast_protocol::{AttachmentId, EventBody, EventId, MessageId, RoomId, Seq, StoredEvent};
 
 use super::sample::{Script, deleted, edited, message_id, reacted, user};
-use crate::message_store::{MessageReader, MessageState, MessageWriter, Place, ReactionState};
+use crate::message_store::{Checkpoint, MessageReader, MessageState, MessageWriter, ReactionState};
 
 /// A message store to test.
 pub trait MessageHarness: Send {
@@ -39,7 +39,7 @@ impl Store {
 
     /// Writes events ahead of the feed.
     async fn write_ahead(&self, events: &[Arc<StoredEvent>]) {
-        self.writer.write(events, None).await.expect("write events");
+        self.writer.apply(events, None).await.expect("write events");
     }
 
     async fn events(&self, room_id: &RoomId) -> Vec<Arc<StoredEvent>> {
@@ -68,11 +68,11 @@ impl Store {
 /// Writes a room's events as one feed batch.
 pub(super) async fn feed(writer: &dyn MessageWriter, events: &[Arc<StoredEvent>]) {
     let Some(last) = events.last() else { return };
-    let place = Place {
+    let place = Checkpoint {
         partition: partition(&last.event.room_id),
         position: last.seq.get(),
     };
-    let written = writer.write(events, Some(place)).await;
+    let written = writer.apply(events, Some(place)).await;
     written.expect("write a batch");
 }
 
@@ -324,7 +324,7 @@ pub async fn what_is_written_again_changes_nothing(harness: &mut impl MessageHar
         assert_eq!(
             store
                 .reader
-                .complete_to(&script.room_id)
+                .applied_seq(&script.room_id)
                 .await
                 .expect("read"),
             script.head()
@@ -371,11 +371,15 @@ pub async fn only_the_feed_moves_completeness_and_place(harness: &mut impl Messa
     let (store, mut script) = (Store::of(harness), Script::group("feed"));
     let (room_id, partition) = (script.room_id.clone(), partition(&script.room_id));
     assert_eq!(
-        store.writer.place(partition).await.expect("read the place"),
+        store
+            .writer
+            .checkpoint(partition)
+            .await
+            .expect("read the place"),
         0
     );
     assert_eq!(
-        store.reader.complete_to(&room_id).await.expect("read"),
+        store.reader.applied_seq(&room_id).await.expect("read"),
         Seq::ZERO
     );
     for number in 0..6 {
@@ -383,11 +387,11 @@ pub async fn only_the_feed_moves_completeness_and_place(harness: &mut impl Messa
     }
     store.write_ahead(&script.events[5..]).await;
     assert_eq!(
-        store.reader.complete_to(&room_id).await.expect("read"),
+        store.reader.applied_seq(&room_id).await.expect("read"),
         Seq::ZERO
     );
     let place = |position| {
-        Some(Place {
+        Some(Checkpoint {
             partition,
             position,
         })
@@ -395,42 +399,54 @@ pub async fn only_the_feed_moves_completeness_and_place(harness: &mut impl Messa
     let (first, second) = script.events.split_at(3);
     store
         .writer
-        .write(first, place(40))
+        .apply(first, place(40))
         .await
         .expect("write a batch");
     assert_eq!(
-        store.writer.place(partition).await.expect("read the place"),
+        store
+            .writer
+            .checkpoint(partition)
+            .await
+            .expect("read the place"),
         40
     );
     assert_eq!(
-        store.reader.complete_to(&room_id).await.expect("read"),
+        store.reader.applied_seq(&room_id).await.expect("read"),
         first[2].seq
     );
     store
         .writer
-        .write(second, place(70))
+        .apply(second, place(70))
         .await
         .expect("write a batch");
     store
         .writer
-        .write(first, place(40))
+        .apply(first, place(40))
         .await
         .expect("write a batch again");
     assert_eq!(
-        store.writer.place(partition).await.expect("read the place"),
+        store
+            .writer
+            .checkpoint(partition)
+            .await
+            .expect("read the place"),
         70
     );
     assert_eq!(
-        store.reader.complete_to(&room_id).await.expect("read"),
+        store.reader.applied_seq(&room_id).await.expect("read"),
         script.head()
     );
     store
         .writer
-        .write(&[], place(90))
+        .apply(&[], place(90))
         .await
         .expect("write an empty batch");
     assert_eq!(
-        store.writer.place(partition).await.expect("read the place"),
+        store
+            .writer
+            .checkpoint(partition)
+            .await
+            .expect("read the place"),
         90
     );
     assert_eq!(store.events(&room_id).await, script.events);

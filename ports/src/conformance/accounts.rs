@@ -224,7 +224,7 @@ pub async fn an_ending_is_kept_until_it_is_forgotten(harness: &mut impl AccountH
     };
     let accounts = harness.accounts();
     for ending in [&of_room, &of_user, &of_user] {
-        let noted = accounts.note_ending(ending).await;
+        let noted = accounts.put_ending(ending).await;
         noted.expect("note an ending");
     }
     harness.restart().await;
@@ -237,7 +237,7 @@ pub async fn an_ending_is_kept_until_it_is_forgotten(harness: &mut impl AccountH
     assert_eq!(mine().await, [of_user.clone(), of_room.clone()]);
     assert_eq!(accounts.endings(1).await.expect("list endings").len(), 1);
     for (forgotten, left) in [(&of_user, vec![of_room.clone()]), (&of_room, Vec::new())] {
-        let gone = accounts.forget_ending(forgotten).await;
+        let gone = accounts.delete_ending(forgotten).await;
         gone.expect("forget an ending");
         assert_eq!(mine().await, left);
     }

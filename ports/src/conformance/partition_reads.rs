@@ -2,18 +2,20 @@
 
 use roomcast_protocol::RoomId;
 
-use super::event_log::{LogHarness, append_many, feed_any};
-use super::soon;
+use super::event_log::{LogHarness, append_many, consume_any};
+use super::within_timeout;
 
 /// A stretch gives what the feed gave, in pages, to anybody, and waits for nothing.
 pub async fn a_stretch_is_the_feed_again_and_waits_for_nothing(harness: &mut impl LogHarness) {
     let (log, room_id) = (harness.log(), RoomId::generate());
     append_many(&log, &room_id, 25).await;
-    let (fed, partition, _) = feed_any(&log, &room_id, 25, 100).await;
+    let (fed, partition, _) = consume_any(&log, &room_id, 25, 100).await;
     let (mut again, mut position) = (Vec::new(), 0);
     loop {
-        let stretch = log.stretch(partition, position, 4);
-        let stretch = soon("a stretch", stretch).await.expect("read a stretch");
+        let stretch = log.read_partition(partition, position, 4);
+        let stretch = within_timeout("a stretch", stretch)
+            .await
+            .expect("read a stretch");
         if stretch.events.is_empty() {
             break;
         }
@@ -29,13 +31,16 @@ pub async fn a_stretch_is_the_feed_again_and_waits_for_nothing(harness: &mut imp
 pub async fn what_is_young_is_after_the_position_before_it(harness: &mut impl LogHarness) {
     let (log, room_id) = (harness.log(), RoomId::generate());
     append_many(&log, &room_id, 5).await;
-    let (_, partition, _) = feed_any(&log, &room_id, 5, 100).await;
+    let (_, partition, _) = consume_any(&log, &room_id, 5, 100).await;
     let age = std::time::Duration::from_secs(60);
     let position = log.position_before(partition, age).await;
     let mut position = position.expect("find a position");
     let mut places = Vec::new();
     loop {
-        let stretch = log.stretch(partition, position, 100).await.expect("read");
+        let stretch = log
+            .read_partition(partition, position, 100)
+            .await
+            .expect("read");
         if stretch.events.is_empty() {
             break;
         }
