@@ -5,7 +5,7 @@ use roomcast_protocol::api::MemberView;
 use roomcast_protocol::{EventBody, MemberRole, Refusal, RoomId, UserId};
 
 use crate::Rooms;
-use crate::rules::{self, Parties};
+use crate::permissions::{self, PermissionContext};
 
 impl Rooms {
     /// Makes the member what `role` says. The last owner stays one, unless the host says otherwise.
@@ -17,8 +17,8 @@ impl Rooms {
         role: MemberRole,
     ) -> Result<MemberView, Refusal> {
         self.commit(caller, room_id, user_id, |state| {
-            let (room, parties) = Parties::of(state, caller, user_id)?;
-            let changes = rules::may_change_role(&room, parties, role, state.owners)?;
+            let (room, parties) = PermissionContext::of(state, caller, user_id)?;
+            let changes = permissions::can_change_role(&room, parties, role, state.owners)?;
             let user_id = user_id.clone();
             Ok(changes.then_some(EventBody::MemberChanged { user_id, role }))
         })

@@ -14,20 +14,20 @@ use roomcast_protocol::{
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 
-use crate::state::RoomState;
-use crate::{Rooms, refusals, tail};
+use crate::state::RoomSnapshot;
+use crate::{Rooms, errors, log_tail};
 
 /// Races lost in a row after which what no race can spoil is appended wherever the room is by then:
 /// in the busiest room above all, somebody must be able to remove somebody.
-const RACES_MAX: u32 = 40;
+const CONFLICTS_MAX: u32 = 40;
 /// The first and the longest wait before judging again.
-const PAUSE_FIRST: Duration = Duration::from_millis(1);
-const PAUSE_MAX: Duration = Duration::from_millis(8);
+const BACKOFF_MIN: Duration = Duration::from_millis(1);
+const BACKOFF_MAX: Duration = Duration::from_millis(8);
 
 /// What came of it.
-pub(crate) struct Committed {
+pub(crate) struct CommitResult {
     /// The room afterwards.
-    pub(crate) state: RoomState,
+    pub(crate) state: RoomSnapshot,
     /// Something was added to the log.
     pub(crate) changed: bool,
 }
@@ -40,24 +40,24 @@ impl Rooms {
         caller: &Caller,
         room_id: &RoomId,
         target: &UserId,
-        judge: impl Fn(&RoomState) -> Result<Option<EventBody>, Refusal> + Send,
-    ) -> Result<Committed, Refusal> {
+        judge: impl Fn(&RoomSnapshot) -> Result<Option<EventBody>, Refusal> + Send,
+    ) -> Result<CommitResult, Refusal> {
         let users = [&caller.user_id, target];
         let event_id = EventId::generate();
         let until = Instant::now() + APPEND_TIMEOUT;
-        let (mut races, mut back_off) = (0, BackOff::new(PAUSE_FIRST, PAUSE_MAX));
+        let (mut races, mut back_off) = (0, BackOff::new(BACKOFF_MIN, BACKOFF_MAX));
         let (mut state, _) = self
             .load(room_id, &users)
             .await
-            .map_err(refusals::unjudged)?;
+            .map_err(errors::precondition_unavailable)?;
         loop {
             let Some(body) = judge(&state)? else {
-                return Ok(Committed {
+                return Ok(CommitResult {
                     state,
                     changed: false,
                 });
             };
-            let in_place = races < RACES_MAX || takes_an_owner(&state, &body);
+            let in_place = races < CONFLICTS_MAX || removes_an_owner(&state, &body);
             let event = RoomEvent {
                 id: event_id.clone(),
                 room_id: room_id.clone(),
@@ -81,53 +81,53 @@ impl Rooms {
                         prev: placed.prev,
                         event,
                     };
-                    self.derive(&[Arc::new(stored.clone())]).await;
+                    self.apply_early(&[Arc::new(stored.clone())]).await;
                     if in_place {
-                        state.fold(&stored);
+                        state.apply(&stored);
                     } else {
-                        self.follow(room_id, &users, &mut state)
+                        self.catch_up_state(room_id, &users, &mut state)
                             .await
-                            .map_err(refusals::unreadable)?;
+                            .map_err(errors::read_failed)?;
                     }
-                    return Ok(Committed {
+                    return Ok(CommitResult {
                         state,
                         changed: true,
                     });
                 }
                 Err(LogError::HeadMismatch { .. }) if Instant::now() < until => {}
-                Err(failure) => return Err(refusals::not_appended(failure)),
+                Err(failure) => return Err(errors::append_failed(failure)),
             }
             sleep(back_off.delay_after(races / 4)).await;
             races += 1;
             // Last, so that what is judged next is as fresh as can be.
-            self.follow(room_id, &users, &mut state)
+            self.catch_up_state(room_id, &users, &mut state)
                 .await
-                .map_err(refusals::unjudged)?;
+                .map_err(errors::precondition_unavailable)?;
         }
     }
 
     /// Writes what follows from the events, so that the caller's next call sees it. The log has
     /// them: a store that is away takes nothing back.
-    pub(crate) async fn derive(&self, events: &[Arc<StoredEvent>]) {
+    pub(crate) async fn apply_early(&self, events: &[Arc<StoredEvent>]) {
         if let Err(failure) = self.writer.apply(events, None).await {
             warn!(?failure, "a room's rows will be written by ingest");
         }
     }
 
     /// Takes the state to the room's head, by the log alone if nobody new is spoken of.
-    async fn follow(
+    async fn catch_up_state(
         &self,
         room_id: &RoomId,
         users: &[&UserId],
-        state: &mut RoomState,
+        state: &mut RoomSnapshot,
     ) -> Result<(), ReadError> {
-        let tail = tail::follow(&*self.log, room_id, state.head).await?;
+        let tail = log_tail::follow(&*self.log, room_id, state.head).await?;
         let known = tail.filter(|tail| {
             let mut control = tail.control.iter();
-            tail.head > state.head && control.all(|stored| state.knows(&stored.event))
+            tail.head > state.head && control.all(|stored| state.covers(&stored.event))
         });
         if let Some(tail) = known {
-            state.fold_all(&tail.control);
+            state.apply_all(&tail.control);
             (state.head, state.log_head) = (tail.head, tail.head);
         } else {
             (*state, _) = self.load(room_id, users).await?;
@@ -138,7 +138,7 @@ impl Rooms {
 
 /// Whether the room has an owner less afterwards. It must not become one too few because two such
 /// changes did not know of each other; all others can stand side by side.
-fn takes_an_owner(state: &RoomState, body: &EventBody) -> bool {
+fn removes_an_owner(state: &RoomSnapshot, body: &EventBody) -> bool {
     match body {
         EventBody::MemberLeft { user_id, .. } => state.role(user_id) == Some(MemberRole::Owner),
         EventBody::MemberChanged { user_id, role } => {

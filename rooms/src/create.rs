@@ -10,13 +10,13 @@ use roomcast_protocol::{
     Code, EventId, Refusal, RoomEvent, RoomId, RoomKind, StoredEvent, UserId, Visibility,
 };
 
-use crate::founding::Plan;
-use crate::state::RoomState;
-use crate::tail::Tail;
-use crate::{Rooms, refusals};
+use crate::creation::CreationPlan;
+use crate::log_tail::Tail;
+use crate::state::RoomSnapshot;
+use crate::{Rooms, errors};
 
 /// How often founding is tried while others found the same room.
-const TRIES_MAX: usize = 8;
+const ATTEMPTS_MAX: usize = 8;
 
 /// A room to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,31 +40,31 @@ impl Rooms {
         caller: &Caller,
         request: CreateRoom,
     ) -> Result<(RoomView, bool), Refusal> {
-        let plan = Plan::of(caller, request)?;
-        for _ in 0..TRIES_MAX {
+        let plan = CreationPlan::of(caller, request)?;
+        for _ in 0..ATTEMPTS_MAX {
             let loaded = self.load(&plan.room_id, &[&caller.user_id]).await;
-            let (state, tail) = loaded.map_err(refusals::unjudged)?;
+            let (state, tail) = loaded.map_err(errors::precondition_unavailable)?;
             if state.room.is_some() {
-                let state = self.found_before(caller, &plan, state, &tail).await?;
+                let state = self.resume_creation(caller, &plan, state, &tail).await?;
                 return Ok((self.view(&state, caller).await?, false));
             }
-            match self.found(caller, &plan, state).await {
+            match self.create_new(caller, &plan, state).await {
                 Ok(Some(state)) => return Ok((self.view(&state, caller).await?, true)),
                 // Another was first: the room is there now.
                 Ok(None) | Err(LogError::HeadMismatch { .. }) => {}
-                Err(failure) => return Err(refusals::not_appended(failure)),
+                Err(failure) => return Err(errors::append_failed(failure)),
             }
         }
-        Err(refusals::busy())
+        Err(errors::contention())
     }
 
     /// Founds the room and gives its state; none when another has.
-    async fn found(
+    async fn create_new(
         &self,
         caller: &Caller,
-        plan: &Plan,
-        mut state: RoomState,
-    ) -> Result<Option<RoomState>, LogError> {
+        plan: &CreationPlan,
+        mut state: RoomSnapshot,
+    ) -> Result<Option<RoomSnapshot>, LogError> {
         let (first, rest) = plan.events(&caller.user_id);
         let expected_head = Some(state.log_head);
         let placed = self
@@ -79,20 +79,20 @@ impl Rooms {
         }
         let mut events = vec![stored(first, &placed)];
         events.extend(self.append_all(rest).await?);
-        self.derive(&events).await;
+        self.apply_early(&events).await;
         state.from_start = true;
-        state.fold_all(&events);
+        state.apply_all(&events);
         Ok(Some(state))
     }
 
     /// The room that was there, as it is; only what its founding still lacks is added.
-    async fn found_before(
+    async fn resume_creation(
         &self,
         caller: &Caller,
-        plan: &Plan,
-        state: RoomState,
+        plan: &CreationPlan,
+        state: RoomSnapshot,
         tail: &Tail,
-    ) -> Result<RoomState, Refusal> {
+    ) -> Result<RoomSnapshot, Refusal> {
         if state.open().is_none() {
             return Err(Refusal::new(
                 Code::Conflict,
@@ -101,35 +101,39 @@ impl Rooms {
         }
         // So that the caller's next call sees the room, whoever made it.
         if !tail.control.is_empty() {
-            self.derive(&tail.control).await;
+            self.apply_early(&tail.control).await;
         }
         let (_, rest) = plan.events(&caller.user_id);
         if !self
             .lacks(plan, &rest, tail)
             .await
-            .map_err(refusals::unjudged)?
+            .map_err(errors::precondition_unavailable)?
         {
             return Ok(state);
         }
-        let added = self
-            .append_all(rest)
-            .await
-            .map_err(refusals::not_appended)?;
-        self.derive(&added).await;
+        let added = self.append_all(rest).await.map_err(errors::append_failed)?;
+        self.apply_early(&added).await;
         let loaded = self.load(&plan.room_id, &[&caller.user_id]).await;
-        Ok(loaded.map_err(refusals::unreadable)?.0)
+        Ok(loaded.map_err(errors::read_failed)?.0)
     }
 
     /// Whether this very request has founded the room and was interrupted.
-    async fn lacks(&self, plan: &Plan, rest: &[RoomEvent], tail: &Tail) -> Result<bool, ReadError> {
+    async fn lacks(
+        &self,
+        plan: &CreationPlan,
+        rest: &[RoomEvent],
+        tail: &Tail,
+    ) -> Result<bool, ReadError> {
         let Some(last) = rest.last() else {
             return Ok(false);
         };
-        let first = self.event(&plan.room_id, &plan.founding_id(), tail).await?;
+        let first = self
+            .event(&plan.room_id, &plan.first_event_id(), tail)
+            .await?;
         let request_id = first
             .as_ref()
             .and_then(|it| it.event.client_message_id.as_ref());
-        let ours = request_id == Some(&plan.request_id());
+        let ours = request_id == Some(&plan.request_fingerprint());
         Ok(ours && self.event(&plan.room_id, &last.id, tail).await?.is_none())
     }
 

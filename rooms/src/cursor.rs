@@ -6,17 +6,17 @@ use roomcast_ports::directory::ListingCursor;
 use roomcast_protocol::{Refusal, RoomId, Timestamp, UserId};
 
 /// A place in a list that can be written into a cursor.
-pub(crate) trait Place: Sized {
+pub(crate) trait CursorKey: Sized {
     fn write(&self) -> String;
     fn read(text: &str) -> Option<Self>;
 }
 
-pub(crate) fn encode(place: &impl Place) -> String {
+pub(crate) fn encode(place: &impl CursorKey) -> String {
     URL_SAFE_NO_PAD.encode(place.write())
 }
 
 /// Reads what [`encode`] wrote, or refuses.
-pub(crate) fn decode<P: Place>(cursor: Option<&str>) -> Result<Option<P>, Refusal> {
+pub(crate) fn decode<P: CursorKey>(cursor: Option<&str>) -> Result<Option<P>, Refusal> {
     let Some(cursor) = cursor else {
         return Ok(None);
     };
@@ -30,7 +30,7 @@ pub(crate) fn decode<P: Place>(cursor: Option<&str>) -> Result<Option<P>, Refusa
 }
 
 /// Cuts what was read, one more than `limit`, to a page; and says where the next goes on.
-pub(crate) fn page<T, P: Place>(
+pub(crate) fn page<T, P: CursorKey>(
     entries: &mut Vec<T>,
     limit: usize,
     place: impl FnOnce(&T) -> P,
@@ -43,7 +43,7 @@ pub(crate) fn page<T, P: Place>(
         .map(|last| encode(&place(last)))
 }
 
-impl Place for UserId {
+impl CursorKey for UserId {
     fn write(&self) -> String {
         self.to_string()
     }
@@ -52,7 +52,7 @@ impl Place for UserId {
     }
 }
 
-impl Place for RoomId {
+impl CursorKey for RoomId {
     fn write(&self) -> String {
         self.to_string()
     }
@@ -61,7 +61,7 @@ impl Place for RoomId {
     }
 }
 
-impl Place for ListingCursor {
+impl CursorKey for ListingCursor {
     fn write(&self) -> String {
         format!("{}.{}", self.active_at.as_millis(), self.room_id)
     }

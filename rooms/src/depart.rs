@@ -14,11 +14,11 @@ use roomcast_protocol::{
     EventBody, MemberRole, Refusal, RoomId, RoomKind, Seq, StoredEvent, Timestamp, UserId,
 };
 
-use crate::state::{RoomState, touched};
-use crate::{Rooms, refusals};
+use crate::state::{RoomSnapshot, affected_users};
+use crate::{Rooms, errors};
 
 /// How often a room is judged again that has changed in between.
-const TRIES_MAX: u32 = 16;
+const ATTEMPTS_MAX: u32 = 16;
 
 /// What a room asks for before the user can leave it.
 enum Step {
@@ -32,7 +32,7 @@ enum Step {
 impl Departures for Rooms {
     async fn rooms_of(&self, user_id: &UserId, limit: usize) -> Result<Vec<RoomId>, Refusal> {
         let rooms = self.directory.room_ids_of(user_id, limit).await;
-        rooms.map_err(refusals::unreadable)
+        rooms.map_err(errors::read_failed)
     }
 
     async fn leave(
@@ -42,9 +42,9 @@ impl Departures for Rooms {
         may_empty: bool,
     ) -> Result<Departure, Refusal> {
         let caller = in_the_name_of(user_id);
-        for _ in 0..TRIES_MAX {
+        for _ in 0..ATTEMPTS_MAX {
             let loaded = self.load(room_id, &[user_id]).await;
-            let (state, tail) = loaded.map_err(refusals::unjudged)?;
+            let (state, tail) = loaded.map_err(errors::precondition_unavailable)?;
             match step(&state, user_id, may_empty) {
                 Step::Done => return Ok(Departure::Left),
                 Step::WouldBeEmpty => return Ok(Departure::WouldBeEmpty),
@@ -70,7 +70,7 @@ impl Departures for Rooms {
                 }
             }
         }
-        Err(refusals::busy())
+        Err(errors::contention())
     }
 
     async fn delete_if_empty(&self, user_id: &UserId, room_id: &RoomId) -> Result<(), Refusal> {
@@ -113,7 +113,7 @@ impl Rooms {
     ) -> Result<Option<UserId>, Refusal> {
         let mut recent: HashMap<UserId, Option<(MemberRole, Seq)>> = tail
             .iter()
-            .flat_map(|stored| touched(&stored.event))
+            .flat_map(|stored| affected_users(&stored.event))
             .map(|user_id| (user_id.clone(), None))
             .collect();
         let mut best: Option<(bool, Seq, UserId)> = None;
@@ -129,7 +129,7 @@ impl Rooms {
                 .directory
                 .members(room_id, after.as_ref(), MEMBERS_PAGE_MAX)
                 .await
-                .map_err(refusals::unreadable)?;
+                .map_err(errors::read_failed)?;
             for member in &page {
                 match recent.get_mut(&member.user_id) {
                     Some(known) => *known = Some((member.role, member.joined)),
@@ -188,7 +188,7 @@ fn follow(recent: &mut HashMap<UserId, Option<(MemberRole, Seq)>>, stored: &Stor
     }
 }
 
-fn step(state: &RoomState, user_id: &UserId, may_empty: bool) -> Step {
+fn step(state: &RoomSnapshot, user_id: &UserId, may_empty: bool) -> Step {
     let (Some(_), Some(role)) = (group(state), state.role(user_id)) else {
         return Step::Done;
     };
@@ -206,19 +206,19 @@ fn step(state: &RoomState, user_id: &UserId, may_empty: bool) -> Step {
     }
 }
 
-fn left(state: &RoomState, user_id: &UserId) -> Option<EventBody> {
+fn left(state: &RoomSnapshot, user_id: &UserId) -> Option<EventBody> {
     state.role(user_id).map(|role| EventBody::MemberLeft {
         user_id: user_id.clone(),
         role,
     })
 }
 
-fn group(state: &RoomState) -> Option<RoomKind> {
+fn group(state: &RoomSnapshot) -> Option<RoomKind> {
     let kind = state.open()?.kind;
     (kind == RoomKind::Group).then_some(kind)
 }
 
-fn members(state: &RoomState) -> u64 {
+fn members(state: &RoomSnapshot) -> u64 {
     state.open().map_or(0, |room| room.member_count)
 }
 

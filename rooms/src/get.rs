@@ -5,23 +5,23 @@ use roomcast_ports::directory::RoomRecord;
 use roomcast_protocol::api::RoomView;
 use roomcast_protocol::{MemberRole, Refusal, RoomId, RoomKind, Seq, UserId};
 
-use crate::state::RoomState;
-use crate::{Rooms, refusals, rules};
+use crate::state::RoomSnapshot;
+use crate::{Rooms, errors, permissions};
 
 impl Rooms {
     /// The room as the caller sees it: one's own, or a public one.
     pub async fn get(&self, caller: &Caller, room_id: &RoomId) -> Result<RoomView, Refusal> {
         let loaded = self.load(room_id, &[&caller.user_id]).await;
-        let (state, _) = loaded.map_err(refusals::unreadable)?;
-        let (room, acting) = rules::acting(&state, caller)?;
-        rules::may_see(room, acting)?;
+        let (state, _) = loaded.map_err(errors::read_failed)?;
+        let (room, acting) = permissions::actor_role(&state, caller)?;
+        permissions::can_view(room, acting)?;
         self.view(&state, caller).await
     }
 
     /// The room in this state, as the caller sees it.
     pub(crate) async fn view(
         &self,
-        state: &RoomState,
+        state: &RoomSnapshot,
         caller: &Caller,
     ) -> Result<RoomView, Refusal> {
         let room = state.open().ok_or_else(Refusal::not_member)?.clone();
@@ -36,7 +36,7 @@ impl Rooms {
     /// The other member of a direct room, which is founded with both.
     async fn peer(
         &self,
-        state: &RoomState,
+        state: &RoomSnapshot,
         room_id: &RoomId,
         user_id: &UserId,
     ) -> Result<Option<UserId>, Refusal> {
@@ -48,7 +48,7 @@ impl Rooms {
             return Ok(Some(peer_id.clone()));
         }
         let members = self.directory.members(room_id, None, 2).await;
-        let mut members = members.map_err(refusals::unreadable)?.into_iter();
+        let mut members = members.map_err(errors::read_failed)?.into_iter();
         Ok(members
             .find(|member| member.user_id != *user_id)
             .map(|member| member.user_id))

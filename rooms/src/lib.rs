@@ -5,27 +5,27 @@
 //! appends also writes the derived rows before answering, so that the caller's next call sees them;
 //! should that fail, readers find the event in the log's tail, and ingest writes it later.
 
-mod change;
+mod add_member;
+mod cache;
 mod change_role;
 mod commit;
 mod create;
+mod creation;
 mod cursor;
 mod delete;
 mod depart;
-mod find_public;
-mod founding;
+mod errors;
 mod get;
 mod list;
 mod load;
+mod log_tail;
 mod members;
-mod put_member;
-mod refusals;
+mod membership;
+mod permissions;
 mod remove_member;
-mod rules;
-mod snapshots;
-mod standing;
+mod search_public;
 mod state;
-mod tail;
+mod update;
 
 use std::sync::Arc;
 
@@ -33,8 +33,8 @@ use roomcast_ports::directory::RoomDirectory;
 use roomcast_ports::event_log::EventLog;
 use roomcast_ports::message_store::{MessageReader, MessageWriter};
 
-pub use change::RoomPatch;
 pub use create::CreateRoom;
+pub use update::RoomPatch;
 
 /// What can be done with rooms.
 #[derive(Clone)]
@@ -43,7 +43,7 @@ pub struct Rooms {
     directory: Arc<dyn RoomDirectory>,
     writer: Arc<dyn MessageWriter>,
     reader: Arc<dyn MessageReader>,
-    snapshots: Arc<snapshots::Snapshots>,
+    snapshots: Arc<cache::RoomCache>,
 }
 
 impl Rooms {

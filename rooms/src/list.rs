@@ -9,7 +9,7 @@ use roomcast_protocol::{Refusal, RoomId, Seq};
 use tracing::debug;
 
 use crate::get::view_of;
-use crate::{Rooms, cursor, refusals};
+use crate::{Rooms, cursor, errors};
 
 impl Rooms {
     /// The caller's rooms with what is unread in them. Activity and last messages are as far as the
@@ -25,7 +25,7 @@ impl Rooms {
             .directory
             .rooms_of(&caller.user_id, after.as_ref(), limit + 1)
             .await;
-        let mut listings = listings.map_err(refusals::unreadable)?;
+        let mut listings = listings.map_err(errors::read_failed)?;
         let next_cursor = cursor::page(&mut listings, limit, |last| ListingCursor {
             active_at: last.active_at,
             room_id: last.room.room_id.clone(),
@@ -51,7 +51,7 @@ impl Rooms {
             .directory
             .rooms_of_among(&caller.user_id, room_ids)
             .await;
-        let listings = listings.map_err(refusals::unreadable)?;
+        let listings = listings.map_err(errors::read_failed)?;
         Ok(RoomEntries {
             rooms: self.entries(listings).await,
             next_cursor: None,

@@ -11,15 +11,15 @@ use roomcast_protocol::{MemberRole, RoomId, Seq, UserId};
 use tokio::time::sleep;
 
 use crate::Rooms;
-use crate::state::{RoomState, touched};
-use crate::tail::{self, Tail};
+use crate::log_tail::{self, Tail};
+use crate::state::{RoomSnapshot, affected_users};
 
 /// How often a read that met a write is made again.
-const TRIES_MAX: u32 = 8;
+const ATTEMPTS_MAX: u32 = 8;
 
 /// What the store has of a room.
 #[derive(PartialEq, Eq)]
-struct Rows {
+struct StoredRoom {
     room: Option<RoomRecord>,
     owners: u64,
     roles: HashMap<UserId, Option<MemberRole>>,
@@ -31,18 +31,18 @@ impl Rooms {
         &self,
         room_id: &RoomId,
         users: &[&UserId],
-    ) -> Result<(RoomState, Tail), ReadError> {
+    ) -> Result<(RoomSnapshot, Tail), ReadError> {
         let mut tries = 0;
         let (complete_to, log_head, tail) = loop {
             let log_head = self.log.head(room_id).await?;
             let complete_to = self.reader.applied_seq(room_id).await?;
-            let tail = tail::read(&*self.log, room_id, complete_to).await?;
+            let tail = log_tail::read(&*self.log, room_id, complete_to).await?;
             if log_head <= tail.head {
                 break (complete_to, log_head, tail);
             }
             // A follower of the log is a moment behind its leader.
             tries += 1;
-            settle(tries, "the log's tail does not reach its head").await?;
+            backoff(tries, "the log's tail does not reach its head").await?;
         };
         // While the log has let go of a room's events, its own head is not the room's.
         let log_head = if tail.head > complete_to {
@@ -50,10 +50,10 @@ impl Rooms {
         } else {
             log_head
         };
-        let mut state = RoomState {
+        let mut state = RoomSnapshot {
             head: complete_to,
             log_head,
-            ..RoomState::default()
+            ..RoomSnapshot::default()
         };
         if complete_to == Seq::ZERO {
             state.from_start = true;
@@ -61,14 +61,14 @@ impl Rooms {
             let of_tail = tail
                 .control
                 .iter()
-                .flat_map(|stored| touched(&stored.event));
+                .flat_map(|stored| affected_users(&stored.event));
             let users = users.iter().copied().chain(of_tail);
             let rows = self
                 .rows(room_id, users.map(|user_id| (user_id.clone(), None)))
                 .await?;
             (state.room, state.owners, state.roles) = (rows.room, rows.owners, rows.roles);
         }
-        state.fold_all(&tail.control);
+        state.apply_all(&tail.control);
         state.head = tail.head;
         Ok((state, tail))
     }
@@ -79,8 +79,8 @@ impl Rooms {
         &self,
         room_id: &RoomId,
         users: impl Iterator<Item = (UserId, Option<MemberRole>)>,
-    ) -> Result<Rows, ReadError> {
-        let mut rows = Rows {
+    ) -> Result<StoredRoom, ReadError> {
+        let mut rows = StoredRoom {
             room: None,
             owners: 0,
             roles: users.collect(),
@@ -88,7 +88,7 @@ impl Rooms {
         self.read_rows(room_id, &mut rows).await?;
         let mut tries = 0;
         loop {
-            let mut again = Rows {
+            let mut again = StoredRoom {
                 room: None,
                 owners: 0,
                 roles: rows.roles.clone(),
@@ -99,11 +99,11 @@ impl Rooms {
             }
             rows = again;
             tries += 1;
-            settle(tries, "the room's rows never stand still").await?;
+            backoff(tries, "the room's rows never stand still").await?;
         }
     }
 
-    async fn read_rows(&self, room_id: &RoomId, rows: &mut Rows) -> Result<(), ReadError> {
+    async fn read_rows(&self, room_id: &RoomId, rows: &mut StoredRoom) -> Result<(), ReadError> {
         rows.room = self.directory.room(room_id).await?;
         rows.owners = self.directory.owner_count(room_id).await?;
         for (user_id, role) in &mut rows.roles {
@@ -118,8 +118,8 @@ impl Rooms {
 }
 
 /// Waits a little before the next try, and gives up after the last.
-async fn settle(tries: u32, complaint: &'static str) -> Result<(), LogError> {
-    if tries > TRIES_MAX {
+async fn backoff(tries: u32, complaint: &'static str) -> Result<(), LogError> {
+    if tries > ATTEMPTS_MAX {
         return Err(LogError::Unavailable(BoxError::from(complaint)));
     }
     sleep(Duration::from_millis(u64::from(tries) * 5)).await;

@@ -8,8 +8,8 @@ use roomcast_ports::directory::MemberRecord;
 use roomcast_protocol::api::{MemberView, MemberViews};
 use roomcast_protocol::{EventBody, MemberRole, Refusal, RoomId, Seq, StoredEvent, UserId};
 
-use crate::put_member::UNREAD;
-use crate::{Rooms, cursor, refusals, rules};
+use crate::add_member::UNREAD;
+use crate::{Rooms, cursor, errors, permissions};
 
 /// What has become of users since the store was written: a role and the place of a joining, or gone.
 type Since = BTreeMap<UserId, Option<(MemberRole, Seq)>>;
@@ -25,14 +25,14 @@ impl Rooms {
     ) -> Result<MemberViews, Refusal> {
         let after: Option<UserId> = cursor::decode(cursor)?;
         let loaded = self.load(room_id, &[&caller.user_id]).await;
-        let (state, tail) = loaded.map_err(refusals::unreadable)?;
-        let (_, acting) = rules::acting(&state, caller)?;
-        rules::may_see_members(acting)?;
+        let (state, tail) = loaded.map_err(errors::read_failed)?;
+        let (_, acting) = permissions::actor_role(&state, caller)?;
+        permissions::can_list_members(acting)?;
         let since = since(&tail.control);
         let gone = since.values().filter(|role| role.is_none()).count();
         let asked = limit + 1 + gone;
         let rows = self.directory.members(room_id, after.as_ref(), asked).await;
-        let rows = rows.map_err(refusals::unreadable)?;
+        let rows = rows.map_err(errors::read_failed)?;
         let mut members = merge(rows, since, after.as_ref(), asked);
         let next_cursor = cursor::page(&mut members, limit, |last| last.user_id.clone());
         Ok(MemberViews {

@@ -4,7 +4,7 @@ use roomcast_ports::access::Caller;
 use roomcast_protocol::{EventBody, Refusal, RoomId, UserId};
 
 use crate::Rooms;
-use crate::rules::{self, Parties};
+use crate::permissions::{self, PermissionContext};
 
 impl Rooms {
     /// Ends the membership; one's own is leaving.
@@ -15,8 +15,8 @@ impl Rooms {
         user_id: &UserId,
     ) -> Result<(), Refusal> {
         self.commit(caller, room_id, user_id, |state| {
-            let (room, parties) = Parties::of(state, caller, user_id)?;
-            let role = rules::may_remove(&room, parties, state.owners)?;
+            let (room, parties) = PermissionContext::of(state, caller, user_id)?;
+            let role = permissions::can_remove(&room, parties, state.owners)?;
             Ok(Some(EventBody::MemberLeft {
                 user_id: user_id.clone(),
                 role,

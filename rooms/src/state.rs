@@ -13,7 +13,7 @@ use roomcast_protocol::{EventBody, MemberRole, RoomEvent, Seq, StoredEvent, User
 
 /// A room and what is known of its members.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct RoomState {
+pub(crate) struct RoomSnapshot {
     /// The room, also when it has ended; `None` when there never was one.
     pub(crate) room: Option<RoomRecord>,
     /// How many owners it has.
@@ -28,7 +28,7 @@ pub(crate) struct RoomState {
     pub(crate) log_head: Seq,
 }
 
-impl RoomState {
+impl RoomSnapshot {
     /// The room, unless there is none or it has ended.
     pub(crate) fn open(&self) -> Option<&RoomRecord> {
         self.room.as_ref().filter(|room| !room.deleted)
@@ -41,19 +41,19 @@ impl RoomState {
     }
 
     /// Whether everybody the event is about is known, so that folding it keeps the counts right.
-    pub(crate) fn knows(&self, event: &RoomEvent) -> bool {
-        self.from_start || touched(event).all(|user_id| self.roles.contains_key(user_id))
+    pub(crate) fn covers(&self, event: &RoomEvent) -> bool {
+        self.from_start || affected_users(event).all(|user_id| self.roles.contains_key(user_id))
     }
 
     /// The state after these events of the room.
-    pub(crate) fn fold_all(&mut self, events: &[Arc<StoredEvent>]) {
+    pub(crate) fn apply_all(&mut self, events: &[Arc<StoredEvent>]) {
         for stored in events {
-            self.fold(stored);
+            self.apply(stored);
         }
     }
 
     /// The state after one more event. What does not fit the state is passed over.
-    pub(crate) fn fold(&mut self, stored: &StoredEvent) {
+    pub(crate) fn apply(&mut self, stored: &StoredEvent) {
         self.head = self.head.max(stored.seq);
         self.log_head = self.log_head.max(stored.seq);
         if self.room.as_ref().is_some_and(|room| room.deleted) {
@@ -120,7 +120,7 @@ impl RoomState {
 }
 
 /// Whose membership the event is about.
-pub(crate) fn touched(event: &RoomEvent) -> impl Iterator<Item = &UserId> {
+pub(crate) fn affected_users(event: &RoomEvent) -> impl Iterator<Item = &UserId> {
     let (one, many): (Option<&UserId>, &[UserId]) = match &event.body {
         EventBody::MemberJoined { user_id, .. }
         | EventBody::MemberLeft { user_id, .. }

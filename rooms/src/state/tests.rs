@@ -48,11 +48,11 @@ fn log(seed: &mut u64) -> Vec<Arc<StoredEvent>> {
         founding,
     };
     let mut events = vec![stored(1, first)];
-    let mut state = RoomState {
+    let mut state = RoomSnapshot {
         from_start: true,
-        ..RoomState::default()
+        ..RoomSnapshot::default()
     };
-    state.fold_all(&events);
+    state.apply_all(&events);
     for seq in 2..30 {
         let user_id = user(next(seed) % 6);
         let role = [Member, Admin, Owner][next(seed) % 3];
@@ -76,18 +76,18 @@ fn log(seed: &mut u64) -> Vec<Arc<StoredEvent>> {
             _ => EventBody::MessageSent(roomcast_protocol::event::Message::default()),
         };
         events.push(stored(seq, body));
-        state.fold_all(&events[events.len() - 1..]);
+        state.apply_all(&events[events.len() - 1..]);
     }
     events
 }
 
 /// The state as a store gives it: the roles of everybody, and counts that go with them.
-fn snapshot(events: &[Arc<StoredEvent>]) -> RoomState {
-    let mut state = RoomState {
+fn snapshot(events: &[Arc<StoredEvent>]) -> RoomSnapshot {
+    let mut state = RoomSnapshot {
         from_start: true,
-        ..RoomState::default()
+        ..RoomSnapshot::default()
     };
-    state.fold_all(events);
+    state.apply_all(events);
     for user_id in users() {
         state.roles.entry(user_id).or_insert(None);
     }
@@ -104,7 +104,7 @@ fn a_snapshot_with_the_rest_of_the_log_is_the_state_wherever_it_is_split_and_how
         for complete in 1..=events.len() {
             let ahead = complete + next(&mut seed) % (events.len() + 1 - complete);
             let mut state = snapshot(&events[..ahead]);
-            state.fold_all(&events[complete..]);
+            state.apply_all(&events[complete..]);
             assert_eq!(
                 state, whole,
                 "seed {start}, complete {complete}, ahead {ahead}"
@@ -137,7 +137,7 @@ fn nothing_happens_after_the_end() {
     let mut state = snapshot(&events);
     let ended = state.clone();
     let (user_id, role) = (user(9), MemberRole::Owner);
-    state.fold(&stored(
+    state.apply(&stored(
         31,
         EventBody::MemberJoined {
             user_id,

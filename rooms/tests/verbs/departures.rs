@@ -34,7 +34,7 @@ async fn joined(world: &World, names: &[&str]) -> RoomId {
     for name in names {
         let joining = caller(name);
         let user_id = &joining.user_id;
-        let joined = world.rooms.put_member(&joining, &room, user_id, None).await;
+        let joined = world.rooms.add_member(&joining, &room, user_id, None).await;
         joined.unwrap();
     }
     room
@@ -60,7 +60,7 @@ async fn last_owner_is_succeeded_by_the_longest_standing_admin_else_member() {
             .unwrap();
         world
             .rooms
-            .put_member(&zoe, &room, &zoe.user_id, None)
+            .add_member(&zoe, &room, &zoe.user_id, None)
             .await
             .unwrap();
         step().await;

@@ -28,11 +28,11 @@ async fn a_life_of_a_group_with_ingest_standing_still_and_with_it_going_on() {
         let rooms = &world.rooms;
         step().await;
         assert_eq!(
-            code(rooms.put_member(&bert, &room, &carl_id, None).await),
+            code(rooms.add_member(&bert, &room, &carl_id, None).await),
             Code::Forbidden
         );
         assert_eq!(
-            code(rooms.put_member(&carl, &room, &carl_id, None).await),
+            code(rooms.add_member(&carl, &room, &carl_id, None).await),
             Code::NotMember
         );
         let promoted = rooms
@@ -42,14 +42,14 @@ async fn a_life_of_a_group_with_ingest_standing_still_and_with_it_going_on() {
         assert_eq!(promoted.role, Admin);
         step().await;
         let (added, made) = rooms
-            .put_member(&bert, &room, &carl_id, None)
+            .add_member(&bert, &room, &carl_id, None)
             .await
             .unwrap();
         assert_eq!((added.role, made), (Member, true));
         assert_eq!(world.role(&room, "carl").await, Some(Member));
         step().await;
         let again = rooms
-            .put_member(&anna, &room, &carl_id, Some(Owner))
+            .add_member(&anna, &room, &carl_id, Some(Owner))
             .await
             .unwrap();
         assert_eq!((again.0.role, again.1), (Member, false));
@@ -95,18 +95,18 @@ async fn anybody_joins_a_public_group_and_sees_it_before() {
     );
     let named = world
         .rooms
-        .put_member(&bert, &room, &user("bert"), Some(Admin))
+        .add_member(&bert, &room, &user("bert"), Some(Admin))
         .await;
     assert_eq!(code(named), Code::Forbidden);
     let (joined, made) = world
         .rooms
-        .put_member(&bert, &room, &user("bert"), None)
+        .add_member(&bert, &room, &user("bert"), None)
         .await
         .unwrap();
     assert_eq!((joined.role, made), (Member, true));
     let (_, again) = world
         .rooms
-        .put_member(&bert, &room, &user("bert"), None)
+        .add_member(&bert, &room, &user("bert"), None)
         .await
         .unwrap();
     assert!(!again);
@@ -126,7 +126,7 @@ async fn what_is_so_already_adds_nothing() {
         ..rename("Garden")
     };
     for patch in [RoomPatch::default(), same] {
-        let view = world.rooms.change(&anna, &room, patch).await.unwrap();
+        let view = world.rooms.update(&anna, &room, patch).await.unwrap();
         assert_eq!(view.name.as_deref(), Some("Garden"));
     }
     world
@@ -141,7 +141,7 @@ async fn what_is_so_already_adds_nothing() {
         visibility: Some(Visibility::Private),
         ..rename("Park")
     };
-    let view = world.rooms.change(&anna, &room, changed).await.unwrap();
+    let view = world.rooms.update(&anna, &room, changed).await.unwrap();
     assert_eq!(
         (view.name.as_deref(), view.topic.as_deref()),
         (Some("Park"), Some("roses"))
@@ -155,7 +155,7 @@ async fn what_is_so_already_adds_nothing() {
     assert_eq!(
         world
             .rooms
-            .change(&anna, &room, without)
+            .update(&anna, &room, without)
             .await
             .unwrap()
             .topic,
@@ -172,7 +172,7 @@ async fn names_and_topics_have_their_bounds() {
     for name in [String::new(), "x".repeat(129)] {
         let refused = world
             .rooms
-            .change(&anna, &room, rename(&name))
+            .update(&anna, &room, rename(&name))
             .await
             .unwrap_err();
         assert_eq!(refused.code, Code::BadFrame);
@@ -182,10 +182,10 @@ async fn names_and_topics_have_their_bounds() {
         topic: Some("x".repeat(bytes)),
         ..RoomPatch::default()
     };
-    assert!(world.rooms.change(&anna, &room, topic(1_024)).await.is_ok());
+    assert!(world.rooms.update(&anna, &room, topic(1_024)).await.is_ok());
     let refused = world
         .rooms
-        .change(&anna, &room, topic(1_025))
+        .update(&anna, &room, topic(1_025))
         .await
         .unwrap_err();
     assert!(refused.code == Code::BadFrame && refused.message.starts_with("topic"));
@@ -202,7 +202,7 @@ async fn a_direct_room_stays_as_it_is() {
     let (anna, room) = (caller("anna"), room.room_id);
     let rooms = &world.rooms;
     assert_eq!(
-        code(rooms.put_member(&anna, &room, &user("carl"), None).await),
+        code(rooms.add_member(&anna, &room, &user("carl"), None).await),
         Code::Forbidden
     );
     assert_eq!(
@@ -218,13 +218,13 @@ async fn a_direct_room_stays_as_it_is() {
         Code::Forbidden
     );
     assert_eq!(
-        code(rooms.change(&anna, &room, rename("x")).await),
+        code(rooms.update(&anna, &room, rename("x")).await),
         Code::Forbidden
     );
     assert_eq!(code(rooms.delete(&anna, &room).await), Code::Forbidden);
     let carl = caller("carl");
     assert_eq!(
-        code(rooms.put_member(&carl, &room, &user("carl"), None).await),
+        code(rooms.add_member(&carl, &room, &user("carl"), None).await),
         Code::NotMember
     );
     assert_eq!(code(rooms.get(&carl, &room).await), Code::NotMember);
@@ -246,13 +246,13 @@ async fn an_admin_renames_the_room_and_only_an_owner_changes_its_visibility() {
         visibility: Some(visibility),
         ..rename("Garden")
     };
-    let refused = rooms.change(&bert, &room, shown(Visibility::Public)).await;
+    let refused = rooms.update(&bert, &room, shown(Visibility::Public)).await;
     assert_eq!(code(refused), Code::Forbidden);
     assert_eq!(rooms.get(&bert, &room).await.unwrap().name, None);
     // What is so already is no change.
-    let same = rooms.change(&bert, &room, shown(Visibility::Private)).await;
+    let same = rooms.update(&bert, &room, shown(Visibility::Private)).await;
     assert_eq!(same.unwrap().name.as_deref(), Some("Garden"));
-    let shown = rooms.change(&anna, &room, shown(Visibility::Public)).await;
+    let shown = rooms.update(&anna, &room, shown(Visibility::Public)).await;
     assert_eq!(shown.unwrap().visibility, Some(Visibility::Public));
 }
 
@@ -267,22 +267,22 @@ async fn names_and_topics_are_stored_normalized_and_bounded_by_what_remains() {
     };
     let (room, _) = rooms.create(&anna, request.clone()).await.unwrap();
     assert_eq!(room.name.as_deref(), Some("über uns"));
-    let found = rooms.find_public("U\u{308}BER\u{200E} U", None, 10).await;
+    let found = rooms.search_public("U\u{308}BER\u{200E} U", None, 10).await;
     assert_eq!(found.unwrap().rooms.len(), 1);
     let head = rooms.get(&anna, &room.room_id).await.unwrap().head;
-    let same = rooms.change(&anna, &room.room_id, rename("\u{2066}u\u{308}ber\nuns"));
+    let same = rooms.update(&anna, &room.room_id, rename("\u{2066}u\u{308}ber\nuns"));
     assert_eq!(same.await.unwrap().head, head, "it has that name already");
     let topic = |topic: &str| RoomPatch {
         topic: Some(topic.into()),
         ..RoomPatch::default()
     };
     let long = format!("{}\0", "x".repeat(1_024));
-    let changed = rooms.change(&anna, &room.room_id, topic(&long)).await;
+    let changed = rooms.update(&anna, &room.room_id, topic(&long)).await;
     assert_eq!(changed.unwrap().topic.map(|it| it.len()), Some(1_024));
-    let cleared = rooms.change(&anna, &room.room_id, topic("\u{202E}")).await;
+    let cleared = rooms.update(&anna, &room.room_id, topic("\u{202E}")).await;
     assert_eq!(cleared.unwrap().topic, None);
     for nothing in ["", "\0\u{7F}", "\u{61C}\u{2069}"] {
-        let renamed = rooms.change(&anna, &room.room_id, rename(nothing)).await;
+        let renamed = rooms.update(&anna, &room.room_id, rename(nothing)).await;
         assert_eq!(code(renamed), Code::BadFrame, "{nothing:?}");
         let name = Some(nothing.into());
         let request = CreateRoom {
@@ -298,10 +298,10 @@ async fn refusals(world: &World, by: &str, room: &RoomId, other: &UserId) -> Vec
     vec![
         code(rooms.get(&by, room).await),
         code(rooms.members(&by, room, None, 10).await),
-        code(rooms.put_member(&by, room, other, None).await),
+        code(rooms.add_member(&by, room, other, None).await),
         code(rooms.change_role(&by, room, other, Admin).await),
         code(rooms.remove_member(&by, room, other).await),
-        code(rooms.change(&by, room, rename("x")).await),
+        code(rooms.update(&by, room, rename("x")).await),
         code(rooms.delete(&by, room).await),
     ]
 }
@@ -316,7 +316,7 @@ async fn an_ended_room_is_to_everybody_as_if_it_had_never_been() {
     );
     world
         .rooms
-        .put_member(&caller("bert"), &room, &user("bert"), None)
+        .add_member(&caller("bert"), &room, &user("bert"), None)
         .await
         .unwrap();
     assert_eq!(
@@ -357,7 +357,7 @@ async fn the_host_acts_on_any_room_and_user() {
     let room = world.group("anna", &["bert"]).await;
     let (host, rooms) = (host(), &world.rooms);
     let (added, made) = rooms
-        .put_member(&host, &room, &user("carl"), Some(Owner))
+        .add_member(&host, &room, &user("carl"), Some(Owner))
         .await
         .unwrap();
     assert_eq!((added.role, made), (Owner, true));
@@ -365,7 +365,7 @@ async fn the_host_acts_on_any_room_and_user() {
         .change_role(&host, &room, &user("bert"), Admin)
         .await
         .unwrap();
-    rooms.change(&host, &room, rename("Host's")).await.unwrap();
+    rooms.update(&host, &room, rename("Host's")).await.unwrap();
     rooms
         .remove_member(&host, &room, &user("carl"))
         .await

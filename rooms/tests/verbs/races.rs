@@ -125,7 +125,7 @@ async fn members_come_and_go_while_everybody_talks_and_ingest_runs() {
         let name = format!("m{round}");
         let (_, made) = world
             .rooms
-            .put_member(&anna, &room, &user(&name), None)
+            .add_member(&anna, &room, &user(&name), None)
             .await
             .unwrap();
         assert!(made);
@@ -166,7 +166,7 @@ async fn the_same_member_added_by_many_at_once_joins_once() {
         .await
         .unwrap();
     let (anna, bert) = (caller("anna"), user("bert"));
-    let add = || world.rooms.put_member(&anna, &room.room_id, &bert, None);
+    let add = || world.rooms.add_member(&anna, &room.room_id, &bert, None);
     let added = tokio::join!(add(), add(), add(), add());
     let added = [added.0, added.1, added.2, added.3].map(|result| result.unwrap().1);
     assert_eq!(added.iter().filter(|made| **made).count(), 1);

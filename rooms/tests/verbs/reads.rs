@@ -95,7 +95,7 @@ async fn members_are_walked_by_user_id_wherever_ingest_stands() {
             .unwrap();
         world
             .rooms
-            .put_member(&host(), &room.room_id, &user("m2005"), None)
+            .add_member(&host(), &room.room_id, &user("m2005"), None)
             .await
             .unwrap();
         let mut walked = Vec::new();
@@ -140,7 +140,7 @@ async fn public_rooms_are_found_by_their_beginning_and_private_ones_are_not() {
         ..group(&[])
     };
     world.rooms.create(&caller("anna"), private).await.unwrap();
-    let found = world.rooms.find_public("gard", None, 10).await.unwrap();
+    let found = world.rooms.search_public("gard", None, 10).await.unwrap();
     let mut names: Vec<_> = found
         .rooms
         .iter()
@@ -154,10 +154,10 @@ async fn public_rooms_are_found_by_their_beginning_and_private_ones_are_not() {
             .iter()
             .all(|room| room.visibility == Some(Visibility::Public))
     );
-    let first = world.rooms.find_public("", None, 2).await.unwrap();
+    let first = world.rooms.search_public("", None, 2).await.unwrap();
     let rest = world
         .rooms
-        .find_public("", first.next_cursor.as_deref(), 2)
+        .search_public("", first.next_cursor.as_deref(), 2)
         .await
         .unwrap();
     assert_eq!(
@@ -182,7 +182,7 @@ async fn a_bad_cursor_is_a_bad_frame() {
             Code::BadFrame
         );
         assert_eq!(
-            code(rooms.find_public("", Some(bad), 10).await),
+            code(rooms.search_public("", Some(bad), 10).await),
             Code::BadFrame
         );
     }

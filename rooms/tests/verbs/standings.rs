@@ -142,7 +142,7 @@ async fn a_snapshot_follows_every_change_whoever_made_it_and_wherever_ingest_sta
         assert_eq!(role("carl").await, None, "round {round}");
         world
             .rooms
-            .put_member(&caller("anna"), &room_id, &user("carl"), None)
+            .add_member(&caller("anna"), &room_id, &user("carl"), None)
             .await
             .unwrap();
         assert_eq!(role("carl").await, Some(MemberRole::Member));

@@ -28,7 +28,7 @@ pub(super) async fn put(call: Call, OptionalFields(mut fields): OptionalFields) 
     let role = fields.optional_word("role", MemberRole::from_wire)?;
     let rooms = &call.services.rooms;
     let (member, made) = rooms
-        .put_member(&call.caller, &room_id, &user_id, role)
+        .add_member(&call.caller, &room_id, &user_id, role)
         .await?;
     Ok(made_or_found(made, &member))
 }

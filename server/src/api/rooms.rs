@@ -41,7 +41,7 @@ pub(super) async fn list(call: Call) -> Answer {
     match (visibility, name) {
         (Some("PUBLIC"), name) => {
             let name = name.unwrap_or_default();
-            Ok(found(&rooms.find_public(name, cursor, limit).await?))
+            Ok(found(&rooms.search_public(name, cursor, limit).await?))
         }
         (Some(_), _) => Err(Refusal::bad_frame("visibility can only be PUBLIC here").into()),
         (None, Some(_)) => Err(Refusal::bad_frame("name needs visibility=PUBLIC").into()),
@@ -66,7 +66,7 @@ pub(super) async fn change(call: Call, mut fields: Fields) -> Answer {
         visibility: fields.optional_word("visibility", Visibility::from_wire)?,
     };
     let rooms = &call.services.rooms;
-    Ok(found(&rooms.change(&call.caller, &room_id, patch).await?))
+    Ok(found(&rooms.update(&call.caller, &room_id, patch).await?))
 }
 
 /// `DELETE /v1/rooms/{roomId}`

@@ -7,8 +7,8 @@ use roomcast_ports::access::{Membership, Memberships};
 use roomcast_ports::timeline::ReadError;
 use roomcast_protocol::{RoomId, UserId};
 
-use crate::state::RoomState;
-use crate::{Rooms, tail};
+use crate::state::RoomSnapshot;
+use crate::{Rooms, log_tail};
 
 #[async_trait]
 impl Memberships for Rooms {
@@ -28,15 +28,15 @@ impl Memberships for Rooms {
         let room = self.directory.room(room_id).await?;
         let member = self.directory.member(room_id, user_id).await?;
         let roles = HashMap::from([(user_id.clone(), member.map(|member| member.role))]);
-        let mut state = RoomState {
+        let mut state = RoomSnapshot {
             room,
             roles,
             head: complete_to,
-            ..RoomState::default()
+            ..RoomSnapshot::default()
         };
         // Read after the rows, so that it reaches at least as far as they do.
-        let tail = tail::read(&*self.log, room_id, complete_to).await?;
-        state.fold_all(&tail.control);
+        let tail = log_tail::read(&*self.log, room_id, complete_to).await?;
+        state.apply_all(&tail.control);
         Ok(Membership {
             room: state.open().map(|room| room.kind),
             role: state.role(user_id),

@@ -4,50 +4,50 @@ use roomcast_ports::access::Caller;
 use roomcast_ports::directory::RoomRecord;
 use roomcast_protocol::{MemberRole, Refusal, RoomKind, UserId, Visibility};
 
-use crate::state::RoomState;
+use crate::state::RoomSnapshot;
 
 /// In what capacity somebody acts in a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Acting {
+pub(crate) enum ActorRole {
     /// The host product's server.
-    Host,
+    AdminToken,
     /// A member.
     Member(MemberRole),
     /// Neither.
-    Stranger,
+    NonMember,
 }
 
 /// The room, and in what capacity the caller acts in it.
-pub(crate) fn acting<'a>(
-    state: &'a RoomState,
+pub(crate) fn actor_role<'a>(
+    state: &'a RoomSnapshot,
     caller: &Caller,
-) -> Result<(&'a RoomRecord, Acting), Refusal> {
+) -> Result<(&'a RoomRecord, ActorRole), Refusal> {
     let room = state.open().ok_or_else(Refusal::not_member)?;
     let acting = match state.role(&caller.user_id) {
-        _ if caller.admin => Acting::Host,
-        Some(role) => Acting::Member(role),
-        None => Acting::Stranger,
+        _ if caller.admin => ActorRole::AdminToken,
+        Some(role) => ActorRole::Member(role),
+        None => ActorRole::NonMember,
     };
     Ok((room, acting))
 }
 
 /// What the acting user and the one acted on are.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Parties {
-    pub(crate) acting: Acting,
+pub(crate) struct PermissionContext {
+    pub(crate) acting: ActorRole,
     /// They act on themselves.
     pub(crate) oneself: bool,
     /// What the one acted on is now.
     pub(crate) target: Option<MemberRole>,
 }
 
-impl Parties {
+impl PermissionContext {
     pub(crate) fn of(
-        state: &RoomState,
+        state: &RoomSnapshot,
         caller: &Caller,
         target: &UserId,
     ) -> Result<(RoomRecord, Self), Refusal> {
-        let (room, acting) = acting(state, caller)?;
+        let (room, acting) = actor_role(state, caller)?;
         let oneself = caller.user_id == *target;
         Ok((
             room.clone(),
@@ -61,22 +61,22 @@ impl Parties {
 }
 
 /// Adding a member, or joining: the role they get, or none when they are a member already.
-pub(crate) fn may_add(
+pub(crate) fn can_add(
     room: &RoomRecord,
-    parties: Parties,
+    parties: PermissionContext,
     named: Option<MemberRole>,
 ) -> Result<Option<MemberRole>, Refusal> {
     use MemberRole::{Admin, Member, Owner};
     let role = named.unwrap_or(Member);
     match parties.acting {
-        Acting::Stranger if room.kind == RoomKind::Direct => return Err(Refusal::not_member()),
-        _ if room.kind == RoomKind::Direct => return Err(direct()),
-        Acting::Host | Acting::Member(Owner) => {}
-        Acting::Member(_) if parties.oneself => {}
-        Acting::Member(Admin) if role == Member => {}
-        Acting::Member(Admin) => return Err(Refusal::forbidden("only an owner names roles")),
-        Acting::Member(Member) => return Err(low("members cannot add others")),
-        Acting::Stranger => {
+        ActorRole::NonMember if room.kind == RoomKind::Direct => return Err(Refusal::not_member()),
+        _ if room.kind == RoomKind::Direct => return Err(direct_room_immutable()),
+        ActorRole::AdminToken | ActorRole::Member(Owner) => {}
+        ActorRole::Member(_) if parties.oneself => {}
+        ActorRole::Member(Admin) if role == Member => {}
+        ActorRole::Member(Admin) => return Err(Refusal::forbidden("only an owner names roles")),
+        ActorRole::Member(Member) => return Err(insufficient_role("members cannot add others")),
+        ActorRole::NonMember => {
             let joins = parties.oneself && room.visibility == Some(Visibility::Public);
             if !joins {
                 return Err(Refusal::not_member());
@@ -92,9 +92,9 @@ pub(crate) fn may_add(
 }
 
 /// Giving a member another role: whether it changes anything.
-pub(crate) fn may_change_role(
+pub(crate) fn can_change_role(
     room: &RoomRecord,
-    parties: Parties,
+    parties: PermissionContext,
     role: MemberRole,
     owners: u64,
 ) -> Result<bool, Refusal> {
@@ -108,52 +108,57 @@ pub(crate) fn may_change_role(
 }
 
 /// Removing a member, or leaving: what they were.
-pub(crate) fn may_remove(
+pub(crate) fn can_remove(
     room: &RoomRecord,
-    parties: Parties,
+    parties: PermissionContext,
     owners: u64,
 ) -> Result<MemberRole, Refusal> {
     use MemberRole::{Admin, Member, Owner};
     match parties.acting {
-        Acting::Stranger => return Err(Refusal::not_member()),
-        _ if room.kind == RoomKind::Direct => return Err(direct()),
-        Acting::Member(Owner) if parties.oneself && owners <= 1 => return Err(last_owner()),
-        Acting::Member(Member) if !parties.oneself => return Err(low("members remove nobody")),
+        ActorRole::NonMember => return Err(Refusal::not_member()),
+        _ if room.kind == RoomKind::Direct => return Err(direct_room_immutable()),
+        ActorRole::Member(Owner) if parties.oneself && owners <= 1 => return Err(last_owner()),
+        ActorRole::Member(Member) if !parties.oneself => {
+            return Err(insufficient_role("members remove nobody"));
+        }
         _ => {}
     }
     let was = parties.target.ok_or_else(no_such_member)?;
-    let above_admin = parties.acting == Acting::Member(Admin) && !parties.oneself && was != Member;
+    let above_admin =
+        parties.acting == ActorRole::Member(Admin) && !parties.oneself && was != Member;
     if above_admin {
-        return Err(low("an admin removes members only"));
+        return Err(insufficient_role("an admin removes members only"));
     }
     Ok(was)
 }
 
 /// Changing the room's name or topic, or with `visibility` which users can find it.
-pub(crate) fn may_change(
+pub(crate) fn can_update(
     room: &RoomRecord,
-    acting: Acting,
+    acting: ActorRole,
     visibility: bool,
 ) -> Result<(), Refusal> {
     use MemberRole::{Admin, Member};
     match acting {
-        Acting::Stranger => Err(Refusal::not_member()),
-        _ if room.kind == RoomKind::Direct => Err(direct()),
-        Acting::Member(Member) => Err(low("members do not change the room")),
-        Acting::Member(Admin) if visibility => Err(low("only an owner changes the visibility")),
-        Acting::Host | Acting::Member(_) => Ok(()),
+        ActorRole::NonMember => Err(Refusal::not_member()),
+        _ if room.kind == RoomKind::Direct => Err(direct_room_immutable()),
+        ActorRole::Member(Member) => Err(insufficient_role("members do not change the room")),
+        ActorRole::Member(Admin) if visibility => {
+            Err(insufficient_role("only an owner changes the visibility"))
+        }
+        ActorRole::AdminToken | ActorRole::Member(_) => Ok(()),
     }
 }
 
 /// Deleting the room. A direct one stays, for the host too: its pair could never have another.
-pub(crate) fn may_delete(room: &RoomRecord, acting: Acting) -> Result<(), Refusal> {
+pub(crate) fn can_delete(room: &RoomRecord, acting: ActorRole) -> Result<(), Refusal> {
     by_owner(room, acting, "only an owner deletes the room").map(drop)
 }
 
 /// Seeing what the room is.
-pub(crate) fn may_see(room: &RoomRecord, acting: Acting) -> Result<(), Refusal> {
+pub(crate) fn can_view(room: &RoomRecord, acting: ActorRole) -> Result<(), Refusal> {
     match acting {
-        Acting::Stranger if room.visibility != Some(Visibility::Public) => {
+        ActorRole::NonMember if room.visibility != Some(Visibility::Public) => {
             Err(Refusal::not_member())
         }
         _ => Ok(()),
@@ -161,8 +166,8 @@ pub(crate) fn may_see(room: &RoomRecord, acting: Acting) -> Result<(), Refusal> 
 }
 
 /// Seeing who is in it.
-pub(crate) fn may_see_members(acting: Acting) -> Result<(), Refusal> {
-    if acting == Acting::Stranger {
+pub(crate) fn can_list_members(acting: ActorRole) -> Result<(), Refusal> {
+    if acting == ActorRole::NonMember {
         Err(Refusal::not_member())
     } else {
         Ok(())
@@ -170,17 +175,17 @@ pub(crate) fn may_see_members(acting: Acting) -> Result<(), Refusal> {
 }
 
 /// What owners of groups may, and the host; whether it is the host.
-fn by_owner(room: &RoomRecord, acting: Acting, why: &'static str) -> Result<bool, Refusal> {
+fn by_owner(room: &RoomRecord, acting: ActorRole, why: &'static str) -> Result<bool, Refusal> {
     match acting {
-        Acting::Stranger => Err(Refusal::not_member()),
-        _ if room.kind == RoomKind::Direct => Err(direct()),
-        Acting::Host => Ok(true),
-        Acting::Member(MemberRole::Owner) => Ok(false),
-        Acting::Member(_) => Err(low(why)),
+        ActorRole::NonMember => Err(Refusal::not_member()),
+        _ if room.kind == RoomKind::Direct => Err(direct_room_immutable()),
+        ActorRole::AdminToken => Ok(true),
+        ActorRole::Member(MemberRole::Owner) => Ok(false),
+        ActorRole::Member(_) => Err(insufficient_role(why)),
     }
 }
 
-fn direct() -> Refusal {
+fn direct_room_immutable() -> Refusal {
     Refusal::forbidden("a direct room stays as it is")
 }
 
@@ -188,7 +193,7 @@ fn last_owner() -> Refusal {
     Refusal::forbidden("the last owner first makes another one")
 }
 
-fn low(why: &'static str) -> Refusal {
+fn insufficient_role(why: &'static str) -> Refusal {
     Refusal::forbidden(why)
 }
 

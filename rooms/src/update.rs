@@ -7,7 +7,7 @@ use roomcast_protocol::event::RoomChange;
 use roomcast_protocol::{EventBody, Refusal, RoomId, Visibility, text};
 
 use crate::Rooms;
-use crate::rules;
+use crate::permissions;
 
 /// What is to change about a room; what is absent stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct RoomPatch {
 
 impl Rooms {
     /// Changes the room; what is so already is no change.
-    pub async fn change(
+    pub async fn update(
         &self,
         caller: &Caller,
         room_id: &RoomId,
@@ -35,10 +35,10 @@ impl Rooms {
         };
         let committed = self
             .commit(caller, room_id, &caller.user_id, |state| {
-                let (room, acting) = rules::acting(state, caller)?;
-                let change = difference(room, &patch);
+                let (room, acting) = permissions::actor_role(state, caller)?;
+                let change = diff(room, &patch);
                 let shows = change.as_ref().is_some_and(|it| it.visibility.is_some());
-                rules::may_change(room, acting, shows)?;
+                permissions::can_update(room, acting, shows)?;
                 Ok(change.map(EventBody::RoomChanged))
             })
             .await?;
@@ -47,7 +47,7 @@ impl Rooms {
 }
 
 /// What of the patch is not so already.
-fn difference(room: &RoomRecord, patch: &RoomPatch) -> Option<RoomChange> {
+fn diff(room: &RoomRecord, patch: &RoomPatch) -> Option<RoomChange> {
     let topic = room.topic.as_deref().unwrap_or_default();
     let change = RoomChange {
         name: patch

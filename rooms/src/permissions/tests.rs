@@ -5,11 +5,11 @@ use roomcast_protocol::{Code, RoomId, RoomKind, Timestamp};
 use super::*;
 use MemberRole::{Admin, Member, Owner};
 
-const HOST: Acting = Acting::Host;
-const OWNER: Acting = Acting::Member(Owner);
-const ADMIN: Acting = Acting::Member(Admin);
-const MEMBER: Acting = Acting::Member(Member);
-const NONE: Acting = Acting::Stranger;
+const HOST: ActorRole = ActorRole::AdminToken;
+const OWNER: ActorRole = ActorRole::Member(Owner);
+const ADMIN: ActorRole = ActorRole::Member(Admin);
+const MEMBER: ActorRole = ActorRole::Member(Member);
+const NONE: ActorRole = ActorRole::NonMember;
 
 /// What a rule says, in one word.
 fn word<T: std::fmt::Debug>(verdict: Result<T, Refusal>) -> String {
@@ -47,20 +47,20 @@ fn direct() -> RoomRecord {
     room(RoomKind::Direct, None)
 }
 
-const fn on(acting: Acting, target: Option<MemberRole>) -> Parties {
-    Parties {
+const fn on(acting: ActorRole, target: Option<MemberRole>) -> PermissionContext {
+    PermissionContext {
         acting,
         oneself: false,
         target,
     }
 }
 
-const fn oneself(acting: Acting) -> Parties {
+const fn oneself(acting: ActorRole) -> PermissionContext {
     let target = match acting {
-        Acting::Member(role) => Some(role),
+        ActorRole::Member(role) => Some(role),
         _ => None,
     };
-    Parties {
+    PermissionContext {
         acting,
         oneself: true,
         target,
@@ -87,7 +87,7 @@ fn owners_admins_and_the_host_add_members_and_only_owners_and_the_host_name_role
     ];
     for (acting, named, expected) in table {
         for room in [private(), public()] {
-            let said = word(may_add(&room, on(acting, None), named));
+            let said = word(can_add(&room, on(acting, None), named));
             assert_eq!(said, expected, "{acting:?} names {named:?}");
         }
     }
@@ -97,13 +97,13 @@ fn owners_admins_and_the_host_add_members_and_only_owners_and_the_host_name_role
 fn adding_a_member_again_changes_nothing() {
     for acting in [HOST, OWNER, ADMIN] {
         assert_eq!(
-            word(may_add(&private(), on(acting, Some(Admin)), None)),
+            word(can_add(&private(), on(acting, Some(Admin)), None)),
             "None"
         );
     }
     for acting in [OWNER, ADMIN, MEMBER] {
         assert_eq!(
-            word(may_add(&private(), oneself(acting), None)),
+            word(can_add(&private(), oneself(acting), None)),
             "None",
             "{acting:?}"
         );
@@ -112,16 +112,16 @@ fn adding_a_member_again_changes_nothing() {
 
 #[test]
 fn anybody_joins_a_public_room_as_a_member_and_nobody_a_private_one() {
-    assert_eq!(word(may_add(&public(), oneself(NONE), None)), "Member");
+    assert_eq!(word(can_add(&public(), oneself(NONE), None)), "Member");
     assert_eq!(
-        word(may_add(&public(), oneself(NONE), Some(Member))),
+        word(can_add(&public(), oneself(NONE), Some(Member))),
         "Member"
     );
     assert_eq!(
-        word(may_add(&public(), oneself(NONE), Some(Admin))),
+        word(can_add(&public(), oneself(NONE), Some(Admin))),
         "FORBIDDEN"
     );
-    assert_eq!(word(may_add(&private(), oneself(NONE), None)), "NOT_MEMBER");
+    assert_eq!(word(can_add(&private(), oneself(NONE), None)), "NOT_MEMBER");
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn only_owners_and_the_host_change_roles() {
         (NONE, "NOT_MEMBER"),
     ];
     for (acting, expected) in table {
-        let said = word(may_change_role(
+        let said = word(can_change_role(
             &private(),
             on(acting, Some(Member)),
             Admin,
@@ -143,15 +143,15 @@ fn only_owners_and_the_host_change_roles() {
         assert_eq!(said, expected, "{acting:?}");
     }
     assert_eq!(
-        word(may_change_role(&private(), on(OWNER, None), Admin, 1)),
+        word(can_change_role(&private(), on(OWNER, None), Admin, 1)),
         "NOT_FOUND"
     );
     assert_eq!(
-        word(may_change_role(&private(), on(HOST, None), Admin, 1)),
+        word(can_change_role(&private(), on(HOST, None), Admin, 1)),
         "NOT_FOUND"
     );
     assert_eq!(
-        word(may_change_role(
+        word(can_change_role(
             &private(),
             on(OWNER, Some(Admin)),
             Admin,
@@ -165,22 +165,22 @@ fn only_owners_and_the_host_change_roles() {
 fn the_last_owner_neither_steps_down_nor_leaves_but_the_host_may_say_so() {
     for (owners, expected) in [(1, "FORBIDDEN"), (2, "true")] {
         assert_eq!(
-            word(may_change_role(&private(), oneself(OWNER), Member, owners)),
+            word(can_change_role(&private(), oneself(OWNER), Member, owners)),
             expected
         );
     }
     for (owners, expected) in [(1, "FORBIDDEN"), (2, "Owner")] {
         assert_eq!(
-            word(may_remove(&private(), oneself(OWNER), owners)),
+            word(can_remove(&private(), oneself(OWNER), owners)),
             expected
         );
     }
     assert_eq!(
-        word(may_change_role(&private(), oneself(OWNER), Owner, 1)),
+        word(can_change_role(&private(), oneself(OWNER), Owner, 1)),
         "false"
     );
     assert_eq!(
-        word(may_change_role(
+        word(can_change_role(
             &private(),
             on(HOST, Some(Owner)),
             Member,
@@ -189,7 +189,7 @@ fn the_last_owner_neither_steps_down_nor_leaves_but_the_host_may_say_so() {
         "true"
     );
     assert_eq!(
-        word(may_remove(&private(), on(HOST, Some(Owner)), 1)),
+        word(can_remove(&private(), on(HOST, Some(Owner)), 1)),
         "Owner"
     );
 }
@@ -209,13 +209,13 @@ fn admins_remove_members_owners_anybody_and_members_only_themselves() {
     for (acting, expected) in table {
         let targets = [Some(Member), Some(Admin), Some(Owner), None];
         for (target, expected) in targets.into_iter().zip(expected) {
-            let said = word(may_remove(&private(), on(acting, target), 2));
+            let said = word(can_remove(&private(), on(acting, target), 2));
             assert_eq!(said, expected, "{acting:?} removes {target:?}");
         }
     }
-    assert_eq!(word(may_remove(&private(), oneself(ADMIN), 1)), "Admin");
-    assert_eq!(word(may_remove(&private(), oneself(MEMBER), 1)), "Member");
-    assert_eq!(word(may_remove(&public(), oneself(NONE), 1)), "NOT_MEMBER");
+    assert_eq!(word(can_remove(&private(), oneself(ADMIN), 1)), "Admin");
+    assert_eq!(word(can_remove(&private(), oneself(MEMBER), 1)), "Member");
+    assert_eq!(word(can_remove(&public(), oneself(NONE), 1)), "NOT_MEMBER");
 }
 
 #[test]
@@ -230,9 +230,9 @@ fn who_changes_and_who_ends_a_group() {
     for (acting, expected) in table {
         for room in [private(), public()] {
             let verdicts = [
-                may_change(&room, acting, false),
-                may_change(&room, acting, true),
-                may_delete(&room, acting),
+                can_update(&room, acting, false),
+                can_update(&room, acting, true),
+                can_delete(&room, acting),
             ];
             let verdicts = verdicts.map(|it| word(it).replace('(', "()"));
             assert_eq!(verdicts, expected, "{acting:?}");
@@ -249,42 +249,42 @@ fn a_direct_room_stays_as_it_is_for_the_host_too() {
         (NONE, "NOT_MEMBER"),
     ] {
         assert_eq!(
-            word(may_add(&room, on(acting, None), None)),
+            word(can_add(&room, on(acting, None), None)),
             refused,
             "{acting:?}"
         );
         assert_eq!(
-            word(may_add(&room, oneself(acting), None)),
+            word(can_add(&room, oneself(acting), None)),
             refused,
             "{acting:?}"
         );
         let other = on(acting, Some(Member));
         assert_eq!(
-            word(may_change_role(&room, other, Owner, 0)),
+            word(can_change_role(&room, other, Owner, 0)),
             refused,
             "{acting:?}"
         );
-        assert_eq!(word(may_remove(&room, other, 0)), refused, "{acting:?}");
+        assert_eq!(word(can_remove(&room, other, 0)), refused, "{acting:?}");
         assert_eq!(
-            word(may_remove(&room, oneself(acting), 0)),
+            word(can_remove(&room, oneself(acting), 0)),
             refused,
             "{acting:?}"
         );
         for visibility in [false, true] {
-            let changed = may_change(&room, acting, visibility);
+            let changed = can_update(&room, acting, visibility);
             assert_eq!(word(changed), refused, "{acting:?}");
         }
-        assert_eq!(word(may_delete(&room, acting)), refused, "{acting:?}");
+        assert_eq!(word(can_delete(&room, acting)), refused, "{acting:?}");
     }
 }
 
 #[test]
 fn a_private_room_is_seen_by_its_members_and_a_public_one_by_all() {
     for acting in [HOST, OWNER, MEMBER] {
-        assert!(may_see(&private(), acting).is_ok() && may_see_members(acting).is_ok());
+        assert!(can_view(&private(), acting).is_ok() && can_list_members(acting).is_ok());
     }
-    assert!(may_see(&public(), NONE).is_ok());
-    assert_eq!(word(may_see(&private(), NONE)), "NOT_MEMBER");
-    assert_eq!(word(may_see(&direct(), NONE)), "NOT_MEMBER");
-    assert_eq!(word(may_see_members(NONE)), "NOT_MEMBER");
+    assert!(can_view(&public(), NONE).is_ok());
+    assert_eq!(word(can_view(&private(), NONE)), "NOT_MEMBER");
+    assert_eq!(word(can_view(&direct(), NONE)), "NOT_MEMBER");
+    assert_eq!(word(can_list_members(NONE)), "NOT_MEMBER");
 }

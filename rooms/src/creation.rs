@@ -19,18 +19,18 @@ use crate::create::CreateRoom;
 
 /// A room to be founded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Plan {
+pub(crate) struct CreationPlan {
     pub(crate) room_id: RoomId,
     founding: RoomCreation,
     /// Whom the first event makes a member, and as what.
-    first: (UserId, MemberRole),
+    owner_event: (UserId, MemberRole),
     /// The other members, each once.
     rest: Vec<UserId>,
     /// The others are added many at a time.
     in_bulk: bool,
 }
 
-impl Plan {
+impl CreationPlan {
     /// What the request comes to, or which of its fields is wrong.
     pub(crate) fn of(caller: &Caller, request: CreateRoom) -> Result<Self, Refusal> {
         if request.room_id.is_some() && !caller.admin {
@@ -70,7 +70,7 @@ impl Plan {
             return Err(Refusal::bad_frame(message));
         }
         let oneself = (!caller.admin).then(|| caller.user_id.clone());
-        let mut pair = once_each(oneself.into_iter().chain(request.member_ids));
+        let mut pair = deduplicate(oneself.into_iter().chain(request.member_ids));
         pair.sort();
         let [one, other] = <[UserId; 2]>::try_from(pair).map_err(|_| {
             Refusal::bad_frame(if caller.admin {
@@ -86,7 +86,7 @@ impl Plan {
                 visibility: None,
                 name: None,
             },
-            first: (one, MemberRole::Member),
+            owner_event: (one, MemberRole::Member),
             rest: vec![other],
             in_bulk: false,
         })
@@ -94,7 +94,7 @@ impl Plan {
 
     fn group(caller: &Caller, request: CreateRoom) -> Result<Self, Refusal> {
         let oneself = (!caller.admin).then(|| caller.user_id.clone());
-        let mut members = once_each(oneself.into_iter().chain(request.member_ids)).into_iter();
+        let mut members = deduplicate(oneself.into_iter().chain(request.member_ids)).into_iter();
         let owner = members
             .next()
             .ok_or_else(|| Refusal::bad_frame("memberIds: the first is the owner"))?;
@@ -107,20 +107,20 @@ impl Plan {
                 visibility: Some(request.visibility.unwrap_or(Visibility::Private)),
                 name: request.name,
             },
-            first: (owner, MemberRole::Owner),
+            owner_event: (owner, MemberRole::Owner),
             rest,
             in_bulk: added > MEMBERS_WITH_OWN_EVENT_MAX,
         })
     }
 
     /// The id of the room's first event, whoever founds it.
-    pub(crate) fn founding_id(&self) -> EventId {
+    pub(crate) fn first_event_id(&self) -> EventId {
         EventId::hash_of(&["founding", self.room_id.as_str()])
     }
 
     /// The name of this very request, which the first event keeps: a room that another request has
     /// founded is not for this one to finish.
-    pub(crate) fn request_id(&self) -> ClientMessageId {
+    pub(crate) fn request_fingerprint(&self) -> ClientMessageId {
         let RoomCreation {
             kind,
             visibility,
@@ -128,7 +128,7 @@ impl Plan {
         } = &self.founding;
         let mut names = vec![kind.as_str(), visibility.map_or("", Visibility::as_str)];
         names.push(name.as_deref().unwrap_or_default());
-        names.push(self.first.0.as_str());
+        names.push(self.owner_event.0.as_str());
         names.extend(self.rest.iter().map(UserId::as_str));
         let id = EventId::hash_of(&names);
         ClientMessageId::new(id.as_str()).expect("a derived id is an id")
@@ -137,7 +137,7 @@ impl Plan {
     /// The room's first event, and those that follow it.
     pub(crate) fn events(&self, sender_id: &UserId) -> (RoomEvent, Vec<RoomEvent>) {
         let sent_at = Timestamp::now();
-        let request_id = self.request_id();
+        let request_id = self.request_fingerprint();
         let event = |id: EventId, body: EventBody| RoomEvent {
             id,
             room_id: self.room_id.clone(),
@@ -146,10 +146,10 @@ impl Plan {
             sent_at,
             body,
         };
-        let (user_id, role) = self.first.clone();
+        let (user_id, role) = self.owner_event.clone();
         let founding = Some(self.founding.clone());
         let mut first = event(
-            self.founding_id(),
+            self.first_event_id(),
             EventBody::MemberJoined {
                 user_id,
                 role,
@@ -197,7 +197,7 @@ fn direct_room_id(one: &UserId, other: &UserId) -> RoomId {
     RoomId::new(&format!("d.{hash}")).expect("a derived id is an id")
 }
 
-fn once_each(users: impl Iterator<Item = UserId>) -> Vec<UserId> {
+fn deduplicate(users: impl Iterator<Item = UserId>) -> Vec<UserId> {
     let mut seen = HashSet::new();
     users
         .filter(|user_id| seen.insert(user_id.clone()))

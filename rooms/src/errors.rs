@@ -7,14 +7,14 @@ use roomcast_protocol::{Code, Refusal};
 use tracing::{error, warn};
 
 /// A read gave no answer.
-pub(crate) fn unreadable(failure: impl Into<ReadError>) -> Refusal {
-    say(&failure.into());
+pub(crate) fn read_failed(failure: impl Into<ReadError>) -> Refusal {
+    log_read_error(&failure.into());
     Refusal::internal()
 }
 
 /// A change could not be judged, so nothing was appended.
-pub(crate) fn unjudged(failure: ReadError) -> Refusal {
-    say(&failure);
+pub(crate) fn precondition_unavailable(failure: ReadError) -> Refusal {
+    log_read_error(&failure);
     match failure {
         ReadError::Store(StoreError::Corrupted(_)) => Refusal::internal(),
         _ => unavailable(),
@@ -22,7 +22,7 @@ pub(crate) fn unjudged(failure: ReadError) -> Refusal {
 }
 
 /// The log did not take an event.
-pub(crate) fn not_appended(failure: LogError) -> Refusal {
+pub(crate) fn append_failed(failure: LogError) -> Refusal {
     warn!(?failure, "a room's event was not appended");
     match failure {
         LogError::Unavailable(_) => unavailable(),
@@ -30,13 +30,13 @@ pub(crate) fn not_appended(failure: LogError) -> Refusal {
             Code::Unconfirmed,
             "this may have been stored: look before trying again",
         ),
-        LogError::HeadMismatch { .. } => busy(),
+        LogError::HeadMismatch { .. } => contention(),
         LogError::TooLarge { .. } => Refusal::new(Code::ContentTooLarge, "this is too large"),
     }
 }
 
 /// Others were faster every time.
-pub(crate) fn busy() -> Refusal {
+pub(crate) fn contention() -> Refusal {
     Refusal::new(
         Code::LogUnavailable,
         "the room is too busy now; nothing was stored",
@@ -50,7 +50,7 @@ fn unavailable() -> Refusal {
     )
 }
 
-fn say(failure: &ReadError) {
+fn log_read_error(failure: &ReadError) {
     if matches!(failure, ReadError::Store(StoreError::Corrupted(_))) {
         error!(?failure, "a room is unreadable");
     } else {

@@ -4,13 +4,13 @@ use roomcast_ports::access::Caller;
 use roomcast_protocol::api::{Marks, MemberView};
 use roomcast_protocol::{EventBody, MemberRole, Refusal, RoomId, Seq, UserId};
 
-use crate::rules::{self, Parties};
-use crate::{Rooms, refusals};
+use crate::permissions::{self, PermissionContext};
+use crate::{Rooms, errors};
 
 impl Rooms {
     /// Makes the user a member, with `role` if one is named; and whether that was new. For one who
     /// is a member nothing changes.
-    pub async fn put_member(
+    pub async fn add_member(
         &self,
         caller: &Caller,
         room_id: &RoomId,
@@ -19,8 +19,8 @@ impl Rooms {
     ) -> Result<(MemberView, bool), Refusal> {
         let committed = self
             .commit(caller, room_id, user_id, |state| {
-                let (room, parties) = Parties::of(state, caller, user_id)?;
-                let added = rules::may_add(&room, parties, role)?;
+                let (room, parties) = PermissionContext::of(state, caller, user_id)?;
+                let added = permissions::can_add(&room, parties, role)?;
                 let user_id = user_id.clone();
                 Ok(added.map(|role| EventBody::MemberJoined {
                     user_id,
@@ -43,7 +43,7 @@ impl Rooms {
     ) -> Result<MemberView, Refusal> {
         let member = self.directory.member(room_id, user_id).await;
         let marks = member
-            .map_err(refusals::unreadable)?
+            .map_err(errors::read_failed)?
             .map_or(UNREAD, |member| member.marks);
         Ok(MemberView {
             user_id: user_id.clone(),

@@ -16,19 +16,19 @@ use tokio::sync::Mutex as Turns;
 use tracing::warn;
 
 use crate::Rooms;
-use crate::state::RoomState;
-use crate::tail;
+use crate::log_tail;
+use crate::state::RoomSnapshot;
 
 /// Members up to which a room's roster is kept.
-const ROSTER_MAX: usize = 10_000;
+const CACHED_MEMBERS_MAX: usize = 10_000;
 /// Members and rooms kept in all, in each of two generations.
-const KEPT_MAX: usize = 100_000;
+const CACHE_CAPACITY: usize = 100_000;
 /// A snapshot is made anew after so long, whatever it was folded to.
-const AGE_MAX: Duration = Duration::from_secs(600);
+const CACHE_TTL: Duration = Duration::from_secs(600);
 
 /// What is known of rooms. Bounded: the rooms asked for least recently are forgotten first.
 #[derive(Default)]
-pub(crate) struct Snapshots {
+pub(crate) struct RoomCache {
     generations: Mutex<Generations>,
 }
 
@@ -42,18 +42,18 @@ struct Generations {
 /// One room. Who holds the turn brings it to the present; who waited meanwhile shares what came of it.
 #[derive(Default)]
 pub(crate) struct Entry {
-    known: Turns<Option<Known>>,
+    known: Turns<Option<CachedRoom>>,
 }
 
-struct Known {
+struct CachedRoom {
     /// With every member: who is not in it is none.
-    state: Arc<RoomState>,
+    state: Arc<RoomSnapshot>,
     made_at: Instant,
     /// When the last look at the log began: it answers all who asked before.
     looked_at: Instant,
 }
 
-impl Snapshots {
+impl RoomCache {
     fn entry(&self, room_id: &RoomId) -> Arc<Entry> {
         let mut generations = self
             .generations
@@ -81,7 +81,7 @@ impl Snapshots {
 impl Generations {
     fn weigh(&mut self, more: usize) {
         self.young_weight += more;
-        if self.young_weight > KEPT_MAX {
+        if self.young_weight > CACHE_CAPACITY {
             self.old = std::mem::take(&mut self.young);
             self.young_weight = 0;
         }
@@ -94,7 +94,7 @@ impl Rooms {
     pub(crate) async fn snapshot(
         &self,
         room_id: &RoomId,
-    ) -> Result<Option<Arc<RoomState>>, ReadError> {
+    ) -> Result<Option<Arc<RoomSnapshot>>, ReadError> {
         let asked_at = Instant::now();
         let entry = self.snapshots.entry(room_id);
         let mut known = entry.known.lock().await;
@@ -105,14 +105,16 @@ impl Rooms {
         }
         let looked_at = Instant::now();
         if let Some(it) = &mut *known
-            && it.made_at.elapsed() < AGE_MAX
-            && let Some(state) = self.followed(room_id, Arc::clone(&it.state)).await?
+            && it.made_at.elapsed() < CACHE_TTL
+            && let Some(state) = self
+                .refresh_from_log(room_id, Arc::clone(&it.state))
+                .await?
         {
             (it.state, it.looked_at) = (Arc::clone(&state), looked_at);
             return Ok(Some(state));
         }
-        let made = match self.roster(room_id).await {
-            Err(ReadError::Store(error)) => Some(self.by_log_alone(room_id, error).await?),
+        let made = match self.load_members(room_id).await {
+            Err(ReadError::Store(error)) => Some(self.rebuild_from_log(room_id, error).await?),
             made => made?,
         };
         let Some(state) = made else {
@@ -120,7 +122,7 @@ impl Rooms {
         };
         self.snapshots.weigh(state.roles.len());
         let state = Arc::new(state);
-        *known = Some(Known {
+        *known = Some(CachedRoom {
             state: Arc::clone(&state),
             made_at: looked_at,
             looked_at,
@@ -130,36 +132,36 @@ impl Rooms {
 
     /// The snapshot with what the log has after it; `None` when the log does not prove that it still
     /// holds all of that. It holds nothing of a room that has been quiet for longer than it retains.
-    async fn followed(
+    async fn refresh_from_log(
         &self,
         room_id: &RoomId,
-        mut state: Arc<RoomState>,
-    ) -> Result<Option<Arc<RoomState>>, ReadError> {
-        let Some(tail) = tail::follow(&*self.log, room_id, state.head).await? else {
+        mut state: Arc<RoomSnapshot>,
+    ) -> Result<Option<Arc<RoomSnapshot>>, ReadError> {
+        let Some(tail) = log_tail::follow(&*self.log, room_id, state.head).await? else {
             return Ok(None);
         };
         if tail.head > state.head {
             let changed = Arc::make_mut(&mut state);
-            changed.fold_all(&tail.control);
+            changed.apply_all(&tail.control);
             changed.head = tail.head;
         }
         Ok(Some(state))
     }
 
     /// The room from the store and the log's tail.
-    async fn roster(&self, room_id: &RoomId) -> Result<Option<RoomState>, ReadError> {
+    async fn load_members(&self, room_id: &RoomId) -> Result<Option<RoomSnapshot>, ReadError> {
         let complete_to = self.reader.applied_seq(room_id).await?;
         let room = self.directory.room(room_id).await?;
         if room.as_ref().is_none_or(|room| {
-            usize::try_from(room.member_count).is_ok_and(|count| count > ROSTER_MAX)
+            usize::try_from(room.member_count).is_ok_and(|count| count > CACHED_MEMBERS_MAX)
         }) {
             return Ok(None);
         }
-        let mut state = RoomState {
+        let mut state = RoomSnapshot {
             room,
             head: complete_to,
             from_start: true,
-            ..RoomState::default()
+            ..RoomSnapshot::default()
         };
         let mut after = None;
         loop {
@@ -176,29 +178,29 @@ impl Rooms {
             if ended {
                 break;
             }
-            if state.roles.len() > ROSTER_MAX {
+            if state.roles.len() > CACHED_MEMBERS_MAX {
                 return Ok(None);
             }
         }
         // Read after the rows, so that it reaches at least as far as they do.
-        let tail = tail::read(&*self.log, room_id, complete_to).await?;
-        state.fold_all(&tail.control);
+        let tail = log_tail::read(&*self.log, room_id, complete_to).await?;
+        state.apply_all(&tail.control);
         state.head = tail.head;
         Ok(Some(state))
     }
 
     /// The room while the store is away, if the log still holds all of it.
-    async fn by_log_alone(
+    async fn rebuild_from_log(
         &self,
         room_id: &RoomId,
         away: StoreError,
-    ) -> Result<RoomState, ReadError> {
-        let tail = tail::read(&*self.log, room_id, Seq::ZERO).await?;
-        let mut state = RoomState {
+    ) -> Result<RoomSnapshot, ReadError> {
+        let tail = log_tail::read(&*self.log, room_id, Seq::ZERO).await?;
+        let mut state = RoomSnapshot {
             from_start: true,
-            ..RoomState::default()
+            ..RoomSnapshot::default()
         };
-        state.fold_all(&tail.control);
+        state.apply_all(&tail.control);
         state.head = tail.head;
         if state.room.is_none() {
             return Err(away.into());

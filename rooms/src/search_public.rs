@@ -4,11 +4,11 @@ use roomcast_protocol::api::RoomViews;
 use roomcast_protocol::{Refusal, RoomId, text};
 
 use crate::get::view_of;
-use crate::{Rooms, cursor, refusals};
+use crate::{Rooms, cursor, errors};
 
 impl Rooms {
     /// Public groups whose name begins so, without regard to case.
-    pub async fn find_public(
+    pub async fn search_public(
         &self,
         name_prefix: &str,
         cursor: Option<&str>,
@@ -19,7 +19,7 @@ impl Rooms {
             .directory
             .public_rooms(&text::normalize(name_prefix), after.as_ref(), limit + 1)
             .await;
-        let mut rooms = rooms.map_err(refusals::unreadable)?;
+        let mut rooms = rooms.map_err(errors::read_failed)?;
         let next_cursor = cursor::page(&mut rooms, limit, |last| last.room_id.clone());
         let ids: Vec<RoomId> = rooms.iter().map(|room| room.room_id.clone()).collect();
         let heads = self.heads(&ids).await;

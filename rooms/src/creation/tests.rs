@@ -34,11 +34,11 @@ fn many(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("m{number:05}")).collect()
 }
 
-fn plan(by: &Caller, kind: RoomKind, members: &[&str]) -> Result<Plan, Refusal> {
-    Plan::of(by, request(kind, members))
+fn plan(by: &Caller, kind: RoomKind, members: &[&str]) -> Result<CreationPlan, Refusal> {
+    CreationPlan::of(by, request(kind, members))
 }
 
-fn bodies(plan: &Plan) -> Vec<EventBody> {
+fn bodies(plan: &CreationPlan) -> Vec<EventBody> {
     let (first, rest) = plan.events(&user("anna"));
     std::iter::once(first)
         .chain(rest)
@@ -79,7 +79,7 @@ fn a_direct_room_is_for_oneself_and_exactly_one_other() {
         ..request(RoomKind::Direct, &["bert"])
     };
     assert!(
-        Plan::of(&anna, named)
+        CreationPlan::of(&anna, named)
             .unwrap_err()
             .message
             .starts_with("name")
@@ -90,7 +90,7 @@ fn a_direct_room_is_for_oneself_and_exactly_one_other() {
         ..request(RoomKind::Direct, &["bert"])
     };
     assert!(
-        Plan::of(&anna, shown)
+        CreationPlan::of(&anna, shown)
             .unwrap_err()
             .message
             .starts_with("visibility")
@@ -105,7 +105,7 @@ fn a_user_owns_the_group_they_make_and_the_host_names_the_owner_first() {
         &["bert", "anna", "bert"],
     )
     .unwrap();
-    assert_eq!(of_user.first, (user("anna"), MemberRole::Owner));
+    assert_eq!(of_user.owner_event, (user("anna"), MemberRole::Owner));
     assert_eq!(of_user.rest, [user("bert")]);
     let of_host = plan(
         &caller("host", true),
@@ -113,7 +113,7 @@ fn a_user_owns_the_group_they_make_and_the_host_names_the_owner_first() {
         &["bert", "anna", "bert"],
     )
     .unwrap();
-    assert_eq!(of_host.first, (user("bert"), MemberRole::Owner));
+    assert_eq!(of_host.owner_event, (user("bert"), MemberRole::Owner));
     assert_eq!(of_host.rest, [user("anna")]);
     let empty = plan(&caller("host", true), RoomKind::Group, &[]).unwrap_err();
     assert_eq!(empty.code, Code::BadFrame);
@@ -124,7 +124,7 @@ fn a_user_owns_the_group_they_make_and_the_host_names_the_owner_first() {
 fn only_the_host_chooses_an_id_and_brings_many_members() {
     let room_id = RoomId::new("R88").unwrap();
     let chosen = |by: &Caller| {
-        Plan::of(
+        CreationPlan::of(
             by,
             CreateRoom {
                 room_id: Some(room_id.clone()),
@@ -193,7 +193,7 @@ fn five_hundred_of_the_longest_ids_fit_one_event() {
 #[test]
 fn the_same_request_makes_the_same_events_and_another_shares_only_the_first() {
     let of = |members: &[&str]| plan(&caller("host", true), RoomKind::Group, members).unwrap();
-    let with_id = |mut plan: Plan| {
+    let with_id = |mut plan: CreationPlan| {
         plan.room_id = RoomId::new("R88").unwrap();
         let (first, rest) = plan.events(&user("host"));
         (
@@ -215,7 +215,7 @@ fn a_name_has_one_to_128_bytes() {
             name: Some(name.into()),
             ..request(RoomKind::Group, &[])
         };
-        Plan::of(&caller("anna", false), request)
+        CreationPlan::of(&caller("anna", false), request)
     };
     assert!(named("x").is_ok() && named(&"x".repeat(128)).is_ok());
     for bad in [String::new(), "x".repeat(129), "é".repeat(65)] {
