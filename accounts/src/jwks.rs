@@ -5,7 +5,7 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::soundness::{NOT_SUITABLE, is_sound};
+use crate::key_validation::{NOT_SUITABLE, is_valid_key};
 use crate::verifying_key::VerifyingKey;
 
 /// Keys of one set; more is refused, for each may be tried on each token.
@@ -53,7 +53,7 @@ fn suitable(key: Value) -> Option<VerifyingKey> {
         return None;
     }
     let key = DecodingKey::from_jwk(&jwk).ok()?;
-    is_sound(algorithm, &key)
+    is_valid_key(algorithm, &key)
         .then(|| VerifyingKey::new(jwk.common.key_id.as_deref(), algorithm, key))
 }
 

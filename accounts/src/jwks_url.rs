@@ -18,12 +18,12 @@ use crate::KeyError;
 use crate::jwks;
 use crate::refresh_token::random;
 use crate::verifying_key::VerifyingKey;
-use fetch::{FETCH_WITHIN, Fetcher};
+use fetch::{FETCH_TIMEOUT, Fetcher};
 
 /// How often the set is fetched when nothing asks for it.
-const EVERY: Duration = Duration::from_secs(10 * 60);
+const REFRESH_INTERVAL: Duration = Duration::from_secs(10 * 60);
 /// How soon it is fetched again, for a token of an unknown key or after a failure.
-const AGAIN_AFTER: Duration = Duration::from_secs(10);
+const RETRY_DELAY: Duration = Duration::from_secs(10);
 
 /// A key set that is kept fresh.
 pub(crate) struct JwksUrl {
@@ -60,20 +60,20 @@ impl JwksUrl {
     }
 
     /// Has the set fetched, unless that was just done, and waits for it; whether it was fetched.
-    pub(crate) async fn fetched_again(&self) -> bool {
+    pub(crate) async fn refetch(&self) -> bool {
         let mut known = self.known.subscribe();
         if known.borrow_and_update().is_fresh() {
             return false;
         }
         self.wanted.notify_one();
         // The fetch has a deadline of its own; ours comes after it.
-        timeout(FETCH_WITHIN + Duration::from_secs(1), known.changed())
+        timeout(FETCH_TIMEOUT + Duration::from_secs(1), known.changed())
             .await
             .is_ok_and(|changed| changed.is_ok())
     }
 
     /// Keeps the set fresh, for ever.
-    pub(crate) async fn keep_fresh(&self) {
+    pub(crate) async fn refresh_loop(&self) {
         let mut failing = false;
         loop {
             let fetched = self.fetcher.fetch(&self.uri).await;
@@ -97,12 +97,17 @@ impl JwksUrl {
                     known.keys = keys.into();
                 }
             });
-            self.wait(if failing { AGAIN_AFTER } else { EVERY }).await;
+            self.wait(if failing {
+                RETRY_DELAY
+            } else {
+                REFRESH_INTERVAL
+            })
+            .await;
         }
     }
 
     async fn wait(&self, pause: Duration) {
-        let until = Instant::now() + spread(pause);
+        let until = Instant::now() + jitter(pause);
         loop {
             tokio::select! {
                 () = sleep_until(until) => return,
@@ -117,12 +122,12 @@ impl JwksUrl {
 
 impl Known {
     fn is_fresh(&self) -> bool {
-        self.fetched_at.is_some_and(|at| at.elapsed() < AGAIN_AFTER)
+        self.fetched_at.is_some_and(|at| at.elapsed() < RETRY_DELAY)
     }
 }
 
 /// Up to a tenth more, so that a fleet that started at once doesn't ask at once for ever.
-fn spread(pause: Duration) -> Duration {
+fn jitter(pause: Duration) -> Duration {
     let random = random().map_or(0, |bytes| bytes[0]);
     pause + pause / 10 * u32::from(random) / 255
 }

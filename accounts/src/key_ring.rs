@@ -122,14 +122,14 @@ impl KeyRing {
     }
 
     /// Looks once more, should a key set have learnt the key meanwhile.
-    async fn signer_now(&self, header: &Header, token: &str) -> Result<Signer, TokenError> {
+    async fn resolve_signer(&self, header: &Header, token: &str) -> Result<Signer, TokenError> {
         let signer = self.signer(header, token)?;
         if !matches!(signer, Signer::Nobody { named: false }) {
             return Ok(signer);
         }
         let mut fetched = false;
         for url in self.sources.iter().filter_map(Source::url) {
-            fetched |= url.fetched_again().await;
+            fetched |= url.refetch().await;
         }
         if fetched {
             self.signer(header, token)
@@ -138,7 +138,11 @@ impl KeyRing {
         }
     }
 
-    async fn holds(&self, session_id: &SessionId, user_id: &UserId) -> Result<bool, TokenError> {
+    async fn session_active(
+        &self,
+        session_id: &SessionId,
+        user_id: &UserId,
+    ) -> Result<bool, TokenError> {
         let session = self.sessions.session(session_id).await.map_err(|cause| {
             if matches!(cause, StoreError::Corrupted(_)) {
                 error!(?cause, "failed to read a session");
@@ -163,7 +167,7 @@ impl Authenticator for KeyRing {
                 "it demands what nobody here understands (crit)",
             ));
         }
-        let signer = self.signer_now(&header, token).await?;
+        let signer = self.resolve_signer(&header, token).await?;
         let now = (self.clock)();
         let caller = match signer {
             Signer::Us(claims) => claims.judge(now, true, true)?,
@@ -185,7 +189,7 @@ impl Authenticator for KeyRing {
 
     async fn is_session_active(&self, caller: &Caller) -> Result<bool, TokenError> {
         match &caller.session_id {
-            Some(session_id) => self.holds(session_id, &caller.user_id).await,
+            Some(session_id) => self.session_active(session_id, &caller.user_id).await,
             None => Ok(true),
         }
     }
@@ -213,7 +217,7 @@ fn keep_fresh<'a>(urls: impl Iterator<Item = &'a Arc<JwksUrl>>) -> DropGuard {
     for url in urls {
         let url = Arc::clone(url);
         let stop = stop.clone();
-        tasks.spawn(async move { stop.run_until_cancelled(url.keep_fresh()).await });
+        tasks.spawn(async move { stop.run_until_cancelled(url.refresh_loop()).await });
     }
     stop.drop_guard()
 }

@@ -12,7 +12,7 @@ mod jwks_url;
 mod key_error;
 mod key_ring;
 mod key_source;
-mod soundness;
+mod key_validation;
 mod token_policy;
 mod verifying_key;
 
@@ -24,28 +24,28 @@ mod service;
 mod throttle;
 mod turns;
 
-mod change_me;
-mod delete_me;
-mod find;
-mod forget;
-mod me;
+mod delete_account;
+mod expire_sessions;
+mod get_profile;
 mod refresh;
 mod register;
+mod search_users;
 mod sessions;
 mod sign_in;
 mod sign_out;
+mod update_profile;
 mod user;
 
 #[cfg(test)]
 mod tests;
 
-pub use change_me::{AccountPatch, PasswordChange};
 pub use client::Client;
 pub use issuer::{Issuer, TokenRequest};
 pub use key_error::KeyError;
 pub use key_ring::KeyRing;
 pub use key_source::KeySource;
 pub use service::Accounts;
+pub use update_profile::{AccountPatch, PasswordChange};
 
 /// Where the time comes from, so that a test may turn the clock.
 type Clock = fn() -> roomcast_protocol::Timestamp;

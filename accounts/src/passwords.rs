@@ -2,7 +2,7 @@
 //!
 //! Argon2id with 19 MiB, two passes and one lane (OWASP's second choice) takes tens of milliseconds of
 //! a core and the memory with it. One or two run at a time, on threads where they hold up nobody, in
-//! the order of [`Turns`]. A crowd signing in after an outage is slow then, and the messages of those
+//! the order of [`AdmissionControl`]. A crowd signing in after an outage is slow then, and the messages of those
 //! who are in are not.
 
 use std::net::IpAddr;
@@ -19,13 +19,13 @@ use crate::throttle::counted;
 use crate::turns::{Full, Turn, Turns};
 
 /// When those who are one too many should come again.
-const AGAIN_AFTER_MS: u64 = 1_000;
+const RETRY_AFTER_MS: u64 = 1_000;
 const MEMORY_KIB: u32 = 19 * 1_024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 /// Of nobody's password, and of the same cost as everybody's: what the password of an unknown name is
 /// held against, so that the time of the answer doesn't say whether the name is known.
-const NOBODYS_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$cm9vbWNhc3Qtbm9ib2R5IQ\
+const DUMMY_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$cm9vbWNhc3Qtbm9ib2R5IQ\
                             $AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// Hashes passwords, a few at a time.
@@ -45,13 +45,13 @@ impl Passwords {
     /// Waits for the turn of this address; `RATE_LIMITED` when too many of its calls wait.
     pub(crate) async fn turn(&self, address: IpAddr) -> Result<Turn, Refusal> {
         let turn = self.turns.take(counted(address)).await;
-        turn.map_err(|Full| Refusal::rate_limited(AGAIN_AFTER_MS))
+        turn.map_err(|Full| Refusal::rate_limited(RETRY_AFTER_MS))
     }
 
     /// The hash to keep, in PHC form.
     pub(crate) async fn hash(&self, turn: Turn, password: &str) -> Result<String, Refusal> {
         let password = password.to_owned();
-        let hash = in_turn(turn, move || hash(&password)).await?;
+        let hash = run_limited(turn, move || hash(&password)).await?;
         hash.ok_or_else(|| {
             error!("failed to hash a password");
             Refusal::internal()
@@ -59,7 +59,7 @@ impl Passwords {
     }
 
     /// Whether `password` is the one of `kept`; for an unknown name, `None`, it takes as long.
-    pub(crate) async fn holds(
+    pub(crate) async fn verify(
         &self,
         turn: Turn,
         password: &str,
@@ -67,13 +67,13 @@ impl Passwords {
     ) -> Result<bool, Refusal> {
         let password = password.to_owned();
         let known = kept.is_some();
-        let kept = kept.unwrap_or(NOBODYS_HASH).to_owned();
-        let holds = in_turn(turn, move || holds(&password, &kept)).await?;
+        let kept = kept.unwrap_or(DUMMY_HASH).to_owned();
+        let holds = run_limited(turn, move || holds(&password, &kept)).await?;
         Ok(holds && known)
     }
 }
 
-async fn in_turn<T: Send + 'static>(
+async fn run_limited<T: Send + 'static>(
     turn: Turn,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Refusal> {
@@ -159,7 +159,7 @@ mod tests {
 
     async fn checked(passwords: &Passwords, password: &str, kept: Option<&str>) -> bool {
         let turn = turn(passwords).await;
-        passwords.holds(turn, password, kept).await.unwrap()
+        passwords.verify(turn, password, kept).await.unwrap()
     }
 
     #[tokio::test]
@@ -177,7 +177,7 @@ mod tests {
 
     #[tokio::test]
     async fn nobodys_hash_costs_what_everybodys_costs_and_holds_for_nobody() {
-        let nobody = PasswordHash::new(NOBODYS_HASH).unwrap();
+        let nobody = PasswordHash::new(DUMMY_HASH).unwrap();
         let somebody = hash("whatever it is").unwrap();
         let somebody = PasswordHash::new(&somebody).unwrap();
         assert_eq!(nobody.params, somebody.params);

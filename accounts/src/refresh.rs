@@ -19,7 +19,7 @@ const READS_MAX: usize = 3;
 
 /// Where a token of a session stands among that session's tokens.
 #[derive(Debug, PartialEq, Eq)]
-enum Standing {
+enum TokenStatus {
     /// It is the latest.
     Latest,
     /// It was replaced within the grace.
@@ -40,10 +40,10 @@ impl Accounts {
                 .filter(|session| self.refresh_key().issued(&presented, session))
                 .ok_or_else(refused)?;
             let generation = presented.generation();
-            let holds = match standing(&session, generation, self.now()) {
-                Standing::Latest => self.replace(&session, generation).await?,
-                Standing::JustReplaced => true,
-                Standing::Used => {
+            let holds = match token_status(&session, generation, self.now()) {
+                TokenStatus::Latest => self.replace(&session, generation).await?,
+                TokenStatus::JustReplaced => true,
+                TokenStatus::Used => {
                     info!(session_id = %session.session_id, user_id = %session.user_id,
                         "ended a session whose used refresh token was presented again");
                     self.end_session(&session.user_id, &session.session_id)
@@ -86,14 +86,14 @@ impl Accounts {
 
 /// Judges a token that was issued for the session. One of a generation that the store does not know
 /// yet was issued before the store lost its last writes; it is the latest.
-fn standing(session: &Session, generation: u64, now: Timestamp) -> Standing {
+fn token_status(session: &Session, generation: u64, now: Timestamp) -> TokenStatus {
     if generation >= session.generation {
-        return Standing::Latest;
+        return TokenStatus::Latest;
     }
     let mut entries = session.replaced.iter().rev();
     match entries.find(|entry| entry.first <= generation) {
-        Some(entry) if now <= entry.at.plus(REFRESH_GRACE) => Standing::JustReplaced,
-        _ => Standing::Used,
+        Some(entry) if now <= entry.at.plus(REFRESH_GRACE) => TokenStatus::JustReplaced,
+        _ => TokenStatus::Used,
     }
 }
 

@@ -105,7 +105,7 @@ impl Accounts {
         let ended = self.sessions.end(user_id, session_id).await;
         let ended = ended.map_err(failed_to("end a session"))?;
         if ended {
-            self.tell_ended(session_id.clone(), user_id).await;
+            self.publish_ended(session_id.clone(), user_id).await;
         }
         Ok(ended)
     }
@@ -124,7 +124,7 @@ impl Accounts {
     async fn end_all_but(&self, user_id: &UserId, kept: Option<&SessionId>) -> Result<(), Refusal> {
         let ended = self.sessions.end_all_but(user_id, kept).await;
         let ended = ended.map_err(failed_to("end a user's sessions"))?;
-        self.tell_all_ended(ended, user_id).await;
+        self.publish_all_ended(ended, user_id).await;
         Ok(())
     }
 
@@ -135,18 +135,18 @@ impl Accounts {
             .end_oldest(user_id, SESSIONS_PER_USER_MAX)
             .await;
         let ended = ended.map_err(failed_to("end a user's oldest sessions"))?;
-        self.tell_all_ended(ended, user_id).await;
+        self.publish_all_ended(ended, user_id).await;
         Ok(())
     }
 
-    async fn tell_all_ended(&self, session_ids: Vec<SessionId>, user_id: &UserId) {
+    async fn publish_all_ended(&self, session_ids: Vec<SessionId>, user_id: &UserId) {
         for session_id in session_ids {
-            self.tell_ended(session_id, user_id).await;
+            self.publish_ended(session_id, user_id).await;
         }
     }
 
     /// The signal makes it quick; the store makes it certain, so a lost signal refuses nothing.
-    async fn tell_ended(&self, session_id: SessionId, user_id: &UserId) {
+    async fn publish_ended(&self, session_id: SessionId, user_id: &UserId) {
         if let Err(error) = self.signals.revoke(session_id, user_id.clone()).await {
             warn!(cause = ?error, "failed to tell the gateways that a session ended");
         }

@@ -31,7 +31,7 @@ impl Accounts {
         };
         let session = self.begin_session(&account, client).await?;
 
-        // A concurrent `delete_me` or `change_me` first changes the account, then ends the sessions it
+        // A concurrent `delete_account` or `update_profile` first changes the account, then ends the sessions it
         // finds: either it finds this session, or this read returns the changed account.
         let still = self.accounts.by_id(&account.user_id).await;
         let still = still.map_err(failed_to("look for an account"))?;
@@ -62,11 +62,11 @@ impl Accounts {
     ) -> Result<bool, Refusal> {
         let turn = self.passwords.turn(client.address).await?;
         if client.exempt {
-            return self.passwords.holds(turn, password, kept).await;
+            return self.passwords.verify(turn, password, kept).await;
         }
         let (address, now) = (client.address, self.now());
         let attempt = self.throttle.attempt(name, address, now).await?;
-        let holds = self.passwords.holds(turn, password, kept).await?;
+        let holds = self.passwords.verify(turn, password, kept).await?;
         if holds {
             attempt.forgive();
         }

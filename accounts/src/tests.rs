@@ -1,18 +1,18 @@
 //! The service and the key ring through their verbs, over the embedded adapter.
 
-pub(crate) mod hosts;
+pub(crate) mod external_users;
+pub(crate) mod fixture;
 mod stores;
-pub(crate) mod world;
 
 mod ending;
+mod external_tokens;
 mod finding;
-mod hosts_tokens;
 mod key_sets;
-mod our_tokens;
 mod profiles;
 mod refreshing;
 mod registering;
+mod self_issued_tokens;
 mod sessions;
 mod signing_in;
-mod store_away;
+mod store_unavailable;
 mod throttling;

@@ -12,7 +12,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode};
 use roomcast_ports::access::TokenError;
 
 use crate::claims::Claims;
-use crate::soundness::{NOT_SUITABLE, is_sound};
+use crate::key_validation::{NOT_SUITABLE, is_valid_key};
 
 /// A key, ready to verify with.
 #[derive(Clone)]
@@ -57,7 +57,7 @@ impl VerifyingKey {
         } else {
             return Err(NOT_SUITABLE);
         };
-        if !is_sound(algorithm, &key) {
+        if !is_valid_key(algorithm, &key) {
             return Err(NOT_SUITABLE);
         }
         Ok(Self::new(None, algorithm, key))

@@ -12,7 +12,7 @@ use crate::History;
 use crate::tail::Tail;
 
 /// Events read at once when not all of them are kept.
-const STEP: usize = 128;
+const READ_BATCH: usize = 128;
 
 /// How much is read.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +36,7 @@ impl Extent {
         if self.bytes_max == usize::MAX {
             all
         } else {
-            all.min(STEP)
+            all.min(READ_BATCH)
         }
     }
 }
@@ -59,7 +59,7 @@ pub(crate) async fn read(
     };
     let next = log.read(room_id, after, 1).await?;
     if !next.first().is_some_and(|first| first.continues(after)) {
-        history.without_store(room_id, away).await?;
+        history.fall_back_to_log(room_id, away).await?;
     }
     let mut page = Page::new(after, extent);
     page.take_tail(Tail::after(log, room_id, after)).await?;
@@ -90,7 +90,7 @@ async fn from_log(
             return Ok(caught_up.then(|| page.caught_up()));
         }
         cursor = events.last().map_or(cursor, |last| last.seq);
-        page.take(events);
+        page.push(events);
         if page.more {
             return Ok(None);
         }
@@ -122,7 +122,7 @@ async fn from_store_and_tail(
             Some(last) if !is_end => last.seq,
             _ => complete_to,
         };
-        page.take(events);
+        page.push(events);
         tokio::task::yield_now().await;
     }
     page.head = page.head.max(complete_to);
@@ -131,7 +131,7 @@ async fn from_store_and_tail(
     page.whole &= events
         .first()
         .is_none_or(|first| reaches(complete_to, after, first));
-    page.take(events);
+    page.push(events);
     page.take_tail(tail).await?;
     Ok(page.caught_up())
 }
@@ -175,11 +175,11 @@ impl Page {
         }
     }
 
-    fn take(&mut self, events: Vec<Arc<StoredEvent>>) {
+    fn push(&mut self, events: Vec<Arc<StoredEvent>>) {
         for stored in events {
             self.head = self.head.max(stored.seq);
             if let EventBody::MessageDeleted { message_id } = &stored.event.body {
-                self.forget(message_id);
+                self.redact(message_id);
             }
             if stored.seq <= self.after {
                 continue;
@@ -192,7 +192,7 @@ impl Page {
             self.count += 1;
             if self.keeps(&stored) {
                 self.events.push(stored);
-                self.redact_last();
+                self.redact_late_edit();
             }
         }
     }
@@ -215,11 +215,11 @@ impl Page {
             if events.is_empty() {
                 return Ok(());
             }
-            self.take(events);
+            self.push(events);
         }
     }
 
-    fn forget(&mut self, message_id: &MessageId) {
+    fn redact(&mut self, message_id: &MessageId) {
         for stored in &mut self.events {
             if stored.event.message_id().as_ref() == Some(message_id) {
                 Arc::make_mut(stored).event.redact();
@@ -232,7 +232,7 @@ impl Page {
     }
 
     /// An edit may have been placed behind the deletion that it raced.
-    fn redact_last(&mut self) {
+    fn redact_late_edit(&mut self) {
         let Some(last) = self.events.last_mut() else {
             return;
         };

@@ -5,14 +5,14 @@
 //! in history, and stays readable while ingest stands still. Equal reads share one, so that a room
 //! whose every client comes back at once costs the store what one client costs it.
 
-mod base;
+mod admission;
 mod catch_up;
-mod flight;
-mod fold;
+mod message_state;
 mod page;
+mod read_source;
+mod singleflight;
 mod tail;
 mod timeline;
-mod turns;
 mod window;
 
 use std::sync::Arc;
@@ -23,9 +23,9 @@ use roomcast_ports::timeline::EventPage;
 use roomcast_protocol::api::MessageView;
 use roomcast_protocol::{RoomId, Seq};
 
-use flight::Flights;
-pub use page::PageOf;
-use turns::Turns;
+use admission::AdmissionControl;
+pub use page::PageQuery;
+use singleflight::SingleFlight;
 use window::MessagePage;
 
 /// The read side of rooms. Clones share their reads.
@@ -33,9 +33,9 @@ use window::MessagePage;
 pub struct History {
     log: Arc<dyn EventLog>,
     reader: Arc<dyn MessageReader>,
-    catch_ups: Arc<Flights<(RoomId, Seq, usize, usize), EventPage>>,
-    pages: Arc<Flights<(RoomId, PageOf, usize), MessagePage>>,
-    turns: Arc<Turns>,
+    catch_ups: Arc<SingleFlight<(RoomId, Seq, usize, usize), EventPage>>,
+    pages: Arc<SingleFlight<(RoomId, PageQuery, usize), MessagePage>>,
+    turns: Arc<AdmissionControl>,
 }
 
 impl History {

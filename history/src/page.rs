@@ -16,7 +16,7 @@ use crate::window::{MessagePage, Window};
 
 /// Which page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum PageOf {
+pub enum PageQuery {
     /// The last messages.
     Newest,
     /// The last messages before a place.
@@ -32,19 +32,19 @@ impl History {
     pub async fn page(
         &self,
         room_id: &RoomId,
-        page: PageOf,
+        page: PageQuery,
         limit: usize,
     ) -> Result<HistoryPage, Refusal> {
-        let _queued = self.turns.enter()?;
-        if let PageOf::After(after) = page {
-            let _turn = self.turns.turn(limit).await;
+        let _queued = self.turns.try_enqueue()?;
+        if let PageQuery::After(after) = page {
+            let _turn = self.turns.acquire(limit).await;
             return self
                 .catch_up_page(room_id, after, limit)
                 .await
                 .map_err(refuse);
         }
         let read = || async {
-            let _turn = self.turns.turn(limit).await;
+            let _turn = self.turns.acquire(limit).await;
             self.messages(room_id, page, limit).await
         };
         let key = (room_id.clone(), page, limit);
@@ -84,8 +84,8 @@ impl History {
             .first()
             .map_or(caught_up.head, |first| first.prev);
         // A `prev` of zero may also mean that the log no longer knew.
-        let has_more_before =
-            after > Seq::ZERO && (prev > Seq::ZERO || self.anything_up_to(room_id, after).await?);
+        let has_more_before = after > Seq::ZERO
+            && (prev > Seq::ZERO || self.has_events_before(room_id, after).await?);
         Ok(HistoryPage {
             events: caught_up
                 .events
@@ -98,7 +98,7 @@ impl History {
         })
     }
 
-    async fn anything_up_to(&self, room_id: &RoomId, place: Seq) -> Result<bool, ReadError> {
+    async fn has_events_before(&self, room_id: &RoomId, place: Seq) -> Result<bool, ReadError> {
         let first = if self.base(room_id).await?.has_store() {
             self.reader.events_after(room_id, Seq::ZERO, 1).await?
         } else {
@@ -110,15 +110,15 @@ impl History {
     async fn messages(
         &self,
         room_id: &RoomId,
-        page: PageOf,
+        page: PageQuery,
         limit: usize,
     ) -> Result<MessagePage, ReadError> {
         let (place, before_max, from_max) = match page {
-            PageOf::Newest => (Seq::MAX, limit + 1, 1),
-            PageOf::Before(place) => (place, limit + 1, 1),
+            PageQuery::Newest => (Seq::MAX, limit + 1, 1),
+            PageQuery::Before(place) => (place, limit + 1, 1),
             // The one in the middle may be the last before the place, if there is none from it on.
-            PageOf::Around(place) => (place, limit / 2 + 2, limit / 2 + 2),
-            PageOf::After(_) => unreachable!("pages of events are made by catch_up_page"),
+            PageQuery::Around(place) => (place, limit / 2 + 2, limit / 2 + 2),
+            PageQuery::After(_) => unreachable!("pages of events are made by catch_up_page"),
         };
         let base = self.base(room_id).await?;
         let (mut before, mut from) = (Vec::new(), Vec::new());
@@ -127,29 +127,29 @@ impl History {
                 .reader
                 .messages_before(room_id, place, before_max)
                 .await?;
-            if page != PageOf::Newest {
+            if page != PageQuery::Newest {
                 from = self.reader.messages_from(room_id, place, from_max).await?;
             }
         }
         let mut window = Window::new(place, (before_max, before), (from_max, from));
-        let mut tail = Tail::after(&*self.log, room_id, base.place());
+        let mut tail = Tail::after(&*self.log, room_id, base.start_seq());
         loop {
             let events = tail.next().await?;
             if events.is_empty() {
-                return Ok(cut(window, page, limit, tail.place()));
+                return Ok(trim_to_limit(window, page, limit, tail.place()));
             }
             for stored in &events {
-                window.see(stored);
+                window.apply(stored);
             }
         }
     }
 }
 
 /// Leaves of the window what the page shows, and says what there is beyond it.
-fn cut(window: Window, page: PageOf, limit: usize, head: Seq) -> MessagePage {
-    let (mut before, mut from) = window.sides();
+fn trim_to_limit(window: Window, page: PageQuery, limit: usize, head: Seq) -> MessagePage {
+    let (mut before, mut from) = window.into_parts();
     let (before_max, from_max) = match page {
-        PageOf::Around(_) => {
+        PageQuery::Around(_) => {
             if from.is_empty() {
                 from.extend(before.pop_back());
             }

@@ -9,7 +9,7 @@ use roomcast_protocol::{EventId, MessageId, RoomId, Seq, StoredEvent};
 
 use crate::catch_up::Extent;
 use crate::tail::Tail;
-use crate::{History, catch_up, fold};
+use crate::{History, catch_up, message_state};
 
 #[async_trait]
 impl Timeline for History {
@@ -60,7 +60,7 @@ impl Timeline for History {
         {
             return Ok(Some(event));
         }
-        let mut tail = Tail::after(&*self.log, room_id, base.place());
+        let mut tail = Tail::after(&*self.log, room_id, base.start_seq());
         loop {
             let events = tail.next().await?;
             if events.is_empty() {
@@ -85,7 +85,7 @@ impl Timeline for History {
         if base.has_store() {
             message = self.reader.message(room_id, message_id).await?;
         }
-        let mut tail = Tail::after(&*self.log, room_id, base.place());
+        let mut tail = Tail::after(&*self.log, room_id, base.start_seq());
         loop {
             let events = tail.next().await?;
             if events.is_empty() {
@@ -93,8 +93,11 @@ impl Timeline for History {
             }
             for stored in &events {
                 match &mut message {
-                    Some(message) => fold::apply(message, stored),
-                    None => message = fold::sent(stored).filter(|it| it.message_id == *message_id),
+                    Some(message) => message_state::apply(message, stored),
+                    None => {
+                        message = message_state::from_sent(stored)
+                            .filter(|it| it.message_id == *message_id)
+                    }
                 }
             }
         }

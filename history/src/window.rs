@@ -9,7 +9,7 @@ use std::sync::Arc;
 use roomcast_ports::message_store::MessageState;
 use roomcast_protocol::{Seq, StoredEvent};
 
-use crate::fold;
+use crate::message_state;
 
 /// Messages of a room in their current state.
 #[derive(Debug, Clone)]
@@ -48,24 +48,24 @@ impl Window {
     }
 
     /// The next event of the log's tail.
-    pub(crate) fn see(&mut self, stored: &StoredEvent) {
-        match fold::sent(stored) {
-            Some(message) if message.seq < self.place => self.keep_before(message),
-            Some(message) => self.keep_from(message),
+    pub(crate) fn apply(&mut self, stored: &StoredEvent) {
+        match message_state::from_sent(stored) {
+            Some(message) if message.seq < self.place => self.insert_before(message),
+            Some(message) => self.insert_after(message),
             None => {
                 for message in self.before.iter_mut().chain(&mut self.from) {
-                    fold::apply(message, stored);
+                    message_state::apply(message, stored);
                 }
             }
         }
     }
 
     /// The messages before the place and those from it on, oldest first.
-    pub(crate) fn sides(self) -> (VecDeque<MessageState>, Vec<MessageState>) {
+    pub(crate) fn into_parts(self) -> (VecDeque<MessageState>, Vec<MessageState>) {
         (self.before, self.from)
     }
 
-    fn keep_before(&mut self, message: MessageState) {
+    fn insert_before(&mut self, message: MessageState) {
         // The store may have written what the tail brings again.
         let Err(index) = self
             .before
@@ -79,7 +79,7 @@ impl Window {
         }
     }
 
-    fn keep_from(&mut self, message: MessageState) {
+    fn insert_after(&mut self, message: MessageState) {
         let Err(index) = self
             .from
             .binary_search_by_key(&message.seq, |kept| kept.seq)

@@ -4,10 +4,10 @@
 //! kept in the store itself, with the events. So a log or a store that is away is waited for, however
 //! long that takes; readers meanwhile take from the log what the store lacks.
 
+mod backfill;
 mod partition;
 mod progress;
-mod replay;
-mod review;
+mod redrive;
 mod trim;
 
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use tracing::{error, info};
 
 use partition::Partition;
 use progress::Progress;
-pub use replay::{ReplayError, Replayed};
+pub use redrive::{RedriveError, RedriveReport};
 
 /// The delays before what has just failed is tried again.
 fn new_back_off() -> BackOff {
@@ -72,7 +72,7 @@ impl Ingest {
             let partition = Partition::new(number, self.clone());
             tracker.spawn(partition.run(stop.clone()));
         }
-        tracker.spawn(review::run(self.clone(), stop));
+        tracker.spawn(backfill::run(self.clone(), stop));
         tracker.close();
         tracker.wait().await;
         info!("ingest has stopped");
@@ -80,7 +80,7 @@ impl Ingest {
 
     /// Writes a batch of the partition, and sets aside what of it cannot be read: that must not stop what
     /// is behind it. Again, it changes nothing.
-    async fn derive(&self, partition: u16, batch: &ConsumerBatch) -> Result<(), StoreError> {
+    async fn apply_batch(&self, partition: u16, batch: &ConsumerBatch) -> Result<(), StoreError> {
         for letter in &batch.unreadable {
             self.dead_letters.put(letter).await?;
             let position = letter.position;

@@ -20,11 +20,11 @@ use crate::new_back_off;
 /// Entries taken from the log at once, at most.
 const BATCH: usize = 512;
 /// A feed that has given nothing for so long has nothing.
-const IDLE_AFTER: Duration = Duration::from_secs(1);
+const IDLE_DELAY: Duration = Duration::from_secs(1);
 
 /// Why a partition's feed has to be opened anew.
 #[derive(Debug, thiserror::Error)]
-enum Interruption {
+enum FeedError {
     #[error("ask the store for its place")]
     Place(#[from] StoreError),
     #[error("read the log's feed")]
@@ -53,7 +53,7 @@ impl Partition {
         }
     }
 
-    fn held(&self, is: bool) {
+    fn assigned(&self, is: bool) {
         self.ingest.held[usize::from(self.number)].store(is, Ordering::Release);
     }
 
@@ -61,8 +61,8 @@ impl Partition {
     pub(crate) async fn run(self, stop: CancellationToken) {
         let mut back_off = new_back_off();
         loop {
-            let Err(interruption) = self.follow(&stop, &mut back_off).await;
-            self.held(false);
+            let Err(interruption) = self.consume(&stop, &mut back_off).await;
+            self.assigned(false);
             if stop.is_cancelled() {
                 return;
             }
@@ -73,17 +73,17 @@ impl Partition {
     }
 
     /// Waits for its turn, opens the feed where the store is and writes what it gives.
-    async fn follow(
+    async fn consume(
         &self,
         stop: &CancellationToken,
         back_off: &mut BackOff,
-    ) -> Result<std::convert::Infallible, Interruption> {
+    ) -> Result<std::convert::Infallible, FeedError> {
         let claim = tokio::select! {
             biased;
-            () = stop.cancelled() => return Err(Interruption::Stopped),
+            () = stop.cancelled() => return Err(FeedError::Stopped),
             claim = self.ingest.log.claim(self.number) => claim?,
         };
-        self.held(true);
+        self.assigned(true);
         let position = self.ingest.writer.checkpoint(self.number).await?;
         let mut feed = claim.open(position).await?;
         let progress = &self.ingest.progress[usize::from(self.number)];
@@ -109,14 +109,14 @@ impl Partition {
         &self,
         feed: &mut dyn PartitionConsumer,
         stop: &CancellationToken,
-    ) -> Result<ConsumerBatch, Interruption> {
+    ) -> Result<ConsumerBatch, FeedError> {
         let mut next = pin!(feed.next(BATCH));
         loop {
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return Err(Interruption::Stopped),
+                () = stop.cancelled() => return Err(FeedError::Stopped),
                 batch = &mut next => return Ok(batch?),
-                () = sleep(IDLE_AFTER) => {
+                () = sleep(IDLE_DELAY) => {
                     self.lag.set(0.0);
                     self.behind.set(0.0);
                 }
@@ -125,12 +125,12 @@ impl Partition {
     }
 
     /// Waits until the store answers again.
-    async fn wait_for_store(&self, stop: &CancellationToken) -> Result<(), Interruption> {
+    async fn wait_for_store(&self, stop: &CancellationToken) -> Result<(), FeedError> {
         let mut back_off = new_back_off();
         loop {
             pause(stop, &mut back_off).await;
             if stop.is_cancelled() {
-                return Err(Interruption::Stopped);
+                return Err(FeedError::Stopped);
             }
             if self.ingest.writer.checkpoint(self.number).await.is_ok() {
                 return Ok(());
@@ -144,9 +144,9 @@ impl Partition {
         &self,
         batch: &ConsumerBatch,
         stop: &CancellationToken,
-    ) -> Result<(), Interruption> {
-        if let Err(failure) = self.ingest.derive(self.number, batch).await {
-            self.lag.set(behind(&batch.events));
+    ) -> Result<(), FeedError> {
+        if let Err(failure) = self.ingest.apply_batch(self.number, batch).await {
+            self.lag.set(record_lag(&batch.events));
             let partition = self.number;
             match &failure {
                 StoreError::Corrupted(_) => error!(partition, ?failure, "ingest cannot go on"),
@@ -156,9 +156,9 @@ impl Partition {
             }
             self.wait_for_store(stop).await?;
             info!(partition, "ingest goes on from where the store is");
-            return Err(Interruption::StoreWasAway);
+            return Err(FeedError::StoreWasAway);
         }
-        self.lag.set(behind(&batch.events));
+        self.lag.set(record_lag(&batch.events));
         #[expect(
             clippy::cast_precision_loss,
             reason = "a count of events on a dashboard"
@@ -173,7 +173,7 @@ impl Partition {
 }
 
 /// How many seconds ago the batch's last event was sent.
-fn behind(events: &[Arc<StoredEvent>]) -> f64 {
+fn record_lag(events: &[Arc<StoredEvent>]) -> f64 {
     let sent_at = events
         .last()
         .map_or_else(Timestamp::now, |last| last.event.sent_at);

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Positions remembered: five hours of them when one is kept every half a minute.
-const REMEMBERED_MAX: usize = 600;
+const CACHE_CAPACITY: usize = 600;
 
 /// A partition's positions, by the time they were reached.
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ impl Progress {
             .back()
             .is_none_or(|(at, _)| at.elapsed() >= every);
         if is_due {
-            if reached.at.len() == REMEMBERED_MAX {
+            if reached.at.len() == CACHE_CAPACITY {
                 reached.at.pop_front();
             }
             reached.at.push_back((Instant::now(), position));

@@ -393,7 +393,7 @@ async fn what_cannot_be_read_is_set_aside_and_stops_nothing_and_is_replayed_late
     assert_eq!(kept.len(), 1);
     assert_eq!(kept[0].position, all[7].seq.get());
     let ingest = Ingest::new(world.log(), store.clone(), letters.clone());
-    assert_eq!(ingest.replay().await.unwrap().written, 1);
+    assert_eq!(ingest.redrive().await.unwrap().written, 1);
     assert!(letters.all().is_empty());
     world.is_written("a").await;
 }

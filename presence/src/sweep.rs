@@ -15,27 +15,27 @@ use tracing::{info, warn};
 
 /// How often we sweep. News is at most so late, beside what the store takes: well within the second
 /// in which people expect it.
-const EVERY: Duration = Duration::from_millis(250);
+const SWEEP_INTERVAL: Duration = Duration::from_millis(250);
 /// How often we count who is here, which costs the store more than a sweep that finds nothing.
-const COUNT_EVERY: Duration = Duration::from_secs(1);
+const COUNT_INTERVAL: Duration = Duration::from_secs(1);
 /// How long we wait for the store before we take it to be away.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long we leave a store alone that was away, after the first failure and at most.
-const AGAIN_AFTER: Duration = Duration::from_millis(500);
-const AGAIN_MAX: Duration = Duration::from_secs(2);
+const BACKOFF_MIN: Duration = Duration::from_millis(500);
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
 /// Sweeps for ever, and tells sooner what the store notices by itself.
 pub(crate) async fn run(store: &dyn PresenceStore, signals: &dyn PubSub) {
-    tokio::join!(regularly(store, signals), early(store, signals));
+    tokio::join!(sweep_loop(store, signals), expiry_loop(store, signals));
 }
 
-async fn early(store: &dyn PresenceStore, signals: &dyn PubSub) {
-    let mut back_off = BackOff::new(AGAIN_AFTER, AGAIN_MAX);
+async fn expiry_loop(store: &dyn PresenceStore, signals: &dyn PubSub) {
+    let mut back_off = BackOff::new(BACKOFF_MIN, BACKOFF_MAX);
     loop {
         match store.next_expired().await {
             Ok(changes) => {
                 back_off.reset();
-                tell(changes, signals).await;
+                publish_changes(changes, signals).await;
             }
             // Whether the store is away is for the regular sweep to say.
             Err(_) => sleep(back_off.next_delay()).await,
@@ -43,13 +43,13 @@ async fn early(store: &dyn PresenceStore, signals: &dyn PubSub) {
     }
 }
 
-async fn regularly(store: &dyn PresenceStore, signals: &dyn PubSub) {
-    let mut ticks = interval(EVERY);
+async fn sweep_loop(store: &dyn PresenceStore, signals: &dyn PubSub) {
+    let mut ticks = interval(SWEEP_INTERVAL);
     // After a slow answer the next sweep keeps its distance: catching up on sweeps finds nothing.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut count_due = Instant::now();
     let mut away = false;
-    let mut back_off = BackOff::new(AGAIN_AFTER, AGAIN_MAX);
+    let mut back_off = BackOff::new(BACKOFF_MIN, BACKOFF_MAX);
     loop {
         ticks.tick().await;
         let swept = sweep(store, signals, &mut count_due).await;
@@ -72,20 +72,20 @@ async fn sweep(
     signals: &dyn PubSub,
     count_due: &mut Instant,
 ) -> Result<(), StoreError> {
-    tell(in_time(store.sweep()).await?, signals).await;
+    publish_changes(with_timeout(store.sweep()).await?, signals).await;
     if Instant::now() >= *count_due {
-        let online = in_time(store.online_users()).await?;
+        let online = with_timeout(store.online_users()).await?;
         #[expect(
             clippy::cast_precision_loss,
             reason = "a gauge is a float, exact to 2^53 users"
         )]
         metrics::gauge!("presence_online_users").set(online as f64);
-        *count_due = Instant::now() + COUNT_EVERY;
+        *count_due = Instant::now() + COUNT_INTERVAL;
     }
     Ok(())
 }
 
-async fn tell(changes: Vec<Presence>, signals: &dyn PubSub) {
+async fn publish_changes(changes: Vec<Presence>, signals: &dyn PubSub) {
     for presence in changes {
         let signal = EphemeralEvent::Presence {
             user_id: presence.user_id,
@@ -98,8 +98,10 @@ async fn tell(changes: Vec<Presence>, signals: &dyn PubSub) {
     }
 }
 
-async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    match timeout(ANSWER_WITHIN, answer).await {
+async fn with_timeout<T>(
+    answer: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    match timeout(REPLY_TIMEOUT, answer).await {
         Ok(answer) => answer,
         Err(late) => Err(StoreError::Unavailable(late.into())),
     }

@@ -17,7 +17,7 @@ pub async fn replay(settings: &Settings) -> anyhow::Result<()> {
         backends.writer.clone(),
         backends.dead_letters.clone(),
     );
-    let replayed = ingest.replay().await.context("replay dead letters");
+    let replayed = ingest.redrive().await.context("replay dead letters");
     backends.close().await;
     let replayed = replayed?;
     let (written, kept) = (replayed.written, replayed.kept);

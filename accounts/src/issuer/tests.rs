@@ -6,8 +6,8 @@ use std::sync::Barrier;
 use std::thread;
 
 use super::*;
-use crate::tests::hosts::HostKey;
-use crate::tests::world::{TempDir, request};
+use crate::tests::external_users::HostKey;
+use crate::tests::fixture::{TempDir, request};
 
 #[test]
 fn the_first_start_makes_a_key_only_its_owner_can_read() {

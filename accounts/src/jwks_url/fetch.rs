@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use crate::key_source::KEYS_BYTES_MAX;
 
 /// How long a fetch may take, from the name look-up to the last byte.
-pub(super) const FETCH_WITHIN: Duration = Duration::from_secs(5);
+pub(super) const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A client for the URL's scheme; only HTTPS needs somebody to trust.
 pub(super) enum Fetcher {
@@ -41,7 +41,7 @@ impl Fetcher {
 
     /// The body of a good answer.
     pub(super) async fn fetch(&self, uri: &Uri) -> Result<Bytes, BoxError> {
-        timeout(FETCH_WITHIN, self.get(uri)).await?
+        timeout(FETCH_TIMEOUT, self.get(uri)).await?
     }
 
     async fn get(&self, uri: &Uri) -> Result<Bytes, BoxError> {

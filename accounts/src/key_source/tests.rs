@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::tests::hosts::{HostKey, key_set};
-use crate::tests::world::TempDir;
+use crate::tests::external_users::{HostKey, key_set};
+use crate::tests::fixture::TempDir;
 
 fn keys(source: &str) -> usize {
     match KeySource::parse(source).unwrap().keys {

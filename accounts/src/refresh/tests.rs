@@ -46,24 +46,30 @@ fn history_of_replaced_tokens_is_bounded_at_any_rate_of_refreshes() {
     for (generation, used) in (0..).zip(&used) {
         let age = Duration::from_millis(now.as_millis() - used.as_millis());
         // Tokens replaced within one second share the time of the last of them.
-        match standing(&session, generation, now) {
-            Standing::JustReplaced => assert!(age <= REFRESH_GRACE + Duration::from_secs(1)),
-            Standing::Used => assert!(age > REFRESH_GRACE),
-            Standing::Latest => panic!("{generation} was replaced"),
+        match token_status(&session, generation, now) {
+            TokenStatus::JustReplaced => assert!(age <= REFRESH_GRACE + Duration::from_secs(1)),
+            TokenStatus::Used => assert!(age > REFRESH_GRACE),
+            TokenStatus::Latest => panic!("{generation} was replaced"),
         }
     }
-    assert_eq!(standing(&session, 5_000, now), Standing::Latest);
+    assert_eq!(token_status(&session, 5_000, now), TokenStatus::Latest);
 }
 
 #[test]
 fn grace_of_a_token_ends_exactly_after_30_seconds() {
     let mut session = session();
     use_latest(&mut session, at(0));
-    assert_eq!(standing(&session, 0, at(30_000)), Standing::JustReplaced);
-    assert_eq!(standing(&session, 0, at(30_001)), Standing::Used);
+    assert_eq!(
+        token_status(&session, 0, at(30_000)),
+        TokenStatus::JustReplaced
+    );
+    assert_eq!(token_status(&session, 0, at(30_001)), TokenStatus::Used);
     use_latest(&mut session, at(40_000));
-    assert_eq!(standing(&session, 0, at(40_001)), Standing::Used);
-    assert_eq!(standing(&session, 1, at(40_001)), Standing::JustReplaced);
+    assert_eq!(token_status(&session, 0, at(40_001)), TokenStatus::Used);
+    assert_eq!(
+        token_status(&session, 1, at(40_001)),
+        TokenStatus::JustReplaced
+    );
 }
 
 #[test]
@@ -80,14 +86,14 @@ fn clocks_that_disagree_do_not_grow_the_history() {
 fn token_the_store_has_forgotten_is_the_latest_and_the_ones_before_it_are_replaced() {
     let mut session = session();
     session.generation = 3;
-    assert_eq!(standing(&session, 5, at(0)), Standing::Latest);
+    assert_eq!(token_status(&session, 5, at(0)), TokenStatus::Latest);
     session.replaced = replaced(&session, 5, at(0));
     session.generation = 6;
     for generation in 3..6 {
         assert_eq!(
-            standing(&session, generation, at(1)),
-            Standing::JustReplaced
+            token_status(&session, generation, at(1)),
+            TokenStatus::JustReplaced
         );
     }
-    assert_eq!(standing(&session, 2, at(1)), Standing::Used);
+    assert_eq!(token_status(&session, 2, at(1)), TokenStatus::Used);
 }

@@ -2,10 +2,10 @@
 
 use roomcast_protocol::Code;
 
-use super::world::World;
+use super::fixture::Fixture;
 
-async fn names(world: &World, prefix: &str) -> Vec<String> {
-    let found = world.accounts.find(prefix, None, 50).await.unwrap();
+async fn names(world: &Fixture, prefix: &str) -> Vec<String> {
+    let found = world.accounts.search_users(prefix, None, 50).await.unwrap();
     assert_eq!(found.next_cursor, None);
     found
         .users
@@ -16,7 +16,7 @@ async fn names(world: &World, prefix: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn users_are_found_by_how_their_name_begins_in_whatever_case() {
-    let world = World::new();
+    let world = Fixture::new();
     for name in ["Anna", "ana", "a_a", "bob"] {
         world.register(name).await;
     }
@@ -34,7 +34,7 @@ async fn users_are_found_by_how_their_name_begins_in_whatever_case() {
 
 #[tokio::test]
 async fn pages_follow_each_other_without_a_gap_and_the_last_has_no_cursor() {
-    let world = World::new();
+    let world = Fixture::new();
     for name in ["ana", "Anb", "anc", "and", "bob"] {
         world.register(name).await;
     }
@@ -43,7 +43,7 @@ async fn pages_follow_each_other_without_a_gap_and_the_last_has_no_cursor() {
     loop {
         let page = world
             .accounts
-            .find("an", cursor.as_deref(), 2)
+            .search_users("an", cursor.as_deref(), 2)
             .await
             .unwrap();
         assert_eq!(page.users.len(), 2);
@@ -58,9 +58,13 @@ async fn pages_follow_each_other_without_a_gap_and_the_last_has_no_cursor() {
 
 #[tokio::test]
 async fn a_cursor_that_is_none_of_ours_is_a_bad_frame() {
-    let world = World::new();
+    let world = Fixture::new();
     for bad in ["", "!", "AAAA", "ana"] {
-        let refusal = world.accounts.find("an", Some(bad), 2).await.unwrap_err();
+        let refusal = world
+            .accounts
+            .search_users("an", Some(bad), 2)
+            .await
+            .unwrap_err();
         assert_eq!(refusal.code, Code::BadFrame, "{bad}");
     }
 }

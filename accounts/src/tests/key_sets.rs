@@ -10,8 +10,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::hosts::{HostKey, key_set};
-use super::world::{TempDir, World};
+use super::external_users::{HostKey, key_set};
+use super::fixture::{Fixture, TempDir};
 
 const UNKNOWN_KEY: &str = "it is badly signed, or of an unknown key";
 
@@ -53,8 +53,8 @@ impl Host {
         }
     }
 
-    fn world(&self) -> World {
-        World::with_sources(TempDir::new(), &[&self.url])
+    fn world(&self) -> Fixture {
+        Fixture::with_sources(TempDir::new(), &[&self.url])
     }
 
     fn asked(&self) -> usize {
@@ -202,7 +202,7 @@ async fn a_host_that_starts_after_us_is_found() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let world = World::with_sources(TempDir::new(), &[&format!("http://{address}/keys")]);
+    let world = Fixture::with_sources(TempDir::new(), &[&format!("http://{address}/keys")]);
     assert_eq!(world.refusal(&key.token(Some("a"))).await, UNKNOWN_KEY);
 
     let listener = TcpListener::bind(address).await.unwrap();

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use roomcast_protocol::{Code, UserId};
 
-use super::world::{PASSWORD, World, client, host_caller};
+use super::fixture::{Fixture, PASSWORD, client, host_caller};
 use crate::{AccountPatch, PasswordChange};
 
 const NEW_PASSWORD: &str = "battery staple";
@@ -28,9 +28,9 @@ fn with_password(current: &str, new: &str) -> AccountPatch {
 
 #[tokio::test]
 async fn a_user_of_the_host_product_is_their_id_and_the_name_of_their_token() {
-    let world = World::new();
+    let world = Fixture::new();
     let caller = host_caller(Some("Hana"));
-    let me = world.accounts.me(&caller).await.unwrap();
+    let me = world.accounts.get_profile(&caller).await.unwrap();
     assert_eq!(me.user_id, caller.user_id);
     assert_eq!(me.name.as_deref(), Some("Hana"));
     assert_eq!(me.display_name, None);
@@ -38,7 +38,7 @@ async fn a_user_of_the_host_product_is_their_id_and_the_name_of_their_token() {
 
 #[tokio::test]
 async fn an_unknown_user_is_not_found() {
-    let world = World::new();
+    let world = Fixture::new();
     let refusal = world
         .accounts
         .user(&UserId::new("nobody").unwrap())
@@ -49,35 +49,44 @@ async fn an_unknown_user_is_not_found() {
 
 #[tokio::test]
 async fn a_changed_display_name_is_seen_by_the_next_call() {
-    let world = World::new();
+    let world = Fixture::new();
     let tokens = world.enter("ana").await;
     let caller = world.caller(&tokens).await;
     let patch = named("Ana B.");
     let changed = world
         .accounts
-        .change_me(&caller, patch, &client())
+        .update_profile(&caller, patch, &client())
         .await
         .unwrap();
     assert_eq!(changed.display_name.as_deref(), Some("Ana B."));
     assert_eq!(changed.name.as_deref(), Some("ana"));
-    assert_eq!(world.accounts.me(&caller).await.unwrap(), changed);
+    assert_eq!(world.accounts.get_profile(&caller).await.unwrap(), changed);
     assert_eq!(world.accounts.user(&caller.user_id).await.unwrap(), changed);
     world.sign_in("ana").await;
 
     let (other, cleared) = (named("\u{2067}Am\u{e9}\n"), named("\u{2069}"));
-    let other = world.accounts.change_me(&caller, other, &client()).await;
+    let other = world
+        .accounts
+        .update_profile(&caller, other, &client())
+        .await;
     assert_eq!(other.unwrap().display_name.as_deref(), Some("Am\u{e9} "));
-    let cleared = world.accounts.change_me(&caller, cleared, &client()).await;
+    let cleared = world
+        .accounts
+        .update_profile(&caller, cleared, &client())
+        .await;
     assert_eq!(cleared.unwrap().display_name.as_deref(), Some("ana"));
     let again = named("Ana B.");
-    let again = world.accounts.change_me(&caller, again, &client()).await;
+    let again = world
+        .accounts
+        .update_profile(&caller, again, &client())
+        .await;
     assert_eq!(again.unwrap(), changed);
 
     let nothing = AccountPatch::default();
     assert_eq!(
         world
             .accounts
-            .change_me(&caller, nothing, &client())
+            .update_profile(&caller, nothing, &client())
             .await
             .unwrap(),
         changed
@@ -86,14 +95,14 @@ async fn a_changed_display_name_is_seen_by_the_next_call() {
 
 #[tokio::test]
 async fn password_change_ends_all_other_sessions_and_keeps_the_callers() {
-    let world = World::new();
+    let world = Fixture::new();
     let tokens = world.enter("ana").await;
     let stolen = world.sign_in("ana").await;
     let caller = world.caller(&tokens).await;
     let patch = with_password(PASSWORD, NEW_PASSWORD);
     world
         .accounts
-        .change_me(&caller, patch, &client())
+        .update_profile(&caller, patch, &client())
         .await
         .unwrap();
 
@@ -118,7 +127,7 @@ async fn password_change_ends_all_other_sessions_and_keeps_the_callers() {
 
 #[tokio::test]
 async fn password_change_is_refused_when_the_current_password_is_wrong() {
-    let world = World::new();
+    let world = Fixture::new();
     let tokens = world.enter("ana").await;
     let other = world.sign_in("ana").await;
     let caller = world.caller(&tokens).await;
@@ -128,11 +137,11 @@ async fn password_change_is_refused_when_the_current_password_is_wrong() {
     };
     let refusal = world
         .accounts
-        .change_me(&caller, patch, &client())
+        .update_profile(&caller, patch, &client())
         .await
         .unwrap_err();
     assert_eq!(refusal.code, Code::Unauthorized);
-    let me = world.accounts.me(&caller).await.unwrap();
+    let me = world.accounts.get_profile(&caller).await.unwrap();
     assert_eq!(me.display_name.as_deref(), Some("ana"));
     world.caller(&other).await;
     world.sign_in("ana").await;
@@ -140,13 +149,13 @@ async fn password_change_is_refused_when_the_current_password_is_wrong() {
 
 #[tokio::test]
 async fn password_change_survives_concurrent_changes_of_the_display_name() {
-    let world = World::new();
+    let world = Fixture::new();
     for round in 0..8 {
         let name = format!("ana-{round}");
         let tokens = world.enter(&name).await;
         let caller = world.caller(&tokens).await;
         let from = client();
-        let change = |patch| world.accounts.change_me(&caller, patch, &from);
+        let change = |patch| world.accounts.update_profile(&caller, patch, &from);
         let stop = Cell::new(false);
         let rename = async |display_name| {
             while !stop.get() {
@@ -181,7 +190,7 @@ async fn password_change_survives_concurrent_changes_of_the_display_name() {
 
 #[tokio::test]
 async fn a_change_that_breaks_a_rule_changes_nothing() {
-    let world = World::new();
+    let world = Fixture::new();
     let tokens = world.enter("ana").await;
     let caller = world.caller(&tokens).await;
     let patch = AccountPatch {
@@ -190,24 +199,24 @@ async fn a_change_that_breaks_a_rule_changes_nothing() {
     };
     let refusal = world
         .accounts
-        .change_me(&caller, patch, &client())
+        .update_profile(&caller, patch, &client())
         .await
         .unwrap_err();
     assert_eq!(refusal.code, Code::BadFrame);
     assert!(refusal.message.starts_with("password"));
-    let me = world.accounts.me(&caller).await.unwrap();
+    let me = world.accounts.get_profile(&caller).await.unwrap();
     assert_eq!(me.display_name.as_deref(), Some("ana"));
     world.sign_in("ana").await;
 }
 
 #[tokio::test]
 async fn an_ended_account_takes_its_sessions_along_and_frees_its_name() {
-    let world = World::new();
+    let world = Fixture::new();
     let here = world.enter("ana").await;
     let elsewhere = world.sign_in("ana").await;
     let caller = world.caller(&here).await;
     let mut signals = world.embedded.signals().subscribe_revocations();
-    world.accounts.delete_me(&caller).await.unwrap();
+    world.accounts.delete_account(&caller).await.unwrap();
 
     for tokens in [&here, &elsewhere] {
         assert!(signals.recv().await.is_some());
@@ -235,16 +244,16 @@ async fn an_ended_account_takes_its_sessions_along_and_frees_its_name() {
 
 #[tokio::test]
 async fn a_user_of_the_host_product_has_no_account_to_change_or_end() {
-    let world = World::new();
+    let world = Fixture::new();
     let caller = host_caller(None);
     for patch in [named("Hana"), with_password(PASSWORD, NEW_PASSWORD)] {
         let refusal = world
             .accounts
-            .change_me(&caller, patch, &client())
+            .update_profile(&caller, patch, &client())
             .await
             .unwrap_err();
         assert_eq!(refusal.code, Code::NotFound);
     }
-    let refusal = world.accounts.delete_me(&caller).await.unwrap_err();
+    let refusal = world.accounts.delete_account(&caller).await.unwrap_err();
     assert_eq!(refusal.code, Code::NotFound);
 }

@@ -8,12 +8,12 @@ use roomcast_ports::access::Authenticator as _;
 use roomcast_ports::pubsub::Revocation;
 use roomcast_protocol::Code;
 
-use super::world::{World, wait};
+use super::fixture::{Fixture, wait};
 
 const GRACE: Duration = Duration::from_secs(30);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-async fn is_refused(world: &World, refresh_token: &str) -> bool {
+async fn is_refused(world: &Fixture, refresh_token: &str) -> bool {
     match world.accounts.refresh(refresh_token).await {
         Ok(_) => false,
         Err(refusal) => {
@@ -25,7 +25,7 @@ async fn is_refused(world: &World, refresh_token: &str) -> bool {
 
 #[tokio::test]
 async fn each_refresh_gives_new_tokens_of_the_same_session() {
-    let world = World::new();
+    let world = Fixture::new();
     let first = world.enter("ana").await;
     let second = world.accounts.refresh(&first.refresh_token).await.unwrap();
     let third = world.accounts.refresh(&second.refresh_token).await.unwrap();
@@ -40,7 +40,7 @@ async fn each_refresh_gives_new_tokens_of_the_same_session() {
 
 #[tokio::test]
 async fn the_token_just_used_gives_the_very_same_successor_for_30_seconds() {
-    let world = World::new();
+    let world = Fixture::new();
     let first = world.enter("ana").await;
     let second = world.accounts.refresh(&first.refresh_token).await.unwrap();
     wait(GRACE / 2);
@@ -51,7 +51,7 @@ async fn the_token_just_used_gives_the_very_same_successor_for_30_seconds() {
 
 #[tokio::test]
 async fn a_used_token_that_comes_too_late_ends_the_session_for_both() {
-    let world = World::new();
+    let world = Fixture::new();
     let first = world.enter("ana").await;
     let second = world.accounts.refresh(&first.refresh_token).await.unwrap();
     let caller = world.caller(&second).await;
@@ -74,7 +74,7 @@ async fn a_used_token_that_comes_too_late_ends_the_session_for_both() {
 
 #[tokio::test]
 async fn each_former_token_gives_its_own_successor_within_the_grace() {
-    let world = World::new();
+    let world = Fixture::new();
     let mut tokens = vec![world.enter("ana").await.refresh_token];
     for _ in 0..4 {
         let next = world.accounts.refresh(&tokens[tokens.len() - 1]).await;
@@ -91,7 +91,7 @@ async fn each_former_token_gives_its_own_successor_within_the_grace() {
 
 #[tokio::test]
 async fn former_token_of_any_age_ends_the_session_after_the_grace() {
-    let world = World::new();
+    let world = Fixture::new();
     let first = world.enter("ana").await.refresh_token;
     let mut last = first.clone();
     for round in 0..150 {
@@ -104,7 +104,7 @@ async fn former_token_of_any_age_ends_the_session_after_the_grace() {
 
 #[tokio::test]
 async fn forged_token_of_a_known_session_is_refused_and_the_session_goes_on() {
-    let world = World::new();
+    let world = Fixture::new();
     let first = world.enter("ana").await;
     let second = world.accounts.refresh(&first.refresh_token).await.unwrap();
     let (session_id, secret) = second.refresh_token.rsplit_once('.').unwrap();
@@ -121,7 +121,7 @@ async fn forged_token_of_a_known_session_is_refused_and_the_session_goes_on() {
 
 #[tokio::test]
 async fn of_many_refreshes_at_once_all_get_the_same_successor() {
-    let world = World::new();
+    let world = Fixture::new();
     let first = world.enter("ana").await;
     let refresh = || world.accounts.refresh(&first.refresh_token);
     let (one, two, three, four) = tokio::join!(refresh(), refresh(), refresh(), refresh());
@@ -134,7 +134,7 @@ async fn of_many_refreshes_at_once_all_get_the_same_successor() {
 
 #[tokio::test]
 async fn a_session_holds_30_days_from_its_last_refresh() {
-    let world = World::new();
+    let world = Fixture::new();
     let mut tokens = world.enter("ana").await;
     for _ in 0..3 {
         wait(29 * DAY);
@@ -148,7 +148,7 @@ async fn a_session_holds_30_days_from_its_last_refresh() {
 
 #[tokio::test]
 async fn what_is_no_token_of_ours_is_refused_like_a_used_one() {
-    let world = World::new();
+    let world = Fixture::new();
     let tokens = world.enter("ana").await;
     let (_, secret) = tokens.refresh_token.rsplit_once('.').unwrap();
     for bad in [
@@ -165,7 +165,7 @@ async fn what_is_no_token_of_ours_is_refused_like_a_used_one() {
 
 #[tokio::test]
 async fn store_keeps_no_token_and_no_key_of_one() {
-    let world = World::new();
+    let world = Fixture::new();
     let first = world.enter("ana").await;
     let second = world.accounts.refresh(&first.refresh_token).await.unwrap();
     let caller = world.caller(&second).await;

@@ -2,11 +2,11 @@
 
 use roomcast_protocol::Code;
 
-use super::world::{PASSWORD, World, client};
+use super::fixture::{Fixture, PASSWORD, client};
 
 #[tokio::test]
 async fn a_new_account_shows_its_name_until_it_has_a_display_name() {
-    let world = World::new();
+    let world = Fixture::new();
     let ana = world.register("Ana").await;
     assert_eq!(ana.name.as_deref(), Some("Ana"));
     assert_eq!(ana.display_name.as_deref(), Some("Ana"));
@@ -22,7 +22,7 @@ async fn a_new_account_shows_its_name_until_it_has_a_display_name() {
 
 #[tokio::test]
 async fn a_name_is_taken_in_whatever_case() {
-    let world = World::new();
+    let world = Fixture::new();
     world.register("Ana").await;
     for name in ["Ana", "ana", "ANA"] {
         let refusal = world
@@ -36,7 +36,7 @@ async fn a_name_is_taken_in_whatever_case() {
 
 #[tokio::test]
 async fn of_two_who_want_a_name_at_once_one_gets_it() {
-    let world = World::new();
+    let world = Fixture::new();
     let from = client();
     let register = || world.accounts.register("ana", PASSWORD, None, &from);
     let (one, other) = tokio::join!(register(), register());
@@ -47,7 +47,7 @@ async fn of_two_who_want_a_name_at_once_one_gets_it() {
 
 #[tokio::test]
 async fn what_breaks_a_rule_is_a_bad_frame_that_names_the_field() {
-    let world = World::new();
+    let world = Fixture::new();
     let long = "é".repeat(65);
     for (name, password, display_name, field) in [
         ("an", PASSWORD, None, "name"),
@@ -67,7 +67,7 @@ async fn what_breaks_a_rule_is_a_bad_frame_that_names_the_field() {
 
 #[tokio::test]
 async fn the_store_keeps_a_hash_and_not_the_password() {
-    let world = World::new();
+    let world = Fixture::new();
     let ana = world.register("ana").await;
     let account = world
         .embedded
@@ -82,7 +82,7 @@ async fn the_store_keeps_a_hash_and_not_the_password() {
 
 #[tokio::test]
 async fn display_name_is_stored_normalized_and_an_empty_one_is_the_name() {
-    let world = World::new();
+    let world = Fixture::new();
     for (number, (given, stored)) in [
         ("Ame\u{301}lie\tB.\u{202e}\u{7}", "Am\u{e9}lie B."),
         ("\u{1f469}\u{200d}\u{1f52c}", "\u{1f469}\u{200d}\u{1f52c}"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use roomcast_protocol::api::SessionView;
 use roomcast_protocol::{Code, SessionId};
 
-use super::world::{PASSWORD, World, client, host_caller, wait};
+use super::fixture::{Fixture, PASSWORD, client, host_caller, wait};
 use crate::Client;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -17,13 +17,13 @@ fn named(user_agent: &str) -> Client {
     }
 }
 
-async fn list(world: &World, caller: &roomcast_ports::access::Caller) -> Vec<SessionView> {
+async fn list(world: &Fixture, caller: &roomcast_ports::access::Caller) -> Vec<SessionView> {
     world.accounts.sessions(caller).await.unwrap().sessions
 }
 
 #[tokio::test]
 async fn sessions_are_listed_with_their_use_and_which_one_is_current() {
-    let world = World::new();
+    let world = Fixture::new();
     world.register("ana").await;
     let desk = world
         .accounts
@@ -57,7 +57,7 @@ async fn sessions_are_listed_with_their_use_and_which_one_is_current() {
 
 #[tokio::test]
 async fn expired_and_ended_sessions_are_not_listed() {
-    let world = World::new();
+    let world = Fixture::new();
     world.enter("ana").await;
     wait(29 * 24 * HOUR);
     let other = world.sign_in("ana").await;
@@ -74,7 +74,7 @@ async fn expired_and_ended_sessions_are_not_listed() {
 
 #[tokio::test]
 async fn session_of_another_device_can_be_ended_once() {
-    let world = World::new();
+    let world = Fixture::new();
     let tokens = world.enter("ana").await;
     let phone = world.sign_in("ana").await;
     let (caller, lost) = (world.caller(&tokens).await, world.caller(&phone).await);
@@ -91,7 +91,7 @@ async fn session_of_another_device_can_be_ended_once() {
 
 #[tokio::test]
 async fn session_of_another_user_is_not_found_and_goes_on() {
-    let world = World::new();
+    let world = Fixture::new();
     let (ana, bob) = (world.enter("ana").await, world.enter("bob").await);
     let (ana, bobs) = (world.caller(&ana).await, world.caller(&bob).await);
     let bobs = bobs.session_id.unwrap();
@@ -109,7 +109,7 @@ async fn session_of_another_user_is_not_found_and_goes_on() {
 
 #[tokio::test]
 async fn all_other_sessions_can_be_ended_at_once() {
-    let world = World::new();
+    let world = Fixture::new();
     let tokens = world.enter("ana").await;
     let others = [world.sign_in("ana").await, world.sign_in("ana").await];
     let stranger = world.enter("bob").await;
@@ -129,7 +129,7 @@ async fn all_other_sessions_can_be_ended_at_once() {
 
 #[tokio::test]
 async fn user_of_the_host_product_has_no_sessions() {
-    let world = World::new();
+    let world = Fixture::new();
     world.enter("ana").await;
     let caller = host_caller(Some("Hana"));
     assert_eq!(list(&world, &caller).await, []);

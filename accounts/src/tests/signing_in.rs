@@ -9,13 +9,13 @@ use roomcast_ports::pubsub::Revocation;
 use roomcast_protocol::limits::SESSIONS_PER_USER_MAX;
 use roomcast_protocol::{Code, SessionId};
 
+use super::fixture::{Fixture, PASSWORD, client, host_caller, wait};
 use super::stores::Vanishing;
-use super::world::{PASSWORD, World, client, host_caller, wait};
 use crate::Accounts;
 
 #[tokio::test]
 async fn whoever_signs_in_speaks_for_their_account() {
-    let world = World::new();
+    let world = Fixture::new();
     let ana = world
         .accounts
         .register("ana", PASSWORD, Some("Ana B."), &client())
@@ -32,7 +32,7 @@ async fn whoever_signs_in_speaks_for_their_account() {
 
 #[tokio::test]
 async fn an_unknown_name_and_a_wrong_password_get_the_same_answer() {
-    let world = World::new();
+    let world = Fixture::new();
     world.register("ana").await;
     let wrong = world
         .accounts
@@ -52,7 +52,7 @@ async fn an_unknown_name_and_a_wrong_password_get_the_same_answer() {
 
 #[tokio::test]
 async fn signing_out_ends_this_session_at_once_and_tells_every_gateway() {
-    let world = World::new();
+    let world = Fixture::new();
     let here = world.enter("ana").await;
     let elsewhere = world.sign_in("ana").await;
     let caller = world.caller(&here).await;
@@ -84,7 +84,7 @@ async fn signing_out_ends_this_session_at_once_and_tells_every_gateway() {
 
 #[tokio::test]
 async fn sign_in_past_100_sessions_ends_the_oldest() {
-    let world = World::new();
+    let world = Fixture::new();
     let first = world.enter("ana").await;
     let oldest = world.caller(&first).await;
     let sessions = world.embedded.sessions();
@@ -114,7 +114,7 @@ async fn sign_in_past_100_sessions_ends_the_oldest() {
 
 #[tokio::test]
 async fn a_token_from_no_session_has_none_to_sign_out_of() {
-    let world = World::new();
+    let world = Fixture::new();
     let refusal = world
         .accounts
         .sign_out(&host_caller(None))
@@ -125,7 +125,7 @@ async fn a_token_from_no_session_has_none_to_sign_out_of() {
 
 #[tokio::test]
 async fn an_account_that_ends_while_somebody_signs_in_leaves_no_session_behind() {
-    let world = World::new();
+    let world = Fixture::new();
     world.register("ana").await;
     let signals = world.embedded.signals();
     let mut heard = signals.subscribe_revocations();

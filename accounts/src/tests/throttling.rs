@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use roomcast_protocol::{Code, Refusal};
 
-use super::world::{PASSWORD, World, client, client_at, wait};
+use super::fixture::{Fixture, PASSWORD, client, client_at, wait};
 use crate::{AccountPatch, Client, PasswordChange};
 
 const WRONG: &str = "incorrect horse";
 
-async fn sign_in(world: &World, name: &str, password: &str, client: &Client) -> Code {
+async fn sign_in(world: &Fixture, name: &str, password: &str, client: &Client) -> Code {
     match world.accounts.sign_in(name, password, client).await {
         Ok(_) => panic!("{name} is signed in"),
         Err(refusal) => refusal.code,
@@ -25,7 +25,7 @@ fn exempt() -> Client {
 
 #[tokio::test]
 async fn eleventh_sign_in_of_a_name_from_an_address_is_refused_right_or_wrong() {
-    let world = World::new();
+    let world = Fixture::new();
     world.register("ana").await;
     world.register("bob").await;
     for _ in 0..10 {
@@ -53,7 +53,7 @@ async fn eleventh_sign_in_of_a_name_from_an_address_is_refused_right_or_wrong() 
 
 #[tokio::test]
 async fn guesses_of_unknown_names_count_for_their_address() {
-    let world = World::new();
+    let world = Fixture::new();
     world.register("ana").await;
     for number in 0..60 {
         let name = format!("nobody {number}");
@@ -66,7 +66,7 @@ async fn guesses_of_unknown_names_count_for_their_address() {
 
 #[tokio::test]
 async fn wrong_current_passwords_count_as_failed_sign_ins() {
-    let world = World::new();
+    let world = Fixture::new();
     let tokens = world.enter("ana").await;
     let caller = world.caller(&tokens).await;
     let change = async |current: &str| {
@@ -77,7 +77,10 @@ async fn wrong_current_passwords_count_as_failed_sign_ins() {
                 new: "battery staple".to_owned(),
             }),
         };
-        world.accounts.change_me(&caller, patch, &client()).await
+        world
+            .accounts
+            .update_profile(&caller, patch, &client())
+            .await
     };
     for _ in 0..10 {
         let code = change(WRONG).await.unwrap_err().code;
@@ -93,7 +96,7 @@ async fn wrong_current_passwords_count_as_failed_sign_ins() {
 
 #[tokio::test]
 async fn crowd_of_guesses_is_judged_ten_times() {
-    let world = World::new();
+    let world = Fixture::new();
     world.register("ana").await;
     let mut judged = 0;
     let mut all = tokio::task::JoinSet::new();
@@ -110,7 +113,7 @@ async fn crowd_of_guesses_is_judged_ten_times() {
 
 #[tokio::test]
 async fn address_registers_20_accounts_a_minute_and_refused_ones_do_not_count() {
-    let world = World::new();
+    let world = Fixture::new();
     let register = async |name: &str, client: &Client| {
         let made = world.accounts.register(name, PASSWORD, None, client).await;
         made.map_err(|refusal| refusal.code)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use roomcast_history::PageOf;
+use roomcast_history::PageQuery;
 use roomcast_ports::timeline::Timeline as _;
 use roomcast_protocol::{Code, MessageId};
 use tokio_util::task::TaskTracker;
@@ -14,7 +14,7 @@ async fn is_there_at_once(world: &World, text: &str) {
     let (seq, message_id) = world.say(text).await;
     let page = world
         .history
-        .page(&world.room, PageOf::Newest, 3)
+        .page(&world.room, PageQuery::Newest, 3)
         .await
         .unwrap();
     let last = page.events.last().unwrap();
@@ -61,7 +61,7 @@ async fn a_thousand_reads_each_just_after_an_ack_have_the_message_while_ingest_r
                     let (seq, _) = world.say(&format!("{reader} {round}")).await;
                     let page = world
                         .history
-                        .page(&world.room, PageOf::Newest, 50)
+                        .page(&world.room, PageQuery::Newest, 50)
                         .await
                         .unwrap();
                     let is_it = |it: &serde_json::Value| it["seq"].as_u64() == Some(seq.get());

@@ -1,6 +1,6 @@
 //! Every event after a place, once and in order, without what deleted messages said.
 
-use roomcast_history::PageOf;
+use roomcast_history::PageQuery;
 use roomcast_ports::timeline::Timeline as _;
 use roomcast_protocol::{EventBody, RoomId, Seq};
 
@@ -104,7 +104,11 @@ async fn frames_after_a_place_say_whether_there_is_more_on_either_side() {
     world.delete(&message_id).await;
     let founded = world.events().await[0].seq;
     for _ in 0..5 {
-        let page = |after, limit| world.history.page(&world.room, PageOf::After(after), limit);
+        let page = |after, limit| {
+            world
+                .history
+                .page(&world.room, PageQuery::After(after), limit)
+        };
         let all = page(Seq::ZERO, 10).await.unwrap();
         let types: Vec<_> = all
             .events
@@ -171,7 +175,7 @@ async fn a_room_that_never_was_is_empty() {
     assert!(caught_up.events.is_empty() && caught_up.head == Seq::ZERO && !caught_up.has_more);
     let page = world
         .history
-        .page(&never, PageOf::Newest, 10)
+        .page(&never, PageQuery::Newest, 10)
         .await
         .unwrap();
     assert!(page.events.is_empty() && !page.has_more_before && !page.has_more_after);

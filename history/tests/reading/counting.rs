@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use roomcast_embedded::EmbeddedStore;
-use roomcast_history::{History, PageOf};
+use roomcast_history::{History, PageQuery};
 use roomcast_ports::StoreError;
 use roomcast_ports::message_store::{MessageReader, MessageState};
 use roomcast_ports::timeline::Timeline as _;
@@ -99,7 +99,7 @@ async fn a_room_that_comes_back_as_one_costs_the_store_what_two_cost() {
     let clients: Vec<_> = (0..2_000)
         .map(|_| {
             let (history, room) = (history.clone(), world.room.clone());
-            tracker.spawn(async move { history.page(&room, PageOf::Newest, 50).await.unwrap() })
+            tracker.spawn(async move { history.page(&room, PageQuery::Newest, 50).await.unwrap() })
         })
         .collect();
     for client in clients {

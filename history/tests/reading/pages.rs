@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use roomcast_history::PageOf;
+use roomcast_history::PageQuery;
 use roomcast_protocol::{EventBody, MessageId, Seq};
 use serde_json::Value;
 
@@ -87,7 +87,7 @@ async fn walked_back(world: &World, limit: usize) -> Expected {
     let mut walked = Expected::new();
     let mut page = world
         .history
-        .page(&world.room, PageOf::Newest, limit)
+        .page(&world.room, PageQuery::Newest, limit)
         .await
         .unwrap();
     assert!(!page.has_more_after);
@@ -98,7 +98,7 @@ async fn walked_back(world: &World, limit: usize) -> Expected {
         let Some(first) = page.events.first().filter(|_| page.has_more_before) else {
             return walked;
         };
-        let before = PageOf::Before(Seq::new(seq(first)).unwrap());
+        let before = PageQuery::Before(Seq::new(seq(first)).unwrap());
         page = world
             .history
             .page(&world.room, before, limit)
@@ -132,7 +132,7 @@ async fn around_a_place_are_its_message_and_half_the_limit_on_each_side() {
     for _ in 0..3 {
         for limit in [1, 2, 5, 10] {
             for place in 0..last_place + 3 {
-                let around = PageOf::Around(Seq::new(place).unwrap());
+                let around = PageQuery::Around(Seq::new(place).unwrap());
                 let page = world
                     .history
                     .page(&world.room, around, limit)
@@ -183,7 +183,7 @@ async fn reactions_are_counted_and_the_first_fifty_named() {
     for _ in 0..3 {
         let page = world
             .history
-            .page(&world.room, PageOf::Newest, 10)
+            .page(&world.room, PageQuery::Newest, 10)
             .await
             .unwrap();
         let reaction = &page.events[0]["reactions"][0];
@@ -205,13 +205,13 @@ async fn before_the_first_message_and_from_beyond_the_last_there_is_what_there_i
     for _ in 0..4 {
         let before = world
             .history
-            .page(&world.room, PageOf::Before(first), 10)
+            .page(&world.room, PageQuery::Before(first), 10)
             .await
             .unwrap();
         assert!(before.events.is_empty() && !before.has_more_before && before.has_more_after);
         let before = world
             .history
-            .page(&world.room, PageOf::Before(Seq::MAX), 1)
+            .page(&world.room, PageQuery::Before(Seq::MAX), 1)
             .await
             .unwrap();
         assert_eq!(

@@ -55,7 +55,9 @@ pub(super) async fn sign_out(call: Call) -> Answer {
 
 /// `GET /v1/me`
 pub(super) async fn me(call: Call) -> Answer {
-    Ok(found(&call.services.accounts.me(&call.caller).await?))
+    Ok(found(
+        &call.services.accounts.get_profile(&call.caller).await?,
+    ))
 }
 
 /// `PATCH /v1/me`
@@ -77,13 +79,15 @@ pub(super) async fn change_me(call: Call, address: Address, mut fields: Fields) 
         exempt: call.caller.admin,
     };
     let accounts = &call.services.accounts;
-    let changed = accounts.change_me(&call.caller, patch, &client).await?;
+    let changed = accounts
+        .update_profile(&call.caller, patch, &client)
+        .await?;
     Ok(found(&changed))
 }
 
 /// `DELETE /v1/me`
 pub(super) async fn delete_me(call: Call) -> Answer {
-    call.services.accounts.delete_me(&call.caller).await?;
+    call.services.accounts.delete_account(&call.caller).await?;
     Ok(removed())
 }
 
@@ -128,5 +132,5 @@ pub(super) async fn find(call: Call) -> Answer {
         .one("name")?
         .ok_or_else(|| Refusal::bad_frame("name is missing"))?;
     let (cursor, limit) = (query.one("cursor")?, query.limit(PAGE_MAX)?);
-    Ok(found(&accounts.find(name, cursor, limit).await?))
+    Ok(found(&accounts.search_users(name, cursor, limit).await?))
 }

@@ -1,6 +1,6 @@
 //! What was said in a room, for its members.
 
-use roomcast_history::PageOf;
+use roomcast_history::PageQuery;
 use roomcast_protocol::limits::PAGE_MAX;
 use roomcast_protocol::{MessageId, Refusal, RoomId};
 
@@ -28,13 +28,13 @@ pub(super) async fn message(call: Call) -> Answer {
     Ok(found(&history.message_view(&room_id, &message_id).await?))
 }
 
-fn page_of(query: &Query) -> Result<PageOf, Refusal> {
+fn page_of(query: &Query) -> Result<PageQuery, Refusal> {
     let (before, after) = (query.seq("before")?, query.seq("after")?);
     match (before, after, query.seq("around")?) {
-        (None, None, None) => Ok(PageOf::Newest),
-        (Some(seq), None, None) => Ok(PageOf::Before(seq)),
-        (None, Some(seq), None) => Ok(PageOf::After(seq)),
-        (None, None, Some(seq)) => Ok(PageOf::Around(seq)),
+        (None, None, None) => Ok(PageQuery::Newest),
+        (Some(seq), None, None) => Ok(PageQuery::Before(seq)),
+        (None, Some(seq), None) => Ok(PageQuery::After(seq)),
+        (None, None, Some(seq)) => Ok(PageQuery::Around(seq)),
         _ => Err(Refusal::bad_frame(
             "at most one of before, after and around",
         )),

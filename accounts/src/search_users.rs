@@ -11,7 +11,7 @@ use crate::service::{Accounts, failed_to, view_of};
 impl Accounts {
     /// Accounts whose name begins with `name_prefix`, compared without case, by name. What no name can
     /// begin with finds nobody: who types into a search box is not to be told off.
-    pub async fn find(
+    pub async fn search_users(
         &self,
         name_prefix: &str,
         cursor: Option<&str>,

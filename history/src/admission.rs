@@ -6,26 +6,26 @@ use roomcast_protocol::Refusal;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Events of the pages that are read at once: 64 pages of 50, or 16 of 200. Equal pages count once.
-pub(crate) const EVENTS_AT_ONCE: usize = 3_200;
+pub(crate) const EVENT_CONCURRENCY_MAX: usize = 3_200;
 /// Readers that may be inside, those that wait for their turn or for an equal page among them.
 pub(crate) const READERS_MAX: usize = 4_160;
 /// When who was refused should come back, in milliseconds.
 const RETRY_AFTER_MS: u64 = 1_000;
 
 /// The bounds of one process.
-pub(crate) struct Turns {
+pub(crate) struct AdmissionControl {
     events: Semaphore,
     readers: Semaphore,
     events_at_once: usize,
 }
 
-impl Default for Turns {
+impl Default for AdmissionControl {
     fn default() -> Self {
-        Self::new(EVENTS_AT_ONCE, READERS_MAX)
+        Self::new(EVENT_CONCURRENCY_MAX, READERS_MAX)
     }
 }
 
-impl Turns {
+impl AdmissionControl {
     pub(crate) const fn new(events_at_once: usize, readers: usize) -> Self {
         Self {
             events: Semaphore::const_new(events_at_once),
@@ -35,7 +35,7 @@ impl Turns {
     }
 
     /// Enters the queue, unless it is full. To be held until the answer.
-    pub(crate) fn enter(&self) -> Result<SemaphorePermit<'_>, Refusal> {
+    pub(crate) fn try_enqueue(&self) -> Result<SemaphorePermit<'_>, Refusal> {
         self.readers.try_acquire().map_err(|_| {
             metrics::counter!("chat_history_refused_total").increment(1);
             Refusal {
@@ -46,7 +46,7 @@ impl Turns {
     }
 
     /// Waits for the turn to read a page of so many events. To be held while reading.
-    pub(crate) async fn turn(&self, events: usize) -> SemaphorePermit<'_> {
+    pub(crate) async fn acquire(&self, events: usize) -> SemaphorePermit<'_> {
         let events = u32::try_from(events.clamp(1, self.events_at_once)).unwrap_or(1);
         let turn = self.events.acquire_many(events).await;
         turn.expect("it is never closed")
@@ -59,15 +59,15 @@ mod tests {
 
     #[tokio::test]
     async fn past_the_queue_a_reader_is_told_to_come_back_and_then_it_goes_on() {
-        let turns = Turns::new(200, 3);
-        let mut inside: Vec<_> = (0..3).map(|_| turns.enter().unwrap()).collect();
-        let refusal = turns.enter().expect_err("the queue is full");
+        let turns = AdmissionControl::new(200, 3);
+        let mut inside: Vec<_> = (0..3).map(|_| turns.try_enqueue().unwrap()).collect();
+        let refusal = turns.try_enqueue().expect_err("the queue is full");
         assert_eq!(refusal.code, roomcast_protocol::Code::RateLimited);
         inside.pop();
-        let _again = turns.enter().expect("one has left");
-        let first = turns.turn(200).await;
+        let _again = turns.try_enqueue().expect("one has left");
+        let first = turns.acquire(200).await;
         assert_eq!(turns.events.available_permits(), 0);
         drop(first);
-        let _second = turns.turn(200).await;
+        let _second = turns.acquire(200).await;
     }
 }

@@ -8,7 +8,7 @@ use crate::service::{Accounts, failed_to, view_of};
 
 impl Accounts {
     /// The caller's account; of a host product's user, the id and the name their token gives.
-    pub async fn me(&self, caller: &Caller) -> Result<UserView, Refusal> {
+    pub async fn get_profile(&self, caller: &Caller) -> Result<UserView, Refusal> {
         let account = self.accounts.by_id(&caller.user_id).await;
         let account = account.map_err(failed_to("look for an account"))?;
         Ok(account.map_or_else(|| of_host(caller), view_of))

@@ -6,13 +6,13 @@ use jsonwebtoken::{Algorithm, Header};
 use roomcast_ports::access::Authenticator as _;
 use roomcast_protocol::{SessionId, UserId};
 
-use super::hosts::{HostKey, claims, with_secret};
-use super::world::{World, clock, request, wait};
+use super::external_users::{HostKey, claims, with_secret};
+use super::fixture::{Fixture, clock, request, wait};
 use crate::{Issuer, TokenRequest};
 
 #[tokio::test]
 async fn a_token_says_what_was_asked_of_it() {
-    let world = World::new();
+    let world = Fixture::new();
     let token = world.issuer.mint(&TokenRequest {
         name: Some("Hana".to_owned()),
         admin: true,
@@ -29,7 +29,7 @@ async fn a_token_says_what_was_asked_of_it() {
 
 #[tokio::test]
 async fn two_tokens_of_one_moment_differ() {
-    let world = World::new();
+    let world = Fixture::new();
     assert_ne!(
         world.issuer.mint(&request("u")),
         world.issuer.mint(&request("u"))
@@ -38,7 +38,7 @@ async fn two_tokens_of_one_moment_differ() {
 
 #[tokio::test]
 async fn a_token_ends_5_seconds_after_its_time() {
-    let world = World::new();
+    let world = Fixture::new();
     let token = world.issuer.mint(&request("u"));
     wait(Duration::from_secs(61));
     world.ring.authenticate(&token).await.unwrap();
@@ -48,7 +48,7 @@ async fn a_token_ends_5_seconds_after_its_time() {
 
 #[tokio::test]
 async fn a_token_of_a_session_nobody_knows_is_refused() {
-    let world = World::new();
+    let world = Fixture::new();
     let token = world.issuer.mint(&TokenRequest {
         session_id: Some(SessionId::generate()),
         ..request("u")
@@ -58,7 +58,7 @@ async fn a_token_of_a_session_nobody_knows_is_refused() {
 
 #[tokio::test]
 async fn a_session_speaks_for_nobody_else() {
-    let world = World::new();
+    let world = Fixture::new();
     let tokens = world.enter("ana").await;
     let caller = world.caller(&tokens).await;
     let token = world.issuer.mint(&TokenRequest {
@@ -71,7 +71,7 @@ async fn a_session_speaks_for_nobody_else() {
 
 #[tokio::test]
 async fn a_changed_token_is_refused_wherever_it_was_changed() {
-    let world = World::new();
+    let world = Fixture::new();
     let token = world.issuer.mint(&request("u"));
     world.ring.authenticate(&token).await.unwrap();
     for place in (0..token.len()).step_by(7) {
@@ -87,7 +87,7 @@ async fn a_changed_token_is_refused_wherever_it_was_changed() {
 
 #[tokio::test]
 async fn a_token_of_another_key_that_names_ours_is_refused() {
-    let world = World::new();
+    let world = Fixture::new();
     let token = world.issuer.mint(&request("u"));
     let key_id = jsonwebtoken::decode_header(&token).unwrap().kid.unwrap();
     let thief = HostKey::ed25519();
@@ -98,7 +98,7 @@ async fn a_token_of_another_key_that_names_ours_is_refused() {
 
 #[tokio::test]
 async fn what_is_no_token_is_refused() {
-    let world = World::new();
+    let world = Fixture::new();
     // {"alg":"none"}.{"sub":"u","exp":4102444800}.
     let unsigned = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ1IiwiZXhwIjo0MTAyNDQ0ODAwfQ.";
     for bad in ["", ".", "..", "a.b", "a.b.c", "a.b.c.d", "\u{0}", unsigned] {
@@ -114,7 +114,7 @@ async fn what_is_no_token_is_refused() {
 
 #[tokio::test]
 async fn tokens_hold_over_a_restart() {
-    let world = World::new();
+    let world = Fixture::new();
     let token = world.issuer.mint(&request("u"));
     let reopened = Issuer::open(world.dir.path()).unwrap();
     let ring = crate::KeyRing::open(&reopened, &[], world.embedded.sessions()).unwrap();

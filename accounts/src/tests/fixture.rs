@@ -59,7 +59,7 @@ impl Drop for TempDir {
     }
 }
 
-pub(crate) struct World {
+pub(crate) struct Fixture {
     pub(crate) accounts: Accounts,
     pub(crate) issuer: Arc<Issuer>,
     pub(crate) ring: KeyRing,
@@ -68,7 +68,7 @@ pub(crate) struct World {
     pub(crate) dir: TempDir,
 }
 
-impl World {
+impl Fixture {
     pub(crate) fn new() -> Self {
         Self::with_sources(TempDir::new(), &[])
     }

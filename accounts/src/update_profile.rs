@@ -31,7 +31,7 @@ impl Accounts {
     /// Changes the fields that `patch` names. A wrong current password is `UNAUTHORIZED` and changes
     /// nothing. A new password ends all sessions of the account but the caller's: another session may
     /// belong to a holder of the old password.
-    pub async fn change_me(
+    pub async fn update_profile(
         &self,
         caller: &Caller,
         patch: AccountPatch,

@@ -9,7 +9,7 @@ use roomcast_protocol::event::Message;
 use roomcast_protocol::{EventBody, StoredEvent, UserId};
 
 /// The message as it was sent, if the event sends one.
-pub(crate) fn sent(stored: &StoredEvent) -> Option<MessageState> {
+pub(crate) fn from_sent(stored: &StoredEvent) -> Option<MessageState> {
     let EventBody::MessageSent(message) = &stored.event.body else {
         return None;
     };
@@ -52,20 +52,20 @@ pub(crate) fn apply(state: &mut MessageState, stored: &StoredEvent) {
             removed: false,
             ..
         } => {
-            give(&mut state.reactions, emoji, &event.sender_id);
+            add_reaction(&mut state.reactions, emoji, &event.sender_id);
         }
         EventBody::ReactionChanged {
             emoji,
             removed: true,
             ..
         } => {
-            take_back(&mut state.reactions, emoji, &event.sender_id);
+            remove_reaction(&mut state.reactions, emoji, &event.sender_id);
         }
         _ => {}
     }
 }
 
-fn give(reactions: &mut Vec<ReactionState>, emoji: &str, user_id: &UserId) {
+fn add_reaction(reactions: &mut Vec<ReactionState>, emoji: &str, user_id: &UserId) {
     match reactions.iter_mut().find(|reaction| reaction.is(emoji)) {
         Some(reaction) if reaction.user_ids.contains(user_id) => {}
         Some(reaction) => reaction.user_ids.push(user_id.clone()),
@@ -76,7 +76,7 @@ fn give(reactions: &mut Vec<ReactionState>, emoji: &str, user_id: &UserId) {
     }
 }
 
-fn take_back(reactions: &mut Vec<ReactionState>, emoji: &str, user_id: &UserId) {
+fn remove_reaction(reactions: &mut Vec<ReactionState>, emoji: &str, user_id: &UserId) {
     let Some(index) = reactions.iter().position(|reaction| reaction.is(emoji)) else {
         return;
     };

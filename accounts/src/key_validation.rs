@@ -17,7 +17,7 @@ const DER_INTEGER: u8 = 0x02;
 const DER_SEQUENCE: u8 = 0x30;
 
 /// Whether `key` is a good public key for `algorithm`.
-pub(crate) fn is_sound(algorithm: Algorithm, key: &DecodingKey) -> bool {
+pub(crate) fn is_valid_key(algorithm: Algorithm, key: &DecodingKey) -> bool {
     match (algorithm, key.kind()) {
         (Algorithm::EdDSA, DecodingKeyKind::SecretOrDer(point)) => parses(&ED25519, point),
         (Algorithm::ES256, DecodingKeyKind::SecretOrDer(point)) => {

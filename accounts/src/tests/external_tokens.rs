@@ -4,14 +4,14 @@ use jsonwebtoken::{Algorithm, Header};
 use roomcast_ports::access::{Authenticator as _, Caller};
 use serde_json::{Value, json};
 
-use super::hosts::{HostKey, claims, key_set, seconds_from_now, with_secret};
-use super::world::{TempDir, World, request};
+use super::external_users::{HostKey, claims, key_set, seconds_from_now, with_secret};
+use super::fixture::{Fixture, TempDir, request};
 
 const SECRET: &[u8] = b"a secret of thirty-two bytes, or so";
 const UNKNOWN_KEY: &str = "it is badly signed, or of an unknown key";
 
 /// A world that shares a secret with the host, and what it makes of a token that says so.
-struct Host(World);
+struct Host(Fixture);
 
 impl Host {
     fn new() -> Self {
@@ -27,7 +27,7 @@ impl Host {
             .map(|options| format!("hs256:{file}{options}"));
         let sources: Vec<_> = sources.collect();
         let sources: Vec<_> = sources.iter().map(String::as_str).collect();
-        Self(World::with_sources(dir, &sources))
+        Self(Fixture::with_sources(dir, &sources))
     }
 
     fn token(claims: &Value) -> String {
@@ -58,7 +58,7 @@ async fn a_token_of_each_algorithm_is_taken_from_its_pem_file() {
     for key in HostKey::each() {
         let dir = TempDir::new();
         let file = dir.file("key.pem", &key.public_pem);
-        let world = World::with_sources(dir, &[&file]);
+        let world = Fixture::with_sources(dir, &[&file]);
         let caller = world.ring.authenticate(&key.token(None)).await.unwrap();
         assert_eq!(caller.user_id.as_str(), "host:7", "{:?}", key.algorithm);
         // A bare key has no name, so it is not the one that is named.
@@ -80,7 +80,7 @@ async fn a_key_of_a_set_takes_the_tokens_that_name_it_or_none() {
         let dir = TempDir::new();
         let set = key_set(&[first.jwk(Some("first")), second.jwk(Some("second"))]);
         let file = dir.file("keys.json", set);
-        let world = World::with_sources(dir, &[&file]);
+        let world = Fixture::with_sources(dir, &[&file]);
         for good in [
             first.token(Some("first")),
             second.token(Some("second")),
@@ -104,7 +104,7 @@ async fn a_public_key_is_never_taken_for_a_shared_secret() {
     for key in HostKey::each() {
         let dir = TempDir::new();
         let file = dir.file("key.pem", &key.public_pem);
-        let world = World::with_sources(dir, &[&file]);
+        let world = Fixture::with_sources(dir, &[&file]);
         for secret in [key.public_pem.as_bytes(), key.public_pem.trim().as_bytes()] {
             let token = with_secret(secret, &Header::new(Algorithm::HS256), &claims("admin"));
             assert_eq!(
@@ -123,7 +123,7 @@ async fn a_key_takes_no_other_algorithm_of_its_family() {
     let dir = TempDir::new();
     let pem = dir.file("key.pem", &key.public_pem);
     let secret = dir.file("secret", SECRET);
-    let world = World::with_sources(dir, &[&pem, &format!("hs256:{secret}")]);
+    let world = Fixture::with_sources(dir, &[&pem, &format!("hs256:{secret}")]);
     for algorithm in [Algorithm::RS384, Algorithm::RS512, Algorithm::PS256] {
         let token = key.sign(&Header::new(algorithm), &claims("u"));
         assert_eq!(world.refusal(&token).await, UNKNOWN_KEY, "{algorithm:?}");

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use roomcast_ports::access::{Authenticator as _, TokenError};
 use roomcast_protocol::{Code, SessionId};
 
+use super::fixture::{Fixture, PASSWORD, client, host_caller, request};
 use super::stores::Away;
-use super::world::{PASSWORD, World, client, host_caller, request};
 use crate::{Accounts, KeyRing, TokenRequest};
 
 #[tokio::test]
 async fn verbs_answer_that_we_failed_and_not_that_the_caller_did() {
-    let world = World::new();
+    let world = Fixture::new();
     let tokens = world.enter("ana").await;
     let caller = world.caller(&tokens).await;
     let signals = world.embedded.signals();
@@ -39,16 +39,20 @@ async fn verbs_answer_that_we_failed_and_not_that_the_caller_did() {
             .unwrap_err()
             .code,
         accounts.sign_out(&caller).await.unwrap_err().code,
-        accounts.me(&host_caller(None)).await.unwrap_err().code,
-        accounts.delete_me(&caller).await.unwrap_err().code,
-        accounts.find("a", None, 1).await.unwrap_err().code,
+        accounts
+            .get_profile(&host_caller(None))
+            .await
+            .unwrap_err()
+            .code,
+        accounts.delete_account(&caller).await.unwrap_err().code,
+        accounts.search_users("a", None, 1).await.unwrap_err().code,
     ];
     assert_eq!(codes, [Code::Internal; 7]);
 }
 
 #[tokio::test]
 async fn a_token_of_a_session_cannot_be_judged_and_one_without_can() {
-    let world = World::new();
+    let world = Fixture::new();
     let ring = KeyRing::open(&world.issuer, &[], Arc::new(Away)).unwrap();
     ring.authenticate(&world.issuer.mint(&request("u")))
         .await

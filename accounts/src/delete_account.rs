@@ -22,7 +22,7 @@ impl Accounts {
     /// Ends the caller's account and all its sessions and takes them out of their groups; what they
     /// wrote stays under their id, and the name is free again. A host product's user has no account to
     /// end: `NOT_FOUND`.
-    pub async fn delete_me(&self, caller: &Caller) -> Result<(), Refusal> {
+    pub async fn delete_account(&self, caller: &Caller) -> Result<(), Refusal> {
         let account = self.accounts.by_id(&caller.user_id).await;
         let account = account.map_err(failed_to("look for an account"))?;
         account.ok_or_else(no_account)?;

@@ -16,7 +16,7 @@ const PAGE: usize = 100;
 
 /// What became of the dead letters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Replayed {
+pub struct RedriveReport {
     /// Written and forgotten.
     pub written: usize,
     /// Still not readable; they stay.
@@ -25,7 +25,7 @@ pub struct Replayed {
 
 /// Why a replay has stopped; what was written before stays written, and trying again is safe.
 #[derive(Debug, thiserror::Error)]
-pub enum ReplayError {
+pub enum RedriveError {
     /// The store did not answer.
     #[error("write a dead letter")]
     Store(#[from] StoreError),
@@ -36,8 +36,8 @@ pub enum ReplayError {
 
 impl Ingest {
     /// Writes every dead letter that this version can read, and forgets it.
-    pub async fn replay(&self) -> Result<Replayed, ReplayError> {
-        let mut replayed = Replayed::default();
+    pub async fn redrive(&self) -> Result<RedriveReport, RedriveError> {
+        let mut replayed = RedriveReport::default();
         for partition in 0..self.log.partitions() {
             let mut position = 0;
             loop {
@@ -57,7 +57,7 @@ impl Ingest {
     }
 
     /// Whether it could be read, and has been written.
-    async fn write_letter(&self, letter: &DeadLetter) -> Result<bool, ReplayError> {
+    async fn write_letter(&self, letter: &DeadLetter) -> Result<bool, RedriveError> {
         let (partition, position) = (letter.partition, letter.position);
         let (Ok(event), Some(seq)) = (decode(&letter.body), Seq::new(position)) else {
             warn!(partition, position, "a dead letter is still unreadable");

@@ -67,7 +67,7 @@ fn log(seed: &mut u64) -> Vec<Arc<StoredEvent>> {
 }
 
 fn folded(events: &[Arc<StoredEvent>]) -> MessageState {
-    continued(sent(&events[0]).unwrap(), &events[1..])
+    continued(from_sent(&events[0]).unwrap(), &events[1..])
 }
 
 fn continued(mut state: MessageState, events: &[Arc<StoredEvent>]) -> MessageState {

@@ -25,10 +25,10 @@ use crate::trim;
 /// Entries written at once.
 const BATCH: usize = 256;
 /// How often the places are looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
-enum ReviewError {
+enum BackfillError {
     #[error("read the log again")]
     Log(#[from] LogError),
     #[error("write to the store again")]
@@ -40,7 +40,7 @@ pub(crate) async fn run(ingest: Ingest, stop: CancellationToken) {
     let mut setbacks = ingest.writer.resync_requests();
     tokio::select! {
         () = stop.cancelled() => {}
-        () = review_always(&ingest, &mut setbacks) => {}
+        () = run_backfill(&ingest, &mut setbacks) => {}
     }
 }
 
@@ -53,17 +53,17 @@ enum Span {
     SinceLoss(Option<Instant>),
 }
 
-async fn review_always(ingest: &Ingest, setbacks: &mut watch::Receiver<ResyncRequests>) {
+async fn run_backfill(ingest: &Ingest, setbacks: &mut watch::Receiver<ResyncRequests>) {
     let mut span = Span::BeforeCheckpoint;
     let mut seen = setbacks.borrow_and_update().count();
     loop {
         if let Some(age) = ingest.writer.crash_loss_window() {
-            write_again(ingest, span, age).await;
+            replay_recent(ingest, span, age).await;
         }
         tokio::select! {
             // A store whose watch has ended has no machines that come and go.
             Ok(()) = setbacks.changed() => {}
-            () = bring_all_forward(ingest) => {}
+            () = advance_stalled_partitions(ingest) => {}
             () = trim::run(ingest) => {}
         }
         let now = setbacks.borrow_and_update();
@@ -74,17 +74,17 @@ async fn review_always(ingest: &Ingest, setbacks: &mut watch::Receiver<ResyncReq
 }
 
 /// Looks at the partitions that this process was not given, until it is dropped.
-async fn bring_all_forward(ingest: &Ingest) {
+async fn advance_stalled_partitions(ingest: &Ingest) {
     let mut places = vec![None; usize::from(ingest.log.partitions())];
     loop {
-        sleep(LOOK_EVERY).await;
+        sleep(CHECK_INTERVAL).await;
         for (partition, before) in (0..).zip(&mut places) {
             // Whoever has been given it sees to it.
             if ingest.held[usize::from(partition)].load(Ordering::Acquire) {
                 *before = None;
                 continue;
             }
-            match bring_forward(ingest, partition, *before).await {
+            match advance_stalled_partition(ingest, partition, *before).await {
                 Ok(place) => *before = Some(place),
                 Err(error) => {
                     *before = None;
@@ -97,12 +97,12 @@ async fn bring_all_forward(ingest: &Ingest) {
 
 /// Writes again what the store may have forgotten, however often that has to be tried. It forgets what
 /// was written within `age` before a machine left.
-async fn write_again(ingest: &Ingest, span: Span, age: Duration) {
+async fn replay_recent(ingest: &Ingest, span: Span, age: Duration) {
     let mut entries = 0;
     for partition in 0..ingest.log.partitions() {
         let mut back_off = new_back_off();
         loop {
-            match write_partition_again(ingest, partition, span, age).await {
+            match replay_partition(ingest, partition, span, age).await {
                 Ok(count) => {
                     entries += count;
                     break;
@@ -116,12 +116,12 @@ async fn write_again(ingest: &Ingest, span: Span, age: Duration) {
     info!(entries, "the log's last minutes have been written again");
 }
 
-async fn write_partition_again(
+async fn replay_partition(
     ingest: &Ingest,
     partition: u16,
     span: Span,
     age: Duration,
-) -> Result<u64, ReviewError> {
+) -> Result<u64, BackfillError> {
     let (from, until) = match span {
         Span::BeforeCheckpoint => before_checkpoint(ingest, partition, age).await?,
         Span::SinceLoss(away_since) => {
@@ -135,7 +135,7 @@ async fn write_partition_again(
             (from, end.max(last))
         }
     };
-    write_stretch(ingest, partition, from, until).await
+    replay_range(ingest, partition, from, until).await
 }
 
 /// The bounds of what was written last before the store's place: by the time of the event there, since it
@@ -144,7 +144,7 @@ async fn before_checkpoint(
     ingest: &Ingest,
     partition: u16,
     age: Duration,
-) -> Result<(u64, u64), ReviewError> {
+) -> Result<(u64, u64), BackfillError> {
     let place = ingest.writer.checkpoint(partition).await?;
     let Some(before) = place.checked_sub(1) else {
         return Ok((0, 0));
@@ -166,7 +166,7 @@ async fn before_loss(
     partition: u16,
     away_since: Option<Instant>,
     age: Duration,
-) -> Result<u64, ReviewError> {
+) -> Result<u64, BackfillError> {
     let begin = away_since.and_then(|since| since.checked_sub(age));
     let Some(begin) = begin else { return Ok(0) };
     let progress = &ingest.progress[usize::from(partition)];
@@ -184,14 +184,14 @@ async fn before_loss(
 }
 
 /// Writes what a partition lacks, if it has not moved since it was looked at before. Gives its place.
-async fn bring_forward(
+async fn advance_stalled_partition(
     ingest: &Ingest,
     partition: u16,
     before: Option<u64>,
-) -> Result<u64, ReviewError> {
+) -> Result<u64, BackfillError> {
     let place = ingest.writer.checkpoint(partition).await?;
     if before == Some(place) {
-        let entries = write_stretch(ingest, partition, place, u64::MAX).await?;
+        let entries = replay_range(ingest, partition, place, u64::MAX).await?;
         if entries > 0 {
             info!(partition, entries, "brought forward what nobody was given");
         }
@@ -199,12 +199,12 @@ async fn bring_forward(
     Ok(place)
 }
 
-async fn write_stretch(
+async fn replay_range(
     ingest: &Ingest,
     partition: u16,
     mut from: u64,
     until: u64,
-) -> Result<u64, ReviewError> {
+) -> Result<u64, BackfillError> {
     let mut entries = 0;
     while from < until {
         let mut batch = ingest.log.read_partition(partition, from, BATCH).await?;
@@ -218,7 +218,7 @@ async fn write_stretch(
             batch.position = until;
         }
         entries += (batch.events.len() + batch.unreadable.len()) as u64;
-        ingest.derive(partition, &batch).await?;
+        ingest.apply_batch(partition, &batch).await?;
     }
     Ok(entries)
 }

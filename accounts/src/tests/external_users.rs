@@ -12,7 +12,7 @@ use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
-use super::world::clock;
+use super::fixture::clock;
 
 /// A key pair of the host's.
 pub(crate) struct HostKey {

@@ -15,19 +15,19 @@ use roomcast_ports::{BoxError, StoreError};
 use tokio::sync::{Mutex as Turns, OnceCell};
 
 /// Reads under way, by what they read.
-pub(crate) struct Flights<K, T> {
-    under_way: Mutex<HashMap<K, Arc<Route<T>>>>,
+pub(crate) struct SingleFlight<K, T> {
+    under_way: Mutex<HashMap<K, Arc<InFlight<T>>>>,
 }
 
 /// All reads of one key: one flies, at most one boards.
-struct Route<T> {
+struct InFlight<T> {
     turn: Turns<()>,
-    boarding: Mutex<Option<Seats<T>>>,
+    boarding: Mutex<Option<SharedResult<T>>>,
 }
 
-type Seats<T> = Arc<OnceCell<Result<T, Arc<ReadError>>>>;
+type SharedResult<T> = Arc<OnceCell<Result<T, Arc<ReadError>>>>;
 
-impl<K, T> Default for Flights<K, T> {
+impl<K, T> Default for SingleFlight<K, T> {
     fn default() -> Self {
         Self {
             under_way: Mutex::default(),
@@ -35,14 +35,14 @@ impl<K, T> Default for Flights<K, T> {
     }
 }
 
-impl<K: Hash + Eq + Clone, T: Clone> Flights<K, T> {
+impl<K: Hash + Eq + Clone, T: Clone> SingleFlight<K, T> {
     /// What `read` gives, begun now or later by one of those who ask for `key`.
     pub(crate) async fn join<F>(&self, key: K, read: impl FnOnce() -> F) -> Result<T, ReadError>
     where
         F: Future<Output = Result<T, ReadError>>,
     {
-        let (route, seats) = self.board(&key);
-        let _landing = Landing {
+        let (route, seats) = self.join_pending(&key);
+        let _landing = CleanupGuard {
             flights: self,
             key: &key,
             route: &route,
@@ -57,25 +57,25 @@ impl<K: Hash + Eq + Clone, T: Clone> Flights<K, T> {
         flown.clone().map_err(|error| again(&error))
     }
 
-    fn board(&self, key: &K) -> (Arc<Route<T>>, Seats<T>) {
+    fn join_pending(&self, key: &K) -> (Arc<InFlight<T>>, SharedResult<T>) {
         let mut under_way = self
             .under_way
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let route = Arc::clone(under_way.entry(key.clone()).or_default());
-        let seats = Arc::clone(route.boarding().get_or_insert_default());
+        let seats = Arc::clone(route.pending().get_or_insert_default());
         (route, seats)
     }
 }
 
-impl<T> Route<T> {
-    fn boarding(&self) -> std::sync::MutexGuard<'_, Option<Seats<T>>> {
+impl<T> InFlight<T> {
+    fn pending(&self) -> std::sync::MutexGuard<'_, Option<SharedResult<T>>> {
         self.boarding.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Who asks from now on waits for the flight after this one.
-    fn close(&self, seats: &Seats<T>) {
-        let mut boarding = self.boarding();
+    fn close(&self, seats: &SharedResult<T>) {
+        let mut boarding = self.pending();
         if boarding
             .as_ref()
             .is_some_and(|open| Arc::ptr_eq(open, seats))
@@ -85,7 +85,7 @@ impl<T> Route<T> {
     }
 }
 
-impl<T> Default for Route<T> {
+impl<T> Default for InFlight<T> {
     fn default() -> Self {
         Self {
             turn: Turns::default(),
@@ -95,13 +95,13 @@ impl<T> Default for Route<T> {
 }
 
 /// Forgets the route when its last passenger leaves, arrived or given up.
-struct Landing<'a, K: Hash + Eq, T> {
-    flights: &'a Flights<K, T>,
+struct CleanupGuard<'a, K: Hash + Eq, T> {
+    flights: &'a SingleFlight<K, T>,
     key: &'a K,
-    route: &'a Arc<Route<T>>,
+    route: &'a Arc<InFlight<T>>,
 }
 
-impl<K: Hash + Eq, T> Drop for Landing<'_, K, T> {
+impl<K: Hash + Eq, T> Drop for CleanupGuard<'_, K, T> {
     fn drop(&mut self) {
         let mut under_way = self
             .flights

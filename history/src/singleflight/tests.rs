@@ -37,7 +37,7 @@ async fn until(condition: impl Fn() -> bool) {
 
 #[tokio::test]
 async fn a_thousand_who_ask_while_one_reads_share_one_more_read() {
-    let flights: Arc<Flights<u8, usize>> = Arc::default();
+    let flights: Arc<SingleFlight<u8, usize>> = Arc::default();
     let source = Source::new();
     let tracker = TaskTracker::new();
     let ask = || {
@@ -68,7 +68,7 @@ async fn a_thousand_who_ask_while_one_reads_share_one_more_read() {
 
 #[tokio::test]
 async fn who_gives_up_strands_nobody() {
-    let flights: Arc<Flights<u8, usize>> = Arc::default();
+    let flights: Arc<SingleFlight<u8, usize>> = Arc::default();
     let source = Source::new();
     let tracker = TaskTracker::new();
     let ask = || {
@@ -88,7 +88,7 @@ async fn who_gives_up_strands_nobody() {
 
 #[tokio::test]
 async fn a_failure_is_shared_and_keeps_its_kind() {
-    let flights: Flights<u8, usize> = Flights::default();
+    let flights: SingleFlight<u8, usize> = SingleFlight::default();
     let fails = || async {
         tokio::task::yield_now().await;
         Err(ReadError::Store(StoreError::Corrupted("a bad row".into())))

@@ -8,26 +8,26 @@ use tracing::{debug, warn};
 
 use crate::service::Accounts;
 
-const EVERY: Duration = Duration::from_secs(60 * 60);
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(60 * 60);
 /// How often ends of users are looked for that were left unfinished.
 const RESUME_INTERVAL: Duration = Duration::from_secs(30);
 /// How long ends of users that callers have begun may go on after the stop.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long an expired session is still kept: long enough that no clock of ours is so far behind.
-const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Accounts {
     /// Forgets sessions long over, once an hour, and resumes ends of users that were left unfinished,
     /// until `stop`; then waits for those that callers have begun. Any number may run at once.
     pub async fn run(&self, stop: CancellationToken) {
-        let both = async { tokio::join!(self.forget_for_ever(), self.resume_for_ever()) };
+        let both = async { tokio::join!(self.expiry_loop(), self.resume_loop()) };
         stop.run_until_cancelled(both).await;
         self.tasks.close();
         // What is not finished by then is resumed after the next start.
         let _ = tokio::time::timeout(FINISH_TIMEOUT, self.tasks.wait()).await;
     }
 
-    async fn resume_for_ever(&self) {
+    async fn resume_loop(&self) {
         let mut ticks = interval(RESUME_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -36,12 +36,12 @@ impl Accounts {
         }
     }
 
-    async fn forget_for_ever(&self) {
-        let mut ticks = interval(EVERY);
+    async fn expiry_loop(&self) {
+        let mut ticks = interval(EXPIRY_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            match self.sessions.delete_expired(KEPT_FOR).await {
+            match self.sessions.delete_expired(RETENTION).await {
                 Ok(sessions) => debug!(sessions, "forgot sessions that are over"),
                 Err(cause) => warn!(?cause, "failed to forget sessions that are over"),
             }

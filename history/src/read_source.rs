@@ -12,16 +12,16 @@ use crate::History;
 
 /// What an answer can stand on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Base {
+pub(crate) enum ReadSource {
     /// The store, up to this place, and the log after it.
     Store(Seq),
     /// The log alone, which holds the whole room.
     Log,
 }
 
-impl Base {
+impl ReadSource {
     /// Where the log's tail begins.
-    pub(crate) const fn place(self) -> Seq {
+    pub(crate) const fn start_seq(self) -> Seq {
         match self {
             Self::Store(complete_to) => complete_to,
             Self::Log => Seq::ZERO,
@@ -36,19 +36,19 @@ impl Base {
 
 impl History {
     /// What an answer about the room can stand on now.
-    pub(crate) async fn base(&self, room_id: &RoomId) -> Result<Base, ReadError> {
+    pub(crate) async fn base(&self, room_id: &RoomId) -> Result<ReadSource, ReadError> {
         match self.reader.applied_seq(room_id).await {
-            Ok(complete_to) => Ok(Base::Store(complete_to)),
-            Err(away) => self.without_store(room_id, away).await,
+            Ok(complete_to) => Ok(ReadSource::Store(complete_to)),
+            Err(away) => self.fall_back_to_log(room_id, away).await,
         }
     }
 
     /// The log alone, if it holds the whole room; else why the store gave no answer.
-    pub(crate) async fn without_store(
+    pub(crate) async fn fall_back_to_log(
         &self,
         room_id: &RoomId,
         away: StoreError,
-    ) -> Result<Base, ReadError> {
+    ) -> Result<ReadSource, ReadError> {
         let first = self.log.read(room_id, Seq::ZERO, 1).await?;
         let first = first.first();
         if !first.is_some_and(|stored| stored.event.body.creates_room()) {
@@ -59,6 +59,6 @@ impl History {
             "the store is away: read a room from the log alone"
         );
         metrics::counter!("chat_history_log_alone_total").increment(1);
-        Ok(Base::Log)
+        Ok(ReadSource::Log)
     }
 }
