@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use roomcast_embedded::Embedded;
-use roomcast_nats::{NatsConfig, NatsLog, SeenTo};
+use roomcast_nats::{HighWatermark, NatsConfig, NatsLog};
 use roomcast_ports::accounts::{AccountStore, SessionStore};
 use roomcast_ports::dead_letters::DeadLetters;
 use roomcast_ports::directory::RoomDirectory;
@@ -110,7 +110,7 @@ fn tls(access: &Access, option: &'static str) -> anyhow::Result<Option<Arc<Clien
 pub(crate) fn nats_config(
     settings: &Settings,
     servers: &[String],
-    seen_to: Option<SeenTo>,
+    seen_to: Option<HighWatermark>,
 ) -> NatsConfig {
     let roles: Vec<_> = settings.roles.iter().map(|role| role.as_str()).collect();
     let name = format!("roomcast {} {}", roles.join(","), std::process::id());
@@ -141,7 +141,7 @@ const fn uses_streams(role: Role) -> bool {
 
 impl Open {
     /// How far the store has been derived, which a stream that ends earlier has forgotten.
-    fn seen_to(&self) -> Option<SeenTo> {
+    fn seen_to(&self) -> Option<HighWatermark> {
         if let Some(store) = self.scylla.clone() {
             return Some(Arc::new(move |partition| {
                 let store = Arc::clone(&store);

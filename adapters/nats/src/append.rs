@@ -5,9 +5,9 @@
 //! What was sent and never answered may have been: its sender is told so.
 
 mod queue;
-mod settle;
-mod tasks;
-mod unseen;
+mod resolve;
+mod unconfirmed_live;
+mod workers;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -23,35 +23,35 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use crate::exchanges::Exchanges;
-use crate::known::Known;
-use crate::link::Link;
-use crate::live::Listening;
+use crate::connection::NatsConnection;
+use crate::live::SubscriptionGate;
+use crate::observed_seqs::ObservedSeqs;
 use crate::reader::Reader;
+use crate::request::RequestMux;
 use crate::streams::Streams;
-use queue::{Queue, Sending, Waiting};
-use unseen::Unseen;
+use queue::{PublishAttempt, Queue, QueuedAppend};
+use unconfirmed_live::AwaitingRepublish;
 
 /// Bytes of events that wait, at most; past it the oldest is given up.
 const WAITING_BYTES_MAX: usize = 32 << 20;
 
 /// What appending needs of the rest.
 #[derive(Debug)]
-pub(crate) struct Around {
-    pub(crate) link: Link,
+pub(crate) struct AppendDeps {
+    pub(crate) link: NatsConnection,
     pub(crate) region: String,
-    pub(crate) exchanges: Arc<Exchanges>,
+    pub(crate) exchanges: Arc<RequestMux>,
     pub(crate) reader: Arc<Reader>,
-    pub(crate) known: Arc<Known>,
+    pub(crate) known: Arc<ObservedSeqs>,
     pub(crate) streams: Arc<Streams>,
-    pub(crate) listening: Arc<Listening>,
+    pub(crate) listening: Arc<SubscriptionGate>,
     pub(crate) tracker: TaskTracker,
 }
 
 /// Everything on its way into the log.
 #[derive(Debug)]
-pub(crate) struct Appends {
-    around: Around,
+pub(crate) struct Appender {
+    around: AppendDeps,
     state: Mutex<State>,
     /// Where the streams answer.
     replies: String,
@@ -66,19 +66,19 @@ pub(crate) struct Appends {
 #[derive(Debug, Default)]
 struct State {
     queue: Queue,
-    unseen: Unseen,
+    unseen: AwaitingRepublish,
     closed: bool,
 }
 
 impl State {
     /// Whether nobody waits for an answer but those whose answer is being looked up.
-    fn is_settled(&self) -> bool {
+    fn is_drained(&self) -> bool {
         self.queue.len() == 0 && self.unseen.is_answered()
     }
 }
 
-impl Appends {
-    pub(crate) fn new(around: Around) -> Self {
+impl Appender {
+    pub(crate) fn new(around: AppendDeps) -> Self {
         let replies = around.link.client.new_inbox();
         Self {
             around,
@@ -105,7 +105,7 @@ impl Appends {
         }
         let now = Instant::now();
         let (answer, answered) = oneshot::channel();
-        let waiting = Waiting::new(
+        let waiting = QueuedAppend::new(
             &append.event,
             body.into(),
             append.expected_head,
@@ -121,13 +121,13 @@ impl Appends {
         while state.queue.len() >= APPEND_QUEUE_MAX
             || state.queue.bytes() + waiting.body.len() > WAITING_BYTES_MAX
         {
-            let oldest = state.queue.take_oldest(None);
+            let oldest = state.queue.evict_oldest(None);
             if oldest.is_empty() {
                 break;
             }
             counter!("chat_log_appends_pushed_out_total").increment(oldest.len() as u64);
             for waiting in oldest {
-                waiting.give_up(now, "too many events wait for the log");
+                waiting.fail(now, "too many events wait for the log");
             }
         }
         state.queue.push(waiting);
@@ -149,7 +149,7 @@ impl Appends {
         self.lock().closed = true;
         loop {
             let settled = self.settled.notified();
-            if self.lock().is_settled() {
+            if self.lock().is_drained() {
                 break;
             }
             settled.await;
@@ -161,7 +161,7 @@ impl Appends {
     fn count(&self, state: &State) {
         #[expect(clippy::cast_precision_loss, reason = "at most ten thousand")]
         self.waiting.set(state.queue.len() as f64);
-        if state.closed && state.is_settled() {
+        if state.closed && state.is_drained() {
             self.settled.notify_waiters();
         }
     }
@@ -188,7 +188,7 @@ impl Appends {
     }
 
     /// The headers of an event on the bus.
-    fn headers(&self, sending: &Sending) -> HeaderMap {
+    fn headers(&self, sending: &PublishAttempt) -> HeaderMap {
         let mut headers = HeaderMap::new();
         let mut id = message_id(&sending.room_id, &sending.event_id);
         if sending.is_renamed {

@@ -8,7 +8,8 @@ use roomcast_ports::BoxError;
 
 /// Says how far a partition has been derived from, whatever has become of its stream: the position
 /// that the store keeps, 0 when it has none.
-pub type SeenTo = Arc<dyn Fn(u16) -> BoxFuture<'static, Result<u64, BoxError>> + Send + Sync>;
+pub type HighWatermark =
+    Arc<dyn Fn(u16) -> BoxFuture<'static, Result<u64, BoxError>> + Send + Sync>;
 
 /// Bytes of a new partition's stream unless the configuration says otherwise: 8 GiB for all of them.
 pub const PARTITION_BYTES_MAX: u64 = 256 << 20;
@@ -48,7 +49,7 @@ pub struct NatsConfig {
     pub partition_bytes_max: Option<u64>,
     /// Asked before a missing stream is created, so that its places begin above all that were seen.
     /// Without it, only what this process has seen itself is known.
-    pub seen_to: Option<SeenTo>,
+    pub seen_to: Option<HighWatermark>,
 }
 
 impl NatsConfig {

@@ -11,16 +11,16 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
-use crate::exchanges::Exchanges;
-use crate::failure::{Failure, refusal};
+use crate::error::{NatsError, refusal};
+use crate::request::RequestMux;
 use crate::subjects;
 
 /// How long one copy has for its answer.
-const COPY_WITHIN: Duration = Duration::from_millis(1_500);
+const REPLICA_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// How long copies are asked.
-const READ_WITHIN: Duration = Duration::from_secs(4);
+const READ_TIMEOUT: Duration = Duration::from_secs(4);
 /// Between two copies.
-const PAUSE: Duration = Duration::from_millis(50);
+const RETRY_DELAY: Duration = Duration::from_millis(50);
 /// Messages asked for at once, at most.
 pub(crate) const BATCH_MAX: usize = 1_000;
 /// Bytes of one answer; the message that passes it is the last.
@@ -28,7 +28,7 @@ const BATCH_BYTES_MAX: usize = 4 << 20;
 
 /// What is asked for.
 #[derive(Debug, Default, Clone, Serialize)]
-pub(crate) struct Question<'a> {
+pub(crate) struct DirectGetRequest<'a> {
     /// From this place on.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) seq: u64,
@@ -62,7 +62,7 @@ const fn is_zero(number: &u64) -> bool {
 
 /// One message of a stream.
 #[derive(Debug, Clone)]
-pub(crate) struct Stored {
+pub(crate) struct StoredMessage {
     pub(crate) place: u64,
     pub(crate) subject: String,
     pub(crate) body: Bytes,
@@ -71,19 +71,19 @@ pub(crate) struct Stored {
 /// What one question brought.
 #[derive(Debug, Default)]
 pub(crate) struct Page {
-    pub(crate) stored: Vec<Stored>,
+    pub(crate) stored: Vec<StoredMessage>,
     /// How many more the asked copy has.
     pub(crate) more: u64,
 }
 
 /// Reads.
 #[derive(Debug, Clone)]
-pub(crate) struct Direct {
-    exchanges: Arc<Exchanges>,
+pub(crate) struct DirectGet {
+    exchanges: Arc<RequestMux>,
 }
 
-impl Direct {
-    pub(crate) const fn new(exchanges: Arc<Exchanges>) -> Self {
+impl DirectGet {
+    pub(crate) const fn new(exchanges: Arc<RequestMux>) -> Self {
         Self { exchanges }
     }
 
@@ -92,42 +92,46 @@ impl Direct {
     pub(crate) async fn batch(
         &self,
         partition: u16,
-        question: Question<'_>,
-    ) -> Result<Page, Failure> {
-        let until = Instant::now() + READ_WITHIN;
+        question: DirectGetRequest<'_>,
+    ) -> Result<Page, NatsError> {
+        let until = Instant::now() + READ_TIMEOUT;
         loop {
             match self.batch_once(partition, &question).await {
-                Err(failure) if failure.may_pass() && Instant::now() + PAUSE < until => {
-                    sleep(PAUSE).await;
+                Err(failure) if failure.is_transient() && Instant::now() + RETRY_DELAY < until => {
+                    sleep(RETRY_DELAY).await;
                 }
                 done => return done,
             }
         }
     }
 
-    async fn batch_once(&self, partition: u16, question: &Question<'_>) -> Result<Page, Failure> {
+    async fn batch_once(
+        &self,
+        partition: u16,
+        question: &DirectGetRequest<'_>,
+    ) -> Result<Page, NatsError> {
         let answers_max = question.batch.unwrap_or(question.multi_last.len()) + 2;
-        let question = Question {
+        let question = DirectGetRequest {
             max_bytes: Some(BATCH_BYTES_MAX),
             ..question.clone()
         };
         let subject = format!("$JS.API.DIRECT.GET.{}", subjects::stream(partition));
         let payload = serde_json::to_vec(&question)?.into();
-        let until = Instant::now() + COPY_WITHIN;
+        let until = Instant::now() + REPLICA_TIMEOUT;
         let mut exchange = self.exchanges.open(answers_max);
         self.exchanges
             .send(&exchange, subject.clone(), None, payload, until)
             .await?;
         let mut page = Page::default();
         loop {
-            let answer = exchange.answer(&subject, until, COPY_WITHIN).await?;
+            let answer = exchange.answer(&subject, until, REPLICA_TIMEOUT).await?;
             match answer.status.map(|status| status.as_u16()) {
                 None => page.stored.push(stored(&answer)?),
                 Some(204) => {
                     page.more = number(answer.headers.as_ref(), "Nats-Num-Pending").unwrap_or(0);
                     let last = page.stored.last().map_or(0, |last| last.place);
                     return match number(answer.headers.as_ref(), "Nats-Last-Sequence") {
-                        Some(told) if told != last => Err(Failure::Behind),
+                        Some(told) if told != last => Err(NatsError::ReplicaLagging),
                         _ => Ok(page),
                     };
                 }
@@ -138,23 +142,23 @@ impl Direct {
     }
 
     /// Checks that JetStream answers this account. The answer names no stream and holds no message.
-    pub(crate) async fn answers(&self) -> Result<(), Failure> {
+    pub(crate) async fn answers(&self) -> Result<(), NatsError> {
         let subject = "$JS.API.INFO".to_owned();
         let nothing = serde_json::json!({});
         let _: serde_json::Value = self
             .exchanges
-            .call(subject, &nothing, COPY_WITHIN * 2)
+            .call(subject, &nothing, REPLICA_TIMEOUT * 2)
             .await?;
         Ok(())
     }
 
     /// One message from the copy that leads, which has everything that was ever acknowledged.
-    pub(crate) async fn of_leader(
+    pub(crate) async fn get_from_leader(
         &self,
         partition: u16,
-        question: &Question<'_>,
+        question: &DirectGetRequest<'_>,
         within: Duration,
-    ) -> Result<Option<Stored>, Failure> {
+    ) -> Result<Option<StoredMessage>, NatsError> {
         #[derive(Deserialize)]
         struct Answer {
             message: Body,
@@ -172,12 +176,12 @@ impl Direct {
             .call::<Answer>(subject, question, within)
             .await
         {
-            Ok(Answer { message }) => Ok(Some(Stored {
+            Ok(Answer { message }) => Ok(Some(StoredMessage {
                 place: message.seq,
                 subject: message.subject,
                 body: STANDARD
                     .decode(message.data)
-                    .map_err(|error| Failure::Unreadable(Box::new(error)))?
+                    .map_err(|error| NatsError::Unreadable(Box::new(error)))?
                     .into(),
             })),
             Err(failure) if failure.is(refusal::NO_MESSAGE) => Ok(None),
@@ -186,12 +190,12 @@ impl Direct {
     }
 }
 
-fn stored(message: &Message) -> Result<Stored, Failure> {
+fn stored(message: &Message) -> Result<StoredMessage, NatsError> {
     let headers = message.headers.as_ref();
     let place = number(headers, "Nats-Sequence");
     let subject = headers.and_then(|headers| headers.get_last("Nats-Subject"));
     match (place, subject) {
-        (Some(place), Some(subject)) => Ok(Stored {
+        (Some(place), Some(subject)) => Ok(StoredMessage {
             place,
             subject: subject.as_str().to_owned(),
             body: message.payload.clone(),
@@ -205,8 +209,8 @@ pub(crate) fn number(headers: Option<&HeaderMap>, name: &'static str) -> Option<
     headers?.get_last(name)?.as_str().parse().ok()
 }
 
-fn unexpected(message: &Message) -> Failure {
+fn unexpected(message: &Message) -> NatsError {
     let status = message.status.map_or(0, |status| status.as_u16());
     let said = message.description.as_deref().unwrap_or("a bare message");
-    Failure::Unreadable(format!("{status} {said}").into())
+    NatsError::Unreadable(format!("{status} {said}").into())
 }

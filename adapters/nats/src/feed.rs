@@ -4,8 +4,8 @@
 //! earlier worker was given it, is read from the stream: every place after the caller's own is given,
 //! in order, none left out.
 
-mod chain;
-mod lease;
+mod pinned_consumer;
+mod prev_links;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,23 +21,23 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use crate::direct::{BATCH_MAX, Question, Stored};
-use crate::failure::Failure;
-use crate::link::Link;
+use crate::connection::NatsConnection;
+use crate::direct::{BATCH_MAX, DirectGetRequest, StoredMessage};
+use crate::error::NatsError;
 use crate::reader::{Lag, Reader};
 use crate::streams::Streams;
-use crate::streams::desired::RETENTION;
 use crate::streams::found::sortable;
-use chain::Chain;
-use lease::{Delivered, Lease};
+use crate::streams::spec::RETENTION;
+use pinned_consumer::{Delivered, Lease};
+use prev_links::PrevLinker;
 
 /// Between two questions to a consumer that is not there.
-const ABSENT_PAUSE: Duration = Duration::from_millis(300);
+const ABSENT_DELAY: Duration = Duration::from_millis(300);
 
 /// What feeds need of the rest.
 #[derive(Debug)]
 pub(crate) struct Feeds {
-    pub(crate) link: Link,
+    pub(crate) link: NatsConnection,
     pub(crate) consumer: String,
     pub(crate) reader: Arc<Reader>,
     pub(crate) streams: Arc<Streams>,
@@ -52,38 +52,42 @@ impl Feeds {
     pub(crate) async fn claim(
         self: &Arc<Self>,
         partition: u16,
-    ) -> Result<Box<dyn PartitionLease>, Failure> {
+    ) -> Result<Box<dyn PartitionLease>, NatsError> {
         let (sender, taken) = oneshot::channel();
         let feeds = Arc::clone(self);
         self.tracker.spawn(async move {
             let taking = feeds.take(partition, || sender.is_closed());
             let lease = tokio::select! {
                 lease = taking => lease,
-                () = feeds.stop.cancelled() => Err(Failure::Closed),
+                () = feeds.stop.cancelled() => Err(NatsError::Closed),
             };
             // Who has gone lets go of it by this.
             drop(sender.send(lease));
         });
-        let lease = taken.await.unwrap_or(Err(Failure::Closed))?;
+        let lease = taken.await.unwrap_or(Err(NatsError::Closed))?;
         let feeds = Arc::clone(self);
         Ok(Box::new(Claimed { feeds, lease }))
     }
 
-    async fn take(&self, partition: u16, is_unwanted: impl Fn() -> bool) -> Result<Lease, Failure> {
+    async fn take(
+        &self,
+        partition: u16,
+        is_unwanted: impl Fn() -> bool,
+    ) -> Result<Lease, NatsError> {
         let (client, consumer) = (&self.link.client, &self.consumer);
         while !is_unwanted() {
             match Lease::take(client, &self.tracker, &self.stop, partition, consumer).await {
                 Ok(Some(lease)) => return Ok(lease),
                 // Another has the pin, or nothing has come: ask again.
                 Ok(None) => {}
-                Err(Failure::NobodyThere(_)) => {
-                    self.streams.suspect(partition);
-                    sleep(ABSENT_PAUSE).await;
+                Err(NatsError::NoResponders(_)) => {
+                    self.streams.request_check(partition);
+                    sleep(ABSENT_DELAY).await;
                 }
                 Err(failure) => return Err(failure),
             }
         }
-        Err(Failure::Closed)
+        Err(NatsError::Closed)
     }
 
     /// At most `limit` entries after `position`, whoever has the partition; none at its end.
@@ -92,12 +96,12 @@ impl Feeds {
         partition: u16,
         position: u64,
         limit: usize,
-    ) -> Result<ConsumerBatch, Failure> {
+    ) -> Result<ConsumerBatch, NatsError> {
         let mut lag = Lag::default();
         while lag.next_try().await {
             let stored = self.page(partition, position, limit.max(1)).await?;
             if !stored.is_empty() {
-                let mut chain = Chain::new(Arc::clone(&self.reader), partition);
+                let mut chain = PrevLinker::new(Arc::clone(&self.reader), partition);
                 return chain.link(&stored).await;
             }
             if self.streams.info(partition).await?.state.last_seq <= position {
@@ -107,7 +111,7 @@ impl Feeds {
                 });
             }
         }
-        Err(Failure::Behind)
+        Err(NatsError::ReplicaLagging)
     }
 
     /// What any copy has after `position`, which may lack the last milliseconds.
@@ -116,17 +120,17 @@ impl Feeds {
         partition: u16,
         position: u64,
         limit: usize,
-    ) -> Result<Vec<Stored>, Failure> {
-        let question = Question {
+    ) -> Result<Vec<StoredMessage>, NatsError> {
+        let question = DirectGetRequest {
             seq: position + 1,
             batch: Some(limit.min(BATCH_MAX)),
-            ..Question::default()
+            ..DirectGetRequest::default()
         };
         Ok(self.reader.direct.batch(partition, question).await?.stored)
     }
 
     /// Deletes what is past the retention or in the way, at most up to `settled`.
-    pub(crate) async fn trim(&self, partition: u16, settled: u64) -> Result<(), Failure> {
+    pub(crate) async fn trim(&self, partition: u16, settled: u64) -> Result<(), NatsError> {
         let expired = async || self.position_before(partition, RETENTION).await;
         self.streams.trim(partition, settled, expired).await
     }
@@ -136,17 +140,17 @@ impl Feeds {
         &self,
         partition: u16,
         age: Duration,
-    ) -> Result<u64, Failure> {
+    ) -> Result<u64, NatsError> {
         // Asked first: whatever comes later is behind it.
         let state = self.streams.info(partition).await?.state;
         let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
         let then = Timestamp::from_millis(Timestamp::now().as_millis().saturating_sub(age_ms));
         let mut lag = Lag::default();
         while lag.next_try().await {
-            let question = Question {
+            let question = DirectGetRequest {
                 batch: Some(1),
                 start_time: Some(then.to_string()),
-                ..Question::default()
+                ..DirectGetRequest::default()
             };
             let page = self.reader.direct.batch(partition, question).await?;
             if let Some(first) = page.stored.first() {
@@ -157,7 +161,7 @@ impl Feeds {
                 return Ok(state.last_seq);
             }
         }
-        Err(Failure::Behind)
+        Err(NatsError::ReplicaLagging)
     }
 }
 
@@ -170,7 +174,7 @@ struct Claimed {
 impl PartitionLease for Claimed {
     async fn open(self: Box<Self>, position: u64) -> Result<Box<dyn PartitionConsumer>, LogError> {
         Ok(Box::new(Feed {
-            chain: Chain::new(Arc::clone(&self.feeds.reader), self.lease.partition),
+            chain: PrevLinker::new(Arc::clone(&self.feeds.reader), self.lease.partition),
             feeds: self.feeds,
             lease: self.lease,
             position,
@@ -186,7 +190,7 @@ struct Feed {
     lease: Lease,
     /// Everything up to here has been given.
     position: u64,
-    chain: Chain,
+    chain: PrevLinker,
     /// Places given and not yet acknowledged, and where that is said.
     unacknowledged: VecDeque<(u64, String)>,
     /// What the stream held behind the last one, when that was brought.
@@ -200,14 +204,14 @@ impl PartitionConsumer for Feed {
         loop {
             // Messages stay with the lease until nothing more is awaited: so this is cancel safe.
             self.lease.wait().await?;
-            let here = self.lease.look(limit);
+            let here = self.lease.peek(limit);
             let is_old = |one: &&Delivered| one.stored.place <= self.position;
             let old = here.iter().take_while(is_old).count();
             if let Some(last) = old.checked_sub(1) {
                 // The caller has them: left unacknowledged, they would use up what may be under way.
                 let to = here[last].acknowledge.clone();
                 self.lease.acknowledge(to).await?;
-                self.lease.take_away(old);
+                self.lease.consume(old);
                 continue;
             }
             let first = here[0].stored.place;
@@ -219,7 +223,7 @@ impl PartitionConsumer for Feed {
                     continue;
                 }
                 counter!("chat_log_feed_fills_total").increment(1);
-                let behind = self.pending + self.lease.kept();
+                let behind = self.pending + self.lease.buffered();
                 let batch = self.chain.link(&missing).await?;
                 self.position = batch.position;
                 let behind = behind + (first - 1 - self.position);
@@ -229,17 +233,17 @@ impl PartitionConsumer for Feed {
                 .zip(here)
                 .map_while(|(place, one)| (one.stored.place == place).then_some(one))
                 .collect();
-            let stored: Vec<Stored> = run.iter().map(|one| one.stored.clone()).collect();
+            let stored: Vec<StoredMessage> = run.iter().map(|one| one.stored.clone()).collect();
             let batch = self.chain.link(&stored).await?;
             self.position = batch.position;
             self.feeds.reader.saw(self.lease.partition, self.position);
-            self.lease.take_away(run.len());
+            self.lease.consume(run.len());
             for one in run {
                 self.pending = one.pending;
                 self.unacknowledged
                     .push_back((one.stored.place, one.acknowledge));
             }
-            let behind = self.pending + self.lease.kept();
+            let behind = self.pending + self.lease.buffered();
             return Ok(ConsumerBatch { lag, ..batch });
         }
     }
@@ -259,7 +263,7 @@ impl PartitionConsumer for Feed {
 
 impl Feed {
     /// What stands between the position and `first`, from its beginning.
-    async fn missing(&self, first: u64, limit: usize) -> Result<Vec<Stored>, Failure> {
+    async fn missing(&self, first: u64, limit: usize) -> Result<Vec<StoredMessage>, NatsError> {
         let partition = self.lease.partition;
         let mut lag = Lag::default();
         while lag.next_try().await {
@@ -275,6 +279,6 @@ impl Feed {
             page.retain(|stored| stored.place < first);
             return Ok(page);
         }
-        Err(Failure::Behind)
+        Err(NatsError::ReplicaLagging)
     }
 }

@@ -6,26 +6,26 @@
 //! shares one consumer per partition, which is given to one worker at a time.
 
 mod append;
-mod check;
+mod client;
 mod config;
 mod connect;
+mod connection;
 mod continuity;
 mod direct;
-mod exchanges;
-mod failure;
+mod error;
 mod feed;
-mod known;
-mod link;
+mod health;
 mod live;
 mod log;
-mod nats;
+mod observed_seqs;
+mod pubsub;
 mod reader;
-mod signals;
+mod request;
 mod streams;
 mod subjects;
 
-pub use check::{Findings, StreamFound};
-pub use config::{NatsConfig, PARTITION_BYTES_MAX, SeenTo};
+pub use client::NatsLog;
+pub use config::{HighWatermark, NatsConfig, PARTITION_BYTES_MAX};
 pub use connect::ConnectError;
-pub use nats::NatsLog;
+pub use health::{HealthReport, StreamHealth};
 pub use subjects::partition_of;

@@ -14,40 +14,40 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use crate::append::Appends;
+use crate::append::Appender;
+use crate::connection::NatsConnection;
 use crate::direct::number;
-use crate::known::Known;
-use crate::link::Link;
+use crate::observed_seqs::ObservedSeqs;
 use crate::reader::{event_at, seq};
 use crate::streams::Streams;
 use crate::subjects::{self, PARTITIONS};
 
 /// Events a listener may be behind before it loses the oldest.
-const LISTENER_BEHIND_MAX: usize = 32_768;
+const SUBSCRIBER_QUEUE_MAX: usize = 32_768;
 
 /// Whether anybody listens here.
 #[derive(Debug)]
-pub(crate) struct Listening {
+pub(crate) struct SubscriptionGate {
     stage: watch::Sender<Stage>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    Nobody,
+    Idle,
     Beginning,
     Begun,
 }
 
-impl Listening {
+impl SubscriptionGate {
     pub(crate) fn new() -> Self {
         Self {
-            stage: watch::Sender::new(Stage::Nobody),
+            stage: watch::Sender::new(Stage::Idle),
         }
     }
 
     /// Whether live events come here.
     pub(crate) fn listens(&self) -> bool {
-        *self.stage.borrow() != Stage::Nobody
+        *self.stage.borrow() != Stage::Idle
     }
 
     /// Waits while the listening is about to begin.
@@ -67,7 +67,7 @@ impl Listening {
     /// Whether it is the caller who has to begin.
     pub(crate) fn begin(&self) -> bool {
         self.stage.send_if_modified(|stage| {
-            let first = *stage == Stage::Nobody;
+            let first = *stage == Stage::Idle;
             if first {
                 *stage = Stage::Beginning;
             }
@@ -78,24 +78,24 @@ impl Listening {
 
 /// The listening.
 #[derive(Debug)]
-pub(crate) struct Ears {
-    link: Link,
+pub(crate) struct LiveDispatcher {
+    link: NatsConnection,
     region: String,
-    known: Arc<Known>,
+    known: Arc<ObservedSeqs>,
     streams: Arc<Streams>,
-    listening: Arc<Listening>,
+    listening: Arc<SubscriptionGate>,
     sender: Mutex<Option<broadcast::Sender<LiveEvent>>>,
     tracker: TaskTracker,
     stop: CancellationToken,
 }
 
-impl Ears {
+impl LiveDispatcher {
     pub(crate) fn new(
-        link: Link,
+        link: NatsConnection,
         region: String,
-        known: Arc<Known>,
+        known: Arc<ObservedSeqs>,
         streams: Arc<Streams>,
-        listening: Arc<Listening>,
+        listening: Arc<SubscriptionGate>,
         tracker: TaskTracker,
         stop: CancellationToken,
     ) -> Self {
@@ -105,14 +105,14 @@ impl Ears {
             known,
             streams,
             listening,
-            sender: Mutex::new(Some(broadcast::Sender::new(LISTENER_BEHIND_MAX))),
+            sender: Mutex::new(Some(broadcast::Sender::new(SUBSCRIBER_QUEUE_MAX))),
             tracker,
             stop,
         }
     }
 
     /// Listens from now on; the first to do so begins the subscriptions.
-    pub(crate) fn listen(self: &Arc<Self>, appends: &Arc<Appends>) -> LiveSubscription {
+    pub(crate) fn listen(self: &Arc<Self>, appends: &Arc<Appender>) -> LiveSubscription {
         let sender = self
             .sender
             .lock()
@@ -149,7 +149,7 @@ impl Ears {
 
     async fn begin(
         self: &Arc<Self>,
-        appends: Arc<Appends>,
+        appends: Arc<Appender>,
         sender: &broadcast::Sender<LiveEvent>,
     ) -> Result<(), async_nats::SubscribeError> {
         let client = &self.link.client;
@@ -157,12 +157,13 @@ impl Ears {
             let subject = subjects::live(&self.region, partition);
             let events = client.subscribe(subject).await?;
             let ears = Arc::clone(self);
-            let hearing = ears.hear(partition, events, Arc::clone(&appends), sender.clone());
+            let hearing =
+                ears.run_partition(partition, events, Arc::clone(&appends), sender.clone());
             self.spawn(hearing);
         }
-        let nudges = client.subscribe(subjects::NUDGES).await?;
-        self.spawn(hear_nudges(nudges, sender.clone()));
-        self.spawn(tell_losses(self.link.clone(), sender.clone()));
+        let nudges = client.subscribe(subjects::HEAD_HINTS).await?;
+        self.spawn(run_head_hints(nudges, sender.clone()));
+        self.spawn(forward_lag(self.link.clone(), sender.clone()));
         Ok(())
     }
 
@@ -176,11 +177,11 @@ impl Ears {
         });
     }
 
-    async fn hear(
+    async fn run_partition(
         self: Arc<Self>,
         partition: u16,
         mut events: Subscriber,
-        appends: Arc<Appends>,
+        appends: Arc<Appender>,
         sender: broadcast::Sender<LiveEvent>,
     ) {
         let mut highest = 0;
@@ -195,7 +196,7 @@ impl Ears {
             let is_repeated = place <= highest;
             if is_repeated {
                 self.streams.continuity.doubt(partition);
-                self.streams.suspect(partition);
+                self.streams.request_check(partition);
             }
             self.streams.continuity.undoubted(partition).await;
             if is_repeated {
@@ -206,7 +207,7 @@ impl Ears {
                 continue;
             }
             highest = place;
-            self.known.saw(partition, place);
+            self.known.observe(partition, place);
             let event = event_at(partition, seq(place), seq(prev), &message.payload);
             let Some(event) = event else { continue };
             appends.heard(
@@ -222,27 +223,27 @@ impl Ears {
     }
 }
 
-async fn hear_nudges(mut nudges: Subscriber, sender: broadcast::Sender<LiveEvent>) {
+async fn run_head_hints(mut nudges: Subscriber, sender: broadcast::Sender<LiveEvent>) {
     while let Some(message) = nudges.next().await {
-        if let Some(nudge) = nudge_in(&message) {
+        if let Some(nudge) = head_hint_in(&message) {
             // Nobody may be listening just now.
             let _ = sender.send(nudge);
         }
     }
 }
 
-fn nudge_in(message: &Message) -> Option<LiveEvent> {
+fn head_hint_in(message: &Message) -> Option<LiveEvent> {
     let room_id = subjects::room_of(&message.subject)?;
     let place = std::str::from_utf8(&message.payload).ok()?.parse().ok()?;
     Some(LiveEvent::HeadAdvanced(room_id, seq(place)))
 }
 
 /// Tells the listeners whenever something may have been lost on the way here.
-async fn tell_losses(mut link: Link, sender: broadcast::Sender<LiveEvent>) {
+async fn forward_lag(mut link: NatsConnection, sender: broadcast::Sender<LiveEvent>) {
     link.fortunes.borrow_and_update();
     while link.fortunes.changed().await.is_ok() {
         link.fortunes.borrow_and_update();
-        if link.is_up() {
+        if link.is_connected() {
             // Nobody may be listening just now.
             let _ = sender.send(LiveEvent::Lagged);
         }

@@ -11,19 +11,19 @@ use roomcast_ports::event_log::{
 use roomcast_ports::live::LiveSubscription;
 use roomcast_protocol::{RoomId, Seq, StoredEvent};
 
-use crate::append::Appends;
+use crate::append::Appender;
 use crate::feed::Feeds;
-use crate::live::Ears;
+use crate::live::LiveDispatcher;
 use crate::reader::{Reader, seq};
-use crate::streams::desired::REMEMBERS_SECONDS;
+use crate::streams::spec::DUPLICATE_WINDOW_SECONDS;
 use crate::subjects::PARTITIONS;
 
 /// The port's promises, each kept by its own part.
 #[derive(Debug)]
 pub(crate) struct Log {
-    pub(crate) appends: Arc<Appends>,
+    pub(crate) appends: Arc<Appender>,
     pub(crate) reader: Arc<Reader>,
-    pub(crate) ears: Arc<Ears>,
+    pub(crate) ears: Arc<LiveDispatcher>,
     pub(crate) feeds: Arc<Feeds>,
 }
 
@@ -84,6 +84,6 @@ impl EventLog for Log {
     }
 
     fn dedupe_window(&self) -> Option<Duration> {
-        Some(Duration::from_secs(REMEMBERS_SECONDS))
+        Some(Duration::from_secs(DUPLICATE_WINDOW_SECONDS))
     }
 }

@@ -13,47 +13,47 @@ use roomcast_protocol::{RoomId, Seq, StoredEvent};
 use tokio::time::{Instant, sleep};
 use tracing::error;
 
-use crate::direct::{BATCH_MAX, Direct, Page, Question, Stored};
+use crate::direct::{BATCH_MAX, DirectGet, DirectGetRequest, Page, StoredMessage};
 
-use crate::failure::Failure;
-use crate::known::Known;
+use crate::error::NatsError;
+use crate::observed_seqs::ObservedSeqs;
 use crate::subjects::{self, partition_of};
 
 /// How often a copy that lags is asked, and the delays between.
-const LAG_TRIES: usize = 7;
-const LAG_AFTER: Duration = Duration::from_millis(5);
-const LAG_MAX: Duration = Duration::from_millis(200);
+const LAG_ATTEMPTS_MAX: usize = 7;
+const LAG_BACKOFF_MIN: Duration = Duration::from_millis(5);
+const LAG_BACKOFF_MAX: Duration = Duration::from_millis(200);
 /// How long reading may take altogether.
-const READ_WITHIN: Duration = Duration::from_secs(5);
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// Between two questions to a stream that has no leader now.
-const LEADER_PAUSE: Duration = Duration::from_millis(100);
+const LEADER_RETRY_DELAY: Duration = Duration::from_millis(100);
 /// Subjects of one question: the servers answer no more.
 const HEADS_MAX: usize = 1_000;
 
 /// Reads the streams.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    pub(crate) direct: Direct,
-    known: Arc<Known>,
+    pub(crate) direct: DirectGet,
+    known: Arc<ObservedSeqs>,
 }
 
 impl Reader {
-    pub(crate) const fn new(direct: Direct, known: Arc<Known>) -> Self {
+    pub(crate) const fn new(direct: DirectGet, known: Arc<ObservedSeqs>) -> Self {
         Self { direct, known }
     }
 
     /// The partition has come at least this far.
     pub(crate) fn saw(&self, partition: u16, place: u64) {
-        self.known.saw(partition, place);
+        self.known.observe(partition, place);
     }
 
     /// The room's last place, 0 if the log holds none of it.
-    pub(crate) async fn head(&self, room_id: &RoomId) -> Result<u64, Failure> {
+    pub(crate) async fn head(&self, room_id: &RoomId) -> Result<u64, NatsError> {
         let partition = partition_of(room_id);
         let subject = subjects::stored(partition, room_id);
-        let question = Question {
+        let question = DirectGetRequest {
             last_by_subj: Some(&subject),
-            ..Question::default()
+            ..DirectGetRequest::default()
         };
         let last = if self.known.may_lag(partition) {
             self.ask_leader(partition, &question).await?
@@ -71,11 +71,11 @@ impl Reader {
         partition: u16,
         subjects: &[String],
         up_to: u64,
-    ) -> Result<Page, Failure> {
-        let question = Question {
+    ) -> Result<Page, NatsError> {
+        let question = DirectGetRequest {
             multi_last: subjects,
             up_to_seq: up_to,
-            ..Question::default()
+            ..DirectGetRequest::default()
         };
         self.direct.batch(partition, question).await
     }
@@ -84,19 +84,23 @@ impl Reader {
     async fn ask_leader(
         &self,
         partition: u16,
-        question: &Question<'_>,
-    ) -> Result<Option<Stored>, Failure> {
-        let until = Instant::now() + READ_WITHIN;
+        question: &DirectGetRequest<'_>,
+    ) -> Result<Option<StoredMessage>, NatsError> {
+        let until = Instant::now() + READ_TIMEOUT;
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let asked =
                 self.direct
-                    .of_leader(partition, question, left.min(Duration::from_secs(1)));
+                    .get_from_leader(partition, question, left.min(Duration::from_secs(1)));
             match asked.await {
                 Ok(found) => return Ok(found),
-                Err(failure) if Instant::now() + LEADER_PAUSE >= until => return Err(failure),
-                Err(Failure::NobodyThere(_) | Failure::TimedOut { .. } | Failure::Refused(_)) => {
-                    sleep(LEADER_PAUSE).await;
+                Err(failure) if Instant::now() + LEADER_RETRY_DELAY >= until => {
+                    return Err(failure);
+                }
+                Err(
+                    NatsError::NoResponders(_) | NatsError::TimedOut { .. } | NatsError::Refused(_),
+                ) => {
+                    sleep(LEADER_RETRY_DELAY).await;
                 }
                 Err(failure) => return Err(failure),
             }
@@ -104,7 +108,7 @@ impl Reader {
     }
 
     /// The heads of many rooms, as any copy has them, but not before what this process has seen.
-    pub(crate) async fn heads(&self, room_ids: &[RoomId]) -> Result<Vec<Seq>, Failure> {
+    pub(crate) async fn heads(&self, room_ids: &[RoomId]) -> Result<Vec<Seq>, NatsError> {
         let mut of_partition: Vec<Vec<usize>> = vec![Vec::new(); subjects::PARTITIONS.into()];
         for (index, room_id) in room_ids.iter().enumerate() {
             of_partition[usize::from(partition_of(room_id))].push(index);
@@ -122,7 +126,7 @@ impl Reader {
                         .map(|index| subjects::stored(partition, &room_ids[*index]))
                         .collect();
                     let page = self.all_last_of(partition, &asked, 0).await?;
-                    Ok::<_, Failure>((indices, asked, page))
+                    Ok::<_, NatsError>((indices, asked, page))
                 });
             }
         }
@@ -145,14 +149,14 @@ impl Reader {
         partition: u16,
         subjects: &[String],
         up_to: u64,
-    ) -> Result<Vec<Stored>, Failure> {
-        let mut found: Vec<Stored> = Vec::new();
+    ) -> Result<Vec<StoredMessage>, NatsError> {
+        let mut found: Vec<StoredMessage> = Vec::new();
         loop {
-            let question = Question {
+            let question = DirectGetRequest {
                 seq: found.last().map_or(0, |last| last.place + 1),
                 multi_last: subjects,
                 up_to_seq: up_to,
-                ..Question::default()
+                ..DirectGetRequest::default()
             };
             let page = self.direct.batch(partition, question).await?;
             let done = page.more == 0 || page.stored.is_empty();
@@ -169,7 +173,7 @@ impl Reader {
         room_id: &RoomId,
         after: Seq,
         limit: usize,
-    ) -> Result<Vec<Arc<StoredEvent>>, Failure> {
+    ) -> Result<Vec<Arc<StoredEvent>>, NatsError> {
         let partition = partition_of(room_id);
         let head = self.head(room_id).await?;
         let mut events: Vec<Arc<StoredEvent>> = Vec::new();
@@ -206,7 +210,7 @@ impl Reader {
             }
             counter!("chat_log_stale_reads_total").increment(1);
             if !lag.next_try().await {
-                return Err(Failure::Behind);
+                return Err(NatsError::ReplicaLagging);
             }
         }
         Ok(events)
@@ -219,18 +223,18 @@ impl Reader {
         room_id: &RoomId,
         from: u64,
         wanted: usize,
-    ) -> Result<Vec<Stored>, Failure> {
+    ) -> Result<Vec<StoredMessage>, NatsError> {
         let subject = subjects::stored(partition, room_id);
-        let question = Question {
+        let question = DirectGetRequest {
             seq: from.max(1),
             batch: Some(wanted),
             next_by_subj: Some(&subject),
-            ..Question::default()
+            ..DirectGetRequest::default()
         };
         let mut page = self.direct.batch(partition, question.clone()).await?.stored;
         if page.iter().all(|stored| stored.place <= from) && self.known.may_lag(partition) {
             // This copy lags: the leader has the next one for certain.
-            let next = Question {
+            let next = DirectGetRequest {
                 seq: from + 1,
                 batch: None,
                 ..question
@@ -247,8 +251,8 @@ impl Reader {
         partition: u16,
         room_id: &RoomId,
         after: u64,
-        first: &Stored,
-    ) -> Result<u64, Failure> {
+        first: &StoredMessage,
+    ) -> Result<u64, NatsError> {
         if after == 0 {
             return Ok(0);
         }
@@ -257,14 +261,19 @@ impl Reader {
         Ok(page.stored.first().map_or(0, |before| before.place))
     }
 
-    fn decoded(&self, partition: u16, stored: &Stored, prev: u64) -> Option<Arc<StoredEvent>> {
-        self.known.saw(partition, stored.place);
+    fn decoded(
+        &self,
+        partition: u16,
+        stored: &StoredMessage,
+        prev: u64,
+    ) -> Option<Arc<StoredEvent>> {
+        self.known.observe(partition, stored.place);
         let (place, prev) = (seq(stored.place), seq(prev));
         event_at(partition, place, prev, &stored.body)
     }
 
     /// The place that stands before `place` in the room, which the log is known to hold.
-    pub(crate) async fn prev_of(&self, room_id: &RoomId, place: u64) -> Result<u64, Failure> {
+    pub(crate) async fn prev_of(&self, room_id: &RoomId, place: u64) -> Result<u64, NatsError> {
         let partition = partition_of(room_id);
         let subjects = [subjects::stored(partition, room_id)];
         let mut lag = Lag::default();
@@ -283,25 +292,25 @@ impl Reader {
                 before = stored.place;
             }
         }
-        Err(Failure::Behind)
+        Err(NatsError::ReplicaLagging)
     }
 
     /// What stands at `place`, which the log is known to hold.
-    pub(crate) async fn at(&self, partition: u16, place: u64) -> Result<Stored, Failure> {
-        let question = Question {
+    pub(crate) async fn at(&self, partition: u16, place: u64) -> Result<StoredMessage, NatsError> {
+        let question = DirectGetRequest {
             seq: place,
-            ..Question::default()
+            ..DirectGetRequest::default()
         };
         let found = self.ask_leader(partition, &question).await?;
-        found.ok_or(Failure::Behind)
+        found.ok_or(NatsError::ReplicaLagging)
     }
 
     /// The first place that the stream still holds, or the next one that it will.
-    pub(crate) async fn is_forgotten(&self, partition: u16, place: u64) -> Result<bool, Failure> {
-        let question = Question {
+    pub(crate) async fn is_expired(&self, partition: u16, place: u64) -> Result<bool, NatsError> {
+        let question = DirectGetRequest {
             seq: 1,
             batch: Some(1),
-            ..Question::default()
+            ..DirectGetRequest::default()
         };
         let page = self.direct.batch(partition, question).await?;
         Ok(page.stored.first().is_none_or(|first| first.place > place))
@@ -340,7 +349,7 @@ impl Default for Lag {
     fn default() -> Self {
         Self {
             tries: 0,
-            back_off: BackOff::new(LAG_AFTER, LAG_MAX),
+            back_off: BackOff::new(LAG_BACKOFF_MIN, LAG_BACKOFF_MAX),
         }
     }
 }
@@ -349,10 +358,10 @@ impl Lag {
     /// Waits for the next try, the first at once; whether there is one.
     pub(crate) async fn next_try(&mut self) -> bool {
         self.tries += 1;
-        if self.tries > 1 && self.tries <= LAG_TRIES {
+        if self.tries > 1 && self.tries <= LAG_ATTEMPTS_MAX {
             sleep(self.back_off.next_delay()).await;
         }
-        self.tries <= LAG_TRIES
+        self.tries <= LAG_ATTEMPTS_MAX
     }
 }
 

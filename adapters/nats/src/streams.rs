@@ -5,10 +5,10 @@
 //! writes it knows its incarnation from the number itself, whenever it was created anew.
 
 mod consumer;
-pub(crate) mod desired;
 pub(crate) mod found;
 mod incarnation;
-mod keep;
+mod maintain;
+pub(crate) mod spec;
 mod trim;
 
 use std::sync::Arc;
@@ -23,25 +23,25 @@ use tracing::{info, warn};
 
 use crate::config::NatsConfig;
 use crate::connect::ConnectError;
+use crate::connection::NatsConnection;
 use crate::continuity::Continuity;
-use crate::exchanges::{ANSWER_WITHIN, Exchanges};
-use crate::failure::{Failure, refusal};
-use crate::known::Known;
-use crate::link::Link;
+use crate::error::{NatsError, refusal};
+use crate::observed_seqs::ObservedSeqs;
+use crate::request::{REPLY_TIMEOUT, RequestMux};
 use crate::subjects::{self, PARTITIONS};
-use desired::differences;
 use found::StreamInfo;
+use spec::differences;
 
 /// How long streams are waited for at the start.
-const THERE_WITHIN: Duration = Duration::from_secs(60);
+const STREAM_TIMEOUT: Duration = Duration::from_secs(60);
 /// Between two tries.
-const PAUSE: Duration = Duration::from_millis(250);
+const RETRY_DELAY: Duration = Duration::from_millis(250);
 /// How long creating may take: many are created at once.
-const CREATED_WITHIN: Duration = Duration::from_secs(5);
+const CREATE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Copies of a new stream unless the configuration says otherwise, where there are servers for them.
 const REPLICAS: usize = 3;
 /// How long a cluster that has fewer servers may take to find the others, before its new streams have one copy.
-const PEERS_WITHIN: Duration = Duration::from_secs(15);
+const PEERS_TIMEOUT: Duration = Duration::from_secs(15);
 /// What a cluster says that has fewer servers, as far as it knows; when some are away it says so behind this.
 const FEWER_SERVERS: &str = "no suitable peers for placement";
 
@@ -49,10 +49,10 @@ const FEWER_SERVERS: &str = "no suitable peers for placement";
 #[derive(Debug)]
 pub(crate) struct Streams {
     pub(crate) continuity: Continuity,
-    link: Link,
-    exchanges: Arc<Exchanges>,
+    link: NatsConnection,
+    exchanges: Arc<RequestMux>,
     config: NatsConfig,
-    known: Arc<Known>,
+    known: Arc<ObservedSeqs>,
     suspicions: [Notify; PARTITIONS as usize],
     /// By partition, the bits of the share of its bytes that is free.
     headroom: [AtomicU64; PARTITIONS as usize],
@@ -64,10 +64,10 @@ pub(crate) struct Streams {
 
 impl Streams {
     pub(crate) fn new(
-        link: Link,
-        exchanges: Arc<Exchanges>,
+        link: NatsConnection,
+        exchanges: Arc<RequestMux>,
         config: NatsConfig,
-        known: Arc<Known>,
+        known: Arc<ObservedSeqs>,
     ) -> Self {
         let full = 1.0_f64.to_bits();
         Self {
@@ -96,12 +96,13 @@ impl Streams {
     /// Waits until all are there as they should be; creates and changes them where that is this
     /// process's to do.
     pub(crate) async fn ensure_all(&self) -> Result<(), ConnectError> {
-        let until = Instant::now() + THERE_WITHIN;
+        let until = Instant::now() + STREAM_TIMEOUT;
         try_join_all(self.partitions().map(|partition| async move {
             let ticket = self.continuity.ticket(partition, self.link.epoch());
             let info = self.ensure(partition, until).await?;
             self.measure(partition, &info);
-            self.check_seen(partition, info.state.last_seq).await?;
+            self.check_high_watermark(partition, info.state.last_seq)
+                .await?;
             self.continuity.verified(partition, ticket);
             Ok(())
         }))
@@ -110,24 +111,24 @@ impl Streams {
     }
 
     /// Something of the partition was not there, or not what it can be: have a look soon.
-    pub(crate) fn suspect(&self, partition: u16) {
+    pub(crate) fn request_check(&self, partition: u16) {
         self.suspicions[usize::from(partition)].notify_one();
     }
 
     /// What the stream says of itself.
-    pub(crate) async fn info(&self, partition: u16) -> Result<StreamInfo, Failure> {
+    pub(crate) async fn info(&self, partition: u16) -> Result<StreamInfo, NatsError> {
         let subject = format!("$JS.API.STREAM.INFO.{}", subjects::stream(partition));
         let info: StreamInfo = self
             .exchanges
-            .call(subject, &json!({}), ANSWER_WITHIN)
+            .call(subject, &json!({}), REPLY_TIMEOUT)
             .await?;
-        self.known.saw(partition, info.state.last_seq);
+        self.known.observe(partition, info.state.last_seq);
         self.known.has_replicas(partition, info.replicas());
         Ok(info)
     }
 
     async fn ensure(&self, partition: u16, until: Instant) -> Result<StreamInfo, ConnectError> {
-        let wanted = desired::stream(&self.config, partition);
+        let wanted = spec::stream(&self.config, partition);
         let mut changed = false;
         loop {
             let failure = match self.info(partition).await {
@@ -145,7 +146,7 @@ impl Streams {
                         return Err(ConnectError::Mismatch { what, differences });
                     }
                     if self.config.manages_streams {
-                        let change = self.change(partition, &info.config, &wanted, raised);
+                        let change = self.update(partition, &info.config, &wanted, raised);
                         let failure = change.await.err();
                         changed = failure.is_none();
                         failure
@@ -160,11 +161,11 @@ impl Streams {
             };
             let Some(failure) = failure else {
                 if !self.config.manages_streams {
-                    sleep(PAUSE).await;
+                    sleep(RETRY_DELAY).await;
                 }
                 continue;
             };
-            wait_or_give_up(subjects::stream(partition), failure, until).await?;
+            wait_or_fail(subjects::stream(partition), failure, until).await?;
         }
     }
 
@@ -173,7 +174,7 @@ impl Streams {
         if !self.config.manages_streams {
             return Map::new();
         }
-        let desired::Resize { raised, kept } = desired::resize(&self.config, info);
+        let spec::Resize { raised, kept } = spec::resize(&self.config, info);
         if !kept.is_empty() && !self.warned_of_size.swap(true, Ordering::Relaxed) {
             let stream = &info.config["name"];
             warn!(%stream, kept = kept.join("; "), "a start lowers no stream of the log");
@@ -186,21 +187,21 @@ impl Streams {
         &self,
         partition: u16,
         wanted: &Value,
-    ) -> Result<Option<Failure>, ConnectError> {
+    ) -> Result<Option<NatsError>, ConnectError> {
         let seen = self
-            .seen_to(partition)
+            .high_watermark(partition)
             .await?
             .max(self.known.last(partition));
-        let first_place = desired::first_place_after(seen);
+        let first_place = spec::first_seq_after(seen);
         let replicas = self.replicas_of_new(partition);
         let mut config = wanted.clone();
         config["first_seq"] = json!(first_place);
-        for (key, value) in desired::size(&self.config, replicas) {
+        for (key, value) in spec::size(&self.config, replicas) {
             config[key] = value;
         }
         let subject = format!("$JS.API.STREAM.CREATE.{}", subjects::stream(partition));
-        let created: Result<Value, Failure> =
-            self.exchanges.call(subject, &config, CREATED_WITHIN).await;
+        let created: Result<Value, NatsError> =
+            self.exchanges.call(subject, &config, CREATE_TIMEOUT).await;
         match created {
             Ok(_) => {
                 info!(
@@ -230,20 +231,20 @@ impl Streams {
     }
 
     /// Whether this refusal means that there are, and will be, too few servers for [`REPLICAS`] copies.
-    fn lacks_servers(&self, failure: &Failure) -> bool {
-        let lacks_peers = matches!(failure, Failure::Refused(refused)
+    fn lacks_servers(&self, failure: &NatsError) -> bool {
+        let lacks_peers = matches!(failure, NatsError::Refused(refused)
             if refused.err_code == refusal::NO_PEERS && refused.description == FEWER_SERVERS);
-        failure.is(refusal::NOT_CLUSTERED) || (lacks_peers && self.begun.elapsed() >= PEERS_WITHIN)
+        failure.is(refusal::NOT_CLUSTERED) || (lacks_peers && self.begun.elapsed() >= PEERS_TIMEOUT)
     }
 
     /// Changes what is not as it should be, and leaves what was added.
-    async fn change(
+    async fn update(
         &self,
         partition: u16,
         found: &Value,
         wanted: &Value,
         raised: Map<String, Value>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), NatsError> {
         let mut config = found.clone();
         let wanted = wanted.as_object().cloned().unwrap_or_default();
         for (key, value) in wanted.into_iter().chain(raised) {
@@ -252,13 +253,13 @@ impl Streams {
         let subject = format!("$JS.API.STREAM.UPDATE.{}", subjects::stream(partition));
         let _: Value = self
             .exchanges
-            .call(subject, &config, CREATED_WITHIN)
+            .call(subject, &config, CREATE_TIMEOUT)
             .await?;
         info!(partition, "changed a stream of the log");
         Ok(())
     }
 
-    async fn seen_to(&self, partition: u16) -> Result<u64, ConnectError> {
+    async fn high_watermark(&self, partition: u16) -> Result<u64, ConnectError> {
         match &self.config.seen_to {
             Some(seen_to) => seen_to(partition).await.map_err(ConnectError::SeenTo),
             None => Ok(0),
@@ -266,8 +267,8 @@ impl Streams {
     }
 
     /// A stream that was put back from an older copy would give places again.
-    async fn check_seen(&self, partition: u16, last: u64) -> Result<(), ConnectError> {
-        let seen = self.seen_to(partition).await?;
+    async fn check_high_watermark(&self, partition: u16, last: u64) -> Result<(), ConnectError> {
+        let seen = self.high_watermark(partition).await?;
         if seen <= last {
             return Ok(());
         }
@@ -283,18 +284,18 @@ impl Streams {
     }
 }
 
-async fn wait_or_give_up(
+async fn wait_or_fail(
     what: String,
-    failure: Failure,
+    failure: NatsError,
     until: Instant,
 ) -> Result<(), ConnectError> {
     if Instant::now() >= until {
         return Err(ConnectError::Missing {
             what,
-            within: THERE_WITHIN,
+            within: STREAM_TIMEOUT,
             last: Box::new(failure),
         });
     }
-    sleep(PAUSE).await;
+    sleep(RETRY_DELAY).await;
     Ok(())
 }

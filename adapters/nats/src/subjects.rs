@@ -63,7 +63,7 @@ pub(crate) fn live(region: &str, partition: u16) -> String {
 }
 
 /// Where a room's listeners are told how far it has come.
-pub(crate) fn nudge(partition: u16, room_id: &RoomId) -> String {
+pub(crate) fn head_hint(partition: u16, room_id: &RoomId) -> String {
     format!("nudge.{partition}.{}", token(room_id))
 }
 
@@ -76,7 +76,7 @@ pub(crate) fn known(partition: u16) -> String {
 pub(crate) const KNOWN: &str = "known.*";
 
 /// All nudges.
-pub(crate) const NUDGES: &str = "nudge.>";
+pub(crate) const HEAD_HINTS: &str = "nudge.>";
 
 /// Where a room's or a user's signals go.
 pub(crate) fn signal(kind: &str, id: &str) -> String {

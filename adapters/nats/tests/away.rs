@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use roomcast_nats::{NatsConfig, StreamFound, partition_of};
+use roomcast_nats::{NatsConfig, StreamHealth, partition_of};
 use roomcast_ports::conformance::sample::{event, said, user};
 use roomcast_ports::conformance::within_timeout;
 use roomcast_ports::event_log::{Append, EventLog, LogError};
@@ -187,7 +187,7 @@ async fn a_full_log_refuses_appends_and_drops_nothing_until_it_is_trimmed() {
     })
     .await;
     let found = node.check().await.expect("check").streams;
-    let size = |stream: &StreamFound| (stream.replicas, stream.bytes_max);
+    let size = |stream: &StreamHealth| (stream.replicas, stream.bytes_max);
     assert!(
         found
             .iter()

@@ -18,18 +18,18 @@ use tokio::time::Instant;
 use crate::reader::seq;
 
 /// How long an attempt may go without an answer before the next.
-const ATTEMPT_WITHIN: Duration = Duration::from_secs(1);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long one waits whose stream takes no events yet.
-const GATE_PAUSE: Duration = Duration::from_millis(20);
+const GATE_RETRY_DELAY: Duration = Duration::from_millis(20);
 /// How long finding out why one was refused may take before it is simply tried again.
-const FOUND_OUT_WITHIN: Duration = Duration::from_secs(5);
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Delays after a refusal that may be over soon.
 const REFUSED_AFTER: Duration = Duration::from_millis(5);
 const REFUSED_MAX: Duration = Duration::from_millis(250);
 
 /// An event to be stored, and who waits for its place.
 #[derive(Debug)]
-pub(crate) struct Waiting {
+pub(crate) struct QueuedAppend {
     pub(crate) room_id: RoomId,
     pub(crate) sender_id: UserId,
     pub(crate) event_id: EventId,
@@ -58,7 +58,7 @@ pub(crate) struct Waiting {
     again_at: Instant,
 }
 
-impl Waiting {
+impl QueuedAppend {
     /// Nothing has been sent yet.
     pub(crate) fn new(
         event: &roomcast_protocol::RoomEvent,
@@ -105,7 +105,7 @@ impl Waiting {
     }
 
     /// Gives up: it was certainly not stored, or nobody knows.
-    pub(crate) fn give_up(self, now: Instant, why: &'static str) {
+    pub(crate) fn fail(self, now: Instant, why: &'static str) {
         if let Some((place, prev)) = self.heard {
             return self.stored(place, prev);
         }
@@ -121,7 +121,7 @@ impl Waiting {
 
 /// One message to send.
 #[derive(Debug)]
-pub(crate) struct Sending {
+pub(crate) struct PublishAttempt {
     pub(crate) number: u64,
     pub(crate) room_id: RoomId,
     pub(crate) event_id: EventId,
@@ -134,7 +134,7 @@ pub(crate) struct Sending {
 /// Everything that waits.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    rooms: HashMap<RoomId, VecDeque<(u64, Waiting)>>,
+    rooms: HashMap<RoomId, VecDeque<(u64, QueuedAppend)>>,
     /// By number, which is the order of the calls.
     by_number: BTreeMap<u64, RoomId>,
     ready: VecDeque<u64>,
@@ -171,7 +171,7 @@ impl Queue {
     }
 
     /// Takes an event; it is sent after all those taken before it for its room.
-    pub(crate) fn push(&mut self, waiting: Waiting) {
+    pub(crate) fn push(&mut self, waiting: QueuedAppend) {
         let number = self.next;
         self.next += 1;
         self.bytes += waiting.body.len();
@@ -189,23 +189,23 @@ impl Queue {
         &mut self,
         now: Instant,
         gate: impl Fn(&RoomId) -> Option<u64>,
-    ) -> Option<Sending> {
+    ) -> Option<PublishAttempt> {
         loop {
             let number = self.ready.pop_front()?;
             let Some(waiting) = self.front(number) else {
                 continue;
             };
             let Some(floor) = gate(&waiting.room_id) else {
-                self.send_again(number, now + GATE_PAUSE);
+                self.send_again(number, now + GATE_RETRY_DELAY);
                 continue;
             };
             if waiting.attempts == 0 {
                 waiting.floor = floor;
             }
             waiting.attempts += 1;
-            let again_at = now + ATTEMPT_WITHIN;
+            let again_at = now + ATTEMPT_TIMEOUT;
             waiting.again_at = again_at;
-            let sending = Sending {
+            let sending = PublishAttempt {
                 number,
                 room_id: waiting.room_id.clone(),
                 event_id: waiting.event_id.clone(),
@@ -225,7 +225,7 @@ impl Queue {
     }
 
     /// What was not answered by `now` becomes ready again; how many.
-    pub(crate) fn wake(&mut self, now: Instant) -> u64 {
+    pub(crate) fn requeue_expired(&mut self, now: Instant) -> u64 {
         let mut woken = 0;
         while let Some(Reverse((at, number))) = self.again.peek().copied() {
             if at > now {
@@ -244,7 +244,7 @@ impl Queue {
     }
 
     /// What is on its way may be lost: everything sent is sent again, as soon as it can be.
-    pub(crate) fn wake_all(&mut self) {
+    pub(crate) fn requeue_all(&mut self) {
         let mut numbers: BTreeSet<u64> = self.ready.drain(..).collect();
         numbers.extend(self.again.drain().map(|Reverse((_, number))| number));
         numbers.retain(|number| self.front(*number).is_some());
@@ -252,15 +252,15 @@ impl Queue {
     }
 
     /// The stream did not take this attempt, and something has to be found out before the next.
-    pub(crate) fn refused_for_a_reason(&mut self, number: u64, now: Instant) {
+    pub(crate) fn rejected_pending_lookup(&mut self, number: u64, now: Instant) {
         if let Some(waiting) = self.front(number) {
             waiting.refused += 1;
-            self.send_again(number, now + FOUND_OUT_WITHIN);
+            self.send_again(number, now + LOOKUP_TIMEOUT);
         }
     }
 
     /// The stream did not take this attempt, and may take the next one soon.
-    pub(crate) fn refused(&mut self, number: u64, now: Instant) {
+    pub(crate) fn rejected_retryable(&mut self, number: u64, now: Instant) {
         if let Some(waiting) = self.front(number) {
             let before = waiting.refused;
             waiting.refused += 1;
@@ -283,19 +283,19 @@ impl Queue {
         if let Some(waiting) = self.front(number) {
             waiting.void = Some(place);
             waiting.heard = None;
-            self.send_again(number, now + GATE_PAUSE);
+            self.send_again(number, now + GATE_RETRY_DELAY);
         }
     }
 
     /// Asks the stream for another head from now on.
-    pub(crate) fn ask_for_head(&mut self, number: u64, head: u64) {
+    pub(crate) fn set_expected_seq(&mut self, number: u64, head: u64) {
         if let Some(waiting) = self.front(number) {
             waiting.asked_head = Some(head);
         }
     }
 
     /// It has been answered, or is given up: the room's next one may go.
-    pub(crate) fn take(&mut self, number: u64) -> Option<Waiting> {
+    pub(crate) fn take(&mut self, number: u64) -> Option<QueuedAppend> {
         self.front(number)?;
         let room_id = self.by_number.remove(&number)?;
         let room = self.rooms.get_mut(&room_id)?;
@@ -312,15 +312,16 @@ impl Queue {
 
     /// The oldest, if it was taken before `before`, or however young it is, and behind it all that its
     /// sender has put into its room since: stored, those would come before a resend of the first.
-    pub(crate) fn take_oldest(&mut self, before: Option<Instant>) -> Vec<Waiting> {
+    pub(crate) fn evict_oldest(&mut self, before: Option<Instant>) -> Vec<QueuedAppend> {
         let Some((&number, _)) = self.by_number.first_key_value() else {
             return Vec::new();
         };
-        let is_young = |oldest: &mut Waiting| before.is_some_and(|before| oldest.asked > before);
+        let is_young =
+            |oldest: &mut QueuedAppend| before.is_some_and(|before| oldest.asked > before);
         if self.front(number).is_none_or(is_young) {
             return Vec::new();
         }
-        let mut taken: Vec<Waiting> = self.take(number).into_iter().collect();
+        let mut taken: Vec<QueuedAppend> = self.take(number).into_iter().collect();
         // One that was heard of is stored, and about to be answered so.
         if let Some(oldest) = taken.first().filter(|oldest| oldest.heard.is_none()) {
             let (room_id, sender_id) = (oldest.room_id.clone(), oldest.sender_id.clone());
@@ -331,7 +332,7 @@ impl Queue {
 
     /// Everything of this sender that waits in the room. Of none of it has an attempt been made, unless
     /// it is the room's first.
-    fn take_all_of(&mut self, room_id: &RoomId, sender_id: &UserId) -> Vec<Waiting> {
+    fn take_all_of(&mut self, room_id: &RoomId, sender_id: &UserId) -> Vec<QueuedAppend> {
         let Some(room) = self.rooms.get_mut(room_id) else {
             return Vec::new();
         };
@@ -373,7 +374,7 @@ impl Queue {
     }
 
     /// What it is about, for who has to look something up before answering.
-    pub(crate) fn front(&mut self, number: u64) -> Option<&mut Waiting> {
+    pub(crate) fn front(&mut self, number: u64) -> Option<&mut QueuedAppend> {
         let room_id = self.by_number.get(&number)?;
         match self.rooms.get_mut(room_id)?.front_mut() {
             Some((front, waiting)) if *front == number => Some(waiting),

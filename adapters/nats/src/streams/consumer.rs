@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{CREATED_WITHIN, Streams, desired, differences, wait_or_give_up};
+use super::{CREATE_TIMEOUT, Streams, differences, spec, wait_or_fail};
 use crate::connect::ConnectError;
-use crate::exchanges::ANSWER_WITHIN;
-use crate::failure::{Failure, refusal};
+use crate::error::{NatsError, refusal};
+use crate::request::REPLY_TIMEOUT;
 use crate::subjects;
 
 impl Streams {
@@ -20,13 +20,13 @@ impl Streams {
             return Ok(());
         }
         let (stream, name) = (subjects::stream(partition), &self.config.consumer);
-        let wanted = desired::consumer(name);
+        let wanted = spec::consumer(name);
         let mut changed = false;
         loop {
             let subject = format!("$JS.API.CONSUMER.INFO.{stream}.{name}");
-            let found: Result<Value, Failure> = self
+            let found: Result<Value, NatsError> = self
                 .exchanges
-                .call(subject, &json!({}), ANSWER_WITHIN)
+                .call(subject, &json!({}), REPLY_TIMEOUT)
                 .await;
             let failure = match found {
                 Ok(found) => {
@@ -47,18 +47,18 @@ impl Streams {
                 Err(failure) => Some(failure),
             };
             if let Some(failure) = failure {
-                wait_or_give_up(format!("{stream} consumer {name}"), failure, until).await?;
+                wait_or_fail(format!("{stream} consumer {name}"), failure, until).await?;
             }
         }
     }
 
-    async fn put_consumer(&self, stream: &str, wanted: &Value) -> Result<(), Failure> {
+    async fn put_consumer(&self, stream: &str, wanted: &Value) -> Result<(), NatsError> {
         let name = &self.config.consumer;
         let subject = format!("$JS.API.CONSUMER.CREATE.{stream}.{name}");
         let question = json!({ "stream_name": stream, "config": wanted, "action": "" });
         let _: Value = self
             .exchanges
-            .call(subject, &question, CREATED_WITHIN)
+            .call(subject, &question, CREATE_TIMEOUT)
             .await?;
         Ok(())
     }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tracing::{error, warn};
 
 use super::found::StreamInfo;
-use super::{CREATED_WITHIN, Streams, desired};
+use super::{CREATE_TIMEOUT, Streams, spec};
 use crate::connect::ConnectError;
 use crate::subjects;
 
@@ -21,16 +21,16 @@ impl Streams {
     ) -> Result<(), ConnectError> {
         let last = found.state.last_seq;
         let known = self.known.last(partition);
-        let seen = self.seen_to(partition).await?;
+        let seen = self.high_watermark(partition).await?;
         if self.config.seen_to.is_some() && seen < last {
             warn!(partition, last, seen, "a new incarnation waits for ingest");
             return Ok(());
         }
-        let first_place = desired::first_place_after(known.max(seen));
+        let first_place = spec::first_seq_after(known.max(seen));
         let subject = format!("$JS.API.STREAM.PURGE.{}", subjects::stream(partition));
         let purged: Result<Value, _> = self
             .exchanges
-            .call(subject, &json!({ "seq": first_place }), CREATED_WITHIN)
+            .call(subject, &json!({ "seq": first_place }), CREATE_TIMEOUT)
             .await;
         purged.map_err(|failure| ConnectError::Unreachable(Box::new(failure)))?;
         counter!("chat_log_incarnations_total").increment(1);
@@ -41,7 +41,7 @@ impl Streams {
             first_place,
             "a stream of the log was restored from an older copy: began a new incarnation"
         );
-        self.suspect(partition);
+        self.request_check(partition);
         Ok(())
     }
 }

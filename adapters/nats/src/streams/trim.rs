@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use tracing::debug;
 
 use super::found::{StreamInfo, StreamState, sortable};
-use super::{CREATED_WITHIN, Streams, desired};
-use crate::failure::Failure;
+use super::{CREATE_TIMEOUT, Streams, spec};
+use crate::error::NatsError;
 use crate::subjects;
 
 /// Space is short when a stream uses more than this share of its bytes.
@@ -31,8 +31,8 @@ impl Streams {
         &self,
         partition: u16,
         settled: u64,
-        expired: impl AsyncFnOnce() -> Result<u64, Failure>,
-    ) -> Result<(), Failure> {
+        expired: impl AsyncFnOnce() -> Result<u64, NatsError>,
+    ) -> Result<(), NatsError> {
         let known = self.known.last(partition);
         let info = self.info(partition).await?;
         self.measure(partition, &info);
@@ -52,7 +52,7 @@ impl Streams {
         let question = json!({ "seq": last + 1 });
         let _: Value = self
             .exchanges
-            .call(subject, &question, CREATED_WITHIN)
+            .call(subject, &question, CREATE_TIMEOUT)
             .await?;
         let events = last + 1 - info.state.first_seq;
         debug!(partition, events, last, "trimmed a stream of the log");
@@ -81,7 +81,7 @@ fn surplus(info: &StreamInfo) -> u64 {
 }
 
 fn is_expired(state: &StreamState) -> bool {
-    let age = u64::try_from(desired::RETENTION.as_millis()).unwrap_or(u64::MAX);
+    let age = u64::try_from(spec::RETENTION.as_millis()).unwrap_or(u64::MAX);
     let oldest = Timestamp::from_millis(Timestamp::now().as_millis().saturating_sub(age));
     sortable(&state.first_ts) < sortable(&oldest.to_string())
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use roomcast_local::Nats;
-use roomcast_nats::{NatsConfig, NatsLog, StreamFound};
+use roomcast_nats::{NatsConfig, NatsLog, StreamHealth};
 use roomcast_ports::conformance::sample::{event, said, user};
 use roomcast_ports::event_log::{Append, EventLog};
 use roomcast_ports::live::{LiveEvent, LiveSubscription};
@@ -250,7 +250,7 @@ async fn many_who_talk_at_once_keep_the_order_of_each_room() {
 async fn sizes(log: &NatsLog) -> BTreeSet<(usize, Option<u64>)> {
     let found = log.check().await.expect("check").streams;
     assert_eq!(found.len(), 32);
-    let size = |stream: &StreamFound| (stream.replicas, stream.bytes_max);
+    let size = |stream: &StreamHealth| (stream.replicas, stream.bytes_max);
     found.iter().map(size).collect()
 }
 

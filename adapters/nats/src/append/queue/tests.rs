@@ -7,11 +7,11 @@ use super::*;
 
 type Answer = oneshot::Receiver<Result<Appended, LogError>>;
 
-fn waiting(room_id: &RoomId, now: Instant) -> (Waiting, Answer) {
+fn waiting(room_id: &RoomId, now: Instant) -> (QueuedAppend, Answer) {
     waiting_of("somebody", room_id, now)
 }
 
-fn waiting_of(sender: &str, room_id: &RoomId, now: Instant) -> (Waiting, Answer) {
+fn waiting_of(sender: &str, room_id: &RoomId, now: Instant) -> (QueuedAppend, Answer) {
     let event = RoomEvent {
         id: EventId::generate(),
         room_id: room_id.clone(),
@@ -22,7 +22,7 @@ fn waiting_of(sender: &str, room_id: &RoomId, now: Instant) -> (Waiting, Answer)
     };
     let (answer, receiver) = oneshot::channel();
     let body = Bytes::from_static(b"0123456789");
-    (Waiting::new(&event, body, None, answer, now), receiver)
+    (QueuedAppend::new(&event, body, None, answer, now), receiver)
 }
 
 fn numbers(queue: &mut Queue, now: Instant) -> Vec<u64> {
@@ -58,18 +58,18 @@ fn what_is_refused_or_not_answered_is_sent_again_before_the_rooms_next() {
     queue.push(waiting(&room_id, now).0);
     queue.push(waiting(&room_id, now).0);
     assert_eq!(numbers(&mut queue, now), [0]);
-    queue.refused(0, now);
-    assert_eq!(queue.wake(now), 0, "after a pause");
+    queue.rejected_retryable(0, now);
+    assert_eq!(queue.requeue_expired(now), 0, "after a pause");
     let soon = now + Duration::from_millis(5);
-    assert_eq!(queue.wake(soon), 1);
+    assert_eq!(queue.requeue_expired(soon), 1);
     assert_eq!(numbers(&mut queue, soon), [0]);
     assert_eq!(
-        queue.wake(soon + ATTEMPT_WITHIN - Duration::from_millis(1)),
+        queue.requeue_expired(soon + ATTEMPT_TIMEOUT - Duration::from_millis(1)),
         0
     );
-    assert_eq!(queue.wake(soon + ATTEMPT_WITHIN), 1);
+    assert_eq!(queue.requeue_expired(soon + ATTEMPT_TIMEOUT), 1);
     assert_eq!(numbers(&mut queue, now), [0]);
-    queue.wake_all();
+    queue.requeue_all();
     assert_eq!(numbers(&mut queue, now), [0]);
     queue.take(0).unwrap();
     assert_eq!(numbers(&mut queue, now), [1]);
@@ -88,19 +88,19 @@ fn giving_up_says_unavailable_only_of_what_was_certainly_not_stored() {
     let first = queue.ready.pop_front().unwrap();
     assert_eq!(numbers(&mut queue, now), [1, 2, 3]);
     queue.ready.push_back(first);
-    queue.refused(1, now);
-    queue.wake(now + ATTEMPT_WITHIN);
+    queue.rejected_retryable(1, now);
+    queue.requeue_expired(now + ATTEMPT_TIMEOUT);
     queue.ready.retain(|number| *number == 3);
     assert_eq!(numbers(&mut queue, now), [3]);
-    queue.refused(3, now);
+    queue.rejected_retryable(3, now);
     let late = now + Duration::from_secs(10);
     loop {
-        let oldest = queue.take_oldest(Some(now));
+        let oldest = queue.evict_oldest(Some(now));
         if oldest.is_empty() {
             break;
         }
         for waiting in oldest {
-            waiting.give_up(late, "test");
+            waiting.fail(late, "test");
         }
     }
     let answers: Vec<_> = answers.iter_mut().map(|a| a.try_recv().unwrap()).collect();
@@ -123,14 +123,14 @@ fn the_oldest_goes_first_and_its_rooms_next_takes_its_turn() {
     queue.push(waiting(&room_id, now).0);
     queue.push(waiting_of("another", &room_id, later).0);
     assert_eq!(numbers(&mut queue, now), [0]);
-    assert_eq!(queue.take_oldest(Some(now)).len(), 1);
+    assert_eq!(queue.evict_oldest(Some(now)).len(), 1);
     assert!(
-        queue.take_oldest(Some(now)).is_empty(),
+        queue.evict_oldest(Some(now)).is_empty(),
         "the other is younger"
     );
     assert_eq!(numbers(&mut queue, later), [1]);
-    assert_eq!(queue.take_oldest(None).len(), 1);
-    assert!(queue.take_oldest(None).is_empty());
+    assert_eq!(queue.evict_oldest(None).len(), 1);
+    assert!(queue.evict_oldest(None).is_empty());
 }
 
 #[test]
@@ -164,10 +164,10 @@ fn queue_fails_a_senders_later_events_in_a_room_with_the_one_that_is_given_up() 
         answers.push(answer);
     }
     assert_eq!(numbers(&mut queue, now), [0, 3]);
-    let given_up = queue.take_oldest(Some(now));
+    let given_up = queue.evict_oldest(Some(now));
     assert_eq!(given_up.len(), 3, "hers in that room, and no others");
     for waiting in given_up {
-        waiting.give_up(later, "test");
+        waiting.fail(later, "test");
     }
     let answers: Vec<_> = answers.iter_mut().map(|it| it.try_recv().ok()).collect();
     assert!(matches!(answers[0], Some(Err(LogError::Unconfirmed(_)))));

@@ -4,18 +4,18 @@ use crate::streams::found::StreamInfo;
 
 /// What is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Findings {
+pub struct HealthReport {
     /// The server this process is connected to.
     pub server: String,
     /// Its version.
     pub version: String,
     /// Every partition's stream, in order; none if the process uses no streams.
-    pub streams: Vec<StreamFound>,
+    pub streams: Vec<StreamHealth>,
 }
 
 /// One partition's stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StreamFound {
+pub struct StreamHealth {
     /// Its partition.
     pub partition: u16,
     /// The server that leads it; `None` when there is none now, or no cluster.
@@ -36,7 +36,7 @@ pub struct StreamFound {
     pub last: u64,
 }
 
-impl StreamFound {
+impl StreamHealth {
     pub(crate) fn new(partition: u16, info: &StreamInfo) -> Self {
         let followers = info.cluster.as_ref().map(|cluster| &cluster.replicas);
         let followers = followers.map_or(&[][..], Vec::as_slice);

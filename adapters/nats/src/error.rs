@@ -9,7 +9,7 @@ use serde::Deserialize;
 /// The streams' answer to what they will not do.
 #[derive(Debug, Clone, thiserror::Error, Deserialize)]
 #[error("{description} ({err_code})")]
-pub(crate) struct Refused {
+pub(crate) struct ApiError {
     /// As HTTP has it.
     #[serde(default)]
     pub(crate) code: u16,
@@ -51,10 +51,10 @@ pub(crate) mod refusal {
 
 /// Why there is no answer to use.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
+pub(crate) enum NatsError {
     /// Nobody is there to answer: the stream has no leader, or is gone.
     #[error("nobody answers {0}")]
-    NobodyThere(String),
+    NoResponders(String),
     /// No answer in time.
     #[error("{subject} was not answered within {within:?}")]
     TimedOut {
@@ -65,7 +65,7 @@ pub(crate) enum Failure {
     },
     /// An answer that says no.
     #[error("refused")]
-    Refused(#[from] Refused),
+    Refused(#[from] ApiError),
     /// An answer that says nothing.
     #[error("read the answer")]
     Unreadable(#[source] BoxError),
@@ -74,18 +74,18 @@ pub(crate) enum Failure {
     Closed,
     /// Every copy asked lacks what the log is known to hold.
     #[error("the copies that answer are behind")]
-    Behind,
+    ReplicaLagging,
     /// The partition's stream is read by another worker now.
     #[error("the partition has been given to another worker")]
-    GivenAway,
+    LeaseLost,
 }
 
-impl Failure {
+impl NatsError {
     /// Whether another try may have an answer: servers come and go.
-    pub(crate) const fn may_pass(&self) -> bool {
+    pub(crate) const fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::NobodyThere(_) | Self::TimedOut { .. } | Self::Behind
+            Self::NoResponders(_) | Self::TimedOut { .. } | Self::ReplicaLagging
         )
     }
 
@@ -95,14 +95,14 @@ impl Failure {
     }
 }
 
-impl From<serde_json::Error> for Failure {
+impl From<serde_json::Error> for NatsError {
     fn from(error: serde_json::Error) -> Self {
         Self::Unreadable(Box::new(error))
     }
 }
 
-impl From<Failure> for LogError {
-    fn from(failure: Failure) -> Self {
+impl From<NatsError> for LogError {
+    fn from(failure: NatsError) -> Self {
         Self::Unavailable(Box::new(failure))
     }
 }

@@ -8,9 +8,9 @@ use roomcast_ports::event_log::ConsumerBatch;
 use roomcast_protocol::StoredEvent;
 use roomcast_protocol::event::decode;
 
-use crate::direct::{BATCH_MAX, Stored};
-use crate::failure::Failure;
-use crate::known::Heads;
+use crate::direct::{BATCH_MAX, StoredMessage};
+use crate::error::NatsError;
+use crate::observed_seqs::Heads;
 use crate::reader::{Reader, seq};
 use crate::subjects;
 
@@ -19,13 +19,13 @@ const ROOMS_MAX: usize = 4_096;
 
 /// The last places of the rooms that came through here; those of others are asked for.
 #[derive(Debug)]
-pub(super) struct Chain {
+pub(super) struct PrevLinker {
     reader: Arc<Reader>,
     partition: u16,
     heads: Heads,
 }
 
-impl Chain {
+impl PrevLinker {
     pub(super) fn new(reader: Arc<Reader>, partition: u16) -> Self {
         Self {
             reader,
@@ -36,15 +36,18 @@ impl Chain {
 
     /// Links these, which follow on what came before. Nothing has changed if it is dropped while it
     /// waits.
-    pub(super) async fn link(&mut self, stored: &[Stored]) -> Result<ConsumerBatch, Failure> {
-        self.learn_prevs(stored).await?;
+    pub(super) async fn link(
+        &mut self,
+        stored: &[StoredMessage],
+    ) -> Result<ConsumerBatch, NatsError> {
+        self.load_prevs(stored).await?;
         let mut batch = ConsumerBatch::default();
         for one in stored {
             batch.position = one.place;
             match decode(&one.body) {
                 Ok(event) => {
                     let prev = seq(self.heads.get(&event.room_id).unwrap_or(0));
-                    self.heads.raise(&event.room_id, one.place, ROOMS_MAX);
+                    self.heads.advance(&event.room_id, one.place, ROOMS_MAX);
                     let seq = seq(one.place);
                     batch
                         .events
@@ -65,7 +68,7 @@ impl Chain {
     }
 
     /// Asks for the last place of each room that is not known here.
-    async fn learn_prevs(&mut self, stored: &[Stored]) -> Result<(), Failure> {
+    async fn load_prevs(&mut self, stored: &[StoredMessage]) -> Result<(), NatsError> {
         let up_to = stored.first().map_or(0, |first| first.place - 1);
         if up_to == 0 {
             return Ok(());
@@ -84,7 +87,7 @@ impl Chain {
             let found = self.reader.all_last_of(self.partition, unknown, up_to);
             for last in found.await? {
                 if let Some(room_id) = subjects::room_of(&last.subject) {
-                    self.heads.raise(&room_id, last.place, ROOMS_MAX);
+                    self.heads.advance(&room_id, last.place, ROOMS_MAX);
                 }
             }
         }

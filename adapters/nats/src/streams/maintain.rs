@@ -15,23 +15,23 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use super::Streams;
-use super::desired::incarnation;
 use super::found::StreamInfo;
+use super::spec::incarnation;
 use crate::connect::ConnectError;
 use crate::subjects::{self, PARTITIONS};
 
 /// How often a stream is looked at, without being told that it may be missing.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+const CHECK_INTERVAL: Duration = Duration::from_secs(10);
 /// Between two looks, however often something is suspected.
-const LOOK_PAUSE: Duration = Duration::from_millis(20);
+const CHECK_DELAY: Duration = Duration::from_millis(20);
 /// Delays before a stream that could not be looked at, or is not what it was, is looked at again.
-const AGAIN_AFTER: Duration = Duration::from_millis(100);
-const AGAIN_MAX: Duration = Duration::from_secs(1);
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
+const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// How long one that has gone missing is tried to be put back before the next round.
-const BACK_WITHIN: Duration = Duration::from_secs(10);
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the store may take to say how far it has been derived. Without its answer, what this process has seen
 /// itself has to do: sends go on while the store is away.
-const STORE_WITHIN: Duration = Duration::from_secs(1);
+const STORE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a stream has to end before what was seen of it, until it counts as restored from an older copy. A leader
 /// that has just been elected may lack for milliseconds what it has not applied.
 const RESTORED_AFTER: Duration = Duration::from_secs(1);
@@ -53,7 +53,7 @@ impl Streams {
             tracker.spawn(Arc::clone(self).take_hints(hints, stop.clone()));
         }
         for partition in self.partitions() {
-            tracker.spawn(Arc::clone(self).keep(partition, stop.clone()));
+            tracker.spawn(Arc::clone(self).maintain(partition, stop.clone()));
         }
         Ok(())
     }
@@ -72,7 +72,7 @@ impl Streams {
                 continue;
             }
             for partition in self.partitions() {
-                self.suspect(partition);
+                self.request_check(partition);
             }
         }
     }
@@ -81,20 +81,20 @@ impl Streams {
     fn known_elsewhere(&self, partition: u16, place: u64) {
         let known = self.known.last(partition);
         if place > known && incarnation(place) == incarnation(known) {
-            self.known.saw(partition, place);
-            self.suspect(partition);
+            self.known.observe(partition, place);
+            self.request_check(partition);
         }
     }
 
     /// Looks at one stream until `stop`: puts back what goes missing where that is this process's to do, and
     /// verifies after each reconnect that the stream is the one it was.
-    async fn keep(self: Arc<Self>, partition: u16, stop: CancellationToken) {
+    async fn maintain(self: Arc<Self>, partition: u16, stop: CancellationToken) {
         let mut fortunes = self.link.fortunes.clone();
-        let mut back_off = BackOff::new(AGAIN_AFTER, AGAIN_MAX);
+        let mut back_off = BackOff::new(BACKOFF_MIN, BACKOFF_MAX);
         let mut behind_since = None;
         loop {
             let found = tokio::select! {
-                found = self.look(partition, &mut behind_since) => found,
+                found = self.check(partition, &mut behind_since) => found,
                 // A question that went with the connection is never answered.
                 Ok(()) = fortunes.changed() => continue,
                 () = stop.cancelled() => return,
@@ -102,7 +102,7 @@ impl Streams {
             let wait = match found {
                 Ok(true) => {
                     back_off.reset();
-                    LOOK_EVERY
+                    CHECK_INTERVAL
                 }
                 Ok(false) => back_off.next_delay(),
                 Err(error) => {
@@ -116,7 +116,7 @@ impl Streams {
                 }
             };
             tokio::select! {
-                () = self.suspicions[usize::from(partition)].notified() => sleep(LOOK_PAUSE).await,
+                () = self.suspicions[usize::from(partition)].notified() => sleep(CHECK_DELAY).await,
                 // The sender lives as long as the connection.
                 Ok(()) = fortunes.changed() => {}
                 () = sleep(wait) => {}
@@ -126,25 +126,26 @@ impl Streams {
     }
 
     /// Whether the stream is there and has everything that was seen of it.
-    async fn look(
+    async fn check(
         &self,
         partition: u16,
         behind_since: &mut Option<Instant>,
     ) -> Result<bool, ConnectError> {
-        if !self.link.is_up() {
+        if !self.link.is_connected() {
             return Ok(false);
         }
         let epoch = self.link.epoch();
         let ticket = self.continuity.ticket(partition, epoch);
         if !self.continuity.is_verified(partition, epoch)
-            && let Ok(Ok(seen)) = timeout(STORE_WITHIN, self.seen_to(partition)).await
+            && let Ok(Ok(seen)) = timeout(STORE_TIMEOUT, self.high_watermark(partition)).await
         {
-            self.known.saw(partition, seen);
+            self.known.observe(partition, seen);
         }
         // What is stored from here on may be known before the answer, and not be in it.
         let known = self.known.last(partition);
         let info = if self.config.manages_streams {
-            self.ensure(partition, Instant::now() + BACK_WITHIN).await?
+            self.ensure(partition, Instant::now() + RECOVERY_TIMEOUT)
+                .await?
         } else {
             let info = self.info(partition).await;
             info.map_err(|failure| ConnectError::Unreachable(Box::new(failure)))?

@@ -9,50 +9,50 @@ use std::time::Duration;
 use roomcast_protocol::RoomId;
 use tokio::time::Instant;
 
-use super::queue::Waiting;
+use super::queue::QueuedAppend;
 
 /// How long the place before it is waited for before it is asked for.
-const PREV_WITHIN: Duration = Duration::from_millis(20);
+const PREV_TIMEOUT: Duration = Duration::from_millis(20);
 /// When everybody is told that they may have missed it.
-const SEEN_WITHIN: Duration = Duration::from_millis(250);
+const REPUBLISH_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// A place in a partition.
-type Place = (u16, u64);
+type PartitionSeq = (u16, u64);
 
 /// Something stored that was not seen.
 #[derive(Debug)]
 struct Stored {
     room_id: RoomId,
     /// Who still waits to hear what stands before it.
-    waiting: Option<Waiting>,
+    waiting: Option<QueuedAppend>,
 }
 
 /// All of it.
 #[derive(Debug, Default)]
-pub(crate) struct Unseen {
-    stored: HashMap<Place, Stored>,
-    prev_due: VecDeque<(Instant, Place)>,
-    seen_due: VecDeque<(Instant, Place)>,
+pub(crate) struct AwaitingRepublish {
+    stored: HashMap<PartitionSeq, Stored>,
+    prev_due: VecDeque<(Instant, PartitionSeq)>,
+    seen_due: VecDeque<(Instant, PartitionSeq)>,
 }
 
-impl Unseen {
+impl AwaitingRepublish {
     /// It was stored at `place`; `waiting` is answered once it is seen.
     pub(crate) fn insert(
         &mut self,
-        place: Place,
+        place: PartitionSeq,
         room_id: RoomId,
-        waiting: Option<Waiting>,
+        waiting: Option<QueuedAppend>,
         now: Instant,
     ) {
         if waiting.is_some() {
-            self.prev_due.push_back((now + PREV_WITHIN, place));
+            self.prev_due.push_back((now + PREV_TIMEOUT, place));
         }
-        self.seen_due.push_back((now + SEEN_WITHIN, place));
+        self.seen_due.push_back((now + REPUBLISH_TIMEOUT, place));
         self.stored.insert(place, Stored { room_id, waiting });
     }
 
     /// It was seen; who waits for it still.
-    pub(crate) fn seen(&mut self, place: Place) -> Option<Waiting> {
+    pub(crate) fn seen(&mut self, place: PartitionSeq) -> Option<QueuedAppend> {
         self.stored.remove(&place)?.waiting
     }
 
@@ -67,7 +67,7 @@ impl Unseen {
     }
 
     /// The next whose waiter should not wait any longer.
-    pub(crate) fn next_without_prev(&mut self, now: Instant) -> Option<(u64, Waiting)> {
+    pub(crate) fn next_without_prev(&mut self, now: Instant) -> Option<(u64, QueuedAppend)> {
         while let Some(place) = pop_due(&mut self.prev_due, now) {
             let stored = self.stored.get_mut(&place);
             if let Some(waiting) = stored.and_then(|stored| stored.waiting.take()) {
@@ -78,7 +78,7 @@ impl Unseen {
     }
 
     /// The next that everybody should be told of.
-    pub(crate) fn next_to_nudge(&mut self, now: Instant) -> Option<(RoomId, u64)> {
+    pub(crate) fn next_head_hint(&mut self, now: Instant) -> Option<(RoomId, u64)> {
         while let Some(place) = pop_due(&mut self.seen_due, now) {
             if let Some(stored) = self.stored.remove(&place) {
                 return Some((stored.room_id, place.1));
@@ -88,7 +88,7 @@ impl Unseen {
     }
 }
 
-fn pop_due(queue: &mut VecDeque<(Instant, Place)>, now: Instant) -> Option<Place> {
+fn pop_due(queue: &mut VecDeque<(Instant, PartitionSeq)>, now: Instant) -> Option<PartitionSeq> {
     let (due, place) = *queue.front()?;
     if due > now {
         return None;
@@ -103,15 +103,15 @@ mod tests {
 
     #[test]
     fn what_is_not_seen_in_time_is_told_once_and_what_is_seen_never() {
-        let (mut unseen, now) = (Unseen::default(), Instant::now());
+        let (mut unseen, now) = (AwaitingRepublish::default(), Instant::now());
         let rooms = [RoomId::generate(), RoomId::generate()];
         unseen.insert((3, 7), rooms[0].clone(), None, now);
         unseen.insert((3, 8), rooms[1].clone(), None, now);
         assert!(unseen.seen((3, 7)).is_none());
-        assert!(unseen.next_to_nudge(now).is_none());
-        let late = now + SEEN_WITHIN;
-        assert_eq!(unseen.next_to_nudge(late), Some((rooms[1].clone(), 8)));
-        assert!(unseen.next_to_nudge(late).is_none());
+        assert!(unseen.next_head_hint(now).is_none());
+        let late = now + REPUBLISH_TIMEOUT;
+        assert_eq!(unseen.next_head_hint(late), Some((rooms[1].clone(), 8)));
+        assert!(unseen.next_head_hint(late).is_none());
         assert!(unseen.is_empty());
     }
 }

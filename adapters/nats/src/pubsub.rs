@@ -18,33 +18,33 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use crate::exchanges::ANSWER_WITHIN;
-use crate::link::Link;
-use crate::live::Listening;
+use crate::connection::NatsConnection;
+use crate::live::SubscriptionGate;
+use crate::request::REPLY_TIMEOUT;
 use crate::subjects;
 use revocations::Revocations;
 
 /// Signals a listener may be behind before it loses the oldest.
-const BEHIND_MAX: usize = 16_384;
+const SUBSCRIBER_QUEUE_MAX: usize = 16_384;
 
 /// Signals to and from all processes.
 #[derive(Debug)]
-pub(crate) struct NatsSignals {
-    link: Link,
-    listening: Arc<Listening>,
+pub(crate) struct NatsPubSub {
+    link: NatsConnection,
+    listening: Arc<SubscriptionGate>,
     sender: Mutex<Option<broadcast::Sender<EphemeralEvent>>>,
     revocations: Revocations,
     tracker: TaskTracker,
     stop: CancellationToken,
 }
 
-impl NatsSignals {
-    pub(crate) fn new(link: Link, tracker: TaskTracker, stop: CancellationToken) -> Self {
+impl NatsPubSub {
+    pub(crate) fn new(link: NatsConnection, tracker: TaskTracker, stop: CancellationToken) -> Self {
         Self {
             revocations: Revocations::new(),
             link,
-            listening: Arc::new(Listening::new()),
-            sender: Mutex::new(Some(broadcast::Sender::new(BEHIND_MAX))),
+            listening: Arc::new(SubscriptionGate::new()),
+            sender: Mutex::new(Some(broadcast::Sender::new(SUBSCRIBER_QUEUE_MAX))),
             tracker,
             stop,
         }
@@ -93,9 +93,9 @@ async fn hear(mut signals: Subscriber, sender: broadcast::Sender<EphemeralEvent>
 }
 
 #[async_trait]
-impl PubSub for NatsSignals {
+impl PubSub for NatsPubSub {
     async fn publish(&self, signal: EphemeralEvent) -> Result<(), PubSubError> {
-        if !self.link.is_up() {
+        if !self.link.is_connected() {
             // It would be old when the connection is back.
             return Err(PubSubError("the connection is lost".into()));
         }
@@ -103,7 +103,7 @@ impl PubSub for NatsSignals {
         let subject = wire::subject(&signal);
         let bytes = wire::encode(signal).map_err(|error| PubSubError(error.into()))?;
         let publish = self.link.client.publish(subject, bytes.into());
-        match timeout(ANSWER_WITHIN, publish).await {
+        match timeout(REPLY_TIMEOUT, publish).await {
             Ok(published) => published.map_err(|error| PubSubError(Box::new(error))),
             Err(late) => Err(PubSubError(Box::new(late))),
         }

@@ -13,17 +13,17 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::{Appends, Sending};
-use crate::exchanges::read_answer;
-use crate::failure::{Failure, refusal};
+use super::{Appender, PublishAttempt};
+use crate::error::{NatsError, refusal};
+use crate::request::read_answer;
 use crate::subjects::{self, partition_of};
 
 /// How often what waits is looked at.
 const TICK: Duration = Duration::from_millis(5);
 /// How long an event waits for a stream that has no space left.
-const FULL_WITHIN: Duration = Duration::from_secs(2);
+const FULL_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the sender waits for a lost connection before it looks again.
-const DOWN_PAUSE: Duration = Duration::from_millis(100);
+const DISCONNECTED_DELAY: Duration = Duration::from_millis(100);
 
 /// A stream's answer to what it stored.
 #[derive(Debug, Deserialize)]
@@ -33,7 +33,7 @@ pub(super) struct Stored {
     pub(super) duplicate: bool,
 }
 
-impl Appends {
+impl Appender {
     /// Starts them. They end with `stop`.
     pub(crate) async fn start(
         self: &Arc<Self>,
@@ -55,9 +55,9 @@ impl Appends {
                 () = stop.cancelled() => return,
             }
             while self.lock().queue.is_ready() {
-                if !self.around.link.is_up() {
+                if !self.around.link.is_connected() {
                     tokio::select! {
-                        () = sleep(DOWN_PAUSE) => continue,
+                        () = sleep(DISCONNECTED_DELAY) => continue,
                         () = stop.cancelled() => return,
                     }
                 }
@@ -85,7 +85,7 @@ impl Appends {
         continuity.is_verified(partition, epoch).then_some(known)
     }
 
-    async fn publish(&self, sending: Sending) {
+    async fn publish(&self, sending: PublishAttempt) {
         let partition = partition_of(&sending.room_id);
         let subject = subjects::append(&self.around.region, partition, &sending.room_id);
         let reply = format!("{}.{}", self.replies, sending.number);
@@ -99,7 +99,9 @@ impl Appends {
                 error = &error as &dyn std::error::Error,
                 "send an event to the log"
             );
-            self.lock().queue.refused(sending.number, Instant::now());
+            self.lock()
+                .queue
+                .rejected_retryable(sending.number, Instant::now());
         }
     }
 
@@ -124,24 +126,24 @@ impl Appends {
             let mut state = self.lock();
             if let Some(waiting) = state.queue.front(number) {
                 let partition = partition_of(&waiting.room_id);
-                self.around.streams.suspect(partition);
+                self.around.streams.request_check(partition);
             }
-            return state.queue.refused(number, now);
+            return state.queue.rejected_retryable(number, now);
         }
         match read_answer::<Stored>(&answer.payload) {
             Ok(stored) => self.stored(number, &stored),
-            Err(Failure::Refused(refused)) => match refused.err_code {
+            Err(NatsError::Refused(refused)) => match refused.err_code {
                 refusal::WRONG_LAST => {
-                    self.lock().queue.refused_for_a_reason(number, now);
+                    self.lock().queue.rejected_pending_lookup(number, now);
                     let head = head_in(&refused.description);
                     let appends = Arc::clone(self);
-                    let settling = async move { appends.settle_moved(number, head).await };
+                    let settling = async move { appends.resolve_mismatch(number, head).await };
                     self.settling.spawn(settling);
                 }
                 refusal::TOO_LARGE => {
-                    self.lock().queue.refused(number, now);
+                    self.lock().queue.rejected_retryable(number, now);
                     if let Some(waiting) = self.take(number) {
-                        waiting.give_up(now, "larger than the log's streams take");
+                        waiting.fail(now, "larger than the log's streams take");
                     }
                 }
                 refusal::FULL => self.full(number, now),
@@ -152,7 +154,7 @@ impl Appends {
                         counter!("chat_log_append_refusals_total").increment(1);
                         warn!(%refused, "the log refused an event");
                     }
-                    self.lock().queue.refused(number, now);
+                    self.lock().queue.rejected_retryable(number, now);
                 }
             },
             Err(failure) => {
@@ -169,13 +171,13 @@ impl Appends {
     fn full(&self, number: u64, now: Instant) {
         counter!("chat_log_full_refusals_total").increment(1);
         let mut state = self.lock();
-        state.queue.refused(number, now);
+        state.queue.rejected_retryable(number, now);
         let asked = state.queue.front(number).map(|waiting| waiting.asked);
         drop(state);
-        if asked.is_some_and(|asked| now.saturating_duration_since(asked) >= FULL_WITHIN)
+        if asked.is_some_and(|asked| now.saturating_duration_since(asked) >= FULL_TIMEOUT)
             && let Some(waiting) = self.take(number)
         {
-            waiting.give_up(
+            waiting.fail(
                 now,
                 "the log is full of events that are not in the store yet",
             );
@@ -201,46 +203,46 @@ impl Appends {
                 changed = timeout(TICK, fortunes.changed()) => {
                     if matches!(changed, Ok(Ok(()))) {
                         fortunes.borrow_and_update();
-                        self.lock().queue.wake_all();
+                        self.lock().queue.requeue_all();
                         self.to_send.notify_one();
                     }
                 }
                 () = stop.cancelled() => return,
             }
-            self.look(Instant::now());
+            self.run_due(Instant::now());
         }
     }
 
-    fn look(self: &Arc<Self>, now: Instant) {
+    fn run_due(self: &Arc<Self>, now: Instant) {
         let (mut nudges, mut lookups) = (Vec::new(), Vec::new());
         {
             let mut state = self.lock();
-            if state.queue.wake(now) > 0 {
+            if state.queue.requeue_expired(now) > 0 {
                 self.to_send.notify_one();
             }
             let before = now.checked_sub(APPEND_TIMEOUT);
             while let Some(before) = before {
-                let oldest = state.queue.take_oldest(Some(before));
+                let oldest = state.queue.evict_oldest(Some(before));
                 if oldest.is_empty() {
                     break;
                 }
                 counter!("chat_log_appends_given_up_total").increment(oldest.len() as u64);
                 for waiting in oldest {
-                    waiting.give_up(now, "the log does not answer");
+                    waiting.fail(now, "the log does not answer");
                 }
                 self.to_send.notify_one();
             }
             while let Some(lookup) = state.unseen.next_without_prev(now) {
                 lookups.push(lookup);
             }
-            while let Some(nudge) = state.unseen.next_to_nudge(now) {
+            while let Some(nudge) = state.unseen.next_head_hint(now) {
                 nudges.push(nudge);
             }
             self.count(&state);
         }
         for (place, waiting) in lookups {
             let appends = Arc::clone(self);
-            let settling = async move { appends.settle_prev(waiting, place).await };
+            let settling = async move { appends.resolve_prev(waiting, place).await };
             self.settling.spawn(settling);
         }
         if nudges.is_empty() {
@@ -251,7 +253,7 @@ impl Appends {
         self.around.tracker.spawn(async move {
             for (room_id, place) in nudges {
                 debug!(%place, "a stored event was not heard of");
-                appends.nudge(&room_id, place).await;
+                appends.publish_head_hint(&room_id, place).await;
             }
         });
     }

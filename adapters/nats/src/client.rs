@@ -11,20 +11,20 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use crate::append::{Appends, Around};
-use crate::check::{Findings, StreamFound};
+use crate::append::{AppendDeps, Appender};
 use crate::config::NatsConfig;
 use crate::connect::ConnectError;
-use crate::direct::Direct;
-use crate::exchanges::Exchanges;
-use crate::failure::Failure;
+use crate::connection::NatsConnection;
+use crate::direct::DirectGet;
+use crate::error::NatsError;
 use crate::feed::Feeds;
-use crate::known::Known;
-use crate::link::Link;
-use crate::live::{Ears, Listening};
+use crate::health::{HealthReport, StreamHealth};
+use crate::live::{LiveDispatcher, SubscriptionGate};
 use crate::log::Log;
+use crate::observed_seqs::ObservedSeqs;
+use crate::pubsub::NatsPubSub;
 use crate::reader::Reader;
-use crate::signals::NatsSignals;
+use crate::request::RequestMux;
 use crate::streams::Streams;
 
 /// The oldest server that has batch reads and pinned consumers.
@@ -33,17 +33,17 @@ const SERVER_MIN: (i64, i64, i64, &str) = (2, 11, 0, "2.11.0");
 /// `docker-compose.yml` run.
 const SERVER_TESTED: (i64, i64, i64, &str) = (2, 15, 2, "2.15.2");
 /// How long a connection is waited for when the configuration says so.
-const CONNECTED_WITHIN: Duration = Duration::from_secs(60);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long the last tasks may take to end.
-const ENDS_WITHIN: Duration = Duration::from_secs(3);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A process's connection to the log and the bus.
 #[derive(Debug)]
 pub struct NatsLog {
-    link: Link,
+    link: NatsConnection,
     streams: Arc<Streams>,
     log: Arc<Log>,
-    signals: Arc<NatsSignals>,
+    signals: Arc<NatsPubSub>,
     tracker: TaskTracker,
     /// The tasks that hold partitions.
     workers: TaskTracker,
@@ -56,14 +56,14 @@ impl NatsLog {
         check_region(&config.region)?;
         let (tracker, workers) = (TaskTracker::new(), TaskTracker::new());
         let stop = CancellationToken::new();
-        let link = Link::connect(&config).await?;
+        let link = NatsConnection::connect(&config).await?;
         wait_until_connected(&link).await?;
         check_version(&link)?;
         let subscribed = |error| ConnectError::Unreachable(Box::new(error));
-        let exchanges = Exchanges::start(link.client.clone(), &tracker)
+        let exchanges = RequestMux::start(link.client.clone(), &tracker)
             .await
             .map_err(subscribed)?;
-        let known = Arc::new(Known::default());
+        let known = Arc::new(ObservedSeqs::default());
         let streams = Arc::new(Streams::new(
             link.clone(),
             Arc::clone(&exchanges),
@@ -72,10 +72,10 @@ impl NatsLog {
         ));
         streams.ensure_all().await?;
         streams.begin(&tracker, &stop).await.map_err(subscribed)?;
-        let direct = Direct::new(Arc::clone(&exchanges));
+        let direct = DirectGet::new(Arc::clone(&exchanges));
         let reader = Arc::new(Reader::new(direct, Arc::clone(&known)));
-        let listening = Arc::new(Listening::new());
-        let appends = Arc::new(Appends::new(Around {
+        let listening = Arc::new(SubscriptionGate::new());
+        let appends = Arc::new(Appender::new(AppendDeps {
             link: link.clone(),
             region: config.region.clone(),
             exchanges,
@@ -86,7 +86,7 @@ impl NatsLog {
             tracker: tracker.clone(),
         }));
         appends.start(&stop).await.map_err(subscribed)?;
-        let ears = Ears::new(
+        let ears = LiveDispatcher::new(
             link.clone(),
             config.region.clone(),
             known,
@@ -109,7 +109,7 @@ impl NatsLog {
             ears: Arc::new(ears),
             feeds: Arc::new(feeds),
         });
-        let signals = NatsSignals::new(link.clone(), tracker.clone(), stop.clone());
+        let signals = NatsPubSub::new(link.clone(), tracker.clone(), stop.clone());
         Ok(Arc::new(Self {
             link,
             streams,
@@ -133,21 +133,21 @@ impl NatsLog {
 
     /// Whether the log answers now, within three seconds.
     pub async fn ready(&self) -> Result<(), LogError> {
-        if !self.link.is_up() {
+        if !self.link.is_connected() {
             return Err(LogError::Unavailable("the connection is lost".into()));
         }
         self.log.ping().await
     }
 
     /// What there is: the server this process is connected to, and every stream if it uses them.
-    pub async fn check(&self) -> Result<Findings, LogError> {
+    pub async fn check(&self) -> Result<HealthReport, LogError> {
         let found = join_all(self.streams.partitions().map(|partition| async move {
             let info = self.streams.info(partition).await?;
-            Ok::<_, Failure>(StreamFound::new(partition, &info))
+            Ok::<_, NatsError>(StreamHealth::new(partition, &info))
         }))
         .await;
         let server = self.link.client.server_info();
-        Ok(Findings {
+        Ok(HealthReport {
             server: server.server_name,
             version: server.version,
             streams: found.into_iter().collect::<Result<_, _>>()?,
@@ -163,11 +163,11 @@ impl NatsLog {
         self.signals.close();
         self.workers.close();
         // What the last of them have to say goes out before the connection is closed.
-        let _ = timeout(ENDS_WITHIN, self.workers.wait()).await;
-        let _ = timeout(ENDS_WITHIN, self.link.client.flush()).await;
-        let _ = timeout(ENDS_WITHIN, self.link.client.drain()).await;
+        let _ = timeout(CLOSE_TIMEOUT, self.workers.wait()).await;
+        let _ = timeout(CLOSE_TIMEOUT, self.link.client.flush()).await;
+        let _ = timeout(CLOSE_TIMEOUT, self.link.client.drain()).await;
         self.tracker.close();
-        let _ = timeout(ENDS_WITHIN, self.tracker.wait()).await;
+        let _ = timeout(CLOSE_TIMEOUT, self.tracker.wait()).await;
     }
 }
 
@@ -179,17 +179,17 @@ fn check_region(region: &str) -> Result<(), ConnectError> {
     Ok(())
 }
 
-async fn wait_until_connected(link: &Link) -> Result<(), ConnectError> {
+async fn wait_until_connected(link: &NatsConnection) -> Result<(), ConnectError> {
     let mut fortunes = link.fortunes.clone();
     let connected = fortunes.wait_for(|fortunes| fortunes.connected > 0);
-    if link.is_up() || matches!(timeout(CONNECTED_WITHIN, connected).await, Ok(Ok(_))) {
+    if link.is_connected() || matches!(timeout(CONNECT_TIMEOUT, connected).await, Ok(Ok(_))) {
         return Ok(());
     }
-    let waited = format!("no server answered within {CONNECTED_WITHIN:?}");
+    let waited = format!("no server answered within {CONNECT_TIMEOUT:?}");
     Err(ConnectError::Unreachable(waited.into()))
 }
 
-fn check_version(link: &Link) -> Result<(), ConnectError> {
+fn check_version(link: &NatsConnection) -> Result<(), ConnectError> {
     let (major, minor, patch, needed) = SERVER_MIN;
     let found = link.client.server_info().version;
     if !link.client.is_server_compatible(major, minor, patch) {

@@ -18,16 +18,16 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
-use crate::failure::{Failure, Refused};
+use crate::error::{ApiError, NatsError};
 
 /// How long an answer is waited for.
-pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+pub(crate) const REPLY_TIMEOUT: Duration = Duration::from_secs(3);
 
 type Open = Arc<Mutex<HashMap<u64, mpsc::Sender<Message>>>>;
 
 /// All questions that are open.
 #[derive(Debug)]
-pub(crate) struct Exchanges {
+pub(crate) struct RequestMux {
     client: Client,
     prefix: String,
     open: Open,
@@ -35,7 +35,7 @@ pub(crate) struct Exchanges {
 }
 
 /// One question, for as long as its answers are wanted.
-pub(crate) struct Exchange {
+pub(crate) struct PendingRequest {
     /// Where the answers go.
     pub(crate) reply: String,
     number: u64,
@@ -43,7 +43,7 @@ pub(crate) struct Exchange {
     answers: mpsc::Receiver<Message>,
 }
 
-impl Exchanges {
+impl RequestMux {
     /// Listens for answers until the connection is closed.
     pub(crate) async fn start(
         client: Client,
@@ -55,7 +55,7 @@ impl Exchanges {
         let waiting = Arc::clone(&open);
         tracker.spawn(async move {
             while let Some(answer) = answers.next().await {
-                hand_over(&waiting, answer);
+                route_reply(&waiting, answer);
             }
             waiting
                 .lock()
@@ -71,14 +71,14 @@ impl Exchanges {
     }
 
     /// Opens a question that may have so many answers.
-    pub(crate) fn open(&self, answers_max: usize) -> Exchange {
+    pub(crate) fn open(&self, answers_max: usize) -> PendingRequest {
         let (sender, answers) = mpsc::channel(answers_max);
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.open
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(number, sender);
-        Exchange {
+        PendingRequest {
             reply: format!("{}.{number}", self.prefix),
             number,
             open: Arc::clone(&self.open),
@@ -89,12 +89,12 @@ impl Exchanges {
     /// Asks on behalf of an open question, before `until`.
     pub(crate) async fn send(
         &self,
-        exchange: &Exchange,
+        exchange: &PendingRequest,
         subject: String,
         headers: Option<HeaderMap>,
         payload: Bytes,
         until: Instant,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), NatsError> {
         let reply = exchange.reply.clone();
         let publish = async {
             match headers {
@@ -111,19 +111,19 @@ impl Exchanges {
             }
         };
         match timeout_at(until, publish).await {
-            Ok(sent) => sent.map_err(|error| Failure::Unreadable(Box::new(error))),
-            Err(_) => Err(timed_out(&subject, ANSWER_WITHIN)),
+            Ok(sent) => sent.map_err(|error| NatsError::Unreadable(Box::new(error))),
+            Err(_) => Err(timed_out(&subject, REPLY_TIMEOUT)),
         }
     }
 
     /// One question, one answer.
-    pub(crate) async fn ask(
+    pub(crate) async fn request(
         &self,
         subject: String,
         headers: Option<HeaderMap>,
         payload: Bytes,
         within: Duration,
-    ) -> Result<Message, Failure> {
+    ) -> Result<Message, NatsError> {
         let until = Instant::now() + within;
         let mut exchange = self.open(1);
         self.send(&exchange, subject.clone(), headers, payload, until)
@@ -137,53 +137,53 @@ impl Exchanges {
         subject: String,
         question: &impl Serialize,
         within: Duration,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, NatsError> {
         let question = serde_json::to_vec(question)?;
-        let answer = self.ask(subject, None, question.into(), within).await?;
+        let answer = self.request(subject, None, question.into(), within).await?;
         read_answer(&answer.payload)
     }
 }
 
 /// The answer, or the refusal in it.
-pub(crate) fn read_answer<T: DeserializeOwned>(payload: &[u8]) -> Result<T, Failure> {
+pub(crate) fn read_answer<T: DeserializeOwned>(payload: &[u8]) -> Result<T, NatsError> {
     #[derive(serde::Deserialize)]
-    struct Verdict {
-        error: Option<Refused>,
+    struct ReplyStatus {
+        error: Option<ApiError>,
     }
-    match serde_json::from_slice::<Verdict>(payload)?.error {
+    match serde_json::from_slice::<ReplyStatus>(payload)?.error {
         Some(refused) => Err(refused.into()),
         None => Ok(serde_json::from_slice(payload)?),
     }
 }
 
-impl Exchange {
+impl PendingRequest {
     /// Waits for the next answer until `until`.
     pub(crate) async fn answer(
         &mut self,
         subject: &str,
         until: Instant,
         within: Duration,
-    ) -> Result<Message, Failure> {
+    ) -> Result<Message, NatsError> {
         match timeout_at(until, self.answers.recv()).await {
             Ok(Some(answer)) if answer.status == Some(StatusCode::NO_RESPONDERS) => {
-                Err(Failure::NobodyThere(subject.to_owned()))
+                Err(NatsError::NoResponders(subject.to_owned()))
             }
             Ok(Some(answer)) => Ok(answer),
-            Ok(None) => Err(Failure::Closed),
+            Ok(None) => Err(NatsError::Closed),
             Err(_) => Err(timed_out(subject, within)),
         }
     }
 }
 
-fn timed_out(subject: &str, within: Duration) -> Failure {
+fn timed_out(subject: &str, within: Duration) -> NatsError {
     counter!("chat_log_request_timeouts_total").increment(1);
-    Failure::TimedOut {
+    NatsError::TimedOut {
         subject: subject.to_owned(),
         within,
     }
 }
 
-impl Drop for Exchange {
+impl Drop for PendingRequest {
     fn drop(&mut self) {
         self.open
             .lock()
@@ -193,7 +193,7 @@ impl Drop for Exchange {
 }
 
 /// Gives the answer to who asked, if they still want it.
-fn hand_over(open: &Open, answer: Message) {
+fn route_reply(open: &Open, answer: Message) {
     let number = answer
         .subject
         .rsplit_once('.')

@@ -15,13 +15,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use crate::exchanges::ANSWER_WITHIN;
-use crate::link::{Fortunes, Link};
-use crate::live::Listening;
+use crate::connection::{ConnectionStats, NatsConnection};
+use crate::live::SubscriptionGate;
+use crate::request::REPLY_TIMEOUT;
 use crate::subjects;
 
 /// Revocations a listener may be behind before it is told that it missed some.
-const BEHIND_MAX: usize = 4_096;
+const SUBSCRIBER_QUEUE_MAX: usize = 4_096;
 
 /// A revocation as it goes over the bus.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,15 +40,15 @@ enum Wire {
 /// The listening of one process.
 #[derive(Debug)]
 pub(super) struct Revocations {
-    listening: Arc<Listening>,
+    listening: Arc<SubscriptionGate>,
     sender: Mutex<Option<broadcast::Sender<Revocation>>>,
 }
 
 impl Revocations {
     pub(super) fn new() -> Self {
         Self {
-            listening: Arc::new(Listening::new()),
-            sender: Mutex::new(Some(broadcast::Sender::new(BEHIND_MAX))),
+            listening: Arc::new(SubscriptionGate::new()),
+            sender: Mutex::new(Some(broadcast::Sender::new(SUBSCRIBER_QUEUE_MAX))),
         }
     }
 
@@ -64,7 +64,7 @@ impl Revocations {
     /// Listens from now on; the first to do so begins the subscription.
     pub(super) fn listen(
         &self,
-        link: &Link,
+        link: &NatsConnection,
         tracker: &TaskTracker,
         stop: &CancellationToken,
     ) -> RevocationSubscription {
@@ -99,7 +99,7 @@ impl Revocations {
     /// Tells every process. While the connection is lost it waits there, in the order of the calls.
     pub(super) async fn publish(
         &self,
-        link: &Link,
+        link: &NatsConnection,
         session_id: SessionId,
         user_id: UserId,
     ) -> Result<(), PubSubError> {
@@ -111,7 +111,7 @@ impl Revocations {
         };
         let bytes = serde_json::to_vec(&wire).map_err(|error| PubSubError(error.into()))?;
         let publish = link.client.publish(subject, bytes.into());
-        match timeout(ANSWER_WITHIN, publish).await {
+        match timeout(REPLY_TIMEOUT, publish).await {
             Ok(published) => published.map_err(|error| PubSubError(Box::new(error))),
             Err(late) => Err(PubSubError(Box::new(late))),
         }
@@ -120,7 +120,7 @@ impl Revocations {
 
 async fn hear(
     mut messages: Subscriber,
-    mut fortunes: watch::Receiver<Fortunes>,
+    mut fortunes: watch::Receiver<ConnectionStats>,
     sender: broadcast::Sender<Revocation>,
 ) {
     let mut known = *fortunes.borrow_and_update();

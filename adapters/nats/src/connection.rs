@@ -13,17 +13,17 @@ use crate::config::NatsConfig;
 use crate::connect::ConnectError;
 
 /// A server that says nothing for about two of these is given up.
-const PING_EVERY: Duration = Duration::from_secs(5);
+const PING_INTERVAL: Duration = Duration::from_secs(5);
 /// How long one try to connect may take.
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Messages a subscription may be behind before it loses some.
-pub(crate) const BEHIND_MAX: usize = 65_536;
+pub(crate) const SUBSCRIBER_QUEUE_MAX: usize = 65_536;
 /// The longest pause between two tries to connect.
-const PAUSE_MAX: Duration = Duration::from_secs(2);
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
 /// How often the connection has come, gone, and lost messages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Fortunes {
+pub(crate) struct ConnectionStats {
     /// Connections made.
     pub(crate) connected: u64,
     /// Connections lost.
@@ -34,26 +34,26 @@ pub(crate) struct Fortunes {
 
 /// The connection.
 #[derive(Debug, Clone)]
-pub(crate) struct Link {
+pub(crate) struct NatsConnection {
     pub(crate) client: Client,
-    pub(crate) fortunes: watch::Receiver<Fortunes>,
+    pub(crate) fortunes: watch::Receiver<ConnectionStats>,
 }
 
-impl Link {
+impl NatsConnection {
     /// Connects.
     pub(crate) async fn connect(config: &NatsConfig) -> Result<Self, ConnectError> {
-        let (sender, fortunes) = watch::channel(Fortunes::default());
+        let (sender, fortunes) = watch::channel(ConnectionStats::default());
         let sender = Arc::new(sender);
         let mut options = ConnectOptions::new()
             .name(&config.name)
-            .ping_interval(PING_EVERY)
-            .connection_timeout(CONNECT_WITHIN)
+            .ping_interval(PING_INTERVAL)
+            .connection_timeout(CONNECT_TIMEOUT)
             .custom_inbox_prefix(&config.inbox_prefix)
-            .subscription_capacity(BEHIND_MAX)
+            .subscription_capacity(SUBSCRIBER_QUEUE_MAX)
             .reconnect_delay_callback(pause)
             .event_callback(move |event| {
                 let sender = Arc::clone(&sender);
-                async move { noticed(&sender, &event) }
+                async move { on_event(&sender, &event) }
             });
         if config.waits_for_servers {
             options = options.retry_on_initial_connect();
@@ -78,7 +78,7 @@ impl Link {
     }
 
     /// Whether what is sent now goes out now.
-    pub(crate) fn is_up(&self) -> bool {
+    pub(crate) fn is_connected(&self) -> bool {
         self.client.connection_state() == State::Connected
     }
 }
@@ -87,13 +87,13 @@ impl Link {
 /// together.
 fn pause(tries: usize) -> Duration {
     use std::hash::{BuildHasher as _, RandomState};
-    let full = Duration::from_millis(50 << tries.min(6)).min(PAUSE_MAX);
+    let full = Duration::from_millis(50 << tries.min(6)).min(BACKOFF_MAX);
     // Every RandomState hashes differently.
     let chance = u32::try_from(RandomState::new().hash_one(tries) % 1_000).unwrap_or(0);
     full / 2 + full / 2 * chance / 1_000
 }
 
-fn noticed(fortunes: &watch::Sender<Fortunes>, event: &Event) {
+fn on_event(fortunes: &watch::Sender<ConnectionStats>, event: &Event) {
     match event {
         Event::Connected => {
             info!("connected to the log");

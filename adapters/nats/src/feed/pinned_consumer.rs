@@ -18,31 +18,31 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
-use crate::direct::Stored;
-use crate::failure::Failure;
-use crate::streams::desired::WORKERS;
+use crate::direct::StoredMessage;
+use crate::error::NatsError;
+use crate::streams::spec::WORKERS;
 use crate::subjects;
 
 /// Messages kept here, at most.
-const KEPT_MAX: usize = 1_024;
+const BUFFER_MAX: usize = 1_024;
 /// Messages asked for at once; so many are free before it asks again.
-const ASKED_MAX: usize = 512;
+const PULL_BATCH_MAX: usize = 512;
 /// Bytes asked for at once.
-const ASKED_BYTES_MAX: usize = 1 << 20;
+const PULL_BYTES_MAX: usize = 1 << 20;
 /// How long the server keeps a question open for a worker that has the pin, and one that waits for it.
-const PINNED_FOR: Duration = Duration::from_millis(1_500);
-const WAITING_FOR: Duration = Duration::from_secs(5);
+const PULL_EXPIRY_PINNED: Duration = Duration::from_millis(1_500);
+const PULL_EXPIRY_UNPINNED: Duration = Duration::from_secs(5);
 /// An answer that is so much late does not come.
 const GRACE: Duration = Duration::from_secs(1);
 /// Between two questions to a consumer that has nothing for this worker.
-const ASKED_AGAIN_PAUSE: Duration = Duration::from_millis(50);
+const PULL_RETRY_DELAY: Duration = Duration::from_millis(50);
 /// How long the server may be silent before the partition counts as lost.
 const SILENT_MAX: Duration = Duration::from_secs(10);
 
 /// One message the consumer brought.
 #[derive(Debug, Clone)]
 pub(super) struct Delivered {
-    pub(super) stored: Stored,
+    pub(super) stored: StoredMessage,
     /// How many more the stream holds behind it.
     pub(super) pending: u64,
     /// Where to say that it has been dealt with.
@@ -78,7 +78,7 @@ impl Shared {
 }
 
 /// What asks for messages.
-struct Asking {
+struct PullLoop {
     client: Client,
     partition: u16,
     consumer: String,
@@ -100,13 +100,13 @@ impl Lease {
         stop: &CancellationToken,
         partition: u16,
         consumer: &str,
-    ) -> Result<Option<Self>, Failure> {
+    ) -> Result<Option<Self>, NatsError> {
         let inbox = client.new_inbox();
         let messages = client
             .subscribe(format!("{inbox}.*"))
             .await
-            .map_err(|error| Failure::Unreadable(Box::new(error)))?;
-        let mut asking = Asking {
+            .map_err(|error| NatsError::Unreadable(Box::new(error)))?;
+        let mut asking = PullLoop {
             client: client.clone(),
             partition,
             consumer: consumer.to_owned(),
@@ -117,12 +117,12 @@ impl Lease {
             owed: 0,
             asked_at: Instant::now(),
         };
-        asking.ask(WAITING_FOR).await?;
-        let until = Instant::now() + WAITING_FOR + GRACE;
+        asking.ask(PULL_EXPIRY_UNPINNED).await?;
+        let until = Instant::now() + PULL_EXPIRY_UNPINNED + GRACE;
         let (pin, delivered) = match timeout_at(until, asking.first()).await {
             Ok(Ok(first)) => first,
-            Ok(Err(Failure::GivenAway)) => {
-                tokio::time::sleep(ASKED_AGAIN_PAUSE).await;
+            Ok(Err(NatsError::LeaseLost)) => {
+                tokio::time::sleep(PULL_RETRY_DELAY).await;
                 return Ok(None);
             }
             Ok(Err(failure)) => return Err(failure),
@@ -142,14 +142,14 @@ impl Lease {
     }
 
     /// Waits until a message is here. Cancel safe.
-    pub(super) async fn wait(&self) -> Result<(), Failure> {
+    pub(super) async fn wait(&self) -> Result<(), NatsError> {
         loop {
             let came = self.shared.came.notified();
             {
                 let state = self.shared.lock();
                 if let Some(why) = state.lost {
                     debug!(partition = self.partition, why, "a partition is lost");
-                    return Err(Failure::GivenAway);
+                    return Err(NatsError::LeaseLost);
                 }
                 if !state.kept.is_empty() {
                     return Ok(());
@@ -160,7 +160,7 @@ impl Lease {
     }
 
     /// The first messages here, at most `limit`; they stay.
-    pub(super) fn look(&self, limit: usize) -> Vec<Delivered> {
+    pub(super) fn peek(&self, limit: usize) -> Vec<Delivered> {
         self.shared
             .lock()
             .kept
@@ -171,34 +171,34 @@ impl Lease {
     }
 
     /// Takes the first messages away.
-    pub(super) fn take_away(&self, count: usize) {
+    pub(super) fn consume(&self, count: usize) {
         self.shared.lock().kept.drain(..count);
         self.shared.taken.notify_one();
     }
 
     /// How many wait here.
-    pub(super) fn kept(&self) -> u64 {
+    pub(super) fn buffered(&self) -> u64 {
         self.shared.lock().kept.len() as u64
     }
 
     /// Says that everything up to this message has been dealt with.
-    pub(super) async fn acknowledge(&self, to: String) -> Result<(), Failure> {
+    pub(super) async fn acknowledge(&self, to: String) -> Result<(), NatsError> {
         self.client
             .publish(to, Bytes::from_static(b"+ACK"))
             .await
-            .map_err(|error| Failure::Unreadable(Box::new(error)))
+            .map_err(|error| NatsError::Unreadable(Box::new(error)))
     }
 }
 
-impl Asking {
+impl PullLoop {
     /// Asks for messages, or only says that this worker is still there when there is no room for any.
-    async fn ask(&mut self, open_for: Duration) -> Result<(), Failure> {
+    async fn ask(&mut self, open_for: Duration) -> Result<(), NatsError> {
         self.asked_at = Instant::now();
         self.number += 1;
-        self.owed = ASKED_MAX;
+        self.owed = PULL_BATCH_MAX;
         self.pull(json!({
-            "batch": ASKED_MAX,
-            "max_bytes": ASKED_BYTES_MAX,
+            "batch": PULL_BATCH_MAX,
+            "max_bytes": PULL_BYTES_MAX,
             "expires": u64::try_from(open_for.as_nanos()).unwrap_or(u64::MAX),
             "group": WORKERS,
             "id": self.pin,
@@ -207,7 +207,7 @@ impl Asking {
     }
 
     /// Keeps the pin without asking for anything: no message fits into one byte.
-    async fn stay(&mut self) -> Result<(), Failure> {
+    async fn keep_pin(&mut self) -> Result<(), NatsError> {
         self.asked_at = Instant::now();
         self.number += 1;
         self.pull(json!({
@@ -216,7 +216,7 @@ impl Asking {
         .await
     }
 
-    async fn pull(&self, question: serde_json::Value) -> Result<(), Failure> {
+    async fn pull(&self, question: serde_json::Value) -> Result<(), NatsError> {
         let stream = subjects::stream(self.partition);
         let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{}", self.consumer);
         let payload = serde_json::to_vec(&question)?.into();
@@ -224,21 +224,21 @@ impl Asking {
         self.client
             .publish_with_reply(subject, answer_to, payload)
             .await
-            .map_err(|error| Failure::Unreadable(Box::new(error)))
+            .map_err(|error| NatsError::Unreadable(Box::new(error)))
     }
 
     /// The pin, and the first message that came with it.
-    async fn first(&mut self) -> Result<(String, Delivered), Failure> {
+    async fn first(&mut self) -> Result<(String, Delivered), NatsError> {
         let message = loop {
             let Some(message) = self.messages.next().await else {
-                return Err(Failure::Closed);
+                return Err(NatsError::Closed);
             };
             match message.status.map(|status| status.as_u16()) {
                 None => break message,
                 // Messages that are still being copied come after the word that they were all.
                 Some(409) if is_all(&message) => {}
-                Some(503) => return Err(Failure::NobodyThere(message.subject.to_string())),
-                Some(_) => return Err(Failure::GivenAway),
+                Some(503) => return Err(NatsError::NoResponders(message.subject.to_string())),
+                Some(_) => return Err(NatsError::LeaseLost),
             }
         };
         let pin = message
@@ -249,7 +249,7 @@ impl Asking {
         self.owed = self.owed.saturating_sub(1);
         match (pin, delivered(message)) {
             (Some(pin), Some(delivered)) => Ok((pin, delivered)),
-            _ => Err(Failure::GivenAway),
+            _ => Err(NatsError::LeaseLost),
         }
     }
 
@@ -263,13 +263,13 @@ impl Asking {
         shared.came.notify_waiters();
         shared.came.notify_one();
         if lost.is_none() {
-            self.hand_back(&shared).await;
+            self.unpin(&shared).await;
         }
     }
 
     /// Gives back what nobody has read here, and the pin: somebody else may have both at once. If any
     /// of this is lost, the server notices the silence.
-    async fn hand_back(&mut self, shared: &Shared) {
+    async fn unpin(&mut self, shared: &Shared) {
         let mut back: Vec<String> = shared
             .lock()
             .kept
@@ -292,24 +292,24 @@ impl Asking {
     async fn go_on(&mut self, shared: &Shared) -> &'static str {
         let mut heard_at = Instant::now();
         loop {
-            if self.owed > 0 && Instant::now() >= self.asked_at + PINNED_FOR + GRACE {
+            if self.owed > 0 && Instant::now() >= self.asked_at + PULL_EXPIRY_PINNED + GRACE {
                 // What was asked long ago brings nothing any more.
                 self.owed = 0;
             }
-            let free = KEPT_MAX.saturating_sub(shared.lock().kept.len());
+            let free = BUFFER_MAX.saturating_sub(shared.lock().kept.len());
             let asked = if self.owed > 0 {
                 Ok(())
-            } else if free >= ASKED_MAX {
-                self.ask(PINNED_FOR).await
-            } else if Instant::now() >= self.asked_at + PINNED_FOR {
-                self.stay().await
+            } else if free >= PULL_BATCH_MAX {
+                self.ask(PULL_EXPIRY_PINNED).await
+            } else if Instant::now() >= self.asked_at + PULL_EXPIRY_PINNED {
+                self.keep_pin().await
             } else {
                 Ok(())
             };
             let patience = if self.owed > 0 {
-                PINNED_FOR + GRACE
+                PULL_EXPIRY_PINNED + GRACE
             } else {
-                PINNED_FOR
+                PULL_EXPIRY_PINNED
             };
             if asked.is_err() {
                 return "the connection is closed";
@@ -390,7 +390,7 @@ fn delivered(message: Message) -> Option<Delivered> {
         _ => return None,
     };
     Some(Delivered {
-        stored: Stored {
+        stored: StoredMessage {
             place: place.parse().ok()?,
             subject: message.subject.to_string(),
             body: message.payload,

@@ -11,7 +11,7 @@ use crate::subjects;
 /// Bits of a place below the incarnation of its stream.
 const INCARNATION_SHIFT: u32 = 40;
 /// How long a stream knows the ids of its events.
-pub(crate) const REMEMBERS_SECONDS: u64 = 120;
+pub(crate) const DUPLICATE_WINDOW_SECONDS: u64 = 120;
 /// How long events stay before ingest trims them.
 pub(crate) const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 /// Bytes of one message at most: an event, and some for its headers.
@@ -24,7 +24,7 @@ pub(crate) const SILENT_MAX_MS: u64 = 4_000;
 const UNACKNOWLEDGED_MAX: u32 = 8_192;
 /// When what a worker did not acknowledge comes again: soon, since what a silent worker was given last
 /// may be all there is to tell the next one that it is its turn.
-const ACKNOWLEDGED_WITHIN_SECONDS: u64 = 5;
+const ACK_TIMEOUT_SECONDS: u64 = 5;
 
 const NANOS: u64 = 1_000_000_000;
 
@@ -34,7 +34,7 @@ pub(crate) const fn incarnation(place: u64) -> u64 {
 }
 
 /// The first place of a stream that is created when places up to `seen` were seen of the one before.
-pub(crate) const fn first_place_after(seen: u64) -> u64 {
+pub(crate) const fn first_seq_after(seen: u64) -> u64 {
     (((seen >> INCARNATION_SHIFT) + 1) << INCARNATION_SHIFT) | 1
 }
 
@@ -58,7 +58,7 @@ pub(crate) fn stream(config: &NatsConfig, partition: u16) -> Value {
         "max_msgs_per_subject": -1,
         "max_msg_size": MESSAGE_BYTES_MAX,
         "max_consumers": 10_000,
-        "duplicate_window": REMEMBERS_SECONDS * NANOS,
+        "duplicate_window": DUPLICATE_WINDOW_SECONDS * NANOS,
         "allow_direct": true,
         "deny_delete": true,
         "deny_purge": false,
@@ -122,7 +122,7 @@ pub(crate) fn consumer(name: &str) -> Value {
         "durable_name": name,
         "deliver_policy": "all",
         "ack_policy": "all",
-        "ack_wait": ACKNOWLEDGED_WITHIN_SECONDS * NANOS,
+        "ack_wait": ACK_TIMEOUT_SECONDS * NANOS,
         "max_deliver": -1,
         "max_ack_pending": UNACKNOWLEDGED_MAX,
         "max_waiting": 512,
@@ -157,10 +157,10 @@ mod tests {
 
     #[test]
     fn a_new_stream_begins_above_everything_seen() {
-        assert_eq!(first_place_after(0), (1 << 40) + 1);
+        assert_eq!(first_seq_after(0), (1 << 40) + 1);
         let seen = (7 << 40) + 12_345;
-        assert_eq!(first_place_after(seen), (8 << 40) + 1);
-        assert!(first_place_after(first_place_after(0)) > (1 << 40) + (1 << 39));
+        assert_eq!(first_seq_after(seen), (8 << 40) + 1);
+        assert!(first_seq_after(first_seq_after(0)) > (1 << 40) + (1 << 39));
     }
 
     #[test]

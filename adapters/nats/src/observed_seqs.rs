@@ -16,7 +16,7 @@ const ROOMS_MAX: usize = 32_768;
 
 /// What was seen.
 #[derive(Debug, Default)]
-pub(crate) struct Known {
+pub(crate) struct ObservedSeqs {
     last: [AtomicU64; PARTITIONS as usize],
     replicas: [AtomicUsize; PARTITIONS as usize],
     heads: Mutex<Heads>,
@@ -39,7 +39,7 @@ impl Heads {
     }
 
     /// The room has come to `place`, if it was not further already; at most `rooms_max` are kept twice.
-    pub(crate) fn raise(&mut self, room_id: &RoomId, place: u64, rooms_max: usize) {
+    pub(crate) fn advance(&mut self, room_id: &RoomId, place: u64, rooms_max: usize) {
         if let Some(known) = self.young.get_mut(room_id) {
             *known = place.max(*known);
             return;
@@ -52,14 +52,14 @@ impl Heads {
     }
 }
 
-impl Known {
+impl ObservedSeqs {
     /// The highest place seen of a partition.
     pub(crate) fn last(&self, partition: u16) -> u64 {
         self.last[usize::from(partition)].load(Ordering::Relaxed)
     }
 
     /// A partition has come at least this far.
-    pub(crate) fn saw(&self, partition: u16, place: u64) {
+    pub(crate) fn observe(&self, partition: u16, place: u64) {
         self.last[usize::from(partition)].fetch_max(place, Ordering::Relaxed);
     }
 
@@ -85,9 +85,9 @@ impl Known {
     }
 
     /// The room has come at least this far.
-    pub(crate) fn saw_head(&self, room_id: &RoomId, place: u64) {
+    pub(crate) fn observe_head(&self, room_id: &RoomId, place: u64) {
         let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
-        heads.raise(room_id, place, ROOMS_MAX);
+        heads.advance(room_id, place, ROOMS_MAX);
     }
 }
 
@@ -97,25 +97,25 @@ mod tests {
 
     #[test]
     fn what_was_seen_never_goes_back_and_rooms_are_bounded() {
-        let known = Known::default();
+        let known = ObservedSeqs::default();
         let room_id = RoomId::generate();
         for place in [3, 9, 5] {
-            known.saw(4, place);
-            known.saw_head(&room_id, place);
+            known.observe(4, place);
+            known.observe_head(&room_id, place);
         }
         assert_eq!((known.last(4), known.last(5)), (9, 0));
         for _ in 0..ROOMS_MAX + 10 {
-            known.saw_head(&RoomId::generate(), 1);
+            known.observe_head(&RoomId::generate(), 1);
         }
         assert_eq!(known.head(&room_id), 9);
-        known.saw_head(&room_id, 2);
+        known.observe_head(&room_id, 2);
         assert_eq!(
             known.head(&room_id),
             9,
             "an older place of the old generation"
         );
         for _ in 0..3 * ROOMS_MAX {
-            known.saw_head(&RoomId::generate(), 1);
+            known.observe_head(&RoomId::generate(), 1);
         }
         let heads = known.heads.lock().unwrap();
         assert!(heads.young.len() + heads.old.len() <= 2 * ROOMS_MAX);

@@ -11,23 +11,23 @@ use roomcast_protocol::limits::APPEND_TIMEOUT;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
-use super::queue::Waiting;
-use super::tasks::Stored;
-use super::{Appends, message_id};
-use crate::exchanges::{ANSWER_WITHIN, read_answer};
-use crate::failure::{Failure, refusal};
+use super::queue::QueuedAppend;
+use super::workers::Stored;
+use super::{Appender, message_id};
+use crate::error::{NatsError, refusal};
 use crate::reader::seq;
-use crate::streams::desired::incarnation;
+use crate::request::{REPLY_TIMEOUT, read_answer};
+use crate::streams::spec::incarnation;
 use crate::subjects::{self, partition_of};
 
 /// Between two questions about what was stored.
-const PAUSE: Duration = Duration::from_millis(50);
+const RETRY_DELAY: Duration = Duration::from_millis(50);
 /// An id that no event has.
 const NEVER: &str = "-";
 
-impl Appends {
+impl Appender {
     /// Takes it off the queue, and lets the room's next one go.
-    pub(super) fn take(&self, number: u64) -> Option<Waiting> {
+    pub(super) fn take(&self, number: u64) -> Option<QueuedAppend> {
         let mut state = self.lock();
         let waiting = state.queue.take(number);
         self.count(&state);
@@ -46,11 +46,11 @@ impl Appends {
             return;
         };
         let (place, partition) = (stored.seq, partition_of(&waiting.room_id));
-        self.around.known.saw(partition, place);
-        self.around.known.saw_head(&waiting.room_id, place);
+        self.around.known.observe(partition, place);
+        self.around.known.observe_head(&waiting.room_id, place);
         let appends = Arc::clone(self);
         if stored.duplicate {
-            let settling = async move { appends.settle_duplicate(waiting, place).await };
+            let settling = async move { appends.resolve_duplicate(waiting, place).await };
             self.settling.spawn(settling);
             return;
         }
@@ -76,7 +76,7 @@ impl Appends {
                 .unseen
                 .insert((partition, place), room_id, unanswered, now);
         } else if let Some(waiting) = unanswered {
-            let settling = async move { appends.settle_prev(waiting, place).await };
+            let settling = async move { appends.resolve_prev(waiting, place).await };
             self.settling.spawn(settling);
         }
     }
@@ -101,16 +101,16 @@ impl Appends {
             state.queue.void(number, stored.seq, Instant::now());
             if !stored.duplicate {
                 self.around.streams.continuity.doubt(partition);
-                self.around.streams.suspect(partition);
+                self.around.streams.request_check(partition);
             }
         }
         is_void
     }
 
     /// Answers with the place before it, which has to be asked for.
-    pub(super) async fn settle_prev(self: Arc<Self>, waiting: Waiting, place: u64) {
+    pub(super) async fn resolve_prev(self: Arc<Self>, waiting: QueuedAppend, place: u64) {
         let ask = || self.around.reader.prev_of(&waiting.room_id, place);
-        match within_its_time(&waiting, ask).await {
+        match before_deadline(&waiting, ask).await {
             Ok(prev) => waiting.stored(place, prev),
             Err(failure) => unconfirmed(waiting, &failure),
         }
@@ -118,9 +118,9 @@ impl Appends {
 
     /// Answers a repeat with what was said first. A live event of it may have been lost with the
     /// leader that stored it, so everybody is told to look.
-    pub(super) async fn settle_duplicate(self: Arc<Self>, waiting: Waiting, place: u64) {
-        self.nudge(&waiting.room_id, place).await;
-        match within_its_time(&waiting, || self.first_of(&waiting, place)).await {
+    pub(super) async fn resolve_duplicate(self: Arc<Self>, waiting: QueuedAppend, place: u64) {
+        self.publish_head_hint(&waiting.room_id, place).await;
+        match before_deadline(&waiting, || self.first_of(&waiting, place)).await {
             Ok(appended) => {
                 // Who asked may have gone.
                 let _ = waiting.answer.send(Ok(appended));
@@ -129,14 +129,14 @@ impl Appends {
         }
     }
 
-    async fn first_of(&self, waiting: &Waiting, place: u64) -> Result<Appended, Failure> {
+    async fn first_of(&self, waiting: &QueuedAppend, place: u64) -> Result<Appended, NatsError> {
         let reader = &self.around.reader;
         let partition = partition_of(&waiting.room_id);
         let (first, prev) = tokio::try_join!(
             reader.at(partition, place),
             reader.prev_of(&waiting.room_id, place)
         )?;
-        let event = decode(&first.body).map_err(|fault| Failure::Unreadable(Box::new(fault)))?;
+        let event = decode(&first.body).map_err(|fault| NatsError::Unreadable(Box::new(fault)))?;
         // An attempt of ours that nobody answered is what it repeats: then nothing was there before.
         let is_ours = waiting.unanswered_attempts() > 1 && first.body == waiting.body;
         Ok(Appended {
@@ -150,7 +150,7 @@ impl Appends {
 
     /// The room's head is another than expected: it may have moved on with this very event, or the
     /// log may have forgotten the head that the caller remembers.
-    pub(super) async fn settle_moved(self: Arc<Self>, number: u64, head: Option<u64>) {
+    pub(super) async fn resolve_mismatch(self: Arc<Self>, number: u64, head: Option<u64>) {
         let asked = {
             let mut state = self.lock();
             state.queue.front(number).map(|waiting| {
@@ -161,18 +161,21 @@ impl Appends {
         let Some((room_id, message_id, asked)) = asked else {
             return;
         };
-        match self.why_moved(&room_id, &message_id, asked, head).await {
-            Ok(Verdict::Repeat(place)) => {
+        match self
+            .classify_mismatch(&room_id, &message_id, asked, head)
+            .await
+        {
+            Ok(MismatchCause::Repeat(place)) => {
                 let duplicate = true;
                 let seq = place;
                 self.stored(number, &Stored { seq, duplicate });
             }
-            Ok(Verdict::Forgotten) => {
+            Ok(MismatchCause::Forgotten) => {
                 let mut state = self.lock();
-                state.queue.ask_for_head(number, 0);
+                state.queue.set_expected_seq(number, 0);
                 state.queue.send_again(number, Instant::now());
             }
-            Ok(Verdict::Moved(head)) => {
+            Ok(MismatchCause::Moved(head)) => {
                 if let Some(waiting) = self.take(number) {
                     let head = seq(head);
                     let _ = waiting.answer.send(Err(LogError::HeadMismatch { head }));
@@ -188,45 +191,45 @@ impl Appends {
         }
     }
 
-    async fn why_moved(
+    async fn classify_mismatch(
         &self,
         room_id: &RoomId,
         message_id: &str,
         asked: u64,
         head: Option<u64>,
-    ) -> Result<Verdict, Failure> {
+    ) -> Result<MismatchCause, NatsError> {
         let partition = partition_of(room_id);
         // A stream with copies looks for a repeat first; one without, for the head.
         if !self.around.known.may_lag(partition)
-            && let Some(place) = self.repeats(partition, room_id, message_id).await?
+            && let Some(place) = self.probe_duplicate(partition, room_id, message_id).await?
         {
-            return Ok(Verdict::Repeat(place));
+            return Ok(MismatchCause::Repeat(place));
         }
         let head = match head {
             Some(head) => head,
             None => self.around.reader.head(room_id).await?,
         };
-        if head == 0 && asked > 0 && self.around.reader.is_forgotten(partition, asked).await? {
-            return Ok(Verdict::Forgotten);
+        if head == 0 && asked > 0 && self.around.reader.is_expired(partition, asked).await? {
+            return Ok(MismatchCause::Forgotten);
         }
-        Ok(Verdict::Moved(head))
+        Ok(MismatchCause::Moved(head))
     }
 
     /// Where the stream has an event of this id, if it has. It is asked to store one on a condition
     /// that never holds, and that it looks at only after the id.
-    async fn repeats(
+    async fn probe_duplicate(
         &self,
         partition: u16,
         room_id: &RoomId,
         message_id: &str,
-    ) -> Result<Option<u64>, Failure> {
+    ) -> Result<Option<u64>, NatsError> {
         let mut headers = HeaderMap::new();
         headers.insert(async_nats::header::NATS_MESSAGE_ID, message_id);
         headers.insert(async_nats::header::NATS_EXPECTED_LAST_MESSAGE_ID, NEVER);
         let subject = subjects::append(&self.around.region, partition, room_id);
         let exchanges = &self.around.exchanges;
         let answer = exchanges
-            .ask(subject, Some(headers), bytes::Bytes::new(), ANSWER_WITHIN)
+            .request(subject, Some(headers), bytes::Bytes::new(), REPLY_TIMEOUT)
             .await?;
         match read_answer::<Stored>(&answer.payload) {
             Ok(stored) => Ok(Some(stored.seq)),
@@ -236,9 +239,9 @@ impl Appends {
     }
 
     /// Tells everybody who listens to the room how far it has come.
-    pub(super) async fn nudge(&self, room_id: &RoomId, place: u64) {
+    pub(super) async fn publish_head_hint(&self, room_id: &RoomId, place: u64) {
         metrics::counter!("chat_log_nudges_total").increment(1);
-        let subject = subjects::nudge(partition_of(room_id), room_id);
+        let subject = subjects::head_hint(partition_of(room_id), room_id);
         let client = &self.around.link.client;
         if let Err(error) = client.publish(subject, place.to_string().into()).await {
             warn!(
@@ -250,22 +253,22 @@ impl Appends {
 }
 
 /// Asks again while the append's time lasts: leaders come back.
-async fn within_its_time<T, F: Future<Output = Result<T, Failure>>>(
-    waiting: &Waiting,
+async fn before_deadline<T, F: Future<Output = Result<T, NatsError>>>(
+    waiting: &QueuedAppend,
     ask: impl Fn() -> F,
-) -> Result<T, Failure> {
+) -> Result<T, NatsError> {
     loop {
         match ask().await {
             // A leader that is being elected also refuses what it will answer soon.
             Err(failure)
-                if !matches!(failure, Failure::Closed)
+                if !matches!(failure, NatsError::Closed)
                     && waiting.asked.elapsed() < APPEND_TIMEOUT =>
             {
                 debug!(
                     failure = &failure as &dyn std::error::Error,
                     "ask about an event again"
                 );
-                sleep(PAUSE).await;
+                sleep(RETRY_DELAY).await;
             }
             done => return done,
         }
@@ -273,7 +276,7 @@ async fn within_its_time<T, F: Future<Output = Result<T, Failure>>>(
 }
 
 /// Why a head is another than expected.
-enum Verdict {
+enum MismatchCause {
     /// The event is stored already, there.
     Repeat(u64),
     /// The log no longer holds what the caller expects, nor anything of the room since.
@@ -283,7 +286,7 @@ enum Verdict {
 }
 
 /// It is stored, but where cannot be told in full: a repeat will bring the answer.
-fn unconfirmed(waiting: Waiting, failure: &Failure) {
+fn unconfirmed(waiting: QueuedAppend, failure: &NatsError) {
     warn!(
         failure = failure as &dyn std::error::Error,
         "read what was stored"
