@@ -145,7 +145,7 @@ impl Open {
         if let Some(store) = self.scylla.clone() {
             return Some(Arc::new(move |partition| {
                 let store = Arc::clone(&store);
-                Box::pin(async move { Ok(store.seen_to(partition).await?) })
+                Box::pin(async move { Ok(store.high_watermarks(partition).await?) })
             }));
         }
         let writer: Arc<dyn MessageWriter> = self.embedded.as_ref()?.messages();

@@ -9,9 +9,9 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 /// How many prepared statements a connection keeps.
-const STATEMENTS_KEPT: usize = 96;
+const STATEMENT_CACHE: usize = 96;
 /// How long a connection waits for another one's lock: for one that recovers the write-ahead log.
-const BUSY_WITHIN: Duration = Duration::from_secs(5);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a commit waits for.
 #[derive(Debug, Clone, Copy)]
@@ -24,20 +24,20 @@ pub(crate) enum Durability {
 
 /// A file's schema is of a later version than this program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Newer {
+pub(crate) struct SchemaTooNew {
     pub(crate) found: u32,
     pub(crate) known: u32,
 }
 
 /// Says whether a later program has written the file, without writing to it.
-pub(crate) fn newer(path: &Path, steps: &[&str]) -> rusqlite::Result<Option<Newer>> {
+pub(crate) fn is_too_new(path: &Path, steps: &[&str]) -> rusqlite::Result<Option<SchemaTooNew>> {
     if !path.exists() {
         return Ok(None);
     }
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let found = version(&connection)?;
     let known = u32::try_from(steps.len()).unwrap_or(u32::MAX);
-    Ok((found > known).then_some(Newer { found, known }))
+    Ok((found > known).then_some(SchemaTooNew { found, known }))
 }
 
 /// Opens the file for its one writer, making or migrating it first.
@@ -47,8 +47,8 @@ pub(crate) fn open_for_writing(
     steps: &[&str],
 ) -> rusqlite::Result<Connection> {
     let mut connection = Connection::open(path)?;
-    connection.busy_timeout(BUSY_WITHIN)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
     let synchronous = match durability {
         Durability::Disk => "FULL",
         Durability::System => "NORMAL",
@@ -72,8 +72,8 @@ pub(crate) fn open_for_writing(
 pub(crate) fn open_for_reading(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY_WITHIN)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
     connection.execute_batch(
         "PRAGMA query_only = ON;
          PRAGMA temp_store = MEMORY;

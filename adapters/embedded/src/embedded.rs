@@ -16,12 +16,12 @@ use roomcast_ports::pubsub::PubSub;
 use rusqlite::Connection;
 
 use crate::accounts::EmbeddedAccounts;
-use crate::database::{self, Durability, Newer};
+use crate::database::{self, Durability, SchemaTooNew};
 use crate::lock::DirectoryLock;
 use crate::log::{self, EmbeddedLog};
 use crate::presence::EmbeddedPresence;
+use crate::pubsub::EmbeddedPubSub;
 use crate::sessions::EmbeddedSessions;
-use crate::signals::EmbeddedSignals;
 use crate::store::{self, EmbeddedStore};
 
 /// Why a data directory cannot be served.
@@ -71,7 +71,7 @@ pub struct Embedded {
     accounts: Arc<EmbeddedAccounts>,
     sessions: Arc<EmbeddedSessions>,
     presence: Arc<EmbeddedPresence>,
-    signals: Arc<EmbeddedSignals>,
+    signals: Arc<EmbeddedPubSub>,
     /// Given back after the writers have ended, which `Drop` sees to.
     _lock: DirectoryLock,
 }
@@ -95,8 +95,8 @@ impl Embedded {
         refuse_newer(&store_file, store::SCHEMA)?;
         let log = open(&log_file, Durability::Disk, log::SCHEMA)?;
         let store = open(&store_file, Durability::System, store::SCHEMA)?;
-        store::seen_to(&store)
-            .and_then(|seen_to| log::begin_after(&log, seen_to))
+        store::high_watermarks(&store)
+            .and_then(|seen_to| log::start_epoch_after(&log, seen_to))
             .map_err(|error| sql(&log_file)(error.into()))?;
         let log =
             EmbeddedLog::start(&log_file, log).map_err(|error| sql(&log_file)(error.into()))?;
@@ -110,7 +110,7 @@ impl Embedded {
             log,
             store: Arc::new(store),
             presence: Arc::new(EmbeddedPresence::new()),
-            signals: Arc::new(EmbeddedSignals::new()),
+            signals: Arc::new(EmbeddedPubSub::new()),
             _lock: lock,
         })
     }
@@ -183,9 +183,9 @@ fn make(directory: &Path) -> io::Result<()> {
 }
 
 fn refuse_newer(file: &Path, steps: &[&str]) -> Result<(), OpenError> {
-    match database::newer(file, steps) {
+    match database::is_too_new(file, steps) {
         Ok(None) => Ok(()),
-        Ok(Some(Newer { found, known })) => Err(OpenError::NewerSchema { found, known }),
+        Ok(Some(SchemaTooNew { found, known })) => Err(OpenError::NewerSchema { found, known }),
         Err(error) => Err(sql(file)(error.into())),
     }
 }

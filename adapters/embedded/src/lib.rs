@@ -11,10 +11,10 @@ mod embedded;
 mod lock;
 mod log;
 mod presence;
+mod pubsub;
 mod readers;
 mod rows;
 mod sessions;
-mod signals;
 mod store;
 mod writer;
 

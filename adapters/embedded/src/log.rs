@@ -5,9 +5,9 @@
 
 mod append;
 mod feed;
-mod heads;
+mod head_cache;
 mod read;
-mod scrub;
+mod redact;
 #[cfg(test)]
 mod tests;
 
@@ -28,18 +28,18 @@ use rusqlite::Connection;
 use tokio::sync::{Semaphore, broadcast, oneshot, watch};
 
 use crate::readers::{Readers, StartError};
-use crate::writer::{Call, Failure, Line, Task, Writer, call};
-use append::{AppendTask, LogMemory};
+use crate::writer::{Failure, Line, Task, WriteRequest, Writer, call};
+use append::{AppendState, AppendTask};
 
-pub(crate) use append::begin_after;
+pub(crate) use append::start_epoch_after;
 use feed::Feed;
 
 /// The schema of `log.db`, step by step.
 pub(crate) const SCHEMA: &[&str] = &[include_str!("log/schema.sql")];
 /// Events a listener may be behind before it loses the oldest.
-const LIVE_BEHIND_MAX: usize = 16_384;
+const SUBSCRIBER_QUEUE_MAX: usize = 16_384;
 /// Bytes of events that wait to be stored; past it an append is refused.
-const WAITING_BYTES_MAX: usize = 32 << 20;
+const QUEUE_BYTES_MAX: usize = 32 << 20;
 /// Threads that read the log.
 const READERS: usize = 2;
 
@@ -48,20 +48,20 @@ pub(crate) enum LogTask {
     /// An event.
     Append(Box<AppendTask>),
     /// Accounts and sessions, which are kept beside the events.
-    Call(Box<dyn Call>),
+    Call(Box<dyn WriteRequest>),
 }
 
 impl Task for LogTask {
-    type Memory = LogMemory;
+    type Memory = AppendState;
 
-    fn apply(&mut self, connection: &Connection, memory: &mut LogMemory) -> rusqlite::Result<()> {
+    fn apply(&mut self, connection: &Connection, memory: &mut AppendState) -> rusqlite::Result<()> {
         match self {
             Self::Append(append) => append.apply(connection, memory),
             Self::Call(call) => call.apply(connection),
         }
     }
 
-    fn committed(self, memory: &mut LogMemory) {
+    fn committed(self, memory: &mut AppendState) {
         match self {
             Self::Append(append) => append.committed(memory),
             Self::Call(call) => call.answer(Ok(())),
@@ -98,14 +98,14 @@ pub(crate) struct EmbeddedLog {
 impl EmbeddedLog {
     /// Serves the file that `connection` writes to.
     pub(crate) fn start(path: &Path, connection: Connection) -> Result<Self, StartError> {
-        let (live, _) = broadcast::channel(LIVE_BEHIND_MAX);
+        let (live, _) = broadcast::channel(SUBSCRIBER_QUEUE_MAX);
         let weak = live.downgrade();
-        let (memory, stored_to) = LogMemory::load(&connection, live)?;
+        let (memory, stored_to) = AppendState::load(&connection, live)?;
         let readers = Arc::new(Readers::start("log reader", path, READERS)?);
         let writer = Writer::start("log writer", connection, memory)?;
         Ok(Self {
             writer,
-            waiting_bytes: Arc::new(Semaphore::new(WAITING_BYTES_MAX)),
+            waiting_bytes: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)),
             readers,
             live: weak,
             stored_to,
@@ -125,7 +125,7 @@ impl EmbeddedLog {
 
     /// Fails while the disk does not answer the writer: what is read then may be all there ever is.
     fn check_writer(&self) -> Result<(), LogError> {
-        let busy_for = self.writer.busy_for();
+        let busy_for = self.writer.write_stalled_for();
         if busy_for < self.stalled_after {
             return Ok(());
         }

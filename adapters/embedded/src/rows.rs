@@ -21,7 +21,7 @@ pub(crate) fn id<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(
 }
 
 /// The column as one of the protocol's words.
-pub(crate) fn word<T>(
+pub(crate) fn enum_from_sql<T>(
     row: &Row<'_>,
     column: usize,
     from_wire: impl Fn(&str) -> Option<T>,
@@ -87,13 +87,13 @@ fn unreadable(
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
         match &failure {
-            Failure::RolledBack(error) if is_damage(error) => Self::Corrupted(failure.boxed()),
+            Failure::RolledBack(error) if is_corruption(error) => Self::Corrupted(failure.boxed()),
             _ => Self::Unavailable(failure.boxed()),
         }
     }
 }
 
-fn is_damage(error: &Error) -> bool {
+fn is_corruption(error: &Error) -> bool {
     match error {
         Error::FromSqlConversionFailure(..)
         | Error::IntegralValueOutOfRange(..)

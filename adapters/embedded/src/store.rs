@@ -3,15 +3,15 @@
 //! Writes are ordered by place, so they may come twice, early or late. The place in the log's feed is
 //! kept in the transaction that wrote up to it: after a power loss both are back at the same moment.
 
+mod apply;
 mod dead_letters;
-mod derive;
 mod directory;
+mod events;
 mod listings;
 mod members;
 mod message_state;
+mod mutations;
 mod rooms;
-mod targets;
-mod timeline;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -27,10 +27,10 @@ use rusqlite::Connection;
 use tokio::sync::watch;
 
 use crate::readers::{Readers, StartError};
-use crate::writer::{Call, Failure, Memory, Task, Writer, call};
-use derive::Derived;
+use crate::writer::{Failure, Task, WriteRequest, Writer, WriterState, call};
+use apply::EncodedEvent;
 
-pub(crate) use derive::seen_to;
+pub(crate) use apply::high_watermarks;
 
 /// The schema of `store.db`, step by step.
 pub(crate) const SCHEMA: &[&str] = &[
@@ -80,12 +80,12 @@ impl EmbeddedStore {
     }
 }
 
-struct StoreTask(Box<dyn Call>);
+struct StoreTask(Box<dyn WriteRequest>);
 
 /// The store's thread asks the database everything: its tasks come a batch at a time.
 struct Nothing;
 
-impl Memory for Nothing {
+impl WriterState for Nothing {
     fn forget(&mut self) {}
 }
 
@@ -112,13 +112,13 @@ impl MessageWriter for EmbeddedStore {
         events: &[Arc<StoredEvent>],
         place: Option<Checkpoint>,
     ) -> Result<(), StoreError> {
-        let events: Vec<Derived> = events.iter().map(Derived::new).collect();
-        self.change(move |store| derive::write(store, &events, place))
+        let events: Vec<EncodedEvent> = events.iter().map(EncodedEvent::new).collect();
+        self.change(move |store| apply::write(store, &events, place))
             .await
     }
 
     async fn checkpoint(&self, partition: u16) -> Result<u64, StoreError> {
-        self.query(move |store| derive::place(store, partition))
+        self.query(move |store| apply::place(store, partition))
             .await
     }
 
@@ -147,7 +147,7 @@ impl MessageReader for EmbeddedStore {
         limit: usize,
     ) -> Result<Vec<Arc<StoredEvent>>, StoreError> {
         let room_id = room_id.clone();
-        self.query(move |store| timeline::after(store, &room_id, after, limit))
+        self.query(move |store| events::after(store, &room_id, after, limit))
             .await
     }
 
@@ -189,7 +189,7 @@ impl MessageReader for EmbeddedStore {
         event_id: &EventId,
     ) -> Result<Option<Arc<StoredEvent>>, StoreError> {
         let (room_id, event_id) = (room_id.clone(), event_id.clone());
-        self.query(move |store| timeline::named(store, &room_id, &event_id))
+        self.query(move |store| events::named(store, &room_id, &event_id))
             .await
     }
 }

@@ -19,10 +19,10 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-pub(crate) use call::{Call, call};
+pub(crate) use call::{WriteRequest, call};
 
 /// Tasks that wait at most; one more is refused.
-const WAITING_MAX: usize = 8_192;
+const QUEUE_MAX: usize = 8_192;
 /// Tasks that share a transaction at most.
 const BATCH_MAX: usize = 512;
 
@@ -59,7 +59,7 @@ impl Failure {
 /// A part of a transaction.
 pub(crate) trait Task: Send + 'static {
     /// What the thread knows without asking the database.
-    type Memory: Memory;
+    type Memory: WriterState;
 
     /// Writes within the open transaction. May be called again after a rollback.
     fn apply(&mut self, connection: &Connection, memory: &mut Self::Memory)
@@ -82,7 +82,7 @@ pub(crate) trait Task: Send + 'static {
 pub(crate) type Line = (RoomId, UserId);
 
 /// What the thread knows without asking the database.
-pub(crate) trait Memory: Send + 'static {
+pub(crate) trait WriterState: Send + 'static {
     /// The transaction was rolled back: what was learnt in it is not so.
     fn forget(&mut self);
 
@@ -90,7 +90,7 @@ pub(crate) trait Memory: Send + 'static {
     fn committed(&mut self) {}
 }
 
-enum Order<T> {
+enum Command<T> {
     /// With how many failures there had been when it came.
     Do(T, u64),
     Close,
@@ -98,7 +98,7 @@ enum Order<T> {
 
 /// A handle to the thread.
 pub(crate) struct Writer<T> {
-    orders: mpsc::Sender<Order<T>>,
+    orders: mpsc::Sender<Command<T>>,
     closing: Arc<AtomicBool>,
     failures: Arc<AtomicU64>,
     busy_since: Arc<Mutex<Option<Instant>>>,
@@ -112,7 +112,7 @@ impl<T: Task> Writer<T> {
         connection: Connection,
         memory: T::Memory,
     ) -> std::io::Result<Self> {
-        let (orders, queue) = mpsc::channel(WAITING_MAX);
+        let (orders, queue) = mpsc::channel(QUEUE_MAX);
         let closing = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&closing);
         let (failures, busy_since) = (Arc::<AtomicU64>::default(), Arc::default());
@@ -120,7 +120,7 @@ impl<T: Task> Writer<T> {
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
-                let desk = Desk {
+                let desk = WriterThread {
                     connection,
                     memory,
                     closing: seen,
@@ -144,10 +144,10 @@ impl<T: Task> Writer<T> {
     pub(crate) fn submit(&self, task: T) -> Result<(), (T, Failure)> {
         let failures = self.failures.load(Ordering::Acquire);
         self.orders
-            .try_send(Order::Do(task, failures))
+            .try_send(Command::Do(task, failures))
             .map_err(|error| match error {
-                TrySendError::Full(Order::Do(task, _)) => (task, Failure::Full),
-                TrySendError::Closed(Order::Do(task, _)) => (task, Failure::Closed),
+                TrySendError::Full(Command::Do(task, _)) => (task, Failure::Full),
+                TrySendError::Closed(Command::Do(task, _)) => (task, Failure::Closed),
                 _ => unreachable!("a task was sent"),
             })
     }
@@ -156,7 +156,7 @@ impl<T: Task> Writer<T> {
     pub(crate) async fn submit_when_room(&self, task: T) -> Result<(), Failure> {
         let failures = self.failures.load(Ordering::Acquire);
         self.orders
-            .send(Order::Do(task, failures))
+            .send(Command::Do(task, failures))
             .await
             .map_err(|_| Failure::Closed)
     }
@@ -164,7 +164,7 @@ impl<T: Task> Writer<T> {
 
 impl<T> Writer<T> {
     /// Time for which the thread has been waiting for one transaction; zero when it is idle.
-    pub(crate) fn busy_for(&self) -> Duration {
+    pub(crate) fn write_stalled_for(&self) -> Duration {
         let busy_since = *self
             .busy_since
             .lock()
@@ -176,7 +176,7 @@ impl<T> Writer<T> {
     pub(crate) fn close(&self) {
         self.closing.store(true, Ordering::SeqCst);
         // When the queue is full the thread is at work and sees the flag.
-        let _ = self.orders.try_send(Order::Close);
+        let _ = self.orders.try_send(Command::Close);
         let thread = self
             .thread
             .lock()
@@ -203,7 +203,7 @@ impl<T> std::fmt::Debug for Writer<T> {
     }
 }
 
-struct Desk<M> {
+struct WriterThread<M> {
     connection: Connection,
     memory: M,
     closing: Arc<AtomicBool>,
@@ -215,8 +215,8 @@ struct Desk<M> {
     busy_since: Arc<Mutex<Option<Instant>>>,
 }
 
-impl<M: Memory> Desk<M> {
-    fn serve<T: Task<Memory = M>>(mut self, mut queue: mpsc::Receiver<Order<T>>) {
+impl<M: WriterState> WriterThread<M> {
+    fn serve<T: Task<Memory = M>>(mut self, mut queue: mpsc::Receiver<Command<T>>) {
         let mut orders = Vec::with_capacity(BATCH_MAX);
         loop {
             if self.closing.load(Ordering::SeqCst) {
@@ -228,8 +228,8 @@ impl<M: Memory> Desk<M> {
             let tasks: Vec<(T, u64)> = orders
                 .drain(..)
                 .filter_map(|order| match order {
-                    Order::Do(task, failures) => Some((task, failures)),
-                    Order::Close => None,
+                    Command::Do(task, failures) => Some((task, failures)),
+                    Command::Close => None,
                 })
                 .collect();
             // What panics loses its answer, and whoever waited is told by that; the others go on.
@@ -255,14 +255,14 @@ impl<M: Memory> Desk<M> {
                     task.committed(&mut self.memory);
                 }
             }
-            Err(failure) if tasks.len() > 1 && may_be_one_tasks_fault(&failure) => {
+            Err(failure) if tasks.len() > 1 && is_task_specific(&failure) => {
                 tracing::warn!(%failure, tasks = tasks.len(), "a batch failed; trying one by one");
                 for task in tasks {
                     self.write(vec![task]);
                 }
             }
             Err(failure) => {
-                self.say_failing(&failure);
+                self.log_failure_once(&failure);
                 let lines: Vec<Line> = tasks.iter().filter_map(|(task, _)| task.line()).collect();
                 for (task, _) in tasks {
                     task.failed(failure.clone());
@@ -299,7 +299,7 @@ impl<M: Memory> Desk<M> {
         tasks
     }
 
-    fn say_failing(&mut self, failure: &Failure) {
+    fn log_failure_once(&mut self, failure: &Failure) {
         if !std::mem::replace(&mut self.failing, true) {
             let cause = std::error::Error::source(failure).map(ToString::to_string);
             tracing::error!(%failure, cause, "nothing can be written; trying on");
@@ -350,7 +350,7 @@ fn rolled_back(error: rusqlite::Error) -> Failure {
     Failure::RolledBack(Arc::new(error))
 }
 
-fn may_be_one_tasks_fault(failure: &Failure) -> bool {
+fn is_task_specific(failure: &Failure) -> bool {
     match failure {
         Failure::RolledBack(error) => !matches!(
             error.sqlite_error_code(),

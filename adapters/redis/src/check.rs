@@ -6,8 +6,8 @@ use fred::interfaces::{ClientLike as _, ClusterInterface as _, ConfigInterface a
 use fred::types::InfoKind;
 use roomcast_ports::StoreError;
 
+use crate::connection::{RedisConnection, store_error};
 use crate::expiry;
-use crate::link::{Link, store_error};
 
 /// The setting that says what a full Redis does.
 const EVICTION: &str = "maxmemory-policy";
@@ -27,7 +27,7 @@ pub struct Checked {
     pub eviction: Option<String>,
 }
 
-pub(crate) async fn check(link: &Link) -> Result<Checked, StoreError> {
+pub(crate) async fn check(link: &RedisConnection) -> Result<Checked, StoreError> {
     link.ready()?;
     let client = link.client();
     let info: String = client

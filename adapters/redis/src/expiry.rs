@@ -22,28 +22,28 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::config::RedisConfig;
-use crate::link::{Link, builder};
-use crate::public_key;
+use crate::connection::{RedisConnection, builder};
+use crate::presence_key;
 use crate::shard::shard_of;
 
 /// Events gathered into one sweep.
-const GATHER: Duration = Duration::from_millis(20);
+const LINGER: Duration = Duration::from_millis(20);
 /// The setting of Redis that switches its news on.
 const SETTING: &str = "notify-keyspace-events";
 
 /// Shards in which somebody's last lease has ended.
 #[derive(Debug, Default)]
-pub(crate) struct Woken {
+pub(crate) struct ExpiredShards {
     shards: Mutex<BTreeSet<u16>>,
     wake: Notify,
 }
 
-impl Woken {
+impl ExpiredShards {
     /// Waits until there are some, and takes them.
     pub(crate) async fn take(&self) -> BTreeSet<u16> {
         loop {
             self.wake.notified().await;
-            tokio::time::sleep(GATHER).await;
+            tokio::time::sleep(LINGER).await;
             let shards =
                 std::mem::take(&mut *self.shards.lock().unwrap_or_else(PoisonError::into_inner));
             if !shards.is_empty() {
@@ -63,9 +63,9 @@ impl Woken {
 
 /// Listens on a connection of its own until `stop`.
 pub(crate) async fn listen(
-    link: Link,
+    link: RedisConnection,
     config: RedisConfig,
-    woken: Arc<Woken>,
+    woken: Arc<ExpiredShards>,
     stop: CancellationToken,
 ) {
     let client = builder(&config).and_then(|mut builder| {
@@ -78,7 +78,7 @@ pub(crate) async fn listen(
     let Ok(client) = client else { return };
     let (mut reconnects, mut changes) = (client.reconnect_rx(), client.cluster_change_rx());
     let mut events = client.keyspace_event_rx();
-    let user_keys = public_key::begins_with(&config.prefix);
+    let user_keys = presence_key::begins_with(&config.prefix);
     let connection = client.connect();
     loop {
         let missed = tokio::select! {
@@ -121,10 +121,10 @@ fn shard_of_event(event: &KeyspaceEvent, user_keys: &str) -> Option<u16> {
     UserId::new(user_id).ok().map(|user_id| shard_of(&user_id))
 }
 
-async fn subscribe(link: &Link, client: &Client, server: &Server) {
+async fn subscribe(link: &RedisConnection, client: &Client, server: &Server) {
     let database = client.client_config().database.unwrap_or_default();
     let channel = format!("__keyevent@{database}__:expired");
-    let switched_on = switch_on(link, server).await;
+    let switched_on = enable_keyspace_events(link, server).await;
     let subscribed = if link.clustered {
         client.with_cluster_node(server).subscribe(channel).await
     } else {
@@ -142,24 +142,24 @@ async fn subscribe(link: &Link, client: &Client, server: &Server) {
 }
 
 /// Lets a server say when a key expires, beside what it says already.
-async fn switch_on(link: &Link, server: &Server) -> Result<(), Error> {
+async fn enable_keyspace_events(link: &RedisConnection, server: &Server) -> Result<(), Error> {
     if link.clustered {
-        switch_on_at(&link.client().with_cluster_node(server)).await
+        enable_keyspace_events_at(&link.client().with_cluster_node(server)).await
     } else {
-        switch_on_at(link.client()).await
+        enable_keyspace_events_at(link.client()).await
     }
 }
 
-async fn switch_on_at(server: &impl ConfigInterface) -> Result<(), Error> {
+async fn enable_keyspace_events_at(server: &impl ConfigInterface) -> Result<(), Error> {
     let flags = flags_of(server).await?;
-    if says_expired(&flags) {
+    if has_expired_flag(&flags) {
         return Ok(());
     }
     server.config_set(SETTING, format!("{flags}Ex")).await
 }
 
 /// Whether every server says when a key expires.
-pub(crate) async fn is_on(link: &Link) -> bool {
+pub(crate) async fn is_on(link: &RedisConnection) -> bool {
     let Some(cluster) = link
         .client()
         .cached_cluster_state()
@@ -167,13 +167,13 @@ pub(crate) async fn is_on(link: &Link) -> bool {
     else {
         return flags_of(link.client())
             .await
-            .is_ok_and(|flags| says_expired(&flags));
+            .is_ok_and(|flags| has_expired_flag(&flags));
     };
     for server in cluster.unique_primary_nodes() {
         let server = link.client().with_cluster_node(server);
         if !flags_of(&server)
             .await
-            .is_ok_and(|flags| says_expired(&flags))
+            .is_ok_and(|flags| has_expired_flag(&flags))
         {
             return false;
         }
@@ -186,6 +186,6 @@ async fn flags_of(server: &impl ConfigInterface) -> Result<String, Error> {
     Ok(settings.remove(SETTING).unwrap_or_default())
 }
 
-fn says_expired(flags: &str) -> bool {
+fn has_expired_flag(flags: &str) -> bool {
     flags.contains('E') && flags.contains(['x', 'A'])
 }

@@ -4,19 +4,19 @@
 //! Users are spread over 256 shards whose keys share a hash tag, so a single server and a Redis Cluster
 //! hold the same. Three scripts know the rules: one renews and shortens leases, one sweeps, one reads
 //! (`scripts/`). Beside the truth every user who is here has a plain key that others may read
-//! ([`public_key`]). Redis may lose everything at any moment: gateways learn of it and tell it
+//! ([`presence_key`]). Redis may lose everything at any moment: gateways learn of it and tell it
 //! again ([`PresenceStore::resync_requests`](roomcast_ports::presence::PresenceStore::resync_requests)).
 
-mod answer;
-mod arrivals;
 mod check;
 mod config;
+mod connection;
+mod data_loss;
+mod delivery_acks;
 mod expiry;
-mod link;
-mod public_key;
+mod presence_key;
 mod read;
+mod reply;
 mod script;
-mod setbacks;
 mod shard;
 mod store;
 mod sweep;

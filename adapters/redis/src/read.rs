@@ -8,15 +8,15 @@ use roomcast_ports::StoreError;
 use roomcast_ports::presence::Presence;
 use roomcast_protocol::{ConnectionId, PresenceStatus, Timestamp, UserId};
 
-use crate::answer::{Answer, damaged};
-use crate::link::Link;
-use crate::script::Verb;
+use crate::connection::RedisConnection;
+use crate::reply::{Reply, corrupted};
+use crate::script::ScriptName;
 use crate::shard::{SHARDS, calls, shard_of};
 
 /// Users of one call.
 const USERS_PER_CALL: usize = 250;
 /// Calls on their way at a time.
-const CALLS_AT_ONCE: usize = 32;
+const CALL_CONCURRENCY_MAX: usize = 32;
 
 /// Where a user is connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub struct UserConnection {
 }
 
 pub(crate) async fn presence(
-    link: &Link,
+    link: &RedisConnection,
     user_ids: &[UserId],
 ) -> Result<Vec<Presence>, StoreError> {
     ask(link, "presence", user_ids, |user_id, answer| {
@@ -46,7 +46,7 @@ pub(crate) async fn presence(
 }
 
 pub(crate) async fn connections(
-    link: &Link,
+    link: &RedisConnection,
     user_ids: &[UserId],
 ) -> Result<Vec<Vec<UserConnection>>, StoreError> {
     ask(link, "connections", user_ids, |_, answer| {
@@ -57,7 +57,7 @@ pub(crate) async fn connections(
                     .map_err(|error| StoreError::Corrupted(error.into()))?,
                 status: parts.status()?,
                 gateway: (&*parts.text()?).into(),
-                until: parts.time()?.ok_or_else(|| damaged("a deadline"))?,
+                until: parts.time()?.ok_or_else(|| corrupted("a deadline"))?,
             });
         }
         Ok(connections)
@@ -67,10 +67,10 @@ pub(crate) async fn connections(
 
 /// Asks for each of the users; answers come in the order asked.
 async fn ask<T: Send>(
-    link: &Link,
+    link: &RedisConnection,
     question: &'static str,
     user_ids: &[UserId],
-    take: impl Fn(&UserId, &mut Answer) -> Result<T, StoreError> + Sync,
+    take: impl Fn(&UserId, &mut Reply) -> Result<T, StoreError> + Sync,
 ) -> Result<Vec<T>, StoreError> {
     let users = user_ids.iter().map(|user_id| (shard_of(user_id), user_id));
     let calls = calls(users, link.clustered, USERS_PER_CALL);
@@ -84,7 +84,7 @@ async fn ask<T: Send>(
                 args.push(Value::Integer(shard_of(user_id).into()));
                 args.push(Value::from(user_id.as_str()));
             }
-            let mut answer = Answer::new(link.run(Verb::Read, shard, args).await?);
+            let mut answer = Reply::new(link.run(ScriptName::Read, shard, args).await?);
             users
                 .into_iter()
                 .map(|(place, user_id)| Ok((place, take(user_id, &mut answer)?)))
@@ -92,7 +92,7 @@ async fn ask<T: Send>(
         })
         .collect();
     let answers: Vec<Vec<(usize, T)>> = stream::iter(calls)
-        .buffer_unordered(CALLS_AT_ONCE)
+        .buffer_unordered(CALL_CONCURRENCY_MAX)
         .try_collect()
         .await?;
     let mut answers: Vec<(usize, T)> = answers.into_iter().flatten().collect();
@@ -101,7 +101,7 @@ async fn ask<T: Send>(
 }
 
 /// How many users are here, by the latest deadline of each: exact also when nobody sweeps.
-pub(crate) async fn online_users(link: &Link) -> Result<u64, StoreError> {
+pub(crate) async fn online_users(link: &RedisConnection) -> Result<u64, StoreError> {
     let shards = (0..SHARDS).map(|shard| (shard, shard));
     stream::iter(calls(shards, link.clustered, usize::from(SHARDS)))
         .map(|(by, shards)| async move {
@@ -112,9 +112,9 @@ pub(crate) async fn online_users(link: &Link) -> Result<u64, StoreError> {
                     .into_iter()
                     .map(|(_, shard)| Value::Integer(shard.into())),
             );
-            Answer::new(link.run(Verb::Read, by, args).await?).number()
+            Reply::new(link.run(ScriptName::Read, by, args).await?).number()
         })
-        .buffer_unordered(CALLS_AT_ONCE)
+        .buffer_unordered(CALL_CONCURRENCY_MAX)
         .try_fold(0, |sum, users| async move { Ok(sum + users) })
         .await
 }

@@ -11,7 +11,7 @@ use fred::types::Value;
 
 /// What a script does.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Verb {
+pub(crate) enum ScriptName {
     Lease,
     Sweep,
     Read,
@@ -38,14 +38,14 @@ impl Scripts {
     pub(crate) async fn run(
         &self,
         client: &Client,
-        verb: Verb,
+        verb: ScriptName,
         key: &str,
         args: Vec<Value>,
     ) -> Result<Value, Error> {
         let script = match verb {
-            Verb::Lease => &self.lease,
-            Verb::Sweep => &self.sweep,
-            Verb::Read => &self.read,
+            ScriptName::Lease => &self.lease,
+            ScriptName::Sweep => &self.sweep,
+            ScriptName::Read => &self.read,
         };
         match client
             .evalsha(script.digest.clone(), key, args.clone())

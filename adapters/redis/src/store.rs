@@ -12,25 +12,25 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::arrivals::Arrivals;
 use crate::check::{self, Checked};
 use crate::config::{ConnectError, RedisConfig};
-use crate::expiry::{self, Woken};
-use crate::link::Link;
+use crate::connection::RedisConnection;
+use crate::data_loss::{self, Marks};
+use crate::delivery_acks::PendingAcks;
+use crate::expiry::{self, ExpiredShards};
 use crate::read::{self, UserConnection};
-use crate::setbacks::{self, Marks};
 use crate::shard::SHARDS;
 use crate::sweep;
 use crate::touch;
 
 /// Presence on Redis. Reconnects by itself for as long as it takes; meanwhile every call fails at once.
 pub struct RedisPresence {
-    link: Link,
+    link: RedisConnection,
     config: RedisConfig,
-    arrivals: Arrivals,
+    arrivals: PendingAcks,
     sweeps: AtomicUsize,
     setbacks: watch::Receiver<u64>,
-    woken: Arc<Woken>,
+    woken: Arc<ExpiredShards>,
     /// Whether somebody listens to Redis' news of expired keys; only who sweeps needs to.
     listening: Once,
     stop: CancellationToken,
@@ -40,7 +40,7 @@ pub struct RedisPresence {
 impl RedisPresence {
     /// Connects. A Redis that is not there is an error here, unless it may be away, and none later.
     pub async fn connect(config: RedisConfig) -> Result<Arc<Self>, ConnectError> {
-        let link = Link::open(&config).await?;
+        let link = RedisConnection::open(&config).await?;
         let mut marks = Marks::default();
         if link.ready().is_ok()
             && let Err(error) = marks.look(&link).await
@@ -50,11 +50,11 @@ impl RedisPresence {
         }
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (count, setbacks) = watch::channel(0);
-        tasks.spawn(setbacks::run(link.clone(), marks, count, stop.clone()));
+        tasks.spawn(data_loss::run(link.clone(), marks, count, stop.clone()));
         Ok(Arc::new(Self {
             link,
             config,
-            arrivals: Arrivals::default(),
+            arrivals: PendingAcks::default(),
             sweeps: AtomicUsize::new(0),
             setbacks,
             woken: Arc::default(),

@@ -9,16 +9,16 @@ use roomcast_ports::StoreError;
 use roomcast_ports::presence::{Lease, Presence};
 use roomcast_protocol::{ConnectionId, PresenceStatus, UserId};
 
-use crate::answer::{Answer, name_of};
-use crate::link::{Link, milliseconds};
-use crate::public_key::{self, PublicState};
-use crate::script::Verb;
+use crate::connection::{RedisConnection, milliseconds};
+use crate::presence_key::{self, PublicState};
+use crate::reply::{Reply, name_of};
+use crate::script::ScriptName;
 use crate::shard::{calls, shard_of};
 
 /// Users of one call: Redis does nothing else for the few milliseconds it takes.
 const USERS_PER_CALL: usize = 250;
 /// Calls on their way at a time.
-const CALLS_AT_ONCE: usize = 32;
+const CALL_CONCURRENCY_MAX: usize = 32;
 
 /// A change of one lease, as the script takes it.
 struct Change<'a> {
@@ -28,7 +28,11 @@ struct Change<'a> {
     gateway: &'a str,
 }
 
-pub(crate) async fn touch(link: &Link, leases: &[Lease], ttl: Duration) -> Result<(), StoreError> {
+pub(crate) async fn touch(
+    link: &RedisConnection,
+    leases: &[Lease],
+    ttl: Duration,
+) -> Result<(), StoreError> {
     let changes = leases.iter().map(|lease| Change {
         user_id: &lease.user_id,
         connection_id: &lease.connection_id,
@@ -37,11 +41,11 @@ pub(crate) async fn touch(link: &Link, leases: &[Lease], ttl: Duration) -> Resul
         gateway: &lease.gateway,
     });
     metrics::counter!("chat_presence_touches_total").increment(leases.len() as u64);
-    tell(link, "touch", changes, ttl).await
+    write_states(link, "touch", changes, ttl).await
 }
 
 pub(crate) async fn release(
-    link: &Link,
+    link: &RedisConnection,
     connections: &[(UserId, ConnectionId)],
     grace: Duration,
 ) -> Result<(), StoreError> {
@@ -51,11 +55,11 @@ pub(crate) async fn release(
         status: "",
         gateway: "",
     });
-    tell(link, "release", changes, grace).await
+    write_states(link, "release", changes, grace).await
 }
 
-async fn tell<'a>(
-    link: &Link,
+async fn write_states<'a>(
+    link: &RedisConnection,
     verb: &'static str,
     changes: impl Iterator<Item = Change<'a>>,
     counts_for: Duration,
@@ -66,20 +70,20 @@ async fn tell<'a>(
         .into_iter()
         .map(|(shard, changes)| async move {
             let args = arguments(link, verb, &changes, counts_for);
-            let answer = link.run(Verb::Lease, shard, args).await?;
-            public_key::show(link, states(&changes, Answer::new(answer))?).await;
+            let answer = link.run(ScriptName::Lease, shard, args).await?;
+            presence_key::write_presence_key(link, states(&changes, Reply::new(answer))?).await;
             Ok(())
         })
         .collect();
     stream::iter(calls)
-        .buffer_unordered(CALLS_AT_ONCE)
+        .buffer_unordered(CALL_CONCURRENCY_MAX)
         .try_collect()
         .await
 }
 
 fn states(
     changes: &[(usize, Change<'_>)],
-    mut answer: Answer,
+    mut answer: Reply,
 ) -> Result<Vec<PublicState>, StoreError> {
     let states = changes.iter().map(|(_, change)| {
         Ok(PublicState {
@@ -95,7 +99,7 @@ fn states(
 }
 
 fn arguments(
-    link: &Link,
+    link: &RedisConnection,
     verb: &'static str,
     changes: &[(usize, Change<'_>)],
     counts_for: Duration,

@@ -14,7 +14,7 @@ use roomcast_ports::accounts::{Account, AccountStore, AccountUpdate, Ending, Reg
 use roomcast_protocol::{RoomId, UserId};
 use tokio::time::sleep;
 
-use crate::client::{Client, Decision, statements};
+use crate::client::{Client, LwtResult, statements};
 use crate::config::ConnectError;
 use crate::rows::{id, millis, shard, time};
 
@@ -25,7 +25,7 @@ const ENDING_SHARDS: u32 = 16;
 /// How often a claim that got no answer is made again.
 const CLAIMS_MAX: u32 = 5;
 /// The wait before it, times the tries so far.
-const CLAIM_AGAIN_AFTER: Duration = Duration::from_millis(20);
+const CLAIM_RETRY_DELAY: Duration = Duration::from_millis(20);
 
 statements! {
     /// What is asked about accounts.
@@ -85,10 +85,14 @@ impl ScyllaAccounts {
         let mut tries = 0;
         loop {
             let values = (name_key, user_id.as_str());
-            let failure = match self.client.decide(&self.statements.claim, values).await? {
-                Decision::Applied => return Ok(true),
-                Decision::Refused => None,
-                Decision::Unknown(failure) => Some(failure),
+            let failure = match self
+                .client
+                .execute_lwt(&self.statements.claim, values)
+                .await?
+            {
+                LwtResult::Applied => return Ok(true),
+                LwtResult::Refused => None,
+                LwtResult::Unknown(failure) => Some(failure),
             };
             // A claim that got no answer may have been taken, and be what refused the next.
             let owner = self
@@ -100,7 +104,7 @@ impl ScyllaAccounts {
                 (None, _) => {}
             }
             tries += 1;
-            sleep(CLAIM_AGAIN_AFTER * tries).await;
+            sleep(CLAIM_RETRY_DELAY * tries).await;
         }
     }
 
@@ -246,8 +250,10 @@ impl AccountStore for ScyllaAccounts {
         };
         let name_key = key(&kept.name);
         let values = (name_key.as_str(), user_id.as_str());
-        if let Decision::Unknown(failure) =
-            self.client.decide(&self.statements.free, values).await?
+        if let LwtResult::Unknown(failure) = self
+            .client
+            .execute_lwt(&self.statements.free, values)
+            .await?
         {
             return Err(failure);
         }

@@ -1,7 +1,7 @@
 //! Requests to the cluster: prepared, with a deadline, so many at once and no more.
 
+mod batch;
 mod profiles;
-mod writes;
 
 use std::time::Instant;
 
@@ -18,8 +18,8 @@ use tokio::sync::Semaphore;
 
 use crate::config::ConnectError;
 
+pub(crate) use batch::{Partition, WriteBatch};
 pub(crate) use profiles::{Kind, Profiles};
-pub(crate) use writes::{Partition, Writes};
 
 /// Requests of one kind on their way at most; more wait here, where they cost the servers nothing.
 const IN_FLIGHT_MAX: usize = 512;
@@ -30,7 +30,7 @@ impl<T: for<'frame, 'spec> DeserializeRow<'frame, 'spec>> Fetched for T {}
 
 /// What became of a lightweight transaction.
 #[derive(Debug)]
-pub(crate) enum Decision {
+pub(crate) enum LwtResult {
     /// Its condition held and it is done.
     Applied,
     /// Its condition did not hold.
@@ -84,9 +84,9 @@ impl Client {
     ) -> Result<Vec<T>, StoreError> {
         let _permit = permit(&self.reads).await?;
         let result = self.execute("read", statement, values).await?;
-        let rows = result.into_rows_result().map_err(damaged)?;
-        let rows = rows.rows::<T>().map_err(damaged)?;
-        rows.collect::<Result<_, _>>().map_err(damaged)
+        let rows = result.into_rows_result().map_err(corrupted)?;
+        let rows = rows.rows::<T>().map_err(corrupted)?;
+        rows.collect::<Result<_, _>>().map_err(corrupted)
     }
 
     /// The answer's first row.
@@ -111,21 +111,21 @@ impl Client {
     }
 
     /// Runs a lightweight transaction.
-    pub(crate) async fn decide(
+    pub(crate) async fn execute_lwt(
         &self,
         statement: &PreparedStatement,
         values: impl SerializeRow,
-    ) -> Result<Decision, StoreError> {
+    ) -> Result<LwtResult, StoreError> {
         let _permit = permit(&self.writes).await?;
         let result = match self.execute("decide", statement, values).await {
             Ok(result) => result,
-            Err(failure) => return Ok(Decision::Unknown(failure)),
+            Err(failure) => return Ok(LwtResult::Unknown(failure)),
         };
-        let rows = result.into_rows_result().map_err(damaged)?;
-        let row: Row = rows.first_row().map_err(damaged)?;
+        let rows = result.into_rows_result().map_err(corrupted)?;
+        let row: Row = rows.first_row().map_err(corrupted)?;
         match row.columns.first() {
-            Some(Some(CqlValue::Boolean(true))) => Ok(Decision::Applied),
-            _ => Ok(Decision::Refused),
+            Some(Some(CqlValue::Boolean(true))) => Ok(LwtResult::Applied),
+            _ => Ok(LwtResult::Refused),
         }
     }
 
@@ -168,7 +168,7 @@ pub(crate) fn unavailable(error: ExecutionError) -> StoreError {
 }
 
 /// An answer that cannot be.
-pub(crate) fn damaged(error: impl Into<BoxError>) -> StoreError {
+pub(crate) fn corrupted(error: impl Into<BoxError>) -> StoreError {
     StoreError::Corrupted(error.into())
 }
 

@@ -8,15 +8,15 @@ mod accounts;
 mod client;
 mod config;
 mod dead_letters;
-mod flavour;
 mod messages;
+mod node_restarts;
 mod rows;
 mod schema;
+mod server_kind;
 mod sessions;
-mod setbacks;
 mod store;
 
 pub use config::{ConnectError, ScyllaConfig};
-pub use flavour::Flavour;
 pub use messages::ScyllaMessages;
+pub use server_kind::ServerKind;
 pub use store::{Check, CheckedNode, ScyllaStore};

@@ -5,23 +5,23 @@
 //! many messages there were and in which partition it belongs, follows from the log alone and is kept
 //! with every event: from any of them the rest can be written again, the same.
 
+mod apply;
 mod bucket;
 mod cache;
-mod chain;
-mod control;
-mod counts;
-mod derive;
 mod directory;
 mod listings;
 mod marks;
+mod member_count_cache;
 mod members;
-mod plan;
+mod membership;
+mod mutations;
+mod position;
 mod public;
 mod read;
 mod rooms;
 mod state;
 mod statements;
-mod targets;
+mod write_plan;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,22 +38,22 @@ use crate::client::Client;
 use crate::config::{ConnectError, ScyllaConfig};
 use crate::rows;
 use cache::Cache;
-use chain::Bounds;
-use counts::Counts;
+use member_count_cache::MemberCountCache;
+use position::BucketLimits;
 use statements::Statements;
 
 /// With a batch of a few events goes a place to be moved and an acknowledgement, which the log's servers
 /// agree on: at a thousand messages a second these cost as much as the rows.
-const GATHERS: Duration = Duration::from_millis(100);
+const LINGER: Duration = Duration::from_millis(100);
 
 /// Messages, rooms and members.
 #[derive(Debug)]
 pub struct ScyllaMessages {
     client: Arc<Client>,
     statements: Statements,
-    bounds: Bounds,
+    bounds: BucketLimits,
     cache: Cache,
-    counts: Counts,
+    counts: MemberCountCache,
     forgets: Duration,
     setbacks: watch::Receiver<ResyncRequests>,
 }
@@ -67,19 +67,19 @@ impl ScyllaMessages {
         Ok(Self {
             client: Arc::clone(client),
             statements: Statements::prepare(client).await?,
-            bounds: Bounds {
+            bounds: BucketLimits {
                 events: config.bucket_events,
                 bytes: config.bucket_bytes,
             },
             cache: Cache::default(),
-            counts: Counts::default(),
+            counts: MemberCountCache::default(),
             forgets: config.forgets,
             setbacks,
         })
     }
 
     /// The highest place known of the partition, or the beginning of an incarnation after it.
-    pub(crate) async fn seen_to(&self, partition: u16) -> Result<u64, StoreError> {
+    pub(crate) async fn high_watermarks(&self, partition: u16) -> Result<u64, StoreError> {
         let (position, reached) = self.places(partition).await?;
         Ok(position.max(reached))
     }
@@ -102,8 +102,8 @@ impl MessageWriter for ScyllaMessages {
         place: Option<Checkpoint>,
     ) -> Result<(), StoreError> {
         match place {
-            Some(place) => self.feed(events, place).await,
-            None => self.write_ahead(events).await,
+            Some(place) => self.apply_batch(events, place).await,
+            None => self.apply_membership_early(events).await,
         }
     }
 
@@ -119,7 +119,7 @@ impl MessageWriter for ScyllaMessages {
     }
 
     fn linger(&self) -> Duration {
-        GATHERS
+        LINGER
     }
 
     fn resync_requests(&self) -> watch::Receiver<ResyncRequests> {

@@ -6,10 +6,10 @@ use roomcast_ports::StoreError;
 use roomcast_protocol::event::{decode, encode};
 use roomcast_protocol::{RoomEvent, Seq, Timestamp};
 
-use crate::client::damaged;
+use crate::client::corrupted;
 
 /// A place as a cell, and as a timestamp.
-pub(crate) const fn cell(seq: Seq) -> i64 {
+pub(crate) const fn to_cql(seq: Seq) -> i64 {
     seq.get().cast_signed()
 }
 
@@ -22,7 +22,7 @@ pub(crate) const fn millis(time: Timestamp) -> i64 {
 pub(crate) fn seq(cell: Option<i64>) -> Result<Seq, StoreError> {
     let number = cell.unwrap_or(0);
     let seq = u64::try_from(number).ok().and_then(Seq::new);
-    seq.ok_or_else(|| damaged(format!("{number} is no place")))
+    seq.ok_or_else(|| corrupted(format!("{number} is no place")))
 }
 
 /// A cell as a time.
@@ -40,17 +40,20 @@ pub(crate) fn count(cell: Option<i64>) -> u64 {
 pub(crate) fn id<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(
     cell: &str,
 ) -> Result<T, StoreError> {
-    cell.parse().map_err(damaged)
+    cell.parse().map_err(corrupted)
 }
 
 /// A cell as one of the protocol's words.
-pub(crate) fn word<T>(cell: &str, from_wire: impl Fn(&str) -> Option<T>) -> Result<T, StoreError> {
-    from_wire(cell).ok_or_else(|| damaged(format!("{cell:?} is none of our words")))
+pub(crate) fn enum_from_cql<T>(
+    cell: &str,
+    from_wire: impl Fn(&str) -> Option<T>,
+) -> Result<T, StoreError> {
+    from_wire(cell).ok_or_else(|| corrupted(format!("{cell:?} is none of our words")))
 }
 
 /// A cell as an event.
 pub(crate) fn event(body: &[u8]) -> Result<RoomEvent, StoreError> {
-    decode(body).map_err(damaged)
+    decode(body).map_err(corrupted)
 }
 
 /// The event without what a deleted message said, as a cell.

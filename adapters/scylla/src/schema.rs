@@ -29,13 +29,13 @@ use lock::Lock;
 /// The steps, in order; the number of a step is its place among them, from one.
 const STEPS: &[&str] = &[include_str!("schema/tables.cql")];
 /// A statement that changes the schema is answered within so long.
-const STATEMENT_WITHIN: Duration = Duration::from_secs(60);
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(60);
 /// All of it is done within so long, waiting for others included.
-const ALL_WITHIN: Duration = Duration::from_secs(180);
+const MIGRATION_TIMEOUT: Duration = Duration::from_secs(180);
 /// A cluster whose nodes have just been started agrees within so long.
-const SETTLES_WITHIN: Duration = Duration::from_secs(90);
+const SCHEMA_AGREEMENT_TIMEOUT: Duration = Duration::from_secs(90);
 /// How often a process that waits for another looks again.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Brings the keyspaces up to date, with as many copies as are asked for at least; gives their version.
 pub(crate) async fn migrate(session: &Session, config: &ScyllaConfig) -> Result<u32, ConnectError> {
@@ -44,7 +44,7 @@ pub(crate) async fn migrate(session: &Session, config: &ScyllaConfig) -> Result<
         keyspace: &config.keyspace,
     };
     if config.only_looks {
-        return schema.looked_at().await;
+        return schema.inspect().await;
     }
     let version = schema.made(config).await?;
     if let Some(replicas) = config.replication_factor {
@@ -55,7 +55,7 @@ pub(crate) async fn migrate(session: &Session, config: &ScyllaConfig) -> Result<
 
 impl Schema<'_> {
     /// The version of keyspaces that are there already.
-    async fn looked_at(&self) -> Result<u32, ConnectError> {
+    async fn inspect(&self) -> Result<u32, ConnectError> {
         let known = known_version();
         match self.version().await? {
             0 => Err(ConnectError::NotMade),
@@ -68,18 +68,20 @@ impl Schema<'_> {
     async fn made(&self, config: &ScyllaConfig) -> Result<u32, ConnectError> {
         let (lock, started) = (Lock::new(), Instant::now());
         loop {
-            match self.bring_forward(&lock, config).await {
+            match self.migrate_to_latest(&lock, config).await {
                 Ok(Some(version)) => return Ok(version),
-                Ok(None) if started.elapsed() > ALL_WITHIN => {
+                Ok(None) if started.elapsed() > MIGRATION_TIMEOUT => {
                     return Err(ConnectError::Locked(started.elapsed()));
                 }
                 Ok(None) => {}
-                Err(failure) if started.elapsed() < SETTLES_WITHIN && may_pass(&failure) => {
+                Err(failure)
+                    if started.elapsed() < SCHEMA_AGREEMENT_TIMEOUT && is_transient(&failure) =>
+                {
                     tracing::warn!(?failure, "the store's cluster is not ready yet");
                 }
                 Err(failure) => return Err(failure),
             }
-            sleep(LOOK_EVERY).await;
+            sleep(CHECK_INTERVAL).await;
         }
     }
 
@@ -147,7 +149,7 @@ fn known_version() -> u32 {
 }
 
 /// Whether it is said by a cluster some of whose nodes have just been started, or ended.
-fn may_pass(failure: &ConnectError) -> bool {
+fn is_transient(failure: &ConnectError) -> bool {
     let ConnectError::Schema { source, .. } = failure else {
         return false;
     };
@@ -182,7 +184,7 @@ struct Schema<'a> {
 
 impl Schema<'_> {
     /// Does what is to be done unless another process is doing it; the version once nothing is left.
-    async fn bring_forward(
+    async fn migrate_to_latest(
         &self,
         lock: &Lock,
         config: &ScyllaConfig,
@@ -193,9 +195,9 @@ impl Schema<'_> {
             found if found == known => return Ok(Some(found)),
             _ => {}
         }
-        self.make_keyspaces(config).await?;
+        self.create_keyspaces(config).await?;
         if lock.take(self).await? {
-            let done = self.go_on(lock).await;
+            let done = self.apply_pending(lock).await;
             lock.release(self).await;
             done?;
             let found = self.version().await?;
@@ -224,7 +226,7 @@ impl Schema<'_> {
     }
 
     /// Makes the keyspaces and what the lock needs, all through the same node for everybody.
-    async fn make_keyspaces(&self, config: &ScyllaConfig) -> Result<(), ConnectError> {
+    async fn create_keyspaces(&self, config: &ScyllaConfig) -> Result<(), ConnectError> {
         for cql in replication::keyspaces(self.session, config).await {
             let mut failure = None;
             // The last way of writing it that the server understands.
@@ -246,7 +248,7 @@ impl Schema<'_> {
     }
 
     /// Does the steps that have not been done, under the lock.
-    async fn go_on(&self, lock: &Lock) -> Result<(), ConnectError> {
+    async fn apply_pending(&self, lock: &Lock) -> Result<(), ConnectError> {
         let done = self.version().await?;
         for (step, number) in STEPS.iter().zip(1i32..).skip(done as usize) {
             for statement in statements(step) {
@@ -270,7 +272,7 @@ impl Schema<'_> {
     async fn change(&self, cql: &str, by_one_node: bool) -> Result<(), ConnectError> {
         let cql = named(cql, self.keyspace);
         let mut statement = Statement::new(cql.as_str());
-        statement.set_request_timeout(Some(STATEMENT_WITHIN));
+        statement.set_request_timeout(Some(STATEMENT_TIMEOUT));
         statement.set_is_idempotent(true);
         if by_one_node {
             let state = self.session.get_cluster_state();
@@ -309,7 +311,7 @@ impl Schema<'_> {
         let mut statement = Statement::new(cql.as_str());
         statement.set_consistency(consistency);
         statement.set_serial_consistency(Some(SerialConsistency::LocalSerial));
-        statement.set_request_timeout(Some(STATEMENT_WITHIN));
+        statement.set_request_timeout(Some(STATEMENT_TIMEOUT));
         let answer = self.session.query_unpaged(statement, values).await;
         answer.map_err(|source| failed(&cql, source.into()))
     }

@@ -15,14 +15,14 @@ use roomcast_ports::StoreError;
 use roomcast_ports::accounts::{Replaced, Session, SessionStore};
 use roomcast_protocol::{SessionId, Timestamp, UserId};
 
-use crate::client::{Client, Decision, damaged, statements};
+use crate::client::{Client, LwtResult, corrupted, statements};
 use crate::config::ConnectError;
 use crate::rows::{count, id, millis, time};
 
 /// A day in milliseconds.
 const DAY_MS: u64 = 86_400_000;
 /// Sessions forgotten side by side.
-const FORGOTTEN_AT_ONCE: usize = 32;
+const DELETE_CONCURRENCY_MAX: usize = 32;
 
 statements! {
     /// What is asked about sign-ins.
@@ -121,10 +121,10 @@ impl ScyllaSessions {
     }
 
     /// Forgets what of a day expired before `before`; how many, and whether nothing is left of it.
-    async fn forget_day(&self, day: i32, before: u64) -> Result<(u64, bool), StoreError> {
+    async fn delete_day(&self, day: i32, before: u64) -> Result<(u64, bool), StoreError> {
         let (mut forgotten, mut empty, mut after) = (0, true, String::new());
         loop {
-            let limit = i32::try_from(FORGOTTEN_AT_ONCE).unwrap_or(i32::MAX);
+            let limit = i32::try_from(DELETE_CONCURRENCY_MAX).unwrap_or(i32::MAX);
             let values = (day, after.as_str(), limit);
             let page: Vec<(String, String)> =
                 self.client.rows(&self.statements.of_day, values).await?;
@@ -152,12 +152,12 @@ impl ScyllaSessions {
         let before = before.cast_signed();
         let end = match self
             .client
-            .decide(&self.statements.forget, (session_id, before))
+            .execute_lwt(&self.statements.forget, (session_id, before))
             .await?
         {
-            Decision::Applied => End::Forgotten,
-            Decision::Unknown(failure) => return Err(failure),
-            Decision::Refused => match self.session(&id(session_id)?).await? {
+            LwtResult::Applied => End::Forgotten,
+            LwtResult::Unknown(failure) => return Err(failure),
+            LwtResult::Refused => match self.session(&id(session_id)?).await? {
                 Some(kept) if day_of(kept.expires_at.as_millis()) == day => return Ok(End::Kept),
                 Some(_) => End::Elsewhere,
                 None => End::Gone,
@@ -213,13 +213,17 @@ impl SessionStore for ScyllaSessions {
             millis(session.expires_at),
             session.ended,
         );
-        match self.client.decide(&self.statements.create, values).await? {
-            Decision::Applied => Ok(()),
-            Decision::Unknown(failure) => match self.session(&session.session_id).await? {
+        match self
+            .client
+            .execute_lwt(&self.statements.create, values)
+            .await?
+        {
+            LwtResult::Applied => Ok(()),
+            LwtResult::Unknown(failure) => match self.session(&session.session_id).await? {
                 Some(_) => Ok(()),
                 None => Err(failure),
             },
-            Decision::Refused => Err(damaged("another session has this id")),
+            LwtResult::Refused => Err(corrupted("another session has this id")),
         }
     }
 
@@ -249,10 +253,14 @@ impl SessionStore for ScyllaSessions {
             next.session_id.as_str(),
             number(expected),
         );
-        match self.client.decide(&self.statements.rotate, values).await? {
-            Decision::Applied => Ok(true),
-            Decision::Refused => Ok(false),
-            Decision::Unknown(failure) => match self.session(&next.session_id).await? {
+        match self
+            .client
+            .execute_lwt(&self.statements.rotate, values)
+            .await?
+        {
+            LwtResult::Applied => Ok(true),
+            LwtResult::Refused => Ok(false),
+            LwtResult::Unknown(failure) => match self.session(&next.session_id).await? {
                 Some(kept) if kept.ended => Ok(false),
                 Some(kept) if kept.generation == next.generation => Ok(true),
                 Some(kept) if kept.generation == expected => Err(failure),
@@ -263,11 +271,15 @@ impl SessionStore for ScyllaSessions {
 
     async fn end(&self, user_id: &UserId, session_id: &SessionId) -> Result<bool, StoreError> {
         let values = (session_id.as_str(), user_id.as_str());
-        let ended = match self.client.decide(&self.statements.end, values).await? {
-            Decision::Applied => true,
-            Decision::Refused => false,
+        let ended = match self
+            .client
+            .execute_lwt(&self.statements.end, values)
+            .await?
+        {
+            LwtResult::Applied => true,
+            LwtResult::Refused => false,
             // Ended by this very call, as far as anybody can tell.
-            Decision::Unknown(failure) => match self.session(session_id).await? {
+            LwtResult::Unknown(failure) => match self.session(session_id).await? {
                 Some(kept) if kept.user_id != *user_id => false,
                 Some(kept) if kept.ended => true,
                 Some(_) => return Err(failure),
@@ -314,7 +326,7 @@ impl SessionStore for ScyllaSessions {
         let days: BTreeSet<i32> = days.into_iter().map(|(day,)| day).collect();
         let mut forgotten = 0;
         for day in days {
-            let (of_day, empty) = self.forget_day(day, before).await?;
+            let (of_day, empty) = self.delete_day(day, before).await?;
             forgotten += of_day;
             // Nobody signs in any more to expire on a day that is over.
             if empty && day < day_of(before) {
@@ -333,7 +345,7 @@ fn day_of(millis: u64) -> i32 {
 }
 
 fn session(row: Row) -> Result<Session, StoreError> {
-    let lacking = || damaged("a session lacks a cell");
+    let lacking = || corrupted("a session lacks a cell");
     let salt = row.token_salt.ok_or_else(lacking)?;
     let replaced = row.replaced.unwrap_or_default().into_iter();
     Ok(Session {
@@ -341,7 +353,9 @@ fn session(row: Row) -> Result<Session, StoreError> {
         user_id: id(&row.user_id.ok_or_else(lacking)?)?,
         created_at: time(row.created_at.ok_or_else(lacking)?),
         user_agent: row.user_agent,
-        token_salt: salt.try_into().map_err(|_| damaged("a salt is 32 bytes"))?,
+        token_salt: salt
+            .try_into()
+            .map_err(|_| corrupted("a salt is 32 bytes"))?,
         generation: count(row.generation),
         replaced: replaced
             .map(|(first, at)| Replaced {

@@ -18,17 +18,17 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::ScyllaAccounts;
-use crate::client::{Client, Profiles, damaged, unavailable};
+use crate::client::{Client, Profiles, corrupted, unavailable};
 use crate::config::{ConnectError, ScyllaConfig};
 use crate::dead_letters::ScyllaDeadLetters;
-use crate::flavour::Flavour;
 use crate::messages::ScyllaMessages;
+use crate::node_restarts::watch_nodes;
 use crate::schema;
+use crate::server_kind::ServerKind;
 use crate::sessions::ScyllaSessions;
-use crate::setbacks::watch_nodes;
 
 /// The cluster says what it is within so long.
-const CHECK_WITHIN: Duration = Duration::from_secs(5);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections to a node of Apache Cassandra.
 const CONNECTIONS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 
@@ -36,7 +36,7 @@ const CONNECTIONS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 #[derive(Debug)]
 pub struct ScyllaStore {
     client: Arc<Client>,
-    flavour: Flavour,
+    flavour: ServerKind,
     schema_version: u32,
     messages: Arc<ScyllaMessages>,
     accounts: Arc<ScyllaAccounts>,
@@ -50,7 +50,7 @@ pub struct ScyllaStore {
 #[derive(Debug, Clone)]
 pub struct Check {
     /// Which server it is.
-    pub flavour: Flavour,
+    pub flavour: ServerKind,
     /// Its nodes, by address.
     pub nodes: Vec<CheckedNode>,
     /// The version of the node that answered.
@@ -83,12 +83,12 @@ impl ScyllaStore {
 
     async fn start(config: ScyllaConfig) -> Result<Arc<Self>, ConnectError> {
         let first = open(&config, PoolSize::PerShard(NonZeroUsize::MIN)).await?;
-        let flavour = Flavour::of(&first);
+        let flavour = ServerKind::of(&first);
         check_datacenter(&first, &config)?;
         let schema_version = schema::migrate(&first, &config).await?;
         let session = match flavour {
-            Flavour::Cassandra => open(&config, PoolSize::PerHost(CONNECTIONS)).await?,
-            Flavour::Scylla => first,
+            ServerKind::Cassandra => open(&config, PoolSize::PerHost(CONNECTIONS)).await?,
+            ServerKind::Scylla => first,
         };
         let datacenter = config
             .datacenter
@@ -141,8 +141,8 @@ impl ScyllaStore {
     /// The highest place of a partition of the log that this store knows to have been written, or the
     /// beginning of a later incarnation of which it may hold something: a log that is made anew has to
     /// begin with the incarnation after it, and one that ends before it is not the one it was.
-    pub async fn seen_to(&self, partition: u16) -> Result<u64, StoreError> {
-        self.messages.seen_to(partition).await
+    pub async fn high_watermarks(&self, partition: u16) -> Result<u64, StoreError> {
+        self.messages.high_watermarks(partition).await
     }
 
     /// Asks the cluster what it is; fails when it does not answer.
@@ -194,16 +194,16 @@ impl ScyllaStore {
 
     async fn ask<T: crate::client::Fetched>(&self, cql: &str) -> Result<Vec<T>, StoreError> {
         let mut statement = Statement::new(cql);
-        statement.set_request_timeout(Some(CHECK_WITHIN));
+        statement.set_request_timeout(Some(CHECK_TIMEOUT));
         let answer = self
             .client
             .session
             .query_unpaged(statement, ())
             .await
             .map_err(unavailable)?;
-        let rows = answer.into_rows_result().map_err(damaged)?;
-        let rows = rows.rows::<T>().map_err(damaged)?;
-        rows.collect::<Result<_, _>>().map_err(damaged)
+        let rows = answer.into_rows_result().map_err(corrupted)?;
+        let rows = rows.rows::<T>().map_err(corrupted)?;
+        rows.collect::<Result<_, _>>().map_err(corrupted)
     }
 }
 

@@ -160,7 +160,7 @@ async fn a_reaction_given_again_stays_where_it_was_first_given() {
 #[tokio::test]
 async fn the_highest_place_is_known_once_anything_of_it_may_be_written() {
     let store = connect("places").await;
-    assert_eq!(store.seen_to(3).await.expect("ask"), 0);
+    assert_eq!(store.high_watermarks(3).await.expect("ask"), 0);
     let mut script = Script::group("places");
     script.says("hello");
     let place = Checkpoint {
@@ -172,8 +172,8 @@ async fn the_highest_place_is_known_once_anything_of_it_may_be_written() {
         .apply(&script.events, Some(place))
         .await
         .expect("write a batch");
-    assert_eq!(store.seen_to(3).await.expect("ask"), place.position);
-    assert_eq!(store.seen_to(4).await.expect("ask"), 0);
+    assert_eq!(store.high_watermarks(3).await.expect("ask"), place.position);
+    assert_eq!(store.high_watermarks(4).await.expect("ask"), 0);
     // A place that was said to be reached and never written to.
     let cql = Cql::connect().await;
     let reached: i64 = (8 << 40) + 1;
@@ -182,7 +182,7 @@ async fn the_highest_place_is_known_once_anything_of_it_may_be_written() {
     );
     cql.ask(&update, ()).await;
     assert_eq!(
-        store.seen_to(3).await.expect("ask"),
+        store.high_watermarks(3).await.expect("ask"),
         reached.cast_unsigned()
     );
     assert_eq!(

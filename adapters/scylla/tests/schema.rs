@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use roomcast_scylla::{ConnectError, Flavour, ScyllaConfig, ScyllaStore};
+use roomcast_scylla::{ConnectError, ScyllaConfig, ScyllaStore, ServerKind};
 use scylla::value::CqlValue;
 use tokio::time::Instant;
 
@@ -16,7 +16,7 @@ async fn five_who_start_at_once_on_an_empty_cluster_make_one_schema() {
     let stores = join_all(starts).await;
     for store in &stores {
         let store = store.as_ref().expect("every one of them starts");
-        assert_eq!(store.seen_to(1).await.expect("and works"), 0);
+        assert_eq!(store.high_watermarks(1).await.expect("and works"), 0);
     }
     let cql = Cql::connect().await;
     let steps = cql
@@ -47,7 +47,7 @@ async fn a_lock_whose_holder_died_is_taken_over_when_its_lease_ends() {
         "{:?}",
         started.elapsed()
     );
-    assert_eq!(store.seen_to(1).await.expect("it works"), 0);
+    assert_eq!(store.high_watermarks(1).await.expect("it works"), 0);
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn keyspaces_of_a_later_version_are_refused_and_left_as_they_are() {
 async fn the_cluster_says_what_it_is() {
     let store = harness::connect("says", |_| {}).await;
     let check = store.check().await.expect("ask the cluster");
-    assert_eq!(check.flavour, Flavour::Cassandra);
+    assert_eq!(check.flavour, ServerKind::Cassandra);
     assert_eq!((check.nodes.len(), check.schema_version), (1, 1));
     assert!(check.nodes[0].connected);
     assert!(check.release.starts_with("5."), "{}", check.release);
@@ -146,7 +146,7 @@ async fn copies_are_not_raised_above_the_nodes_there_are() {
     let store = harness::connect("few_nodes", ask_for(3)).await;
     let check = store.check().await.expect("ask the cluster");
     assert_eq!(check.replication[0], "few_nodes datacenter1=1");
-    assert_eq!(store.seen_to(1).await.expect("it works"), 0);
+    assert_eq!(store.high_watermarks(1).await.expect("it works"), 0);
 }
 
 #[tokio::test]

@@ -9,10 +9,10 @@ use roomcast_protocol::{EventBody, RoomEvent, RoomId, Seq, StoredEvent};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::sync::{OwnedSemaphorePermit, broadcast, oneshot, watch};
 
-use super::heads::{Head, Heads};
-use super::scrub;
+use super::head_cache::{Head, HeadCache};
+use super::redact;
 use crate::rows;
-use crate::writer::{Failure, Line, Memory};
+use crate::writer::{Failure, Line, WriterState};
 
 /// Bits of a place below the log's incarnation.
 const INCARNATION_SHIFT: u32 = 40;
@@ -25,25 +25,25 @@ pub(crate) struct AppendTask {
     _waiting_bytes: OwnedSemaphorePermit,
     expected_head: Option<Seq>,
     reply: oneshot::Sender<Result<Appended, LogError>>,
-    verdict: Option<Verdict>,
+    verdict: Option<AppendOutcome>,
 }
 
 /// What becomes of it if the transaction commits.
-enum Verdict {
+enum AppendOutcome {
     Stored { seq: Seq, prev: Seq },
     Duplicate(Appended),
     Moved { head: Seq },
 }
 
 /// What the log's thread knows without asking.
-pub(crate) struct LogMemory {
-    heads: Heads,
+pub(crate) struct AppendState {
+    heads: HeadCache,
     last: Seq,
     live: broadcast::Sender<LiveEvent>,
     stored_to: watch::Sender<Seq>,
 }
 
-impl LogMemory {
+impl AppendState {
     pub(super) fn load(
         connection: &Connection,
         live: broadcast::Sender<LiveEvent>,
@@ -52,7 +52,7 @@ impl LogMemory {
         let (stored_to, receiver) = watch::channel(last);
         Ok((
             Self {
-                heads: Heads::default(),
+                heads: HeadCache::default(),
                 last,
                 live,
                 stored_to,
@@ -62,7 +62,7 @@ impl LogMemory {
     }
 }
 
-impl Memory for LogMemory {
+impl WriterState for AppendState {
     fn forget(&mut self) {
         self.heads.clear();
         self.last = *self.stored_to.borrow();
@@ -105,7 +105,7 @@ impl AppendTask {
     pub(super) fn apply(
         &mut self,
         log: &Connection,
-        memory: &mut LogMemory,
+        memory: &mut AppendState,
     ) -> rusqlite::Result<()> {
         let head = room_head(log, memory, &self.event.room_id)?;
         // A repeat is answered as one even where the room has moved on since.
@@ -114,23 +114,25 @@ impl AppendTask {
             .is_some_and(|expected| expected != head.seq)
         {
             let first = duplicate_of(log, head.room, &self.event)?;
-            self.verdict =
-                Some(first.map_or(Verdict::Moved { head: head.seq }, Verdict::Duplicate));
+            self.verdict = Some(first.map_or(
+                AppendOutcome::Moved { head: head.seq },
+                AppendOutcome::Duplicate,
+            ));
             return Ok(());
         }
         if let EventBody::MessageEdited { message_id, .. } = &self.event.body
-            && scrub::is_deleted(log, head.room, message_id)?
+            && redact::is_deleted(log, head.room, message_id)?
             && self.event.redact()
         {
             self.body = encode(&self.event);
         }
         let seq = Seq::new(memory.last.get() + 1).expect("2^53 events are not reached");
         if !insert(log, head, seq, &self.event, &self.body)? {
-            self.verdict = duplicate_of(log, head.room, &self.event)?.map(Verdict::Duplicate);
+            self.verdict = duplicate_of(log, head.room, &self.event)?.map(AppendOutcome::Duplicate);
             return Ok(());
         }
         if let EventBody::MessageDeleted { message_id } = &self.event.body {
-            scrub::scrub(log, head.room, message_id)?;
+            redact::redact(log, head.room, message_id)?;
         }
         memory.last = seq;
         memory.heads.set(
@@ -140,16 +142,16 @@ impl AppendTask {
                 seq,
             },
         );
-        self.verdict = Some(Verdict::Stored {
+        self.verdict = Some(AppendOutcome::Stored {
             seq,
             prev: head.seq,
         });
         Ok(())
     }
 
-    pub(super) fn committed(self, memory: &mut LogMemory) {
+    pub(super) fn committed(self, memory: &mut AppendState) {
         let answer = match self.verdict.expect("a committed append has been applied") {
-            Verdict::Stored { seq, prev } => {
+            AppendOutcome::Stored { seq, prev } => {
                 let appended = Appended {
                     seq,
                     prev,
@@ -166,8 +168,8 @@ impl AppendTask {
                 let _ = memory.live.send(LiveEvent::Event(Arc::new(stored)));
                 Ok(appended)
             }
-            Verdict::Duplicate(first) => Ok(first),
-            Verdict::Moved { head } => Err(LogError::HeadMismatch { head }),
+            AppendOutcome::Duplicate(first) => Ok(first),
+            AppendOutcome::Moved { head } => Err(LogError::HeadMismatch { head }),
         };
         // Who asked may have gone; the event stays.
         let _ = self.reply.send(answer);
@@ -190,7 +192,7 @@ fn last_place(log: &Connection) -> rusqlite::Result<Seq> {
 
 /// Begins a new incarnation when places after the log's own have been seen: the log was put back from
 /// an older copy, and giving those places again would make two events of one.
-pub(crate) fn begin_after(log: &Connection, seen_to: u64) -> rusqlite::Result<()> {
+pub(crate) fn start_epoch_after(log: &Connection, seen_to: u64) -> rusqlite::Result<()> {
     let last = last_place(log)?;
     if last.get() >= seen_to {
         return Ok(());
@@ -201,7 +203,11 @@ pub(crate) fn begin_after(log: &Connection, seen_to: u64) -> rusqlite::Result<()
     Ok(())
 }
 
-fn room_head(log: &Connection, memory: &mut LogMemory, room_id: &RoomId) -> rusqlite::Result<Head> {
+fn room_head(
+    log: &Connection,
+    memory: &mut AppendState,
+    room_id: &RoomId,
+) -> rusqlite::Result<Head> {
     if let Some(head) = memory.heads.get(room_id) {
         return Ok(head);
     }
@@ -215,7 +221,7 @@ fn room_head(log: &Connection, memory: &mut LogMemory, room_id: &RoomId) -> rusq
             seq: super::read::head_of(log, room)?,
         },
         None => Head {
-            room: name_room(log, room_id)?,
+            room: intern_room(log, room_id)?,
             seq: Seq::ZERO,
         },
     };
@@ -223,7 +229,7 @@ fn room_head(log: &Connection, memory: &mut LogMemory, room_id: &RoomId) -> rusq
     Ok(head)
 }
 
-fn name_room(log: &Connection, room_id: &RoomId) -> rusqlite::Result<i64> {
+fn intern_room(log: &Connection, room_id: &RoomId) -> rusqlite::Result<i64> {
     log.prepare_cached("INSERT INTO rooms (room_id) VALUES (?1)")?
         .insert([room_id.as_str()])
 }

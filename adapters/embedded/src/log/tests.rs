@@ -259,7 +259,7 @@ async fn what_waits_is_bounded_and_the_rest_is_refused() {
         std::task::Poll::Ready(())
     })
     .await;
-    let appends: Vec<_> = (0..WAITING_BYTES_MAX / 30_000)
+    let appends: Vec<_> = (0..QUEUE_BYTES_MAX / 30_000)
         .map(|_| scratch.log.append(Append::new(said(&room_id, &large))))
         .collect();
     drop(hold);
@@ -291,7 +291,7 @@ async fn hold_writer(log: &EmbeddedLog) -> std::sync::mpsc::SyncSender<()> {
         Ok(())
     };
     submit(log, wait);
-    while log.writer.busy_for().is_zero() {
+    while log.writer.write_stalled_for().is_zero() {
         tokio::task::yield_now().await;
     }
     hold

@@ -19,7 +19,7 @@ use roomcast_ports::presence::{Lease, Presence};
 use roomcast_protocol::{ConnectionId, PresenceStatus, Timestamp, UserId};
 
 /// Users who are gone and whose last sign of life is kept; past it the longest gone is forgotten.
-const GONE_MAX: usize = 100_000;
+const OFFLINE_CAPACITY: usize = 100_000;
 
 /// A change of somebody's presence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl User {
         statuses.max().unwrap_or(PresenceStatus::Offline)
     }
 
-    fn first_deadline(&self) -> Option<Timestamp> {
+    fn next_expiry(&self) -> Option<Timestamp> {
         self.connections
             .iter()
             .map(|(_, connection)| connection.expires)
@@ -154,7 +154,7 @@ impl Table {
                 })
             })
             .collect();
-        self.forget_long_gone();
+        self.evict_offline();
         transitions
     }
 
@@ -187,12 +187,12 @@ impl Table {
             told: PresenceStatus::Offline,
             version: 0,
         });
-        match user.first_deadline() {
+        match user.next_expiry() {
             Some(deadline) => self.deadlines.remove(&(deadline, user_id.clone())),
             None => self.gone.remove(&(user.last_seen, user_id.clone())),
         };
         change(user);
-        match user.first_deadline() {
+        match user.next_expiry() {
             Some(deadline) => self.deadlines.insert((deadline, user_id.clone())),
             None => self.gone.insert((user.last_seen, user_id.clone())),
         };
@@ -203,8 +203,8 @@ impl Table {
         }
     }
 
-    fn forget_long_gone(&mut self) {
-        while self.gone.len() > GONE_MAX
+    fn evict_offline(&mut self) {
+        while self.gone.len() > OFFLINE_CAPACITY
             && let Some((_, user_id)) = self.gone.pop_first()
         {
             self.users.remove(&user_id);

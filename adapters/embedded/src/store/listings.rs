@@ -9,7 +9,7 @@ use roomcast_protocol::{MemberRole, RoomId, RoomKind, UserId};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::rooms::{record, room_columns};
-use super::{message_state, timeline};
+use super::{events, message_state};
 use crate::rows;
 
 /// A user's rooms that were made and have not ended, with their activity.
@@ -134,12 +134,12 @@ fn listing(store: &Connection, row: &Row<'_>, user_id: &UserId) -> rusqlite::Res
     Ok(RoomListing {
         head: rows::seq(row, 10)?,
         active_at: rows::time(row, 8)?,
-        role: rows::word(row, 12, MemberRole::from_wire)?,
+        role: rows::enum_from_sql(row, 12, MemberRole::from_wire)?,
         peer_id: match record.kind {
             RoomKind::Direct => peer(store, room, user_id)?,
             RoomKind::Group => None,
         },
-        unread: timeline::unread(store, room, complete_to, ordinal, marks.read)?,
+        unread: events::unread(store, room, complete_to, ordinal, marks.read)?,
         last_message: message_state::at(store, room, last_message)?,
         marks,
         room: record,

@@ -20,14 +20,14 @@ pub(super) enum Membership {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Registers {
+struct LwwRegisters {
     present: bool,
     present_seq: Seq,
     role: MemberRole,
     role_seq: Seq,
 }
 
-impl Registers {
+impl LwwRegisters {
     const NONE: Self = Self {
         present: false,
         present_seq: Seq::ZERO,
@@ -35,7 +35,7 @@ impl Registers {
         role_seq: Seq::ZERO,
     };
 
-    fn after(mut self, seq: Seq, membership: Membership) -> Self {
+    fn merge(mut self, seq: Seq, membership: Membership) -> Self {
         let (present, role) = match membership {
             Membership::Joined(role) => (Some(true), Some(role)),
             Membership::Left => (Some(false), None),
@@ -69,16 +69,16 @@ pub(super) fn change(
              WHERE room = ?1 AND user_id = ?2",
         )?
         .query_row(params![room.room, user_id.as_str()], |row| {
-            Ok(Registers {
+            Ok(LwwRegisters {
                 present: row.get(0)?,
                 present_seq: rows::seq(row, 1)?,
-                role: rows::word(row, 2, MemberRole::from_wire)?,
+                role: rows::enum_from_sql(row, 2, MemberRole::from_wire)?,
                 role_seq: rows::seq(row, 3)?,
             })
         })
         .optional()?
-        .unwrap_or(Registers::NONE);
-    let after = before.after(seq, membership);
+        .unwrap_or(LwwRegisters::NONE);
+    let after = before.merge(seq, membership);
     if after == before {
         return Ok(());
     }
@@ -109,7 +109,7 @@ pub(super) fn change(
 }
 
 /// The user has read up to what they sent.
-pub(super) fn move_marks(
+pub(super) fn advance_markers(
     store: &Connection,
     room: i64,
     user_id: &UserId,
@@ -206,7 +206,7 @@ pub(super) fn owner_count(store: &Connection, room_id: &RoomId) -> rusqlite::Res
 fn record(row: &Row<'_>) -> rusqlite::Result<MemberRecord> {
     Ok(MemberRecord {
         user_id: rows::id(row, 0)?,
-        role: rows::word(row, 1, MemberRole::from_wire)?,
+        role: rows::enum_from_sql(row, 1, MemberRole::from_wire)?,
         marks: Marks {
             read: rows::seq(row, 2)?,
             delivered: rows::seq(row, 3)?,

@@ -181,11 +181,11 @@ pub(super) fn record_of(
 pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<RoomRecord> {
     let visibility = match row.get_ref(2)? {
         rusqlite::types::ValueRef::Null => None,
-        _ => Some(rows::word(row, 2, Visibility::from_wire)?),
+        _ => Some(rows::enum_from_sql(row, 2, Visibility::from_wire)?),
     };
     Ok(RoomRecord {
         room_id: rows::id(row, 0)?,
-        kind: rows::word(row, 1, RoomKind::from_wire)?,
+        kind: rows::enum_from_sql(row, 1, RoomKind::from_wire)?,
         visibility,
         name: row.get(3)?,
         topic: row.get(4)?,

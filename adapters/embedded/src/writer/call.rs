@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use super::Failure;
 
 /// A task whose kind the thread does not know.
-pub(crate) trait Call: Send {
+pub(crate) trait WriteRequest: Send {
     /// Writes within the open transaction. May be called again after a rollback.
     fn apply(&mut self, connection: &Connection) -> rusqlite::Result<()>;
 
@@ -21,7 +21,7 @@ struct Asked<F, T> {
 }
 
 /// A call and where its answer will be.
-pub(crate) fn call<T, F>(write: F) -> (Box<dyn Call>, oneshot::Receiver<Result<T, Failure>>)
+pub(crate) fn call<T, F>(write: F) -> (Box<dyn WriteRequest>, oneshot::Receiver<Result<T, Failure>>)
 where
     T: Send + 'static,
     F: FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -37,7 +37,7 @@ where
     )
 }
 
-impl<T, F> Call for Asked<F, T>
+impl<T, F> WriteRequest for Asked<F, T>
 where
     T: Send,
     F: FnMut(&Connection) -> rusqlite::Result<T> + Send,

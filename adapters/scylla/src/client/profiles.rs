@@ -10,11 +10,11 @@ use scylla::policies::speculative_execution::SimpleSpeculativeExecutionPolicy;
 use scylla::statement::{Consistency, SerialConsistency};
 
 /// A read is answered within so long, or given up.
-const READ_WITHIN: Duration = Duration::from_secs(3);
+const READ_TIMEOUT: Duration = Duration::from_secs(3);
 /// The same for a write, which every replica is asked for.
-const WRITE_WITHIN: Duration = Duration::from_secs(5);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A read that takes so long is asked of another node as well.
-const READ_AGAIN_AFTER: Duration = Duration::from_millis(100);
+const SPECULATIVE_DELAY: Duration = Duration::from_millis(100);
 
 /// What a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,12 +54,12 @@ impl Profiles {
         };
         let again = SimpleSpeculativeExecutionPolicy {
             max_retry_count: 2,
-            retry_interval: READ_AGAIN_AFTER,
+            retry_interval: SPECULATIVE_DELAY,
         };
-        let read = profile(Consistency::LocalQuorum, READ_WITHIN)
+        let read = profile(Consistency::LocalQuorum, READ_TIMEOUT)
             .speculative_execution_policy(Some(Arc::new(again)));
-        let write = profile(Consistency::LocalQuorum, WRITE_WITHIN);
-        let settle = profile(Consistency::LocalSerial, WRITE_WITHIN);
+        let write = profile(Consistency::LocalQuorum, WRITE_TIMEOUT);
+        let settle = profile(Consistency::LocalSerial, WRITE_TIMEOUT);
         Self {
             read: read.build().into_handle(),
             decide: write.clone().build().into_handle(),

@@ -4,7 +4,7 @@ use roomcast_ports::StoreError;
 use roomcast_protocol::{RoomId, Seq};
 
 use super::ScyllaMessages;
-use super::chain::Chain;
+use super::position::RoomPosition;
 use crate::rows;
 
 /// Rows looked at together when some of them may be damaged.
@@ -19,13 +19,13 @@ const ID_SHARDS: u32 = 16;
 
 impl ScyllaMessages {
     /// The partition that holds `place`, with its first place; `None` when all begin later.
-    pub(super) async fn bucket_up_to(
+    pub(super) async fn bucket_containing(
         &self,
         room_id: &RoomId,
         place: Seq,
     ) -> Result<Option<(i32, Seq)>, StoreError> {
         let select = &self.statements.bucket_up_to;
-        let values = (room_id.as_str(), rows::cell(place));
+        let values = (room_id.as_str(), rows::to_cql(place));
         let row = self.client.first::<(i32, i64)>(select, values).await?;
         row.map(|(bucket, first)| Ok((bucket, rows::seq(Some(first))?)))
             .transpose()
@@ -38,7 +38,7 @@ impl ScyllaMessages {
         place: Seq,
     ) -> Result<Vec<(i32, Seq)>, StoreError> {
         let select = &self.statements.buckets_after;
-        let values = (room_id.as_str(), rows::cell(place), BUCKETS_AHEAD);
+        let values = (room_id.as_str(), rows::to_cql(place), BUCKETS_AHEAD);
         let found = self
             .client
             .rows::<(i32, i64)>(select, values)
@@ -50,29 +50,33 @@ impl ScyllaMessages {
     }
 
     /// Where the room stood after its last event at or before `place`.
-    pub(super) async fn chain_at(&self, room_id: &RoomId, place: Seq) -> Result<Chain, StoreError> {
+    pub(super) async fn position_at(
+        &self,
+        room_id: &RoomId,
+        place: Seq,
+    ) -> Result<RoomPosition, StoreError> {
         let mut place = place;
-        while let Some((bucket, first)) = self.bucket_up_to(room_id, place).await? {
-            if let Some(chain) = self.chain_in(room_id, bucket, place).await? {
+        while let Some((bucket, first)) = self.bucket_containing(room_id, place).await? {
+            if let Some(chain) = self.position_in(room_id, bucket, place).await? {
                 return Ok(chain);
             }
             // The partition was begun and what it held has been forgotten.
             let Some(before) = before(first) else { break };
             place = before;
         }
-        Ok(Chain::START)
+        Ok(RoomPosition::START)
     }
 
-    async fn chain_in(
+    async fn position_in(
         &self,
         room_id: &RoomId,
         bucket: i32,
         place: Seq,
-    ) -> Result<Option<Chain>, StoreError> {
+    ) -> Result<Option<RoomPosition>, StoreError> {
         let mut place = place;
         loop {
             let select = &self.statements.chains_up_to;
-            let values = (room_id.as_str(), bucket, rows::cell(place), ROWS);
+            let values = (room_id.as_str(), bucket, rows::to_cql(place), ROWS);
             let found = self
                 .client
                 .rows::<(i64, Option<i64>, Option<i32>, Option<i64>)>(select, values)
@@ -81,7 +85,7 @@ impl ScyllaMessages {
             for (seq, ordinal, number, bytes) in found {
                 // A row without them was forgotten, but for what became of it.
                 if let (Some(_), Some(number)) = (ordinal, number) {
-                    return Ok(Some(Chain {
+                    return Ok(Some(RoomPosition {
                         seq: rows::seq(Some(seq))?,
                         ordinal: rows::count(ordinal),
                         bucket,

@@ -9,15 +9,15 @@ use std::sync::{Mutex, PoisonError};
 
 use roomcast_protocol::RoomId;
 
-use super::chain::Chain;
+use super::position::RoomPosition;
 
 /// Rooms of one generation, of which each partition has two.
-const GENERATION: usize = 2_048;
+const CACHE_CAPACITY: usize = 2_048;
 
 #[derive(Debug, Default)]
-struct Remembered {
-    young: HashMap<RoomId, Chain>,
-    old: HashMap<RoomId, Chain>,
+struct CachedRoom {
+    young: HashMap<RoomId, RoomPosition>,
+    old: HashMap<RoomId, RoomPosition>,
     /// The incarnation of the log that was said to be reached.
     incarnation: Option<u64>,
 }
@@ -25,12 +25,12 @@ struct Remembered {
 /// What is remembered of each partition of the log.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
-    partitions: Mutex<HashMap<u16, Remembered>>,
+    partitions: Mutex<HashMap<u16, CachedRoom>>,
 }
 
 impl Cache {
     /// Where the room stood.
-    pub(super) fn get(&self, partition: u16, room_id: &RoomId) -> Option<Chain> {
+    pub(super) fn get(&self, partition: u16, room_id: &RoomId) -> Option<RoomPosition> {
         self.with(partition, |it| {
             it.young
                 .get(room_id)
@@ -40,9 +40,9 @@ impl Cache {
     }
 
     /// Remembers where the room stands.
-    pub(super) fn put(&self, partition: u16, room_id: &RoomId, chain: Chain) {
+    pub(super) fn put(&self, partition: u16, room_id: &RoomId, chain: RoomPosition) {
         self.with(partition, |it| {
-            if it.young.len() >= GENERATION && !it.young.contains_key(room_id) {
+            if it.young.len() >= CACHE_CAPACITY && !it.young.contains_key(room_id) {
                 it.old = std::mem::take(&mut it.young);
             }
             it.young.insert(room_id.clone(), chain);
@@ -51,7 +51,7 @@ impl Cache {
 
     /// Forgets the rooms of a partition.
     pub(super) fn forget(&self, partition: u16) {
-        self.with(partition, |it| *it = Remembered::default());
+        self.with(partition, |it| *it = CachedRoom::default());
     }
 
     /// Whether this incarnation of the partition's log has been said to be reached.
@@ -66,7 +66,7 @@ impl Cache {
         self.with(partition, |it| it.incarnation = Some(incarnation));
     }
 
-    fn with<T>(&self, partition: u16, ask: impl FnOnce(&mut Remembered) -> T) -> T {
+    fn with<T>(&self, partition: u16, ask: impl FnOnce(&mut CachedRoom) -> T) -> T {
         let mut partitions = self
             .partitions
             .lock()
@@ -82,15 +82,15 @@ mod tests {
     #[test]
     fn the_rooms_that_spoke_last_are_remembered_and_no_more_than_two_generations() {
         let (cache, quiet, busy) = (Cache::default(), RoomId::generate(), RoomId::generate());
-        cache.put(3, &quiet, Chain::START);
-        for _ in 0..3 * GENERATION {
-            cache.put(3, &RoomId::generate(), Chain::START);
-            cache.put(3, &busy, Chain::START);
+        cache.put(3, &quiet, RoomPosition::START);
+        for _ in 0..3 * CACHE_CAPACITY {
+            cache.put(3, &RoomId::generate(), RoomPosition::START);
+            cache.put(3, &busy, RoomPosition::START);
         }
-        assert_eq!(cache.get(3, &busy), Some(Chain::START));
+        assert_eq!(cache.get(3, &busy), Some(RoomPosition::START));
         assert_eq!(cache.get(3, &quiet), None);
         let remembered = cache.with(3, |it| it.young.len() + it.old.len());
-        assert!(remembered <= 2 * GENERATION, "{remembered}");
+        assert!(remembered <= 2 * CACHE_CAPACITY, "{remembered}");
         cache.forget(3);
         assert_eq!(cache.get(3, &busy), None);
     }

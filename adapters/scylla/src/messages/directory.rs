@@ -70,7 +70,7 @@ impl RoomDirectory for ScyllaMessages {
         after: Option<&RoomId>,
         limit: usize,
     ) -> Result<Vec<RoomRecord>, StoreError> {
-        self.find_public(name_prefix, after, limit).await
+        self.search_public(name_prefix, after, limit).await
     }
 
     async fn advance_markers(
@@ -80,6 +80,7 @@ impl RoomDirectory for ScyllaMessages {
         read: Seq,
         delivered: Seq,
     ) -> Result<Option<Marks>, StoreError> {
-        self.move_marks(room_id, user_id, read, delivered).await
+        self.advance_markers(room_id, user_id, read, delivered)
+            .await
     }
 }

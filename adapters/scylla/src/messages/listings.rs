@@ -14,7 +14,7 @@ use roomcast_protocol::api::Marks;
 use roomcast_protocol::{RoomId, RoomKind, Timestamp, UserId};
 
 use super::ScyllaMessages;
-use super::rooms::Standing;
+use super::rooms::RoomHead;
 use crate::rows::id;
 
 /// Rooms of one user that are looked at; of who has more, some are not listed.
@@ -51,7 +51,7 @@ impl ScyllaMessages {
     async fn listings_of(
         &self,
         user_id: &UserId,
-        rooms: Vec<Standing>,
+        rooms: Vec<RoomHead>,
     ) -> Result<Vec<RoomListing>, StoreError> {
         let last = rooms.iter().filter_map(|standing| {
             let (bucket, place) = standing.last_message?;
@@ -94,13 +94,13 @@ impl ScyllaMessages {
     }
 
     /// Where those of the rooms stand that were founded and have not ended, in order.
-    async fn standings(&self, ids: &[RoomId]) -> Result<Vec<Standing>, StoreError> {
+    async fn standings(&self, ids: &[RoomId]) -> Result<Vec<RoomHead>, StoreError> {
         let standings = try_join_all(ids.iter().map(|room_id| self.standing(room_id))).await?;
         let open = standings
             .into_iter()
             .flatten()
             .filter(|standing| !standing.room.deleted);
-        let mut open: Vec<Standing> = open.collect();
+        let mut open: Vec<RoomHead> = open.collect();
         open.sort_by(|one, other| key(one).cmp(&key(other)));
         Ok(open)
     }
@@ -109,7 +109,7 @@ impl ScyllaMessages {
     async fn listing(
         &self,
         user_id: &UserId,
-        standing: Standing,
+        standing: RoomHead,
         last_message: Option<MessageState>,
     ) -> Result<Option<RoomListing>, StoreError> {
         let room_id = &standing.room.room_id;
@@ -163,7 +163,7 @@ impl ScyllaMessages {
 }
 
 /// Latest activity first, then by id.
-fn key(standing: &Standing) -> (std::cmp::Reverse<Timestamp>, &RoomId) {
+fn key(standing: &RoomHead) -> (std::cmp::Reverse<Timestamp>, &RoomId) {
     (
         std::cmp::Reverse(standing.active_at),
         &standing.room.room_id,

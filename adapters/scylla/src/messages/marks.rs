@@ -8,11 +8,11 @@ use roomcast_protocol::api::Marks;
 use roomcast_protocol::{RoomId, Seq, UserId};
 
 use super::ScyllaMessages;
-use super::control::of;
 use super::members::Member;
-use super::rooms::Standing;
-use crate::client::Writes;
-use crate::rows::{cell, count, seq};
+use super::membership::of;
+use super::rooms::RoomHead;
+use crate::client::WriteBatch;
+use crate::rows::{count, seq, to_cql};
 
 /// Not known yet; below every count that is, so that one wins at the same place. Servers compare bytes.
 pub(super) const UNKNOWN: i64 = 0;
@@ -24,7 +24,7 @@ pub(super) const fn known(ordinal: u64) -> i64 {
 
 impl ScyllaMessages {
     /// Moves a member's marks forward; the marks after it, if either moved.
-    pub(super) async fn move_marks(
+    pub(super) async fn advance_markers(
         &self,
         room_id: &RoomId,
         user_id: &UserId,
@@ -42,16 +42,16 @@ impl ScyllaMessages {
             return Ok(None);
         }
         let (room, user) = (room_id.to_string(), user_id.to_string());
-        let mut writes = Writes::default();
+        let mut writes = WriteBatch::default();
         if after.read > before.read {
             let ordinal = self.ordinal_at(room_id, after.read).await?;
             let ordinal = ordinal.map_or(UNKNOWN, known);
-            let place = cell(after.read);
+            let place = to_cql(after.read);
             let values = (place, place, ordinal, room.clone(), user.clone());
             writes.add(of(room_id), &self.statements.move_read, values, 0);
         }
         if after.delivered > before.delivered {
-            let place = cell(after.delivered);
+            let place = to_cql(after.delivered);
             let values = (place, place, room, user);
             writes.add(of(room_id), &self.statements.move_delivered, values, 0);
         }
@@ -62,14 +62,18 @@ impl ScyllaMessages {
     /// Messages after the member's read mark, as far as the room stands.
     pub(super) async fn unread(
         &self,
-        standing: &Standing,
+        standing: &RoomHead,
         member: &Member,
     ) -> Result<u64, StoreError> {
         let read = member.marks.read;
         let ordinal = match member.read_ordinal {
             Some(ordinal) => ordinal,
             None if read >= standing.head => standing.ordinal,
-            None => self.chain_at(&standing.room.room_id, read).await?.ordinal,
+            None => {
+                self.position_at(&standing.room.room_id, read)
+                    .await?
+                    .ordinal
+            }
         };
         Ok(standing.ordinal.saturating_sub(ordinal))
     }
@@ -88,6 +92,6 @@ impl ScyllaMessages {
         if place == head {
             return Ok(Some(count(ordinal)));
         }
-        Ok(Some(self.chain_at(room_id, place).await?.ordinal))
+        Ok(Some(self.position_at(room_id, place).await?.ordinal))
     }
 }

@@ -8,7 +8,7 @@ use roomcast_protocol::{MemberRole, RoomId, Seq, UserId};
 
 use super::ScyllaMessages;
 use super::read::limit_of;
-use crate::rows::{count, id, seq, word};
+use crate::rows::{count, enum_from_cql, id, seq};
 
 /// What of a member's row is read.
 #[derive(Debug, Default, scylla::DeserializeRow)]
@@ -142,6 +142,6 @@ impl ScyllaMessages {
 
 fn role(cell: Option<&str>) -> Result<MemberRole, StoreError> {
     cell.map_or(Ok(MemberRole::Member), |cell| {
-        word(cell, MemberRole::from_wire)
+        enum_from_cql(cell, MemberRole::from_wire)
     })
 }

@@ -12,8 +12,8 @@ use roomcast_protocol::{EventBody, RoomId, RoomKind, StoredEvent, Visibility};
 use scylla::value::MaybeUnset;
 
 use super::ScyllaMessages;
-use crate::client::{Partition, Writes, damaged};
-use crate::rows::{cell, id, shard, word};
+use crate::client::{Partition, WriteBatch, corrupted};
+use crate::rows::{enum_from_cql, id, shard, to_cql};
 
 /// The table has so many partitions. Part of what is stored.
 const SHARDS: u32 = 16;
@@ -45,7 +45,7 @@ type Cells = (
 impl ScyllaMessages {
     /// Copies what the event changed about a room that anybody may find, or could. The event's own
     /// rows are written: of two processes that write two events at once, one sees the other's.
-    pub(super) async fn publish(&self, stored: &StoredEvent) -> Result<(), StoreError> {
+    pub(super) async fn index_room(&self, stored: &StoredEvent) -> Result<(), StoreError> {
         let (room_id, seq) = (&stored.event.room_id, stored.seq);
         let (change, ended) = match &stored.event.body {
             EventBody::MemberJoined {
@@ -75,7 +75,7 @@ impl ScyllaMessages {
             return Ok(());
         }
         let values = (
-            cell(seq),
+            to_cql(seq),
             MaybeUnset::from_option(change.name),
             MaybeUnset::from_option(change.visibility.map(Visibility::as_str)),
             MaybeUnset::from_option(ended),
@@ -90,7 +90,7 @@ impl ScyllaMessages {
     /// Says that the room may be in the table, and copies all of it.
     async fn list(&self, stored: &StoredEvent) -> Result<(), StoreError> {
         let room_id = &stored.event.room_id;
-        let values = (cell(stored.seq), room_id.as_str());
+        let values = (to_cql(stored.seq), room_id.as_str());
         self.client
             .write(&self.statements.list_room, values)
             .await?;
@@ -105,7 +105,7 @@ impl ScyllaMessages {
         let (founding, founded, name, named, visibility, seen, ended, ended_at) = cells;
         let (number, room) = (shard(room_id.as_str(), SHARDS), room_id.to_string());
         let partition = || Partition::numbered("", number);
-        let mut writes = Writes::default();
+        let mut writes = WriteBatch::default();
         if let (Some(founding), Some(stamp)) = (founding, founded) {
             let values = (stamp, founding, number, room.clone());
             writes.add(partition(), &self.statements.list_founding, values, 0);
@@ -133,7 +133,7 @@ impl ScyllaMessages {
     }
 
     /// Public groups whose name begins so, by id, after `after`.
-    pub(super) async fn find_public(
+    pub(super) async fn search_public(
         &self,
         name_prefix: &str,
         after: Option<&RoomId>,
@@ -168,8 +168,8 @@ impl ScyllaMessages {
                 let Some(founding) = founding.filter(|_| ended != Some(true)) else {
                     continue;
                 };
-                let founding: RoomCreation = serde_json::from_str(&founding).map_err(damaged)?;
-                if shown(&founding, name, visibility.as_deref(), prefix)? {
+                let founding: RoomCreation = serde_json::from_str(&founding).map_err(corrupted)?;
+                if is_public(&founding, name, visibility.as_deref(), prefix)? {
                     found.push(id(&room_id)?);
                 }
             }
@@ -180,14 +180,14 @@ impl ScyllaMessages {
     }
 }
 
-fn shown(
+fn is_public(
     founding: &RoomCreation,
     name: Option<String>,
     visibility: Option<&str>,
     prefix: &str,
 ) -> Result<bool, StoreError> {
     let visibility = match visibility {
-        Some(visibility) => Some(word(visibility, Visibility::from_wire)?),
+        Some(visibility) => Some(enum_from_cql(visibility, Visibility::from_wire)?),
         None => founding.visibility,
     };
     let name = name.or_else(|| founding.name.clone()).unwrap_or_default();

@@ -26,7 +26,7 @@ impl ScyllaMessages {
         };
         let mut buckets = self.buckets_from(room_id, from).await?;
         let mut from = from;
-        while let Some((bucket, from_in_bucket)) = buckets.step(self, room_id, from).await? {
+        while let Some((bucket, from_in_bucket)) = buckets.next(self, room_id, from).await? {
             from = from_in_bucket;
             loop {
                 let wanted = limit - events.len();
@@ -34,7 +34,12 @@ impl ScyllaMessages {
                     return Ok(events);
                 }
                 let select = &self.statements.events_from;
-                let values = (room_id.as_str(), bucket, rows::cell(from), limit_of(wanted));
+                let values = (
+                    room_id.as_str(),
+                    bucket,
+                    rows::to_cql(from),
+                    limit_of(wanted),
+                );
                 let page = self.client.rows::<EventRow>(select, values).await?;
                 let (read, last) = (page.len(), page.last().map(|row| row.0));
                 for row in page {
@@ -63,7 +68,7 @@ impl ScyllaMessages {
         bucket: i32,
         place: Seq,
     ) -> Result<Option<Arc<StoredEvent>>, StoreError> {
-        let values = (room_id.as_str(), bucket, rows::cell(place));
+        let values = (room_id.as_str(), bucket, rows::to_cql(place));
         let row = self
             .client
             .first::<EventRow>(&self.statements.event_at, values)
@@ -76,15 +81,15 @@ impl ScyllaMessages {
         &self,
         room_id: &RoomId,
         from: Seq,
-    ) -> Result<Ahead, StoreError> {
+    ) -> Result<BucketIter, StoreError> {
         let (holding, later) = futures_util::future::try_join(
-            self.bucket_up_to(room_id, from),
+            self.bucket_containing(room_id, from),
             self.buckets_after(room_id, from),
         )
         .await?;
         let more = later.len() == BUCKETS_AHEAD as usize;
         let found = holding.into_iter().chain(later);
-        Ok(Ahead {
+        Ok(BucketIter {
             found: found.collect::<Vec<_>>().into_iter(),
             last: from,
             more,
@@ -93,15 +98,15 @@ impl ScyllaMessages {
 }
 
 /// Partitions ahead of a reader.
-pub(super) struct Ahead {
+pub(super) struct BucketIter {
     found: std::vec::IntoIter<(i32, Seq)>,
     last: Seq,
     more: bool,
 }
 
-impl Ahead {
+impl BucketIter {
     /// The next partition and the place to begin at in it; `None` after the last.
-    pub(super) async fn step(
+    pub(super) async fn next(
         &mut self,
         store: &ScyllaMessages,
         room_id: &RoomId,

@@ -6,8 +6,8 @@ use roomcast_protocol::event::RoomCreation;
 use roomcast_protocol::{RoomId, Seq, Timestamp, Visibility};
 
 use super::ScyllaMessages;
-use crate::client::damaged;
-use crate::rows::{count, id, seq, time, word};
+use crate::client::corrupted;
+use crate::rows::{count, enum_from_cql, id, seq, time};
 
 /// A room's row.
 #[derive(Debug, scylla::DeserializeRow)]
@@ -28,7 +28,7 @@ pub(super) struct RoomRow {
 
 /// A room and where it stands, as lists need it.
 #[derive(Debug)]
-pub(super) struct Standing {
+pub(super) struct RoomHead {
     pub(super) room: RoomRecord,
     pub(super) head: Seq,
     pub(super) ordinal: u64,
@@ -39,20 +39,20 @@ pub(super) struct Standing {
 
 impl RoomRow {
     /// The room, its members not yet counted; `None` when it has not been founded.
-    pub(super) fn standing(self) -> Result<Option<Standing>, StoreError> {
+    pub(super) fn standing(self) -> Result<Option<RoomHead>, StoreError> {
         let (Some(founding), Some(created_at)) = (self.founding, self.created_at) else {
             return Ok(None);
         };
-        let founding: RoomCreation = serde_json::from_str(&founding).map_err(damaged)?;
+        let founding: RoomCreation = serde_json::from_str(&founding).map_err(corrupted)?;
         let visibility = match &self.visibility {
-            Some(visibility) => Some(word(visibility, Visibility::from_wire)?),
+            Some(visibility) => Some(enum_from_cql(visibility, Visibility::from_wire)?),
             None => founding.visibility,
         };
         let last_message = match (self.last_message_bucket, self.last_message) {
             (Some(bucket), Some(place)) => Some((bucket, seq(Some(place))?)),
             _ => None,
         };
-        Ok(Some(Standing {
+        Ok(Some(RoomHead {
             room: RoomRecord {
                 room_id: id(&self.room_id)?,
                 kind: founding.kind,
@@ -73,7 +73,7 @@ impl RoomRow {
 
 impl ScyllaMessages {
     /// The room and where it stands, its members not counted.
-    pub(super) async fn standing(&self, room_id: &RoomId) -> Result<Option<Standing>, StoreError> {
+    pub(super) async fn standing(&self, room_id: &RoomId) -> Result<Option<RoomHead>, StoreError> {
         let row = self
             .client
             .first::<RoomRow>(&self.statements.room, (room_id.as_str(),))

@@ -10,7 +10,7 @@ use roomcast_protocol::{EventBody, MessageId, RoomId, Seq};
 use super::ScyllaMessages;
 use super::bucket::before;
 use super::read::{limit_of, next};
-use crate::rows::{cell, event, id, seq, time};
+use crate::rows::{event, id, seq, time, to_cql};
 
 /// Reactions read in one request at most.
 const REACTIONS_PAGE: i32 = 1_000;
@@ -36,12 +36,12 @@ impl ScyllaMessages {
     ) -> Result<Vec<MessageState>, StoreError> {
         let (mut found, mut up_to) = (Vec::new(), before(place));
         while let Some(place) = up_to {
-            let Some((bucket, first)) = self.bucket_up_to(room_id, place).await? else {
+            let Some((bucket, first)) = self.bucket_containing(room_id, place).await? else {
                 break;
             };
             up_to = before(first);
             let wanted = limit - found.len();
-            let values = (room_id.as_str(), bucket, cell(place), limit_of(wanted));
+            let values = (room_id.as_str(), bucket, to_cql(place), limit_of(wanted));
             let select = &self.statements.messages_to;
             let page = self.client.rows::<MessageRow>(select, values).await?;
             found.extend(self.states(room_id, bucket, page).await?);
@@ -64,13 +64,13 @@ impl ScyllaMessages {
         let mut buckets = self.buckets_from(room_id, from).await?;
         let mut from = from;
         while found.len() < limit {
-            let Some((bucket, first)) = buckets.step(self, room_id, from).await? else {
+            let Some((bucket, first)) = buckets.next(self, room_id, from).await? else {
                 break;
             };
             let values = (
                 room_id.as_str(),
                 bucket,
-                cell(first),
+                to_cql(first),
                 limit_of(limit - found.len()),
             );
             let select = &self.statements.messages_from;
@@ -89,7 +89,7 @@ impl ScyllaMessages {
         bucket: i32,
         place: Seq,
     ) -> Result<Option<MessageState>, StoreError> {
-        let values = (room_id.as_str(), bucket, cell(place));
+        let values = (room_id.as_str(), bucket, to_cql(place));
         let row = self
             .client
             .first::<MessageRow>(&self.statements.message_at, values)

@@ -7,14 +7,14 @@ use scylla::client::session::Session;
 use tokio::time::sleep;
 
 use crate::config::ScyllaConfig;
-use crate::flavour::Flavour;
+use crate::server_kind::ServerKind;
 
 /// The name under which the server keeps the strategy.
 const CLASS: &str = "class";
 /// Nodes that hold a row by default, as far as there are so many.
 const REPLICAS: usize = 3;
 /// How often, and how many times in a row, the driver has to see the same nodes.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 const LOOKS: usize = 4;
 
 /// The statements that make the two keyspaces, each in the ways in which servers may understand it.
@@ -30,10 +30,10 @@ pub(super) async fn keyspaces(session: &Session, config: &ScyllaConfig) -> [Vec<
         format!("CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication = {replication}")
     };
     let (derived, decided) = (create("{ks}"), create("{lwt}"));
-    match Flavour::of(session) {
-        Flavour::Cassandra => [vec![derived], vec![decided]],
+    match ServerKind::of(session) {
+        ServerKind::Cassandra => [vec![derived], vec![decided]],
         // Lightweight transactions came to tablets late; versions before tablets know no such option.
-        Flavour::Scylla => [
+        ServerKind::Scylla => [
             vec![
                 format!("{derived} AND tablets = {{'enabled': true}}"),
                 derived,
@@ -105,7 +105,7 @@ async fn nodes_seen(session: &Session) -> usize {
     let count = || session.get_cluster_state().get_nodes_info().len();
     let (mut seen, mut looks) = (count(), 0);
     while looks < LOOKS && seen < REPLICAS {
-        sleep(LOOK_EVERY).await;
+        sleep(CHECK_INTERVAL).await;
         let now = count();
         looks = if now == seen { looks + 1 } else { 0 };
         seen = now;

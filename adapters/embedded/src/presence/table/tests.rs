@@ -86,13 +86,13 @@ fn a_lease_of_no_time_and_a_release_without_grace_end_at_once() {
 #[test]
 fn the_longest_gone_are_forgotten_past_the_bound() {
     let mut table = Table::default();
-    for number in 0..=GONE_MAX as u64 {
+    for number in 0..=OFFLINE_CAPACITY as u64 {
         let connection = lease(&format!("u{number}"), "desk", Online);
         table.touch(&connection, Duration::from_millis(1), at(number));
     }
-    let now = at(GONE_MAX as u64 + 1);
+    let now = at(OFFLINE_CAPACITY as u64 + 1);
     assert_eq!(told(&mut table, now), []);
-    assert_eq!(table.users.len(), GONE_MAX);
+    assert_eq!(table.users.len(), OFFLINE_CAPACITY);
     assert_eq!(table.read(&UserId::new("u0").unwrap(), now).last_seen, None);
     assert!(
         table

@@ -10,15 +10,15 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::members::{self, Membership};
 use super::rooms::{self, RoomRow};
-use super::{targets, timeline};
+use super::{events, mutations};
 
 /// An event with its bytes, which are made before the writing thread has it.
-pub(super) struct Derived {
+pub(super) struct EncodedEvent {
     pub(super) stored: Arc<StoredEvent>,
     pub(super) body: Vec<u8>,
 }
 
-impl Derived {
+impl EncodedEvent {
     pub(super) fn new(stored: &Arc<StoredEvent>) -> Self {
         Self {
             body: encode(&stored.event),
@@ -30,7 +30,7 @@ impl Derived {
 /// Writes everything that follows from the events, and the place if they are a feed batch.
 pub(super) fn write(
     store: &Connection,
-    events: &[Derived],
+    events: &[EncodedEvent],
     place: Option<Checkpoint>,
 ) -> rusqlite::Result<()> {
     let mut batch = Batch {
@@ -67,7 +67,7 @@ pub(super) fn place(store: &Connection, partition: u16) -> rusqlite::Result<u64>
 }
 
 /// The last place that anything here was derived from.
-pub(crate) fn seen_to(store: &Connection) -> rusqlite::Result<u64> {
+pub(crate) fn high_watermarks(store: &Connection) -> rusqlite::Result<u64> {
     store.query_row(
         "SELECT max((SELECT coalesce(max(head), 0) FROM rooms),
                     (SELECT coalesce(max(position), 0) FROM places))",
@@ -85,7 +85,7 @@ struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    fn add(&mut self, derived: &Derived, of_feed: bool) -> rusqlite::Result<()> {
+    fn add(&mut self, derived: &EncodedEvent, of_feed: bool) -> rusqlite::Result<()> {
         let event = &derived.stored.event;
         let room = match self.rooms.get_mut(&event.room_id) {
             Some(room) => room,
@@ -96,7 +96,7 @@ impl Batch<'_> {
         };
         let seq = derived.stored.seq;
         // What has a row has been derived, in the same transaction.
-        if timeline::add(self.store, room.room, derived)? {
+        if events::add(self.store, room.room, derived)? {
             room.head = room.head.max(seq);
             if matches!(event.body, EventBody::MessageSent(_)) {
                 room.saw_message(seq, event.sent_at);
@@ -112,7 +112,7 @@ impl Batch<'_> {
             room.complete_to = seq;
             if matches!(event.body, EventBody::MessageSent(_)) {
                 room.ordinal += 1;
-                timeline::number(self.store, room.room, seq, room.ordinal)?;
+                events::number(self.store, room.room, seq, room.ordinal)?;
             }
         }
         Ok(())
@@ -123,7 +123,7 @@ impl Batch<'_> {
             rooms::save(self.store, room)?;
         }
         for ((room, user_id), seq) in &self.sent {
-            members::move_marks(self.store, *room, user_id, *seq)?;
+            members::advance_markers(self.store, *room, user_id, *seq)?;
         }
         Ok(())
     }
@@ -137,7 +137,7 @@ fn change(store: &Connection, room: &mut RoomRow, stored: &StoredEvent) -> rusql
         EventBody::MessageEdited {
             message_id,
             content,
-        } => targets::edit(
+        } => mutations::edit(
             store,
             room.room,
             message_id,
@@ -145,18 +145,18 @@ fn change(store: &Connection, room: &mut RoomRow, stored: &StoredEvent) -> rusql
             seq,
             event.sent_at,
         ),
-        EventBody::MessageDeleted { message_id } => targets::delete(store, room.room, message_id),
+        EventBody::MessageDeleted { message_id } => mutations::delete(store, room.room, message_id),
         EventBody::ReactionChanged {
             message_id,
             emoji,
             removed,
         } => {
-            let given = targets::Reaction {
+            let given = mutations::Reaction {
                 message_id,
                 emoji,
                 user_id: &event.sender_id,
             };
-            targets::react(store, room.room, &given, *removed, seq)
+            mutations::react(store, room.room, &given, *removed, seq)
         }
         EventBody::MemberJoined {
             user_id,

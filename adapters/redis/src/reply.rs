@@ -7,9 +7,9 @@ use roomcast_protocol::{PresenceStatus, Timestamp};
 
 /// The parts of an answer not yet read.
 #[derive(Debug)]
-pub(crate) struct Answer(std::vec::IntoIter<Value>);
+pub(crate) struct Reply(std::vec::IntoIter<Value>);
 
-impl Answer {
+impl Reply {
     pub(crate) fn new(parts: Vec<Value>) -> Self {
         Self(parts.into_iter())
     }
@@ -21,11 +21,11 @@ impl Answer {
 
     pub(crate) fn text(&mut self) -> Result<Str, StoreError> {
         let text = self.0.next().and_then(Value::into_bytes_str);
-        text.ok_or_else(|| damaged("a text"))
+        text.ok_or_else(|| corrupted("a text"))
     }
 
     pub(crate) fn number(&mut self) -> Result<u64, StoreError> {
-        self.text()?.parse().map_err(|_| damaged("a number"))
+        self.text()?.parse().map_err(|_| corrupted("a number"))
     }
 
     /// A point in time; zero is none.
@@ -39,7 +39,7 @@ impl Answer {
             "ONLINE" => Ok(PresenceStatus::Online),
             "AWAY" => Ok(PresenceStatus::Away),
             "OFFLINE" => Ok(PresenceStatus::Offline),
-            _ => Err(damaged("a status")),
+            _ => Err(corrupted("a status")),
         }
     }
 
@@ -47,12 +47,12 @@ impl Answer {
     pub(crate) fn list(&mut self) -> Result<Self, StoreError> {
         match self.0.next() {
             Some(Value::Array(parts)) => Ok(Self::new(parts)),
-            _ => Err(damaged("a list")),
+            _ => Err(corrupted("a list")),
         }
     }
 }
 
-pub(crate) fn damaged(what: &str) -> StoreError {
+pub(crate) fn corrupted(what: &str) -> StoreError {
     StoreError::Corrupted(format!("a script's answer lacks {what}").into())
 }
 

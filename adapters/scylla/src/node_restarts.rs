@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::client::Client;
 
 /// How often the nodes are looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A node that is not connected.
 struct Away {
@@ -51,7 +51,7 @@ pub(crate) async fn watch_nodes(
         seen_at = Instant::now();
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = tokio::time::sleep(CHECK_INTERVAL) => {}
         }
     }
 }

@@ -8,29 +8,29 @@ use roomcast_protocol::{SessionId, UserId};
 use tokio::sync::broadcast;
 
 /// Signals a listener may be behind before it loses the oldest.
-const BEHIND_MAX: usize = 16_384;
+const SUBSCRIBER_QUEUE_MAX: usize = 16_384;
 
 /// Revocations a listener may be behind before it is told that it missed some.
-const REVOCATIONS_BEHIND_MAX: usize = 4_096;
+const REVOCATION_QUEUE_MAX: usize = 4_096;
 
 /// All listeners of this process.
 #[derive(Debug)]
-pub(crate) struct EmbeddedSignals {
+pub(crate) struct EmbeddedPubSub {
     sender: broadcast::Sender<EphemeralEvent>,
     revocations: broadcast::Sender<Revocation>,
 }
 
-impl EmbeddedSignals {
+impl EmbeddedPubSub {
     pub(crate) fn new() -> Self {
         Self {
-            sender: broadcast::Sender::new(BEHIND_MAX),
-            revocations: broadcast::Sender::new(REVOCATIONS_BEHIND_MAX),
+            sender: broadcast::Sender::new(SUBSCRIBER_QUEUE_MAX),
+            revocations: broadcast::Sender::new(REVOCATION_QUEUE_MAX),
         }
     }
 }
 
 #[async_trait]
-impl PubSub for EmbeddedSignals {
+impl PubSub for EmbeddedPubSub {
     async fn publish(&self, signal: EphemeralEvent) -> Result<(), PubSubError> {
         // Nobody listening is no fault.
         let _ = self.sender.send(signal);

@@ -10,27 +10,30 @@ use roomcast_protocol::{RoomId, StoredEvent};
 
 use super::ScyllaMessages;
 use super::marks::UNKNOWN;
-use super::plan::RoomPlan;
-use crate::client::Writes;
+use super::write_plan::RoomWrites;
+use crate::client::WriteBatch;
 
 /// The log's places are `incarnation << 40 | number`.
 const INCARNATION_SHIFT: u32 = 40;
 
 impl ScyllaMessages {
     /// Writes a feed batch: events, then what became of their targets, then heads, then the place.
-    pub(super) async fn feed(
+    pub(super) async fn apply_batch(
         &self,
         events: &[Arc<StoredEvent>],
         place: Checkpoint,
     ) -> Result<(), StoreError> {
-        self.reach(place).await?;
+        self.record_epoch(place).await?;
         let rooms = by_room(events);
         let plans = rooms
             .iter()
             .map(|(room_id, events)| self.plan(place.partition, room_id, events));
-        let plans: Vec<RoomPlan<'_>> = try_join_all(plans).await?;
-        let (mut first, mut then, mut heads) =
-            (Writes::default(), Writes::default(), Writes::default());
+        let plans: Vec<RoomWrites<'_>> = try_join_all(plans).await?;
+        let (mut first, mut then, mut heads) = (
+            WriteBatch::default(),
+            WriteBatch::default(),
+            WriteBatch::default(),
+        );
         let mut stand = Vec::with_capacity(plans.len());
         for plan in plans {
             first.append(plan.events);
@@ -40,9 +43,9 @@ impl ScyllaMessages {
         }
         self.client.write_all(first).await?;
         self.client.write_all(then).await?;
-        self.publish_all(events).await?;
+        self.index_public_rooms(events).await?;
         self.client.write_all(heads).await?;
-        self.move_place(place).await?;
+        self.advance_checkpoint(place).await?;
         for (room_id, chain) in stand {
             self.cache.put(place.partition, &room_id, chain);
         }
@@ -50,26 +53,29 @@ impl ScyllaMessages {
     }
 
     /// Writes what of the events is about rooms and members.
-    pub(super) async fn write_ahead(&self, events: &[Arc<StoredEvent>]) -> Result<(), StoreError> {
-        let mut writes = Writes::default();
+    pub(super) async fn apply_membership_early(
+        &self,
+        events: &[Arc<StoredEvent>],
+    ) -> Result<(), StoreError> {
+        let mut writes = WriteBatch::default();
         for stored in events {
-            self.add_control(&mut writes, stored, UNKNOWN);
+            self.add_membership_change(&mut writes, stored, UNKNOWN);
         }
         self.client.write_all(writes).await?;
-        self.publish_all(events).await
+        self.index_public_rooms(events).await
     }
 
-    async fn publish_all(&self, events: &[Arc<StoredEvent>]) -> Result<(), StoreError> {
+    async fn index_public_rooms(&self, events: &[Arc<StoredEvent>]) -> Result<(), StoreError> {
         let control = events
             .iter()
             .filter(|stored| stored.event.body.changes_room());
-        try_join_all(control.map(|stored| self.publish(stored))).await?;
+        try_join_all(control.map(|stored| self.index_room(stored))).await?;
         Ok(())
     }
 
     /// Says which incarnation of the log is being written, before anything of it is: a log that is
     /// made anew begins above it, however little of this one has been written.
-    async fn reach(&self, place: Checkpoint) -> Result<(), StoreError> {
+    async fn record_epoch(&self, place: Checkpoint) -> Result<(), StoreError> {
         let Checkpoint {
             partition,
             position,
@@ -88,7 +94,7 @@ impl ScyllaMessages {
         Ok(())
     }
 
-    async fn move_place(&self, place: Checkpoint) -> Result<(), StoreError> {
+    async fn advance_checkpoint(&self, place: Checkpoint) -> Result<(), StoreError> {
         let position = place.position.cast_signed();
         let values = (position, position, i32::from(place.partition));
         self.client.write(&self.statements.move_place, values).await

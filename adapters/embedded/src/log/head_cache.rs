@@ -21,12 +21,12 @@ pub(super) struct Head {
 
 /// The heads.
 #[derive(Debug, Default)]
-pub(super) struct Heads {
+pub(super) struct HeadCache {
     young: HashMap<RoomId, Head>,
     old: HashMap<RoomId, Head>,
 }
 
-impl Heads {
+impl HeadCache {
     /// The room's head, if it is known.
     pub(super) fn get(&mut self, room_id: &RoomId) -> Option<Head> {
         if let Some(head) = self.young.get(room_id) {
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn rooms_in_use_stay_and_the_number_of_all_is_bounded() {
-        let mut heads = Heads::default();
+        let mut heads = HeadCache::default();
         let used = RoomId::new("used").unwrap();
         heads.set(
             &used,

@@ -11,7 +11,7 @@ const ARRIVALS_MAX: usize = 4_096;
 
 /// A change that has arrived.
 #[derive(Debug, Clone)]
-pub(crate) struct Arrival {
+pub(crate) struct DeliveryAck {
     pub(crate) shard: u16,
     pub(crate) user_id: UserId,
     /// Which change of the user's presence.
@@ -20,11 +20,11 @@ pub(crate) struct Arrival {
 
 /// What has arrived and Redis has not been told of.
 #[derive(Debug, Default)]
-pub(crate) struct Arrivals(Mutex<HashMap<u16, Vec<Arrival>>>);
+pub(crate) struct PendingAcks(Mutex<HashMap<u16, Vec<DeliveryAck>>>);
 
-impl Arrivals {
+impl PendingAcks {
     /// Takes some of these shards, as many as given at most.
-    pub(crate) fn take(&self, shards: &[u16], most: usize) -> Vec<Arrival> {
+    pub(crate) fn take(&self, shards: &[u16], most: usize) -> Vec<DeliveryAck> {
         let mut by_shard = self.lock();
         let mut taken = Vec::new();
         for shard in shards {
@@ -40,7 +40,7 @@ impl Arrivals {
         taken
     }
 
-    pub(crate) fn add(&self, arrived: impl IntoIterator<Item = Arrival>) {
+    pub(crate) fn add(&self, arrived: impl IntoIterator<Item = DeliveryAck>) {
         let mut by_shard = self.lock();
         for arrival in arrived {
             let arrivals = by_shard.entry(arrival.shard).or_default();
@@ -55,7 +55,7 @@ impl Arrivals {
         self.lock().keys().copied().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u16, Vec<Arrival>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u16, Vec<DeliveryAck>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -64,8 +64,8 @@ impl Arrivals {
 mod tests {
     use super::*;
 
-    fn arrival(shard: u16, name: &str) -> Arrival {
-        Arrival {
+    fn arrival(shard: u16, name: &str) -> DeliveryAck {
+        DeliveryAck {
             shard,
             user_id: UserId::new(name).unwrap(),
             version: "1".into(),
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn arrivals_are_taken_once_and_of_the_shards_asked() {
-        let arrivals = Arrivals::default();
+        let arrivals = PendingAcks::default();
         arrivals.add([
             arrival(1, "a"),
             arrival(1, "b"),
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn arrivals_of_a_shard_are_bounded() {
-        let arrivals = Arrivals::default();
+        let arrivals = PendingAcks::default();
         arrivals.add((0..ARRIVALS_MAX + 10).map(|_| arrival(1, "a")));
         assert_eq!(arrivals.take(&[1], usize::MAX).len(), ARRIVALS_MAX);
     }

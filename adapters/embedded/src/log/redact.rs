@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use crate::rows;
 
 /// Empties the message and its edits.
-pub(super) fn scrub(log: &Connection, room: i64, message_id: &MessageId) -> rusqlite::Result<()> {
+pub(super) fn redact(log: &Connection, room: i64, message_id: &MessageId) -> rusqlite::Result<()> {
     let mut about = log.prepare_cached(
         "SELECT seq, body FROM events WHERE room = ?1 AND event_id = ?2
          UNION ALL

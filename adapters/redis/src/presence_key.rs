@@ -12,7 +12,7 @@ use roomcast_protocol::{PresenceStatus, Timestamp};
 use serde::Serialize;
 use tracing::debug;
 
-use crate::link::Link;
+use crate::connection::RedisConnection;
 
 /// What is shown of a user.
 pub(crate) struct PublicState {
@@ -23,7 +23,7 @@ pub(crate) struct PublicState {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown {
+struct PresenceValue {
     status: PresenceStatus,
     last_seen: Option<Timestamp>,
 }
@@ -34,12 +34,12 @@ pub(crate) fn begins_with(prefix: &str) -> String {
 }
 
 /// Shows how users are, as far as it can.
-pub(crate) async fn show(link: &Link, states: Vec<PublicState>) {
+pub(crate) async fn write_presence_key(link: &RedisConnection, states: Vec<PublicState>) {
     let pipeline = link.client().pipeline();
     let prefix = begins_with(link.prefix());
     for PublicState { presence, until } in states {
         let key = format!("{prefix}{}", presence.user_id);
-        let shown = Shown {
+        let shown = PresenceValue {
             status: presence.status,
             last_seen: presence.last_seen,
         };

@@ -4,14 +4,14 @@ use roomcast_protocol::Seq;
 
 /// When a room's partition is full. Part of what is stored.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
+pub(super) struct BucketLimits {
     pub(super) events: u32,
     pub(super) bytes: u64,
 }
 
 /// Where a room stands after an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Chain {
+pub(super) struct RoomPosition {
     /// The event's place.
     pub(super) seq: Seq,
     /// How many messages the room has up to it.
@@ -24,7 +24,7 @@ pub(super) struct Chain {
     pub(super) bytes: u64,
 }
 
-impl Chain {
+impl RoomPosition {
     /// Before the first event.
     pub(super) const START: Self = Self {
         seq: Seq::ZERO,
@@ -35,7 +35,13 @@ impl Chain {
     };
 
     /// After one more event of so many bytes.
-    pub(super) fn after(self, seq: Seq, is_message: bool, bytes: u64, bounds: Bounds) -> Self {
+    pub(super) fn advance(
+        self,
+        seq: Seq,
+        is_message: bool,
+        bytes: u64,
+        bounds: BucketLimits,
+    ) -> Self {
         let ordinal = self.ordinal + u64::from(is_message);
         let full = self.number >= bounds.events
             || (self.number > 0 && self.bytes.saturating_add(bytes) > bounds.bytes);
@@ -59,7 +65,7 @@ impl Chain {
     }
 
     /// Whether the event begins a partition.
-    pub(super) const fn begins_bucket(self) -> bool {
+    pub(super) const fn starts_bucket(self) -> bool {
         self.number == 1
     }
 }
@@ -68,11 +74,11 @@ impl Chain {
 mod tests {
     use super::*;
 
-    fn walk(bounds: Bounds, sizes: &[u64]) -> Vec<(i32, u32, u64)> {
-        let mut chain = Chain::START;
+    fn walk(bounds: BucketLimits, sizes: &[u64]) -> Vec<(i32, u32, u64)> {
+        let mut chain = RoomPosition::START;
         let mut walked = Vec::new();
         for (size, seq) in sizes.iter().zip(1..) {
-            chain = chain.after(Seq::new(seq).expect("small"), true, *size, bounds);
+            chain = chain.advance(Seq::new(seq).expect("small"), true, *size, bounds);
             walked.push((chain.bucket, chain.number, chain.bytes));
         }
         walked
@@ -81,7 +87,7 @@ mod tests {
     #[test]
     fn a_partition_rolls_at_its_events_or_its_bytes_and_holds_one_event_at_least() {
         let by_events = walk(
-            Bounds {
+            BucketLimits {
                 events: 2,
                 bytes: 1_000,
             },
@@ -92,7 +98,7 @@ mod tests {
             [(0, 1, 1), (0, 2, 2), (1, 1, 1), (1, 2, 2), (2, 1, 1)]
         );
         let by_bytes = walk(
-            Bounds {
+            BucketLimits {
                 events: 9,
                 bytes: 10,
             },

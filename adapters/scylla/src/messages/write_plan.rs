@@ -10,21 +10,21 @@ use roomcast_protocol::{EventBody, RoomId, Seq, StoredEvent, UserId};
 
 use super::ScyllaMessages;
 use super::bucket::{before, id_shard};
-use super::chain::Chain;
-use super::control::of;
 use super::marks::known;
-use super::targets::Targets;
-use crate::client::{Partition, Writes};
-use crate::rows::{cell, millis};
+use super::membership::of;
+use super::mutations::Mutations;
+use super::position::RoomPosition;
+use crate::client::{Partition, WriteBatch};
+use crate::rows::{millis, to_cql};
 
 /// The rows of a room, in the order of writing.
-pub(super) struct RoomPlan<'a> {
+pub(super) struct RoomWrites<'a> {
     pub(super) room_id: RoomId,
     /// Where the room stands afterwards.
-    pub(super) chain: Chain,
-    pub(super) events: Writes<'a>,
-    pub(super) targets: Writes<'a>,
-    pub(super) head: Writes<'a>,
+    pub(super) chain: RoomPosition,
+    pub(super) events: WriteBatch<'a>,
+    pub(super) targets: WriteBatch<'a>,
+    pub(super) head: WriteBatch<'a>,
 }
 
 /// The room's last message in the batch.
@@ -41,18 +41,18 @@ impl ScyllaMessages {
         partition: u16,
         room_id: &RoomId,
         events: &[Arc<StoredEvent>],
-    ) -> Result<RoomPlan<'_>, StoreError> {
+    ) -> Result<RoomWrites<'_>, StoreError> {
         let start = match events.first() {
-            Some(first) => self.chain_before(partition, first).await?,
-            None => Chain::START,
+            Some(first) => self.position_before(partition, first).await?,
+            None => RoomPosition::START,
         };
-        let mut targets = self.load_targets(room_id, events).await?;
-        let mut plan = RoomPlan {
+        let mut targets = self.load_mutations(room_id, events).await?;
+        let mut plan = RoomWrites {
             room_id: room_id.clone(),
             chain: start,
-            events: Writes::default(),
-            targets: Writes::default(),
-            head: Writes::default(),
+            events: WriteBatch::default(),
+            targets: WriteBatch::default(),
+            head: WriteBatch::default(),
         };
         let (mut last_message, mut active_at, mut marks) = (None, None, HashMap::new());
         for stored in events {
@@ -66,7 +66,7 @@ impl ScyllaMessages {
                 });
                 marks.insert(stored.event.sender_id.clone(), chain);
             }
-            self.add_control(&mut plan.events, stored, known(chain.ordinal));
+            self.add_membership_change(&mut plan.events, stored, known(chain.ordinal));
         }
         self.add_marks(&mut plan, marks);
         self.add_head(&mut plan, last_message);
@@ -79,7 +79,11 @@ impl ScyllaMessages {
     }
 
     /// Where the room stood before the event: remembered, or read.
-    async fn chain_before(&self, partition: u16, first: &StoredEvent) -> Result<Chain, StoreError> {
+    async fn position_before(
+        &self,
+        partition: u16,
+        first: &StoredEvent,
+    ) -> Result<RoomPosition, StoreError> {
         let room_id = &first.event.room_id;
         if let Some(chain) = self.cache.get(partition, room_id)
             && first.prev <= chain.seq
@@ -88,8 +92,8 @@ impl ScyllaMessages {
             return Ok(chain);
         }
         let chain = match before(first.seq) {
-            Some(place) => self.chain_at(room_id, place).await?,
-            None => Chain::START,
+            Some(place) => self.position_at(room_id, place).await?,
+            None => RoomPosition::START,
         };
         if first.prev > chain.seq {
             counter!("chat_store_holes_total").increment(1);
@@ -101,18 +105,18 @@ impl ScyllaMessages {
     /// Adds the event's own rows and what it does to its target; where the room stands then.
     fn add_event<'a>(
         &'a self,
-        plan: &mut RoomPlan<'a>,
-        targets: &mut Targets,
+        plan: &mut RoomWrites<'a>,
+        targets: &mut Mutations,
         stored: &StoredEvent,
-    ) -> Chain {
+    ) -> RoomPosition {
         let (event, before) = (&stored.event, plan.chain);
         let body = encode(event);
         let is_message = matches!(event.body, EventBody::MessageSent(_));
         let bytes = body.len() as u64;
-        let chain = before.after(stored.seq, is_message, bytes, self.bounds);
+        let chain = before.advance(stored.seq, is_message, bytes, self.bounds);
         plan.chain = chain;
-        let (seq, room) = (cell(stored.seq), event.room_id.to_string());
-        if chain.begins_bucket() {
+        let (seq, room) = (to_cql(stored.seq), event.room_id.to_string());
+        if chain.starts_bucket() {
             let values = (room.clone(), seq, chain.bucket, seq);
             let partition = of(&event.room_id);
             plan.events
@@ -126,7 +130,7 @@ impl ScyllaMessages {
         plan.events
             .add(partition, &self.statements.insert_id, values, 0);
         // The log may no longer have known what came before.
-        let prev = cell(stored.prev.max(before.seq));
+        let prev = to_cql(stored.prev.max(before.seq));
         let size = body.len();
         let values = (
             room.clone(),
@@ -148,9 +152,9 @@ impl ScyllaMessages {
     }
 
     /// Whoever sends has read up to there. Written with the head, whose partition is the same.
-    fn add_marks<'a>(&'a self, plan: &mut RoomPlan<'a>, marks: HashMap<UserId, Chain>) {
+    fn add_marks<'a>(&'a self, plan: &mut RoomWrites<'a>, marks: HashMap<UserId, RoomPosition>) {
         for (user_id, chain) in marks {
-            let (seq, ordinal) = (cell(chain.seq), known(chain.ordinal));
+            let (seq, ordinal) = (to_cql(chain.seq), known(chain.ordinal));
             let values = (
                 seq,
                 seq,
@@ -165,9 +169,9 @@ impl ScyllaMessages {
         }
     }
 
-    fn add_head<'a>(&'a self, plan: &mut RoomPlan<'a>, last_message: Option<LastMessage>) {
+    fn add_head<'a>(&'a self, plan: &mut RoomWrites<'a>, last_message: Option<LastMessage>) {
         let (chain, room) = (plan.chain, plan.room_id.to_string());
-        let (seq, ordinal) = (cell(chain.seq), chain.ordinal.cast_signed());
+        let (seq, ordinal) = (to_cql(chain.seq), chain.ordinal.cast_signed());
         let (number, bytes) = (chain.number.cast_signed(), chain.bytes.cast_signed());
         let partition = of(&plan.room_id);
         let statements = &self.statements;
@@ -181,7 +185,7 @@ impl ScyllaMessages {
                 return plan.head.add(partition, both, values, 0);
             }
             Some(last) => {
-                let place = cell(last.seq);
+                let place = to_cql(last.seq);
                 let values = (place, place, last.bucket, last.sent_at, room.clone());
                 let statement = &statements.move_last_message;
                 plan.head.add(partition.clone(), statement, values, 0);

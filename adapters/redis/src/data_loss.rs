@@ -17,10 +17,10 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
-use crate::link::Link;
+use crate::connection::RedisConnection;
 
 /// How often the marks are looked at.
-const EVERY: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The marks as they were seen last, by shard.
 #[derive(Debug, Default)]
@@ -28,9 +28,9 @@ pub(crate) struct Marks(HashMap<u16, String>);
 
 impl Marks {
     /// Looks at every server's mark; says whether one has another than before.
-    pub(crate) async fn look(&mut self, link: &Link) -> Result<bool, Error> {
+    pub(crate) async fn look(&mut self, link: &RedisConnection) -> Result<bool, Error> {
         let mut has_changed = false;
-        for shard in link.a_shard_of_each_server() {
+        for shard in link.one_shard_per_node() {
             let fresh = ConnectionId::generate().to_string();
             let key = link.key(shard, "mark");
             let client = link.client();
@@ -47,13 +47,13 @@ impl Marks {
 
 /// Watches until `stop` and counts in `setbacks`.
 pub(crate) async fn run(
-    link: Link,
+    link: RedisConnection,
     mut marks: Marks,
     setbacks: watch::Sender<u64>,
     stop: CancellationToken,
 ) {
     let mut reconnects = link.client().reconnect_rx();
-    let mut ticks = interval(EVERY);
+    let mut ticks = interval(CHECK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut has_reconnected = false;
     loop {

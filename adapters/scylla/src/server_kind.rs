@@ -4,14 +4,14 @@ use scylla::client::session::Session;
 
 /// Which server it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flavour {
+pub enum ServerKind {
     /// Apache Cassandra.
     Cassandra,
     /// ScyllaDB.
     Scylla,
 }
 
-impl Flavour {
+impl ServerKind {
     /// Asks the nodes: only one of the two has shards that a driver can see.
     pub(crate) fn of(session: &Session) -> Self {
         let state = session.get_cluster_state();

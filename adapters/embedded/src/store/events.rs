@@ -5,12 +5,12 @@ use std::sync::Arc;
 use roomcast_protocol::{EventBody, EventId, RoomId, Seq, StoredEvent};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::derive::Derived;
-use super::{rooms, targets};
+use super::apply::EncodedEvent;
+use super::{mutations, rooms};
 use crate::rows;
 
 /// Adds the event's row; whether it was not there. What a deleted message said does not come in again.
-pub(super) fn add(store: &Connection, room: i64, derived: &Derived) -> rusqlite::Result<bool> {
+pub(super) fn add(store: &Connection, room: i64, derived: &EncodedEvent) -> rusqlite::Result<bool> {
     let StoredEvent { seq, prev, event } = &*derived.stored;
     let mut body = &derived.body;
     let emptied;
@@ -20,7 +20,7 @@ pub(super) fn add(store: &Connection, room: i64, derived: &Derived) -> rusqlite:
         _ => None,
     };
     if let Some(message_id) = message
-        && targets::is_deleted(store, room, message_id)?
+        && mutations::is_deleted(store, room, message_id)?
         && let Some(without_content) = rows::redacted(event.clone())
     {
         emptied = without_content;

@@ -56,11 +56,11 @@ struct Write<'a> {
 
 /// Rows to be written.
 #[derive(Default)]
-pub(crate) struct Writes<'a> {
+pub(crate) struct WriteBatch<'a> {
     partitions: HashMap<Partition, Vec<Write<'a>>>,
 }
 
-impl<'a> Writes<'a> {
+impl<'a> WriteBatch<'a> {
     /// Adds a row; `bytes` is what of it may be large.
     pub(crate) fn add(
         &mut self,
@@ -109,7 +109,7 @@ impl<'a> Writes<'a> {
 
 impl Client {
     /// Writes them all, in no order; after a failure any of them may be written.
-    pub(crate) async fn write_all(&self, writes: Writes<'_>) -> Result<(), StoreError> {
+    pub(crate) async fn write_all(&self, writes: WriteBatch<'_>) -> Result<(), StoreError> {
         let chunks = writes.into_chunks().into_iter();
         try_join_all(chunks.map(|chunk| self.write_chunk(chunk))).await?;
         Ok(())

@@ -15,7 +15,7 @@ use roomcast_ports::StoreError;
 use tracing::warn;
 
 use crate::config::{ConnectError, RedisConfig};
-use crate::script::{Scripts, Verb};
+use crate::script::{ScriptName, Scripts};
 use crate::shard::SHARDS;
 
 /// The oldest Redis that will do: `SET … NX GET`.
@@ -25,13 +25,13 @@ const QUEUE_MAX: usize = 16_384;
 /// Events that wait for a listener of ours; past it the listener is told that it missed some.
 const EVENTS_MAX: usize = 4_096;
 /// How long a server may take to say good-bye.
-const CLOSE_WITHIN: Duration = Duration::from_secs(1);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// A pause between two tries to connect, at first and at most, in milliseconds.
 const RECONNECT_MS: (u32, u32) = (50, 1_000);
 
 /// A connected client with its scripts and keys; cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Link {
+pub(crate) struct RedisConnection {
     client: Client,
     scripts: Arc<Scripts>,
     prefix: Arc<str>,
@@ -39,7 +39,7 @@ pub(crate) struct Link {
     pub(crate) clustered: bool,
 }
 
-impl Link {
+impl RedisConnection {
     pub(crate) async fn open(config: &RedisConfig) -> Result<Self, ConnectError> {
         let client = match connected(config).await {
             Err(ConnectError::Unreachable(error)) if config.may_be_away => {
@@ -95,7 +95,7 @@ impl Link {
     /// Runs a script on the keys of a shard.
     pub(crate) async fn run(
         &self,
-        verb: Verb,
+        verb: ScriptName,
         shard: u16,
         args: Vec<Value>,
     ) -> Result<Vec<Value>, StoreError> {
@@ -104,9 +104,9 @@ impl Link {
         let key = self.key(shard, "until");
         let answer = self.scripts.run(&self.client, verb, &key, args).await;
         let name = match verb {
-            Verb::Lease => "lease",
-            Verb::Sweep => "sweep",
-            Verb::Read => "read",
+            ScriptName::Lease => "lease",
+            ScriptName::Sweep => "sweep",
+            ScriptName::Read => "read",
         };
         metrics::histogram!("chat_presence_store_call_seconds", "call" => name)
             .record(asked.elapsed().as_secs_f64());
@@ -128,7 +128,7 @@ impl Link {
     }
 
     /// One shard on each server: what is true of one such key is true of its server.
-    pub(crate) fn a_shard_of_each_server(&self) -> Vec<u16> {
+    pub(crate) fn one_shard_per_node(&self) -> Vec<u16> {
         let Some(cluster) = self
             .client
             .cached_cluster_state()
@@ -151,7 +151,7 @@ impl Link {
     }
 
     pub(crate) async fn close(&self) {
-        let _ = tokio::time::timeout(CLOSE_WITHIN, self.client.quit()).await;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.client.quit()).await;
     }
 }
 
@@ -163,7 +163,7 @@ async fn connected(config: &RedisConfig) -> Result<Client, ConnectError> {
         Ok(Err(error)) if is_refusal(&error) => Err(refused(error)),
         Ok(Err(error)) => Err(ConnectError::Unreachable(error.into())),
         Err(late) => {
-            let _ = tokio::time::timeout(CLOSE_WITHIN, client.quit()).await;
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, client.quit()).await;
             Err(ConnectError::Unreachable(late.into()))
         }
     }

@@ -9,8 +9,8 @@ use roomcast_protocol::{EventBody, MemberRole, RoomId, Seq, StoredEvent, Timesta
 use scylla::value::MaybeUnset;
 
 use super::ScyllaMessages;
-use crate::client::{Partition, Writes};
-use crate::rows::{cell, millis};
+use crate::client::{Partition, WriteBatch};
+use crate::rows::{millis, to_cql};
 
 /// What an event says about a member.
 #[derive(Debug, Clone, Copy)]
@@ -43,9 +43,9 @@ impl Membership {
 impl ScyllaMessages {
     /// Adds the rows of an event that changes who is a member or what the room is; `ordinal` is the
     /// cell for the messages up to it.
-    pub(super) fn add_control<'a>(
+    pub(super) fn add_membership_change<'a>(
         &'a self,
-        writes: &mut Writes<'a>,
+        writes: &mut WriteBatch<'a>,
         stored: &StoredEvent,
         ordinal: i64,
     ) {
@@ -59,7 +59,7 @@ impl ScyllaMessages {
                 founding,
             } => {
                 if let Some(founding) = founding {
-                    self.add_founding(writes, room_id, founding, seq, event.sent_at);
+                    self.add_creation(writes, room_id, founding, seq, event.sent_at);
                 }
                 self.add_member(writes, room_id, user_id, place, Membership::joined(*role));
             }
@@ -77,7 +77,7 @@ impl ScyllaMessages {
             }
             EventBody::RoomChanged(change) => self.add_change(writes, room_id, change, seq),
             EventBody::RoomDeleted => {
-                let values = (cell(seq), room_id.to_string());
+                let values = (to_cql(seq), room_id.to_string());
                 let statements = &self.statements;
                 writes.add(of(room_id), &statements.end_room, values.clone(), 0);
                 writes.add(of(room_id), &statements.end_members, values, 0);
@@ -86,9 +86,9 @@ impl ScyllaMessages {
         }
     }
 
-    fn add_founding<'a>(
+    fn add_creation<'a>(
         &'a self,
-        writes: &mut Writes<'a>,
+        writes: &mut WriteBatch<'a>,
         room_id: &RoomId,
         founding: &RoomCreation,
         seq: Seq,
@@ -96,7 +96,7 @@ impl ScyllaMessages {
     ) {
         let founding = serde_json::to_string(founding).expect("strings always serialize");
         let values = (
-            -cell(seq),
+            -to_cql(seq),
             founding,
             millis(created_at),
             room_id.to_string(),
@@ -106,14 +106,14 @@ impl ScyllaMessages {
 
     fn add_change<'a>(
         &'a self,
-        writes: &mut Writes<'a>,
+        writes: &mut WriteBatch<'a>,
         room_id: &RoomId,
         change: &RoomChange,
         seq: Seq,
     ) {
         let visibility = change.visibility.map(|it| it.as_str().to_owned());
         let values = (
-            cell(seq),
+            to_cql(seq),
             MaybeUnset::from_option(change.name.clone()),
             MaybeUnset::from_option(change.topic.clone()),
             MaybeUnset::from_option(visibility),
@@ -124,7 +124,7 @@ impl ScyllaMessages {
 
     fn add_member<'a>(
         &'a self,
-        writes: &mut Writes<'a>,
+        writes: &mut WriteBatch<'a>,
         room_id: &RoomId,
         user_id: &UserId,
         (seq, ordinal): (Seq, i64),
@@ -134,22 +134,22 @@ impl ScyllaMessages {
         let (room, user) = (room_id.to_string(), user_id.to_string());
         // Before the role is known to be an owner's, who reads owners must find the name.
         if membership.role == Some(MemberRole::Owner) {
-            let values = (room.clone(), user.clone(), cell(seq));
+            let values = (room.clone(), user.clone(), to_cql(seq));
             writes.add(of(room_id), &statements.insert_owner, values, 0);
         }
         if let Some(present) = membership.present {
-            let values = (cell(seq), present, user.clone(), room.clone());
+            let values = (to_cql(seq), present, user.clone(), room.clone());
             let partition = Partition::of(user_id.as_str());
             writes.add(partition, &statements.set_room_of_user, values, 0);
         }
         let role = membership.role.map(MemberRole::as_str);
         if let (Some(true), Some(role)) = (membership.present, role) {
-            let at = cell(seq);
+            let at = to_cql(seq);
             let values = (at, role, at, ordinal, at, room, user);
             return writes.add(of(room_id), &statements.join_member, values, 0);
         }
         let values = (
-            cell(seq),
+            to_cql(seq),
             MaybeUnset::from_option(membership.present),
             MaybeUnset::from_option(role),
             room,

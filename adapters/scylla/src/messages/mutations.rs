@@ -13,15 +13,15 @@ use roomcast_protocol::{EventBody, MessageId, RoomEvent, RoomId, Seq, StoredEven
 use scylla::value::MaybeUnset;
 
 use super::ScyllaMessages;
-use crate::client::{Partition, Writes};
-use crate::rows::{cell, event, millis, redacted, seq};
+use crate::client::{Partition, WriteBatch};
+use crate::rows::{event, millis, redacted, seq, to_cql};
 
 /// A reaction's name.
 type ReactionKey = (MessageId, String, UserId);
 
 /// A message that something happens to.
 #[derive(Debug)]
-struct Target {
+struct MessageMutationState {
     bucket: i32,
     seq: Seq,
     /// What it says, as far as it was read.
@@ -33,24 +33,24 @@ struct Target {
 
 /// The targets of a batch.
 #[derive(Debug, Default)]
-pub(super) struct Targets {
+pub(super) struct Mutations {
     /// All of them, whether they were read or are sent in the batch.
     wanted: HashSet<MessageId>,
-    messages: HashMap<MessageId, Target>,
+    messages: HashMap<MessageId, MessageMutationState>,
     /// Since when reactions are given.
     given: HashMap<ReactionKey, Seq>,
 }
 
-impl Targets {
+impl Mutations {
     /// A message is sent to which something happens in the same batch.
     fn sent(&mut self, stored: &StoredEvent, bucket: i32) {
         let id = MessageId::from(stored.event.id.clone());
         if self.wanted.contains(&id) {
-            let target = Target {
+            let target = MessageMutationState {
                 bucket,
                 seq: stored.seq,
                 event: Some(stored.event.clone()),
-                deleted: says_nothing(&stored.event),
+                deleted: is_redacted(&stored.event),
                 edits: BTreeMap::new(),
             };
             self.messages.insert(id, target);
@@ -77,17 +77,17 @@ type TargetRow = (Option<Vec<u8>>, Option<bool>, Option<BTreeMap<i64, i32>>);
 
 impl ScyllaMessages {
     /// Reads what the events are about, but for what they themselves send.
-    pub(super) async fn load_targets(
+    pub(super) async fn load_mutations(
         &self,
         room_id: &RoomId,
         events: &[Arc<StoredEvent>],
-    ) -> Result<Targets, StoreError> {
+    ) -> Result<Mutations, StoreError> {
         let wanted = events
             .iter()
             .filter_map(|stored| stored.event.body.target());
         let wanted: HashSet<MessageId> = wanted.cloned().collect();
         if wanted.is_empty() {
-            return Ok(Targets::default());
+            return Ok(Mutations::default());
         }
         let (mut sent, mut ids, mut deleted) = (HashSet::new(), HashSet::new(), HashSet::new());
         for stored in events {
@@ -106,36 +106,36 @@ impl ScyllaMessages {
         }
         let loads = ids
             .iter()
-            .map(|id| self.load_target(room_id, id, deleted.contains(id)));
+            .map(|id| self.load_mutation(room_id, id, deleted.contains(id)));
         let messages = try_join_all(loads).await?.into_iter().flatten().collect();
-        let mut targets = Targets {
+        let mut targets = Mutations {
             wanted,
             messages,
             given: HashMap::new(),
         };
-        targets.given = self.load_given(room_id, events, &targets).await?;
+        targets.given = self.load_reactions(room_id, events, &targets).await?;
         Ok(targets)
     }
 
-    async fn load_target(
+    async fn load_mutation(
         &self,
         room_id: &RoomId,
         id: &MessageId,
         with_edits: bool,
-    ) -> Result<Option<(MessageId, Target)>, StoreError> {
+    ) -> Result<Option<(MessageId, MessageMutationState)>, StoreError> {
         let Some((bucket, place)) = self.located(room_id, id.as_str()).await? else {
             return Ok(None);
         };
         let select = &self.statements.target;
         let row = self
             .client
-            .first::<TargetRow>(select, (room_id.as_str(), bucket, cell(place)));
+            .first::<TargetRow>(select, (room_id.as_str(), bucket, to_cql(place)));
         let (body, deleted, edits) = row.await?.unwrap_or_default();
         let said = body.as_deref().map(event).transpose()?;
-        let mut target = Target {
+        let mut target = MessageMutationState {
             bucket,
             seq: place,
-            deleted: deleted == Some(true) || said.as_ref().is_some_and(says_nothing),
+            deleted: deleted == Some(true) || said.as_ref().is_some_and(is_redacted),
             event: said,
             edits: BTreeMap::new(),
         };
@@ -153,11 +153,11 @@ impl ScyllaMessages {
         Ok(Some((id.clone(), target)))
     }
 
-    async fn load_given(
+    async fn load_reactions(
         &self,
         room_id: &RoomId,
         events: &[Arc<StoredEvent>],
-        targets: &Targets,
+        targets: &Mutations,
     ) -> Result<HashMap<ReactionKey, Seq>, StoreError> {
         let given = events.iter().filter_map(|stored| match &stored.event.body {
             EventBody::ReactionChanged {
@@ -189,7 +189,7 @@ impl ScyllaMessages {
         let values = (
             room_id.as_str(),
             bucket,
-            cell(place),
+            to_cql(place),
             key.1.as_str(),
             key.2.as_str(),
         );
@@ -204,8 +204,8 @@ impl ScyllaMessages {
     /// Adds what the event does to its target, and gives the bytes that its own row shall have.
     pub(super) fn apply<'a>(
         &'a self,
-        writes: &mut Writes<'a>,
-        targets: &mut Targets,
+        writes: &mut WriteBatch<'a>,
+        targets: &mut Mutations,
         stored: &StoredEvent,
         bucket: i32,
         body: Vec<u8>,
@@ -257,8 +257,8 @@ impl ScyllaMessages {
 
     fn add_edit<'a>(
         &'a self,
-        writes: &mut Writes<'a>,
-        target: &Target,
+        writes: &mut WriteBatch<'a>,
+        target: &MessageMutationState,
         stored: &StoredEvent,
         bucket: i32,
         content: Option<String>,
@@ -268,24 +268,29 @@ impl ScyllaMessages {
             content.as_ref().map_or(0, String::len),
         );
         let values = (
-            cell(stored.seq),
+            to_cql(stored.seq),
             MaybeUnset::from_option(content),
             millis(stored.event.sent_at),
-            cell(stored.seq),
+            to_cql(stored.seq),
             bucket,
             room.clone(),
             target.bucket,
-            cell(target.seq),
+            to_cql(target.seq),
         );
         let partition = Partition::numbered(&room, target.bucket);
         writes.add(partition, &self.statements.edit, values, size);
     }
 
     /// The message and its edits up to here say nothing any more; later ones never did.
-    fn add_deletion<'a>(&'a self, writes: &mut Writes<'a>, target: &Target, stored: &StoredEvent) {
-        let (stamp, room) = (cell(stored.seq), stored.event.room_id.to_string());
+    fn add_deletion<'a>(
+        &'a self,
+        writes: &mut WriteBatch<'a>,
+        target: &MessageMutationState,
+        stored: &StoredEvent,
+    ) {
+        let (stamp, room) = (to_cql(stored.seq), stored.event.room_id.to_string());
         let body = MaybeUnset::from_option(target.event.clone().map(redacted));
-        let values = (stamp, body, room.clone(), target.bucket, cell(target.seq));
+        let values = (stamp, body, room.clone(), target.bucket, to_cql(target.seq));
         let partition = Partition::numbered(&room, target.bucket);
         writes.add(partition, &self.statements.delete, values, 0);
         for (place, (bucket, said)) in target.edits.range(..stored.seq) {
@@ -295,7 +300,7 @@ impl ScyllaMessages {
                 redacted(said.clone()),
                 room.clone(),
                 *bucket,
-                cell(*place),
+                to_cql(*place),
             );
             let partition = Partition::numbered(&room, *bucket);
             writes.add(partition, &self.statements.empty, values, 0);
@@ -304,19 +309,19 @@ impl ScyllaMessages {
 
     fn add_reaction<'a>(
         &'a self,
-        writes: &mut Writes<'a>,
-        target: &Target,
+        writes: &mut WriteBatch<'a>,
+        target: &MessageMutationState,
         stored: &StoredEvent,
         emoji: &str,
         given: Seq,
     ) {
         let room = stored.event.room_id.to_string();
         let values = (
-            cell(stored.seq),
-            cell(given),
+            to_cql(stored.seq),
+            to_cql(given),
             room.clone(),
             target.bucket,
-            cell(target.seq),
+            to_cql(target.seq),
             emoji.to_owned(),
             stored.event.sender_id.to_string(),
         );
@@ -326,6 +331,6 @@ impl ScyllaMessages {
 }
 
 /// A message that has been deleted since, as the log may hand it out.
-fn says_nothing(event: &RoomEvent) -> bool {
+fn is_redacted(event: &RoomEvent) -> bool {
     matches!(&event.body, EventBody::MessageSent(message) if message.content.is_none())
 }

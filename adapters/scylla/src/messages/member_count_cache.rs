@@ -2,7 +2,7 @@
 //!
 //! Members are counted when somebody asks, which takes a server a millisecond for a thousand of them.
 //! Of a room with many thousands nobody can tell by a few whether the number is of this second: it is
-//! counted again only after [`KEPT_FOR`].
+//! counted again only after [`CACHE_TTL`].
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -13,22 +13,22 @@ use roomcast_protocol::RoomId;
 /// Rooms with fewer members are counted every time.
 const LARGE: u64 = 5_000;
 /// How old a count may be.
-const KEPT_FOR: Duration = Duration::from_secs(3);
+const CACHE_TTL: Duration = Duration::from_secs(3);
 /// Counts kept at most; past it all are forgotten.
-const KEPT_MAX: usize = 1_024;
+const CACHE_CAPACITY: usize = 1_024;
 
 /// Counts of very large rooms.
 #[derive(Debug, Default)]
-pub(super) struct Counts {
+pub(super) struct MemberCountCache {
     kept: Mutex<HashMap<RoomId, (u64, Instant)>>,
 }
 
-impl Counts {
+impl MemberCountCache {
     /// The room's members, if it is large and was counted a moment ago.
     pub(super) fn get(&self, room_id: &RoomId) -> Option<u64> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let (members, at) = kept.get(room_id)?;
-        (at.elapsed() < KEPT_FOR).then_some(*members)
+        (at.elapsed() < CACHE_TTL).then_some(*members)
     }
 
     /// The room was counted.
@@ -38,7 +38,7 @@ impl Counts {
             kept.remove(room_id);
             return;
         }
-        if kept.len() >= KEPT_MAX {
+        if kept.len() >= CACHE_CAPACITY {
             kept.clear();
         }
         kept.insert(room_id.clone(), (members, Instant::now()));
@@ -51,7 +51,11 @@ mod tests {
 
     #[test]
     fn only_large_rooms_are_remembered_and_only_so_many() {
-        let (counts, small, large) = (Counts::default(), RoomId::generate(), RoomId::generate());
+        let (counts, small, large) = (
+            MemberCountCache::default(),
+            RoomId::generate(),
+            RoomId::generate(),
+        );
         counts.put(&small, LARGE - 1);
         counts.put(&large, LARGE);
         assert_eq!(
@@ -60,10 +64,10 @@ mod tests {
         );
         counts.put(&large, 3);
         assert_eq!(counts.get(&large), None);
-        for _ in 0..2 * KEPT_MAX {
+        for _ in 0..2 * CACHE_CAPACITY {
             counts.put(&RoomId::generate(), LARGE);
         }
         let kept = counts.kept.lock().expect("nobody panicked").len();
-        assert!(kept <= KEPT_MAX, "{kept}");
+        assert!(kept <= CACHE_CAPACITY, "{kept}");
     }
 }
