@@ -30,7 +30,7 @@ async fn alive() -> impl IntoResponse {
 }
 
 async fn ready(State(readiness): State<Arc<Readiness>>) -> impl IntoResponse {
-    let obstacles = readiness.obstacles().await;
+    let obstacles = readiness.not_ready_reasons().await;
     let status = if obstacles.is_empty() {
         StatusCode::OK
     } else {

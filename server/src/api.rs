@@ -4,22 +4,22 @@
 //! the answer into JSON. What is refused is a problem document, whoever refuses it.
 
 mod accounts;
+mod anonymous_request;
 mod body;
-mod call;
 mod change_budget;
 mod cors;
-mod edge;
 mod history;
 mod members;
 mod messages;
+mod middleware;
 mod page_memory;
 mod presence;
 mod problem;
 mod query;
-mod reply;
+mod request;
+mod response;
 mod rooms;
 pub mod routes;
-mod visitor;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,12 +36,12 @@ use roomcast_presence::PresenceService;
 use roomcast_rooms::Rooms;
 
 use crate::config::Role;
-use crate::page;
 use crate::trusted_proxies::TrustedProxies;
+use crate::web_ui;
 
 pub use change_budget::ChangeBudget;
 pub use page_memory::PageMemory;
-pub use problem::Refused;
+pub use problem::ProblemResponse;
 pub(crate) use problem::{unknown_method, unknown_route};
 
 /// Who does the work behind the calls.
@@ -82,14 +82,14 @@ pub fn router(services: Arc<Services>, roles: &[Role], origins: AllowedOrigins) 
         router = router.route(path, methods);
     }
     if roles.contains(&Role::Gateway) {
-        for file in page::files() {
-            router = router.route(file.path, page::route(file));
+        for file in web_ui::files() {
+            router = router.route(file.path, web_ui::route(file));
         }
     }
     router
         .fallback(problem::unknown_route)
         .method_not_allowed_fallback(problem::unknown_method)
         .layer(from_fn_with_state(Arc::new(origins), cors::guard))
-        .layer(from_fn(edge::guard))
+        .layer(from_fn(middleware::panic_and_headers))
         .with_state(services)
 }

@@ -30,12 +30,12 @@ pub(crate) struct Backends {
     pub(crate) accounts: Arc<dyn AccountStore>,
     pub(crate) sessions: Arc<dyn SessionStore>,
     pub(crate) presence: Arc<dyn PresenceStore>,
-    open: Open,
+    open: OpenedBackends,
 }
 
 /// What has to be closed.
 #[derive(Default)]
-struct Open {
+struct OpenedBackends {
     embedded: Option<Embedded>,
     nats: Option<Arc<NatsLog>>,
     scylla: Option<Arc<ScyllaStore>>,
@@ -44,7 +44,7 @@ struct Open {
 
 /// Opens everything the settings name.
 pub(crate) async fn open(settings: &Settings) -> anyhow::Result<Backends> {
-    let mut open = Open::default();
+    let mut open = OpenedBackends::default();
     if needs_directory(settings) {
         open.embedded = Some(Embedded::open(&settings.data).context("--data")?);
     }
@@ -53,7 +53,7 @@ pub(crate) async fn open(settings: &Settings) -> anyhow::Result<Backends> {
         open.scylla = Some(ScyllaStore::connect(config).await.context("--store")?);
     }
     if let LogBackEnd::Nats(servers) = &settings.log {
-        let config = nats_config(settings, servers, open.seen_to());
+        let config = nats_config(settings, servers, open.high_watermark());
         open.nats = Some(NatsLog::connect(config).await.context("--log")?);
     }
     if let PresenceBackEnd::Redis(url) = &settings.presence_store {
@@ -139,9 +139,9 @@ const fn uses_streams(role: Role) -> bool {
     }
 }
 
-impl Open {
+impl OpenedBackends {
     /// How far the store has been derived, which a stream that ends earlier has forgotten.
-    fn seen_to(&self) -> Option<HighWatermark> {
+    fn high_watermark(&self) -> Option<HighWatermark> {
         if let Some(store) = self.scylla.clone() {
             return Some(Arc::new(move |partition| {
                 let store = Arc::clone(&store);
@@ -224,7 +224,7 @@ impl StorePorts {
 impl Backends {
     /// Writes what waits and lets go of everything, in the order in which it is no longer needed.
     pub(crate) async fn close(self) {
-        let Open {
+        let OpenedBackends {
             embedded,
             nats,
             scylla,

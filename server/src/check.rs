@@ -18,8 +18,8 @@ use crate::config::{LogBackEnd, PresenceBackEnd, Settings, StoreBackEnd};
 pub async fn report(settings: &Settings) -> bool {
     let mut report = Report { fine: true };
     let roles: Vec<_> = settings.roles.iter().map(|role| role.as_str()).collect();
-    fine("configuration", "can be used");
-    fine("roles", &roles.join(", "));
+    report_ok("configuration", "can be used");
+    report_ok("roles", &roles.join(", "));
     if backends::needs_directory(settings) {
         check_data(settings, &mut report);
     }
@@ -28,7 +28,7 @@ pub async fn report(settings: &Settings) -> bool {
     check_log(settings, &mut report).await;
     check_presence(settings, &mut report).await;
     for key in &settings.token_keys {
-        fine("--token-key", &format!("{} can be read", key.written()));
+        report_ok("--token-key", &format!("{} can be read", key.written()));
     }
     report.fine
 }
@@ -38,17 +38,17 @@ struct Report {
 }
 
 impl Report {
-    fn wrong(&mut self, what: &str, says: &str) {
+    fn report_error(&mut self, what: &str, says: &str) {
         self.fine = false;
-        line("FAILED", what, says);
+        print_line("FAILED", what, says);
     }
 }
 
-fn fine(what: &str, says: &str) {
-    line("ok", what, says);
+fn report_ok(what: &str, says: &str) {
+    print_line("ok", what, says);
 }
 
-fn line(verdict: &str, what: &str, says: &str) {
+fn print_line(verdict: &str, what: &str, says: &str) {
     // Whoever closed our standard output still gets the status.
     let _ = writeln!(std::io::stdout(), "{verdict:<6}  {what}: {says}");
 }
@@ -57,7 +57,7 @@ fn check_data(settings: &Settings, report: &mut Report) {
     let data = &settings.data;
     let shown = data.display();
     if !data.exists() {
-        fine(
+        report_ok(
             "--data",
             &format!("{shown} does not exist yet; the first start makes it"),
         );
@@ -67,15 +67,15 @@ fn check_data(settings: &Settings, report: &mut Report) {
         Ok(embedded) => {
             embedded.close();
             let says = format!("log, store and presence are embedded in {shown}, and open");
-            fine("--data", &says);
+            report_ok("--data", &says);
         }
         Err(OpenError::Locked { .. }) => {
             let says = format!(
                 "{shown} is in use by another process, such as a running roomcast; a second start would fail"
             );
-            report.wrong("--data", &says);
+            report.report_error("--data", &says);
         }
-        Err(error) => report.wrong("--data", &format!("{shown}: {}", chain(&error))),
+        Err(error) => report.report_error("--data", &format!("{shown}: {}", chain(&error))),
     }
 }
 
@@ -83,8 +83,8 @@ fn check_key(settings: &Settings, report: &mut Report) {
     let data = &settings.data;
     if data.join("signing-key.pem").exists() {
         match Issuer::open(data) {
-            Ok(_) => fine("signing key", "can be used"),
-            Err(error) => report.wrong("signing key", &chain(&error)),
+            Ok(_) => report_ok("signing key", "can be used"),
+            Err(error) => report.report_error("signing key", &chain(&error)),
         }
     }
 }
@@ -98,20 +98,20 @@ async fn check_store(settings: &Settings, report: &mut Report) {
             only_looks: true,
             ..config
         },
-        Err(error) => return report.wrong("--store", &format!("{error:#}")),
+        Err(error) => return report.report_error("--store", &format!("{error:#}")),
     };
     let store = match ScyllaStore::connect(config).await {
         Ok(store) => store,
         Err(ConnectError::NotMade) => {
             let says = format!("keyspace {keyspace} does not exist yet; the first start makes it");
-            return fine("--store", &says);
+            return report_ok("--store", &says);
         }
-        Err(error) => return report.wrong("--store", &chain(&error)),
+        Err(error) => return report.report_error("--store", &chain(&error)),
     };
     match store.check().await {
         Ok(found) => {
             let connected = found.nodes.iter().filter(|node| node.connected).count();
-            fine(
+            report_ok(
                 "--store",
                 &format!(
                     "{} {}, {connected} of {} nodes connected, keyspace {keyspace} of version {}, copies: {}",
@@ -123,7 +123,7 @@ async fn check_store(settings: &Settings, report: &mut Report) {
                 ),
             );
         }
-        Err(error) => report.wrong("--store", &chain(&error)),
+        Err(error) => report.report_error("--store", &chain(&error)),
     }
     store.close().await;
 }
@@ -138,10 +138,10 @@ async fn check_log(settings: &Settings, report: &mut Report) {
     config.waits_for_servers = false;
     let log = match NatsLog::connect(config).await {
         Ok(log) => log,
-        Err(error) => return report.wrong("--log", &chain(&error)),
+        Err(error) => return report.report_error("--log", &chain(&error)),
     };
     match log.check().await {
-        Ok(found) if found.streams.is_empty() => fine(
+        Ok(found) if found.streams.is_empty() => report_ok(
             "--log",
             &format!(
                 "nats-server {} at {}; these roles use no stream",
@@ -151,7 +151,7 @@ async fn check_log(settings: &Settings, report: &mut Report) {
         Ok(found) => {
             let events: u64 = found.streams.iter().map(|stream| stream.events).sum();
             let lagging = found.streams.iter().filter(|it| it.current < it.replicas);
-            fine(
+            report_ok(
                 "--log",
                 &format!(
                     "nats-server {} at {}, {} streams with {events} events, replicas {}, bytes per partition {}, \
@@ -170,7 +170,7 @@ async fn check_log(settings: &Settings, report: &mut Report) {
                 ),
             );
         }
-        Err(error) => report.wrong("--log", &chain(&error)),
+        Err(error) => report.report_error("--log", &chain(&error)),
     }
     log.close().await;
 }
@@ -194,17 +194,17 @@ async fn check_presence(settings: &Settings, report: &mut Report) {
     };
     let config = match backends::redis_config(settings, url) {
         Ok(config) => config,
-        Err(error) => return report.wrong("--presence-store", &format!("{error:#}")),
+        Err(error) => return report.report_error("--presence-store", &format!("{error:#}")),
     };
     let presence = match RedisPresence::connect(config).await {
         Ok(presence) => presence,
-        Err(error) => return report.wrong("--presence-store", &chain(&error)),
+        Err(error) => return report.report_error("--presence-store", &chain(&error)),
     };
     match presence.check().await {
         Ok(found) => {
             let events = if found.keyspace_events { "on" } else { "off" };
             let full = found.eviction.as_deref().unwrap_or("unknown");
-            fine(
+            report_ok(
                 "--presence-store",
                 &format!(
                     "Redis {}, {} primary nodes, keyspace events {events}, when full: {full}",
@@ -212,7 +212,7 @@ async fn check_presence(settings: &Settings, report: &mut Report) {
                 ),
             );
         }
-        Err(error) => report.wrong("--presence-store", &chain(&error)),
+        Err(error) => report.report_error("--presence-store", &chain(&error)),
     }
     presence.close().await;
 }

@@ -7,18 +7,18 @@ mod access;
 mod arguments;
 mod back_ends;
 mod environment;
-mod fault;
+mod error;
 mod file;
-mod given;
 mod help;
 mod options;
+mod parsers;
 mod settings;
+mod sources;
 mod token;
-mod values;
 
 use std::ffi::OsString;
 
-pub use fault::Fault;
+pub use error::ConfigError;
 pub use help::{help, version};
 pub use settings::{
     Access, LogAccess, LogBackEnd, LogFormat, PresenceBackEnd, Role, Settings, StoreBackEnd,
@@ -27,7 +27,7 @@ pub use settings::{
 pub use token::TokenOptions;
 
 use arguments::Arguments;
-use given::{Given, Shape};
+use sources::{Arity, RawOptions};
 
 /// The exit status of a wrong configuration (`EX_CONFIG` of sysexits.h).
 pub const STATUS_WRONG: u8 = 78;
@@ -53,9 +53,9 @@ pub enum Command {
 #[derive(Debug)]
 pub struct Reading {
     /// The command, or all the faults there are.
-    pub command: Result<Command, Vec<Fault>>,
+    pub command: Result<Command, Vec<ConfigError>>,
     /// Worth a warning, no reason to stop.
-    pub oddities: Vec<Fault>,
+    pub oddities: Vec<ConfigError>,
 }
 
 /// Reads the configuration from the process's arguments (without its own name) and environment.
@@ -66,13 +66,13 @@ pub fn read(
     let mut faults = Vec::new();
     let mut oddities = Vec::new();
     let arguments = Arguments::read(arguments, &mut faults);
-    if let Some(command) = arguments.asks_for_words() {
+    if let Some(command) = arguments.wants_subcommand() {
         return Reading {
             command: Ok(command),
             oddities,
         };
     }
-    let mut given = Given::default();
+    let mut given = RawOptions::default();
     environment::read(environment, &mut given, &mut faults, &mut oddities);
     let file = arguments
         .config_file()
@@ -84,10 +84,10 @@ pub fn read(
     given.override_with(arguments.options);
 
     let command = match verb {
-        arguments::Verb::Serve => Command::Serve(settings(&given, &mut faults)),
-        arguments::Verb::Check => Command::Check(settings(&given, &mut faults)),
-        arguments::Verb::Replay => Command::Replay(settings(&given, &mut faults)),
-        arguments::Verb::Token => Command::Token(token::read(&given, &mut faults)),
+        arguments::Subcommand::Serve => Command::Serve(settings(&given, &mut faults)),
+        arguments::Subcommand::Check => Command::Check(settings(&given, &mut faults)),
+        arguments::Subcommand::Replay => Command::Replay(settings(&given, &mut faults)),
+        arguments::Subcommand::Token => Command::Token(token::read(&given, &mut faults)),
     };
     Reading {
         command: if faults.is_empty() {
@@ -99,7 +99,7 @@ pub fn read(
     }
 }
 
-fn settings(given: &Given, faults: &mut Vec<Fault>) -> Settings {
+fn settings(given: &RawOptions, faults: &mut Vec<ConfigError>) -> Settings {
     let mut settings = Settings::default();
     given.apply(options::OPTIONS, &mut settings, faults);
     access::check(&settings, faults);
@@ -107,9 +107,9 @@ fn settings(given: &Given, faults: &mut Vec<Fault>) -> Settings {
 }
 
 /// How an option is written: what follows it, and whether there may be several.
-fn shape_of(name: &str) -> Option<Shape> {
+fn shape_of(name: &str) -> Option<Arity> {
     if name == "config" {
-        return Some(Shape::One);
+        return Some(Arity::One);
     }
     options::OPTIONS
         .iter()

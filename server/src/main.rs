@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use roomcast::config::{self, Command, Fault, Settings};
+use roomcast::config::{self, Command, ConfigError, Settings};
 use roomcast::telemetry::stderr::Stderr;
-use roomcast::{check, replay, serve, telemetry, token};
+use roomcast::{check, redrive, serve, telemetry, token};
 
 /// How long threads may finish what they are writing once everything else has ended.
-const THREADS_WITHIN: Duration = Duration::from_millis(500);
+const THREADS_TIMEOUT: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     #[expect(clippy::disallowed_methods, reason = "this is where it is read, once")]
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     let reading = config::read(std::env::args_os().skip(1), environment);
     match reading.command {
         Err(faults) => {
-            say_odd(&reading.oddities);
+            print_warnings(&reading.oddities);
             faults.iter().for_each(say);
             ExitCode::from(config::STATUS_WRONG)
         }
@@ -27,18 +27,18 @@ fn main() -> ExitCode {
         Ok(Command::Version) => print(&config::version()),
         Ok(Command::Token(options)) => status(token::print(options)),
         Ok(Command::Check(settings)) => {
-            say_odd(&reading.oddities);
-            status_of_check(&settings)
+            print_warnings(&reading.oddities);
+            check_exit_code(&settings)
         }
         Ok(Command::Replay(settings)) => {
-            say_odd(&reading.oddities);
-            status(on_this_thread(replay::replay(&settings)).and_then(|replayed| replayed))
+            print_warnings(&reading.oddities);
+            status(on_this_thread(redrive::redrive(&settings)).and_then(|replayed| replayed))
         }
         Ok(Command::Serve(settings)) => status(run(settings, &reading.oddities)),
     }
 }
 
-fn run(settings: Settings, oddities: &[Fault]) -> anyhow::Result<()> {
+fn run(settings: Settings, oddities: &[ConfigError]) -> anyhow::Result<()> {
     telemetry::logs::start(settings.log_format, &settings.log_filter)?;
     for odd in oddities {
         tracing::warn!("{odd}");
@@ -48,12 +48,12 @@ fn run(settings: Settings, oddities: &[Fault]) -> anyhow::Result<()> {
         .build()
         .context("start the runtime")?;
     let served = runtime.block_on(serve::serve(settings));
-    runtime.shutdown_timeout(THREADS_WITHIN);
+    runtime.shutdown_timeout(THREADS_TIMEOUT);
     served
 }
 
 /// Looks at everything, and says by the status whether all of it is fine.
-fn status_of_check(settings: &Settings) -> ExitCode {
+fn check_exit_code(settings: &Settings) -> ExitCode {
     match on_this_thread(check::report(settings)) {
         Ok(fine) => ExitCode::from(u8::from(!fine)),
         Err(error) => status(Err(error)),
@@ -86,7 +86,7 @@ fn print(text: &str) -> ExitCode {
     }
 }
 
-fn say_odd(oddities: &[Fault]) {
+fn print_warnings(oddities: &[ConfigError]) {
     for odd in oddities {
         say(format!("warning: {odd}"));
     }

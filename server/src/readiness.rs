@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use roomcast_ports::event_log::EventLog;
 
 /// How long one question to the log may take.
-const LOG_WITHIN: Duration = Duration::from_secs(1);
+const LOG_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the log may give no answer before it counts as away. A partition whose leader has died gives
 /// none for some seconds: to send every client elsewhere then, where it is the same, helps nobody.
 const LOG_AWAY_AFTER: Duration = Duration::from_secs(15);
@@ -50,13 +50,13 @@ impl Readiness {
     }
 
     /// Everything that is in the way; nothing when it is ready.
-    pub(crate) async fn obstacles(&self) -> Vec<&'static str> {
+    pub(crate) async fn not_ready_reasons(&self) -> Vec<&'static str> {
         match self.stage.load(Ordering::Acquire) {
             STARTING => return vec!["starting"],
             DRAINING => return vec!["draining"],
             _ => {}
         }
-        match tokio::time::timeout(LOG_WITHIN, self.log.ping()).await {
+        match tokio::time::timeout(LOG_TIMEOUT, self.log.ping()).await {
             Ok(Ok(())) => {
                 *self.answered_at() = Instant::now();
                 Vec::new()

@@ -9,12 +9,12 @@ use anyhow::Context as _;
 use roomcast_ports::event_log::EventLog;
 
 use crate::config::{LogFormat, Role, Settings};
-use crate::fleet::Fleet;
-use crate::listen::Ports;
-use crate::signals::Signals;
+use crate::listeners::Listeners;
+use crate::node::Node;
+use crate::signals::ShutdownSignals;
 use crate::telemetry;
 use crate::telemetry::stderr::Stderr;
-use crate::{backends, descriptors};
+use crate::{backends, rlimit};
 
 /// What may come on top of `--drain-within`: for requests that were in the middle of it.
 const DRAIN_MARGIN: Duration = Duration::from_secs(3);
@@ -29,18 +29,18 @@ pub async fn serve_on(
     settings: Settings,
     log: impl FnOnce(Arc<dyn EventLog>) -> Arc<dyn EventLog>,
 ) -> anyhow::Result<()> {
-    let mut signals = Signals::listen()?;
+    let mut signals = ShutdownSignals::listen()?;
     let metrics = telemetry::metrics::start()?;
-    descriptors::raise_limit();
+    rlimit::raise_limit();
 
     let mut backends = backends::open(&settings).await?;
     backends.log = log(backends.log);
-    let ports = Ports::bind(&settings)?;
+    let ports = Listeners::bind(&settings)?;
     let addresses = Addresses::of(&ports)?;
-    let fleet = Fleet::build(&settings, backends)?;
+    let fleet = Node::build(&settings, backends)?;
     let fleet = fleet.start(ports, metrics);
 
-    say_ready(&settings, &addresses);
+    print_ready_line(&settings, &addresses);
     signals.next().await;
 
     let within = settings.drain_within;
@@ -59,7 +59,7 @@ struct Addresses {
 }
 
 impl Addresses {
-    fn of(ports: &Ports) -> anyhow::Result<Self> {
+    fn of(ports: &Listeners) -> anyhow::Result<Self> {
         let asked = "ask which address was bound";
         Ok(Self {
             http: ports.http.local_addr().context(asked)?,
@@ -78,7 +78,7 @@ struct ReadyLine {
 }
 
 /// One line for programs, on standard output and nothing else there; one for people, where the page is.
-fn say_ready(settings: &Settings, addresses: &Addresses) {
+fn print_ready_line(settings: &Settings, addresses: &Addresses) {
     let roles: Vec<_> = settings.roles.iter().map(|role| role.as_str()).collect();
     let ready = ReadyLine {
         event: "ready",

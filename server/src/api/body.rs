@@ -19,19 +19,19 @@ use roomcast_protocol::{Code, Refusal};
 
 pub(super) use fields::Fields;
 
-use super::problem::Refused;
+use super::problem::ProblemResponse;
 
 /// How long a body may take to come.
-const BODY_WITHIN: Duration = Duration::from_secs(30);
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How much of a body that is too large is read before the refusal, and for how long.
 const EXCESS_BYTES_MAX: usize = 8 << 20;
-const EXCESS_WITHIN: Duration = Duration::from_secs(3);
+const EXCESS_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A body that must be there.
 impl<S: Sync> FromRequest<S> for Fields {
-    type Rejection = Refused;
+    type Rejection = ProblemResponse;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Refused> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, ProblemResponse> {
         match read(request).await? {
             Some(fields) => Ok(fields),
             None => Err(Refusal::bad_frame("a JSON object is needed").into()),
@@ -43,9 +43,9 @@ impl<S: Sync> FromRequest<S> for Fields {
 pub(super) struct OptionalFields(pub(super) Fields);
 
 impl<S: Sync> FromRequest<S> for OptionalFields {
-    type Rejection = Refused;
+    type Rejection = ProblemResponse;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Refused> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, ProblemResponse> {
         Ok(Self(read(request).await?.unwrap_or_default()))
     }
 }
@@ -85,7 +85,7 @@ async fn bytes(request: Request) -> Result<Bytes, Refusal> {
         drain(body).await;
         return Err(too_large());
     }
-    match tokio::time::timeout(BODY_WITHIN, collect(&mut body)).await {
+    match tokio::time::timeout(BODY_TIMEOUT, collect(&mut body)).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(Unread::TooLarge)) => {
             drain(body).await;
@@ -131,5 +131,5 @@ async fn drain(mut body: Body) {
         }
     };
     // Whoever is slower than this, or sends more, finds the connection closed.
-    let _ = tokio::time::timeout(EXCESS_WITHIN, excess).await;
+    let _ = tokio::time::timeout(EXCESS_TIMEOUT, excess).await;
 }

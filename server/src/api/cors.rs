@@ -18,7 +18,7 @@ use axum::response::{IntoResponse as _, Response};
 use roomcast_gateway::origin::AllowedOrigins;
 use roomcast_protocol::Refusal;
 
-use super::problem::Refused;
+use super::problem::ProblemResponse;
 
 /// Headers of replies that a page may read beside those the Fetch standard always shows.
 const EXPOSED: HeaderValue =
@@ -46,7 +46,8 @@ async fn answer(origins: &AllowedOrigins, request: Request, next: Next) -> Respo
         .to_str()
         .is_ok_and(|origin| origins.permits(origin, host));
     if !permitted {
-        return Refused(Refusal::forbidden("pages of this origin may not call")).into_response();
+        return ProblemResponse(Refusal::forbidden("pages of this origin may not call"))
+            .into_response();
     }
     let asks_first = request.method() == Method::OPTIONS
         && request

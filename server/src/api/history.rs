@@ -4,28 +4,28 @@ use roomcast_history::PageQuery;
 use roomcast_protocol::limits::PAGE_MAX;
 use roomcast_protocol::{MessageId, Refusal, RoomId};
 
-use super::call::Call;
 use super::query::Query;
-use super::reply::{Answer, found, found_bytes, json_of};
+use super::request::AuthedRequest;
+use super::response::{ApiResult, ok, ok_bytes, to_json};
 
 /// `GET /v1/rooms/{roomId}/messages`
-pub(super) async fn page(call: Call) -> Answer {
+pub(super) async fn page(call: AuthedRequest) -> ApiResult {
     let room_id: RoomId = call.id("roomId")?;
     let (page, limit) = (page_of(&call.query)?, call.query.limit(PAGE_MAX)?);
     may_read(&call, &room_id).await?;
     let memory = &call.services.page_memory;
     memory.enter(&call.caller).await?;
     let page = call.services.history.page(&room_id, page, limit).await?;
-    let bytes = memory.charge(&call.caller, json_of(&page))?;
-    Ok(found_bytes(bytes))
+    let bytes = memory.charge(&call.caller, to_json(&page))?;
+    Ok(ok_bytes(bytes))
 }
 
 /// `GET /v1/rooms/{roomId}/messages/{messageId}`
-pub(super) async fn message(call: Call) -> Answer {
+pub(super) async fn message(call: AuthedRequest) -> ApiResult {
     let (room_id, message_id): (RoomId, MessageId) = (call.id("roomId")?, call.id("messageId")?);
     may_read(&call, &room_id).await?;
     let history = &call.services.history;
-    Ok(found(&history.message_view(&room_id, &message_id).await?))
+    Ok(ok(&history.message_view(&room_id, &message_id).await?))
 }
 
 fn page_of(query: &Query) -> Result<PageQuery, Refusal> {
@@ -42,7 +42,7 @@ fn page_of(query: &Query) -> Result<PageQuery, Refusal> {
 }
 
 /// Members read their rooms, and the host product's server reads all there are.
-async fn may_read(call: &Call, room_id: &RoomId) -> Result<(), Refusal> {
+async fn may_read(call: &AuthedRequest, room_id: &RoomId) -> Result<(), Refusal> {
     let standing = call
         .services
         .memberships

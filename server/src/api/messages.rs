@@ -6,11 +6,11 @@ use roomcast_protocol::limits::{ATTACHMENTS_MAX, MENTIONS_MAX};
 use roomcast_protocol::{Refusal, RoomId, ServerFrame, UserId};
 
 use super::body::Fields;
-use super::call::Call;
-use super::reply::{Answer, made_or_found};
+use super::request::AuthedRequest;
+use super::response::{ApiResult, created_or_ok};
 
 /// `POST /v1/rooms/{roomId}/messages`
-pub(super) async fn send(call: Call, mut fields: Fields) -> Answer {
+pub(super) async fn send(call: AuthedRequest, mut fields: Fields) -> ApiResult {
     let room_id: RoomId = call.id("roomId")?;
     let message = Message {
         content: Some(fields.text("content")?),
@@ -35,10 +35,10 @@ pub(super) async fn send(call: Call, mut fields: Fields) -> Answer {
             ..
         }
     );
-    Ok(made_or_found(!again, &ack))
+    Ok(created_or_ok(!again, &ack))
 }
 
-fn sender(call: &Call, named: Option<UserId>) -> Result<UserId, Refusal> {
+fn sender(call: &AuthedRequest, named: Option<UserId>) -> Result<UserId, Refusal> {
     let own = &call.caller.user_id;
     match named {
         Some(named) if named != *own && !call.caller.admin => Err(Refusal::forbidden(

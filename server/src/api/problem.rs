@@ -8,15 +8,15 @@ use roomcast_protocol::{Code, Refusal};
 
 /// A refusal on its way to a client.
 #[derive(Debug)]
-pub struct Refused(pub Refusal);
+pub struct ProblemResponse(pub Refusal);
 
-impl From<Refusal> for Refused {
+impl From<Refusal> for ProblemResponse {
     fn from(refusal: Refusal) -> Self {
         Self(refusal)
     }
 }
 
-impl IntoResponse for Refused {
+impl IntoResponse for ProblemResponse {
     fn into_response(self) -> Response {
         let Refusal {
             code,
@@ -35,7 +35,7 @@ impl IntoResponse for Refused {
             retryable: code.retryable(),
             retry_after_ms,
         };
-        let mut response = (status, super::reply::json_of(&problem)).into_response();
+        let mut response = (status, super::response::to_json(&problem)).into_response();
         let headers = response.headers_mut();
         let content_type = HeaderValue::from_static("application/problem+json");
         headers.insert(CONTENT_TYPE, content_type);
@@ -53,12 +53,12 @@ impl IntoResponse for Refused {
 }
 
 /// No call has this path.
-pub(crate) async fn unknown_route() -> Refused {
-    Refused(Refusal::not_found("there is no such call"))
+pub(crate) async fn unknown_route() -> ProblemResponse {
+    ProblemResponse(Refusal::not_found("there is no such call"))
 }
 
 /// The path has calls, but none of this method; which ones, the router adds as `Allow`.
-pub(crate) async fn unknown_method() -> Refused {
+pub(crate) async fn unknown_method() -> ProblemResponse {
     let message = "this path has no such method";
-    Refused(Refusal::new(Code::MethodNotAllowed, message))
+    ProblemResponse(Refusal::new(Code::MethodNotAllowed, message))
 }

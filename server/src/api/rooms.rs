@@ -5,11 +5,11 @@ use roomcast_protocol::{Refusal, RoomId, RoomKind, Visibility};
 use roomcast_rooms::{CreateRoom, RoomPatch};
 
 use super::body::Fields;
-use super::call::Call;
-use super::reply::{Answer, at, found, made_or_found, removed};
+use super::request::AuthedRequest;
+use super::response::{ApiResult, created_or_ok, no_content, ok, with_location};
 
 /// `POST /v1/rooms`
-pub(super) async fn create(call: Call, mut fields: Fields) -> Answer {
+pub(super) async fn create(call: AuthedRequest, mut fields: Fields) -> ApiResult {
     let wanted = CreateRoom {
         kind: fields.word("kind", RoomKind::from_wire)?,
         name: fields.optional_text("name")?,
@@ -21,12 +21,12 @@ pub(super) async fn create(call: Call, mut fields: Fields) -> Answer {
     budget.charge_members(&call.caller, wanted.member_ids.len())?;
     let (room, made) = call.services.rooms.create(&call.caller, wanted).await?;
     let place = format!("/v1/rooms/{}", room.room_id);
-    Ok(at(&place, made_or_found(made, &room)))
+    Ok(with_location(&place, created_or_ok(made, &room)))
 }
 
 /// `GET /v1/rooms`: my rooms, all or those named by `roomId`; or with `visibility=PUBLIC` the rooms that
 /// anybody may join.
-pub(super) async fn list(call: Call) -> Answer {
+pub(super) async fn list(call: AuthedRequest) -> ApiResult {
     let (query, rooms) = (&call.query, &call.services.rooms);
     let (cursor, limit) = (query.one("cursor")?, query.limit(PAGE_MAX)?);
     let (visibility, name) = (query.one("visibility")?, query.one("name")?);
@@ -36,29 +36,27 @@ pub(super) async fn list(call: Call) -> Answer {
             return Err(Refusal::bad_frame(message).into());
         }
         let wanted: Vec<RoomId> = query.ids("roomId")?;
-        return Ok(found(&rooms.list_among(&call.caller, &wanted).await?));
+        return Ok(ok(&rooms.list_among(&call.caller, &wanted).await?));
     }
     match (visibility, name) {
         (Some("PUBLIC"), name) => {
             let name = name.unwrap_or_default();
-            Ok(found(&rooms.search_public(name, cursor, limit).await?))
+            Ok(ok(&rooms.search_public(name, cursor, limit).await?))
         }
         (Some(_), _) => Err(Refusal::bad_frame("visibility can only be PUBLIC here").into()),
         (None, Some(_)) => Err(Refusal::bad_frame("name needs visibility=PUBLIC").into()),
-        (None, None) => Ok(found(&rooms.list(&call.caller, cursor, limit).await?)),
+        (None, None) => Ok(ok(&rooms.list(&call.caller, cursor, limit).await?)),
     }
 }
 
 /// `GET /v1/rooms/{roomId}`
-pub(super) async fn room(call: Call) -> Answer {
+pub(super) async fn room(call: AuthedRequest) -> ApiResult {
     let room_id: RoomId = call.id("roomId")?;
-    Ok(found(
-        &call.services.rooms.get(&call.caller, &room_id).await?,
-    ))
+    Ok(ok(&call.services.rooms.get(&call.caller, &room_id).await?))
 }
 
 /// `PATCH /v1/rooms/{roomId}`
-pub(super) async fn change(call: Call, mut fields: Fields) -> Answer {
+pub(super) async fn change(call: AuthedRequest, mut fields: Fields) -> ApiResult {
     let room_id: RoomId = call.id("roomId")?;
     let patch = RoomPatch {
         name: fields.optional_text("name")?,
@@ -66,12 +64,12 @@ pub(super) async fn change(call: Call, mut fields: Fields) -> Answer {
         visibility: fields.optional_word("visibility", Visibility::from_wire)?,
     };
     let rooms = &call.services.rooms;
-    Ok(found(&rooms.update(&call.caller, &room_id, patch).await?))
+    Ok(ok(&rooms.update(&call.caller, &room_id, patch).await?))
 }
 
 /// `DELETE /v1/rooms/{roomId}`
-pub(super) async fn remove(call: Call) -> Answer {
+pub(super) async fn remove(call: AuthedRequest) -> ApiResult {
     let room_id: RoomId = call.id("roomId")?;
     call.services.rooms.delete(&call.caller, &room_id).await?;
-    Ok(removed())
+    Ok(no_content())
 }

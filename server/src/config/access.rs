@@ -8,9 +8,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::back_ends::unreadable;
-use super::fault::Fault;
+use super::error::ConfigError;
+use super::parsers::{number, one};
 use super::settings::{Access, PresenceBackEnd, Settings, StoreBackEnd};
-use super::values::{number, one};
 
 /// Characters of a user name, and of a datacenter's, at most.
 const NAME_MAX: usize = 128;
@@ -63,13 +63,13 @@ pub(super) fn replicas(values: &[String]) -> Result<Option<usize>, String> {
 }
 
 /// Finds what single options cannot know: those that need another, and certificates that are none.
-pub(super) fn check(settings: &Settings, faults: &mut Vec<Fault>) {
+pub(super) fn check(settings: &Settings, faults: &mut Vec<ConfigError>) {
     if let StoreBackEnd::Cql { .. } = settings.store {
         let access = &settings.store_access;
         check_one("--store", access, faults);
         if access.user.is_some() != access.password.is_some() {
             let says = "--store-user and --store-password-file are given together";
-            faults.push(Fault::new("--store", says));
+            faults.push(ConfigError::new("--store", says));
         }
     }
     if let PresenceBackEnd::Redis(_) = settings.presence_store {
@@ -77,14 +77,14 @@ pub(super) fn check(settings: &Settings, faults: &mut Vec<Fault>) {
         check_one("--presence-store", access, faults);
         if access.user.is_some() && access.password.is_none() {
             let says = "--presence-store-user needs --presence-store-password-file";
-            faults.push(Fault::new("--presence-store", says));
+            faults.push(ConfigError::new("--presence-store", says));
         }
     }
 }
 
-fn check_one(option: &str, access: &Access, faults: &mut Vec<Fault>) {
+fn check_one(option: &str, access: &Access, faults: &mut Vec<ConfigError>) {
     if let Err(says) = access.tls() {
-        faults.push(Fault::new(
+        faults.push(ConfigError::new(
             option,
             format!("{option}-ca, -cert, -key: {says}"),
         ));

@@ -3,28 +3,28 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use super::fault::Fault;
-use super::given::{Shape, Values};
+use super::error::ConfigError;
+use super::sources::{Arity, Values};
 use super::{Command, shape_of, token};
 
 /// What the first word asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verb {
+pub(super) enum Subcommand {
     Serve,
     Check,
     Replay,
     Token,
 }
 
-impl Verb {
-    fn shape_of(self, name: &str) -> Option<Shape> {
+impl Subcommand {
+    fn shape_of(self, name: &str) -> Option<Arity> {
         match self {
             Self::Serve | Self::Check | Self::Replay => shape_of(name),
             Self::Token => token::shape_of(name),
         }
     }
 
-    fn written(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             Self::Serve => "roomcast",
             Self::Check => "roomcast check",
@@ -37,7 +37,7 @@ impl Verb {
 /// The command line, read.
 #[derive(Debug)]
 pub(super) struct Arguments {
-    pub(super) verb: Verb,
+    pub(super) verb: Subcommand,
     pub(super) options: BTreeMap<String, Values>,
     help: bool,
     version: bool,
@@ -46,7 +46,7 @@ pub(super) struct Arguments {
 impl Arguments {
     pub(super) fn read(
         arguments: impl IntoIterator<Item = OsString>,
-        faults: &mut Vec<Fault>,
+        faults: &mut Vec<ConfigError>,
     ) -> Self {
         let mut words = arguments
             .into_iter()
@@ -54,7 +54,7 @@ impl Arguments {
                 Ok(word) => Some(word),
                 Err(argument) => {
                     let place = argument.to_string_lossy().into_owned();
-                    faults.push(Fault::new(place, "is not UTF-8"));
+                    faults.push(ConfigError::new(place, "is not UTF-8"));
                     None
                 }
             })
@@ -62,12 +62,12 @@ impl Arguments {
             .into_iter()
             .peekable();
         let verb = match words.peek().map(String::as_str) {
-            Some("check") => Verb::Check,
-            Some("replay") => Verb::Replay,
-            Some("token") => Verb::Token,
-            _ => Verb::Serve,
+            Some("check") => Subcommand::Check,
+            Some("replay") => Subcommand::Replay,
+            Some("token") => Subcommand::Token,
+            _ => Subcommand::Serve,
         };
-        if verb != Verb::Serve {
+        if verb != Subcommand::Serve {
             words.next();
         }
         let mut read = Self {
@@ -87,7 +87,7 @@ impl Arguments {
     }
 
     /// The command that needs nothing but words, if one was asked for; faults do not matter then.
-    pub(super) fn asks_for_words(&self) -> Option<Command> {
+    pub(super) fn wants_subcommand(&self) -> Option<Command> {
         if self.help {
             Some(Command::Help)
         } else if self.version {
@@ -111,11 +111,11 @@ impl Arguments {
         &mut self,
         word: &str,
         rest: &mut std::iter::Peekable<impl Iterator<Item = String>>,
-        faults: &mut Vec<Fault>,
+        faults: &mut Vec<ConfigError>,
     ) {
         let Some(option) = word.strip_prefix("--").filter(|option| !option.is_empty()) else {
-            let says = format!("{} takes no such word", self.verb.written());
-            faults.push(Fault::new(word, says));
+            let says = format!("{} takes no such word", self.verb.as_str());
+            faults.push(ConfigError::new(word, says));
             return;
         };
         let (name, inline) = match option.split_once('=') {
@@ -125,17 +125,17 @@ impl Arguments {
         let value = inline.or_else(|| rest.next_if(|next| !next.starts_with("--")));
         let place = format!("--{name}");
         let Some(shape) = self.verb.shape_of(name) else {
-            let says = format!("{} has no such option", self.verb.written());
-            faults.push(Fault::new(place, says));
+            let says = format!("{} has no such option", self.verb.as_str());
+            faults.push(ConfigError::new(place, says));
             return;
         };
         let Some(value) = value else {
-            faults.push(Fault::new(place, "needs a value"));
+            faults.push(ConfigError::new(place, "needs a value"));
             return;
         };
         let entries = match shape {
-            Shape::One | Shape::Repeated => vec![value],
-            Shape::List => shape.split(&value),
+            Arity::One | Arity::Repeated => vec![value],
+            Arity::List => shape.split(&value),
         };
         let values = self
             .options
@@ -145,7 +145,7 @@ impl Arguments {
                 entries: Ok(Vec::new()),
             });
         if let Ok(kept) = &mut values.entries {
-            if shape == Shape::One && !kept.is_empty() {
+            if shape == Arity::One && !kept.is_empty() {
                 values.entries = Err("is given more than once".to_owned());
             } else {
                 kept.extend(entries);

@@ -3,8 +3,8 @@
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use super::parsers::{address, bytes, one};
 use super::settings::{LogBackEnd, PresenceBackEnd, StoreBackEnd};
-use super::values::{address, bytes, one};
 
 /// Copies a log may be told to keep.
 const REPLICAS: [usize; 3] = [1, 3, 5];

@@ -5,15 +5,15 @@
 
 use std::ffi::OsString;
 
-use super::fault::Fault;
-use super::given::{Given, Values};
+use super::error::ConfigError;
+use super::sources::{RawOptions, Values};
 use super::{options, shape_of, variable_of};
 
 pub(super) fn read(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-    given: &mut Given,
-    faults: &mut Vec<Fault>,
-    oddities: &mut Vec<Fault>,
+    given: &mut RawOptions,
+    faults: &mut Vec<ConfigError>,
+    oddities: &mut Vec<ConfigError>,
 ) {
     for (variable, value) in environment {
         let Some(variable) = variable
@@ -24,21 +24,21 @@ pub(super) fn read(
         };
         let known = options::names().find(|name| variable_of(name) == variable);
         let Some(name) = known else {
-            oddities.push(Fault::new(variable, "is no option, and was not read"));
+            oddities.push(ConfigError::new(variable, "is no option, and was not read"));
             continue;
         };
         let Some(shape) = shape_of(name) else {
             continue;
         };
         match value.into_string() {
-            Ok(value) => given.add_weaker(
+            Ok(value) => given.merge_lower_priority(
                 name,
                 Values {
                     place: variable.to_owned(),
                     entries: Ok(shape.split(&value)),
                 },
             ),
-            Err(_) => faults.push(Fault::new(variable, "is not UTF-8")),
+            Err(_) => faults.push(ConfigError::new(variable, "is not UTF-8")),
         }
     }
 }

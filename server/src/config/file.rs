@@ -2,18 +2,18 @@
 
 use toml::{Table, Value};
 
-use super::fault::Fault;
-use super::given::{Given, Shape, Values};
+use super::error::ConfigError;
+use super::sources::{Arity, RawOptions, Values};
 use super::{key_of, options, shape_of};
 
 /// Bytes of a file that can be a configuration.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-pub(super) fn read(path: &str, given: &mut Given, faults: &mut Vec<Fault>) {
+pub(super) fn read(path: &str, given: &mut RawOptions, faults: &mut Vec<ConfigError>) {
     let table = match load(path) {
         Ok(table) => table,
         Err(says) => {
-            faults.push(Fault::new(format!("--config {path}"), says));
+            faults.push(ConfigError::new(format!("--config {path}"), says));
             return;
         }
     };
@@ -22,11 +22,11 @@ pub(super) fn read(path: &str, given: &mut Given, faults: &mut Vec<Fault>) {
         // The file cannot name another one.
         let known = options::names().find(|name| *name != "config" && key_of(name) == key);
         let Some((name, shape)) = known.and_then(|name| Some((name, shape_of(name)?))) else {
-            faults.push(Fault::new(place, "is no option"));
+            faults.push(ConfigError::new(place, "is no option"));
             continue;
         };
         let entries = entries(&value, shape);
-        given.add_weaker(name, Values { place, entries });
+        given.merge_lower_priority(name, Values { place, entries });
     }
 }
 
@@ -45,9 +45,9 @@ fn load(path: &str) -> Result<Table, String> {
     })
 }
 
-fn entries(value: &Value, shape: Shape) -> Result<Vec<String>, String> {
+fn entries(value: &Value, shape: Arity) -> Result<Vec<String>, String> {
     match value {
-        Value::Array(entries) if shape != Shape::One => entries.iter().map(entry).collect(),
+        Value::Array(entries) if shape != Arity::One => entries.iter().map(entry).collect(),
         Value::Array(_) => Err("takes one value, not a list".to_owned()),
         Value::String(text) => Ok(shape.split(text)),
         value => entry(value).map(|entry| vec![entry]),

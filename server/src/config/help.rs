@@ -1,6 +1,6 @@
 //! What `--help` and `--version` print, made from the tables so that it cannot be wrong.
 
-use super::given::OptionSpec;
+use super::sources::OptionSpec;
 use super::{options, token};
 
 const USAGE: &str = "\

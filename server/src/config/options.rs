@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::given::{OptionSpec, Shape};
 use super::settings::{LogFormat, Settings};
-use super::{access, back_ends, values};
+use super::sources::{Arity, OptionSpec};
+use super::{access, back_ends, parsers};
 
 /// A span with its unit, for the bounds below.
 const fn seconds(seconds: u64) -> Duration {
@@ -37,16 +37,16 @@ macro_rules! options {
 options! {
     "role" "NAME,…" = "all", List,
         "what this process is: all, gateway, ingest, history, presence, accounts, rooms",
-        |settings, given| put(&mut settings.roles, values::roles(given));
+        |settings, given| put(&mut settings.roles, parsers::roles(given));
     "listen" "ADDR:PORT" = "127.0.0.1:8080", One,
         "where clients come in; port 0 takes a free one",
-        |settings, given| put(&mut settings.listen, values::address(given));
+        |settings, given| put(&mut settings.listen, parsers::address(given));
     "admin" "ADDR:PORT" = "127.0.0.1:9090", One,
         "where /livez, /readyz and /metrics are; port 0 takes a free one",
-        |settings, given| put(&mut settings.admin, values::address(given));
+        |settings, given| put(&mut settings.admin, parsers::address(given));
     "data" "DIR" = "./roomcast-data", One,
         "what the embedded back ends keep, and the generated signing key",
-        |settings, given| put(&mut settings.data, values::one(given).map(PathBuf::from));
+        |settings, given| put(&mut settings.data, parsers::one(given).map(PathBuf::from));
     "log" "URL" = "embedded", One,
         "the log of every room: embedded, or nats://host:port,host:port",
         |settings, given| put(&mut settings.log, back_ends::log(given));
@@ -106,56 +106,56 @@ options! {
         |settings, given| put(&mut settings.presence_access.key, back_ends::file(given));
     "region" "NAME" = "local", One,
         "which region this is",
-        |settings, given| put(&mut settings.region, values::region(given));
+        |settings, given| put(&mut settings.region, parsers::region(given));
     "token-key" "SOURCE" = "", Repeated,
         "whose tokens are taken beside our own: a PEM or JWKS file, a JWKS URL, or hs256:FILE; \
          with #issuer=…&audience=…&admin=yes|no behind it what they must say, and whether scope admin counts",
-        |settings, given| put(&mut settings.token_keys, values::token_keys(given));
+        |settings, given| put(&mut settings.token_keys, parsers::token_keys(given));
     "trusted-proxies" "LIST" = "", List,
         "addresses and networks whose X-Forwarded-For names the client that limits count by",
-        |settings, given| put(&mut settings.trusted_proxies, values::trusted_proxies(given));
+        |settings, given| put(&mut settings.trusted_proxies, parsers::trusted_proxies(given));
     "allowed-origins" "LIST" = "", List,
         "other origins whose pages may call, such as https://example.com or capacitor://localhost",
-        |settings, given| put(&mut settings.allowed_origins, values::origins(given));
+        |settings, given| put(&mut settings.allowed_origins, parsers::origins(given));
     "token-recheck" "SPAN" = "300s", One,
         "how often a connection's token is looked at again",
         |settings, given| put(
             &mut settings.token_recheck,
-            values::duration(given, seconds(1)..=seconds(86_400)),
+            parsers::duration(given, seconds(1)..=seconds(86_400)),
         );
     "presence-ttl" "SPAN" = "90s", One,
         "how long a user stays online without a sign of life",
         |settings, given| put(
             &mut settings.presence_ttl,
-            values::duration(given, seconds(1)..=seconds(3_600)),
+            parsers::duration(given, seconds(1)..=seconds(3_600)),
         );
     "drain-within" "SPAN" = "15s", One,
         "how long leaving may take after SIGTERM",
         |settings, given| put(
             &mut settings.drain_within,
-            values::duration(given, seconds(0)..=seconds(600)),
+            parsers::duration(given, seconds(0)..=seconds(600)),
         );
     "replay-max" "N" = "1000", One,
         "events replayed by one SUBSCRIBE",
-        |settings, given| put(&mut settings.replay_max, values::number(given, 0..=100_000));
+        |settings, given| put(&mut settings.replay_max, parsers::number(given, 0..=100_000));
     "sends-per-second" "N" = "20", One,
         "sends a second per user",
-        |settings, given| put(&mut settings.sends_per_second, values::number(given, 1..=1_000_000));
+        |settings, given| put(&mut settings.sends_per_second, parsers::number(given, 1..=1_000_000));
     "send-burst" "N" = "40", One,
         "sends in one burst per user",
-        |settings, given| put(&mut settings.send_burst, values::number(given, 1..=1_000_000));
+        |settings, given| put(&mut settings.send_burst, parsers::number(given, 1..=1_000_000));
     "connections-per-user" "N" = "20", One,
         "connections one user may have",
-        |settings, given| put(&mut settings.connections_per_user, values::number(given, 1..=1_000_000));
+        |settings, given| put(&mut settings.connections_per_user, parsers::number(given, 1..=1_000_000));
     "log-format" "FORM" = "text", One,
         "how log lines look on standard error: text or json",
         |settings, given| put(
             &mut settings.log_format,
-            values::word(given, &[("text", LogFormat::Text), ("json", LogFormat::Json)]),
+            parsers::parse_enum(given, &[("text", LogFormat::Text), ("json", LogFormat::Json)]),
         );
     "log-filter" "FILTER" = "info", One,
         "which log lines there are, such as debug or warn,roomcast_gateway=debug",
-        |settings, given| put(&mut settings.log_filter, values::log_filter(given));
+        |settings, given| put(&mut settings.log_filter, parsers::log_filter(given));
 }
 
 fn put<T>(place: &mut T, value: Result<T, String>) -> Result<(), String> {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use roomcast_protocol::{UserId, limits};
 
-use super::fault::Fault;
-use super::given::{Given, OptionSpec, Shape};
-use super::{Settings, options, values};
+use super::error::ConfigError;
+use super::sources::{Arity, OptionSpec, RawOptions};
+use super::{Settings, options, parsers};
 
 /// A token that lives longer is a password that nobody can change.
 const LIFETIME_MAX: Duration = Duration::from_secs(365 * 86_400);
@@ -40,10 +40,10 @@ pub(super) const OPTIONS: &[OptionSpec<Draft>] = &[
         name: "sub",
         value: "USER",
         default: "",
-        shape: Shape::One,
+        shape: Arity::One,
         help: "the user it speaks for",
         take: |draft, given| {
-            let text = values::one(given)?;
+            let text = parsers::one(given)?;
             let user_id = UserId::new(text).map_err(|error| format!("{text:?} is {error}"))?;
             draft.user_id = Some(user_id);
             Ok(())
@@ -53,10 +53,10 @@ pub(super) const OPTIONS: &[OptionSpec<Draft>] = &[
         name: "scope",
         value: "SCOPE",
         default: "",
-        shape: Shape::One,
+        shape: Arity::One,
         help: "admin: the host product's server, who may act on any room and user",
         take: |draft, given| {
-            draft.admin = values::word(given, &[("admin", true)])?;
+            draft.admin = parsers::parse_enum(given, &[("admin", true)])?;
             Ok(())
         },
     },
@@ -64,11 +64,11 @@ pub(super) const OPTIONS: &[OptionSpec<Draft>] = &[
         name: "ttl",
         value: "SPAN",
         default: "1h",
-        shape: Shape::One,
+        shape: Arity::One,
         help: "how long it works, at most 365d",
         take: |draft, given| {
             let bounds = Duration::from_secs(1)..=LIFETIME_MAX;
-            draft.lifetime = Some(values::duration(given, bounds)?);
+            draft.lifetime = Some(parsers::duration(given, bounds)?);
             Ok(())
         },
     },
@@ -76,10 +76,10 @@ pub(super) const OPTIONS: &[OptionSpec<Draft>] = &[
         name: "name",
         value: "NAME",
         default: "",
-        shape: Shape::One,
+        shape: Arity::One,
         help: "the name it gives them",
         take: |draft, given| {
-            let text = values::one(given)?;
+            let text = parsers::one(given)?;
             if text.len() > limits::NAME_BYTES_MAX {
                 return Err(format!("is longer than {} bytes", limits::NAME_BYTES_MAX));
             }
@@ -90,11 +90,14 @@ pub(super) const OPTIONS: &[OptionSpec<Draft>] = &[
 ];
 
 /// Reads what was given to `roomcast token`.
-pub(super) fn read(given: &Given, faults: &mut Vec<Fault>) -> TokenOptions {
+pub(super) fn read(given: &RawOptions, faults: &mut Vec<ConfigError>) -> TokenOptions {
     let mut draft = Draft::default();
     given.apply(OPTIONS, &mut draft, faults);
     if !given.has("sub") {
-        faults.push(Fault::new("--sub", "is missing: whom is the token for?"));
+        faults.push(ConfigError::new(
+            "--sub",
+            "is missing: whom is the token for?",
+        ));
     }
     let mut settings = Settings::default();
     let data = options::OPTIONS
@@ -115,7 +118,7 @@ pub(super) fn read(given: &Given, faults: &mut Vec<Fault>) -> TokenOptions {
 }
 
 /// How an option of the command line is written, if it is one of this command's.
-pub(super) fn shape_of(name: &str) -> Option<Shape> {
+pub(super) fn shape_of(name: &str) -> Option<Arity> {
     let own = OPTIONS.iter().find(|option| option.name == name);
     match name {
         "data" | "config" => super::shape_of(name),

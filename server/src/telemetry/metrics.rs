@@ -21,7 +21,7 @@ const SECONDS_BUCKETS: [f64; 11] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
 ];
 /// How often the recorder puts its samples together; between scrapes they would pile up.
-const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Starts recording, for the life of the process.
 pub fn start() -> anyhow::Result<PrometheusHandle> {
@@ -39,8 +39,8 @@ pub fn start() -> anyhow::Result<PrometheusHandle> {
 }
 
 /// Keeps the recorder's memory bounded until `stop`.
-pub async fn keep_up(handle: PrometheusHandle, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(UPKEEP_EVERY);
+pub async fn upkeep_loop(handle: PrometheusHandle, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(UPKEEP_INTERVAL);
     let upkeep = async {
         loop {
             ticks.tick().await;

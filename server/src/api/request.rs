@@ -11,11 +11,11 @@ use roomcast_protocol::id::InvalidId;
 use roomcast_protocol::{Code, Refusal};
 
 use super::Services;
-use super::problem::Refused;
+use super::problem::ProblemResponse;
 use super::query::Query;
 
 /// A call with a good token.
-pub(super) struct Call {
+pub(super) struct AuthedRequest {
     /// Who does the work.
     pub(super) services: Arc<Services>,
     /// Who asks for it.
@@ -25,13 +25,13 @@ pub(super) struct Call {
     path: Vec<(String, String)>,
 }
 
-impl FromRequestParts<Arc<Services>> for Call {
-    type Rejection = Refused;
+impl FromRequestParts<Arc<Services>> for AuthedRequest {
+    type Rejection = ProblemResponse;
 
     async fn from_request_parts(
         parts: &mut Parts,
         services: &Arc<Services>,
-    ) -> Result<Self, Refused> {
+    ) -> Result<Self, ProblemResponse> {
         let caller = authenticate(parts, services).await?;
         let budget = &services.change_budget;
         budget.charge(&caller, &parts.method, parts.uri.path())?;
@@ -47,7 +47,7 @@ impl FromRequestParts<Arc<Services>> for Call {
     }
 }
 
-impl Call {
+impl AuthedRequest {
     /// The id in the path at `{name}`. What is no id names nothing that could exist: `BAD_FRAME`.
     pub(super) fn id<T: FromStr<Err = InvalidId>>(&self, name: &'static str) -> Result<T, Refusal> {
         let segment = self.path.iter().find(|(known, _)| known == name);

@@ -10,7 +10,7 @@ use crate::config::Settings;
 
 /// Writes every entry that ingest set aside and that this version can read into the store, and says how
 /// many there were. What still cannot be read stays; doing it again is safe.
-pub async fn replay(settings: &Settings) -> anyhow::Result<()> {
+pub async fn redrive(settings: &Settings) -> anyhow::Result<()> {
     let backends = backends::open(settings).await?;
     let ingest = Ingest::new(
         backends.log.clone(),

@@ -10,22 +10,22 @@ use axum::http::request::Parts;
 use roomcast_accounts::Client;
 
 use super::Services;
-use super::call::authenticate;
-use super::problem::Refused;
+use super::problem::ProblemResponse;
+use super::request::authenticate;
 
 /// The client of a call without a token. One that comes with a token of scope `admin` is not limited.
-pub(super) struct Visitor(pub(super) Client);
+pub(super) struct AnonymousRequest(pub(super) Client);
 
 /// The address of the client of any call.
 pub(super) struct Address(pub(super) IpAddr);
 
-impl FromRequestParts<Arc<Services>> for Visitor {
-    type Rejection = Refused;
+impl FromRequestParts<Arc<Services>> for AnonymousRequest {
+    type Rejection = ProblemResponse;
 
     async fn from_request_parts(
         parts: &mut Parts,
         services: &Arc<Services>,
-    ) -> Result<Self, Refused> {
+    ) -> Result<Self, ProblemResponse> {
         let exempt = parts.headers.contains_key(AUTHORIZATION)
             && authenticate(parts, services)
                 .await
@@ -40,12 +40,12 @@ impl FromRequestParts<Arc<Services>> for Visitor {
 }
 
 impl FromRequestParts<Arc<Services>> for Address {
-    type Rejection = Refused;
+    type Rejection = ProblemResponse;
 
     async fn from_request_parts(
         parts: &mut Parts,
         services: &Arc<Services>,
-    ) -> Result<Self, Refused> {
+    ) -> Result<Self, ProblemResponse> {
         Ok(Self(address(parts, services)))
     }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::fault::Fault;
+use super::error::ConfigError;
 
 /// How an option is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(super) enum Arity {
     /// One value.
     One,
     /// Several, separated by commas.
@@ -15,7 +15,7 @@ pub(super) enum Shape {
     Repeated,
 }
 
-impl Shape {
+impl Arity {
     /// The entries of a text outside the command line.
     pub(super) fn split(self, text: &str) -> Vec<String> {
         match self {
@@ -38,7 +38,7 @@ pub(super) struct OptionSpec<T: 'static> {
     /// As one would write it; empty for none.
     pub(super) default: &'static str,
     /// One value or several.
-    pub(super) shape: Shape,
+    pub(super) shape: Arity,
     /// A few words on what it is for.
     pub(super) help: &'static str,
     /// Judges the values and keeps what they mean. The error says what is wrong with which value.
@@ -56,13 +56,13 @@ pub(super) struct Values {
 
 /// By option, what the strongest source says.
 #[derive(Debug, Default)]
-pub(super) struct Given {
+pub(super) struct RawOptions {
     by_name: BTreeMap<String, Values>,
 }
 
-impl Given {
+impl RawOptions {
     /// Keeps the values unless a stronger source has given some already.
-    pub(super) fn add_weaker(&mut self, name: &str, values: Values) {
+    pub(super) fn merge_lower_priority(&mut self, name: &str, values: Values) {
         self.by_name.entry(name.to_owned()).or_insert(values);
     }
 
@@ -72,12 +72,12 @@ impl Given {
     }
 
     /// The one value of an option that is needed before all others.
-    pub(super) fn one(&self, name: &str, faults: &mut Vec<Fault>) -> Option<String> {
+    pub(super) fn one(&self, name: &str, faults: &mut Vec<ConfigError>) -> Option<String> {
         let values = self.by_name.get(name)?;
         match &values.entries {
             Ok(entries) => entries.first().cloned(),
             Err(says) => {
-                faults.push(Fault::new(&values.place, says));
+                faults.push(ConfigError::new(&values.place, says));
                 None
             }
         }
@@ -88,7 +88,7 @@ impl Given {
         &self,
         options: &[OptionSpec<T>],
         settings: &mut T,
-        faults: &mut Vec<Fault>,
+        faults: &mut Vec<ConfigError>,
     ) {
         for option in options {
             let Some(values) = self.by_name.get(option.name) else {
@@ -98,7 +98,11 @@ impl Given {
                 Ok(entries) => (option.take)(settings, entries),
                 Err(says) => Err(says.clone()),
             };
-            faults.extend(taken.err().map(|says| Fault::new(&values.place, says)));
+            faults.extend(
+                taken
+                    .err()
+                    .map(|says| ConfigError::new(&values.place, says)),
+            );
         }
     }
 

@@ -97,7 +97,7 @@ pub(super) fn duration(
 }
 
 /// One of a few words.
-pub(super) fn word<T: Copy>(values: &[String], words: &[(&str, T)]) -> Result<T, String> {
+pub(super) fn parse_enum<T: Copy>(values: &[String], words: &[(&str, T)]) -> Result<T, String> {
     let text = one(values)?;
     words
         .iter()

@@ -12,12 +12,12 @@ use crate::config::Settings;
 const BACKLOG: i32 = 4_096;
 
 /// Where clients and operators come in.
-pub(crate) struct Ports {
+pub(crate) struct Listeners {
     pub(crate) http: TcpListener,
     pub(crate) admin: TcpListener,
 }
 
-impl Ports {
+impl Listeners {
     /// Binds both.
     pub(crate) fn bind(settings: &Settings) -> anyhow::Result<Self> {
         let http = bind(&settings.listen)

@@ -6,28 +6,28 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::problem::Refused;
+use super::problem::ProblemResponse;
 
 /// What a call answers.
-pub(super) type Answer = Result<Response, Refused>;
+pub(super) type ApiResult = Result<Response, ProblemResponse>;
 
 /// The thing's JSON.
-pub(super) fn json_of(thing: &impl Serialize) -> Vec<u8> {
+pub(super) fn to_json(thing: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(thing).expect("views are strings, numbers and lists, which always serialize")
 }
 
 /// Found, or changed.
-pub(super) fn found(thing: &impl Serialize) -> Response {
+pub(super) fn ok(thing: &impl Serialize) -> Response {
     reply(StatusCode::OK, thing)
 }
 
 /// Found, as JSON already.
-pub(super) fn found_bytes(json: Bytes) -> Response {
+pub(super) fn ok_bytes(json: Bytes) -> Response {
     (StatusCode::OK, JSON, json).into_response()
 }
 
 /// Made, unless it was there.
-pub(super) fn made_or_found(made: bool, thing: &impl Serialize) -> Response {
+pub(super) fn created_or_ok(made: bool, thing: &impl Serialize) -> Response {
     let status = if made {
         StatusCode::CREATED
     } else {
@@ -37,12 +37,12 @@ pub(super) fn made_or_found(made: bool, thing: &impl Serialize) -> Response {
 }
 
 /// Removed.
-pub(super) fn removed() -> Response {
+pub(super) fn no_content() -> Response {
     StatusCode::NO_CONTENT.into_response()
 }
 
 /// Says where the thing is from now on. The path is made of ids, which need no escapes.
-pub(super) fn at(path: &str, mut response: Response) -> Response {
+pub(super) fn with_location(path: &str, mut response: Response) -> Response {
     if let Ok(path) = HeaderValue::from_str(path) {
         response.headers_mut().insert(LOCATION, path);
     }
@@ -53,5 +53,5 @@ const JSON: [(HeaderName, HeaderValue); 1] =
     [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
 
 fn reply(status: StatusCode, thing: &impl Serialize) -> Response {
-    (status, JSON, json_of(thing)).into_response()
+    (status, JSON, to_json(thing)).into_response()
 }

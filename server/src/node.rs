@@ -18,12 +18,12 @@ use tokio_util::task::TaskTracker;
 use crate::api::{self, ChangeBudget, PageMemory, Services};
 use crate::backends::Backends;
 use crate::config::{Role, Settings, TokenKey};
-use crate::listen::Ports;
+use crate::listeners::Listeners;
 use crate::readiness::Readiness;
-use crate::{admin, connections, telemetry};
+use crate::{admin, http_server, telemetry};
 
 /// Everything that is built and not yet running.
-pub(crate) struct Fleet {
+pub(crate) struct Node {
     services: Arc<Services>,
     ingest: Ingest,
     readiness: Arc<Readiness>,
@@ -32,7 +32,7 @@ pub(crate) struct Fleet {
 }
 
 /// Everything that runs.
-pub(crate) struct Running {
+pub(crate) struct RunningNode {
     gateway: Gateway,
     readiness: Arc<Readiness>,
     backends: Backends,
@@ -42,7 +42,7 @@ pub(crate) struct Running {
     stop_admin: CancellationToken,
 }
 
-impl Fleet {
+impl Node {
     /// Puts the services together.
     pub(crate) fn build(settings: &Settings, backends: Backends) -> anyhow::Result<Self> {
         let history = History::new(backends.log.clone(), backends.reader.clone());
@@ -99,8 +99,8 @@ impl Fleet {
     }
 
     /// Starts what the roles ask for.
-    pub(crate) fn start(self, ports: Ports, metrics: PrometheusHandle) -> Running {
-        let running = Running {
+    pub(crate) fn start(self, ports: Listeners, metrics: PrometheusHandle) -> RunningNode {
+        let running = RunningNode {
             gateway: self.services.gateway.clone(),
             readiness: self.readiness,
             backends: self.backends,
@@ -122,11 +122,11 @@ impl Fleet {
             let (accounts, stop) = (self.services.accounts.clone(), running.stop_loops.clone());
             tasks.spawn(async move { accounts.run(stop).await });
         }
-        tasks.spawn(telemetry::metrics::keep_up(
+        tasks.spawn(telemetry::metrics::upkeep_loop(
             metrics.clone(),
             running.stop_admin.clone(),
         ));
-        tasks.spawn(connections::serve(
+        tasks.spawn(http_server::serve(
             ports.admin,
             admin::router(running.readiness.clone(), metrics),
             running.stop_admin.clone(),
@@ -140,14 +140,14 @@ impl Fleet {
             tasks.spawn(async move { gateway.serve(ports.http, router).await });
         } else {
             let stop = running.stop_calls.clone();
-            tasks.spawn(connections::serve(ports.http, router, stop, tasks.clone()));
+            tasks.spawn(http_server::serve(ports.http, router, stop, tasks.clone()));
         }
         running.readiness.serving();
         running
     }
 }
 
-impl Running {
+impl RunningNode {
     /// Gives everything back in the order in which it is no longer needed: connections first, what
     /// answers them next, what operators look at last.
     pub(crate) async fn drain(self, within: Duration) {

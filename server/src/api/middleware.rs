@@ -11,7 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
 use roomcast_protocol::Refusal;
 
-use super::problem::Refused;
+use super::problem::ProblemResponse;
 use super::query::Query;
 
 /// Set where the answer does not say something else.
@@ -21,10 +21,10 @@ const HEADERS: [(HeaderName, &str); 3] = [
     (REFERRER_POLICY, "no-referrer"),
 ];
 
-pub(super) async fn guard(request: Request, next: Next) -> Response {
-    let mut response = match refuse_secrets(&request) {
+pub(super) async fn panic_and_headers(request: Request, next: Next) -> Response {
+    let mut response = match reject_tokens_in_url(&request) {
         Ok(()) => answer(request, next).await,
-        Err(refusal) => Refused(refusal).into_response(),
+        Err(refusal) => ProblemResponse(refusal).into_response(),
     };
     for (name, value) in HEADERS {
         let entry = response.headers_mut().entry(name);
@@ -34,7 +34,7 @@ pub(super) async fn guard(request: Request, next: Next) -> Response {
 }
 
 /// Addresses end up in logs and histories, so a token in one is refused even where it would not be read.
-fn refuse_secrets(request: &Request) -> Result<(), Refusal> {
+fn reject_tokens_in_url(request: &Request) -> Result<(), Refusal> {
     if !request.uri().path().starts_with("/v1/") {
         return Ok(());
     }
@@ -50,7 +50,7 @@ async fn answer(request: Request, next: Next) -> Response {
     // The panic itself is in the log: the hook of `telemetry` writes it.
     match AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(response) => response,
-        Err(_) => Refused(Refusal::internal()).into_response(),
+        Err(_) => ProblemResponse(Refusal::internal()).into_response(),
     }
 }
 
@@ -72,7 +72,7 @@ mod tests {
     async fn status_of(path: &str) -> (StatusCode, Response) {
         let router = Router::new()
             .route("/v1/broken", get(breaks))
-            .layer(from_fn(guard));
+            .layer(from_fn(panic_and_headers));
         let request = Request::get(path).body(Body::empty()).unwrap();
         let response = router.oneshot(request).await.unwrap();
         (response.status(), response)

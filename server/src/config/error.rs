@@ -4,14 +4,14 @@ use std::fmt;
 
 /// One thing that is wrong, or odd.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct ConfigError {
     /// The place: `--listen`, `ROOMCAST_LISTEN`, `listen in roomcast.toml`.
     place: String,
     /// What is wrong there, and what would be right.
     says: String,
 }
 
-impl Fault {
+impl ConfigError {
     /// A fault at a place.
     pub(super) fn new(place: impl Into<String>, says: impl Into<String>) -> Self {
         Self {
@@ -21,7 +21,7 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A value may hold anything; one fault stays one line.
         let line = format!("{}: {}", self.place, self.says);

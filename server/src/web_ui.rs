@@ -20,7 +20,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
 
 /// A file of the page.
 #[derive(Debug)]
-pub struct PageFile {
+pub struct WebFile {
     /// Where it is served.
     pub path: &'static str,
     content_type: &'static str,
@@ -28,19 +28,19 @@ pub struct PageFile {
     bytes: &'static [u8],
 }
 
-static FILES: &[PageFile] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
+static FILES: &[WebFile] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
 
 /// Every file, with its path.
-pub fn files() -> &'static [PageFile] {
+pub fn files() -> &'static [WebFile] {
     FILES
 }
 
 /// Serves the file.
-pub(crate) fn route(file: &'static PageFile) -> MethodRouter<Arc<Services>> {
+pub(crate) fn route(file: &'static WebFile) -> MethodRouter<Arc<Services>> {
     get(move |headers: HeaderMap| async move { serve(file, &headers) })
 }
 
-fn serve(file: &PageFile, headers: &HeaderMap) -> Response {
+fn serve(file: &WebFile, headers: &HeaderMap) -> Response {
     let common: [(HeaderName, &str); 3] = [
         (ETAG, file.etag),
         (CACHE_CONTROL, "no-cache"),
