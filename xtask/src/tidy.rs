@@ -6,7 +6,7 @@
 mod code;
 mod crates;
 mod functions;
-mod locks;
+mod lockfiles;
 mod sources;
 mod text;
 mod tree;
@@ -87,7 +87,7 @@ fn check_file(file: &TextFile) -> Vec<Finding> {
     let mut findings = text::check(file);
     findings.extend(sources::check(file));
     findings.extend(functions::check(file));
-    findings.extend(locks::check(file));
+    findings.extend(lockfiles::check(file));
     findings
 }
 

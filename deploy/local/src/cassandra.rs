@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::home::Home;
 use crate::ports::Port;
+use crate::process_group::ProcessGroup;
 use crate::server_process::ServerProcess;
-use crate::{Certificates, LocalError, programs};
+use crate::{Certificates, ClusterError, binaries};
 
 mod config;
 mod cql;
@@ -21,8 +21,8 @@ mod jars;
 
 const IPS: [&str; 3] = ["127.0.0.1", "127.0.0.2", "127.0.0.3"];
 /// Three to eight seconds are usual; three nodes on a machine that builds something meanwhile take far longer.
-const READY_WITHIN: Duration = Duration::from_secs(180);
-const STOP_WITHIN: Duration = Duration::from_secs(60);
+const READY_TIMEOUT: Duration = Duration::from_secs(180);
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 const STARTS_MAX: u32 = 3;
 const HEAP_MEGABYTES: u32 = 512;
 
@@ -64,15 +64,15 @@ pub struct Cassandra {
     port: Port,
     _storage_port: Port,
     is_secured: bool,
-    home: Home,
+    home: ProcessGroup,
 }
 
 impl Cassandra {
     /// Starts the nodes and waits until each answers and, if there are three, counts on the others.
-    pub fn start(spec: &CassandraSpec) -> Result<Self, LocalError> {
+    pub fn start(spec: &CassandraSpec) -> Result<Self, ClusterError> {
         let mut starts = 1;
         loop {
-            let home = Home::new("cassandra", spec.directory.as_deref())?;
+            let home = ProcessGroup::new("cassandra", spec.directory.as_deref())?;
             match Self::start_in(home, spec) {
                 Err(error) if error.lost_a_port() && starts < STARTS_MAX => starts += 1,
                 started => return started,
@@ -81,18 +81,18 @@ impl Cassandra {
     }
 
     /// Whether this machine's cache has the jars.
-    pub fn is_fetched() -> Result<bool, LocalError> {
-        jars::are_there()
+    pub fn is_fetched() -> Result<bool, ClusterError> {
+        jars::is_cached()
     }
 
     /// Fetches the jars, if this machine's cache does not have them.
-    pub fn fetch() -> Result<(), LocalError> {
+    pub fn fetch() -> Result<(), ClusterError> {
         jars::fetch().map(drop)
     }
 
-    pub(crate) fn start_in(home: Home, spec: &CassandraSpec) -> Result<Self, LocalError> {
+    pub(crate) fn start_in(home: ProcessGroup, spec: &CassandraSpec) -> Result<Self, ClusterError> {
         assert!(matches!(spec.nodes, 1 | 3), "one node, or three");
-        let java = programs::on_path("java", "-version")?;
+        let java = binaries::on_path("java", "-version")?;
         let jars = jars::fetch()?;
         let ips = &IPS[..spec.nodes];
         let (port, storage_port) = match spec.ports {
@@ -172,55 +172,55 @@ impl Cassandra {
 
     /// Asks a node to end (SIGTERM), which writes everything down first, and waits for it.
     pub fn stop(&mut self, index: usize) {
-        self.nodes[index].stop(STOP_WITHIN);
-        jars::keep_archive(&self.home.directory().join(self.nodes[index].name()));
+        self.nodes[index].stop(STOP_TIMEOUT);
+        jars::save_archive(&self.home.directory().join(self.nodes[index].name()));
     }
 
     /// Starts a dead node again on its data and address, and waits until it answers. The others notice a few
     /// seconds later.
-    pub fn start_node(&mut self, index: usize) -> Result<(), LocalError> {
+    pub fn start_node(&mut self, index: usize) -> Result<(), ClusterError> {
         self.nodes[index].start()?;
         self.wait_until_it_answers(index)
     }
 
     /// Stops a node where it is (SIGSTOP): its connections stay, and nothing answers.
-    pub fn pause(&self, index: usize) -> Result<(), LocalError> {
+    pub fn pause(&self, index: usize) -> Result<(), ClusterError> {
         self.nodes[index].pause()
     }
 
     /// Lets a paused node go on.
-    pub fn resume(&self, index: usize) -> Result<(), LocalError> {
+    pub fn resume(&self, index: usize) -> Result<(), ClusterError> {
         self.nodes[index].resume()
     }
 
     /// Waits until every node answers and, if there are three, until each counts on the others.
-    pub fn wait_until_ready(&mut self) -> Result<(), LocalError> {
+    pub fn wait_until_ready(&mut self) -> Result<(), ClusterError> {
         (0..self.nodes.len()).try_for_each(|index| self.wait_until_it_answers(index))?;
         for index in 0..self.nodes.len() {
             let address = self.address(index);
             if self.nodes.len() > 1 {
                 let node = &mut self.nodes[index];
-                node.wait_until("count on the others", READY_WITHIN, || {
-                    cql::reads_from_all_copies(&address)
+                node.wait_until("count on the others", READY_TIMEOUT, || {
+                    cql::has_full_quorum(&address)
                 })?;
             }
         }
         Ok(())
     }
 
-    fn wait_until_it_answers(&mut self, index: usize) -> Result<(), LocalError> {
+    fn wait_until_it_answers(&mut self, index: usize) -> Result<(), ClusterError> {
         let address = self.address(index);
         let node = &mut self.nodes[index];
         if self.is_secured {
             // Its first user is made after it listens.
             let log = node.log().to_owned();
-            return node.wait_until("make its first user", READY_WITHIN, || {
+            return node.wait_until("make its first user", READY_TIMEOUT, || {
                 let text = std::fs::read_to_string(&log).unwrap_or_default();
                 let made = text.contains("Created default superuser role");
                 made.then_some(()).ok_or("no user".to_owned())
             });
         }
-        node.wait_until("speak CQL", READY_WITHIN, || cql::is_spoken(&address))
+        node.wait_until("speak CQL", READY_TIMEOUT, || cql::is_cql_ready(&address))
     }
 }
 
@@ -229,14 +229,14 @@ impl Cassandra {
 fn yielding(
     program: &Path,
     mut arguments: Vec<String>,
-) -> Result<(PathBuf, Vec<String>), LocalError> {
+) -> Result<(PathBuf, Vec<String>), ClusterError> {
     let own = [
         String::from("-n"),
         String::from("10"),
         program.display().to_string(),
     ];
     arguments.splice(..0, own);
-    Ok((programs::on_path("nice", "--version")?, arguments))
+    Ok((binaries::on_path("nice", "--version")?, arguments))
 }
 
 impl Drop for Cassandra {

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::home::Home;
-use crate::{LocalError, programs};
+use crate::process_group::ProcessGroup;
+use crate::{ClusterError, binaries};
 
 /// The password of the key stores: they hold nothing that outlives a test.
 pub(crate) const STORE_PASSWORD: &str = "changeit";
@@ -12,14 +12,14 @@ pub(crate) const STORE_PASSWORD: &str = "changeit";
 /// PEM files and the key stores that Java reads; they go with this.
 #[derive(Debug)]
 pub struct Certificates {
-    home: Home,
+    home: ProcessGroup,
 }
 
 impl Certificates {
     /// Makes an authority and what it signs.
-    pub fn make() -> Result<Self, LocalError> {
+    pub fn make() -> Result<Self, ClusterError> {
         let made = Self {
-            home: Home::temporary("certificates")?,
+            home: ProcessGroup::temporary("certificates")?,
         };
         let key = "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
         let sign = "x509 -req -CA ca.pem -CAkey ca-key.pem -CAcreateserial -days 2";
@@ -40,7 +40,7 @@ impl Certificates {
     }
 
     /// Makes the two key stores as well, which takes Java's `keytool`.
-    pub(crate) fn make_stores(&self) -> Result<(), LocalError> {
+    pub(crate) fn make_stores(&self) -> Result<(), ClusterError> {
         self.openssl(&format!(
             "pkcs12 -export -in server.pem -inkey server-key.pem -name server -out server.p12 \
              -passout pass:{STORE_PASSWORD}"
@@ -60,18 +60,18 @@ impl Certificates {
         self.home.directory().join(name)
     }
 
-    fn openssl(&self, arguments: &str) -> Result<(), LocalError> {
+    fn openssl(&self, arguments: &str) -> Result<(), ClusterError> {
         self.run("openssl", "version", arguments)
     }
 
-    fn run(&self, program: &'static str, probe: &str, arguments: &str) -> Result<(), LocalError> {
-        let path = programs::on_path(program, probe)?;
+    fn run(&self, program: &'static str, probe: &str, arguments: &str) -> Result<(), ClusterError> {
+        let path = binaries::on_path(program, probe)?;
         let output = Command::new(path)
             .args(arguments.split_whitespace())
             .current_dir(Path::new(self.home.directory()))
             .stdin(Stdio::null())
             .output()
-            .map_err(LocalError::machine(format!("start {program}")))?;
-        LocalError::unless_well(program, &output)
+            .map_err(ClusterError::machine(format!("start {program}")))?;
+        ClusterError::unless_well(program, &output)
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// Why a server could not be started, or is not what it should be.
 #[derive(thiserror::Error)]
-pub enum LocalError {
+pub enum ClusterError {
     /// A program is not on this machine: install it and try again.
     #[error("{program} is missing ({why}): `make servers` installs it")]
     Missing {
@@ -72,7 +72,7 @@ pub enum LocalError {
     },
 }
 
-impl LocalError {
+impl ClusterError {
     /// Wraps what the machine said with what was being done.
     pub(crate) fn machine(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let doing = doing.into();
@@ -101,7 +101,7 @@ impl LocalError {
 }
 
 /// As for people, with the causes: a test that unwraps shows this, and the log's tail has several lines.
-impl fmt::Debug for LocalError {
+impl fmt::Debug for ClusterError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{self}")?;
         let mut cause = self.source();

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::{Cassandra, LocalError, programs};
+use crate::{Cassandra, ClusterError, binaries};
 
 /// The nats-server that everything is tested with, which `docker-compose.yml` runs too.
 pub const NATS_VERSION: &str = "2.15.2";
@@ -22,7 +22,7 @@ const PACKAGED: [(&str, &str, &str); 5] = [
 ];
 
 /// Installs every server that is missing; `say` hears what is being done, a line at a time.
-pub fn install(say: &mut dyn FnMut(&str)) -> Result<(), LocalError> {
+pub fn install(say: &mut dyn FnMut(&str)) -> Result<(), ClusterError> {
     install_packages(say)?;
     install_nats(say)?;
     if !Cassandra::is_fetched()? {
@@ -32,10 +32,10 @@ pub fn install(say: &mut dyn FnMut(&str)) -> Result<(), LocalError> {
     Ok(())
 }
 
-fn install_packages(say: &mut dyn FnMut(&str)) -> Result<(), LocalError> {
+fn install_packages(say: &mut dyn FnMut(&str)) -> Result<(), ClusterError> {
     let missing: Vec<&str> = PACKAGED
         .iter()
-        .filter(|(program, version, _)| programs::on_path(program, version).is_err())
+        .filter(|(program, version, _)| binaries::on_path(program, version).is_err())
         .map(|(_, _, package)| *package)
         .collect();
     if missing.is_empty() {
@@ -43,7 +43,7 @@ fn install_packages(say: &mut dyn FnMut(&str)) -> Result<(), LocalError> {
     }
     let list = missing.join(" ");
     if !rustix::process::geteuid().is_root() {
-        return Err(LocalError::Failed {
+        return Err(ClusterError::Failed {
             what: format!("installing {list}"),
             said: format!("this needs root: apt-get install {list}, or your system's way"),
         });
@@ -61,13 +61,13 @@ fn install_packages(say: &mut dyn FnMut(&str)) -> Result<(), LocalError> {
     run("apt-get install", &mut install)
 }
 
-fn install_nats(say: &mut dyn FnMut(&str)) -> Result<(), LocalError> {
-    if programs::nats_server().is_ok() {
+fn install_nats(say: &mut dyn FnMut(&str)) -> Result<(), ClusterError> {
+    if binaries::nats_server().is_ok() {
         return Ok(());
     }
-    let bin = programs::cache()?.join("bin");
-    if programs::on_path("go", "version").is_err() {
-        return Err(LocalError::Failed {
+    let bin = binaries::cache()?.join("bin");
+    if binaries::on_path("go", "version").is_err() {
+        return Err(ClusterError::Failed {
             what: "installing nats-server".to_owned(),
             said: format!(
                 "put nats-server {NATS_VERSION} or newer on the PATH, or install Go: \
@@ -80,7 +80,7 @@ fn install_nats(say: &mut dyn FnMut(&str)) -> Result<(), LocalError> {
     go_install(&bin)
 }
 
-fn go_install(bin: &Path) -> Result<(), LocalError> {
+fn go_install(bin: &Path) -> Result<(), ClusterError> {
     let mut go = Command::new("go");
     go.args(["install", &format!("{NATS_SERVER}@v{NATS_VERSION}")])
         .env("GOBIN", bin)
@@ -89,10 +89,10 @@ fn go_install(bin: &Path) -> Result<(), LocalError> {
     run("go install nats-server", &mut go)
 }
 
-fn run(what: &str, command: &mut Command) -> Result<(), LocalError> {
+fn run(what: &str, command: &mut Command) -> Result<(), ClusterError> {
     let output = command
         .stdin(Stdio::null())
         .output()
-        .map_err(LocalError::machine(format!("start {what}")))?;
-    LocalError::unless_well(what, &output)
+        .map_err(ClusterError::machine(format!("start {what}")))?;
+    ClusterError::unless_well(what, &output)
 }

@@ -5,28 +5,28 @@
 //! test in an async runtime makes them before its clients start, or on a blocking thread. A program that is
 //! missing is an error that names `make servers`, never a test that passes without it.
 
+mod binaries;
 mod cassandra;
 mod certificates;
+pub mod cluster;
 mod error;
-pub mod fleet;
 mod haproxy;
-mod home;
 mod http;
 pub mod install;
 mod nats;
 mod ports;
-mod programs;
+mod process_group;
 mod redis;
 mod redis_cluster;
 mod server_process;
 mod wait;
 
+pub use binaries::nats_server;
 pub use cassandra::{Cassandra, CassandraSpec, Sync};
 pub use certificates::Certificates;
-pub use error::LocalError;
+pub use error::ClusterError;
 pub use haproxy::HaProxy;
 pub use nats::{Nats, NatsSpec};
 pub use ports::{Port, Ports};
-pub use programs::nats_server;
 pub use redis::Redis;
 pub use redis_cluster::RedisCluster;

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, bail, ensure};
-use roomcast_local::fleet::{Fleet, FleetSpec, Record};
+use roomcast_local::cluster::{Cluster, ClusterSpec, Manifest};
 use roomcast_local::{Sync, install};
 
-mod table;
+mod status_table;
 
 const USAGE: &str = "\
 fleet: Roomcast as a fleet on this machine.
@@ -56,8 +56,8 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
     match command.as_str() {
         "servers" => Ok(install::install(&mut |line| say(line))?),
         "start" => start(&options.spec),
-        "under" => under(options.spec),
-        "status" => say_what_runs(&Record::read(directory)?),
+        "under" => exec(options.spec),
+        "status" => say_what_runs(&Manifest::read(directory)?),
         "stop" => {
             let ended = stop(directory)?;
             say(&format!("{ended}; the data is in {}", directory.display()));
@@ -82,12 +82,12 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
 }
 
 struct Options {
-    spec: FleetSpec,
+    spec: ClusterSpec,
 }
 
 impl Options {
     fn read(arguments: &[String]) -> anyhow::Result<Self> {
-        let mut spec = FleetSpec::new(PathBuf::new());
+        let mut spec = ClusterSpec::new(PathBuf::new());
         spec.directory = Some(PathBuf::from("roomcast-fleet"));
         spec.edges = 2;
         spec.edge_port = Some(8080);
@@ -128,10 +128,10 @@ fn sync(name: &str) -> anyhow::Result<Sync> {
     }
 }
 
-fn start(spec: &FleetSpec) -> anyhow::Result<()> {
+fn start(spec: &ClusterSpec) -> anyhow::Result<()> {
     ensure!(spec.program.is_file(), "--program names no file");
     let directory = spec.directory.clone().unwrap_or_default();
-    let record = Record::read(&directory)?;
+    let record = Manifest::read(&directory)?;
     if record.is_whole() {
         say("it runs already:");
         return say_what_runs(&record);
@@ -141,15 +141,15 @@ fn start(spec: &FleetSpec) -> anyhow::Result<()> {
         record.stop()?;
     }
     say("starting: three nats-servers, the store, Redis, then every role as a process of its own");
-    let fleet = Fleet::start(spec)?;
+    let fleet = Cluster::start(spec)?;
     let record = fleet.leave_running()?;
     say_what_runs(&record)?;
-    say(&table::how_to_use(&record, &spec.program));
+    say(&status_table::how_to_use(&record, &spec.program));
     Ok(())
 }
 
 /// Runs a command against a fleet of its own; fails as the command fails.
-fn under(mut spec: FleetSpec) -> anyhow::Result<()> {
+fn exec(mut spec: ClusterSpec) -> anyhow::Result<()> {
     ensure!(spec.program.is_file(), "--program names no file");
     let command = std::mem::take(&mut spec.arguments);
     let (program, arguments) = command.split_first().context("-- COMMAND is missing")?;
@@ -158,7 +158,7 @@ fn under(mut spec: FleetSpec) -> anyhow::Result<()> {
     fs::write(&secret, format!("known to this run only: {name}")).context("write a secret")?;
     spec.arguments = ["--token-key".to_owned(), format!("hs256:{name}")].into();
     (spec.directory, spec.edge_port) = (None, None);
-    let fleet = Fleet::start(&spec)?;
+    let fleet = Cluster::start(&spec)?;
     let gateway = fleet.role("gateway").next().context("no gateway")?;
     let status = Command::new(program)
         .args(arguments)
@@ -179,18 +179,18 @@ fn under(mut spec: FleetSpec) -> anyhow::Result<()> {
 
 /// Ends what runs; says how much that was.
 fn stop(directory: &Path) -> anyhow::Result<String> {
-    let record = Record::read(directory)?;
+    let record = Manifest::read(directory)?;
     let alive = record.running.iter().filter(|one| one.is_alive()).count();
     record.stop()?;
     Ok(format!("{alive} processes ended"))
 }
 
-fn say_what_runs(record: &Record) -> anyhow::Result<()> {
+fn say_what_runs(record: &Manifest) -> anyhow::Result<()> {
     ensure!(
         !record.running.is_empty(),
         "nothing runs here: `make fleet` starts a fleet"
     );
-    say(&table::of(record));
+    say(&status_table::of(record));
     ensure!(
         record.is_whole(),
         "a part of it is dead: `make fleet` starts it again"

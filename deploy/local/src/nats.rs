@@ -7,17 +7,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::home::{Home, unique};
 use crate::ports::Ports;
+use crate::process_group::{ProcessGroup, unique};
 use crate::server_process::ServerProcess;
-use crate::{LocalError, http, programs};
+use crate::{ClusterError, binaries, http};
 
 mod config;
 mod readiness;
 
 /// A cluster elects its leader after up to nine seconds; on a busy machine a start takes longer.
-const READY_WITHIN: Duration = Duration::from_secs(60);
-const STOP_WITHIN: Duration = Duration::from_secs(20);
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 const STARTS_MAX: u32 = 3;
 
 /// What to start.
@@ -42,7 +42,7 @@ pub struct NatsSpec {
 pub struct Nats {
     nodes: Vec<Node>,
     _ports: Ports,
-    home: Home,
+    home: ProcessGroup,
 }
 
 #[derive(Debug)]
@@ -56,7 +56,7 @@ pub(crate) struct Node {
 
 impl Nats {
     /// Starts `nodes` servers, one or three, without users or TLS, and waits until JetStream is ready.
-    pub fn start(nodes: usize) -> Result<Self, LocalError> {
+    pub fn start(nodes: usize) -> Result<Self, ClusterError> {
         Self::start_with(&NatsSpec {
             nodes,
             ..NatsSpec::default()
@@ -65,10 +65,10 @@ impl Nats {
 
     /// Starts the servers of `spec` and waits until JetStream is ready: in a cluster there is a leader then, and
     /// it knows all of its servers.
-    pub fn start_with(spec: &NatsSpec) -> Result<Self, LocalError> {
+    pub fn start_with(spec: &NatsSpec) -> Result<Self, ClusterError> {
         let mut starts = 1;
         loop {
-            let home = Home::new("nats", spec.directory.as_deref())?;
+            let home = ProcessGroup::new("nats", spec.directory.as_deref())?;
             match Self::start_in(home, spec) {
                 Err(error) if error.lost_a_port() && starts < STARTS_MAX => starts += 1,
                 started => return started,
@@ -76,9 +76,9 @@ impl Nats {
         }
     }
 
-    pub(crate) fn start_in(home: Home, spec: &NatsSpec) -> Result<Self, LocalError> {
+    pub(crate) fn start_in(home: ProcessGroup, spec: &NatsSpec) -> Result<Self, ClusterError> {
         assert!(matches!(spec.nodes, 1 | 3), "one nats-server, or three");
-        let program = programs::nats_server()?;
+        let program = binaries::nats_server()?;
         let ports = match &spec.ports {
             Some(numbers) => Ports::from(numbers.clone()),
             None => Ports::free(3 * spec.nodes)?,
@@ -160,34 +160,36 @@ impl Nats {
 
     /// Asks a server to end (SIGTERM) and waits for it.
     pub fn stop(&mut self, index: usize) {
-        self.server_mut(index).stop(STOP_WITHIN);
+        self.server_mut(index).stop(STOP_TIMEOUT);
     }
 
     /// Starts a dead server again on its data and port, and waits until it takes clients. Whether the cluster is
     /// whole again is for [`Self::wait_until_ready`].
-    pub fn start_node(&mut self, index: usize) -> Result<(), LocalError> {
+    pub fn start_node(&mut self, index: usize) -> Result<(), ClusterError> {
         let address = self.nodes[index].client.clone();
         let server = self.server_mut(index);
         server.start()?;
-        server.wait_until("take clients", READY_WITHIN, || readiness::greets(&address))
+        server.wait_until("take clients", READY_TIMEOUT, || {
+            readiness::greets(&address)
+        })
     }
 
     /// Stops a server where it is (SIGSTOP): its connections stay, and nothing answers.
-    pub fn pause(&self, index: usize) -> Result<(), LocalError> {
+    pub fn pause(&self, index: usize) -> Result<(), ClusterError> {
         self.server(index).pause()
     }
 
     /// Lets a paused server go on.
-    pub fn resume(&self, index: usize) -> Result<(), LocalError> {
+    pub fn resume(&self, index: usize) -> Result<(), ClusterError> {
         self.server(index).resume()
     }
 
     /// Waits until every server is healthy, and in a cluster until a leader knows them all.
-    pub fn wait_until_ready(&mut self) -> Result<(), LocalError> {
+    pub fn wait_until_ready(&mut self) -> Result<(), ClusterError> {
         for index in 0..self.nodes.len() {
             let (client, monitor) = self.addresses(index);
             let server = self.server_mut(index);
-            server.wait_until("have JetStream ready", READY_WITHIN, || {
+            server.wait_until("have JetStream ready", READY_TIMEOUT, || {
                 readiness::greets(&client)?;
                 readiness::is_healthy(&monitor)
             })?;
@@ -196,7 +198,7 @@ impl Nats {
             let names: Vec<_> = self.nodes.iter().map(|node| node.name.clone()).collect();
             let monitors: Vec<_> = self.nodes.iter().map(|node| node.monitor.clone()).collect();
             let server = self.server_mut(0);
-            server.wait_until("be in a whole cluster", READY_WITHIN, || {
+            server.wait_until("be in a whole cluster", READY_TIMEOUT, || {
                 readiness::is_whole(&names, &monitors)
             })?;
         }
@@ -204,12 +206,12 @@ impl Nats {
     }
 
     /// What a server's monitoring says at `path`, such as `/jsz?streams=true`: the body of the answer.
-    pub fn monitoring(&self, index: usize, path: &str) -> Result<String, LocalError> {
+    pub fn monitoring(&self, index: usize, path: &str) -> Result<String, ClusterError> {
         let monitor = self.monitor(index);
         let doing = format!("ask {} for {path}", self.node_name(index));
         http::get(monitor, path)
             .map(|(_, body)| body)
-            .map_err(LocalError::machine(doing))
+            .map_err(ClusterError::machine(doing))
     }
 
     fn addresses(&self, index: usize) -> (String, String) {
@@ -242,11 +244,11 @@ fn nodes(tag: &str, ports: &[u16]) -> Vec<Node> {
         .collect()
 }
 
-fn copy_beside(home: &Home, files: &[PathBuf]) -> Result<(), LocalError> {
+fn copy_beside(home: &ProcessGroup, files: &[PathBuf]) -> Result<(), ClusterError> {
     for file in files {
         let name = file.file_name().unwrap_or(file.as_os_str());
         let doing = format!("copy {}", file.display());
-        fs::copy(file, home.directory().join(name)).map_err(LocalError::machine(doing))?;
+        fs::copy(file, home.directory().join(name)).map_err(ClusterError::machine(doing))?;
     }
     Ok(())
 }

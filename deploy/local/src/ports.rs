@@ -11,7 +11,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::{LocalError, programs};
+use crate::{ClusterError, binaries};
 
 /// Linux gives 32768 and up to outgoing connections.
 const FIRST: u16 = 12_000;
@@ -41,15 +41,15 @@ impl Drop for Lock {
 
 impl Port {
     /// Finds a port that is free on 127.0.0.1.
-    pub fn free() -> Result<Self, LocalError> {
+    pub fn free() -> Result<Self, ClusterError> {
         Self::free_on(&["127.0.0.1"])
     }
 
     /// Finds a port that is free on each of these addresses.
-    pub fn free_on(addresses: &[&str]) -> Result<Self, LocalError> {
-        let lockdir = programs::cache()?.join("ports");
+    pub fn free_on(addresses: &[&str]) -> Result<Self, ClusterError> {
+        let lockdir = binaries::cache()?.join("ports");
         fs::create_dir_all(&lockdir)
-            .map_err(LocalError::machine(format!("make {}", lockdir.display())))?;
+            .map_err(ClusterError::machine(format!("make {}", lockdir.display())))?;
         for _ in 0..TRIES {
             let number = FIRST + random_below(COUNT);
             let Some(lock) = lock(&lockdir, number) else {
@@ -63,7 +63,7 @@ impl Port {
                 });
             }
         }
-        Err(LocalError::NoFreePort {
+        Err(ClusterError::NoFreePort {
             tried: TRIES,
             lockdir,
         })
@@ -89,7 +89,7 @@ pub struct Ports(Vec<Port>);
 
 impl Ports {
     /// Finds `count` ports that are free on 127.0.0.1.
-    pub fn free(count: usize) -> Result<Self, LocalError> {
+    pub fn free(count: usize) -> Result<Self, ClusterError> {
         (0..count)
             .map(|_| Port::free())
             .collect::<Result<_, _>>()
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn a_lock_goes_with_its_port() {
         let port = Port::free().expect("a port");
-        let lockdir = programs::cache().expect("a cache").join("ports");
+        let lockdir = binaries::cache().expect("a cache").join("ports");
         let path = lockdir.join(port.number().to_string());
         assert!(path.exists() && lock(&lockdir, port.number()).is_none());
         drop(port);

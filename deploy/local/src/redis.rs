@@ -4,12 +4,12 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::home::Home;
 use crate::ports::Port;
+use crate::process_group::ProcessGroup;
 use crate::server_process::ServerProcess;
-use crate::{Certificates, LocalError, http, programs};
+use crate::{Certificates, ClusterError, binaries, http};
 
-const READY_WITHIN: Duration = Duration::from_secs(20);
+const READY_TIMEOUT: Duration = Duration::from_secs(20);
 const STARTS_MAX: u32 = 3;
 
 /// A running Redis; it ends when this is dropped.
@@ -18,15 +18,15 @@ pub struct Redis {
     server: ServerProcess,
     port: Port,
     is_secured: bool,
-    _home: Home,
+    _home: ProcessGroup,
 }
 
 impl Redis {
     /// Starts one on a free port and waits until it answers.
-    pub fn start() -> Result<Self, LocalError> {
+    pub fn start() -> Result<Self, ClusterError> {
         let mut starts = 1;
         loop {
-            let started = Self::start_in(Home::temporary("redis")?, Port::free()?);
+            let started = Self::start_in(ProcessGroup::temporary("redis")?, Port::free()?);
             match started {
                 Err(error) if error.lost_a_port() && starts < STARTS_MAX => starts += 1,
                 started => return started,
@@ -34,7 +34,7 @@ impl Redis {
         }
     }
 
-    pub(crate) fn start_in(home: Home, port: Port) -> Result<Self, LocalError> {
+    pub(crate) fn start_in(home: ProcessGroup, port: Port) -> Result<Self, ClusterError> {
         let server = server(&home, "redis", port.number(), &[])?;
         let mut redis = Self {
             server,
@@ -51,8 +51,8 @@ impl Redis {
         certificates: &Certificates,
         user: &str,
         password: &str,
-    ) -> Result<Self, LocalError> {
-        let (home, port) = (Home::temporary("redis")?, Port::free()?);
+    ) -> Result<Self, ClusterError> {
+        let (home, port) = (ProcessGroup::temporary("redis")?, Port::free()?);
         let tls_port = port.number().to_string();
         let file = |name| certificates.file(name).display().to_string();
         let (cert, key, ca) = (file("server.pem"), file("server-key.pem"), file("ca.pem"));
@@ -117,12 +117,12 @@ impl Redis {
     }
 
     /// Kills it if it runs and starts it again on its port, empty.
-    pub fn restart(&mut self) -> Result<(), LocalError> {
+    pub fn restart(&mut self) -> Result<(), ClusterError> {
         self.server.kill();
         self.server.start()?;
         let address = self.address();
         if self.is_secured {
-            return self.server.wait_until("listen", READY_WITHIN, || {
+            return self.server.wait_until("listen", READY_TIMEOUT, || {
                 let connected = http::connect(&address).map(drop);
                 connected.map_err(|error| error.to_string())
             });
@@ -131,27 +131,29 @@ impl Redis {
     }
 
     /// Stops it where it is (SIGSTOP): connections stay, and nothing answers.
-    pub fn pause(&self) -> Result<(), LocalError> {
+    pub fn pause(&self) -> Result<(), ClusterError> {
         self.server.pause()
     }
 
     /// Lets it go on.
-    pub fn resume(&self) -> Result<(), LocalError> {
+    pub fn resume(&self) -> Result<(), ClusterError> {
         self.server.resume()
     }
 }
 
 /// A Redis of `home` that keeps nothing on the disk.
 pub(crate) fn server(
-    home: &Home,
+    home: &ProcessGroup,
     name: &str,
     port: u16,
     more: &[&str],
-) -> Result<ServerProcess, LocalError> {
-    let program: PathBuf = programs::on_path("redis-server", "--version")?;
+) -> Result<ServerProcess, ClusterError> {
+    let program: PathBuf = binaries::on_path("redis-server", "--version")?;
     let directory = home.directory().join(format!("{name}-data"));
-    std::fs::create_dir_all(&directory)
-        .map_err(LocalError::machine(format!("make {}", directory.display())))?;
+    std::fs::create_dir_all(&directory).map_err(ClusterError::machine(format!(
+        "make {}",
+        directory.display()
+    )))?;
     let directory = directory.display().to_string();
     let port = port.to_string();
     let mut arguments = vec!["--port", &port, "--bind", "127.0.0.1", "--dir", &directory];
@@ -164,8 +166,8 @@ pub(crate) fn server(
 pub(crate) fn wait_until_it_answers(
     server: &mut ServerProcess,
     address: &str,
-) -> Result<(), LocalError> {
-    server.wait_until("answer", READY_WITHIN, || match ask(address, "PING") {
+) -> Result<(), ClusterError> {
+    server.wait_until("answer", READY_TIMEOUT, || match ask(address, "PING") {
         Ok(answer) if answer.starts_with("+PONG") => Ok(()),
         Ok(answer) => Err(answer),
         Err(error) => Err(error.to_string()),

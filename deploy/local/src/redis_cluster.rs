@@ -4,13 +4,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::home::Home;
 use crate::ports::Ports;
+use crate::process_group::ProcessGroup;
 use crate::server_process::ServerProcess;
-use crate::{LocalError, programs, redis};
+use crate::{ClusterError, binaries, redis};
 
 const NODES: usize = 3;
-const READY_WITHIN: Duration = Duration::from_secs(30);
+const READY_TIMEOUT: Duration = Duration::from_secs(30);
 const STARTS_MAX: u32 = 3;
 
 /// A running cluster; it ends when this is dropped.
@@ -19,12 +19,12 @@ pub struct RedisCluster {
     nodes: Vec<ServerProcess>,
     /// For each node, its clients' port, then the one of the cluster's bus.
     ports: Ports,
-    home: Home,
+    home: ProcessGroup,
 }
 
 impl RedisCluster {
     /// Starts three masters on free ports, joins them and waits until all slots are served.
-    pub fn start() -> Result<Self, LocalError> {
+    pub fn start() -> Result<Self, ClusterError> {
         let mut starts = 1;
         loop {
             match Self::start_once() {
@@ -34,9 +34,9 @@ impl RedisCluster {
         }
     }
 
-    fn start_once() -> Result<Self, LocalError> {
-        let cli = programs::on_path("redis-cli", "--version")?;
-        let home = Home::temporary("redis-cluster")?;
+    fn start_once() -> Result<Self, ClusterError> {
+        let cli = binaries::on_path("redis-cli", "--version")?;
+        let home = ProcessGroup::temporary("redis-cluster")?;
         let mut cluster = Self {
             nodes: Vec::new(),
             ports: Ports::free(2 * NODES)?,
@@ -92,7 +92,7 @@ impl RedisCluster {
     }
 
     /// Starts a dead node again, empty, with its slots, and waits until it answers.
-    pub fn start_node(&mut self, index: usize) -> Result<(), LocalError> {
+    pub fn start_node(&mut self, index: usize) -> Result<(), ClusterError> {
         let address = self.addresses().swap_remove(index);
         let node = &mut self.nodes[index];
         node.start()?;
@@ -100,9 +100,9 @@ impl RedisCluster {
     }
 
     /// Waits until every node says that all slots are served.
-    pub fn wait_until_ready(&mut self) -> Result<(), LocalError> {
+    pub fn wait_until_ready(&mut self) -> Result<(), ClusterError> {
         for (node, address) in self.addresses().into_iter().enumerate() {
-            self.nodes[node].wait_until("serve all slots", READY_WITHIN, || {
+            self.nodes[node].wait_until("serve all slots", READY_TIMEOUT, || {
                 let info = redis::ask(&address, "CLUSTER INFO").map_err(|e| e.to_string())?;
                 let whole = ["cluster_state:ok", "cluster_known_nodes:3"];
                 if whole.iter().all(|line| info.contains(line)) {
@@ -117,13 +117,13 @@ impl RedisCluster {
 }
 
 /// Gives each node a third of the slots and makes them known to each other.
-fn join(cli: &Path, addresses: &[String]) -> Result<(), LocalError> {
+fn join(cli: &Path, addresses: &[String]) -> Result<(), ClusterError> {
     let output = Command::new(cli)
         .args(["--cluster", "create"])
         .args(addresses)
         .args(["--cluster-yes", "--cluster-replicas", "0"])
         .stdin(Stdio::null())
         .output()
-        .map_err(LocalError::machine("start redis-cli"))?;
-    LocalError::unless_well("redis-cli --cluster create", &output)
+        .map_err(ClusterError::machine("start redis-cli"))?;
+    ClusterError::unless_well("redis-cli --cluster create", &output)
 }

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::home::Home;
-use crate::{LocalError, wait};
+use crate::process_group::ProcessGroup;
+use crate::{ClusterError, wait};
 
 const TAIL_LINES: usize = 20;
-const STOPPED_WITHIN: Duration = Duration::from_secs(5);
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A server's command and, while it runs, its process.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(crate) struct ServerProcess {
 impl ServerProcess {
     /// What is to run in `home`; it writes to `<name>.log` there. Nothing is started yet.
     pub(crate) fn new<A: Into<OsString>>(
-        home: &Home,
+        home: &ProcessGroup,
         name: &str,
         program: &Path,
         arguments: impl IntoIterator<Item = A>,
@@ -54,7 +54,7 @@ impl ServerProcess {
     }
 
     /// Starts it, unless it runs.
-    pub(crate) fn start(&mut self) -> Result<(), LocalError> {
+    pub(crate) fn start(&mut self) -> Result<(), ClusterError> {
         if self.is_running() {
             return Ok(());
         }
@@ -70,7 +70,7 @@ impl ServerProcess {
                 .spawn()
         };
         let doing = format!("start {}", self.name);
-        self.child = Some(started().map_err(LocalError::machine(doing))?);
+        self.child = Some(started().map_err(ClusterError::machine(doing))?);
         Ok(())
     }
 
@@ -100,39 +100,39 @@ impl ServerProcess {
     /// Asks it to end and waits; kills it when `within` has passed.
     pub(crate) fn stop(&mut self, within: Duration) {
         if self.signal(Signal::TERM).is_ok() {
-            let _ = wait::until::<LocalError>(within, || Ok(!self.is_running()));
+            let _ = wait::until::<ClusterError>(within, || Ok(!self.is_running()));
         }
         self.kill();
     }
 
     /// Stops it where it is, as a machine that hangs would, and waits until none of its threads runs.
-    pub(crate) fn pause(&self) -> Result<(), LocalError> {
+    pub(crate) fn pause(&self) -> Result<(), ClusterError> {
         self.signal(Signal::STOP)?;
-        let stopped = || Ok::<_, LocalError>(self.pid().is_some_and(is_stopped));
-        if wait::until(STOPPED_WITHIN, stopped)? {
+        let stopped = || Ok::<_, ClusterError>(self.pid().is_some_and(is_stopped));
+        if wait::until(STOP_TIMEOUT, stopped)? {
             return Ok(());
         }
-        Err(LocalError::NotReady {
+        Err(ClusterError::NotReady {
             name: self.name.clone(),
             what: "stand still",
-            within: STOPPED_WITHIN,
+            within: STOP_TIMEOUT,
             saw: "a thread that runs".to_owned(),
             tail: self.tail(),
         })
     }
 
     /// Lets it go on.
-    pub(crate) fn resume(&self) -> Result<(), LocalError> {
+    pub(crate) fn resume(&self) -> Result<(), ClusterError> {
         self.signal(Signal::CONT)
     }
 
-    fn signal(&self, signal: Signal) -> Result<(), LocalError> {
+    fn signal(&self, signal: Signal) -> Result<(), ClusterError> {
         let pid = self
             .pid()
             .and_then(|pid| Pid::from_raw(pid.cast_signed()))
-            .ok_or_else(|| LocalError::NotRunning(self.name.clone()))?;
+            .ok_or_else(|| ClusterError::NotRunning(self.name.clone()))?;
         let doing = format!("signal {}", self.name);
-        kill_process(pid, signal).map_err(|error| LocalError::machine(doing)(error.into()))
+        kill_process(pid, signal).map_err(|error| ClusterError::machine(doing)(error.into()))
     }
 
     /// Whether its process is there.
@@ -146,7 +146,7 @@ impl ServerProcess {
         what: &'static str,
         within: Duration,
         mut look: impl FnMut() -> Result<(), String>,
-    ) -> Result<(), LocalError> {
+    ) -> Result<(), ClusterError> {
         let mut saw = String::new();
         let so = wait::until(within, || {
             self.check_running()?;
@@ -161,7 +161,7 @@ impl ServerProcess {
         if so {
             return Ok(());
         }
-        Err(LocalError::NotReady {
+        Err(ClusterError::NotReady {
             name: self.name.clone(),
             what,
             within,
@@ -170,22 +170,22 @@ impl ServerProcess {
         })
     }
 
-    fn check_running(&mut self) -> Result<(), LocalError> {
+    fn check_running(&mut self) -> Result<(), ClusterError> {
         let Some(child) = &mut self.child else {
-            return Err(LocalError::NotRunning(self.name.clone()));
+            return Err(ClusterError::NotRunning(self.name.clone()));
         };
         match child.try_wait() {
             Ok(None) => Ok(()),
             Ok(Some(status)) => {
                 // Reaped: its number may be another's from now on.
                 self.child = None;
-                Err(LocalError::Ended {
+                Err(ClusterError::Ended {
                     name: self.name.clone(),
                     status: status.to_string(),
                     tail: self.tail(),
                 })
             }
-            Err(error) => Err(LocalError::machine(format!("ask about {}", self.name))(
+            Err(error) => Err(ClusterError::machine(format!("ask about {}", self.name))(
                 error,
             )),
         }

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-const LOOK_EVERY: Duration = Duration::from_millis(30);
+const POLL_INTERVAL: Duration = Duration::from_millis(30);
 
 /// Looks until `look` says that it is so; `false` when `within` has passed before that.
 ///
@@ -21,7 +21,7 @@ pub(crate) fn until<E>(
         if Instant::now() >= deadline {
             return Ok(false);
         }
-        pause(LOOK_EVERY);
+        pause(POLL_INTERVAL);
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use roomcast_local::Sync;
-use roomcast_local::fleet::{Fleet, FleetSpec};
+use roomcast_local::cluster::{Cluster, ClusterSpec};
 use serde_json::{Value, json};
 
 use crate::line::pause;
@@ -18,7 +18,7 @@ const SECRET: &str = "a secret that only these tests and their fleet know";
 
 /// A fleet.
 pub(crate) struct World {
-    pub(crate) fleet: Fleet,
+    pub(crate) fleet: Cluster,
     /// The edge, for whoever comes in as a client does.
     pub(crate) edge: Node,
     _scratch: Scratch,
@@ -49,12 +49,12 @@ impl World {
         ]
         .map(str::to_owned)
         .into();
-        let mut spec = FleetSpec::new(env!("CARGO_BIN_EXE_roomcast"));
+        let mut spec = ClusterSpec::new(env!("CARGO_BIN_EXE_roomcast"));
         spec.gateways = GATEWAYS;
         // What this setting forgets when its node is killed has to come back from the log.
         spec.sync = Sync::Periodic;
         spec.arguments = arguments;
-        let fleet = Fleet::start(&spec).expect("start a fleet");
+        let fleet = Cluster::start(&spec).expect("start a fleet");
         let edge = fleet.url().trim_start_matches("http://").to_owned();
         let admin = fleet
             .role("gateway")

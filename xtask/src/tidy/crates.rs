@@ -17,7 +17,7 @@ const SERVICES: [&str; 6] = [
 ];
 
 /// Crates from outside that only some of ours may name: (crates, who may, why).
-const OUTSIDERS: [(&[&str], &[Place], &str); 3] = [
+const OUTSIDERS: [(&[&str], &[Layer], &str); 3] = [
     (
         &[
             "rusqlite",
@@ -28,7 +28,7 @@ const OUTSIDERS: [(&[&str], &[Place], &str); 3] = [
             "fred",
             "redis",
         ],
-        &[Place::Adapter],
+        &[Layer::Adapter],
         "drivers stay behind the ports, in adapters/",
     ),
     (
@@ -50,19 +50,19 @@ const OUTSIDERS: [(&[&str], &[Place], &str); 3] = [
             "tracing",
         ],
         &[
-            Place::Ports,
-            Place::Service,
-            Place::Adapter,
-            Place::Server,
-            Place::LoadTest,
-            Place::Local,
-            Place::XTask,
+            Layer::Ports,
+            Layer::Service,
+            Layer::Adapter,
+            Layer::Server,
+            Layer::LoadTest,
+            Layer::Local,
+            Layer::XTask,
         ],
         "the protocol is pure data, without I/O",
     ),
     (
         &["anyhow"],
-        &[Place::Server, Place::LoadTest, Place::Local, Place::XTask],
+        &[Layer::Server, Layer::LoadTest, Layer::Local, Layer::XTask],
         "libraries have error types that a caller can act on",
     ),
 ];
@@ -127,7 +127,7 @@ impl Workspace {
 
 /// The parts a crate of ours can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Layer {
     Protocol,
     Ports,
     Service,
@@ -139,7 +139,7 @@ enum Place {
     XTask,
 }
 
-impl Place {
+impl Layer {
     fn of(folder: &str) -> Option<Self> {
         match folder {
             "protocol" => Some(Self::Protocol),
@@ -196,7 +196,7 @@ fn check_package(workspace: &Workspace, package: &Package) -> Vec<Finding> {
         let says = format!("`{part}` names no purpose: call the crate what it is for");
         findings.push(Finding::in_file(manifest, says));
     }
-    let Some(place) = Place::of(folder) else {
+    let Some(place) = Layer::of(folder) else {
         let says = "this crate has no place on the map; decide what it may depend on first";
         findings.push(Finding::in_file(manifest, says));
         return findings;
@@ -213,18 +213,18 @@ fn check_package(workspace: &Workspace, package: &Package) -> Vec<Finding> {
 
 fn refuse_edge(
     folder: &str,
-    from: Place,
+    from: Layer,
     to_folder: &str,
     dependency: &Dependency,
 ) -> Option<String> {
     let for_tests = dependency.kind.as_deref() == Some("dev");
-    let allowed = Place::of(to_folder).is_some_and(|to| from.may_depend_on().contains(&to));
+    let allowed = Layer::of(to_folder).is_some_and(|to| from.may_depend_on().contains(&to));
     let allowed_in_tests = for_tests && from.may_test_with(to_folder);
     let kind = if for_tests { "dev-depend" } else { "depend" };
     (!allowed && !allowed_in_tests).then(|| format!("{folder} must not {kind} on {to_folder}"))
 }
 
-fn refuse_outsider(from: Place, name: &str) -> Option<String> {
+fn refuse_outsider(from: Layer, name: &str) -> Option<String> {
     OUTSIDERS
         .iter()
         .find(|(names, places, _)| names.contains(&name) && !places.contains(&from))

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::{Sync, jars};
 use crate::certificates::STORE_PASSWORD;
-use crate::home::Home;
-use crate::{Certificates, LocalError};
+use crate::process_group::ProcessGroup;
+use crate::{Certificates, ClusterError};
 
 const LOGBACK: &str = r#"<configuration>
   <appender name="OUT" class="ch.qos.logback.core.ConsoleAppender">
@@ -30,16 +30,16 @@ impl Plan<'_> {
     /// Writes the files of the node at `index` into `home/name`; gives the arguments for Java.
     pub(super) fn write(
         &self,
-        home: &Home,
+        home: &ProcessGroup,
         name: &str,
         index: usize,
         jars: &Path,
-    ) -> Result<Vec<String>, LocalError> {
+    ) -> Result<Vec<String>, ClusterError> {
         let directory = home.directory().join(name);
         for part in ["tmp", "data"] {
             let part = directory.join(part);
             std::fs::create_dir_all(&part)
-                .map_err(LocalError::machine(format!("make {}", part.display())))?;
+                .map_err(ClusterError::machine(format!("make {}", part.display())))?;
         }
         home.write(&format!("{name}/cassandra.yaml"), &self.yaml(index))?;
         home.write(&format!("{name}/logback.xml"), LOGBACK)?;
@@ -132,7 +132,7 @@ fn token(index: usize, nodes: usize) -> i128 {
     i128::from(i64::MIN) + (1 << 64) * index / nodes
 }
 
-fn java_arguments(directory: &Path, jars: &Path) -> Result<Vec<String>, LocalError> {
+fn java_arguments(directory: &Path, jars: &Path) -> Result<Vec<String>, ClusterError> {
     let archive = jars::archive()?;
     let archive = if archive.is_file() {
         format!("-XX:SharedArchiveFile={}", archive.display())

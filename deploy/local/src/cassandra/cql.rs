@@ -19,14 +19,14 @@ const ALL: u16 = 5;
 const BODY_BYTES_MAX: u32 = 1 << 20;
 
 /// Whether the node speaks it.
-pub(super) fn is_spoken(address: &str) -> Result<(), String> {
+pub(super) fn is_cql_ready(address: &str) -> Result<(), String> {
     let answer = http::connect(address).and_then(|mut node| ask(&mut node, OPTIONS, &[]));
     expect(SUPPORTED, answer)
 }
 
 /// Whether the node reads a table of which each of three nodes has a copy, from all of them: for that it must know
 /// each of them to be alive.
-pub(super) fn reads_from_all_copies(address: &str) -> Result<(), String> {
+pub(super) fn has_full_quorum(address: &str) -> Result<(), String> {
     let mut node = http::connect(address).map_err(|error| error.to_string())?;
     let version = [&[0, 1], &*text("CQL_VERSION"), &*text("3.0.0")].concat();
     expect(READY, ask(&mut node, STARTUP, &version))?;

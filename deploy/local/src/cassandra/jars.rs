@@ -4,14 +4,14 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::{LocalError, programs};
+use crate::{ClusterError, binaries};
 
 const VERSION: &str = "5.0.9";
 const COPY_DEPENDENCIES: &str =
     "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
 
 /// The directory of the jars, filled if it is not there yet. Several processes may ask at once: one fetches.
-pub(super) fn fetch() -> Result<PathBuf, LocalError> {
+pub(super) fn fetch() -> Result<PathBuf, ClusterError> {
     let cache = directory()?;
     let jars = cache.join("lib");
     if jars.is_dir() {
@@ -23,7 +23,7 @@ pub(super) fn fetch() -> Result<PathBuf, LocalError> {
         lock.lock()?;
         Ok(lock)
     };
-    let _lock = locked().map_err(LocalError::machine(format!("lock {}", cache.display())))?;
+    let _lock = locked().map_err(ClusterError::machine(format!("lock {}", cache.display())))?;
     if jars.is_dir() {
         return Ok(jars);
     }
@@ -35,19 +35,19 @@ pub(super) fn fetch() -> Result<PathBuf, LocalError> {
         fs::create_dir(&unfinished)?;
         fs::write(unfinished.join("pom.xml"), pom())
     };
-    prepared().map_err(LocalError::machine(format!(
+    prepared().map_err(ClusterError::machine(format!(
         "fill {}",
         unfinished.display()
     )))?;
     run_maven(&unfinished)?;
     fs::rename(unfinished.join("lib"), &jars)
-        .map_err(LocalError::machine(format!("make {}", jars.display())))?;
+        .map_err(ClusterError::machine(format!("make {}", jars.display())))?;
     let _ = fs::remove_dir_all(&unfinished);
     Ok(jars)
 }
 
 /// Whether there is nothing to fetch.
-pub(super) fn are_there() -> Result<bool, LocalError> {
+pub(super) fn is_cached() -> Result<bool, ClusterError> {
     Ok(directory()?.join("lib").is_dir())
 }
 
@@ -57,12 +57,12 @@ pub(super) fn archive_is_missing() -> bool {
 }
 
 /// Where the class archive is, or will be.
-pub(super) fn archive() -> Result<PathBuf, LocalError> {
+pub(super) fn archive() -> Result<PathBuf, ClusterError> {
     Ok(directory()?.join("classes.jsa"))
 }
 
 /// Takes the archive that a node with this directory left when it ended, if it did.
-pub(super) fn keep_archive(node: &Path) {
+pub(super) fn save_archive(node: &Path) {
     // The cache may be on another file system than the node: copied beside, then renamed at once.
     let copied = || {
         let archive = archive().map_err(std::io::Error::other)?;
@@ -74,12 +74,12 @@ pub(super) fn keep_archive(node: &Path) {
     let _: std::io::Result<()> = copied();
 }
 
-fn directory() -> Result<PathBuf, LocalError> {
-    Ok(programs::cache()?.join(format!("cassandra-{VERSION}")))
+fn directory() -> Result<PathBuf, ClusterError> {
+    Ok(binaries::cache()?.join(format!("cassandra-{VERSION}")))
 }
 
-fn run_maven(directory: &Path) -> Result<(), LocalError> {
-    let maven = programs::on_path("mvn", "--version")?;
+fn run_maven(directory: &Path) -> Result<(), ClusterError> {
+    let maven = binaries::on_path("mvn", "--version")?;
     let output = Command::new(maven)
         .args(["-q", "-B", "-f"])
         .arg(directory.join("pom.xml"))
@@ -90,8 +90,8 @@ fn run_maven(directory: &Path) -> Result<(), LocalError> {
         ))
         .stdin(Stdio::null())
         .output()
-        .map_err(LocalError::machine("start mvn"))?;
-    LocalError::unless_well("fetching Cassandra with mvn", &output)
+        .map_err(ClusterError::machine("start mvn"))?;
+    ClusterError::unless_well("fetching Cassandra with mvn", &output)
 }
 
 fn pom() -> String {

@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use roomcast_local::fleet::{Fleet, FleetSpec};
+use roomcast_local::cluster::{Cluster, ClusterSpec};
 
 mod routes;
 
 const STAND_IN: &str = env!("CARGO_BIN_EXE_fleet-stand-in");
 
-fn small() -> FleetSpec {
-    FleetSpec {
+fn small() -> ClusterSpec {
+    ClusterSpec {
         nats_nodes: 1,
         edges: 2,
-        ..FleetSpec::new(STAND_IN)
+        ..ClusterSpec::new(STAND_IN)
     }
 }
 
@@ -42,7 +42,7 @@ fn call(url: &str, method: &str, path: &str) -> (u16, String) {
 
 #[test]
 fn every_call_reaches_a_process_of_its_role_and_the_loss_of_a_gateway_is_not_seen() {
-    let mut fleet = Fleet::start(&small()).expect("start");
+    let mut fleet = Cluster::start(&small()).expect("start");
     let url = fleet.url();
     for route in routes::all() {
         let (status, role) = call(&url, &route.method, &route.path);

@@ -4,9 +4,9 @@
 use std::fmt::Write as _;
 use std::net::TcpListener;
 
-use super::Part;
-use crate::home::Home;
-use crate::{HaProxy, LocalError};
+use super::NodeProcess;
+use crate::process_group::ProcessGroup;
+use crate::{ClusterError, HaProxy};
 
 /// Which call goes to which role.
 const ROUTES: &str = include_str!("../../../haproxy/edge.cfg");
@@ -16,14 +16,14 @@ const ROLES: [&str; 5] = ["gateway", "history", "presence", "accounts", "rooms"]
 
 /// Starts `count` processes that share the port; the kernel deals out connections among them.
 pub(super) fn start(
-    home: &Home,
+    home: &ProcessGroup,
     count: usize,
     port: u16,
-    parts: &[Part],
-) -> Result<Vec<HaProxy>, LocalError> {
+    parts: &[NodeProcess],
+) -> Result<Vec<HaProxy>, ClusterError> {
     let address = format!("127.0.0.1:{port}");
     // HAProxy itself would share the port with a stranger.
-    TcpListener::bind(&address).map_err(LocalError::machine(format!("listen on {address}")))?;
+    TcpListener::bind(&address).map_err(ClusterError::machine(format!("listen on {address}")))?;
     let config = format!("{ROUTES}\n{}", servers(parts));
     (1..=count)
         .map(|number| {
@@ -38,7 +38,7 @@ pub(super) fn start(
 }
 
 /// A backend for each role, with its processes and where each says whether it is ready.
-fn servers(parts: &[Part]) -> String {
+fn servers(parts: &[NodeProcess]) -> String {
     let mut text = String::new();
     for role in ROLES {
         let _ = writeln!(text, "backend {role}");

@@ -8,16 +8,16 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
-use super::Part;
-use crate::{Cassandra, HaProxy, LocalError, Nats, Redis, wait};
+use super::NodeProcess;
+use crate::{Cassandra, ClusterError, HaProxy, Nats, Redis, wait};
 
 const FILE: &str = "running.json";
 /// A gateway drains for fifteen seconds; a store node writes everything down first.
-const STOP_WITHIN: Duration = Duration::from_secs(40);
+const STOP_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// One process of the fleet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Running {
+pub struct ProcessEntry {
     /// Its name, such as `gateway-1`.
     pub name: String,
     /// Which of the steps of an orderly end it belongs to; low ones end first.
@@ -34,8 +34,8 @@ pub struct Running {
     pub log: PathBuf,
 }
 
-impl Running {
-    pub(super) fn of_part(part: &Part) -> Option<Self> {
+impl ProcessEntry {
+    pub(super) fn of_part(part: &NodeProcess) -> Option<Self> {
         let address = part.address().to_owned();
         let admin = format!("http://{}", part.admin());
         Self::new(part.name(), 0, (address, admin), part.pid(), part.log())
@@ -105,14 +105,14 @@ impl Running {
 
 /// Everything that was left running in a directory.
 #[derive(Debug)]
-pub struct Record {
+pub struct Manifest {
     directory: PathBuf,
     /// The processes, in the order in which they are to end.
-    pub running: Vec<Running>,
+    pub running: Vec<ProcessEntry>,
 }
 
-impl Record {
-    pub(super) fn new(directory: &Path, running: Vec<Running>) -> Self {
+impl Manifest {
+    pub(super) fn new(directory: &Path, running: Vec<ProcessEntry>) -> Self {
         Self {
             directory: directory.to_owned(),
             running,
@@ -120,7 +120,7 @@ impl Record {
     }
 
     /// What was left running in this directory; nothing if nothing was.
-    pub fn read(directory: &Path) -> Result<Self, LocalError> {
+    pub fn read(directory: &Path) -> Result<Self, ClusterError> {
         let path = directory.join(FILE);
         let doing = format!("read {}", path.display());
         let running = match fs::read_to_string(&path) {
@@ -130,24 +130,24 @@ impl Record {
         };
         Ok(Self::new(
             directory,
-            running.map_err(LocalError::machine(doing))?,
+            running.map_err(ClusterError::machine(doing))?,
         ))
     }
 
-    pub(super) fn write(&self) -> Result<(), LocalError> {
+    pub(super) fn write(&self) -> Result<(), ClusterError> {
         let path = self.directory.join(FILE);
         let text = serde_json::to_string_pretty(&self.running).unwrap_or_default();
-        fs::write(&path, text).map_err(LocalError::machine(format!("write {}", path.display())))
+        fs::write(&path, text).map_err(ClusterError::machine(format!("write {}", path.display())))
     }
 
     /// Whether all of it runs; not so when there is nothing.
     pub fn is_whole(&self) -> bool {
-        !self.running.is_empty() && self.running.iter().all(Running::is_alive)
+        !self.running.is_empty() && self.running.iter().all(ProcessEntry::is_alive)
     }
 
     /// Whether some of it runs and some does not.
     pub fn is_partial(&self) -> bool {
-        !self.is_whole() && self.running.iter().any(Running::is_alive)
+        !self.is_whole() && self.running.iter().any(ProcessEntry::is_alive)
     }
 
     /// The fleet's directory.
@@ -157,9 +157,9 @@ impl Record {
 
     /// Ends all of it, the processes of `roomcast` first, each politely and after a while for certain. The data
     /// stays.
-    pub fn stop(self) -> Result<(), LocalError> {
+    pub fn stop(self) -> Result<(), ClusterError> {
         for stage in 0..=2 {
-            let stage: Vec<&Running> = self
+            let stage: Vec<&ProcessEntry> = self
                 .running
                 .iter()
                 .filter(|one| one.stage == stage)
@@ -168,12 +168,14 @@ impl Record {
             for signal in [Signal::TERM, Signal::CONT] {
                 signal_all(&stage, signal);
             }
-            wait::until::<LocalError>(STOP_WITHIN, || Ok(!stage.iter().any(|one| one.is_alive())))?;
+            wait::until::<ClusterError>(STOP_TIMEOUT, || {
+                Ok(!stage.iter().any(|one| one.is_alive()))
+            })?;
             signal_all(&stage, Signal::KILL);
         }
         let path = self.directory.join(FILE);
         match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(LocalError::machine(
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(ClusterError::machine(
                 format!("remove {}", path.display()),
             )(error)),
             _ => Ok(()),
@@ -181,7 +183,7 @@ impl Record {
     }
 }
 
-fn signal_all(processes: &[&Running], signal: Signal) {
+fn signal_all(processes: &[&ProcessEntry], signal: Signal) {
     for process in processes {
         process.signal(signal);
     }

@@ -5,7 +5,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
-use crate::{LocalError, Port};
+use crate::{ClusterError, Port};
 
 const FILE: &str = "ports.json";
 /// Cassandra has one port on three addresses.
@@ -22,14 +22,14 @@ pub(super) struct Addresses {
 
 impl Addresses {
     /// Those of the fleet that has this directory; none yet if it is new.
-    pub(super) fn of(directory: &Path) -> Result<Self, LocalError> {
+    pub(super) fn of(directory: &Path) -> Result<Self, ClusterError> {
         let path = directory.join(FILE);
         let doing = format!("read {}", path.display());
         let chosen = if path.exists() {
-            let text = fs::read_to_string(&path).map_err(LocalError::machine(doing.clone()))?;
+            let text = fs::read_to_string(&path).map_err(ClusterError::machine(doing.clone()))?;
             serde_json::from_str(&text)
                 .map_err(std::io::Error::from)
-                .map_err(LocalError::machine(doing))?
+                .map_err(ClusterError::machine(doing))?
         } else {
             BTreeMap::new()
         };
@@ -41,17 +41,17 @@ impl Addresses {
     }
 
     /// The ports of a part: those it had, if they are free, else new ones.
-    pub(super) fn take(&mut self, name: &str, count: usize) -> Result<Vec<u16>, LocalError> {
+    pub(super) fn take(&mut self, name: &str, count: usize) -> Result<Vec<u16>, ClusterError> {
         self.take_on(name, count, &EVERY_IP[..1])
     }
 
     /// Holds the fleet to the number of servers that its data was written by: data that was spread over one does
     /// not spread over three by itself.
-    pub(super) fn hold_to(&mut self, servers: &str, count: usize) -> Result<(), LocalError> {
+    pub(super) fn hold_to(&mut self, servers: &str, count: usize) -> Result<(), ClusterError> {
         let count = u16::try_from(count).unwrap_or(u16::MAX);
         let had = self.chosen.insert(format!("{servers}-count"), vec![count]);
         match had.as_deref() {
-            Some([had]) if *had != count => Err(LocalError::Failed {
+            Some([had]) if *had != count => Err(ClusterError::Failed {
                 what: format!("starting {count} {servers} nodes"),
                 said: format!(
                     "the data here was written by {had}: start as many, or `make fleet-clean` first"
@@ -62,12 +62,17 @@ impl Addresses {
     }
 
     /// The store's two ports: for clients, and of the nodes among themselves.
-    pub(super) fn take_for_cassandra(&mut self) -> Result<(u16, u16), LocalError> {
+    pub(super) fn take_for_cassandra(&mut self) -> Result<(u16, u16), ClusterError> {
         let ports = self.take_on("cassandra", 2, &EVERY_IP)?;
         Ok((ports[0], ports[1]))
     }
 
-    fn take_on(&mut self, name: &str, count: usize, ips: &[&str]) -> Result<Vec<u16>, LocalError> {
+    fn take_on(
+        &mut self,
+        name: &str,
+        count: usize,
+        ips: &[&str],
+    ) -> Result<Vec<u16>, ClusterError> {
         if let Some(had) = self.chosen.get(name)
             && had.len() == count
             && had.iter().all(|port| is_free(*port, ips))
@@ -83,7 +88,7 @@ impl Addresses {
         self.chosen.insert(name.to_owned(), numbers.clone());
         let text = serde_json::to_string_pretty(&self.chosen).unwrap_or_default();
         let doing = format!("write {}", self.path.display());
-        fs::write(&self.path, text).map_err(LocalError::machine(doing))?;
+        fs::write(&self.path, text).map_err(ClusterError::machine(doing))?;
         Ok(numbers)
     }
 }

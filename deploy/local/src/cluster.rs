@@ -1,29 +1,29 @@
 //! A whole fleet on this machine: nats-servers, the store, Redis, every role as a process of its own, and one
 //! edge in front of them.
 //!
-//! For tests it ends with its handle. [`Fleet::leave_running`] turns it into what `make fleet` leaves behind: a
+//! For tests it ends with its handle. [`Cluster::leave_running`] turns it into what `make fleet` leaves behind: a
 //! directory with a record of what runs, by which a later call finds, shows and ends exactly that.
 
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use crate::home::Home;
-use crate::{Cassandra, CassandraSpec, HaProxy, LocalError, Nats, NatsSpec, Redis, Sync};
+use crate::process_group::ProcessGroup;
+use crate::{Cassandra, CassandraSpec, ClusterError, HaProxy, Nats, NatsSpec, Redis, Sync};
 
 mod addresses;
 mod edge;
 mod keys;
-mod part;
-mod record;
+mod manifest;
+mod node_process;
 
 use addresses::Addresses;
 use keys::Keys;
-pub use part::Part;
-pub use record::{Record, Running};
+pub use manifest::{Manifest, ProcessEntry};
+pub use node_process::NodeProcess;
 
 /// What to start.
 #[derive(Debug, Clone)]
-pub struct FleetSpec {
+pub struct ClusterSpec {
     /// The program `roomcast`.
     pub program: PathBuf,
     /// How many gateways.
@@ -47,7 +47,7 @@ pub struct FleetSpec {
     pub arguments: Vec<String>,
 }
 
-impl FleetSpec {
+impl ClusterSpec {
     /// Two gateways, two ingest workers, one of each other role, three nats-servers, one store node.
     pub fn new(program: impl Into<PathBuf>) -> Self {
         Self {
@@ -67,22 +67,22 @@ impl FleetSpec {
 
 /// A running fleet; it ends when this is dropped.
 #[derive(Debug)]
-pub struct Fleet {
+pub struct Cluster {
     edges: Vec<HaProxy>,
-    parts: Vec<Part>,
+    parts: Vec<NodeProcess>,
     nats: Nats,
     cassandra: Cassandra,
     redis: Redis,
     data: PathBuf,
     keys: Keys,
     _addresses: Addresses,
-    home: Home,
+    home: ProcessGroup,
 }
 
-impl Fleet {
+impl Cluster {
     /// Starts everything and waits until every process says that it is ready.
-    pub fn start(spec: &FleetSpec) -> Result<Self, LocalError> {
-        let home = Home::new("fleet", spec.directory.as_deref())?;
+    pub fn start(spec: &ClusterSpec) -> Result<Self, ClusterError> {
+        let home = ProcessGroup::new("fleet", spec.directory.as_deref())?;
         let mut addresses = Addresses::of(home.directory())?;
         addresses.hold_to("nats", spec.nats_nodes)?;
         addresses.hold_to("store", spec.store_nodes)?;
@@ -91,21 +91,21 @@ impl Fleet {
         let (nats, cassandra, redis) = servers;
         let data = home.directory().join("data");
         let roomcast = home.part("roomcast")?;
-        let backends = part::BackEnds {
+        let backends = node_process::BackEnds {
             log: nats.servers(),
             log_copies: spec.nats_nodes,
             keys: &keys,
             store: cassandra.hosts(),
             presence: redis.url(),
         };
-        part::make_key(&spec.program, &data)?;
+        node_process::make_key(&spec.program, &data)?;
         let mut parts = Vec::new();
         for (role, count) in counts(spec) {
             for number in 1..=count {
                 let name = format!("{role}-{number}");
                 let ports = addresses.take(&name, 2)?;
-                let command = part::command(spec, role, &ports, &data, &backends);
-                parts.push(Part::new(
+                let command = node_process::command(spec, role, &ports, &data, &backends);
+                parts.push(NodeProcess::new(
                     &roomcast,
                     name,
                     role,
@@ -115,8 +115,10 @@ impl Fleet {
                 ));
             }
         }
-        parts.iter_mut().try_for_each(Part::begin)?;
-        parts.iter_mut().try_for_each(Part::wait_until_ready)?;
+        parts.iter_mut().try_for_each(NodeProcess::begin)?;
+        parts
+            .iter_mut()
+            .try_for_each(NodeProcess::wait_until_ready)?;
         let port = match spec.edge_port {
             Some(port) => port,
             None => addresses.take("edge", 1)?[0],
@@ -151,17 +153,17 @@ impl Fleet {
     }
 
     /// The processes of `roomcast`.
-    pub fn parts(&self) -> &[Part] {
+    pub fn parts(&self) -> &[NodeProcess] {
         &self.parts
     }
 
     /// The processes of a role, in order of their numbers.
-    pub fn role<'a>(&'a self, role: &'a str) -> impl Iterator<Item = &'a Part> {
+    pub fn role<'a>(&'a self, role: &'a str) -> impl Iterator<Item = &'a NodeProcess> {
         self.parts.iter().filter(move |part| part.role() == role)
     }
 
     /// A process by its name, such as `gateway-1`, to kill it and start it again.
-    pub fn part_mut(&mut self, name: &str) -> Option<&mut Part> {
+    pub fn part_mut(&mut self, name: &str) -> Option<&mut NodeProcess> {
         self.parts.iter_mut().find(|part| part.name() == name)
     }
 
@@ -201,21 +203,25 @@ impl Fleet {
     }
 
     /// What runs, in the order in which it is to end.
-    pub fn record(&self) -> Record {
-        let mut running: Vec<Running> = self.parts.iter().filter_map(Running::of_part).collect();
+    pub fn record(&self) -> Manifest {
+        let mut running: Vec<ProcessEntry> = self
+            .parts
+            .iter()
+            .filter_map(ProcessEntry::of_part)
+            .collect();
         let edges = self.edges.iter().enumerate();
-        running.extend(edges.filter_map(|(index, edge)| Running::of_edge(index, edge)));
-        running.extend(Running::of_nats(&self.nats));
-        running.extend(Running::of_cassandra(&self.cassandra));
-        running.extend(Running::of_redis(&self.redis));
-        Record::new(self.home.directory(), running)
+        running.extend(edges.filter_map(|(index, edge)| ProcessEntry::of_edge(index, edge)));
+        running.extend(ProcessEntry::of_nats(&self.nats));
+        running.extend(ProcessEntry::of_cassandra(&self.cassandra));
+        running.extend(ProcessEntry::of_redis(&self.redis));
+        Manifest::new(self.home.directory(), running)
     }
 
     /// Leaves everything running when this process ends, with a record in its directory.
     ///
     /// # Errors
     /// The record cannot be written: everything has ended then.
-    pub fn leave_running(mut self) -> Result<Record, LocalError> {
+    pub fn leave_running(mut self) -> Result<Manifest, ClusterError> {
         let record = self.record();
         record.write()?;
         self.home.release();
@@ -226,7 +232,7 @@ impl Fleet {
 }
 
 /// How many of each role, in the order of the table people read.
-fn counts(spec: &FleetSpec) -> [(&'static str, usize); 6] {
+fn counts(spec: &ClusterSpec) -> [(&'static str, usize); 6] {
     [
         ("gateway", spec.gateways),
         ("ingest", spec.ingest),
@@ -239,11 +245,11 @@ fn counts(spec: &FleetSpec) -> [(&'static str, usize); 6] {
 
 /// Starts what the processes stand on, all at once: the slowest decides.
 fn start_servers(
-    spec: &FleetSpec,
-    home: &Home,
+    spec: &ClusterSpec,
+    home: &ProcessGroup,
     addresses: &mut Addresses,
     keys: &Keys,
-) -> Result<(Nats, Cassandra, Redis), LocalError> {
+) -> Result<(Nats, Cassandra, Redis), ClusterError> {
     let nats = NatsSpec {
         nodes: spec.nats_nodes,
         ports: Some(addresses.take("nats", 3 * spec.nats_nodes)?),

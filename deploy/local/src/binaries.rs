@@ -4,7 +4,7 @@ use std::env;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::LocalError;
+use crate::ClusterError;
 
 /// The oldest nats-server that tests and local fleets run on. Older ones serve the product too, but what was
 /// tested on them says nothing: before 2.15 a synced write costs two fsyncs, before 2.11 fields are dropped silently.
@@ -15,7 +15,7 @@ const NATS_AT_LEAST: (u32, u32) = (2, 15);
     clippy::disallowed_methods,
     reason = "where a user's cache is, is a matter of the environment, and no setting of the product"
 )]
-pub(crate) fn cache() -> Result<PathBuf, LocalError> {
+pub(crate) fn cache() -> Result<PathBuf, ClusterError> {
     let base = env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .filter(|path| path.is_absolute())
@@ -29,7 +29,7 @@ pub(crate) fn cache() -> Result<PathBuf, LocalError> {
 }
 
 /// The nats-server to run: the one on the PATH if it is new enough, else the one in the cache.
-pub fn nats_server() -> Result<PathBuf, LocalError> {
+pub fn nats_server() -> Result<PathBuf, ClusterError> {
     let cached = cache()?.join("bin/nats-server");
     let mut seen = Vec::new();
     for program in [PathBuf::from("nats-server"), cached] {
@@ -43,15 +43,15 @@ pub fn nats_server() -> Result<PathBuf, LocalError> {
 }
 
 /// A program that is on the PATH, tried by asking for its version with `version`.
-pub(crate) fn on_path(program: &'static str, version: &str) -> Result<PathBuf, LocalError> {
+pub(crate) fn on_path(program: &'static str, version: &str) -> Result<PathBuf, ClusterError> {
     match said_by(&PathBuf::from(program), version) {
         Some(_) => Ok(PathBuf::from(program)),
         None => Err(missing(program, "it is not on the PATH")),
     }
 }
 
-pub(crate) fn missing(program: &'static str, why: &str) -> LocalError {
-    LocalError::Missing {
+pub(crate) fn missing(program: &'static str, why: &str) -> ClusterError {
+    ClusterError::Missing {
         program,
         why: why.to_owned(),
     }

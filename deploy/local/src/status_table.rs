@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use roomcast_local::fleet::Record;
+use roomcast_local::cluster::Manifest;
 use rustix::process::{Resource, getrlimit};
 
 const HEAD: [&str; 6] = ["name", "state", "address", "admin", "pid", "log"];
 
 /// One line for each process.
-pub(crate) fn of(record: &Record) -> String {
+pub(crate) fn of(record: &Manifest) -> String {
     let mut rows = vec![HEAD.map(str::to_owned)];
     for one in &record.running {
         let state = if one.is_alive() { "runs" } else { "DEAD" };
@@ -36,7 +36,7 @@ pub(crate) fn of(record: &Record) -> String {
 }
 
 /// Where to go from here.
-pub(crate) fn how_to_use(record: &Record, program: &Path) -> String {
+pub(crate) fn how_to_use(record: &Manifest, program: &Path) -> String {
     let edge = record.running.iter().find(|one| one.name == "edge-1");
     let edge = edge.map_or("", |edge| &edge.address);
     let data = record.directory().join("data");

@@ -4,20 +4,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::FleetSpec;
+use super::ClusterSpec;
 use super::keys::Keys;
-use crate::home::Home;
+use crate::process_group::ProcessGroup;
 use crate::server_process::ServerProcess;
-use crate::{LocalError, http};
+use crate::{ClusterError, http};
 
 /// The first of several processes makes the store's tables and the log's streams, the others wait for it.
-const READY_WITHIN: Duration = Duration::from_secs(120);
+const READY_TIMEOUT: Duration = Duration::from_secs(120);
 /// Longer than a process gives its clients to leave (`--drain-within`), with its margin.
-const STOP_WITHIN: Duration = Duration::from_secs(25);
+const STOP_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// A process with a role; killed, stopped and started again by its name.
 #[derive(Debug)]
-pub struct Part {
+pub struct NodeProcess {
     name: String,
     role: &'static str,
     address: String,
@@ -25,9 +25,9 @@ pub struct Part {
     server: ServerProcess,
 }
 
-impl Part {
+impl NodeProcess {
     pub(super) fn new(
-        home: &Home,
+        home: &ProcessGroup,
         name: String,
         role: &'static str,
         ports: &[u16],
@@ -75,10 +75,10 @@ impl Part {
     }
 
     /// Its metrics, as Prometheus would read them.
-    pub fn metrics(&self) -> Result<String, LocalError> {
+    pub fn metrics(&self) -> Result<String, ClusterError> {
         http::get(&self.admin, "/metrics")
             .map(|(_, body)| body)
-            .map_err(LocalError::machine(format!(
+            .map_err(ClusterError::machine(format!(
                 "ask {} for its metrics",
                 self.name
             )))
@@ -91,33 +91,33 @@ impl Part {
 
     /// Asks it to drain and end (SIGTERM), and waits for it.
     pub fn stop(&mut self) {
-        self.server.stop(STOP_WITHIN);
+        self.server.stop(STOP_TIMEOUT);
     }
 
     /// Starts it again where it was and waits until it is ready.
-    pub fn start(&mut self) -> Result<(), LocalError> {
+    pub fn start(&mut self) -> Result<(), ClusterError> {
         self.begin()?;
         self.wait_until_ready()
     }
 
     /// Stops it where it is (SIGSTOP), as a machine that hangs would.
-    pub fn pause(&self) -> Result<(), LocalError> {
+    pub fn pause(&self) -> Result<(), ClusterError> {
         self.server.pause()
     }
 
     /// Lets it go on.
-    pub fn resume(&self) -> Result<(), LocalError> {
+    pub fn resume(&self) -> Result<(), ClusterError> {
         self.server.resume()
     }
 
-    pub(super) fn begin(&mut self) -> Result<(), LocalError> {
+    pub(super) fn begin(&mut self) -> Result<(), ClusterError> {
         self.server.start()
     }
 
     /// Waits until it says that it should be given work.
-    pub fn wait_until_ready(&mut self) -> Result<(), LocalError> {
+    pub fn wait_until_ready(&mut self) -> Result<(), ClusterError> {
         let admin = self.admin.clone();
-        self.server.wait_until("be ready", READY_WITHIN, || {
+        self.server.wait_until("be ready", READY_TIMEOUT, || {
             match http::get(&admin, "/readyz") {
                 Ok((200, _)) => Ok(()),
                 Ok((status, body)) => Err(format!("/readyz: {status} {}", body.trim())),
@@ -141,7 +141,7 @@ pub(super) struct BackEnds<'a> {
 
 /// The options of one process.
 pub(super) fn command(
-    spec: &FleetSpec,
+    spec: &ClusterSpec,
     role: &str,
     ports: &[u16],
     data: &Path,
@@ -169,12 +169,15 @@ pub(super) fn command(
 }
 
 /// Has the key made that all processes sign and check tokens with, before any of them looks for it.
-pub(super) fn make_key(program: &PathBuf, data: &Path) -> Result<(), LocalError> {
+pub(super) fn make_key(program: &PathBuf, data: &Path) -> Result<(), ClusterError> {
     let output = Command::new(program)
         .args(["token", "--sub", "fleet", "--ttl", "1s", "--data"])
         .arg(data)
         .stdin(Stdio::null())
         .output()
-        .map_err(LocalError::machine(format!("start {}", program.display())))?;
-    LocalError::unless_well("roomcast token", &output)
+        .map_err(ClusterError::machine(format!(
+            "start {}",
+            program.display()
+        )))?;
+    ClusterError::unless_well("roomcast token", &output)
 }

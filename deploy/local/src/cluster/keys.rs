@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use nkeys::KeyPair;
 
-use crate::LocalError;
+use crate::ClusterError;
 
 /// Who may do what on the bus. It names the public keys by variables.
 pub(super) const RULES: &str = include_str!("../../../nats/roles.conf");
@@ -28,9 +28,11 @@ pub(super) struct Keys {
 
 impl Keys {
     /// Those in this directory, made where there are none.
-    pub(super) fn of(directory: &Path) -> Result<Self, LocalError> {
-        fs::create_dir_all(directory)
-            .map_err(LocalError::machine(format!("make {}", directory.display())))?;
+    pub(super) fn of(directory: &Path) -> Result<Self, ClusterError> {
+        fs::create_dir_all(directory).map_err(ClusterError::machine(format!(
+            "make {}",
+            directory.display()
+        )))?;
         let mut keys = Self {
             directory: directory.to_owned(),
             public: Vec::new(),
@@ -38,7 +40,7 @@ impl Keys {
         for role in NAMED_IN_THE_RULES {
             let path = keys.seed(role);
             let doing = format!("keep a key in {}", path.display());
-            let pair = read_or_make(&path).map_err(LocalError::machine(doing))?;
+            let pair = read_or_make(&path).map_err(ClusterError::machine(doing))?;
             let variable = format!("ROOMCAST_NKEY_{}", role.to_uppercase());
             keys.public.push((variable, pair.public_key()));
         }

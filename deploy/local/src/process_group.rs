@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::LocalError;
+use crate::ClusterError;
 
 /// Ends the group politely, then for certain. It sleeps between, so that what still writes has ended when the
 /// directory goes.
@@ -27,7 +27,7 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// A directory with servers in it.
 #[derive(Debug)]
-pub(crate) struct Home {
+pub(crate) struct ProcessGroup {
     directory: PathBuf,
     temporary: bool,
     /// The process group that ends with us.
@@ -36,9 +36,9 @@ pub(crate) struct Home {
     watchdog: Option<Child>,
 }
 
-impl Home {
+impl ProcessGroup {
     /// A new directory under the system's temporary one, which goes with this handle.
-    pub(crate) fn temporary(what: &str) -> Result<Self, LocalError> {
+    pub(crate) fn temporary(what: &str) -> Result<Self, ClusterError> {
         let directory = loop {
             let name = format!("roomcast-{what}-{}", unique());
             let directory = std::env::temp_dir().join(name);
@@ -47,7 +47,7 @@ impl Home {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => {
                     let doing = format!("make {}", directory.display());
-                    return Err(LocalError::machine(doing)(error));
+                    return Err(ClusterError::machine(doing)(error));
                 }
             }
         };
@@ -61,7 +61,7 @@ impl Home {
     }
 
     /// A directory that stays; the servers in it end with this process.
-    pub(crate) fn given(directory: &Path) -> Result<Self, LocalError> {
+    pub(crate) fn given(directory: &Path) -> Result<Self, ClusterError> {
         let directory = made(directory)?;
         let watchdog = watchdog(None)?;
         Ok(Self {
@@ -73,12 +73,12 @@ impl Home {
     }
 
     /// A temporary directory, or the given one.
-    pub(crate) fn new(what: &str, directory: Option<&Path>) -> Result<Self, LocalError> {
+    pub(crate) fn new(what: &str, directory: Option<&Path>) -> Result<Self, ClusterError> {
         directory.map_or_else(|| Self::temporary(what), Self::given)
     }
 
     /// A directory in this one, under the same watchdog. It must not outlive this handle.
-    pub(crate) fn part(&self, name: &str) -> Result<Self, LocalError> {
+    pub(crate) fn part(&self, name: &str) -> Result<Self, ClusterError> {
         Ok(Self {
             directory: made(&self.directory.join(name))?,
             temporary: false,
@@ -108,18 +108,18 @@ impl Home {
     }
 
     /// Writes a file of this directory.
-    pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf, LocalError> {
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf, ClusterError> {
         let path = self.directory.join(name);
         let doing = format!("write {}", path.display());
         let parent = path.parent().unwrap_or(&self.directory);
         fs::create_dir_all(parent)
             .and_then(|()| fs::write(&path, text))
-            .map_err(LocalError::machine(doing))?;
+            .map_err(ClusterError::machine(doing))?;
         Ok(path)
     }
 }
 
-impl Drop for Home {
+impl Drop for ProcessGroup {
     /// The servers are dropped before: they are fields that stand above this one.
     fn drop(&mut self) {
         self.release();
@@ -129,11 +129,11 @@ impl Drop for Home {
     }
 }
 
-fn made(directory: &Path) -> Result<PathBuf, LocalError> {
+fn made(directory: &Path) -> Result<PathBuf, ClusterError> {
     let doing = format!("make {}", directory.display());
     fs::create_dir_all(directory)
         .and_then(|()| fs::canonicalize(directory))
-        .map_err(LocalError::machine(doing))
+        .map_err(ClusterError::machine(doing))
 }
 
 /// A word that no other handle on this machine has now.
@@ -142,7 +142,7 @@ pub(crate) fn unique() -> String {
     format!("{}-{count}", process::id())
 }
 
-fn watchdog(directory: Option<&Path>) -> Result<Child, LocalError> {
+fn watchdog(directory: Option<&Path>) -> Result<Child, ClusterError> {
     Command::new("/bin/sh")
         .args(["-c", WATCHDOG, "watchdog"])
         .arg(directory.unwrap_or(Path::new("")))
@@ -152,5 +152,5 @@ fn watchdog(directory: Option<&Path>) -> Result<Child, LocalError> {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .map_err(LocalError::machine("start the watchdog"))
+        .map_err(ClusterError::machine("start the watchdog"))
 }
