@@ -2,7 +2,7 @@
 
 use roomcast_ports::accounts::{Account, Registration};
 use roomcast_protocol::api::UserView;
-use roomcast_protocol::{Code, Refusal, UserId, text};
+use roomcast_protocol::{ErrorCode, Refusal, UserId, text};
 
 use crate::client::Client;
 use crate::fields;
@@ -66,5 +66,5 @@ impl Accounts {
 }
 
 fn name_taken() -> Refusal {
-    Refusal::new(Code::Conflict, "name: it is taken")
+    Refusal::new(ErrorCode::Conflict, "name: it is taken")
 }

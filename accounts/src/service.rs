@@ -10,7 +10,7 @@ use roomcast_ports::departures::Departures;
 use roomcast_ports::pubsub::PubSub;
 use roomcast_protocol::api::{TokensView, UserView};
 use roomcast_protocol::limits::SESSIONS_PER_USER_MAX;
-use roomcast_protocol::{Code, Refusal, SessionId, Timestamp, UserId};
+use roomcast_protocol::{ErrorCode, Refusal, SessionId, Timestamp, UserId};
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
@@ -170,7 +170,7 @@ pub(crate) fn no_account() -> Refusal {
 }
 
 pub(crate) fn unauthorized(message: &'static str) -> Refusal {
-    Refusal::new(Code::Unauthorized, message)
+    Refusal::new(ErrorCode::Unauthorized, message)
 }
 
 pub(crate) fn view_of(account: Account) -> UserView {

@@ -17,7 +17,7 @@ use roomcast_ports::access::{Caller, TokenError};
 use roomcast_ports::event_log::{Appended, LogError};
 use roomcast_protocol::limits::{IN_FLIGHT_SENDS_MAX, ROOMS_PER_CONNECTION_MAX};
 use roomcast_protocol::{
-    ClientFrame, CloseCode, Code, Refusal, RoomId, Seq, ServerFrame, Timestamp, UserId,
+    ClientFrame, CloseCode, ErrorCode, Refusal, RoomId, Seq, ServerFrame, Timestamp, UserId,
 };
 use tracing::{debug, warn};
 
@@ -189,7 +189,8 @@ impl FrameHandler {
     ) -> HandlerResult {
         let echo = echo.into_owned();
         if self.has_too_many_rooms(&room_id) {
-            let refusal = Refusal::new(Code::TooManyRooms, "too many rooms on this connection");
+            let refusal =
+                Refusal::new(ErrorCode::TooManyRooms, "too many rooms on this connection");
             return HandlerResult::Ready(Outcome::Refused(refusal, echo));
         }
         let (actor, user, watched) = (self.clone(), user.clone(), watched.to_vec());

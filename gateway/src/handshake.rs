@@ -14,7 +14,7 @@ use fastwebsockets::upgrade::UpgradeFut;
 use hyper_util::rt::TokioIo;
 use roomcast_ports::access::{Caller, TokenError};
 use roomcast_protocol::api::Problem;
-use roomcast_protocol::{CloseCode, Code, Refusal};
+use roomcast_protocol::{CloseCode, ErrorCode, Refusal};
 use tracing::{debug, warn};
 
 use crate::connection::Connection;
@@ -74,7 +74,7 @@ pub(crate) async fn upgrade(State(gateway): State<Gateway>, request: Request<Bod
 /// Answers every other method on the way there.
 pub(crate) async fn other_method() -> Response {
     let mut response = *refuse(&Refusal::new(
-        Code::MethodNotAllowed,
+        ErrorCode::MethodNotAllowed,
         "a WebSocket begins with GET",
     ));
     response
@@ -241,7 +241,7 @@ fn unavailable(message: &'static str) -> Box<Response> {
 
 fn unauthorized() -> Box<Response> {
     let mut response = refuse(&Refusal::new(
-        Code::Unauthorized,
+        ErrorCode::Unauthorized,
         "the token is bad, expired or revoked",
     ));
     response

@@ -20,8 +20,8 @@ use roomcast_protocol::limits::{
 };
 use roomcast_protocol::server_frame::WarningCode;
 use roomcast_protocol::{
-    ClientMessageId, Code, EventBody, EventId, MemberRole, MessageId, Refusal, RoomEvent, RoomId,
-    Seq, ServerFrame, StoredEvent, Timestamp, UserId,
+    ClientMessageId, ErrorCode, EventBody, EventId, MemberRole, MessageId, Refusal, RoomEvent,
+    RoomId, Seq, ServerFrame, StoredEvent, Timestamp, UserId,
 };
 use tracing::{debug, warn};
 
@@ -312,7 +312,7 @@ fn check_reactions(
     } else {
         return Ok(());
     };
-    Err(Refusal::new(Code::TooManyReactions, message))
+    Err(Refusal::new(ErrorCode::TooManyReactions, message))
 }
 
 fn unchanged_ack(state: &MessageState) -> Appended {
@@ -350,14 +350,17 @@ async fn load_live_message(
 
 fn check(content: Option<&str>) -> Result<(), Refusal> {
     match content.map_or(0, str::len) {
-        0 => Err(Refusal::new(Code::ContentEmpty, "a message needs content")),
+        0 => Err(Refusal::new(
+            ErrorCode::ContentEmpty,
+            "a message needs content",
+        )),
         1..=CONTENT_BYTES_MAX => Ok(()),
         _ => Err(too_large()),
     }
 }
 
 fn too_large() -> Refusal {
-    Refusal::new(Code::ContentTooLarge, "the content is over its bound")
+    Refusal::new(ErrorCode::ContentTooLarge, "the content is over its bound")
 }
 
 /// Escapes can make a frame six times its content; what could never be delivered is not taken.
@@ -388,14 +391,14 @@ pub(crate) fn log_error_to_refusal(error: &LogError) -> Refusal {
         LogError::Unavailable(_) | LogError::HeadMismatch { .. } => {
             warn!(error = error as &dyn std::error::Error, "append to the log");
             Refusal::new(
-                Code::LogUnavailable,
+                ErrorCode::LogUnavailable,
                 "not stored; send it again with the same clientMsgId",
             )
         }
         LogError::Unconfirmed(_) => {
             warn!(error = error as &dyn std::error::Error, "append to the log");
             Refusal::new(
-                Code::Unconfirmed,
+                ErrorCode::Unconfirmed,
                 "perhaps stored; send it again with the same clientMsgId",
             )
         }
@@ -411,7 +414,7 @@ pub(crate) fn read_error_to_refusal(error: &ReadError) -> Refusal {
     warn!(error = error as &dyn std::error::Error, "read a room");
     match error {
         ReadError::Log(_) => Refusal::new(
-            Code::LogUnavailable,
+            ErrorCode::LogUnavailable,
             "the room cannot be read now; try again",
         ),
         ReadError::Store(_) => Refusal::internal(),

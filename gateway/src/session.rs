@@ -13,7 +13,7 @@ use roomcast_protocol::limits::{
     AUTH_TIMEOUT, CLIENT_IDLE_PING_AFTER, CLIENT_IDLE_TIMEOUT, HEARTBEAT_INTERVAL,
     TOKEN_EXPIRING_BEFORE, TOKEN_LEEWAY,
 };
-use roomcast_protocol::{ClientFrame, CloseCode, Code, ParsedFrame, Refusal};
+use roomcast_protocol::{ClientFrame, CloseCode, ErrorCode, ParsedFrame, Refusal};
 
 use crate::clock::{Clock, Ticks, after, ticks};
 pub(crate) use frame_limits::FrameCost;
@@ -169,7 +169,7 @@ impl ConnectionState {
     /// Counts a refusal; whether it was one too many.
     pub(crate) fn refused(&mut self, refusal: &Refusal, now: Ticks) -> Option<CloseCode> {
         match refusal.code {
-            Code::BadFrame | Code::RateLimited => self
+            ErrorCode::BadFrame | ErrorCode::RateLimited => self
                 .conduct
                 .get_or_insert_default()
                 .refused(refusal.code, now),

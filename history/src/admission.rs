@@ -62,7 +62,7 @@ mod tests {
         let turns = AdmissionControl::new(200, 3);
         let mut inside: Vec<_> = (0..3).map(|_| turns.try_enqueue().unwrap()).collect();
         let refusal = turns.try_enqueue().expect_err("the queue is full");
-        assert_eq!(refusal.code, roomcast_protocol::Code::RateLimited);
+        assert_eq!(refusal.code, roomcast_protocol::ErrorCode::RateLimited);
         inside.pop();
         let _again = turns.try_enqueue().expect("one has left");
         let first = turns.acquire(200).await;

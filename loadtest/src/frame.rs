@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use roomcast_protocol::{Code, Seq};
+use roomcast_protocol::{ErrorCode, Seq};
 use serde::Deserialize;
 
 use crate::history::{Event, EventKind, Text};
@@ -123,8 +123,11 @@ pub fn event_kind(kind: &str) -> Option<EventKind> {
 }
 
 /// The code of that name, if it is one we know.
-pub fn code(name: &str) -> Option<Code> {
-    Code::ALL.iter().copied().find(|code| code.as_str() == name)
+pub fn code(name: &str) -> Option<ErrorCode> {
+    ErrorCode::ALL
+        .iter()
+        .copied()
+        .find(|code| code.as_str() == name)
 }
 
 /// The text of an optional field, or nothing.

@@ -18,7 +18,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use roomcast_protocol::{Code, RoomId, Seq, UserId};
+use roomcast_protocol::{ErrorCode, RoomId, Seq, UserId};
 
 pub use event::{Event, EventKind, Text, fingerprint};
 pub use recording::Recording;
@@ -208,7 +208,7 @@ impl ConnectionLog {
     }
 
     /// `ERROR` came for something that was sent.
-    pub fn refused(&self, at_us: u64, room: &RoomId, client_msg_id: &str, code: Code) {
+    pub fn refused(&self, at_us: u64, room: &RoomId, client_msg_id: &str, code: ErrorCode) {
         let client = fingerprint(client_msg_id);
         self.shard()
             .refused(at_us, self.number, room.as_str(), client, code);

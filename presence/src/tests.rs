@@ -9,7 +9,7 @@ use std::time::Duration;
 use roomcast_embedded::Embedded;
 use roomcast_ports::presence::{Lease, Presence, PresenceStore};
 use roomcast_ports::pubsub::{EphemeralEvent, EphemeralSubscription, PubSub};
-use roomcast_protocol::{Code, ConnectionId, EventId, PresenceStatus, UserId};
+use roomcast_protocol::{ConnectionId, ErrorCode, EventId, PresenceStatus, UserId};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -161,7 +161,7 @@ async fn a_store_that_was_away_is_asked_again_and_its_news_told() {
     let away = Arc::new(Away::new(Arc::clone(&store)));
     let mut running = Running::start(Arc::clone(&away) as _, signals);
     let refusal = running.service.read(&[user("ana")]).await.unwrap_err();
-    assert_eq!(refusal.code, Code::Internal);
+    assert_eq!(refusal.code, ErrorCode::Internal);
     tokio::time::sleep(Duration::from_secs(600)).await;
     store
         .renew(&[lease("ana", PresenceStatus::Online)], 10 * TTL)

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::room::{MemberRole, PresenceStatus, RoomKind, Visibility};
 use crate::{
-    AttachmentId, ClientMessageId, Code, MessageId, RoomId, Seq, SessionId, Timestamp, UserId,
+    AttachmentId, ClientMessageId, ErrorCode, MessageId, RoomId, Seq, SessionId, Timestamp, UserId,
 };
 
 macro_rules! shapes {
@@ -165,7 +165,7 @@ shapes! {
         title: String,
         status: u16,
         detail: String,
-        code: Code,
+        code: ErrorCode,
         retryable: bool,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_after_ms: Option<u64>,

@@ -15,7 +15,7 @@ use crate::limits::{
     ATTACHMENTS_MAX, EMOJI_BYTES_MAX, MENTIONS_MAX, REF_CHARS_MAX, ROOMS_PER_SUBSCRIBE_MAX,
     WATCHED_USERS_MAX,
 };
-use crate::{Code, PresenceStatus, Refusal, Seq, number, text};
+use crate::{ErrorCode, PresenceStatus, Refusal, Seq, number, text};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -208,7 +208,7 @@ fn frame<'a>(fields: &Fields<'a>) -> Result<ClientFrame<'a>, Refusal> {
             status: status(fields.status)?,
         },
         "PING" => ClientFrame::Ping {},
-        _ => return Err(Refusal::new(Code::UnknownType, "unknown frame type")),
+        _ => return Err(Refusal::new(ErrorCode::UnknownType, "unknown frame type")),
     })
 }
 

@@ -46,8 +46,8 @@ macro_rules! ids {
 
         impl $name {
             /// Checks `text` and keeps a copy of it.
-            pub fn new(text: &str) -> Result<Self, BadId> {
-                check(text).map(|()| Self(text.into()))
+            pub fn new(text: &str) -> Result<Self, InvalidId> {
+                validate(text).map(|()| Self(text.into()))
             }
 
             /// The id as it goes over the wire.
@@ -86,8 +86,8 @@ macro_rules! ids {
         }
 
         impl std::str::FromStr for $name {
-            type Err = BadId;
-            fn from_str(text: &str) -> Result<Self, BadId> {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
                 Self::new(text)
             }
         }

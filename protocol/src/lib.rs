@@ -28,7 +28,7 @@ pub use event::{EventBody, RoomEvent, StoredEvent};
 pub use id::{
     AttachmentId, ClientMessageId, ConnectionId, EventId, MessageId, RoomId, SessionId, UserId,
 };
-pub use refusal::{Code, Refusal};
+pub use refusal::{ErrorCode, Refusal};
 pub use room::{MemberRole, PresenceStatus, RoomKind, Visibility};
 pub use seq::Seq;
 pub use server_frame::ServerFrame;

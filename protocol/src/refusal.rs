@@ -8,12 +8,12 @@ macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $wire:literal, $status:literal, $retryable:literal;)*) => {
         /// The name of a refusal, in `ERROR` frames and problem documents.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-        pub enum Code {
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Code"))]
+        pub enum ErrorCode {
             $($(#[$doc])* #[serde(rename = $wire)] $name,)*
         }
 
-        impl Code {
+        impl ErrorCode {
             /// Every code there is.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
@@ -81,7 +81,7 @@ codes! {
 #[error("{}: {message}", code.as_str())]
 pub struct Refusal {
     /// The name by which programs know it.
-    pub code: Code,
+    pub code: ErrorCode,
     /// A sentence for people, in English.
     pub message: Cow<'static, str>,
     /// When to try again, for refusals that pass.
@@ -90,7 +90,7 @@ pub struct Refusal {
 
 impl Refusal {
     /// A refusal with a sentence.
-    pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+    pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             code,
             message: message.into(),
@@ -100,36 +100,36 @@ impl Refusal {
 
     /// A field that is missing or wrong.
     pub fn bad_frame(message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(Code::BadFrame, message)
+        Self::new(ErrorCode::BadFrame, message)
     }
 
     /// Not a member, or no such room: the same answer, so that nobody learns which.
     pub fn not_member() -> Self {
         Self::new(
-            Code::NotMember,
+            ErrorCode::NotMember,
             "you are not a member of this room, or it does not exist",
         )
     }
 
     /// A role too low.
     pub fn forbidden(message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(Code::Forbidden, message)
+        Self::new(ErrorCode::Forbidden, message)
     }
 
     /// Nothing by that name here.
     pub fn not_found(message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(Code::NotFound, message)
+        Self::new(ErrorCode::NotFound, message)
     }
 
     /// A fault of ours; the cause belongs in the log where it was seen, not here.
     pub fn internal() -> Self {
-        Self::new(Code::Internal, "something failed on our side")
+        Self::new(ErrorCode::Internal, "something failed on our side")
     }
 
     /// Draining or overloaded: nothing was done, and another process, or this one later, can do it.
     pub fn unavailable(message: impl Into<Cow<'static, str>>, retry_after_ms: u64) -> Self {
         Self {
-            code: Code::Unavailable,
+            code: ErrorCode::Unavailable,
             message: message.into(),
             retry_after_ms: Some(retry_after_ms),
         }
@@ -138,7 +138,7 @@ impl Refusal {
     /// Too fast.
     pub fn rate_limited(retry_after_ms: u64) -> Self {
         Self {
-            code: Code::RateLimited,
+            code: ErrorCode::RateLimited,
             message: "too fast".into(),
             retry_after_ms: Some(retry_after_ms),
         }

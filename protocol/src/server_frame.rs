@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::{EventBody, StoredEvent};
 use crate::room::NotificationKind;
 use crate::{
-    AttachmentId, ClientMessageId, Code, ConnectionId, MemberRole, MessageId, PresenceStatus,
+    AttachmentId, ClientMessageId, ConnectionId, ErrorCode, MemberRole, MessageId, PresenceStatus,
     Refusal, RoomId, Seq, Timestamp, UserId, Visibility,
 };
 
@@ -227,7 +227,7 @@ pub enum ServerFrame<'a> {
     Error {
         #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
         reference: Option<Cow<'a, str>>,
-        code: Code,
+        code: ErrorCode,
         message: Cow<'a, str>,
         retryable: bool,
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -7,7 +7,7 @@ use roomcast_ports::event_log::{Append, Appended, LogError};
 use roomcast_ports::timeline::ReadError;
 use roomcast_protocol::api::RoomView;
 use roomcast_protocol::{
-    Code, EventId, Refusal, RoomEvent, RoomId, RoomKind, StoredEvent, UserId, Visibility,
+    ErrorCode, EventId, Refusal, RoomEvent, RoomId, RoomKind, StoredEvent, UserId, Visibility,
 };
 
 use crate::creation::CreationPlan;
@@ -95,7 +95,7 @@ impl Rooms {
     ) -> Result<RoomSnapshot, Refusal> {
         if state.open().is_none() {
             return Err(Refusal::new(
-                Code::Conflict,
+                ErrorCode::Conflict,
                 "this room has ended; its id is not used again",
             ));
         }

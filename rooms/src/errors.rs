@@ -3,7 +3,7 @@
 use roomcast_ports::StoreError;
 use roomcast_ports::event_log::LogError;
 use roomcast_ports::timeline::ReadError;
-use roomcast_protocol::{Code, Refusal};
+use roomcast_protocol::{ErrorCode, Refusal};
 use tracing::{error, warn};
 
 /// A read gave no answer.
@@ -27,25 +27,25 @@ pub(crate) fn append_failed(failure: LogError) -> Refusal {
     match failure {
         LogError::Unavailable(_) => unavailable(),
         LogError::Unconfirmed(_) => Refusal::new(
-            Code::Unconfirmed,
+            ErrorCode::Unconfirmed,
             "this may have been stored: look before trying again",
         ),
         LogError::HeadMismatch { .. } => contention(),
-        LogError::TooLarge { .. } => Refusal::new(Code::ContentTooLarge, "this is too large"),
+        LogError::TooLarge { .. } => Refusal::new(ErrorCode::ContentTooLarge, "this is too large"),
     }
 }
 
 /// Others were faster every time.
 pub(crate) fn contention() -> Refusal {
     Refusal::new(
-        Code::LogUnavailable,
+        ErrorCode::LogUnavailable,
         "the room is too busy now; nothing was stored",
     )
 }
 
 fn unavailable() -> Refusal {
     Refusal::new(
-        Code::LogUnavailable,
+        ErrorCode::LogUnavailable,
         "rooms cannot be changed now; nothing was stored",
     )
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use roomcast_ports::access::Caller;
-use roomcast_protocol::{Code, RoomId};
+use roomcast_protocol::{ErrorCode, RoomId};
 
 use super::fixture::{Fixture, host_caller};
 
@@ -39,7 +39,7 @@ async fn end_that_fails_at_any_step_is_finished_when_it_is_resumed() {
         );
         assert_eq!(
             world.accounts.user(&caller.user_id).await.unwrap_err().code,
-            Code::NotFound
+            ErrorCode::NotFound
         );
         world.groups.succeed.store(i64::MAX, Ordering::SeqCst);
         world.accounts.resume_endings().await;
@@ -57,9 +57,9 @@ async fn host_ends_any_user_and_nobody_else_does() {
     let ana = world.caller(&tokens).await;
     let hana = host_caller(Some("Hana"));
     let refused = world.accounts.delete_user(&ana, &hana.user_id).await;
-    assert_eq!(refused.unwrap_err().code, Code::Forbidden);
+    assert_eq!(refused.unwrap_err().code, ErrorCode::Forbidden);
     let refused = world.accounts.delete_account(&hana).await;
-    assert_eq!(refused.unwrap_err().code, Code::NotFound);
+    assert_eq!(refused.unwrap_err().code, ErrorCode::NotFound);
     assert_eq!(world.groups.rooms.lock().unwrap().len(), 3);
 
     let host = Caller {

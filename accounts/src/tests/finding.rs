@@ -1,6 +1,6 @@
 //! Finding users by name.
 
-use roomcast_protocol::Code;
+use roomcast_protocol::ErrorCode;
 
 use super::fixture::Fixture;
 
@@ -65,6 +65,6 @@ async fn a_cursor_that_is_none_of_ours_is_a_bad_frame() {
             .search_users("an", Some(bad), 2)
             .await
             .unwrap_err();
-        assert_eq!(refusal.code, Code::BadFrame, "{bad}");
+        assert_eq!(refusal.code, ErrorCode::BadFrame, "{bad}");
     }
 }

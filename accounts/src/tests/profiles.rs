@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use roomcast_protocol::{Code, UserId};
+use roomcast_protocol::{ErrorCode, UserId};
 
 use super::fixture::{Fixture, PASSWORD, client, host_caller};
 use crate::{AccountPatch, PasswordChange};
@@ -44,7 +44,7 @@ async fn an_unknown_user_is_not_found() {
         .user(&UserId::new("nobody").unwrap())
         .await
         .unwrap_err();
-    assert_eq!(refusal.code, Code::NotFound);
+    assert_eq!(refusal.code, ErrorCode::NotFound);
 }
 
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn password_change_ends_all_other_sessions_and_keeps_the_callers() {
         .sign_in("ana", PASSWORD, &client())
         .await
         .unwrap_err();
-    assert_eq!(refusal.code, Code::Unauthorized);
+    assert_eq!(refusal.code, ErrorCode::Unauthorized);
     world
         .accounts
         .sign_in("ana", NEW_PASSWORD, &client())
@@ -140,7 +140,7 @@ async fn password_change_is_refused_when_the_current_password_is_wrong() {
         .update_profile(&caller, patch, &client())
         .await
         .unwrap_err();
-    assert_eq!(refusal.code, Code::Unauthorized);
+    assert_eq!(refusal.code, ErrorCode::Unauthorized);
     let me = world.accounts.get_profile(&caller).await.unwrap();
     assert_eq!(me.display_name.as_deref(), Some("ana"));
     world.caller(&other).await;
@@ -179,7 +179,7 @@ async fn password_change_survives_concurrent_changes_of_the_display_name() {
             .sign_in(&name, PASSWORD, &client())
             .await
             .unwrap_err();
-        assert_eq!(refusal.code, Code::Unauthorized, "{name}");
+        assert_eq!(refusal.code, ErrorCode::Unauthorized, "{name}");
         world
             .accounts
             .sign_in(&name, NEW_PASSWORD, &client())
@@ -202,7 +202,7 @@ async fn a_change_that_breaks_a_rule_changes_nothing() {
         .update_profile(&caller, patch, &client())
         .await
         .unwrap_err();
-    assert_eq!(refusal.code, Code::BadFrame);
+    assert_eq!(refusal.code, ErrorCode::BadFrame);
     assert!(refusal.message.starts_with("password"));
     let me = world.accounts.get_profile(&caller).await.unwrap();
     assert_eq!(me.display_name.as_deref(), Some("ana"));
@@ -229,16 +229,16 @@ async fn an_ended_account_takes_its_sessions_along_and_frees_its_name() {
             .refresh(&tokens.refresh_token)
             .await
             .unwrap_err();
-        assert_eq!(refusal.code, Code::Unauthorized);
+        assert_eq!(refusal.code, ErrorCode::Unauthorized);
     }
     let refusal = world
         .accounts
         .sign_in("ana", PASSWORD, &client())
         .await
         .unwrap_err();
-    assert_eq!(refusal.code, Code::Unauthorized);
+    assert_eq!(refusal.code, ErrorCode::Unauthorized);
     let refusal = world.accounts.user(&caller.user_id).await.unwrap_err();
-    assert_eq!(refusal.code, Code::NotFound);
+    assert_eq!(refusal.code, ErrorCode::NotFound);
     assert_ne!(world.register("ana").await.user_id, caller.user_id);
 }
 
@@ -252,8 +252,8 @@ async fn a_user_of_the_host_product_has_no_account_to_change_or_end() {
             .update_profile(&caller, patch, &client())
             .await
             .unwrap_err();
-        assert_eq!(refusal.code, Code::NotFound);
+        assert_eq!(refusal.code, ErrorCode::NotFound);
     }
     let refusal = world.accounts.delete_account(&caller).await.unwrap_err();
-    assert_eq!(refusal.code, Code::NotFound);
+    assert_eq!(refusal.code, ErrorCode::NotFound);
 }

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use roomcast_ports::access::Authenticator as _;
 use roomcast_ports::pubsub::Revocation;
-use roomcast_protocol::Code;
+use roomcast_protocol::ErrorCode;
 
 use super::fixture::{Fixture, wait};
 
@@ -17,7 +17,7 @@ async fn is_refused(world: &Fixture, refresh_token: &str) -> bool {
     match world.accounts.refresh(refresh_token).await {
         Ok(_) => false,
         Err(refusal) => {
-            assert_eq!(refusal.code, Code::Unauthorized, "{refusal}");
+            assert_eq!(refusal.code, ErrorCode::Unauthorized, "{refusal}");
             true
         }
     }

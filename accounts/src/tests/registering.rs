@@ -1,6 +1,6 @@
 //! Registering.
 
-use roomcast_protocol::Code;
+use roomcast_protocol::ErrorCode;
 
 use super::fixture::{Fixture, PASSWORD, client};
 
@@ -30,7 +30,7 @@ async fn a_name_is_taken_in_whatever_case() {
             .register(name, PASSWORD, None, &client())
             .await
             .unwrap_err();
-        assert_eq!(refusal.code, Code::Conflict, "{name}");
+        assert_eq!(refusal.code, ErrorCode::Conflict, "{name}");
     }
 }
 
@@ -42,7 +42,7 @@ async fn of_two_who_want_a_name_at_once_one_gets_it() {
     let (one, other) = tokio::join!(register(), register());
     let refused: Vec<_> = [one, other].into_iter().filter_map(Result::err).collect();
     assert_eq!(refused.len(), 1, "{refused:?}");
-    assert_eq!(refused[0].code, Code::Conflict);
+    assert_eq!(refused[0].code, ErrorCode::Conflict);
 }
 
 #[tokio::test]
@@ -60,7 +60,7 @@ async fn what_breaks_a_rule_is_a_bad_frame_that_names_the_field() {
             .register(name, password, display_name, &client())
             .await
             .unwrap_err();
-        assert_eq!(refusal.code, Code::BadFrame);
+        assert_eq!(refusal.code, ErrorCode::BadFrame);
         assert!(refusal.message.starts_with(field), "{field}: {refusal}");
     }
 }

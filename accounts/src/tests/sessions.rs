@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use roomcast_protocol::api::SessionView;
-use roomcast_protocol::{Code, SessionId};
+use roomcast_protocol::{ErrorCode, SessionId};
 
 use super::fixture::{Fixture, PASSWORD, client, host_caller, wait};
 use crate::Client;
@@ -86,7 +86,7 @@ async fn session_of_another_device_can_be_ended_once() {
     );
     world.caller(&tokens).await;
     let again = world.accounts.end_my_session(&caller, &lost).await;
-    assert_eq!(again.unwrap_err().code, Code::NotFound);
+    assert_eq!(again.unwrap_err().code, ErrorCode::NotFound);
 }
 
 #[tokio::test]
@@ -101,7 +101,7 @@ async fn session_of_another_user_is_not_found_and_goes_on() {
         (&host_caller(None), ana.session_id.clone().unwrap()),
     ] {
         let refused = world.accounts.end_my_session(caller, &session_id).await;
-        assert_eq!(refused.unwrap_err().code, Code::NotFound);
+        assert_eq!(refused.unwrap_err().code, ErrorCode::NotFound);
     }
     world.caller(&bob).await;
     assert_eq!(list(&world, &ana).await.len(), 1);

@@ -7,7 +7,7 @@ use roomcast_ports::access::Authenticator as _;
 use roomcast_ports::accounts::Session;
 use roomcast_ports::pubsub::Revocation;
 use roomcast_protocol::limits::SESSIONS_PER_USER_MAX;
-use roomcast_protocol::{Code, SessionId};
+use roomcast_protocol::{ErrorCode, SessionId};
 
 use super::fixture::{Fixture, PASSWORD, client, host_caller, wait};
 use super::stores::Vanishing;
@@ -39,7 +39,7 @@ async fn an_unknown_name_and_a_wrong_password_get_the_same_answer() {
         .sign_in("ana", "incorrect horse", &client())
         .await
         .unwrap_err();
-    assert_eq!(wrong.code, Code::Unauthorized);
+    assert_eq!(wrong.code, ErrorCode::Unauthorized);
     for unknown in ["bob", "", "no name at all"] {
         let refusal = world
             .accounts
@@ -76,7 +76,7 @@ async fn signing_out_ends_this_session_at_once_and_tells_every_gateway() {
         .refresh(&here.refresh_token)
         .await
         .unwrap_err();
-    assert_eq!(refusal.code, Code::Unauthorized);
+    assert_eq!(refusal.code, ErrorCode::Unauthorized);
     world.caller(&elsewhere).await;
 
     world.accounts.sign_out(&caller).await.unwrap();
@@ -120,7 +120,7 @@ async fn a_token_from_no_session_has_none_to_sign_out_of() {
         .sign_out(&host_caller(None))
         .await
         .unwrap_err();
-    assert_eq!(refusal.code, Code::NotFound);
+    assert_eq!(refusal.code, ErrorCode::NotFound);
 }
 
 #[tokio::test]
@@ -143,7 +143,7 @@ async fn an_account_that_ends_while_somebody_signs_in_leaves_no_session_behind()
         .sign_in("ana", PASSWORD, &client())
         .await
         .unwrap_err();
-    assert_eq!(refusal.code, Code::Unauthorized);
+    assert_eq!(refusal.code, ErrorCode::Unauthorized);
     let Some(Revocation::SessionEnded { session_id, .. }) = heard.recv().await else {
         panic!("no session has ended");
     };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use roomcast_ports::access::{Authenticator as _, TokenError};
-use roomcast_protocol::{Code, SessionId};
+use roomcast_protocol::{ErrorCode, SessionId};
 
 use super::fixture::{Fixture, PASSWORD, client, host_caller, request};
 use super::stores::Away;
@@ -47,7 +47,7 @@ async fn verbs_answer_that_we_failed_and_not_that_the_caller_did() {
         accounts.delete_account(&caller).await.unwrap_err().code,
         accounts.search_users("a", None, 1).await.unwrap_err().code,
     ];
-    assert_eq!(codes, [Code::Internal; 7]);
+    assert_eq!(codes, [ErrorCode::Internal; 7]);
 }
 
 #[tokio::test]

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use roomcast_protocol::{Code, Refusal};
+use roomcast_protocol::{ErrorCode, Refusal};
 
 use super::fixture::{Fixture, PASSWORD, client, client_at, wait};
 use crate::{AccountPatch, Client, PasswordChange};
 
 const WRONG: &str = "incorrect horse";
 
-async fn sign_in(world: &Fixture, name: &str, password: &str, client: &Client) -> Code {
+async fn sign_in(world: &Fixture, name: &str, password: &str, client: &Client) -> ErrorCode {
     match world.accounts.sign_in(name, password, client).await {
         Ok(_) => panic!("{name} is signed in"),
         Err(refusal) => refusal.code,
@@ -30,7 +30,7 @@ async fn eleventh_sign_in_of_a_name_from_an_address_is_refused_right_or_wrong() 
     world.register("bob").await;
     for _ in 0..10 {
         let code = sign_in(&world, "Ana", WRONG, &client()).await;
-        assert_eq!(code, Code::Unauthorized);
+        assert_eq!(code, ErrorCode::Unauthorized);
     }
     for password in [PASSWORD, WRONG] {
         let refused = world.accounts.sign_in("ana", password, &client()).await;
@@ -39,7 +39,7 @@ async fn eleventh_sign_in_of_a_name_from_an_address_is_refused_right_or_wrong() 
             retry_after_ms,
             ..
         } = refused.unwrap_err();
-        assert_eq!(code, Code::RateLimited);
+        assert_eq!(code, ErrorCode::RateLimited);
         assert!((1..=60_000).contains(&retry_after_ms.unwrap()));
     }
     world.sign_in("bob").await;
@@ -58,10 +58,10 @@ async fn guesses_of_unknown_names_count_for_their_address() {
     for number in 0..60 {
         let name = format!("nobody {number}");
         let code = sign_in(&world, &name, WRONG, &client()).await;
-        assert_eq!(code, Code::Unauthorized);
+        assert_eq!(code, ErrorCode::Unauthorized);
     }
     let code = sign_in(&world, "ana", PASSWORD, &client()).await;
-    assert_eq!(code, Code::RateLimited);
+    assert_eq!(code, ErrorCode::RateLimited);
 }
 
 #[tokio::test]
@@ -84,11 +84,14 @@ async fn wrong_current_passwords_count_as_failed_sign_ins() {
     };
     for _ in 0..10 {
         let code = change(WRONG).await.unwrap_err().code;
-        assert_eq!(code, Code::Unauthorized);
+        assert_eq!(code, ErrorCode::Unauthorized);
     }
-    assert_eq!(change(PASSWORD).await.unwrap_err().code, Code::RateLimited);
+    assert_eq!(
+        change(PASSWORD).await.unwrap_err().code,
+        ErrorCode::RateLimited
+    );
     let code = sign_in(&world, "ana", PASSWORD, &client()).await;
-    assert_eq!(code, Code::RateLimited);
+    assert_eq!(code, ErrorCode::RateLimited);
     world.caller(&tokens).await;
     wait(Duration::from_secs(60));
     change(PASSWORD).await.unwrap();
@@ -106,7 +109,7 @@ async fn crowd_of_guesses_is_judged_ten_times() {
     }
     while let Some(result) = all.join_next().await {
         let code = result.unwrap().unwrap_err().code;
-        judged += usize::from(code == Code::Unauthorized);
+        judged += usize::from(code == ErrorCode::Unauthorized);
     }
     assert_eq!(judged, 10);
 }
@@ -122,14 +125,17 @@ async fn address_registers_20_accounts_a_minute_and_refused_ones_do_not_count() 
         register(&format!("ana-{number}"), &client()).await.unwrap();
         let taken = register(&format!("ANA-{number}"), &client()).await;
         let expected = if number < 19 {
-            Code::Conflict
+            ErrorCode::Conflict
         } else {
-            Code::RateLimited
+            ErrorCode::RateLimited
         };
         assert_eq!(taken, Err(expected));
-        assert_eq!(register("x", &client()).await, Err(Code::BadFrame));
+        assert_eq!(register("x", &client()).await, Err(ErrorCode::BadFrame));
     }
-    assert_eq!(register("bob", &client()).await, Err(Code::RateLimited));
+    assert_eq!(
+        register("bob", &client()).await,
+        Err(ErrorCode::RateLimited)
+    );
     register("bob", &client_at(2)).await.unwrap();
     register("cem", &exempt()).await.unwrap();
     wait(Duration::from_secs(60));

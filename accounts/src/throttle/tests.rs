@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use roomcast_protocol::Code;
+use roomcast_protocol::ErrorCode;
 
 use super::*;
 
@@ -51,7 +51,7 @@ async fn refusal_is_the_same_for_right_and_wrong_until_the_minute_is_over() {
         assert!(fails(&throttle, "ana", 1, at(second)).await);
     }
     let refusal = throttle.check("ana", address(1), at(20)).unwrap_err();
-    assert_eq!(refusal.code, Code::RateLimited);
+    assert_eq!(refusal.code, ErrorCode::RateLimited);
     assert_eq!(refusal.retry_after_ms, Some(40_000));
     let refused = throttle.attempt("ana", address(1), at(59)).await;
     assert_eq!(refused.err().unwrap().retry_after_ms, Some(1_000));

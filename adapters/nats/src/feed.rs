@@ -223,10 +223,10 @@ impl PartitionConsumer for Feed {
                     continue;
                 }
                 counter!("chat_log_feed_fills_total").increment(1);
-                let behind = self.pending + self.lease.buffered();
+                let lag = self.pending + self.lease.buffered();
                 let batch = self.chain.link(&missing).await?;
                 self.position = batch.position;
-                let behind = behind + (first - 1 - self.position);
+                let lag = lag + (first - 1 - self.position);
                 return Ok(ConsumerBatch { lag, ..batch });
             }
             let run: Vec<Delivered> = (first..)
@@ -243,7 +243,7 @@ impl PartitionConsumer for Feed {
                 self.unacknowledged
                     .push_back((one.stored.place, one.acknowledge));
             }
-            let behind = self.pending + self.lease.buffered();
+            let lag = self.pending + self.lease.buffered();
             return Ok(ConsumerBatch { lag, ..batch });
         }
     }

@@ -10,7 +10,7 @@
 
 use std::sync::atomic::Ordering;
 
-use roomcast_protocol::{Code, Refusal, RoomId};
+use roomcast_protocol::{ErrorCode, Refusal, RoomId};
 
 use super::Connection;
 use crate::lock::lock;
@@ -37,14 +37,14 @@ pub(super) struct Refused {
 pub(crate) fn fails_later_sends(refusal: &Refusal) -> bool {
     matches!(
         refusal.code,
-        Code::LogUnavailable | Code::Unconfirmed | Code::Internal
+        ErrorCode::LogUnavailable | ErrorCode::Unconfirmed | ErrorCode::Internal
     )
 }
 
 /// The refusal of a send behind a refused one.
 pub(crate) fn behind_refused() -> Refusal {
     Refusal::new(
-        Code::LogUnavailable,
+        ErrorCode::LogUnavailable,
         "not stored, since a message sent before it was not; send both again in order",
     )
 }

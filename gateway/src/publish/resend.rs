@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use roomcast_ports::event_log::Appended;
 use roomcast_protocol::limits::CLOCK_LEEWAY;
-use roomcast_protocol::{ClientMessageId, Code, Refusal, StoredEvent, Timestamp};
+use roomcast_protocol::{ClientMessageId, ErrorCode, Refusal, StoredEvent, Timestamp};
 use tracing::warn;
 
 use super::{PublishRequest, read_error_to_refusal};
@@ -184,7 +184,7 @@ pub(super) async fn first_or_refusal(
     match find_duplicate(shared, said).await {
         Ok(Some(first)) => Ok(first),
         // "Perhaps stored" stays true when the store cannot be asked; "not stored" would not be.
-        Err(unreadable) if refusal.code != Code::Unconfirmed => Err(unreadable),
+        Err(unreadable) if refusal.code != ErrorCode::Unconfirmed => Err(unreadable),
         _ => Err(refusal),
     }
 }

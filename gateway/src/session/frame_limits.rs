@@ -11,7 +11,7 @@ use roomcast_protocol::limits::{
     PACED_PER_SECOND, RATE_REFUSALS_MAX, RATE_REFUSALS_WINDOW, ROOMS_SUBSCRIBED_BURST,
     ROOMS_SUBSCRIBED_PER_SECOND,
 };
-use roomcast_protocol::{ClientFrame, CloseCode, Code, Refusal};
+use roomcast_protocol::{ClientFrame, CloseCode, ErrorCode, Refusal};
 
 use crate::clock::{TICK, Ticks, after};
 use crate::rate_limit::{Rate, TokenBucket};
@@ -101,13 +101,13 @@ impl FrameLimits {
     }
 
     /// Counts a refusal; the close that it brings, if it is one too many.
-    pub(crate) fn refused(&mut self, code: Code, now: Ticks) -> Option<CloseCode> {
+    pub(crate) fn refused(&mut self, code: ErrorCode, now: Ticks) -> Option<CloseCode> {
         match code {
-            Code::BadFrame => {
+            ErrorCode::BadFrame => {
                 let count = self.bad_frames.count(now, BAD_FRAMES_WINDOW);
                 (count >= BAD_FRAMES_MAX).then_some(CloseCode::BadFrames)
             }
-            Code::RateLimited => {
+            ErrorCode::RateLimited => {
                 let count = self.rate_refusals.count(now, RATE_REFUSALS_WINDOW);
                 (count >= RATE_REFUSALS_MAX).then_some(CloseCode::FarOverRate)
             }

@@ -242,7 +242,7 @@ fn pass(
 ) -> (u32, u64) {
     for count in 0..5_000 {
         if let FrameAction::Refuse(refusal, _) = session.on_frame(frame(), now)
-            && refusal.code == Code::RateLimited
+            && refusal.code == ErrorCode::RateLimited
         {
             return (count, refusal.retry_after_ms.unwrap());
         }
@@ -255,7 +255,7 @@ fn rooms_are_subscribed_to_in_a_burst_of_1000_and_then_50_a_second() {
     let mut session = open(Duration::from_secs(600));
     assert_eq!(pass(&mut session, 0, subscribe), (1_000, 50));
     assert_eq!(pass(&mut session, SECOND, subscribe).0, 50);
-    let unknown = || Err(Refusal::new(Code::UnknownType, "x"));
+    let unknown = || Err(Refusal::new(ErrorCode::UnknownType, "x"));
     assert_eq!(pass(&mut session, SECOND, unknown), (200, 50));
     assert_eq!(pass(&mut session, 3 * SECOND, unknown).0, 100);
     assert!(matches!(

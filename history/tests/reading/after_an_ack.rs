@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use roomcast_history::PageQuery;
 use roomcast_ports::timeline::Timeline as _;
-use roomcast_protocol::{Code, MessageId};
+use roomcast_protocol::{ErrorCode, MessageId};
 use tokio_util::task::TaskTracker;
 
 use crate::world::World;
@@ -88,7 +88,7 @@ async fn a_message_that_never_was_is_not_found() {
         .message_view(&world.room, &never)
         .await
         .unwrap_err();
-    assert_eq!(refused.code, Code::NotFound);
+    assert_eq!(refused.code, ErrorCode::NotFound);
     let event = world
         .history
         .event(&world.room, &never.into())

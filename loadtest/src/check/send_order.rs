@@ -13,7 +13,7 @@
 
 use std::collections::HashMap;
 
-use roomcast_protocol::Code;
+use roomcast_protocol::ErrorCode;
 
 use super::findings::Findings;
 use super::result::ViolationKind;
@@ -207,7 +207,7 @@ fn stored_by(
 /// Whether the answer rules out that the try was stored.
 fn is_not_stored(answer: &Answer) -> bool {
     match answer.says {
-        Response::Refused(code) => !matches!(code, Code::Unconfirmed | Code::Internal),
+        Response::Refused(code) => !matches!(code, ErrorCode::Unconfirmed | ErrorCode::Internal),
         Response::Acked { .. } => false,
     }
 }
@@ -216,7 +216,7 @@ fn is_not_stored(answer: &Answer) -> bool {
 const fn takes_later_with_it(answer: &Answer) -> bool {
     matches!(
         answer.says,
-        Response::Refused(Code::LogUnavailable | Code::Unconfirmed | Code::Internal)
+        Response::Refused(ErrorCode::LogUnavailable | ErrorCode::Unconfirmed | ErrorCode::Internal)
     )
 }
 

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use roomcast_protocol::Code;
+use roomcast_protocol::ErrorCode;
 
 use super::explain::{short, time, who};
 use super::findings::Findings;
@@ -387,7 +387,9 @@ impl LogicalSend {
     /// Whether every try was answered as not stored.
     fn all_refused(&self, room: &Room<'_>) -> bool {
         let refused = |answer: &usize| match room.answers[*answer].says {
-            Response::Refused(code) => !matches!(code, Code::Unconfirmed | Code::Internal),
+            Response::Refused(code) => {
+                !matches!(code, ErrorCode::Unconfirmed | ErrorCode::Internal)
+            }
             Response::Acked { .. } => false,
         };
         self.answers.len() >= self.tries.len() && self.answers.iter().all(refused)

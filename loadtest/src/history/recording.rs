@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, Read};
 use std::ops::Range;
 
-use roomcast_protocol::{Code, Seq};
+use roomcast_protocol::{ErrorCode, Seq};
 
 use super::event::{EventKind, NO_PREV, View};
 use super::layout::{MAGIC, Reader, Tag, damaged};
@@ -94,7 +94,7 @@ pub(crate) enum Response {
         seq: u64,
         duplicate: bool,
     },
-    Refused(Code),
+    Refused(ErrorCode),
 }
 
 /// A page of history; `events` are places in [`Recording::page_views`].
@@ -399,7 +399,7 @@ fn read_answer(
         };
         (client, says)
     } else {
-        let code = Code::ALL.get(reader.small()? as usize);
+        let code = ErrorCode::ALL.get(reader.small()? as usize);
         let code = *code.ok_or_else(damaged)?;
         (reader.fingerprint()?, Response::Refused(code))
     };

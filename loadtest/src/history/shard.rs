@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek as _, SeekFrom, Write};
 use std::sync::{Arc, Mutex};
 
-use roomcast_protocol::{Code, Seq};
+use roomcast_protocol::{ErrorCode, Seq};
 
 use super::event::{Event, View, fingerprint, reaction_fingerprint};
 use super::layout::{MAGIC, Tag, put, put_difference, put_fingerprint, put_optional};
@@ -143,10 +143,10 @@ impl Shard {
         connection: u32,
         room: &str,
         client: u64,
-        code: Code,
+        code: ErrorCode,
     ) {
         let room = self.name(room);
-        let code = Code::ALL.iter().position(|known| *known == code);
+        let code = ErrorCode::ALL.iter().position(|known| *known == code);
         self.begin(Tag::Refused, at_us, connection);
         self.numbers(&[room.into(), code.map_or(0, |place| place as u64)]);
         put_fingerprint(&mut self.chunk, client);

@@ -40,7 +40,7 @@ fn write_some(recorder: &Recorder, deliveries: u64) {
             has_more_after: true,
         };
         log.page(21, &page, &[event(1, 0, "hello"), event(2, 1, "hello")]);
-        log.refused(22, &room, "c", Code::Unconfirmed);
+        log.refused(22, &room, "c", ErrorCode::Unconfirmed);
         log.ended(30, Disconnect::Closed(4508));
     }
 }

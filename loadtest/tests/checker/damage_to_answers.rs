@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use roomcast_loadtest::check::ViolationKind;
 use roomcast_loadtest::history::{EventKind, PageQuery};
 use roomcast_loadtest::rng::Rng;
-use roomcast_protocol::Code;
+use roomcast_protocol::ErrorCode;
 
 use crate::damage::{Damage, Damaged};
 use crate::damage_to_order::{
@@ -342,7 +342,7 @@ fn refuse_what_is_stored(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged>
     trace.steps[one.step].what = What::Refused {
         room: one.room.clone(),
         client: one.client.clone(),
-        code: Code::LogUnavailable,
+        code: ErrorCode::LogUnavailable,
     };
     Some(at(&one))
 }

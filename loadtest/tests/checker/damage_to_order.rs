@@ -1,7 +1,7 @@
 //! Ways to damage the order of one connection's sends.
 
 use roomcast_loadtest::rng::Rng;
-use roomcast_protocol::Code;
+use roomcast_protocol::ErrorCode;
 
 use crate::damage::Damaged;
 use crate::damage_to_answers::{Acked, is_message, pick};
@@ -114,7 +114,7 @@ fn refuse_first(trace: &mut Trace, pair: &Pair, refused: usize, delay_us: u64) -
     refusal.what = What::Refused {
         room: pair.later.room.clone(),
         client: pair.later.client.clone(),
-        code: Code::LogUnavailable,
+        code: ErrorCode::LogUnavailable,
     };
     trace.steps.insert(refused + 1, refusal);
     delay_after(trace, refused, delay_us);

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use roomcast_loadtest::history::{Event, EventKind};
 use roomcast_loadtest::rng::Rng;
-use roomcast_protocol::Code;
+use roomcast_protocol::ErrorCode;
 
 use crate::trace::{Said, seq, text};
 
@@ -58,7 +58,7 @@ impl Room {
         client: &str,
         said: &Said,
         chance: &mut Rng,
-    ) -> Result<Stored, Code> {
+    ) -> Result<Stored, ErrorCode> {
         let name = (user.to_owned(), client.to_owned());
         if let Some(first) = self.known.get(&name) {
             return Ok(Stored {
@@ -78,7 +78,7 @@ impl Room {
             }
             Said::Edit { message, .. } | Said::Delete { message } | Said::React { message, .. } => {
                 if self.deleted.contains(message) {
-                    return Err(Code::NotFound);
+                    return Err(ErrorCode::NotFound);
                 }
             }
         }

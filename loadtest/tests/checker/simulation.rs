@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use roomcast_loadtest::history::{Disconnect, PageQuery};
 use roomcast_loadtest::rng::Rng;
-use roomcast_protocol::Code;
+use roomcast_protocol::ErrorCode;
 
 use crate::fleet::Room;
 use crate::trace::{Said, Trace, What, seq};
@@ -299,7 +299,7 @@ impl World {
         let mut answers = online.flat_map(|online| &online.answers);
         answers.any(|answer| {
             matches!(answer, What::Refused { room, code, .. }
-                if room == name && matches!(code, Code::LogUnavailable | Code::Unconfirmed))
+                if room == name && matches!(code, ErrorCode::LogUnavailable | ErrorCode::Unconfirmed))
         })
     }
 
@@ -321,7 +321,7 @@ impl World {
             luck => luck,
         };
         let stored = match luck {
-            0..4 => Err(Code::LogUnavailable),
+            0..4 => Err(ErrorCode::LogUnavailable),
             _ => self.rooms[room].say(&user, &client, &said, &mut self.chance),
         };
         if let (Ok(stored), Said::Message { .. }) = (&stored, &said) {
@@ -329,10 +329,10 @@ impl World {
                 .push((room, user.clone(), stored.message.clone()));
         }
         let answer = match (luck, stored) {
-            (0 | 4 | 5, _) => Some(Err(Code::Unconfirmed)),
+            (0 | 4 | 5, _) => Some(Err(ErrorCode::Unconfirmed)),
             (1 | 6 | 7, _) => None,
-            (2, _) => Some(Err(Code::RateLimited)),
-            (NOT_STORED, _) => Some(Err(Code::LogUnavailable)),
+            (2, _) => Some(Err(ErrorCode::RateLimited)),
+            (NOT_STORED, _) => Some(Err(ErrorCode::LogUnavailable)),
             (_, stored) => Some(stored),
         };
         let this = &mut self.devices[device];

@@ -7,7 +7,7 @@ use roomcast_loadtest::history::{
     Attempt, ConnectionLog, Disconnect, Event, EventKind, MessageAction, Page, PageQuery, Recorder,
     Text,
 };
-use roomcast_protocol::{Code, RoomId, Seq, UserId};
+use roomcast_protocol::{ErrorCode, RoomId, Seq, UserId};
 
 /// All that happened, in the order of time.
 #[derive(Debug, Clone, Default)]
@@ -43,7 +43,7 @@ pub(crate) enum What {
     Refused {
         room: String,
         client: String,
-        code: Code,
+        code: ErrorCode,
     },
     Subscribed {
         room: String,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use roomcast_protocol::{ClientFrame, Code, ParsedFrame, PresenceStatus, Seq};
+use roomcast_protocol::{ClientFrame, ErrorCode, ParsedFrame, PresenceStatus, Seq};
 
 use crate::random::Random;
 
@@ -20,7 +20,7 @@ pub(crate) fn bad(text: &str) -> String {
     match ParsedFrame::parse(text).frame {
         Ok(frame) => panic!("{text} was read as {frame:?}"),
         Err(refusal) => {
-            assert_eq!(refusal.code, Code::BadFrame, "{text}");
+            assert_eq!(refusal.code, ErrorCode::BadFrame, "{text}");
             assert_eq!(refusal.retry_after_ms, None);
             refusal.message.into_owned()
         }
@@ -243,7 +243,11 @@ fn an_unknown_type_is_not_a_bad_frame() {
     for kind in ["", "ping", "PING ", "MESSAGE", "CALL_OFFER"] {
         let text = format!(r#"{{"type":"{kind}","ref":"7","roomId":"r","clientMsgId":"c"}}"#);
         let decoded = ParsedFrame::parse(&text);
-        assert_eq!(decoded.frame.unwrap_err().code, Code::UnknownType, "{kind}");
+        assert_eq!(
+            decoded.frame.unwrap_err().code,
+            ErrorCode::UnknownType,
+            "{kind}"
+        );
         assert_eq!(decoded.reference.as_deref(), Some("7"));
         assert_eq!(decoded.room_id.unwrap().as_str(), "r");
         assert_eq!(decoded.client_message_id.unwrap().as_str(), "c");

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use jsonschema::Validator;
-use roomcast_protocol::{CloseCode, Code, schema};
+use roomcast_protocol::{CloseCode, ErrorCode, schema};
 use serde_json::{Map, Value, json};
 
 use crate::cases;
@@ -221,7 +221,7 @@ fn references(list: &Value) -> Vec<String> {
 #[test]
 fn asyncapi_has_every_code_and_every_close() {
     let document = asyncapi();
-    let codes: Map<String, Value> = Code::ALL
+    let codes: Map<String, Value> = ErrorCode::ALL
         .iter()
         .map(|code| {
             let when = &document["x-codes"][code.as_str()]["when"];

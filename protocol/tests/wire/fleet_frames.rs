@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use roomcast_protocol::server_frame::{Limits, WarningCode};
 use roomcast_protocol::{
-    Code, ConnectionId, EventBody, MessageId, Refusal, RoomEvent, Seq, ServerFrame, StoredEvent,
-    Timestamp, UserId, limits,
+    ConnectionId, ErrorCode, EventBody, MessageId, Refusal, RoomEvent, Seq, ServerFrame,
+    StoredEvent, Timestamp, UserId, limits,
 };
 
 use crate::cases;
@@ -77,7 +77,7 @@ fn many_members_added_at_once_are_shown_as_their_number() {
 
 #[test]
 fn a_refusal_is_an_error_frame_with_its_own_words() {
-    for &code in Code::ALL {
+    for &code in ErrorCode::ALL {
         let frame = ServerFrame::error(&Refusal::new(code, "no")).to_json();
         let frame: serde_json::Value = serde_json::from_slice(&frame).unwrap();
         assert_eq!(frame["code"], code.as_str());
@@ -140,7 +140,7 @@ fn other_frame(random: &mut Random) -> ServerFrame<'static> {
         },
         1 => ServerFrame::Error {
             reference,
-            code: random.pick(Code::ALL),
+            code: random.pick(ErrorCode::ALL),
             message: random.text(100).into(),
             retryable: random.flag(),
             retry_after_ms: random.maybe(Random::next),

@@ -1,6 +1,6 @@
 //! What requests come to.
 
-use roomcast_protocol::Code;
+use roomcast_protocol::ErrorCode;
 
 use super::*;
 
@@ -67,7 +67,7 @@ fn a_direct_room_is_for_oneself_and_exactly_one_other() {
     let anna = caller("anna", false);
     for members in [&[][..], &["anna"], &["bert", "carl"]] {
         let refused = plan(&anna, RoomKind::Direct, members).unwrap_err();
-        assert_eq!(refused.code, Code::BadFrame, "{members:?}");
+        assert_eq!(refused.code, ErrorCode::BadFrame, "{members:?}");
         assert!(
             refused.message.starts_with("memberIds"),
             "{}",
@@ -116,7 +116,7 @@ fn a_user_owns_the_group_they_make_and_the_host_names_the_owner_first() {
     assert_eq!(of_host.owner_event, (user("bert"), MemberRole::Owner));
     assert_eq!(of_host.rest, [user("anna")]);
     let empty = plan(&caller("host", true), RoomKind::Group, &[]).unwrap_err();
-    assert_eq!(empty.code, Code::BadFrame);
+    assert_eq!(empty.code, ErrorCode::BadFrame);
     assert!(plan(&caller("anna", false), RoomKind::Group, &[]).is_ok());
 }
 
@@ -134,7 +134,7 @@ fn only_the_host_chooses_an_id_and_brings_many_members() {
     };
     assert_eq!(
         chosen(&caller("anna", false)).unwrap_err().code,
-        Code::Forbidden
+        ErrorCode::Forbidden
     );
     assert_eq!(chosen(&caller("host", true)).unwrap().room_id, room_id);
     let names = many(10_001);

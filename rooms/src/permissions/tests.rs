@@ -1,6 +1,6 @@
 //! The contract's rules of rooms, as tables.
 
-use roomcast_protocol::{Code, RoomId, RoomKind, Timestamp};
+use roomcast_protocol::{ErrorCode, RoomId, RoomKind, Timestamp};
 
 use super::*;
 use MemberRole::{Admin, Member, Owner};
@@ -16,7 +16,7 @@ fn word<T: std::fmt::Debug>(verdict: Result<T, Refusal>) -> String {
     match verdict {
         Ok(granted) => format!("{granted:?}").replace("Some(", "").replace(')', ""),
         Err(refusal) => {
-            assert_ne!(refusal.code, Code::Internal);
+            assert_ne!(refusal.code, ErrorCode::Internal);
             refusal.code.as_str().to_owned()
         }
     }

@@ -1,7 +1,7 @@
 //! Making rooms.
 
 use roomcast_ports::directory::RoomDirectory as _;
-use roomcast_protocol::{Code, EventBody, MemberRole, RoomId, RoomKind, Visibility};
+use roomcast_protocol::{ErrorCode, EventBody, MemberRole, RoomId, RoomKind, Visibility};
 
 use crate::unreliable::Unreliable;
 use crate::world::{World, by_host, caller, code, direct, group, host, user};
@@ -121,7 +121,7 @@ async fn a_founding_that_was_interrupted_is_finished_by_asking_again() {
         let interrupted = world.rooms_on(Unreliable::after(&world.log, takes));
         assert_eq!(
             code(interrupted.create(&host(), request()).await),
-            Code::LogUnavailable
+            ErrorCode::LogUnavailable
         );
         if ingested {
             world.ingest().await;
@@ -169,7 +169,7 @@ async fn an_ended_rooms_id_is_not_used_again() {
             world.ingest().await;
         }
         let again = world.rooms.create(&host(), by_host("R88", &["anna"])).await;
-        assert_eq!(code(again), Code::Conflict);
+        assert_eq!(code(again), ErrorCode::Conflict);
     }
 }
 
@@ -180,7 +180,7 @@ async fn ids_are_the_hosts_to_choose() {
         .rooms
         .create(&caller("anna"), by_host("R88", &["bert"]))
         .await;
-    assert_eq!(code(refused), Code::Forbidden);
+    assert_eq!(code(refused), ErrorCode::Forbidden);
     let alone = world.rooms.create(&caller("anna"), direct("anna")).await;
-    assert_eq!(code(alone), Code::BadFrame);
+    assert_eq!(code(alone), ErrorCode::BadFrame);
 }

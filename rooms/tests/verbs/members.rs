@@ -1,6 +1,6 @@
 //! Joining, adding, roles, leaving, changing and ending, each seen by the next call at once.
 
-use roomcast_protocol::{Code, MemberRole, RoomId, UserId, Visibility};
+use roomcast_protocol::{ErrorCode, MemberRole, RoomId, UserId, Visibility};
 use roomcast_rooms::{CreateRoom, RoomPatch};
 
 use crate::world::{World, caller, code, direct, group, host, user};
@@ -29,11 +29,11 @@ async fn a_life_of_a_group_with_ingest_standing_still_and_with_it_going_on() {
         step().await;
         assert_eq!(
             code(rooms.add_member(&bert, &room, &carl_id, None).await),
-            Code::Forbidden
+            ErrorCode::Forbidden
         );
         assert_eq!(
             code(rooms.add_member(&carl, &room, &carl_id, None).await),
-            Code::NotMember
+            ErrorCode::NotMember
         );
         let promoted = rooms
             .change_role(&anna, &room, &bert_id, Admin)
@@ -56,18 +56,18 @@ async fn a_life_of_a_group_with_ingest_standing_still_and_with_it_going_on() {
         assert_eq!(rooms.get(&carl, &room).await.unwrap().member_count, 3);
         assert_eq!(
             code(rooms.remove_member(&bert, &room, &user("anna")).await),
-            Code::Forbidden
+            ErrorCode::Forbidden
         );
         assert_eq!(
             code(rooms.remove_member(&anna, &room, &user("zoe")).await),
-            Code::NotFound
+            ErrorCode::NotFound
         );
         rooms.remove_member(&bert, &room, &carl_id).await.unwrap();
         assert_eq!(world.role(&room, "carl").await, None);
-        assert_eq!(code(rooms.get(&carl, &room).await), Code::NotMember);
+        assert_eq!(code(rooms.get(&carl, &room).await), ErrorCode::NotMember);
         step().await;
         let alone = rooms.remove_member(&anna, &room, &user("anna")).await;
-        assert_eq!(code(alone), Code::Forbidden, "the last owner");
+        assert_eq!(code(alone), ErrorCode::Forbidden, "the last owner");
         rooms
             .change_role(&anna, &room, &bert_id, Owner)
             .await
@@ -91,13 +91,13 @@ async fn anybody_joins_a_public_group_and_sees_it_before() {
     assert_eq!((seen.role, seen.name.as_deref()), (None, Some("Garden")));
     assert_eq!(
         code(world.rooms.members(&bert, &room, None, 10).await),
-        Code::NotMember
+        ErrorCode::NotMember
     );
     let named = world
         .rooms
         .add_member(&bert, &room, &user("bert"), Some(Admin))
         .await;
-    assert_eq!(code(named), Code::Forbidden);
+    assert_eq!(code(named), ErrorCode::Forbidden);
     let (joined, made) = world
         .rooms
         .add_member(&bert, &room, &user("bert"), None)
@@ -175,7 +175,7 @@ async fn names_and_topics_have_their_bounds() {
             .update(&anna, &room, rename(&name))
             .await
             .unwrap_err();
-        assert_eq!(refused.code, Code::BadFrame);
+        assert_eq!(refused.code, ErrorCode::BadFrame);
         assert!(refused.message.starts_with("name"));
     }
     let topic = |bytes| RoomPatch {
@@ -188,7 +188,7 @@ async fn names_and_topics_have_their_bounds() {
         .update(&anna, &room, topic(1_025))
         .await
         .unwrap_err();
-    assert!(refused.code == Code::BadFrame && refused.message.starts_with("topic"));
+    assert!(refused.code == ErrorCode::BadFrame && refused.message.starts_with("topic"));
 }
 
 #[tokio::test]
@@ -203,32 +203,35 @@ async fn a_direct_room_stays_as_it_is() {
     let rooms = &world.rooms;
     assert_eq!(
         code(rooms.add_member(&anna, &room, &user("carl"), None).await),
-        Code::Forbidden
+        ErrorCode::Forbidden
     );
     assert_eq!(
         code(rooms.remove_member(&anna, &room, &user("anna")).await),
-        Code::Forbidden
+        ErrorCode::Forbidden
     );
     assert_eq!(
         code(rooms.remove_member(&anna, &room, &user("bert")).await),
-        Code::Forbidden
+        ErrorCode::Forbidden
     );
     assert_eq!(
         code(rooms.change_role(&anna, &room, &user("bert"), Admin).await),
-        Code::Forbidden
+        ErrorCode::Forbidden
     );
     assert_eq!(
         code(rooms.update(&anna, &room, rename("x")).await),
-        Code::Forbidden
+        ErrorCode::Forbidden
     );
-    assert_eq!(code(rooms.delete(&anna, &room).await), Code::Forbidden);
+    assert_eq!(code(rooms.delete(&anna, &room).await), ErrorCode::Forbidden);
     let carl = caller("carl");
     assert_eq!(
         code(rooms.add_member(&carl, &room, &user("carl"), None).await),
-        Code::NotMember
+        ErrorCode::NotMember
     );
-    assert_eq!(code(rooms.get(&carl, &room).await), Code::NotMember);
-    assert_eq!(code(rooms.delete(&host(), &room).await), Code::Forbidden);
+    assert_eq!(code(rooms.get(&carl, &room).await), ErrorCode::NotMember);
+    assert_eq!(
+        code(rooms.delete(&host(), &room).await),
+        ErrorCode::Forbidden
+    );
     let (again, made) = rooms.create(&anna, direct("bert")).await.unwrap();
     assert_eq!((again.room_id, made), (room, false));
 }
@@ -247,7 +250,7 @@ async fn an_admin_renames_the_room_and_only_an_owner_changes_its_visibility() {
         ..rename("Garden")
     };
     let refused = rooms.update(&bert, &room, shown(Visibility::Public)).await;
-    assert_eq!(code(refused), Code::Forbidden);
+    assert_eq!(code(refused), ErrorCode::Forbidden);
     assert_eq!(rooms.get(&bert, &room).await.unwrap().name, None);
     // What is so already is no change.
     let same = rooms.update(&bert, &room, shown(Visibility::Private)).await;
@@ -283,17 +286,20 @@ async fn names_and_topics_are_stored_normalized_and_bounded_by_what_remains() {
     assert_eq!(cleared.unwrap().topic, None);
     for nothing in ["", "\0\u{7F}", "\u{61C}\u{2069}"] {
         let renamed = rooms.update(&anna, &room.room_id, rename(nothing)).await;
-        assert_eq!(code(renamed), Code::BadFrame, "{nothing:?}");
+        assert_eq!(code(renamed), ErrorCode::BadFrame, "{nothing:?}");
         let name = Some(nothing.into());
         let request = CreateRoom {
             name,
             ..request.clone()
         };
-        assert_eq!(code(rooms.create(&anna, request).await), Code::BadFrame);
+        assert_eq!(
+            code(rooms.create(&anna, request).await),
+            ErrorCode::BadFrame
+        );
     }
 }
 
-async fn refusals(world: &World, by: &str, room: &RoomId, other: &UserId) -> Vec<Code> {
+async fn refusals(world: &World, by: &str, room: &RoomId, other: &UserId) -> Vec<ErrorCode> {
     let (by, rooms) = (if by == "host" { host() } else { caller(by) }, &world.rooms);
     vec![
         code(rooms.get(&by, room).await),
@@ -312,7 +318,7 @@ async fn an_ended_room_is_to_everybody_as_if_it_had_never_been() {
     let room = world.public_group("anna", "Garden").await;
     assert_eq!(
         code(world.rooms.delete(&caller("bert"), &room).await),
-        Code::NotMember
+        ErrorCode::NotMember
     );
     world
         .rooms
@@ -321,7 +327,7 @@ async fn an_ended_room_is_to_everybody_as_if_it_had_never_been() {
         .unwrap();
     assert_eq!(
         code(world.rooms.delete(&caller("bert"), &room).await),
-        Code::Forbidden
+        ErrorCode::Forbidden
     );
     world.rooms.delete(&caller("anna"), &room).await.unwrap();
     let never = RoomId::new("never").unwrap();
@@ -336,7 +342,7 @@ async fn an_ended_room_is_to_everybody_as_if_it_had_never_been() {
             ("host", &never),
         ] {
             let said = refusals(&world, by, room, &user("bert")).await;
-            assert_eq!(said, [Code::NotMember; 7], "{by} in {room}");
+            assert_eq!(said, [ErrorCode::NotMember; 7], "{by} in {room}");
         }
         assert_eq!(world.role(&room, "anna").await, None);
         assert!(
@@ -376,7 +382,7 @@ async fn the_host_acts_on_any_room_and_user() {
         .unwrap();
     assert_eq!(
         code(rooms.remove_member(&host, &room, &user("anna")).await),
-        Code::NotFound
+        ErrorCode::NotFound
     );
     let view = rooms.get(&host, &room).await.unwrap();
     assert_eq!(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use roomcast_protocol::{Code, EventBody, MemberRole, RoomId};
+use roomcast_protocol::{ErrorCode, EventBody, MemberRole, RoomId};
 use tokio_util::task::TaskTracker;
 
 use crate::world::{World, by_host, caller, code, direct, group, host, user};
@@ -89,7 +89,7 @@ async fn of_two_last_owners_who_leave_at_once_one_stays() {
             (Ok(()), refused @ Err(_)) | (refused @ Err(_), Ok(())) => refused,
             both => panic!("round {round}: {both:?}"),
         };
-        assert_eq!(code(refused), Code::Forbidden, "round {round}");
+        assert_eq!(code(refused), ErrorCode::Forbidden, "round {round}");
         let owners = [
             world.role(&room, "anna").await,
             world.role(&room, "bert").await,
@@ -139,7 +139,7 @@ async fn members_come_and_go_while_everybody_talks_and_ingest_runs() {
                 .unwrap();
             assert_eq!(
                 code(world.rooms.get(&caller(&name), &room).await),
-                Code::NotMember
+                ErrorCode::NotMember
             );
         }
     }

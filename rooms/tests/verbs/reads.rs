@@ -1,7 +1,7 @@
 //! Lists and pages.
 
 use roomcast_ports::access::Memberships as _;
-use roomcast_protocol::{Code, MemberRole, RoomId, Visibility};
+use roomcast_protocol::{ErrorCode, MemberRole, RoomId, Visibility};
 use roomcast_rooms::CreateRoom;
 
 use crate::world::{World, by_host, caller, code, direct, group, host, user};
@@ -125,7 +125,7 @@ async fn members_are_walked_by_user_id_wherever_ingest_stands() {
             .rooms
             .members(&caller("zoe"), &room.room_id, None, 60)
             .await;
-        assert_eq!(code(outside), Code::NotMember);
+        assert_eq!(code(outside), ErrorCode::NotMember);
     }
 }
 
@@ -174,16 +174,16 @@ async fn a_bad_cursor_is_a_bad_frame() {
     for bad in ["", "?", "AAAA", "bm8gY3Vyc29y!"] {
         assert_eq!(
             code(rooms.list(&anna, Some(bad), 10).await),
-            Code::BadFrame,
+            ErrorCode::BadFrame,
             "{bad}"
         );
         assert_eq!(
             code(rooms.members(&anna, &room, Some(bad), 10).await),
-            Code::BadFrame
+            ErrorCode::BadFrame
         );
         assert_eq!(
             code(rooms.search_public("", Some(bad), 10).await),
-            Code::BadFrame
+            ErrorCode::BadFrame
         );
     }
 }

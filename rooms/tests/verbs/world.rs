@@ -12,8 +12,8 @@ use roomcast_ports::message_store::{Checkpoint, MessageWriter as _};
 use roomcast_protocol::api::RoomView;
 use roomcast_protocol::event::Message;
 use roomcast_protocol::{
-    Code, EventBody, EventId, MemberRole, Refusal, RoomEvent, RoomId, RoomKind, Seq, StoredEvent,
-    Timestamp, UserId, Visibility,
+    ErrorCode, EventBody, EventId, MemberRole, Refusal, RoomEvent, RoomId, RoomKind, Seq,
+    StoredEvent, Timestamp, UserId, Visibility,
 };
 use roomcast_rooms::{CreateRoom, Rooms};
 
@@ -180,6 +180,6 @@ pub(crate) fn by_host(room_id: &str, members: &[&str]) -> CreateRoom {
 }
 
 /// The code of a refusal.
-pub(crate) fn code<T: std::fmt::Debug>(result: Result<T, Refusal>) -> Code {
+pub(crate) fn code<T: std::fmt::Debug>(result: Result<T, Refusal>) -> ErrorCode {
     result.unwrap_err().code
 }

@@ -15,7 +15,7 @@ use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::BodyExt as _;
 use roomcast_protocol::limits::BODY_BYTES_MAX;
-use roomcast_protocol::{Code, Refusal};
+use roomcast_protocol::{ErrorCode, Refusal};
 
 pub(super) use fields::Fields;
 
@@ -58,7 +58,7 @@ async fn read(request: Request) -> Result<Option<Fields>, Refusal> {
     }
     if !is_json {
         let message = "the body must be application/json";
-        return Err(Refusal::new(Code::UnsupportedMediaType, message));
+        return Err(Refusal::new(ErrorCode::UnsupportedMediaType, message));
     }
     strict::object(&bytes).map(Fields::new).map(Some)
 }
@@ -98,7 +98,7 @@ async fn bytes(request: Request) -> Result<Bytes, Refusal> {
 
 fn too_large() -> Refusal {
     let message = format!("the body is over the limit of {BODY_BYTES_MAX} bytes");
-    Refusal::new(Code::ContentTooLarge, message)
+    Refusal::new(ErrorCode::ContentTooLarge, message)
 }
 
 enum Unread {

@@ -12,7 +12,7 @@ use roomcast_gateway::outbound;
 use roomcast_gateway::rate_limit::{READING, RateLimiter, kib};
 use roomcast_ports::access::Caller;
 use roomcast_protocol::limits::{PAGE_BYTES_PER_USER_MAX, READ_PAUSE_MAX};
-use roomcast_protocol::{Code, Refusal, UserId};
+use roomcast_protocol::{ErrorCode, Refusal, UserId};
 
 /// Bytes on their way, and bytes read lately, by user.
 #[derive(Debug, Clone, Default)]
@@ -108,7 +108,7 @@ fn refused() -> Refusal {
     Refusal {
         retry_after_ms: Some(1_000),
         ..Refusal::new(
-            Code::Unavailable,
+            ErrorCode::Unavailable,
             "too many pages have not been taken yet; try again",
         )
     }
@@ -145,7 +145,7 @@ mod tests {
             .map(|_| memory.charge(&ann, vec![0; PAGE]).unwrap())
             .collect();
         let refusal = memory.charge(&ann, vec![0; PAGE]).unwrap_err();
-        assert_eq!(refusal.code, Code::Unavailable);
+        assert_eq!(refusal.code, ErrorCode::Unavailable);
         assert_eq!(refusal.retry_after_ms, Some(1_000));
         memory.may_read(&ben).unwrap();
         memory.charge(&ben, vec![0; PAGE]).unwrap();

@@ -4,7 +4,7 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use roomcast_protocol::api::Problem;
-use roomcast_protocol::{Code, Refusal};
+use roomcast_protocol::{ErrorCode, Refusal};
 
 /// A refusal on its way to a client.
 #[derive(Debug)]
@@ -39,10 +39,10 @@ impl IntoResponse for ProblemResponse {
         let headers = response.headers_mut();
         let content_type = HeaderValue::from_static("application/problem+json");
         headers.insert(CONTENT_TYPE, content_type);
-        if code == Code::Unauthorized {
+        if code == ErrorCode::Unauthorized {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        let waits = matches!(code, Code::RateLimited | Code::Unavailable);
+        let waits = matches!(code, ErrorCode::RateLimited | ErrorCode::Unavailable);
         let retry_after_ms = retry_after_ms.or(waits.then_some(1_000));
         if let Some(milliseconds) = retry_after_ms {
             let seconds = milliseconds.div_ceil(1_000).max(1);
@@ -60,5 +60,5 @@ pub(crate) async fn unknown_route() -> ProblemResponse {
 /// The path has calls, but none of this method; which ones, the router adds as `Allow`.
 pub(crate) async fn unknown_method() -> ProblemResponse {
     let message = "this path has no such method";
-    ProblemResponse(Refusal::new(Code::MethodNotAllowed, message))
+    ProblemResponse(Refusal::new(ErrorCode::MethodNotAllowed, message))
 }

@@ -8,7 +8,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use roomcast_ports::access::{Caller, TokenError};
 use roomcast_protocol::id::InvalidId;
-use roomcast_protocol::{Code, Refusal};
+use roomcast_protocol::{ErrorCode, Refusal};
 
 use super::Services;
 use super::problem::ProblemResponse;
@@ -58,7 +58,7 @@ impl AuthedRequest {
 
 /// Judges the token of a request.
 pub(super) async fn authenticate(parts: &Parts, services: &Services) -> Result<Caller, Refusal> {
-    let unauthorized = |message: &'static str| Refusal::new(Code::Unauthorized, message);
+    let unauthorized = |message: &'static str| Refusal::new(ErrorCode::Unauthorized, message);
     let mut headers = parts.headers.get_all(AUTHORIZATION).iter();
     let header = headers
         .next()

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use roomcast_protocol::room::NotificationKind;
 use roomcast_protocol::server_frame::{Limits, WarningCode};
 use roomcast_protocol::{
-    ClientMessageId, Code, ConnectionId, MemberRole, MessageId, PresenceStatus, RoomId, Seq,
+    ClientMessageId, ConnectionId, ErrorCode, MemberRole, MessageId, PresenceStatus, RoomId, Seq,
     ServerFrame, UserId, Visibility, limits,
 };
 
@@ -199,7 +199,7 @@ fn verdicts() -> Vec<Case<Frame>> {
     };
     let error = Frame::Error {
         reference: None,
-        code: Code::BadFrame,
+        code: ErrorCode::BadFrame,
         message: "a frame is one JSON object".into(),
         retryable: false,
         retry_after_ms: None,
@@ -208,7 +208,7 @@ fn verdicts() -> Vec<Case<Frame>> {
     };
     let full_error = Frame::Error {
         reference: Some("7".into()),
-        code: Code::RateLimited,
+        code: ErrorCode::RateLimited,
         message: "too fast".into(),
         retryable: true,
         retry_after_ms: Some(50),
