@@ -63,7 +63,7 @@ fn row(table: &mut String, path: &str, file: &Path, bytes: &[u8]) {
     let file = file.display().to_string();
     let written = writeln!(
         table,
-        "PageFile {{ path: {path:?}, content_type: {kind:?}, etag: \"\\\"{tag:016x}\\\"\", bytes: include_bytes!({file:?}) }},"
+        "WebFile {{ path: {path:?}, content_type: {kind:?}, etag: \"\\\"{tag:016x}\\\"\", bytes: include_bytes!({file:?}) }},"
     );
     written.unwrap_or_else(|error| panic!("write a row: {error}"));
 }

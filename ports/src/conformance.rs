@@ -5,7 +5,7 @@
 //! other tests use at the same time.
 //!
 //! ```text
-//! roomcast_ports::event_log_contract!(harness);
+//! roomcast_ports::event_log_conformance!(harness);
 //! ```
 
 pub mod accounts;
@@ -38,14 +38,14 @@ pub async fn within_timeout<T>(what: &str, future: impl Future<Output = T>) -> T
 /// Makes a test of each named function of a suite: the function gets a fresh harness.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! contract_tests {
+macro_rules! conformance_tests {
     ($make:ident, $suite:ident, [$($test:ident,)*]) => {
         mod $suite {
             $(
                 #[tokio::test]
                 async fn $test() {
                     let mut harness = super::$make().await;
-                    $crate::contract::$suite::$test(&mut harness).await;
+                    $crate::conformance::$suite::$test(&mut harness).await;
                 }
             )*
         }
@@ -57,16 +57,16 @@ mod tests {
     #[test]
     fn every_promise_has_its_place_in_its_suites_macro() {
         let suites = [
-            include_str!("contract/accounts.rs"),
-            include_str!("contract/dead_letters.rs"),
-            include_str!("contract/directory.rs"),
-            include_str!("contract/event_log.rs"),
-            include_str!("contract/listings.rs"),
-            include_str!("contract/message_store.rs"),
-            include_str!("contract/presence.rs"),
-            include_str!("contract/sessions.rs"),
-            include_str!("contract/signals.rs"),
-            include_str!("contract/stretches.rs"),
+            include_str!("conformance/accounts.rs"),
+            include_str!("conformance/dead_letters.rs"),
+            include_str!("conformance/directory.rs"),
+            include_str!("conformance/event_log.rs"),
+            include_str!("conformance/listings.rs"),
+            include_str!("conformance/message_store.rs"),
+            include_str!("conformance/presence.rs"),
+            include_str!("conformance/sessions.rs"),
+            include_str!("conformance/pubsub.rs"),
+            include_str!("conformance/partition_reads.rs"),
         ];
         for suite in suites {
             let (tests, list) = suite

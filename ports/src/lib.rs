@@ -19,7 +19,7 @@ pub mod access;
 pub mod departures;
 pub mod timeline;
 
-#[cfg(feature = "contract")]
+#[cfg(feature = "conformance")]
 pub mod conformance;
 
 /// What went wrong below a port, kept as the cause.

@@ -1,6 +1,6 @@
 //! The store against real servers: Apache Cassandra nodes that these tests start, restart and kill.
 
-mod contract;
+mod conformance;
 mod crash;
 mod derivation;
 mod dump;

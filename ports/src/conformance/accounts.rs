@@ -273,9 +273,9 @@ pub async fn a_prefix_finds_accounts_in_pages(harness: &mut impl AccountHarness)
 
 /// Makes a test of every promise of accounts; `$make` is an async function that gives a harness.
 #[macro_export]
-macro_rules! account_contract {
+macro_rules! account_conformance {
     ($make:ident) => {
-        $crate::contract_tests!(
+        $crate::conformance_tests!(
             $make,
             accounts,
             [

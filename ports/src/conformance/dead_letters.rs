@@ -73,9 +73,9 @@ pub async fn a_letter_is_replaced_and_forgotten_by_its_place(harness: &mut impl 
 
 /// Makes a test of every promise; `$make` is an async function that gives a harness.
 #[macro_export]
-macro_rules! dead_letter_contract {
+macro_rules! dead_letter_conformance {
     ($make:ident) => {
-        $crate::contract_tests!(
+        $crate::conformance_tests!(
             $make,
             dead_letters,
             [

@@ -292,9 +292,9 @@ pub async fn the_order_of_writing_members_changes_nothing(harness: &mut impl Dir
 
 /// Makes a test of every promise of the directory; `$make` is an async function that gives a harness.
 #[macro_export]
-macro_rules! directory_contract {
+macro_rules! directory_conformance {
     ($make:ident) => {
-        $crate::contract_tests!(
+        $crate::conformance_tests!(
             $make,
             directory,
             [
@@ -306,6 +306,6 @@ macro_rules! directory_contract {
                 the_order_of_writing_members_changes_nothing,
             ]
         );
-        $crate::listing_contract!($make);
+        $crate::listing_conformance!($make);
     };
 }

@@ -459,9 +459,9 @@ pub async fn the_feed_goes_on_from_its_position_and_waits(harness: &mut impl Log
 
 /// Makes a test of every promise of the log; `$make` is an async function that gives a harness.
 #[macro_export]
-macro_rules! event_log_contract {
+macro_rules! event_log_conformance {
     ($make:ident) => {
-        $crate::contract_tests!(
+        $crate::conformance_tests!(
             $make,
             event_log,
             [

@@ -356,11 +356,11 @@ pub async fn public_groups_are_found_by_their_names_beginning(harness: &mut impl
     assert_eq!(one.expect("find rooms").len(), 1);
 }
 
-/// Makes a test of every promise of lists; part of [`directory_contract!`](crate::directory_contract).
+/// Makes a test of every promise of lists; part of [`directory_conformance!`](crate::directory_conformance).
 #[macro_export]
-macro_rules! listing_contract {
+macro_rules! listing_conformance {
     ($make:ident) => {
-        $crate::contract_tests!(
+        $crate::conformance_tests!(
             $make,
             listings,
             [

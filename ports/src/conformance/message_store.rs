@@ -455,9 +455,9 @@ pub async fn only_the_feed_moves_completeness_and_place(harness: &mut impl Messa
 /// Makes a test of every promise of the message store; `$make` is an async function that gives a
 /// harness.
 #[macro_export]
-macro_rules! message_store_contract {
+macro_rules! message_store_conformance {
     ($make:ident) => {
-        $crate::contract_tests!(
+        $crate::conformance_tests!(
             $make,
             message_store,
             [

@@ -56,11 +56,11 @@ pub async fn what_is_young_is_after_the_position_before_it(harness: &mut impl Lo
 
 /// Makes a test of every promise; `$make` is an async function that gives a harness.
 #[macro_export]
-macro_rules! stretch_contract {
+macro_rules! partition_read_conformance {
     ($make:ident) => {
-        $crate::contract_tests!(
+        $crate::conformance_tests!(
             $make,
-            stretches,
+            partition_reads,
             [
                 a_stretch_is_the_feed_again_and_waits_for_nothing,
                 what_is_young_is_after_the_position_before_it,

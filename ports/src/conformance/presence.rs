@@ -232,9 +232,9 @@ pub async fn online_users_are_counted_once(harness: &mut impl PresenceHarness) {
 
 /// Makes a test of every promise of presence; `$make` is an async function that gives a harness.
 #[macro_export]
-macro_rules! presence_contract {
+macro_rules! presence_conformance {
     ($make:ident) => {
-        $crate::contract_tests!(
+        $crate::conformance_tests!(
             $make,
             presence,
             [

@@ -116,11 +116,11 @@ pub async fn revocations_are_not_lost_in_a_flood_of_signals(harness: &mut impl S
 
 /// Makes a test of every promise of signals; `$make` is an async function that gives a harness.
 #[macro_export]
-macro_rules! signals_contract {
+macro_rules! pubsub_conformance {
     ($make:ident) => {
-        $crate::contract_tests!(
+        $crate::conformance_tests!(
             $make,
-            signals,
+            pubsub,
             [
                 every_listener_gets_signals_in_order,
                 a_signal_without_listeners_is_gone,

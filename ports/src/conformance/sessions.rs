@@ -269,9 +269,9 @@ pub async fn long_expired_sessions_are_forgotten(harness: &mut impl SessionHarne
 
 /// Makes a test of every promise of sessions; `$make` is an async function that gives a harness.
 #[macro_export]
-macro_rules! session_contract {
+macro_rules! session_conformance {
     ($make:ident) => {
-        $crate::contract_tests!(
+        $crate::conformance_tests!(
             $make,
             sessions,
             [

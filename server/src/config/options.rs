@@ -27,7 +27,7 @@ macro_rules! options {
             name: $name,
             value: $value,
             default: $default,
-            shape: Shape::$shape,
+            shape: Arity::$shape,
             help: $help,
             take: $take,
         }),*];

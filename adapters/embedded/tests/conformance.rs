@@ -23,15 +23,15 @@ use roomcast_ports::presence::PresenceStore;
 use roomcast_ports::pubsub::PubSub;
 use roomcast_protocol::RoomId;
 
-roomcast_ports::event_log_contract!(harness);
-roomcast_ports::stretch_contract!(harness);
-roomcast_ports::message_store_contract!(harness);
-roomcast_ports::directory_contract!(harness);
-roomcast_ports::account_contract!(harness);
-roomcast_ports::dead_letter_contract!(harness);
-roomcast_ports::session_contract!(harness);
-roomcast_ports::presence_contract!(paused);
-roomcast_ports::signals_contract!(harness);
+roomcast_ports::event_log_conformance!(harness);
+roomcast_ports::partition_read_conformance!(harness);
+roomcast_ports::message_store_conformance!(harness);
+roomcast_ports::directory_conformance!(harness);
+roomcast_ports::account_conformance!(harness);
+roomcast_ports::dead_letter_conformance!(harness);
+roomcast_ports::session_conformance!(harness);
+roomcast_ports::presence_conformance!(paused);
+roomcast_ports::pubsub_conformance!(harness);
 
 /// A directory of a test's own.
 struct Harness {

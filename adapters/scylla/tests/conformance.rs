@@ -15,11 +15,11 @@ use roomcast_ports::directory::RoomDirectory;
 use roomcast_ports::message_store::{MessageReader, MessageWriter};
 use roomcast_scylla::ScyllaStore;
 
-roomcast_ports::message_store_contract!(harness);
-roomcast_ports::directory_contract!(harness);
-roomcast_ports::account_contract!(harness);
-roomcast_ports::session_contract!(harness);
-roomcast_ports::dead_letter_contract!(harness);
+roomcast_ports::message_store_conformance!(harness);
+roomcast_ports::directory_conformance!(harness);
+roomcast_ports::account_conformance!(harness);
+roomcast_ports::session_conformance!(harness);
+roomcast_ports::dead_letter_conformance!(harness);
 
 /// Partitions of a few events, so that every test crosses some.
 const BUCKET_EVENTS: u32 = 5;

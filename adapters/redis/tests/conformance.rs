@@ -11,12 +11,12 @@ use roomcast_redis::{RedisConfig, RedisPresence};
 
 mod single {
     use super::redis;
-    roomcast_ports::presence_contract!(redis);
+    roomcast_ports::presence_conformance!(redis);
 }
 
 mod cluster {
     use super::redis_cluster;
-    roomcast_ports::presence_contract!(redis_cluster);
+    roomcast_ports::presence_conformance!(redis_cluster);
 }
 
 /// Keys of a test's own, on servers that the tests of this file share.
