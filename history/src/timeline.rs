@@ -96,7 +96,7 @@ impl Timeline for History {
                     Some(message) => message_state::apply(message, stored),
                     None => {
                         message = message_state::from_sent(stored)
-                            .filter(|it| it.message_id == *message_id)
+                            .filter(|it| it.message_id == *message_id);
                     }
                 }
             }
