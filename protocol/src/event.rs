@@ -111,7 +111,11 @@ pub struct Message {
 
 /// What a room is from its start.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "Founding")
+)]
 pub struct RoomCreation {
     /// For two or for many.
     pub kind: RoomKind,
