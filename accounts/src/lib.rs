@@ -25,6 +25,7 @@ mod throttle;
 mod turns;
 
 mod delete_account;
+mod departure_worker;
 mod expire_sessions;
 mod get_profile;
 mod refresh;
@@ -40,6 +41,7 @@ mod user;
 mod tests;
 
 pub use client::Client;
+pub use departure_worker::DepartureWorker;
 pub use issuer::{Issuer, TokenRequest};
 pub use key_error::KeyError;
 pub use key_ring::KeyRing;

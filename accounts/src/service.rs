@@ -6,11 +6,11 @@ use std::time::Duration;
 use roomcast_ports::StoreError;
 use roomcast_ports::access::Caller;
 use roomcast_ports::accounts::{Account, AccountStore, Session, SessionStore};
-use roomcast_ports::departures::Departures;
 use roomcast_ports::pubsub::PubSub;
 use roomcast_protocol::api::{TokensView, UserView};
 use roomcast_protocol::limits::SESSIONS_PER_USER_MAX;
 use roomcast_protocol::{ErrorCode, Refusal, SessionId, Timestamp, UserId};
+use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
@@ -30,7 +30,7 @@ pub struct Accounts {
     pub(crate) sessions: Arc<dyn SessionStore>,
     pub(crate) passwords: Arc<Passwords>,
     pub(crate) throttle: Arc<Throttle>,
-    pub(crate) departures: Arc<dyn Departures>,
+    pub(crate) departure_noted: Arc<Notify>,
     pub(crate) tasks: TaskTracker,
     signals: Arc<dyn PubSub>,
     issuer: Arc<Issuer>,
@@ -38,16 +38,17 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// The service over its ports. [`Accounts::run`] keeps it tidy.
+    /// The service over its ports. [`Accounts::run`] keeps it tidy. `departure_noted` wakes the departure
+    /// worker of the same process, if it has one.
     pub fn new(
         accounts: Arc<dyn AccountStore>,
         sessions: Arc<dyn SessionStore>,
         signals: Arc<dyn PubSub>,
-        departures: Arc<dyn Departures>,
+        departure_noted: Arc<Notify>,
         issuer: Arc<Issuer>,
     ) -> Self {
         Self {
-            departures,
+            departure_noted,
             tasks: TaskTracker::new(),
             accounts,
             sessions,

@@ -31,9 +31,30 @@ pub struct AccountUpdate {
     pub password_hash: Option<String>,
 }
 
+/// The two steps of a user's end, each finished by another service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EndingStep {
+    /// The accounts service ends the sessions and the account, then notes the departure.
+    Account,
+    /// The rooms service takes the user out of their groups.
+    Departure,
+}
+
+impl EndingStep {
+    /// The name under which stores keep it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Departure => "departure",
+        }
+    }
+}
+
 /// Something that a user's end has begun and that must be finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ending {
+    /// Which service finishes it.
+    pub step: EndingStep,
     /// Whose end.
     pub user_id: UserId,
     /// A group that may be left without members and is deleted then; `None` for the user as a whole.
@@ -84,8 +105,11 @@ pub trait AccountStore: Send + Sync {
     /// Notes what is to be finished after a crash; again, it changes nothing.
     async fn put_ending(&self, ending: &Ending) -> Result<(), StoreError>;
 
-    /// At most `limit` of what was noted and not forgotten.
-    async fn endings(&self, limit: usize) -> Result<Vec<Ending>, StoreError>;
+    /// At most `limit` of what was noted for this step and not forgotten.
+    async fn endings(&self, step: EndingStep, limit: usize) -> Result<Vec<Ending>, StoreError>;
+
+    /// Whether it was noted and not forgotten.
+    async fn has_ending(&self, ending: &Ending) -> Result<bool, StoreError>;
 
     /// Forgets what is finished.
     async fn delete_ending(&self, ending: &Ending) -> Result<(), StoreError>;

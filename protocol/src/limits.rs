@@ -173,6 +173,15 @@ pub const APPEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time beyond [`APPEND_TIMEOUT`] that the log itself has to say what became of an append. Then its sender
 /// gets `UNCONFIRMED`.
 pub const APPEND_GRACE: Duration = Duration::from_millis(500);
+/// Time that the deletion of a user waits for the departures from the user's groups; then it is answered, and
+/// the departures follow.
+pub const DEPARTURE_WAIT: Duration = Duration::from_secs(2);
+/// Interval at which the rooms role looks for departures that other processes noted.
+pub const DEPARTURE_POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// Users that a departure worker takes out of their groups at once; the others wait.
+pub const DEPARTURES_AT_ONCE_MAX: usize = 16;
+/// Noted departures that one round of a departure worker takes up; the others wait for the next round.
+pub const DEPARTURES_LISTED_MAX: usize = 1_000;
 /// Timeout of a call to a back end; then it counts as away: `LOG_UNAVAILABLE` or `INTERNAL`.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Timeout of writing a batch of events to the store; then ingest waits for the store and writes it again.

@@ -133,9 +133,8 @@ pub(crate) fn nats_config(
 /// (`deploy/nats/roles.conf`).
 const fn uses_streams(role: Role) -> bool {
     match role {
-        // Accounts: an account that ends leaves its groups, which is appended where it ends.
-        Role::Gateway | Role::Ingest | Role::History | Role::Rooms | Role::Accounts => true,
-        Role::Presence => false,
+        Role::Gateway | Role::Ingest | Role::History | Role::Rooms => true,
+        Role::Presence | Role::Accounts => false,
     }
 }
 

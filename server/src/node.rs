@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
-use roomcast_accounts::{Accounts, Issuer, KeyRing};
+use roomcast_accounts::{Accounts, DepartureWorker, Issuer, KeyRing};
 use roomcast_gateway::{Gateway, GatewayConfig, GatewayPorts};
 use roomcast_history::History;
 use roomcast_ingest::Ingest;
@@ -26,6 +26,7 @@ use crate::{admin, http_server, telemetry};
 pub(crate) struct Node {
     services: Arc<Services>,
     ingest: Ingest,
+    departures: DepartureWorker,
     readiness: Arc<Readiness>,
     settings: Settings,
     backends: Backends,
@@ -67,6 +68,7 @@ impl Node {
             signals: backends.signals.clone(),
             authenticator: authenticator.clone(),
         };
+        let departure_noted = Arc::default();
         let services = Services {
             authenticator,
             memberships,
@@ -74,7 +76,7 @@ impl Node {
                 backends.accounts.clone(),
                 backends.sessions.clone(),
                 backends.signals.clone(),
-                rooms.clone(),
+                Arc::clone(&departure_noted),
                 Arc::new(issuer),
             ),
             trusted_proxies: settings.trusted_proxies.clone(),
@@ -86,6 +88,11 @@ impl Node {
             page_memory: PageMemory::default(),
         };
         Ok(Self {
+            departures: DepartureWorker::new(
+                backends.accounts.clone(),
+                services.rooms.clone(),
+                departure_noted,
+            ),
             services: Arc::new(services),
             ingest: Ingest::new(
                 backends.log.clone(),
@@ -121,6 +128,10 @@ impl Node {
         if roles.contains(&Role::Accounts) {
             let (accounts, stop) = (self.services.accounts.clone(), running.stop_loops.clone());
             tasks.spawn(async move { accounts.run(stop).await });
+        }
+        if roles.contains(&Role::Rooms) {
+            let (departures, stop) = (self.departures, running.stop_loops.clone());
+            tasks.spawn(async move { departures.run(stop).await });
         }
         tasks.spawn(telemetry::metrics::upkeep_loop(
             metrics.clone(),

@@ -3,7 +3,9 @@
 use std::sync::atomic::Ordering;
 
 use roomcast_ports::access::Caller;
-use roomcast_protocol::{ErrorCode, RoomId};
+use roomcast_ports::accounts::{Ending, EndingStep};
+use roomcast_protocol::{ErrorCode, Refusal, RoomId};
+use tokio_util::sync::CancellationToken;
 
 use super::fixture::{Fixture, host_caller};
 
@@ -12,16 +14,37 @@ fn rooms(world: &Fixture) {
     *world.groups.rooms.lock().unwrap() = rooms.to_vec();
 }
 
+/// What is noted of users' ends.
+async fn unfinished(world: &Fixture) -> usize {
+    let accounts = world.embedded.accounts();
+    let mut noted = 0;
+    for step in [EndingStep::Account, EndingStep::Departure] {
+        noted += accounts.endings(step, 10).await.unwrap().len();
+    }
+    noted
+}
+
+/// The call's answer, given while a departure worker runs.
+async fn beside_a_worker(
+    world: &Fixture,
+    call: impl Future<Output = Result<(), Refusal>>,
+) -> Result<(), Refusal> {
+    tokio::select! {
+        answer = call => answer,
+        () = world.departures.run(CancellationToken::new()) => panic!("the worker ended"),
+    }
+}
+
 #[tokio::test]
 async fn ended_account_leaves_its_groups_and_nothing_is_left_to_resume() {
     let world = Fixture::new();
     rooms(&world);
     let tokens = world.enter("ana").await;
     let caller = world.caller(&tokens).await;
-    world.accounts.delete_account(&caller).await.unwrap();
+    let call = world.accounts.delete_account(&caller);
+    beside_a_worker(&world, call).await.unwrap();
     assert_eq!(world.groups.deleted.lock().unwrap().len(), 3);
-    let endings = world.embedded.accounts().endings(10).await.unwrap();
-    assert_eq!(endings, []);
+    assert_eq!(unfinished(&world).await, 0);
 }
 
 #[tokio::test]
@@ -31,8 +54,9 @@ async fn end_that_fails_at_any_step_is_finished_when_it_is_resumed() {
         rooms(&world);
         let tokens = world.enter("ana").await;
         let caller = world.caller(&tokens).await;
+        world.accounts.end_user(&caller.user_id).await.unwrap();
         world.groups.succeed.store(step, Ordering::SeqCst);
-        world.accounts.delete_account(&caller).await.unwrap_err();
+        assert!(!world.departures.round().await, "{step}");
         assert_eq!(
             world.refusal(&tokens.access_token).await,
             "its session has ended"
@@ -42,11 +66,36 @@ async fn end_that_fails_at_any_step_is_finished_when_it_is_resumed() {
             ErrorCode::NotFound
         );
         world.groups.succeed.store(i64::MAX, Ordering::SeqCst);
-        world.accounts.resume_endings().await;
+        assert!(world.departures.round().await, "{step}");
         assert_eq!(world.groups.deleted.lock().unwrap().len(), 3, "{step}");
-        let endings = world.embedded.accounts().endings(10).await.unwrap();
-        assert_eq!(endings, [], "{step}");
+        assert_eq!(unfinished(&world).await, 0, "{step}");
     }
+}
+
+#[tokio::test]
+async fn accounts_service_resumes_an_end_without_leaving_groups() {
+    let world = Fixture::new();
+    rooms(&world);
+    let tokens = world.enter("ana").await;
+    let user_id = world.caller(&tokens).await.user_id;
+    let begun = Ending {
+        step: EndingStep::Account,
+        user_id: user_id.clone(),
+        room_id: None,
+    };
+    let accounts = world.embedded.accounts();
+    accounts.put_ending(&begun).await.unwrap();
+    world.accounts.resume_endings().await;
+    assert_eq!(
+        world.refusal(&tokens.access_token).await,
+        "its session has ended"
+    );
+    assert_eq!(accounts.by_id(&user_id).await.unwrap(), None);
+    assert!(!accounts.has_ending(&begun).await.unwrap());
+    assert_eq!(unfinished(&world).await, 1);
+    assert_eq!(world.groups.rooms.lock().unwrap().len(), 3);
+    assert!(world.departures.round().await);
+    assert_eq!(world.groups.rooms.lock().unwrap().len(), 0);
 }
 
 #[tokio::test]
@@ -67,7 +116,8 @@ async fn host_ends_any_user_and_nobody_else_does() {
         ..host_caller(None)
     };
     for user_id in [&hana.user_id, &ana.user_id, &ana.user_id] {
-        world.accounts.delete_user(&host, user_id).await.unwrap();
+        let call = world.accounts.delete_user(&host, user_id);
+        beside_a_worker(&world, call).await.unwrap();
     }
     assert_eq!(world.groups.rooms.lock().unwrap().len(), 0);
     assert_eq!(

@@ -10,9 +10,10 @@ use roomcast_embedded::Embedded;
 use roomcast_ports::access::{Authenticator as _, Caller, TokenError};
 use roomcast_protocol::api::{TokensView, UserView};
 use roomcast_protocol::{EventId, Timestamp, UserId};
+use tokio::sync::Notify;
 
 use super::stores::Groups;
-use crate::{Accounts, Client, Issuer, KeyRing, KeySource, TokenRequest};
+use crate::{Accounts, Client, DepartureWorker, Issuer, KeyRing, KeySource, TokenRequest};
 
 pub(crate) const PASSWORD: &str = "correct horse";
 
@@ -65,6 +66,7 @@ pub(crate) struct Fixture {
     pub(crate) ring: KeyRing,
     pub(crate) embedded: Embedded,
     pub(crate) groups: Arc<Groups>,
+    pub(crate) departures: DepartureWorker,
     pub(crate) dir: TempDir,
 }
 
@@ -82,13 +84,15 @@ impl Fixture {
         let embedded = Embedded::open(dir.path()).unwrap();
         let groups = Groups::with(&[]);
         let issuer = Arc::new(Issuer::open(dir.path()).unwrap());
+        let noted = Arc::<Notify>::default();
         let accounts = Accounts::new(
             embedded.accounts(),
             embedded.sessions(),
             embedded.signals(),
-            groups.clone(),
+            Arc::clone(&noted),
             Arc::clone(&issuer),
         );
+        let departures = DepartureWorker::new(embedded.accounts(), groups.clone(), noted);
         let ring = KeyRing::open(&issuer, &sources, embedded.sessions()).unwrap();
         Self {
             accounts: accounts.with_clock(clock),
@@ -96,6 +100,7 @@ impl Fixture {
             issuer,
             embedded,
             groups,
+            departures,
             dir,
         }
     }

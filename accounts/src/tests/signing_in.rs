@@ -135,7 +135,7 @@ async fn an_account_that_ends_while_somebody_signs_in_leaves_no_session_behind()
         vanishing,
         sessions.clone(),
         signals,
-        world.groups.clone(),
+        Arc::default(),
         world.issuer.clone(),
     );
 

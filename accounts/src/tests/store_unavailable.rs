@@ -19,7 +19,7 @@ async fn verbs_answer_that_we_failed_and_not_that_the_caller_did() {
         Arc::new(Away),
         Arc::new(Away),
         signals,
-        world.groups.clone(),
+        Arc::default(),
         Arc::clone(&world.issuer),
     );
     let codes = [

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use roomcast_ports::StoreError;
 use roomcast_ports::accounts::{
-    Account, AccountStore, AccountUpdate, Ending, Registration, Session, SessionStore,
+    Account, AccountStore, AccountUpdate, Ending, EndingStep, Registration, Session, SessionStore,
 };
 use roomcast_ports::departures::{Departure, Departures};
 use roomcast_protocol::{Refusal, RoomId, SessionId, UserId};
@@ -110,7 +110,10 @@ impl AccountStore for Away {
     async fn put_ending(&self, _: &Ending) -> Result<(), StoreError> {
         away()
     }
-    async fn endings(&self, _: usize) -> Result<Vec<Ending>, StoreError> {
+    async fn endings(&self, _: EndingStep, _: usize) -> Result<Vec<Ending>, StoreError> {
+        away()
+    }
+    async fn has_ending(&self, _: &Ending) -> Result<bool, StoreError> {
         away()
     }
     async fn delete_ending(&self, _: &Ending) -> Result<(), StoreError> {
@@ -181,8 +184,11 @@ impl AccountStore for Vanishing {
     async fn put_ending(&self, ending: &Ending) -> Result<(), StoreError> {
         self.0.put_ending(ending).await
     }
-    async fn endings(&self, limit: usize) -> Result<Vec<Ending>, StoreError> {
-        self.0.endings(limit).await
+    async fn endings(&self, step: EndingStep, limit: usize) -> Result<Vec<Ending>, StoreError> {
+        self.0.endings(step, limit).await
+    }
+    async fn has_ending(&self, ending: &Ending) -> Result<bool, StoreError> {
+        self.0.has_ending(ending).await
     }
     async fn delete_ending(&self, ending: &Ending) -> Result<(), StoreError> {
         self.0.delete_ending(ending).await

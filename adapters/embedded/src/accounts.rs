@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use roomcast_ports::StoreError;
-use roomcast_ports::accounts::{Account, AccountStore, AccountUpdate, Ending, Registration};
+use roomcast_ports::accounts::{
+    Account, AccountStore, AccountUpdate, Ending, EndingStep, Registration,
+};
 use roomcast_protocol::{RoomId, UserId};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -119,16 +121,18 @@ impl AccountStore for EmbeddedAccounts {
     }
 
     async fn put_ending(&self, ending: &Ending) -> Result<(), StoreError> {
-        let sql = "INSERT INTO endings (user_id, room_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+        let sql = "INSERT INTO endings (step, user_id, room_id) VALUES (?1, ?2, ?3)
+            ON CONFLICT DO NOTHING";
         self.change_ending(ending, sql).await
     }
 
-    async fn endings(&self, limit: usize) -> Result<Vec<Ending>, StoreError> {
+    async fn endings(&self, step: EndingStep, limit: usize) -> Result<Vec<Ending>, StoreError> {
         let select = move |file: &Connection| {
-            file.prepare_cached("SELECT user_id, room_id FROM endings LIMIT ?1")?
-                .query_map([limit], |row| {
+            file.prepare_cached("SELECT user_id, room_id FROM endings WHERE step = ?1 LIMIT ?2")?
+                .query_map(params![step.as_str(), limit], |row| {
                     let of_user = row.get_ref(1)?.as_str()?.is_empty();
                     Ok(Ending {
+                        step,
                         user_id: rows::id(row, 0)?,
                         room_id: (!of_user).then(|| rows::id(row, 1)).transpose()?,
                     })
@@ -138,8 +142,19 @@ impl AccountStore for EmbeddedAccounts {
         Ok(self.log.query(select).await?)
     }
 
+    async fn has_ending(&self, ending: &Ending) -> Result<bool, StoreError> {
+        let ending = ending.clone();
+        let select = move |file: &Connection| {
+            file.prepare_cached(
+                "SELECT 1 FROM endings WHERE step = ?1 AND user_id = ?2 AND room_id = ?3",
+            )?
+            .exists(ending_key(&ending))
+        };
+        Ok(self.log.query(select).await?)
+    }
+
     async fn delete_ending(&self, ending: &Ending) -> Result<(), StoreError> {
-        let sql = "DELETE FROM endings WHERE user_id = ?1 AND room_id = ?2";
+        let sql = "DELETE FROM endings WHERE step = ?1 AND user_id = ?2 AND room_id = ?3";
         self.change_ending(ending, sql).await
     }
 }
@@ -148,13 +163,17 @@ impl EmbeddedAccounts {
     async fn change_ending(&self, ending: &Ending, sql: &'static str) -> Result<(), StoreError> {
         let ending = ending.clone();
         let change = move |file: &Connection| {
-            let room_id = ending.room_id.as_ref().map_or("", RoomId::as_str);
-            file.prepare_cached(sql)?
-                .execute([ending.user_id.as_str(), room_id])?;
+            file.prepare_cached(sql)?.execute(ending_key(&ending))?;
             Ok(())
         };
         Ok(self.log.write(change).await?)
     }
+}
+
+/// An ending as its row's key.
+fn ending_key(ending: &Ending) -> [&str; 3] {
+    let room_id = ending.room_id.as_ref().map_or("", RoomId::as_str);
+    [ending.step.as_str(), ending.user_id.as_str(), room_id]
 }
 
 /// By what names are compared.

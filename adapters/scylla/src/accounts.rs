@@ -10,7 +10,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use roomcast_ports::StoreError;
-use roomcast_ports::accounts::{Account, AccountStore, AccountUpdate, Ending, Registration};
+use roomcast_ports::accounts::{
+    Account, AccountStore, AccountUpdate, Ending, EndingStep, Registration,
+};
 use roomcast_protocol::{RoomId, UserId};
 use tokio::time::sleep;
 
@@ -46,10 +48,14 @@ statements! {
             VALUES (?, ?, ?)",
         unlist: Write = "DELETE FROM {ks}.users_by_prefix
             WHERE first = ? AND name_key = ? AND user_id = ?",
-        note_ending: Write = "INSERT INTO {ks}.endings (shard, user_id, room_id) VALUES (?, ?, ?)",
+        note_ending: Write = "INSERT INTO {ks}.endings (step, shard, user_id, room_id)
+            VALUES (?, ?, ?, ?)",
         forget_ending: Write = "DELETE FROM {ks}.endings
-            WHERE shard = ? AND user_id = ? AND room_id = ?",
-        endings: Read = "SELECT user_id, room_id FROM {ks}.endings WHERE shard = ? LIMIT ?",
+            WHERE step = ? AND shard = ? AND user_id = ? AND room_id = ?",
+        has_ending: Read = "SELECT user_id, room_id FROM {ks}.endings
+            WHERE step = ? AND shard = ? AND user_id = ? AND room_id = ?",
+        endings: Read = "SELECT user_id, room_id FROM {ks}.endings
+            WHERE step = ? AND shard = ? LIMIT ?",
         listed: Read = "SELECT name_key, user_id FROM {ks}.users_by_prefix
             WHERE first = ? AND name_key >= ? AND name_key < ? LIMIT ?",
     }
@@ -270,7 +276,7 @@ impl AccountStore for ScyllaAccounts {
         self.client.write(note, ending_key(ending)).await
     }
 
-    async fn endings(&self, limit: usize) -> Result<Vec<Ending>, StoreError> {
+    async fn endings(&self, step: EndingStep, limit: usize) -> Result<Vec<Ending>, StoreError> {
         let mut endings = Vec::new();
         for shard in 0..ENDING_SHARDS.cast_signed() {
             let wanted = i32::try_from(limit - endings.len()).unwrap_or(i32::MAX);
@@ -278,12 +284,19 @@ impl AccountStore for ScyllaAccounts {
                 break;
             }
             let select = &self.statements.endings;
-            let rows: Vec<(String, String)> = self.client.rows(select, (shard, wanted)).await?;
+            let key = (step.as_str(), shard, wanted);
+            let rows: Vec<(String, String)> = self.client.rows(select, key).await?;
             for row in &rows {
-                endings.push(ending(row)?);
+                endings.push(ending(step, row)?);
             }
         }
         Ok(endings)
+    }
+
+    async fn has_ending(&self, ending: &Ending) -> Result<bool, StoreError> {
+        let select = &self.statements.has_ending;
+        let rows: Vec<(String, String)> = self.client.rows(select, ending_key(ending)).await?;
+        Ok(!rows.is_empty())
     }
 
     async fn delete_ending(&self, ending: &Ending) -> Result<(), StoreError> {
@@ -293,15 +306,17 @@ impl AccountStore for ScyllaAccounts {
 }
 
 /// An ending as its row's key.
-fn ending_key(ending: &Ending) -> (i32, &str, &str) {
+fn ending_key(ending: &Ending) -> (&str, i32, &str, &str) {
     let user_id = ending.user_id.as_str();
     let room_id = ending.room_id.as_ref().map_or("", RoomId::as_str);
-    (shard(user_id, ENDING_SHARDS), user_id, room_id)
+    let shard = shard(user_id, ENDING_SHARDS);
+    (ending.step.as_str(), shard, user_id, room_id)
 }
 
-fn ending((user_id, room_id): &(String, String)) -> Result<Ending, StoreError> {
+fn ending(step: EndingStep, (user_id, room_id): &(String, String)) -> Result<Ending, StoreError> {
     let of_user = room_id.is_empty();
     Ok(Ending {
+        step,
         user_id: id(user_id)?,
         room_id: (!of_user).then(|| id(room_id)).transpose()?,
     })

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use roomcast_protocol::{RoomId, Timestamp, UserId};
 
 use super::sample::unique_name;
-use crate::accounts::{Account, AccountStore, AccountUpdate, Ending, Registration};
+use crate::accounts::{Account, AccountStore, AccountUpdate, Ending, EndingStep, Registration};
 
 /// An account store to test.
 #[async_trait]
@@ -214,33 +214,50 @@ pub async fn a_deleted_accounts_name_is_free(harness: &mut impl AccountHarness) 
 /// What a user's end has begun is kept over a restart until it is forgotten.
 pub async fn an_ending_is_kept_until_it_is_forgotten(harness: &mut impl AccountHarness) {
     let (user_id, room_id) = (UserId::generate(), RoomId::generate());
+    let of_account = Ending {
+        step: EndingStep::Account,
+        user_id: user_id.clone(),
+        room_id: None,
+    };
     let of_room = Ending {
+        step: EndingStep::Departure,
         user_id: user_id.clone(),
         room_id: Some(room_id),
     };
     let of_user = Ending {
+        step: EndingStep::Departure,
         user_id: user_id.clone(),
         room_id: None,
     };
     let accounts = harness.accounts();
-    for ending in [&of_room, &of_user, &of_user] {
+    for ending in [&of_room, &of_user, &of_user, &of_account] {
         let noted = accounts.put_ending(ending).await;
         noted.expect("note an ending");
     }
     harness.restart().await;
     let accounts = harness.accounts();
-    let mine = async || {
-        let mut endings = accounts.endings(10_000).await.expect("list endings");
+    let mine = async |step| {
+        let endings = accounts.endings(step, 10_000).await;
+        let mut endings = endings.expect("list endings");
         endings.retain(|ending| ending.user_id == user_id);
         endings
     };
-    assert_eq!(mine().await, [of_user.clone(), of_room.clone()]);
-    assert_eq!(accounts.endings(1).await.expect("list endings").len(), 1);
+    let departure = EndingStep::Departure;
+    assert_eq!(mine(departure).await, [of_user.clone(), of_room.clone()]);
+    let one = accounts.endings(departure, 1).await;
+    assert_eq!(one.expect("list endings").len(), 1);
     for (forgotten, left) in [(&of_user, vec![of_room.clone()]), (&of_room, Vec::new())] {
+        let noted = async || accounts.has_ending(forgotten).await.expect("look");
+        assert!(noted().await);
         let gone = accounts.delete_ending(forgotten).await;
         gone.expect("forget an ending");
-        assert_eq!(mine().await, left);
+        assert!(!noted().await);
+        assert_eq!(mine(departure).await, left);
     }
+    let left = mine(EndingStep::Account).await;
+    assert_eq!(left, std::slice::from_ref(&of_account));
+    let gone = accounts.delete_ending(&of_account).await;
+    gone.expect("forget an ending");
 }
 
 /// A beginning of names finds them by name, page by page, without case.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use roomcast_ports::StoreError;
 use roomcast_ports::accounts::{
-    Account, AccountStore, AccountUpdate, Ending, Registration, Session, SessionStore,
+    Account, AccountStore, AccountUpdate, Ending, EndingStep, Registration, Session, SessionStore,
 };
 use roomcast_protocol::limits::BATCH_TIMEOUT;
 use roomcast_protocol::{SessionId, UserId};
@@ -20,7 +20,8 @@ bounded_port! {
         fn update(user_id: &UserId, update: &AccountUpdate) -> Option<Account>;
         fn delete(user_id: &UserId) -> bool;
         fn put_ending(ending: &Ending) -> ();
-        fn endings(limit: usize) -> Vec<Ending>;
+        fn endings(step: EndingStep, limit: usize) -> Vec<Ending>;
+        fn has_ending(ending: &Ending) -> bool;
         fn delete_ending(ending: &Ending) -> ();
     }
     also {}

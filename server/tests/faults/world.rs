@@ -107,7 +107,7 @@ impl World {
         };
         let gateway = Gateway::new(ports, config.clone());
         gateway.start();
-        let accounts = accounts(&backends, rooms.clone(), &scratch);
+        let accounts = accounts(&backends, &scratch);
         let who_is_here = PresenceService::new(bounded.presence.clone(), backends.signals());
         let services = Services {
             authenticator: tokens.clone(),
@@ -219,13 +219,13 @@ impl Drop for World {
     }
 }
 
-fn accounts(backends: &Embedded, rooms: Arc<Rooms>, scratch: &Scratch) -> Accounts {
+fn accounts(backends: &Embedded, scratch: &Scratch) -> Accounts {
     let issuer = Issuer::open(scratch.path()).expect("a signing key");
     Accounts::new(
         backends.accounts(),
         backends.sessions(),
         backends.signals(),
-        rooms,
+        Arc::default(),
         Arc::new(issuer),
     )
 }

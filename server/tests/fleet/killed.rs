@@ -1,11 +1,12 @@
 //! SIGKILL for each kind of part while people talk: nothing acknowledged is lost, doubled or moved.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::conversation::Conversation;
 use crate::line::{Line, pause};
+use crate::support::node::unique;
 use crate::world::{World, eventually, message};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -177,4 +178,62 @@ fn a_store_that_forgets_what_it_acknowledged_is_whole_after_its_return() {
             world.listed(&speaker, &room).is_some()
         });
     });
+}
+
+/// A signed-in account that owns a group with a guest: its token, the group, the guest.
+fn owner_of_a_group(world: &World) -> (String, String, String) {
+    let name = unique("dora").replace('-', "_")[..20].to_owned();
+    let body = json!({ "name": name, "password": "long enough" });
+    let edge = &world.edge;
+    let account = edge.call("POST", "/v1/accounts", "", body.clone()).ok(201);
+    let session = edge.call("POST", "/v1/sessions", "", body).ok(201);
+    let token = session["accessToken"].as_str().expect("a token").to_owned();
+    let guest = unique("guest");
+    let user_id = account["userId"].as_str().expect("an id");
+    let room = edge.room(&[user_id, &guest]);
+    (token, room, guest)
+}
+
+/// The members of a group, as the host product sees them.
+fn members(world: &World, room: &str) -> Option<Vec<(Value, Value)>> {
+    let path = format!("/v1/rooms/{room}/members");
+    let edge = &world.edge;
+    let reply = edge.call("GET", &path, &edge.admin_token(), Value::Null);
+    (reply.status == 200).then(|| {
+        let page = reply.ok(200);
+        let members = page["members"].as_array().expect("members").iter();
+        members
+            .map(|member| (member["userId"].clone(), member["role"].clone()))
+            .collect()
+    })
+}
+
+#[test]
+fn ended_account_leaves_its_groups_after_a_killed_rooms_process_returns() {
+    let mut world = World::shared();
+    let (token, room, guest) = owner_of_a_group(&world);
+    let left = vec![(json!(guest), json!("OWNER"))];
+    let delete = |world: &World, token: &str| {
+        let began = Instant::now();
+        let edge = &world.edge;
+        edge.call("DELETE", "/v1/me", token, Value::Null).ok(204);
+        let taken = began.elapsed();
+        assert_eq!(edge.call("GET", "/v1/me", token, Value::Null).status, 401);
+        taken
+    };
+    let taken = delete(&world, &token);
+    println!("answered after {taken:?}");
+    assert_eq!(members(&world, &room), Some(left));
+
+    let (token, room, guest) = owner_of_a_group(&world);
+    let left = vec![(json!(guest), json!("OWNER"))];
+    world.fleet.part_mut("rooms-1").expect("it").kill();
+    let taken = delete(&world, &token);
+    assert!(taken < 4 * SECOND, "{taken:?}");
+    let rooms = world.fleet.part_mut("rooms-1").expect("it");
+    rooms.start().expect("start it again");
+    let taken = eventually("the user has left the group", 10 * SECOND, || {
+        members(&world, &room).as_ref() == Some(&left)
+    });
+    println!("left {taken:?} after the return of the rooms process");
 }

@@ -50,9 +50,10 @@ CREATE TABLE sessions (
 
 -- What the ends of users have begun; the room is empty for the user as a whole.
 CREATE TABLE endings (
+    step TEXT NOT NULL,
     user_id TEXT NOT NULL,
     room_id TEXT NOT NULL,
-    PRIMARY KEY (user_id, room_id)
+    PRIMARY KEY (step, user_id, room_id)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX sessions_by_user ON sessions (user_id, created_at);
