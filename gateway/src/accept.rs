@@ -17,6 +17,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use roomcast_ports::back_off::BackOff;
 use roomcast_protocol::limits::{HANDSHAKE_BYTES_MAX, HANDSHAKE_TIMEOUT};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
@@ -30,8 +31,9 @@ use crate::{Gateway, GatewayState, handshake};
 const NOTSENT_BYTES: u32 = 16_384;
 /// How long sent bytes may stay unacknowledged before the kernel gives a connection up.
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
-/// Pause when no socket can be had, out of descriptors say.
-const RETRY_DELAY: Duration = Duration::from_millis(50);
+/// Delays when no socket can be had, out of descriptors say.
+const RETRY_AFTER: Duration = Duration::from_millis(50);
+const RETRY_MAX: Duration = Duration::from_secs(1);
 
 impl Gateway {
     /// Serves `router` and `GET /v1/ws` on `listener` until the gateway has drained.
@@ -45,6 +47,7 @@ impl Gateway {
         let upgrade = get(handshake::upgrade).fallback(handshake::other_method);
         let router = router.route("/v1/ws", upgrade.with_state(self.clone()));
         let shared = &self.shared;
+        let mut back_off = BackOff::new(RETRY_AFTER, RETRY_MAX);
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
@@ -52,6 +55,7 @@ impl Gateway {
             };
             match accepted {
                 Ok((stream, peer)) => {
+                    back_off.reset();
                     let serving = serve_one(shared.clone(), stream, peer, router.clone());
                     shared.tracker.spawn(serving);
                 }
@@ -60,7 +64,7 @@ impl Gateway {
                         error = &error as &dyn std::error::Error,
                         "accept a connection"
                     );
-                    tokio::time::sleep(RETRY_DELAY).await;
+                    tokio::time::sleep(back_off.next_delay()).await;
                 }
             }
         }

@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use roomcast_ports::back_off::BackOff;
 use roomcast_ports::presence::Lease;
 use roomcast_protocol::limits::OFFLINE_GRACE;
 use roomcast_protocol::{ConnectionId, UserId};
@@ -24,8 +25,9 @@ const LINGER: Duration = Duration::from_millis(10);
 const BATCH: usize = 4_096;
 /// Connections whose going is kept for a store that is away.
 const OFFLINE_QUEUE_MAX: usize = 65_536;
-/// Pause after the store did not answer.
-const RETRY_DELAY: Duration = Duration::from_secs(1);
+/// Delays after the store did not answer.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(5);
 
 /// Changes not yet told. Bounded by the connections there are and were within a batch's time.
 #[derive(Debug, Default)]
@@ -87,6 +89,7 @@ pub(crate) async fn run(shared: Arc<GatewayState>, stop: CancellationToken) {
     let mut again_at = tokio::time::Instant::now() + again_every;
     let mut setbacks = shared.ports.presence.resync_requests();
     let mut compare_at = None;
+    let mut back_off = BackOff::new(RETRY_AFTER, RETRY_MAX);
     loop {
         tokio::select! {
             () = shared.vitals.wake.notified() => tokio::time::sleep(LINGER).await,
@@ -111,8 +114,10 @@ pub(crate) async fn run(shared: Arc<GatewayState>, stop: CancellationToken) {
                 return;
             }
         }
-        if !flush(&shared).await {
-            again_at = again_at.min(tokio::time::Instant::now() + RETRY_DELAY);
+        if flush(&shared).await {
+            back_off.reset();
+        } else {
+            again_at = again_at.min(tokio::time::Instant::now() + back_off.next_delay());
         }
     }
 }

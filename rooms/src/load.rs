@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use roomcast_ports::BoxError;
+use roomcast_ports::back_off::BackOff;
 use roomcast_ports::directory::RoomRecord;
 use roomcast_ports::event_log::LogError;
 use roomcast_ports::timeline::ReadError;
@@ -16,6 +17,9 @@ use crate::state::{RoomSnapshot, affected_users};
 
 /// How often a read that met a write is made again.
 const ATTEMPTS_MAX: u32 = 8;
+/// Delays between two of them.
+const RETRY_AFTER: Duration = Duration::from_millis(10);
+const RETRY_MAX: Duration = Duration::from_millis(80);
 
 /// What the store has of a room.
 #[derive(PartialEq, Eq)]
@@ -32,7 +36,7 @@ impl Rooms {
         room_id: &RoomId,
         users: &[&UserId],
     ) -> Result<(RoomSnapshot, Tail), ReadError> {
-        let mut tries = 0;
+        let (mut tries, mut back_off) = (0, BackOff::new(RETRY_AFTER, RETRY_MAX));
         let (complete_to, log_head, tail) = loop {
             let log_head = self.log.head(room_id).await?;
             let complete_to = self.reader.applied_seq(room_id).await?;
@@ -42,7 +46,12 @@ impl Rooms {
             }
             // A follower of the log is a moment behind its leader.
             tries += 1;
-            backoff(tries, "the log's tail does not reach its head").await?;
+            wait_or_fail(
+                tries,
+                &mut back_off,
+                "the log's tail does not reach its head",
+            )
+            .await?;
         };
         // While the log has let go of a room's events, its own head is not the room's.
         let log_head = if tail.head > complete_to {
@@ -86,7 +95,7 @@ impl Rooms {
             roles: users.collect(),
         };
         self.read_rows(room_id, &mut rows).await?;
-        let mut tries = 0;
+        let (mut tries, mut back_off) = (0, BackOff::new(RETRY_AFTER, RETRY_MAX));
         loop {
             let mut again = StoredRoom {
                 room: None,
@@ -99,7 +108,7 @@ impl Rooms {
             }
             rows = again;
             tries += 1;
-            backoff(tries, "the room's rows never stand still").await?;
+            wait_or_fail(tries, &mut back_off, "the room's rows never stand still").await?;
         }
     }
 
@@ -117,11 +126,15 @@ impl Rooms {
     }
 }
 
-/// Waits a little before the next try, and gives up after the last.
-async fn backoff(tries: u32, complaint: &'static str) -> Result<(), LogError> {
+/// Waits before the next try, and fails after the last.
+async fn wait_or_fail(
+    tries: u32,
+    back_off: &mut BackOff,
+    complaint: &'static str,
+) -> Result<(), LogError> {
     if tries > ATTEMPTS_MAX {
         return Err(LogError::Unavailable(BoxError::from(complaint)));
     }
-    sleep(Duration::from_millis(u64::from(tries) * 5)).await;
+    sleep(back_off.next_delay()).await;
     Ok(())
 }

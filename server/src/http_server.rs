@@ -16,6 +16,7 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use roomcast_gateway::stall::Stall;
+use roomcast_ports::back_off::BackOff;
 use roomcast_protocol::limits::{HANDSHAKE_BYTES_MAX, HANDSHAKE_TIMEOUT};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -24,8 +25,9 @@ use tokio_util::task::TaskTracker;
 
 /// Connections at once; the next waits in the kernel's backlog.
 const CONNECTIONS_MAX: usize = 4_096;
-/// How long we wait when the process has no descriptor left for a new connection.
-const AFTER_FAILURE: Duration = Duration::from_millis(100);
+/// Delays when the process has no descriptor left for a new connection.
+const RETRY_AFTER: Duration = Duration::from_millis(100);
+const RETRY_MAX: Duration = Duration::from_secs(1);
 
 /// Answers what comes in at `listener` with `router` until `stop`, on `tasks`.
 pub(crate) async fn serve(
@@ -36,12 +38,14 @@ pub(crate) async fn serve(
 ) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let accepting = async {
+        let mut back_off = BackOff::new(RETRY_AFTER, RETRY_MAX);
         loop {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else {
                 return;
             };
             match listener.accept().await {
                 Ok((stream, peer)) => {
+                    back_off.reset();
                     let (router, stop) = (router.clone(), stop.clone());
                     tasks.spawn(async move {
                         answer(stream, peer, router, stop).await;
@@ -50,7 +54,7 @@ pub(crate) async fn serve(
                 }
                 Err(error) => {
                     tracing::warn!(error = &error as &dyn std::error::Error, "cannot accept");
-                    tokio::time::sleep(AFTER_FAILURE).await;
+                    tokio::time::sleep(back_off.next_delay()).await;
                 }
             }
         }

@@ -8,6 +8,7 @@ use async_nats::{HeaderMap, Message};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use roomcast_ports::back_off::BackOff;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
@@ -20,7 +21,8 @@ const REPLICA_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// How long copies are asked.
 const READ_TIMEOUT: Duration = Duration::from_secs(4);
 /// Between two copies.
-const RETRY_DELAY: Duration = Duration::from_millis(50);
+const RETRY_AFTER: Duration = Duration::from_millis(50);
+const RETRY_MAX: Duration = Duration::from_millis(500);
 /// Messages asked for at once, at most.
 pub(crate) const BATCH_MAX: usize = 1_000;
 /// Bytes of one answer; the message that passes it is the last.
@@ -95,10 +97,11 @@ impl DirectGet {
         question: DirectGetRequest<'_>,
     ) -> Result<Page, NatsError> {
         let until = Instant::now() + READ_TIMEOUT;
+        let mut back_off = BackOff::new(RETRY_AFTER, RETRY_MAX);
         loop {
             match self.batch_once(partition, &question).await {
-                Err(failure) if failure.is_transient() && Instant::now() + RETRY_DELAY < until => {
-                    sleep(RETRY_DELAY).await;
+                Err(failure) if failure.is_transient() && Instant::now() + RETRY_AFTER < until => {
+                    sleep(back_off.next_delay()).await;
                 }
                 done => return done,
             }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use metrics::counter;
+use roomcast_ports::back_off::BackOff;
 use roomcast_ports::event_log::{ConsumerBatch, LogError, PartitionConsumer, PartitionLease};
 use roomcast_protocol::Timestamp;
 use tokio::sync::oneshot;
@@ -32,7 +33,8 @@ use pinned_consumer::{Delivered, Lease};
 use prev_links::PrevLinker;
 
 /// Between two questions to a consumer that is not there.
-const ABSENT_DELAY: Duration = Duration::from_millis(300);
+const ABSENT_AFTER: Duration = Duration::from_millis(300);
+const ABSENT_MAX: Duration = Duration::from_secs(2);
 
 /// What feeds need of the rest.
 #[derive(Debug)]
@@ -75,6 +77,7 @@ impl Feeds {
         is_unwanted: impl Fn() -> bool,
     ) -> Result<Lease, NatsError> {
         let (client, consumer) = (&self.link.client, &self.consumer);
+        let mut back_off = BackOff::new(ABSENT_AFTER, ABSENT_MAX);
         while !is_unwanted() {
             match Lease::take(client, &self.tracker, &self.stop, partition, consumer).await {
                 Ok(Some(lease)) => return Ok(lease),
@@ -82,7 +85,7 @@ impl Feeds {
                 Ok(None) => {}
                 Err(NatsError::NoResponders(_)) => {
                     self.streams.request_check(partition);
-                    sleep(ABSENT_DELAY).await;
+                    sleep(back_off.next_delay()).await;
                 }
                 Err(failure) => return Err(failure),
             }

@@ -26,7 +26,8 @@ const LAG_BACKOFF_MAX: Duration = Duration::from_millis(200);
 /// How long reading may take altogether.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// Between two questions to a stream that has no leader now.
-const LEADER_RETRY_DELAY: Duration = Duration::from_millis(100);
+const LEADER_RETRY_AFTER: Duration = Duration::from_millis(100);
+const LEADER_RETRY_MAX: Duration = Duration::from_millis(500);
 /// Subjects of one question: the servers answer no more.
 const HEADS_MAX: usize = 1_000;
 
@@ -87,6 +88,7 @@ impl Reader {
         question: &DirectGetRequest<'_>,
     ) -> Result<Option<StoredMessage>, NatsError> {
         let until = Instant::now() + READ_TIMEOUT;
+        let mut back_off = BackOff::new(LEADER_RETRY_AFTER, LEADER_RETRY_MAX);
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let asked =
@@ -94,13 +96,13 @@ impl Reader {
                     .get_from_leader(partition, question, left.min(Duration::from_secs(1)));
             match asked.await {
                 Ok(found) => return Ok(found),
-                Err(failure) if Instant::now() + LEADER_RETRY_DELAY >= until => {
+                Err(failure) if Instant::now() + LEADER_RETRY_AFTER >= until => {
                     return Err(failure);
                 }
                 Err(
                     NatsError::NoResponders(_) | NatsError::TimedOut { .. } | NatsError::Refused(_),
                 ) => {
-                    sleep(LEADER_RETRY_DELAY).await;
+                    sleep(back_off.next_delay()).await;
                 }
                 Err(failure) => return Err(failure),
             }

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
+use roomcast_ports::back_off::BackOff;
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
@@ -35,7 +36,8 @@ use spec::differences;
 /// How long streams are waited for at the start.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(60);
 /// Between two tries.
-const RETRY_DELAY: Duration = Duration::from_millis(250);
+const RETRY_AFTER: Duration = Duration::from_millis(250);
+const RETRY_MAX: Duration = Duration::from_secs(2);
 /// How long creating may take: many are created at once.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Copies of a new stream unless the configuration says otherwise, where there are servers for them.
@@ -130,6 +132,7 @@ impl Streams {
     async fn ensure(&self, partition: u16, until: Instant) -> Result<StreamInfo, ConnectError> {
         let wanted = spec::stream(&self.config, partition);
         let mut changed = false;
+        let mut back_off = BackOff::new(RETRY_AFTER, RETRY_MAX);
         loop {
             let failure = match self.info(partition).await {
                 Ok(info) => {
@@ -161,11 +164,11 @@ impl Streams {
             };
             let Some(failure) = failure else {
                 if !self.config.manages_streams {
-                    sleep(RETRY_DELAY).await;
+                    sleep(back_off.next_delay()).await;
                 }
                 continue;
             };
-            wait_or_fail(subjects::stream(partition), failure, until).await?;
+            wait_or_fail(subjects::stream(partition), failure, until, &mut back_off).await?;
         }
     }
 
@@ -288,6 +291,7 @@ async fn wait_or_fail(
     what: String,
     failure: NatsError,
     until: Instant,
+    back_off: &mut BackOff,
 ) -> Result<(), ConnectError> {
     if Instant::now() >= until {
         return Err(ConnectError::Missing {
@@ -296,6 +300,6 @@ async fn wait_or_fail(
             last: Box::new(failure),
         });
     }
-    sleep(RETRY_DELAY).await;
+    sleep(back_off.next_delay()).await;
     Ok(())
 }

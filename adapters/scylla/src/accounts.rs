@@ -13,6 +13,7 @@ use roomcast_ports::StoreError;
 use roomcast_ports::accounts::{
     Account, AccountStore, AccountUpdate, Ending, EndingStep, Registration,
 };
+use roomcast_ports::back_off::BackOff;
 use roomcast_protocol::{RoomId, UserId};
 use tokio::time::sleep;
 
@@ -26,8 +27,9 @@ const ALPHABET: &str = "-.0123456789:_abcdefghijklmnopqrstuvwxyz";
 const ENDING_SHARDS: u32 = 16;
 /// How often a claim that got no answer is made again.
 const CLAIMS_MAX: u32 = 5;
-/// The wait before it, times the tries so far.
-const CLAIM_RETRY_DELAY: Duration = Duration::from_millis(20);
+/// Delays before it.
+const CLAIM_RETRY_AFTER: Duration = Duration::from_millis(20);
+const CLAIM_RETRY_MAX: Duration = Duration::from_millis(200);
 
 statements! {
     /// What is asked about accounts.
@@ -88,6 +90,7 @@ impl ScyllaAccounts {
 
     /// Takes the name for this user, unless it is another's.
     async fn claim(&self, name_key: &str, user_id: &UserId) -> Result<bool, StoreError> {
+        let mut back_off = BackOff::new(CLAIM_RETRY_AFTER, CLAIM_RETRY_MAX);
         let mut tries = 0;
         loop {
             let values = (name_key, user_id.as_str());
@@ -110,7 +113,7 @@ impl ScyllaAccounts {
                 (None, _) => {}
             }
             tries += 1;
-            sleep(CLAIM_RETRY_DELAY * tries).await;
+            sleep(back_off.next_delay()).await;
         }
     }
 

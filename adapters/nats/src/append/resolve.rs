@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::header::HeaderMap;
+use roomcast_ports::back_off::BackOff;
 use roomcast_ports::event_log::{Appended, LogError};
 use roomcast_protocol::RoomId;
 use roomcast_protocol::event::decode;
@@ -21,7 +22,8 @@ use crate::streams::spec::incarnation;
 use crate::subjects::{self, partition_of};
 
 /// Between two questions about what was stored.
-const RETRY_DELAY: Duration = Duration::from_millis(50);
+const RETRY_AFTER: Duration = Duration::from_millis(50);
+const RETRY_MAX: Duration = Duration::from_millis(500);
 /// An id that no event has.
 const NEVER: &str = "-";
 
@@ -257,6 +259,7 @@ async fn before_deadline<T, F: Future<Output = Result<T, NatsError>>>(
     waiting: &QueuedAppend,
     ask: impl Fn() -> F,
 ) -> Result<T, NatsError> {
+    let mut back_off = BackOff::new(RETRY_AFTER, RETRY_MAX);
     loop {
         match ask().await {
             // A leader that is being elected also refuses what it will answer soon.
@@ -268,7 +271,7 @@ async fn before_deadline<T, F: Future<Output = Result<T, NatsError>>>(
                     failure = &failure as &dyn std::error::Error,
                     "ask about an event again"
                 );
-                sleep(RETRY_DELAY).await;
+                sleep(back_off.next_delay()).await;
             }
             done => return done,
         }

@@ -1,9 +1,10 @@
 //! The consumers that ingest workers share, one for each stream.
 
+use roomcast_ports::back_off::BackOff;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{CREATE_TIMEOUT, Streams, differences, spec, wait_or_fail};
+use super::{CREATE_TIMEOUT, RETRY_AFTER, RETRY_MAX, Streams, differences, spec, wait_or_fail};
 use crate::connect::ConnectError;
 use crate::error::{NatsError, refusal};
 use crate::request::REPLY_TIMEOUT;
@@ -22,6 +23,7 @@ impl Streams {
         let (stream, name) = (subjects::stream(partition), &self.config.consumer);
         let wanted = spec::consumer(name);
         let mut changed = false;
+        let mut back_off = BackOff::new(RETRY_AFTER, RETRY_MAX);
         loop {
             let subject = format!("$JS.API.CONSUMER.INFO.{stream}.{name}");
             let found: Result<Value, NatsError> = self
@@ -47,7 +49,13 @@ impl Streams {
                 Err(failure) => Some(failure),
             };
             if let Some(failure) = failure {
-                wait_or_fail(format!("{stream} consumer {name}"), failure, until).await?;
+                wait_or_fail(
+                    format!("{stream} consumer {name}"),
+                    failure,
+                    until,
+                    &mut back_off,
+                )
+                .await?;
             }
         }
     }
