@@ -12,12 +12,14 @@ mod tidy;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask tidy    check the tree against the rules of STYLE.md";
+const USAGE: &str = "usage: cargo xtask tidy     check the tree against the rules of STYLE.md
+       cargo xtask words    count the lines of prose with words that STYLE.md refuses";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["tidy"] => report_tidy(),
+        ["words"] => report_words(),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             ExitCode::SUCCESS
@@ -27,6 +29,25 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+fn report_words() -> ExitCode {
+    let counts = match tidy::count_words() {
+        Ok(counts) => counts,
+        Err(error) => {
+            eprintln!("words could not run: {error:#}");
+            return ExitCode::from(2);
+        }
+    };
+    for (folder, lines, hits) in counts {
+        let share = 1_000 * hits / lines.max(1);
+        println!(
+            "{folder:20} {lines:6} lines {hits:5} hits {}.{} %",
+            share / 10,
+            share % 10
+        );
+    }
+    ExitCode::SUCCESS
 }
 
 fn report_tidy() -> ExitCode {

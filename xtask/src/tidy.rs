@@ -10,6 +10,7 @@ mod lockfiles;
 mod sources;
 mod text;
 mod tree;
+mod words;
 
 use std::fmt;
 use std::path::Path;
@@ -32,23 +33,23 @@ pub(crate) struct Finding {
     path: String,
     /// Counted from one; `None` where the file as a whole is meant.
     line: Option<usize>,
-    says: String,
+    message: String,
 }
 
 impl Finding {
-    fn in_file(path: &str, says: impl Into<String>) -> Self {
+    fn in_file(path: &str, message: impl Into<String>) -> Self {
         Self {
             path: path.to_owned(),
             line: None,
-            says: says.into(),
+            message: message.into(),
         }
     }
 
-    fn at_line(path: &str, line: usize, says: impl Into<String>) -> Self {
+    fn at_line(path: &str, line: usize, message: impl Into<String>) -> Self {
         Self {
             path: path.to_owned(),
             line: Some(line),
-            says: says.into(),
+            message: message.into(),
         }
     }
 }
@@ -56,8 +57,8 @@ impl Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
-            Some(line) => write!(f, "{}:{line}: {}", self.path, self.says),
-            None => write!(f, "{}: {}", self.path, self.says),
+            Some(line) => write!(f, "{}:{line}: {}", self.path, self.message),
+            None => write!(f, "{}: {}", self.path, self.message),
         }
     }
 }
@@ -83,10 +84,25 @@ pub(crate) fn check_workspace() -> anyhow::Result<Report> {
     })
 }
 
+/// Lines of prose and those with a word that STYLE.md refuses, of each folder and of all.
+pub(crate) fn count_words() -> anyhow::Result<Vec<(String, usize, usize)>> {
+    let workspace = Workspace::load()?;
+    let files = tree::read(Path::new(&workspace.root)).context("read the tree")?;
+    let counts = words::count(&files);
+    let all = counts
+        .values()
+        .fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1));
+    let folders = counts
+        .into_iter()
+        .map(|(folder, (lines, hits))| (folder, lines, hits));
+    Ok(folders.chain([("all".to_owned(), all.0, all.1)]).collect())
+}
+
 fn check_file(file: &TextFile) -> Vec<Finding> {
     let mut findings = text::check(file);
     findings.extend(sources::check(file));
     findings.extend(functions::check(file));
+    findings.extend(words::check(file));
     findings.extend(lockfiles::check(file));
     findings
 }
