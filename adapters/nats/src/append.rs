@@ -2,7 +2,7 @@
 //! leader is away, and answered with the truth.
 //!
 //! Nothing is sent while there is no connection, so what is given up then was certainly not stored.
-//! What was sent and never answered may have been: its sender is told so.
+//! What was sent and never acknowledged may have been stored: its caller gets `Unconfirmed`.
 
 mod queue;
 mod resolve;
@@ -71,7 +71,7 @@ struct State {
 }
 
 impl State {
-    /// Whether nobody waits for an answer but those whose answer is being looked up.
+    /// Whether the only appends without a result are those being resolved.
     fn is_drained(&self) -> bool {
         self.queue.len() == 0 && self.unseen.is_answered()
     }

@@ -32,7 +32,7 @@ const SERVER_MIN: (i64, i64, i64, &str) = (2, 11, 0, "2.11.0");
 /// The server that this adapter is tested with. A test keeps it equal to what `make servers` and
 /// `docker-compose.yml` run.
 const SERVER_TESTED: (i64, i64, i64, &str) = (2, 15, 2, "2.15.2");
-/// How long a connection is waited for when the configuration says so.
+/// Connection timeout at start, when the configuration asks to wait.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long the last tasks may take to end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -162,7 +162,7 @@ impl NatsLog {
         self.log.ears.close();
         self.signals.close();
         self.workers.close();
-        // What the last of them have to say goes out before the connection is closed.
+        // Flushes their last publishes before the connection is closed.
         let _ = timeout(CLOSE_TIMEOUT, self.workers.wait()).await;
         let _ = timeout(CLOSE_TIMEOUT, self.link.client.flush()).await;
         let _ = timeout(CLOSE_TIMEOUT, self.link.client.drain()).await;

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use roomcast_ports::BoxError;
 
-/// Says how far a partition has been derived from, whatever has become of its stream: the position
+/// Gives the store's checkpoint of a partition, independent of its stream: the position
 /// that the store keeps, 0 when it has none.
 pub type HighWatermark =
     Arc<dyn Fn(u16) -> BoxFuture<'static, Result<u64, BoxError>> + Send + Sync>;
 
-/// Bytes of a new partition's stream unless the configuration says otherwise: 8 GiB for all of them.
+/// Default size limit of a new partition's stream in bytes: 8 GiB for all partitions together.
 pub const PARTITION_BYTES_MAX: u64 = 256 << 20;
 
 /// How to reach the servers and what to be there.
@@ -34,7 +34,7 @@ pub struct NatsConfig {
     /// The certificate authority of the servers, PEM. With it TLS is required.
     pub ca: Option<PathBuf>,
     /// Creates the streams and consumers, keeps them as they should be and creates them again when
-    /// they are gone. Whoever does not, waits for them and checks that they are as they should be.
+    /// they are gone. A process without this option waits for them and checks their configuration.
     pub manages_streams: bool,
     /// Appends to the streams or reads them. Without it the process only publishes and receives signals, waits for no
     /// stream, and its key needs no access to any; its appends and reads then fail.

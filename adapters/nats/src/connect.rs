@@ -21,14 +21,14 @@ pub enum ConnectError {
         /// The oldest that will do.
         needed: &'static str,
     },
-    /// A stream or consumer that nobody has created yet.
+    /// A stream or consumer that does not exist yet.
     #[error("{what} was not there within {within:?}")]
     Missing {
         /// Which.
         what: String,
         /// How long was waited.
         within: Duration,
-        /// What the servers said last.
+        /// The servers' last error.
         #[source]
         last: BoxError,
     },

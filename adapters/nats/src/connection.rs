@@ -1,4 +1,4 @@
-//! The connection: how it is made, and what it says about itself.
+//! The NATS connection: options, state changes and statistics.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use crate::config::NatsConfig;
 use crate::connect::ConnectError;
 
-/// A server that says nothing for about two of these is given up.
+/// A server that is silent for about two intervals is disconnected.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 /// How long one try to connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -109,7 +109,7 @@ fn on_event(fortunes: &watch::Sender<ConnectionStats>, event: &Event) {
             fortunes.send_modify(|fortunes| fortunes.dropped += 1);
         }
         Event::ServerError(error) => {
-            // A denied publish is told in no other way.
+            // This event is the only report of a denied publish.
             counter!("chat_log_server_errors_total").increment(1);
             warn!(%error, "the log's server complains");
         }

@@ -52,7 +52,7 @@ pub(crate) mod refusal {
 /// Why there is no answer to use.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NatsError {
-    /// Nobody is there to answer: the stream has no leader, or is gone.
+    /// No responders: the stream has no leader, or is gone.
     #[error("nobody answers {0}")]
     NoResponders(String),
     /// No answer in time.
@@ -63,10 +63,10 @@ pub(crate) enum NatsError {
         /// How long was waited.
         within: Duration,
     },
-    /// An answer that says no.
+    /// The server refused the request.
     #[error("refused")]
     Refused(#[from] ApiError),
-    /// An answer that says nothing.
+    /// An empty reply.
     #[error("read the answer")]
     Unreadable(#[source] BoxError),
     /// The connection is closed.

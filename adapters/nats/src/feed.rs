@@ -48,9 +48,9 @@ pub(crate) struct Feeds {
 }
 
 impl Feeds {
-    /// Waits until the partition is this caller's. If the caller goes away meanwhile, a task sees the
-    /// question to its end: the server may just have decided for this one, and the partition would be
-    /// nobody's until it notices the silence.
+    /// Waits until the partition is this caller's. If the caller is cancelled, a task completes the
+    /// request: the server may just have pinned this worker, and the partition would have no
+    /// consumer until the server notices the silence.
     pub(crate) async fn claim(
         self: &Arc<Self>,
         partition: u16,
@@ -93,7 +93,7 @@ impl Feeds {
         Err(NatsError::Closed)
     }
 
-    /// At most `limit` entries after `position`, whoever has the partition; none at its end.
+    /// At most `limit` entries after `position`, without a lease; none at the end.
     pub(crate) async fn stretch(
         &self,
         partition: u16,
@@ -194,7 +194,7 @@ struct Feed {
     /// Everything up to here has been given.
     position: u64,
     chain: PrevLinker,
-    /// Places given and not yet acknowledged, and where that is said.
+    /// Positions delivered and not yet acknowledged, with their ack subjects.
     unacknowledged: VecDeque<(u64, String)>,
     /// What the stream held behind the last one, when that was brought.
     pending: u64,

@@ -1,4 +1,4 @@
-//! What a look at the servers found, for whoever wants to know before starting.
+//! The health report of the servers and streams, for `roomcast check`.
 
 use crate::streams::found::StreamInfo;
 

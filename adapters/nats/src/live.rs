@@ -1,8 +1,8 @@
-//! Events as the streams publish them again once they are stored, to whoever listens here.
+//! Dispatches events that the streams republish after storing them to this process's subscriptions.
 //!
 //! A partition is one subscription and one task, which never waits for a listener. What the servers or
 //! the driver lose on the way is not seen here, but in the chain of places; a connection that came back
-//! and a subscription that overflowed are told to the listeners, so that they compare at once.
+//! and a subscription that overflowed are reported as lag, so that subscribers reconcile immediately.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -25,7 +25,7 @@ use crate::subjects::{self, PARTITIONS};
 /// Events a listener may be behind before it loses the oldest.
 const SUBSCRIBER_QUEUE_MAX: usize = 32_768;
 
-/// Whether anybody listens here.
+/// Whether this process has a subscription.
 #[derive(Debug)]
 pub(crate) struct SubscriptionGate {
     stage: watch::Sender<Stage>,
@@ -59,7 +59,7 @@ impl SubscriptionGate {
         }
     }
 
-    /// Whatever is published from now on is heard here.
+    /// Resolves when everything published from now on is received.
     pub(crate) fn has_begun(&self) {
         self.stage.send_replace(Stage::Begun);
     }
@@ -119,7 +119,7 @@ impl LiveDispatcher {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let Some(sender) = sender else {
-            // Closed: a listener hears its end at once.
+            // Closed: the subscription ends immediately.
             return LiveSubscription::new(broadcast::channel(1).1);
         };
         let receiver = sender.subscribe();
@@ -139,7 +139,7 @@ impl LiveDispatcher {
         LiveSubscription::new(receiver)
     }
 
-    /// Nobody hears anything any more.
+    /// Ends all subscriptions.
     pub(crate) fn close(&self) {
         self.sender
             .lock()
@@ -217,7 +217,7 @@ impl LiveDispatcher {
                 place,
                 prev,
             );
-            // Nobody may be listening just now.
+            // There may be no subscriber now.
             let _ = sender.send(LiveEvent::Event(event));
         }
     }
@@ -226,7 +226,7 @@ impl LiveDispatcher {
 async fn run_head_hints(mut nudges: Subscriber, sender: broadcast::Sender<LiveEvent>) {
     while let Some(message) = nudges.next().await {
         if let Some(nudge) = head_hint_in(&message) {
-            // Nobody may be listening just now.
+            // There may be no subscriber now.
             let _ = sender.send(nudge);
         }
     }
@@ -238,13 +238,13 @@ fn head_hint_in(message: &Message) -> Option<LiveEvent> {
     Some(LiveEvent::HeadAdvanced(room_id, seq(place)))
 }
 
-/// Tells the listeners whenever something may have been lost on the way here.
+/// Reports lag to the subscribers whenever events may have been lost on the way.
 async fn forward_lag(mut link: NatsConnection, sender: broadcast::Sender<LiveEvent>) {
     link.fortunes.borrow_and_update();
     while link.fortunes.changed().await.is_ok() {
         link.fortunes.borrow_and_update();
         if link.is_connected() {
-            // Nobody may be listening just now.
+            // There may be no subscriber now.
             let _ = sender.send(LiveEvent::Lagged);
         }
     }

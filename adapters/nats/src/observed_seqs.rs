@@ -11,7 +11,7 @@ use roomcast_protocol::RoomId;
 
 use crate::subjects::PARTITIONS;
 
-/// Rooms of one generation of those that this process was told of.
+/// Rooms of one generation of the cache.
 const ROOMS_MAX: usize = 32_768;
 
 /// What was seen.
@@ -78,7 +78,7 @@ impl ObservedSeqs {
         self.replicas(partition) > 1
     }
 
-    /// The highest place of the room that this process was told was stored; 0 if none, or forgotten.
+    /// The highest stored seq of the room that this process observed; 0 if none, or evicted.
     pub(crate) fn head(&self, room_id: &RoomId) -> u64 {
         let heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
         heads.get(room_id).unwrap_or(0)

@@ -1,4 +1,4 @@
-//! Signals over the bus: told to whoever listens at that moment, kept nowhere.
+//! Ephemeral events over NATS: delivered to current subscribers, stored nowhere.
 
 mod revocations;
 mod wire;
@@ -50,7 +50,7 @@ impl NatsPubSub {
         }
     }
 
-    /// Nobody hears anything any more.
+    /// Ends all subscriptions.
     pub(crate) fn close(&self) {
         self.lock().take();
         self.revocations.close();
@@ -85,7 +85,7 @@ impl NatsPubSub {
 async fn hear(mut signals: Subscriber, sender: broadcast::Sender<EphemeralEvent>) {
     while let Some(message) = signals.next().await {
         match wire::decode(&message.payload) {
-            // Nobody may be listening just now.
+            // There may be no subscriber now.
             Ok(signal) => drop(sender.send(signal)),
             Err(error) => debug!(error = &error as &dyn std::error::Error, "read a signal"),
         }
@@ -111,7 +111,7 @@ impl PubSub for NatsPubSub {
 
     fn subscribe(&self) -> EphemeralSubscription {
         let Some(sender) = self.lock().clone() else {
-            // Closed: a listener hears its end at once.
+            // Closed: the subscription ends immediately.
             return EphemeralSubscription::new(broadcast::channel(1).1);
         };
         let receiver = sender.subscribe();

@@ -201,7 +201,7 @@ fn route_reply(open: &Open, answer: Message) {
     let Some(number) = number else { return };
     let open = open.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(waiting) = open.get(&number) {
-        // More answers than were asked for are of no use to anybody.
+        // Replies beyond the number requested are dropped.
         let _ = waiting.try_send(answer);
     }
 }

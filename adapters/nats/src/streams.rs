@@ -1,8 +1,8 @@
 //! The 32 streams and their consumers: created, compared with what they should be, and created again
 //! when they are gone.
 //!
-//! A stream's own numbers are the places: it begins at `incarnation << 40 | 1`, so whoever reads or
-//! writes it knows its incarnation from the number itself, whenever it was created anew.
+//! A stream's own sequence numbers are the seqs: it starts at `incarnation << 40 | 1`, so readers and
+//! writers know the incarnation from the number itself, also after the stream was created again.
 
 mod consumer;
 pub(crate) mod found;
@@ -40,11 +40,11 @@ const RETRY_AFTER: Duration = Duration::from_millis(250);
 const RETRY_MAX: Duration = Duration::from_secs(2);
 /// How long creating may take: many are created at once.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Copies of a new stream unless the configuration says otherwise, where there are servers for them.
+/// Default replicas of a new stream, where there are servers for them.
 const REPLICAS: usize = 3;
 /// How long a cluster that has fewer servers may take to find the others, before its new streams have one copy.
 const PEERS_TIMEOUT: Duration = Duration::from_secs(15);
-/// What a cluster says that has fewer servers, as far as it knows; when some are away it says so behind this.
+/// The server's error text for too few known servers; when some are away the text continues.
 const FEWER_SERVERS: &str = "no suitable peers for placement";
 
 /// The streams.
@@ -117,7 +117,7 @@ impl Streams {
         self.suspicions[usize::from(partition)].notify_one();
     }
 
-    /// What the stream says of itself.
+    /// The stream's info.
     pub(crate) async fn info(&self, partition: u16) -> Result<StreamInfo, NatsError> {
         let subject = format!("$JS.API.STREAM.INFO.{}", subjects::stream(partition));
         let info: StreamInfo = self
@@ -172,7 +172,7 @@ impl Streams {
         }
     }
 
-    /// What of the stream's size this process has to raise. What is larger than it was told to make it stays so.
+    /// Size limits that this process has to raise. A larger stream stays as it is.
     fn raise(&self, info: &StreamInfo) -> Map<String, Value> {
         if !self.config.manages_streams {
             return Map::new();
@@ -185,7 +185,7 @@ impl Streams {
         raised
     }
 
-    /// Creates the stream; why not, if somebody has to wait for that.
+    /// Creates the stream; the reason, if the caller has to wait.
     async fn create(
         &self,
         partition: u16,
@@ -225,7 +225,7 @@ impl Streams {
         }
     }
 
-    /// As many as the configuration says, else as many as the stream had before, else what the cluster has servers for.
+    /// The configured number, else that of the stream before, else what the cluster has servers for.
     fn replicas_of_new(&self, partition: u16) -> usize {
         let before = Some(self.known.replicas(partition)).filter(|replicas| *replicas > 0);
         let few = self.has_few_servers.load(Ordering::Relaxed);

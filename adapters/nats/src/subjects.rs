@@ -62,12 +62,12 @@ pub(crate) fn live(region: &str, partition: u16) -> String {
     format!("live.{region}.{partition}.>")
 }
 
-/// Where a room's listeners are told how far it has come.
+/// Subject of head hints for a room's subscribers.
 pub(crate) fn head_hint(partition: u16, room_id: &RoomId) -> String {
     format!("nudge.{partition}.{}", token(room_id))
 }
 
-/// Where those who append tell those who manage the streams how far a partition had come.
+/// Subject on which appenders report a partition's observed seq to the stream managers.
 pub(crate) fn known(partition: u16) -> String {
     format!("known.{partition}")
 }

@@ -1,4 +1,4 @@
-//! What becomes of events while the log's only server is away, and what their senders are told.
+//! Appends while the log's only server is away: what is stored and what callers get.
 
 mod servers;
 
@@ -26,7 +26,7 @@ fn some_event(room_id: &RoomId) -> RoomEvent {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_killed_and_started_again_under_load_loses_nothing_and_tells_the_truth() {
+async fn server_killed_and_restarted_under_load_loses_no_acknowledged_event() {
     let mut nats = alone(1).await;
     let log = open(manager(&nats)).await;
     let mut live = log.log().subscribe();
@@ -296,7 +296,7 @@ async fn a_stream_restored_from_an_older_copy_goes_on_in_a_new_incarnation_at_ev
         let read: Vec<Seq> = events.iter().map(|event| event.seq).collect();
         assert_eq!(read, after);
     }
-    // The listener heard no place twice, and all of the new ones.
+    // The subscriber got no seq twice, and all new ones.
     let mut heard = Vec::new();
     while heard.last() != after.last() {
         if let Some(LiveEvent::Event(event)) = within_timeout("a live event", live.next()).await {

@@ -239,7 +239,7 @@ async fn has_all_roles(servers: &Guarded, room_id: &RoomId) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_key_publishes_live_events_and_none_hears_another_roles_answers() {
+async fn no_key_publishes_live_events_or_receives_another_roles_replies() {
     let servers = guarded().await;
     let _ingest = servers.open("ingest").await;
     let gateway = servers.open("gateway").await;
@@ -361,7 +361,7 @@ async fn neither_reads_nor_appends(servers: &Guarded, role: &str, room_id: &Room
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_key_or_by_another_authority_nobody_connects() {
+async fn client_without_a_key_or_with_a_foreign_certificate_is_refused() {
     let servers = guarded().await;
     let refused = async |config: NatsConfig, why: &str| {
         let connected =

@@ -1,7 +1,7 @@
 //! Accounts. Whose a name is, is decided by a lightweight transaction; everything else is ordinary.
 //!
-//! An account is written before its name is claimed and listed after, so that whoever finds it by its
-//! name finds it whole. A process that dies in between leaves a row that nobody finds, or an account
+//! An account is written before its name is claimed and listed after, so that a reader that finds it by its
+//! name finds it complete. A process that dies in between leaves an unreachable row, or an account
 //! that is not listed under its name's beginning until it is next changed.
 
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::rows::{id, millis, shard, time};
 
 /// What names are made of, without case, in the order in which they are listed.
 const ALPHABET: &str = "-.0123456789:_abcdefghijklmnopqrstuvwxyz";
-/// Partitions of what the ends of users have begun.
+/// Partitions of the pending account deletions.
 const ENDING_SHARDS: u32 = 16;
 /// How often a claim that got no answer is made again.
 const CLAIMS_MAX: u32 = 5;
@@ -338,7 +338,7 @@ fn first_of(name_key: &str) -> &str {
         .map_or(name_key, |(at, _)| &name_key[..at])
 }
 
-/// `None` when the row is what an update left of an account that was deleted meanwhile.
+/// `None` when the row is the remnant of an update that raced a deletion.
 fn account(row: Row) -> Result<Option<Account>, StoreError> {
     let (Some(name), Some(created_at)) = (row.name, row.created_at) else {
         return Ok(None);

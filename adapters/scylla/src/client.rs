@@ -35,7 +35,7 @@ pub(crate) enum LwtResult {
     Applied,
     /// Its condition did not hold.
     Refused,
-    /// Nobody knows yet: a serial read settles it.
+    /// Unknown: a serial read decides.
     Unknown(StoreError),
 }
 
@@ -162,7 +162,7 @@ fn observe(kind: &'static str, started: Instant, answered: bool) {
     }
 }
 
-/// A request that got no answer, or a refusal, which says the same: not now.
+/// A request without an answer, or a refusal: both mean unavailable.
 pub(crate) fn unavailable(error: ExecutionError) -> StoreError {
     StoreError::Unavailable(error.into())
 }

@@ -56,7 +56,7 @@ impl ScyllaConfig {
         }
     }
 
-    /// Says what of it cannot be.
+    /// Validates the configuration; names what is invalid.
     pub(crate) fn check(&self) -> Result<(), ConnectError> {
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
         let keyspace_fits = (1..=40).contains(&self.keyspace.len())
@@ -113,7 +113,7 @@ impl fmt::Debug for ScyllaConfig {
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The configuration says what cannot be.
+    /// The configuration is invalid.
     #[error("{0}")]
     Misconfigured(&'static str),
     /// No node of the cluster answers, or takes this user and certificate.

@@ -1,7 +1,7 @@
 //! Messages, rooms and members: what ingest writes, and what readers ask.
 //!
 //! Every row derived from the log carries a place of it as its timestamp, so it does not matter how
-//! often, how late or by how many processes it is written. What a row says about those before it, how
+//! often, how late or by how many processes it is written. What a row holds about those before it, how
 //! many messages there were and in which partition it belongs, follows from the log alone and is kept
 //! with every event: from any of them the rest can be written again, the same.
 
@@ -107,7 +107,7 @@ impl MessageWriter for ScyllaMessages {
         }
     }
 
-    /// Whoever asks begins to feed from there: what this process remembers of the partition's rooms
+    /// The caller starts to consume from there: what this process cached of the partition's rooms
     /// may have been overtaken by another.
     async fn checkpoint(&self, partition: u16) -> Result<u64, StoreError> {
         self.cache.forget(partition);

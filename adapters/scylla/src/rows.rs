@@ -56,13 +56,13 @@ pub(crate) fn event(body: &[u8]) -> Result<RoomEvent, StoreError> {
     decode(body).map_err(corrupted)
 }
 
-/// The event without what a deleted message said, as a cell.
+/// The redacted event, as a cell.
 pub(crate) fn redacted(mut event: RoomEvent) -> Vec<u8> {
     event.redact();
     encode(&event)
 }
 
-/// Which of `shards` a name belongs to: FNV-1a, for ever.
+/// Which of `shards` a name belongs to: FNV-1a, a stored format that never changes.
 pub(crate) fn shard(name: &str, shards: u32) -> i32 {
     let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)

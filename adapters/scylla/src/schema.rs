@@ -1,4 +1,4 @@
-//! The keyspaces and their tables, brought up to date by whoever comes first.
+//! The keyspaces and their tables, migrated by the first process that takes the lease.
 //!
 //! Several processes may start at once. The keyspaces and the two tables of the lock itself are made
 //! through one node, which does one thing after the other; everything else is done by the holder of
@@ -34,7 +34,7 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(60);
 const MIGRATION_TIMEOUT: Duration = Duration::from_secs(180);
 /// A cluster whose nodes have just been started agrees within so long.
 const SCHEMA_AGREEMENT_TIMEOUT: Duration = Duration::from_secs(90);
-/// How often a process that waits for another looks again.
+/// Poll interval of a process that waits for another's migration.
 const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Brings the keyspaces up to date, with as many copies as are asked for at least; gives their version.
@@ -148,7 +148,7 @@ fn known_version() -> u32 {
     u32::try_from(STEPS.len()).unwrap_or(u32::MAX)
 }
 
-/// Whether it is said by a cluster some of whose nodes have just been started, or ended.
+/// Whether the error is typical of a cluster whose nodes have just started or stopped.
 fn is_transient(failure: &ConnectError) -> bool {
     let ConnectError::Schema { source, .. } = failure else {
         return false;
@@ -225,7 +225,7 @@ impl Schema<'_> {
         Ok(u32::try_from(last).unwrap_or(0))
     }
 
-    /// Makes the keyspaces and what the lock needs, all through the same node for everybody.
+    /// Creates the keyspaces and the lock's table, through the same node for all processes.
     async fn create_keyspaces(&self, config: &ScyllaConfig) -> Result<(), ConnectError> {
         for cql in replication::keyspaces(self.session, config).await {
             let mut failure = None;

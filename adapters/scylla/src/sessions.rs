@@ -97,7 +97,7 @@ impl ScyllaSessions {
             .await
     }
 
-    /// The user's that may not have ended, the latest begun first.
+    /// The user's sessions that may not have ended, newest first.
     async fn ids_of(&self, user_id: &UserId) -> Result<Vec<SessionId>, StoreError> {
         let rows = self
             .client
@@ -278,7 +278,7 @@ impl SessionStore for ScyllaSessions {
         {
             LwtResult::Applied => true,
             LwtResult::Refused => false,
-            // Ended by this very call, as far as anybody can tell.
+            // Ended by this very call, as far as can be known.
             LwtResult::Unknown(failure) => match self.session(session_id).await? {
                 Some(kept) if kept.user_id != *user_id => false,
                 Some(kept) if kept.ended => true,
@@ -328,7 +328,7 @@ impl SessionStore for ScyllaSessions {
         for day in days {
             let (of_day, empty) = self.delete_day(day, before).await?;
             forgotten += of_day;
-            // Nobody signs in any more to expire on a day that is over.
+            // No new session expires on a day that is over.
             if empty && day < day_of(before) {
                 self.client
                     .write(&self.statements.delete_day, (day,))

@@ -27,7 +27,7 @@ use crate::schema;
 use crate::server_kind::ServerKind;
 use crate::sessions::ScyllaSessions;
 
-/// The cluster says what it is within so long.
+/// Timeout of the health check.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections to a node of Apache Cassandra.
 const CONNECTIONS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
@@ -46,7 +46,7 @@ pub struct ScyllaStore {
     tasks: TaskTracker,
 }
 
-/// What a cluster says of itself.
+/// The cluster's health report.
 #[derive(Debug, Clone)]
 pub struct Check {
     /// Which server it is.
@@ -68,7 +68,7 @@ pub struct CheckedNode {
     pub address: String,
     /// Whether this process is connected to it.
     pub connected: bool,
-    /// Its datacentre, if it says.
+    /// Its datacentre, if known.
     pub datacenter: Option<String>,
     /// Its version, if another node knows it.
     pub release: Option<String>,
@@ -139,7 +139,7 @@ impl ScyllaStore {
     }
 
     /// The highest place of a partition of the log that this store knows to have been written, or the
-    /// beginning of a later incarnation of which it may hold something: a log that is made anew has to
+    /// start of a later incarnation of which it may hold rows: a log that is created again has to
     /// begin with the incarnation after it, and one that ends before it is not the one it was.
     pub async fn high_watermarks(&self, partition: u16) -> Result<u64, StoreError> {
         self.messages.high_watermarks(partition).await

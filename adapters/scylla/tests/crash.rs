@@ -1,5 +1,5 @@
 //! Nodes that are killed while they are written to: one that forgets what it confirmed last, and one
-//! of three, which nobody misses.
+//! of three, which changes nothing for clients.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::harness::split;
 use crate::sample_log::Log;
 
 const PARTITION: u16 = 5;
-/// A failing write says so within so long.
+/// Timeout of a failing write.
 const DEADLINE: Duration = Duration::from_secs(6);
 
 async fn write(messages: &ScyllaMessages, batch: &[Arc<StoredEvent>]) -> Result<(), StoreError> {
@@ -45,7 +45,7 @@ async fn start(nodes: usize, sync: Sync) -> Cassandra {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_forgot_what_it_confirmed_is_made_whole_by_reading_the_log_again() {
+async fn node_that_lost_confirmed_writes_is_repaired_by_reading_the_log() {
     let mut cassandra = start(1, Sync::Periodic).await;
     let store = ScyllaStore::connect(ScyllaConfig::new(split(&cassandra.hosts()), "crash")).await;
     let store = store.expect("connect to the CQL server");

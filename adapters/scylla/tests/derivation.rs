@@ -65,7 +65,7 @@ async fn whatever_was_forgotten_of_the_last_rows_comes_back_the_same_when_the_lo
         feed(&*store.messages(), kept, &mut chance).await;
         let after = lost[0].seq.get().cast_signed() - 1;
         copy_some(&cql, (&whole, &holed), after, &mut chance).await;
-        // Somebody else begins, and reads from before the loss.
+        // Another worker starts, and reads from before the loss.
         let store = connect(&holed).await;
         store
             .messages()
@@ -174,7 +174,7 @@ async fn the_highest_place_is_known_once_anything_of_it_may_be_written() {
         .expect("write a batch");
     assert_eq!(store.high_watermarks(3).await.expect("ask"), place.position);
     assert_eq!(store.high_watermarks(4).await.expect("ask"), 0);
-    // A place that was said to be reached and never written to.
+    // A checkpoint that was recorded without its rows.
     let cql = Cql::connect().await;
     let reached: i64 = (8 << 40) + 1;
     let update = format!(

@@ -112,7 +112,7 @@ pub(crate) async fn dump(cql: &Cql, keyspace: &str) -> Cells {
 }
 
 /// Copies cells that are younger than `after` into another keyspace, each with its timestamp and each
-/// with a chance of one half: what a cluster may be left with that forgot its last seconds.
+/// with a chance of one half: the state of a cluster that lost its last seconds.
 pub(crate) async fn copy_some(
     cql: &Cql,
     (from, to): (&str, &str),

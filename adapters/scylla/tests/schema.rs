@@ -1,4 +1,4 @@
-//! The keyspaces are made once, whoever comes, and those of a later version are left alone.
+//! Concurrent starts create the keyspaces once; those of a later version stay unchanged.
 
 use std::time::Duration;
 
@@ -76,7 +76,7 @@ async fn keyspaces_of_a_later_version_are_refused_and_left_as_they_are() {
 }
 
 #[tokio::test]
-async fn the_cluster_says_what_it_is() {
+async fn cluster_reports_its_version_and_nodes() {
     let store = harness::connect("says", |_| {}).await;
     let check = store.check().await.expect("ask the cluster");
     assert_eq!(check.flavour, ServerKind::Cassandra);
@@ -87,7 +87,7 @@ async fn the_cluster_says_what_it_is() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_is_refused_before_anybody_is_asked() {
+async fn invalid_configuration_is_refused_before_any_request() {
     let nobody = vec!["127.0.0.1:1".to_owned()];
     let config = || ScyllaConfig::new(nobody.clone(), "fine");
     for (of, config) in [

@@ -1,7 +1,7 @@
 //! What is on its way into the log, and in which order; without I/O and without a clock.
 //!
-//! Of each room one event is sent at a time: what was lost on its way to a leader that died cannot be
-//! overtaken then by what was said after it, whatever has to be tried again. Rooms do not wait for
+//! One event of a room is in flight at a time: an append that was lost with a leader that died cannot be
+//! overtaken by a later one, whatever has to be retried. Rooms do not wait for
 //! each other.
 
 use std::cmp::Reverse;
@@ -52,7 +52,7 @@ pub(crate) struct QueuedAppend {
     pub(crate) void: Option<u64>,
     /// The stream knows the id from there: it is sent under another one.
     pub(crate) is_renamed: bool,
-    /// Its place and the one before, if it was heard of before the stream's answer came.
+    /// Its seq and `prev`, if the live event arrived before the stream's ack.
     pub(crate) heard: Option<(u64, u64)>,
     /// When it is sent again.
     again_at: Instant,
@@ -88,12 +88,12 @@ impl QueuedAppend {
         }
     }
 
-    /// Attempts of which nobody has said that they were not stored.
+    /// Attempts that may have been stored.
     pub(crate) const fn unanswered_attempts(&self) -> u32 {
         self.attempts.saturating_sub(self.refused)
     }
 
-    /// Says where it is. Who asked may have gone.
+    /// Completes the append. The caller may have gone.
     pub(crate) fn stored(self, place: u64, prev: u64) {
         let _ = self.answer.send(Ok(Appended {
             seq: seq(place),
@@ -104,7 +104,7 @@ impl QueuedAppend {
         }));
     }
 
-    /// Gives up: it was certainly not stored, or nobody knows.
+    /// Fails the append: `Unavailable` if it was certainly not stored, else `Unconfirmed`.
     pub(crate) fn fail(self, now: Instant, why: &'static str) {
         if let Some((place, prev)) = self.heard {
             return self.stored(place, prev);
@@ -322,7 +322,7 @@ impl Queue {
             return Vec::new();
         }
         let mut taken: Vec<QueuedAppend> = self.take(number).into_iter().collect();
-        // One that was heard of is stored, and about to be answered so.
+        // A live event proves that it is stored; the ack follows.
         if let Some(oldest) = taken.first().filter(|oldest| oldest.heard.is_none()) {
             let (room_id, sender_id) = (oldest.room_id.clone(), oldest.sender_id.clone());
             taken.extend(self.take_all_of(&room_id, &sender_id));
@@ -355,7 +355,7 @@ impl Queue {
         taken.into_iter().map(|(_, waiting)| waiting).collect()
     }
 
-    /// The room's event has been heard of; whether it was one that waits for the stream's answer.
+    /// Records the live event; returns whether its append still waits for the ack.
     pub(crate) fn heard(
         &mut self,
         room_id: &RoomId,

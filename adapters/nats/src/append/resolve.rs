@@ -118,8 +118,8 @@ impl Appender {
         }
     }
 
-    /// Answers a repeat with what was said first. A live event of it may have been lost with the
-    /// leader that stored it, so everybody is told to look.
+    /// Acknowledges a duplicate with the first append's result. Its live event may have been lost with the
+    /// leader that stored it, so a head hint is published.
     pub(super) async fn resolve_duplicate(self: Arc<Self>, waiting: QueuedAppend, place: u64) {
         self.publish_head_hint(&waiting.room_id, place).await;
         match before_deadline(&waiting, || self.first_of(&waiting, place)).await {
@@ -139,7 +139,7 @@ impl Appender {
             reader.prev_of(&waiting.room_id, place)
         )?;
         let event = decode(&first.body).map_err(|fault| NatsError::Unreadable(Box::new(fault)))?;
-        // An attempt of ours that nobody answered is what it repeats: then nothing was there before.
+        // It may duplicate an unanswered attempt of this process: then there was nothing before.
         let is_ours = waiting.unanswered_attempts() > 1 && first.body == waiting.body;
         Ok(Appended {
             seq: seq(place),
@@ -240,7 +240,7 @@ impl Appender {
         }
     }
 
-    /// Tells everybody who listens to the room how far it has come.
+    /// Publishes the room's head to its subscribers.
     pub(super) async fn publish_head_hint(&self, room_id: &RoomId, place: u64) {
         metrics::counter!("chat_log_nudges_total").increment(1);
         let subject = subjects::head_hint(partition_of(room_id), room_id);
@@ -284,11 +284,11 @@ enum MismatchCause {
     Repeat(u64),
     /// The log no longer holds what the caller expects, nor anything of the room since.
     Forgotten,
-    /// Others have said something.
+    /// Another process appended an event.
     Moved(u64),
 }
 
-/// It is stored, but where cannot be told in full: a repeat will bring the answer.
+/// Stored, but its seq or `prev` is unknown: a resend will get the answer.
 fn unconfirmed(waiting: QueuedAppend, failure: &NatsError) {
     warn!(
         failure = failure as &dyn std::error::Error,

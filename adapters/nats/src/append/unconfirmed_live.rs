@@ -1,6 +1,6 @@
 //! What was stored and has not come back as a live event yet.
 //!
-//! It usually has before the answer. If it does not, somebody may be missing it: a leader that steps
+//! It usually has before the ack. If it does not, subscribers may be missing it: a leader that steps
 //! down does not publish again what it had stored.
 
 use std::collections::{HashMap, VecDeque};
@@ -13,7 +13,7 @@ use super::queue::QueuedAppend;
 
 /// How long the place before it is waited for before it is asked for.
 const PREV_TIMEOUT: Duration = Duration::from_millis(20);
-/// When everybody is told that they may have missed it.
+/// When a head hint is published for it.
 const REPUBLISH_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// A place in a partition.
@@ -23,7 +23,7 @@ type PartitionSeq = (u16, u64);
 #[derive(Debug)]
 struct Stored {
     room_id: RoomId,
-    /// Who still waits to hear what stands before it.
+    /// The append that still waits for its `prev`.
     waiting: Option<QueuedAppend>,
 }
 
@@ -61,7 +61,7 @@ impl AwaitingRepublish {
         self.seen_due.is_empty()
     }
 
-    /// Whether nobody waits for an answer any more.
+    /// Whether no append waits for its result any more.
     pub(crate) fn is_answered(&self) -> bool {
         self.prev_due.is_empty()
     }
@@ -77,7 +77,7 @@ impl AwaitingRepublish {
         None
     }
 
-    /// The next that everybody should be told of.
+    /// The next event that needs a head hint.
     pub(crate) fn next_head_hint(&mut self, now: Instant) -> Option<(RoomId, u64)> {
         while let Some(place) = pop_due(&mut self.seen_due, now) {
             if let Some(stored) = self.stored.remove(&place) {
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_seen_in_time_is_told_once_and_what_is_seen_never() {
+    fn event_gets_one_head_hint_when_not_republished_in_time() {
         let (mut unseen, now) = (AwaitingRepublish::default(), Instant::now());
         let rooms = [RoomId::generate(), RoomId::generate()];
         unseen.insert((3, 7), rooms[0].clone(), None, now);

@@ -22,7 +22,7 @@ use crate::subjects::{self, partition_of};
 const TICK: Duration = Duration::from_millis(5);
 /// How long an event waits for a stream that has no space left.
 const FULL_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long the sender waits for a lost connection before it looks again.
+/// Delay before the append worker checks a lost connection again.
 const DISCONNECTED_DELAY: Duration = Duration::from_millis(100);
 
 /// A stream's answer to what it stored.
@@ -61,7 +61,7 @@ impl Appender {
                         () = stop.cancelled() => return,
                     }
                 }
-                // What is published before the listening has begun would not be heard.
+                // Events republished before the subscription is active would be missed.
                 self.around.listening.begun().await;
                 let gate = |room_id: &RoomId| self.gate(room_id);
                 let next = self.lock().queue.next_to_send(Instant::now(), gate);
@@ -167,7 +167,7 @@ impl Appender {
     }
 
     /// The stream has no space until ingest has trimmed it. That is a matter of seconds where ingest keeps up, and
-    /// otherwise of nobody knows how long: waiting then would only fill the queue.
+    /// otherwise of unknown duration: waiting then would only fill the queue.
     fn full(&self, number: u64, now: Instant) {
         counter!("chat_log_full_refusals_total").increment(1);
         let mut state = self.lock();

@@ -45,7 +45,7 @@ pub(super) struct Delivered {
     pub(super) stored: StoredMessage,
     /// How many more the stream holds behind it.
     pub(super) pending: u64,
-    /// Where to say that it has been dealt with.
+    /// Its ack subject.
     pub(super) acknowledge: String,
 }
 
@@ -181,7 +181,7 @@ impl Lease {
         self.shared.lock().kept.len() as u64
     }
 
-    /// Says that everything up to this message has been dealt with.
+    /// Acknowledges everything up to this message.
     pub(super) async fn acknowledge(&self, to: String) -> Result<(), NatsError> {
         self.client
             .publish(to, Bytes::from_static(b"+ACK"))
@@ -191,7 +191,7 @@ impl Lease {
 }
 
 impl PullLoop {
-    /// Asks for messages, or only says that this worker is still there when there is no room for any.
+    /// Pulls messages, or only keeps the pin when the buffer has no room.
     async fn ask(&mut self, open_for: Duration) -> Result<(), NatsError> {
         self.asked_at = Instant::now();
         self.number += 1;
@@ -267,7 +267,7 @@ impl PullLoop {
         }
     }
 
-    /// Gives back what nobody has read here, and the pin: somebody else may have both at once. If any
+    /// Returns unread messages and the pin, so that another worker gets both immediately. If any
     /// of this is lost, the server notices the silence.
     async fn unpin(&mut self, shared: &Shared) {
         let mut back: Vec<String> = shared
@@ -342,7 +342,7 @@ impl PullLoop {
         }
     }
 
-    /// Keeps a message, or reads what it says; why the lease is lost, if it is.
+    /// Buffers a message or handles a status; the reason, if the lease is lost.
     fn take_in(&mut self, shared: &Shared, message: Message) -> Option<&'static str> {
         match message.status.map(|status| status.as_u16()) {
             None => {
@@ -370,7 +370,7 @@ impl PullLoop {
     }
 }
 
-/// Whether it says no more than that a question has brought all that it may.
+/// Whether the status only ends a completed pull request.
 fn is_all(message: &Message) -> bool {
     let said = message.description.as_deref().unwrap_or_default();
     ["Batch Completed", "MaxBytes", "MaxWaiting"]

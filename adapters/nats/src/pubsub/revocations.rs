@@ -1,6 +1,6 @@
 //! Revocations over the bus: on a subject and a subscription of their own, so that no flood of other
-//! signals can push one out. Whatever may have been lost, with a connection or past a bound, is told to
-//! the listeners, who look their sign-ins up again.
+//! events can evict one. A possible loss, with a connection or past a bound, is reported to
+//! the subscribers, which revalidate their sessions.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,7 +20,7 @@ use crate::live::SubscriptionGate;
 use crate::request::REPLY_TIMEOUT;
 use crate::subjects;
 
-/// Revocations a listener may be behind before it is told that it missed some.
+/// Revocations buffered for one subscriber; past it the subscriber gets a loss report.
 const SUBSCRIBER_QUEUE_MAX: usize = 4_096;
 
 /// A revocation as it goes over the bus.
@@ -52,7 +52,7 @@ impl Revocations {
         }
     }
 
-    /// Nobody hears anything any more.
+    /// Ends all subscriptions.
     pub(super) fn close(&self) {
         self.lock().take();
     }
@@ -69,7 +69,7 @@ impl Revocations {
         stop: &CancellationToken,
     ) -> RevocationSubscription {
         let Some(sender) = self.lock().clone() else {
-            // Closed: a listener hears its end at once.
+            // Closed: the subscription ends immediately.
             return RevocationSubscription::new(broadcast::channel(1).1);
         };
         let receiver = sender.subscribe();
@@ -96,7 +96,7 @@ impl Revocations {
         RevocationSubscription::new(receiver)
     }
 
-    /// Tells every process. While the connection is lost it waits there, in the order of the calls.
+    /// Publishes to every process. While disconnected, revocations wait in the order of the calls.
     pub(super) async fn publish(
         &self,
         link: &NatsConnection,
@@ -149,7 +149,7 @@ async fn hear(
                 Revocation::Missed
             }
         };
-        // Nobody may be listening just now.
+        // There may be no subscriber now.
         let _ = sender.send(revocation);
     }
 }

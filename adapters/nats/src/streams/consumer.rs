@@ -11,7 +11,7 @@ use crate::request::REPLY_TIMEOUT;
 use crate::subjects;
 
 impl Streams {
-    /// Whoever manages the streams has the workers' consumers ready as well.
+    /// Creates the ingest workers' consumers together with the streams.
     pub(super) async fn ensure_consumer(
         &self,
         partition: u16,

@@ -20,7 +20,7 @@ use super::spec::incarnation;
 use crate::connect::ConnectError;
 use crate::subjects::{self, PARTITIONS};
 
-/// How often a stream is looked at, without being told that it may be missing.
+/// Interval of stream checks without a hint that one is missing.
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
 /// Between two looks, however often something is suspected.
 const CHECK_DELAY: Duration = Duration::from_millis(20);
@@ -29,7 +29,7 @@ const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// How long one that has gone missing is tried to be put back before the next round.
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the store may take to say how far it has been derived. Without its answer, what this process has seen
+/// Timeout of the store's checkpoint read. Without its answer, what this process observed
 /// itself has to do: sends go on while the store is away.
 const STORE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a stream has to end before what was seen of it, until it counts as restored from an older copy. A leader
@@ -58,7 +58,7 @@ impl Streams {
         Ok(())
     }
 
-    /// Looks at streams again when a hint says so, until `stop`.
+    /// Checks streams on hints, until `stop`.
     async fn take_hints(self: Arc<Self>, hints: Vec<Subscriber>, stop: CancellationToken) {
         let mut hints = select_all(hints);
         loop {
@@ -77,7 +77,7 @@ impl Streams {
         }
     }
 
-    /// Another process saw this place. One of another incarnation says nothing about the stream that is there.
+    /// Another process observed this seq. One of another incarnation is ignored.
     fn known_elsewhere(&self, partition: u16, place: u64) {
         let known = self.known.last(partition);
         if place > known && incarnation(place) == incarnation(known) {
@@ -193,7 +193,7 @@ impl Streams {
     }
 }
 
-/// The partition and the place that a process of the fleet tells of.
+/// The partition and seq that a process of the fleet reports.
 fn known_in(hint: &Message) -> Option<(u16, u64)> {
     let partition = hint.subject.strip_prefix("known.")?.parse().ok()?;
     let place = std::str::from_utf8(&hint.payload).ok()?.parse().ok()?;

@@ -23,7 +23,7 @@ pub(crate) const SILENT_MAX_MS: u64 = 4_000;
 /// Messages given to a worker and not yet acknowledged, at most.
 const UNACKNOWLEDGED_MAX: u32 = 8_192;
 /// When what a worker did not acknowledge comes again: soon, since what a silent worker was given last
-/// may be all there is to tell the next one that it is its turn.
+/// may be the only sign for the next worker that it is pinned.
 const ACK_TIMEOUT_SECONDS: u64 = 5;
 
 const NANOS: u64 = 1_000_000_000;
@@ -74,12 +74,12 @@ pub(crate) fn size(config: &NatsConfig, replicas: usize) -> Map<String, Value> {
     ])
 }
 
-/// How the size of a stream that is there differs from what the configuration says.
+/// How an existing stream's size differs from the configuration.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Resize {
     /// What is to be raised, with its new value.
     pub(crate) raised: Map<String, Value>,
-    /// What stays larger than the configuration says, in words: a process that merely starts lowers nothing.
+    /// What stays larger than configured, as text: a start never lowers a limit.
     pub(crate) kept: Vec<String>,
 }
 

@@ -85,7 +85,7 @@ async fn a_leader_killed_under_load_is_waited_for_and_nothing_is_lost_doubled_or
     drop(nats);
 }
 
-/// What a listener was told, and when.
+/// What a subscriber received, and when.
 #[derive(Default)]
 struct Heard {
     events: HashMap<Seq, Instant>,
@@ -181,7 +181,7 @@ async fn a_stream_that_is_created_again_goes_on_above_what_was_there() {
     let bus = async_nats::connect(nats.address(0)).await.expect("connect");
     let delete = format!("$JS.API.STREAM.DELETE.CHAT_{PARTITION}");
     bus.request(delete, "".into()).await.expect("delete");
-    // Both go on without being told: the events wait until the stream is there again.
+    // Both continue without a hint: the events wait until the stream exists again.
     let again = [append(&other, &room_id).await, append(&log, &room_id).await];
     assert!(again[0] > last && again[1] > last, "{again:?} after {last}");
     assert!(again[0].get() >> 40 > last.get() >> 40, "{again:?}");

@@ -1,4 +1,4 @@
-//! People who talk in rooms while something happens, and whether everything they were told is true.
+//! A workload during faults, and the check of every acknowledgement it got.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub(crate) struct Said {
     pub(crate) answered: Instant,
 }
 
-/// What was said in each room, in the order of the calls.
+/// The appends of each room, in the order of the calls.
 pub(crate) type Story = HashMap<RoomId, Vec<Said>>;
 
 /// One talker for each room, until `stop`.
@@ -102,8 +102,8 @@ pub(crate) fn assert_all_acknowledged(story: &Story) {
     assert_eq!(assert_none_given_up_early(story), 0, "given up");
 }
 
-/// What was acknowledged is in the log once, where it was said to be, after what was before it, in the
-/// order of the calls; and the log holds nothing that nobody said.
+/// Every acknowledged event is in the log once, at its acknowledged seq and after its `prev`, in the
+/// order of the calls; and the log holds no event that was not appended.
 pub(crate) async fn assert_true(log: &Arc<dyn EventLog>, story: &Story) {
     for (room_id, said) in story {
         let events = log.read(room_id, Seq::ZERO, 100_000).await.expect("read");

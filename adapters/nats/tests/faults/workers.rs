@@ -23,7 +23,7 @@ async fn append(log: &Arc<dyn EventLog>, room_id: &RoomId, count: usize) -> Vec<
         .collect()
 }
 
-/// Reads until everything has come, and acknowledges it if told so.
+/// Reads until all events have arrived, and acknowledges them if asked to.
 async fn read_all(
     feed: &mut Box<dyn PartitionConsumer>,
     wanted: &[Seq],
@@ -46,7 +46,7 @@ async fn claim(log: &Arc<NatsLog>, after: u64) -> Box<dyn PartitionConsumer> {
     claim.open(after).await.expect("begin")
 }
 
-/// A worker that has read something and then, on a thread of its own, does what `ends` says.
+/// A worker that has read a batch and then, on its own thread, ends as `ends` demands.
 async fn worker_that(
     ends: impl FnOnce(tokio::runtime::Runtime, Box<dyn PartitionConsumer>) + Send + 'static,
     config: NatsConfig,

@@ -1,5 +1,5 @@
-//! How each kind of request is made: for whom it waits, how long, and whether another node is asked
-//! meanwhile.
+//! Execution profiles of requests: consistency, timeout, and whether another node is queried
+//! speculatively.
 
 use std::sync::Arc;
 use std::time::Duration;

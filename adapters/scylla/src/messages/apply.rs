@@ -73,8 +73,8 @@ impl ScyllaMessages {
         Ok(())
     }
 
-    /// Says which incarnation of the log is being written, before anything of it is: a log that is
-    /// made anew begins above it, however little of this one has been written.
+    /// Records the incarnation of the log before its first write: a log that is
+    /// created again starts above it, however little of this one has been written.
     async fn record_epoch(&self, place: Checkpoint) -> Result<(), StoreError> {
         let Checkpoint {
             partition,

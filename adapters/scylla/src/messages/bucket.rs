@@ -60,7 +60,7 @@ impl ScyllaMessages {
             if let Some(chain) = self.position_in(room_id, bucket, place).await? {
                 return Ok(chain);
             }
-            // The partition was begun and what it held has been forgotten.
+            // The partition was started, and its rows were lost.
             let Some(before) = before(first) else { break };
             place = before;
         }

@@ -1,8 +1,8 @@
 //! Where rooms stood when this process last wrote them, so that the next event needs no read.
 //!
 //! Only so many per partition of the log: a room that has not spoken for two generations of others is
-//! read again. What is remembered is where the room stood after an event, which is for ever true; what
-//! may be wrong is that nothing came after it, so a partition that is begun anew is forgotten.
+//! read again. An entry is the room's position after an event, which stays true; what
+//! may be wrong is that nothing came after it, so a partition that is opened again is evicted.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -18,7 +18,7 @@ const CACHE_CAPACITY: usize = 2_048;
 struct CachedRoom {
     young: HashMap<RoomId, RoomPosition>,
     old: HashMap<RoomId, RoomPosition>,
-    /// The incarnation of the log that was said to be reached.
+    /// The recorded incarnation of the log.
     incarnation: Option<u64>,
 }
 
@@ -54,14 +54,14 @@ impl Cache {
         self.with(partition, |it| *it = CachedRoom::default());
     }
 
-    /// Whether this incarnation of the partition's log has been said to be reached.
+    /// Whether this incarnation of the partition's log has been recorded.
     pub(super) fn has_reached(&self, partition: u16, incarnation: u64) -> bool {
         self.with(partition, |it| {
             it.incarnation.is_some_and(|reached| reached >= incarnation)
         })
     }
 
-    /// It has been said.
+    /// Marks it as recorded.
     pub(super) fn reached(&self, partition: u16, incarnation: u64) {
         self.with(partition, |it| it.incarnation = Some(incarnation));
     }

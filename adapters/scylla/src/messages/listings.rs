@@ -1,6 +1,6 @@
 //! A user's rooms by latest activity.
 //!
-//! Nothing is written per member when somebody speaks, so the order is worked out when it is asked:
+//! A new message writes nothing per member, so the order is computed on reading:
 //! from one small row of each of the user's rooms, many at once. Only those that are shown are read
 //! further.
 

@@ -1,7 +1,7 @@
 //! How many members very large rooms had a moment ago.
 //!
-//! Members are counted when somebody asks, which takes a server a millisecond for a thousand of them.
-//! Of a room with many thousands nobody can tell by a few whether the number is of this second: it is
+//! Members are counted on reading, which takes a server a millisecond for a thousand of them.
+//! For a room with many thousands an older count is good enough: it is
 //! counted again only after [`CACHE_TTL`].
 
 use std::collections::HashMap;

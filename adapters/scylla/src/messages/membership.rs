@@ -1,4 +1,4 @@
-//! What events say about rooms and members, as rows.
+//! Room and membership changes of events, as rows.
 //!
 //! All of them are registers with the event's place as timestamp, so these rows may be written ahead
 //! of the feed, in any order. How many members there are is counted when it is asked, from the same
@@ -12,7 +12,7 @@ use super::ScyllaMessages;
 use crate::client::{Partition, WriteBatch};
 use crate::rows::{millis, to_cql};
 
-/// What an event says about a member.
+/// A membership change of an event.
 #[derive(Debug, Clone, Copy)]
 struct Membership {
     present: Option<bool>,

@@ -2,7 +2,7 @@
 //!
 //! A batch's targets are read once, before anything is written, and followed in memory from there, so
 //! that an edit knows of a deletion before it in the same batch. What is written is the same however
-//! often the log is read: each cell has the place of the event that says so.
+//! often the log is read: each cell has the seq of its event as timestamp.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -24,10 +24,10 @@ type ReactionKey = (MessageId, String, UserId);
 struct MessageMutationState {
     bucket: i32,
     seq: Seq,
-    /// What it says, as far as it was read.
+    /// Its content, as far as it was read.
     event: Option<RoomEvent>,
     deleted: bool,
-    /// Its edits, by place: the partition of each, and what it says as far as it was read.
+    /// Its edits by seq: the partition of each, and its content as far as it was read.
     edits: BTreeMap<Seq, (i32, Option<RoomEvent>)>,
 }
 
@@ -281,7 +281,7 @@ impl ScyllaMessages {
         writes.add(partition, &self.statements.edit, values, size);
     }
 
-    /// The message and its edits up to here say nothing any more; later ones never did.
+    /// The message and its edits up to here are redacted; later ones were never applied.
     fn add_deletion<'a>(
         &'a self,
         writes: &mut WriteBatch<'a>,

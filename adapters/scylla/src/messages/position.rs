@@ -1,4 +1,4 @@
-//! What an event's row says about all before it, worked out from the log alone.
+//! The position stored in an event's row: counters over all events before it, from the log alone.
 
 use roomcast_protocol::Seq;
 

@@ -1,7 +1,7 @@
-//! The rooms that anybody may find.
+//! The index of public rooms.
 //!
 //! Their table has copies of a room's cells, each with the timestamp it has there, so that a copy is
-//! right whoever makes it and when. Rooms that never were public are not in it. Searching reads all of
+//! right independent of the writer and the time. Rooms that never were public are not in it. Searching reads all of
 //! it, in order of ids: fit for thousands of public rooms, not for millions.
 
 use futures_util::future::try_join_all;
@@ -43,7 +43,7 @@ type Cells = (
 );
 
 impl ScyllaMessages {
-    /// Copies what the event changed about a room that anybody may find, or could. The event's own
+    /// Copies what the event changed about a room that is or was public. The event's own
     /// rows are written: of two processes that write two events at once, one sees the other's.
     pub(super) async fn index_room(&self, stored: &StoredEvent) -> Result<(), StoreError> {
         let (room_id, seq) = (&stored.event.room_id, stored.seq);
@@ -87,7 +87,7 @@ impl ScyllaMessages {
             .await
     }
 
-    /// Says that the room may be in the table, and copies all of it.
+    /// Marks the room as indexed, and copies all of it.
     async fn list(&self, stored: &StoredEvent) -> Result<(), StoreError> {
         let room_id = &stored.event.room_id;
         let values = (to_cql(stored.seq), room_id.as_str());

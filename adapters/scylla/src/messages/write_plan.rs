@@ -151,7 +151,7 @@ impl ScyllaMessages {
         chain
     }
 
-    /// Whoever sends has read up to there. Written with the head, whose partition is the same.
+    /// The sender has read up to there. Written with the head, whose partition is the same.
     fn add_marks<'a>(&'a self, plan: &mut RoomWrites<'a>, marks: HashMap<UserId, RoomPosition>) {
         for (user_id, chain) in marks {
             let (seq, ordinal) = (to_cql(chain.seq), known(chain.ordinal));

@@ -26,7 +26,7 @@ impl Lock {
     }
 
     /// Takes the lease unless another process has it. An attempt that failed may have taken it: the next
-    /// one says so.
+    /// attempt shows it.
     pub(super) async fn take(&self, schema: &Schema<'_>) -> Result<bool, ConnectError> {
         let cql = "INSERT INTO {lwt}.schema_lock (kind, holder) VALUES ('schema', ?)
                    IF NOT EXISTS USING TTL 60";

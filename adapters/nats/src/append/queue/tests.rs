@@ -76,7 +76,7 @@ fn what_is_refused_or_not_answered_is_sent_again_before_the_rooms_next() {
 }
 
 #[test]
-fn giving_up_says_unavailable_only_of_what_was_certainly_not_stored() {
+fn failed_append_is_unavailable_only_when_certainly_not_stored() {
     let (mut queue, now) = (Queue::default(), Instant::now());
     let mut answers: Vec<Answer> = Vec::new();
     for _ in 0..4 {
@@ -134,7 +134,7 @@ fn the_oldest_goes_first_and_its_rooms_next_takes_its_turn() {
 }
 
 #[test]
-fn what_is_heard_of_before_the_answer_is_kept_for_it() {
+fn live_event_that_precedes_the_ack_is_kept_for_it() {
     let (mut queue, now) = (Queue::default(), Instant::now());
     let (first, _answer) = waiting(&RoomId::generate(), now);
     let (room_id, event_id) = (first.room_id.clone(), first.event_id.clone());
