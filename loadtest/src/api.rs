@@ -61,7 +61,7 @@ impl Api {
         }
     }
 
-    /// One call that must succeed; says what the fleet said when it does not. What may pass is tried again: each
+    /// One call that must succeed; the error has the fleet's response. Transient failures are retried: each
     /// of the calls a run makes may be made twice.
     pub async fn call(
         &self,

@@ -28,7 +28,7 @@ const SENDS_SHARE_MAX: f64 = 0.8;
 /// What the command line asks for.
 #[derive(Debug)]
 pub enum Asked {
-    /// To be told what there is.
+    /// Print the help.
     Help,
     /// A run.
     Run(Box<Settings>),

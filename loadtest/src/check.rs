@@ -1,8 +1,8 @@
 //! Judges what was seen in a run by the promises of the wire contract.
 //!
-//! Room by room, the one order of its events is put together from all who saw any of it, and then every
-//! try, answer, subscription and page of history is held against it. What does not fit is told as a short
-//! story. Nobody is accused of what cannot be known: what was on its way when a connection broke may be
+//! For each room the checker merges all observations into one total order of events, and compares every
+//! attempt, response, subscription and page of history with it. A mismatch becomes a short counterexample.
+//! Indeterminate results are never violations: what was in flight when a connection broke may be
 //! missing, what was not confirmed may be there or not.
 //!
 //! The rooms must be the run's own: an event that no client of the run sent counts as invented.

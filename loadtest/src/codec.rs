@@ -46,7 +46,7 @@ struct Frame {
 }
 
 impl Reader {
-    /// Takes what came and calls `each` for every item that is complete with it, until it says `false`.
+    /// Adds received bytes and calls `each` for every complete item, until it returns `false`.
     pub fn take(
         &mut self,
         came: &[u8],
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_says_the_same_however_it_is_cut() {
+    fn stream_decodes_the_same_however_it_is_split() {
         let mut stream = Vec::new();
         for length in [0, 1, 125, 126, 65_535, 65_536, 70_000] {
             stream.extend(server_frame(0x81, &vec![b'x'; length]));
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn our_frames_are_masked_and_unmask_to_what_was_said() {
+    fn client_frames_are_masked_and_unmask_to_the_payload() {
         for length in [0, 125, 126, 65_535, 65_536] {
             let payload = vec![7_u8; length];
             let mut out = Vec::new();

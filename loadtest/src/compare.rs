@@ -14,19 +14,19 @@ use crate::report::{RunReport, Second, Status};
 use crate::rng::Rng;
 use statistics::{Interval, ratio_of_medians, superiority};
 
-/// A change of less than this part is called noise, whatever the statistics say.
+/// A smaller relative change counts as noise, whatever its significance.
 pub const CHANGE_MIN: f64 = 0.05;
 /// So is one of less than this, in milliseconds: below it one sees timers and schedulers, not the fleet.
 const CHANGE_MIN_MS: f64 = 0.05;
 /// A second of one run lies above one of the other at least this often when there is a change; half of the
 /// time when there is none.
 const SUPERIORITY_MIN: f64 = 0.64;
-/// With fewer seconds nothing can be said.
+/// Fewer seconds give no result.
 const SECONDS_MIN: usize = 10;
 /// Seconds at the beginning that are not compared: caches and connections are still cold.
 const WARM_UP_SECONDS: usize = 2;
 
-/// What two runs have to say about each other.
+/// The comparison of two runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
     /// Measure by measure.
@@ -55,7 +55,7 @@ pub struct Row {
 /// What a difference means. Shares are of the first run's value: 0.2 is a fifth more.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Delta {
-    /// Too few seconds to say anything.
+    /// Too few seconds for a result.
     Unknown,
     /// Nothing beyond noise; the true difference is likely between these.
     Noise(Interval),

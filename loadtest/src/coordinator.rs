@@ -25,7 +25,7 @@ use crate::setup::SetupClient;
 use crate::users::Signer;
 use crate::worker_pool::WorkerPool;
 
-/// How long everybody may take to be connected and whole, beyond the ramp.
+/// Timeout until all clients are connected and caught up, beyond the ramp.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The part of the seed that nothing of the load follows from.
 const NAME: u64 = 3_000;
@@ -55,7 +55,7 @@ pub struct Run {
 pub struct RunEvents {
     /// From the cut, or from reading again, until all were whole.
     pub whole_after: Option<Duration>,
-    /// Everybody was whole at the end.
+    /// All clients were caught up at the end.
     pub whole_at_end: bool,
     /// Processor time of the workers while the load ran, in microseconds.
     pub load_cpu_us: u64,
@@ -63,7 +63,7 @@ pub struct RunEvents {
     pub busiest_worker: f64,
     /// Memory of the workers when all were connected, in bytes.
     pub connected_bytes: u64,
-    /// Memory of the workers before anybody was.
+    /// Memory of the workers before any client connected.
     pub empty_bytes: u64,
 }
 
@@ -105,7 +105,7 @@ pub async fn run(settings: Settings, program: &Path, view: &mut View) -> anyhow:
     };
     if !conductor.settings.keep {
         conductor.view.print("taking rooms and accounts away");
-        // What was seen still counts, and the room's names have been said.
+        // The observations still count, and the rooms' names were printed.
         if let Err(error) = conductor.host.teardown().await {
             conductor
                 .view
@@ -188,7 +188,7 @@ impl Coordinator<'_> {
         Ok((outcomes, recording))
     }
 
-    /// Brings everybody up.
+    /// Connects all clients.
     async fn connect_all(&mut self, crew: &mut WorkerPool) -> anyhow::Result<()> {
         self.moments.empty_bytes = self.progress(crew).await?.resident_bytes;
         let from = self.clock.now();
@@ -220,7 +220,7 @@ impl Coordinator<'_> {
         }
     }
 
-    /// Hears ticks until every worker has spoken again; gives how it stands then.
+    /// Receives ticks until every worker has sent another one; returns the progress then.
     async fn progress(&mut self, crew: &mut WorkerPool) -> anyhow::Result<ProgressSnapshot> {
         let now = self.clock.now();
         while !self.watch.is_later_than(now) {
@@ -240,7 +240,7 @@ impl Coordinator<'_> {
         Ok(())
     }
 
-    /// Hears ticks until `at`, in microseconds of the run.
+    /// Receives ticks until `at`, in microseconds of the run.
     async fn until(&mut self, crew: &mut WorkerPool, at: u64) -> anyhow::Result<()> {
         while self.clock.now() < at {
             let rest = self.clock.until(at);
@@ -251,7 +251,7 @@ impl Coordinator<'_> {
         Ok(())
     }
 
-    /// What each worker has used of its processor, and when it said so.
+    /// CPU time of each worker, and when it was reported.
     async fn sample_resources(&mut self, crew: &mut WorkerPool) -> anyhow::Result<Vec<(u64, u64)>> {
         self.progress(crew).await?;
         let ticks = crew.ticks().context("no worker has said how it stands")?;
@@ -271,7 +271,7 @@ impl Coordinator<'_> {
         }
     }
 
-    /// What the load itself took, so that nobody takes its limits for the fleet's.
+    /// Resources of the load generator itself, so that its limits are not taken for the fleet's.
     fn print_resources(&mut self, outcomes: &[Outcome]) {
         let sum = |of: fn(&Outcome) -> u64| outcomes.iter().map(of).sum::<u64>();
         let messages = sum(|outcome| outcome.counts.due);

@@ -1,4 +1,4 @@
-//! What the fleet says, as far as a client of the load test acts on it: one pass, nothing copied.
+//! Parses server frames as far as a load-test client needs them: one pass, without copying.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use crate::history::{Event, EventKind, Text};
     reason = "each is a field of some frame"
 )]
 pub struct Frame<'a> {
-    /// The frame's type, also one that nobody knows yet.
+    /// The frame's type, possibly an unknown one.
     #[serde(borrow, rename = "type")]
     pub kind: Text<'a>,
     /// Its room.
@@ -39,7 +39,7 @@ pub struct Frame<'a> {
     /// What the sender called it.
     #[serde(borrow, default)]
     pub client_msg_id: Option<Text<'a>>,
-    /// What it says.
+    /// Its content.
     #[serde(borrow, default)]
     pub content: Option<Text<'a>>,
     /// Which reaction.
@@ -63,7 +63,7 @@ pub struct Frame<'a> {
     /// Of `RECONNECT`: when to come back.
     #[serde(default)]
     pub after_ms: u64,
-    /// Of `WELCOME`: how often the fleet says something.
+    /// Of `WELCOME`: the heartbeat interval.
     #[serde(default)]
     pub heartbeat_ms: Option<u64>,
     /// Of `ERROR` and `WARNING`.

@@ -59,14 +59,14 @@ pub enum Disconnect {
 pub enum MessageAction<'a> {
     /// `SEND_MESSAGE`
     Message {
-        /// What is said.
+        /// The content.
         content: &'a str,
     },
     /// `EDIT_MESSAGE`
     Edit {
         /// Which message.
         message_id: &'a str,
-        /// What it says from now on.
+        /// The new content.
         content: &'a str,
     },
     /// `DELETE_MESSAGE`
@@ -85,14 +85,14 @@ pub enum MessageAction<'a> {
     },
 }
 
-/// One try to say something; a resend is another try with the same `client_msg_id`.
+/// One attempt of a send; a resend is another attempt with the same `client_msg_id`.
 #[derive(Debug, Clone, Copy)]
 pub struct Attempt<'a> {
-    /// Where it is said.
+    /// The room.
     pub room_id: &'a RoomId,
     /// Its name, the same in every try.
     pub client_msg_id: &'a str,
-    /// What is said.
+    /// The content.
     pub speech: MessageAction<'a>,
 }
 
@@ -163,7 +163,7 @@ impl Recorder {
         log
     }
 
-    /// Writes out what is still held back. Says so if anything could not be kept.
+    /// Flushes buffered records. Returns an error if a record could not be written.
     pub fn flush(&self) -> io::Result<()> {
         for shard in &*self.shards {
             lock(shard).flush();

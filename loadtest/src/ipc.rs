@@ -1,4 +1,4 @@
-//! What the coordinator and its workers say to each other: one JSON object a line, through pipes.
+//! Messages between the coordinator and its workers: one JSON object a line, through pipes.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use crate::settings::Settings;
 use crate::stats::{Counts, EncodedHistogram, FanoutProgress};
 use crate::users::TestUsers;
 
-/// The first line a worker hears: all there is to know.
+/// The first line a worker reads: its whole configuration.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct WorkerConfig {
     /// What the run is to do.
@@ -27,7 +27,7 @@ pub struct WorkerConfig {
     pub recording: PathBuf,
 }
 
-/// What a worker is told afterwards.
+/// Commands to a worker.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum WorkerCommand {
     /// Connect, each connection at its time after `from`.
@@ -46,16 +46,16 @@ pub enum WorkerCommand {
     Stall,
     /// They read again.
     Unstall,
-    /// Say who has not everything up to these places yet.
+    /// Report which clients have not caught up to these seqs yet.
     Await {
         /// The newest place of each room.
         heads: Vec<u64>,
     },
-    /// Close everything and say what came out.
+    /// Close all connections and report the outcome.
     Finish,
 }
 
-/// What a worker says.
+/// Messages of a worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum WorkerMessage {
     /// How it stands, four times a second.
@@ -77,7 +77,7 @@ pub struct Tick {
     pub recent: Vec<(u64, EncodedHistogram)>,
     /// Connections that stand.
     pub connections: u64,
-    /// Those that have everything that was said in their rooms.
+    /// Clients that have every event of their rooms.
     pub whole: u64,
     /// Since when all of them are whole, if they are.
     pub all_whole_since: Option<u64>,

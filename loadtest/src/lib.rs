@@ -1,4 +1,4 @@
-//! Proves the promises of a fleet under load, or says which one broke.
+//! Load-tests a fleet and checks its guarantees, with a counterexample for each violation.
 
 pub mod api;
 pub mod arguments;

@@ -1,4 +1,4 @@
-//! The program `loadtest`: reads its command line, runs, and says by its status what came out.
+//! The program `loadtest`: parses the command line, runs, and exits with the result's status.
 
 use std::process::ExitCode;
 

@@ -1,11 +1,11 @@
 //! The memory this process takes, as the kernel counts it.
 
-/// What is resident now, in bytes; zero where the kernel does not say.
+/// Resident memory in bytes; zero where the kernel does not report it.
 pub fn resident_bytes() -> u64 {
     line("VmRSS:")
 }
 
-/// The most there ever was, in bytes; zero where the kernel does not say.
+/// Peak resident memory in bytes; zero where the kernel does not report it.
 pub fn peak_bytes() -> u64 {
     line("VmHWM:")
 }

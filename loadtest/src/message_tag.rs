@@ -1,7 +1,7 @@
-//! The `clientMsgId` of a send: a UUIDv7 that also says which send of which run it is, and when it was due.
+//! The `clientMsgId` of a send: a UUIDv7 that encodes the run, the send, and when it was due.
 //!
 //! Fleets read the time of a client's UUIDv7, so ours is true. The bits that would be random name the run, the
-//! worker and the send, so that whoever receives the message, in whatever process, knows its latency from
+//! worker and the send, so that every receiver, in any process, knows the latency from
 //! the id alone, and that a message with no such id was never sent by us.
 
 use std::fmt::Write as _;
@@ -15,7 +15,7 @@ pub struct MessageTag {
     pub number: u32,
     /// The worker process it came from.
     pub worker: u8,
-    /// The run, so that two runs in one room are told apart.
+    /// The run, so that two runs in one room are distinct.
     pub run: u32,
     /// When it was due, in microseconds of the run.
     pub due: u64,

@@ -15,7 +15,7 @@ pub struct Plan {
     pub rooms_of: Vec<Box<[u32]>>,
     /// The members of each room, by connection; the first owns it.
     pub members: Vec<Vec<u32>>,
-    /// How much of all that is said is said in each room: parts of one.
+    /// Each room's share of all messages; the sum is one.
     pub share: Vec<f64>,
     senders: usize,
     workers: usize,
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_popular_room_hears_more() {
+    fn popular_room_gets_more_messages() {
         let plan = Plan::new(&crate::settings::Settings {
             connections: 100,
             rooms: 10,

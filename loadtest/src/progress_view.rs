@@ -34,7 +34,7 @@ impl View {
         }
     }
 
-    /// Says something once.
+    /// Prints a line once.
     pub fn print(&mut self, text: &str) {
         let mut out = self.clear();
         out.push_str(text);

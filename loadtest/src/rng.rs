@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_seed_says_the_same_and_another_part_does_not() {
+    fn equal_seeds_give_equal_numbers_and_other_streams_differ() {
         let of = |seed, part| {
             let mut chance = Rng::new(seed, part);
             (0..8).map(|_| chance.next_u64()).collect::<Vec<_>>()

@@ -1,4 +1,4 @@
-//! When each message is due, who says it and where: a list that follows from the seed and waits for nobody.
+//! The open-loop schedule: when each message is due, its sender and room, from the seed alone.
 //!
 //! The latency of a message counts from here. A system that stalls does not make the schedule stall with it,
 //! so the people who would have waited are counted.

@@ -37,7 +37,7 @@ pub struct Settings {
     pub ramp: f64,
     /// The bound on the 99th percentile of delivery.
     pub slo: Duration,
-    /// The bound on the time until everybody is whole again, where that is judged.
+    /// Limit of the recovery time, where it is checked.
     pub whole_within: Duration,
     /// What the load follows from.
     pub seed: u64,
@@ -124,9 +124,9 @@ profiles! {
     Stampede = "stampede", "all connections cut at once half-way; time until all are whole";
     /// Connections that leave and come back all the time.
     Churn = "churn", "connections leave and come back all the time, 2 % of them a second";
-    /// One room of everybody.
+    /// One room with all users.
     Broadcast = "broadcast", "one room of everybody, one sender; time to the last member";
-    /// Nobody says anything.
+    /// No messages.
     Idle = "idle", "connections that say nothing";
     /// Some stop reading for a while.
     SlowReaders = "slow-readers", "5 % stop reading from a quarter to two thirds, then catch up";
@@ -142,7 +142,7 @@ impl Profile {
         Self::ALL.iter().copied().find(|one| one.word() == word)
     }
 
-    /// Whether connections come and go by the run's own doing, so that messages due meanwhile are late by design
+    /// Whether the run itself disconnects clients, so that messages due in that time are late by design
     /// and latency is judged on the others.
     pub const fn disturbs(self) -> bool {
         matches!(

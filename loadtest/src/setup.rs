@@ -199,7 +199,7 @@ fn gone(deleted: anyhow::Result<Reply>) -> anyhow::Result<()> {
     }
 }
 
-/// An address of the loopback network, of this run's own as far as a hash can tell: the limits of a minute
+/// An address of the loopback network, chosen by a hash of the run: the limits of a minute
 /// outlast a short run.
 fn source_address(prefix: &str, number: usize) -> Ipv4Addr {
     let hash = prefix.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
@@ -215,7 +215,7 @@ async fn register(api: &Api, plan: &Plan, prefix: &str) -> anyhow::Result<Given>
     let sources: Vec<Api> = (0..plan.rooms_of.len().div_ceil(REGISTRATIONS_PER_ADDRESS))
         .map(|number| api.at_loopback(source_address(prefix, number)))
         .collect();
-    // Names have 32 characters at most; the prefix's end is what tells runs apart.
+    // Names have 32 characters at most; the prefix's end distinguishes runs.
     let accounts = all(plan.rooms_of.len(), |number| {
         let api = sources[number / REGISTRATIONS_PER_ADDRESS].clone();
         let name = format!("{prefix}-{number}");

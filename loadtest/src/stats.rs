@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// Times in microseconds, up to ten minutes, to three digits.
 pub type LatencyHistogram = Histogram<u64>;
 
-/// Names of errors that are told apart.
+/// Distinct error names that are counted.
 const NAMES_MAX: usize = 100;
 
 const LONGEST_US: u64 = 600_000_000;
@@ -53,11 +53,11 @@ counts! {
     resent,
     /// Messages acknowledged.
     acked,
-    /// Acknowledgements that said `duplicate`.
+    /// Acknowledgements with `duplicate`.
     duplicates,
     /// Messages refused for good.
     refused,
-    /// Messages that nothing was heard of until the end.
+    /// Messages without a response until the end.
     unanswered,
     /// Message frames received live.
     delivered,

@@ -42,7 +42,7 @@ use scheduler::TimerTask;
 const HANDSHAKE_CONCURRENCY_MAX: usize = 256;
 /// What one read takes at most.
 const READ_BYTES: usize = 64 * 1024;
-/// How often the coordinator is told how it stands.
+/// Interval of progress reports to the coordinator.
 const TICK: Duration = Duration::from_millis(250);
 /// The part of the seed that jitter follows from, the worker's number added.
 const JITTER: u64 = 2_000;
@@ -66,7 +66,7 @@ pub(crate) struct Worker {
     read_buffer: RefCell<Box<[u8]>>,
     write_buffer: RefCell<Vec<u8>>,
     agenda: RefCell<BinaryHeap<Reverse<TimerTask>>>,
-    /// Clients whose socket did not take all they had to say.
+    /// Clients whose socket did not accept all their bytes.
     blocked: RefCell<Vec<u32>>,
     /// The schedule, and when it began.
     load: RefCell<Option<(Schedule, u64)>>,
@@ -81,7 +81,7 @@ pub(crate) struct Worker {
     over: Cell<bool>,
 }
 
-/// Is a worker until the coordinator has heard what came out, or is gone.
+/// Runs a worker until the coordinator has the outcome, or is gone.
 pub fn run() -> anyhow::Result<()> {
     raise_descriptors();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -286,6 +286,6 @@ fn raise_descriptors() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
-    // Where this is refused, connecting says so.
+    // Where this is refused, connecting reports it.
     let _ = setrlimit(Resource::Nofile, limit);
 }

@@ -1,4 +1,4 @@
-//! The worker processes of a run: started here, told what to do, listened to.
+//! The worker processes of a run: starts them, sends commands, receives messages.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -12,9 +12,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::ipc::{Outcome, Tick, WorkerCommand, WorkerConfig, WorkerMessage};
 
-/// Words of workers that wait to be heard.
+/// Capacity of the queue of workers' messages.
 const MESSAGE_QUEUE_MAX: usize = 256;
-/// How long a worker may take to say its first and its last word.
+/// Timeout of a worker's first and last message.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The workers. They end when this is dropped.
@@ -81,7 +81,7 @@ impl WorkerPool {
         self.directory.join(format!("worker-{worker}"))
     }
 
-    /// Tells all workers.
+    /// Sends a command to all workers.
     pub async fn send_command(&mut self, order: &WorkerCommand) -> anyhow::Result<()> {
         let line = serde_json::to_vec(order)?;
         for worker in &mut self.workers {
@@ -103,7 +103,7 @@ impl WorkerPool {
         Ok(number)
     }
 
-    /// The last tick of each worker, once all have said one.
+    /// The last tick of each worker, once all have sent one.
     pub fn ticks(&self) -> Option<Vec<&Tick>> {
         self.workers
             .iter()
@@ -116,7 +116,7 @@ impl WorkerPool {
         self.workers[worker].tick.as_ref()
     }
 
-    /// Tells all workers to finish; gives what came out of each.
+    /// Finishes all workers; returns their outcomes.
     pub async fn finish(&mut self) -> anyhow::Result<Vec<Outcome>> {
         self.send_command(&WorkerCommand::Finish).await?;
         while self.workers.iter().any(|worker| worker.outcome.is_none()) {
@@ -164,7 +164,7 @@ impl Worker {
     }
 }
 
-/// Passes on what a worker says; `None` when it says nothing any more.
+/// Forwards a worker's messages; `None` when it has ended.
 async fn listen(
     number: usize,
     said: BufReader<tokio::process::ChildStdout>,

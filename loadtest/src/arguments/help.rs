@@ -1,4 +1,4 @@
-//! What `loadtest --help` says.
+//! The text of `loadtest --help`.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! What the command line takes and what it says to the rest.
+//! Accepted and refused command lines.
 
 use super::*;
 
@@ -54,7 +54,7 @@ fn every_profile_needs_no_more_than_its_word() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_said_at_once() {
+fn all_errors_are_reported_together() {
     let faults = ask("--connections many --rate fast --colour blue --rooms").unwrap_err();
     let all = faults.join("\n");
     for part in [

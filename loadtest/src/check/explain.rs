@@ -75,7 +75,7 @@ impl Room<'_> {
         )
     }
 
-    /// How something was said and answered.
+    /// A send and its responses.
     pub(super) fn tell_said(&self, speech: &Sends, said: usize) -> Vec<String> {
         let what = &speech.said[said];
         let mut lines = Vec::new();
@@ -134,7 +134,7 @@ impl Room<'_> {
     }
 }
 
-/// Enough of a fingerprint to tell two apart.
+/// Enough of a fingerprint to distinguish two.
 pub(super) fn short(print: u64) -> String {
     format!("#{:08x}", print >> 32)
 }

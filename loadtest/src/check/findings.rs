@@ -17,7 +17,7 @@ struct Kind {
 }
 
 impl Findings {
-    /// Counts a violation; `tell` is called when there is room for another story.
+    /// Counts a violation; calls the closure when there is room for another counterexample.
     pub(super) fn add(
         &mut self,
         kind: ViolationKind,
@@ -52,7 +52,7 @@ impl Findings {
         }
     }
 
-    /// Picks the stories to tell: of each kind the earliest, then of each the next, until there are enough.
+    /// Picks the counterexamples: of each kind the earliest, then of each the next, up to the limit.
     pub(super) fn into_verdict(self, checked: Checked) -> Verdict {
         let violations = self.kinds.iter().map(|(kind, found)| Count {
             kind: *kind,

@@ -42,11 +42,11 @@ pub(super) fn check(
     checked.rooms_read_whole += u64::from(read_whole(room));
 }
 
-/// What happened to a message after it was said.
+/// A change of a message after it was sent.
 #[derive(Clone, Copy)]
 struct Change {
     known_us: u64,
-    /// What it says from there on; nothing when it was deleted.
+    /// Its content from there on; nothing when it was deleted.
     content: Option<u64>,
 }
 
@@ -56,7 +56,7 @@ struct HistoryChecker<'a> {
     speech: &'a Sends,
     /// The edits and deletes of each message, in order.
     changes: HashMap<u64, Vec<Change>>,
-    /// Acknowledged places nobody was shown, told once and not for every page.
+    /// Acknowledged seqs without an observation, reported once and not for every page.
     lost: HashSet<u64>,
     findings: &'a mut Findings,
 }
@@ -265,7 +265,7 @@ fn changes(room: &Room<'_>, order: &TotalOrder) -> HashMap<u64, Vec<Change>> {
     changes
 }
 
-/// Whether somebody read the history from its beginning to its end after everything had been answered.
+/// Whether a client read the whole history after all responses had arrived.
 fn read_whole(room: &Room<'_>) -> bool {
     let answered = room.answers.iter().map(|answer| answer.at_us).max();
     let sent = room.tries.iter().map(|tried| tried.at_us).max();

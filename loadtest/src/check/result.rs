@@ -1,4 +1,4 @@
-//! What the checker says: how much was checked, what was broken, and a story for each kind of it.
+//! The checker's result: counts of what was checked, violations, and a counterexample for each kind.
 
 use std::fmt;
 
@@ -34,13 +34,13 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// An acknowledged event is in nobody's order.
+    /// An acknowledged event was observed by no client.
     AcknowledgedLost = "acknowledged-lost", 1, "acknowledged, and then seen by nobody";
     /// An `ACK` names another place or message than the event has.
     AcknowledgedOtherwise = "acknowledged-otherwise", 1, "the ACK names another place or message than the event has";
     /// Every try was refused as not stored, and it is in the room.
     RefusedButStored = "refused-but-stored", 1, "refused as not stored, and yet in the room";
-    /// An event says something else than what was sent.
+    /// An event's content differs from what was sent.
     ContentChanged = "content-changed", 1, "it says something else than what was sent";
     /// Two events have one place.
     OneSeqTwoEvents = "one-seq-two-events", 2, "readers were shown different events at one place";
@@ -50,11 +50,11 @@ kinds! {
     SendersOrder = "senders-order", 2, "one connection's sends stand in another order than it sent them";
     /// A page of history is not in order, or reaches beyond its bounds.
     HistoryOrder = "history-order", 2, "a page of history is out of order or out of its bounds";
-    /// An event that nobody sent.
+    /// An event that no client sent.
     Invented = "invented", 2, "nobody sent it";
     /// A subscriber lacks an event.
     NotDelivered = "not-delivered", 3, "a subscriber never got it";
-    /// The chain names an event that nobody has seen.
+    /// A `prev` names an event that no client observed.
     Gap = "gap", 3, "the chain names an event before it that never came";
     /// A `prev` that would hide a gap.
     WrongPrev = "wrong-prev", 3, "its prev is not the event before it, so a gap would not show";
@@ -80,7 +80,7 @@ kinds! {
     NotSubscribed = "not-subscribed", 8, "delivered to a connection that was not subscribed";
 }
 
-/// How many stories are told at most.
+/// Limit of counterexamples.
 pub const STORIES_MAX: usize = 20;
 
 /// What the checker found.
@@ -107,7 +107,7 @@ pub struct Count {
     pub count: u64,
 }
 
-/// One violation, as small as it can be told.
+/// One violation as a minimal counterexample.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counterexample {
@@ -148,17 +148,17 @@ checked! {
     rooms,
     /// Rooms whose whole history was read after the last send.
     rooms_read_whole,
-    /// Things said, resends not counted.
+    /// Logical sends, without resends.
     sends,
     /// Resends.
     resends,
-    /// Things said that were acknowledged.
+    /// Logical sends that were acknowledged.
     acknowledged,
-    /// Things said whose every try was refused.
+    /// Logical sends with every attempt refused.
     refused,
-    /// Things said of which nobody knows whether they are stored, but for their being seen.
+    /// Indeterminate logical sends: stored only if observed.
     unconfirmed,
-    /// Events of which anybody saw anything.
+    /// Events with at least one observation.
     events,
     /// Events delivered to subscriptions.
     deliveries,

@@ -155,7 +155,7 @@ fn seq_of(room: &Room<'_>, speech: &Sends, said: usize) -> Option<u64> {
     let said = &speech.said[said];
     match said.kind {
         EventKind::Message => said.seq,
-        // Which of two like edits an event is, only the ACK can tell.
+        // Only the ACK shows which of two equal edits an event is.
         _ => said.acked(room).map(|(_, _, seq)| seq),
     }
 }

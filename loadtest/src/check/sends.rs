@@ -1,5 +1,5 @@
-//! What was said, how it was answered, and whether the room holds it so: once, as it was said, where the
-//! `ACK` says, and nothing else.
+//! Matches sends with events: each acknowledged send is in the room once, unchanged, at the seq of its
+//! `ACK`, and the room holds nothing else.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -17,15 +17,15 @@ use crate::history::Disconnect;
 use crate::history::event::{EventKind, View};
 use crate::history::recording::{Response, Tried};
 
-/// Everything said in a room.
+/// All sends in a room.
 pub(super) struct Sends {
     pub(super) said: Vec<LogicalSend>,
     by_name: HashMap<(u32, u64), usize>,
-    /// Of what is no message, the numbers of all that was said alike.
+    /// For commands that are no messages, the numbers of equal sends.
     by_meaning: HashMap<SendKey, Vec<usize>>,
 }
 
-/// Something said, in one or more tries.
+/// One logical send, in one or more attempts.
 #[derive(Debug)]
 pub(super) struct LogicalSend {
     pub(super) user: u32,
@@ -48,7 +48,7 @@ type SendKey = (u32, EventKind, u64, u64);
 const REPLY_TIMEOUT_US: u64 = 15_000_000;
 
 impl Sends {
-    /// Gathers what was said in `room` and judges it. Places that only an `ACK` speaks of come into `order`.
+    /// Collects and checks the sends in `room`. Seqs known only from an `ACK` are added to `order`.
     pub(super) fn of(
         room: &Room<'_>,
         order: &mut TotalOrder,
@@ -68,7 +68,7 @@ impl Sends {
         speech
     }
 
-    /// Whether somebody asked for this message to be deleted, and was not refused.
+    /// Whether a client asked to delete this message, and was not refused.
     pub(super) fn deletes(&self, room: &Room<'_>, message: u64) -> bool {
         let mut said = self.said.iter();
         said.any(|said| {
@@ -77,7 +77,7 @@ impl Sends {
         })
     }
 
-    /// Whether somebody asked for this message to say this, and how: nothing when nobody did, otherwise whether
+    /// Whether a client asked for this content, and how: nothing if none did, otherwise whether
     /// that may be so without its event having been seen.
     pub(super) fn edits(&self, room: &Room<'_>, message: u64, content: u64) -> Option<bool> {
         let meaning = |said: &&LogicalSend| {
@@ -130,7 +130,7 @@ impl Sends {
         speech
     }
 
-    /// Finds what was said for every event that was seen.
+    /// Finds the send of every observed event.
     fn place(&mut self, room: &Room<'_>, order: &mut TotalOrder, findings: &mut Findings) {
         for place in &mut order.places {
             let Some(shown) = place.view.map(|view| *room.view(view)) else {
@@ -165,7 +165,7 @@ impl Sends {
         }
     }
 
-    /// What was said by this event, as far as can be told.
+    /// The send of this event, if it can be determined.
     fn match_send(&self, room: &Room<'_>, shown: &View) -> Option<usize> {
         if shown.kind == EventKind::Message {
             let said = self.by_name.get(&(shown.sender, shown.client)).copied();
@@ -197,7 +197,7 @@ impl Sends {
         })
     }
 
-    /// Holds an event against what was said: once, and with the same content.
+    /// Compares an event with its send: once, and with the same content.
     fn check_seq(
         &mut self,
         room: &Room<'_>,
@@ -241,7 +241,7 @@ impl Sends {
         }
     }
 
-    /// The acknowledged places that nobody was shown.
+    /// The acknowledged seqs without an observation.
     fn unseen(&mut self, room: &Room<'_>, order: &TotalOrder) -> Vec<OrderedEvent> {
         let mut unseen = Vec::new();
         for (number, said) in self.said.iter_mut().enumerate() {
@@ -400,7 +400,7 @@ impl LogicalSend {
     }
 
     /// The earliest `ACK`: its number, message and seq. Of what only confirms that something is so already
-    /// (deleting again, say) the place is another event's, so it says nothing.
+    /// (deleting again, for example) the seq is another event's, so it is no evidence.
     pub(super) fn acked(&self, room: &Room<'_>) -> Option<(usize, u64, u64)> {
         let acks = self.answers.iter().filter_map(|number| {
             let answer = &room.answers[*number];

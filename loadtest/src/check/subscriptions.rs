@@ -79,7 +79,7 @@ struct SubscriptionChecker<'a> {
     room: &'a Room<'a>,
     order: &'a TotalOrder,
     speech: &'a Sends,
-    /// Acknowledged places nobody was shown, told once and not for every reader.
+    /// Acknowledged seqs without an observation, reported once and not for every reader.
     lost: HashSet<u64>,
     findings: &'a mut Findings,
 }
@@ -234,7 +234,7 @@ impl SubscriptionChecker<'_> {
         });
     }
 
-    /// Ends a subscription and tells what it lacks. Where the connection still stood when everything had had
+    /// Ends a subscription and reports what it lacks. Where the connection was still open when everything had had
     /// its time, that is also whatever came after the last event it got.
     fn end(&mut self, span: Option<Span>, end: Option<Disconnect>) {
         let Some(mut span) = span else { return };

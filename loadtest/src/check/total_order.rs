@@ -1,4 +1,4 @@
-//! The one order of a room's events, put together from everybody who saw any of it.
+//! The total order of a room's events, merged from all observations.
 
 use std::collections::HashMap;
 
@@ -37,13 +37,13 @@ pub(super) struct OrderedEvent {
     pub(super) state_only: bool,
     /// From when on it was known to be stored.
     pub(super) known_us: u64,
-    /// The number of what was said by it, see [`super::speech::Speech`].
+    /// The number of its send, see [`super::sends::Sends`].
     pub(super) said: Option<usize>,
-    /// It should not be there at all, so nobody is asked to have it.
+    /// It should not exist, so no client is required to have it.
     pub(super) doubtful: bool,
 }
 
-/// The places of a room that anybody knows of, by seq, each once.
+/// The known events of a room by seq, each once.
 pub(super) struct TotalOrder {
     pub(super) places: Vec<OrderedEvent>,
 }
@@ -115,7 +115,7 @@ impl TotalOrder {
         let seen = |view: &usize| room.sightings.view(*view);
         let is_event = |view: &usize| seen(view).delivered > 0 || seen(view).paged > 0;
         let events: Vec<usize> = same.iter().copied().filter(is_event).collect();
-        // Most readers are right, and so is the ACK; a deleted message's content is not gone to everybody.
+        // Most readers are right, and so is the ACK; some still saw a deleted message's content.
         let trust = |view: &&usize| {
             let shown = room.view(**view);
             let acked = acked.get(&shown.seq) == Some(&shown.subject);
@@ -167,7 +167,7 @@ impl TotalOrder {
     }
 }
 
-/// The message that each acknowledged place is said to be about. (A duplicate may only say that something is
+/// The message of each acknowledged seq. (A duplicate may only confirm that something is
 /// so already.)
 fn acked(room: &Room<'_>) -> HashMap<u64, u64> {
     let mut acked = HashMap::new();

@@ -1,4 +1,4 @@
-//! Noise from a seed: runs of the same are not told apart, and a real change is.
+//! Noise from a seed: equal runs are equal, and a real change is found.
 
 use super::*;
 use crate::check::Verdict;
@@ -58,7 +58,7 @@ fn worse_of(runs: u64, before: [f64; 2], after: [f64; 2]) -> u64 {
 }
 
 #[test]
-fn two_runs_of_the_same_are_not_told_apart() {
+fn equal_runs_compare_as_equal() {
     let worse = worse_of(300, [1.0, 1.0], [1.0, 1.0]);
     assert!(worse <= 3, "{worse} of 300 called worse");
 }
@@ -87,7 +87,7 @@ fn a_tail_that_grows_by_half_is_called_worse_though_the_median_stays() {
 }
 
 #[test]
-fn what_became_faster_is_no_worse_and_says_so() {
+fn faster_run_is_no_regression_and_is_reported_as_faster() {
     let compared = compare(&run(1, 1, 60, 1.3, 1.3), &run(1, 2, 60, 1.0, 1.0)).unwrap();
     assert!(!compared.is_regression());
     let text = compared.to_string();

@@ -11,7 +11,7 @@ use crate::progress::ProgressSnapshot;
 use crate::settings::Profile;
 use crate::worker_pool::WorkerPool;
 
-/// How long everybody may take to be whole again before the run gives up waiting, if the bound is shorter.
+/// Timeout until all clients have recovered, if the limit is shorter.
 const FINAL_RECOVERY_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Coordinator<'_> {
@@ -28,7 +28,7 @@ impl Coordinator<'_> {
                 self.until(crew, half).await?;
                 let cut = self.clock.now();
                 crew.send_command(&WorkerCommand::Cut).await?;
-                // Ticks from before the order was heard say that all are whole, since earlier.
+                // Ticks from before the command still report all clients as caught up.
                 self.wait_for_recovery(crew, cut, |standing, cut| {
                     standing.all_whole_since.filter(|at| *at >= cut)
                 })

@@ -1,4 +1,4 @@
-//! After the load: until everybody has everything, and then what history says.
+//! After the load: waits until all clients have caught up, then reads history.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ struct PageBody<'a> {
 }
 
 impl Coordinator<'_> {
-    /// Waits until every message is answered and everybody has come up to the rooms' heads.
+    /// Waits until every message has a response and all clients have reached the rooms' heads.
     pub(super) async fn settle(&mut self, crew: &mut WorkerPool) -> anyhow::Result<()> {
         self.view.print("waiting for what is still under way");
         let deadline = self.clock.now() + micros(SETTLE_TIMEOUT);
@@ -95,7 +95,7 @@ impl Coordinator<'_> {
     }
 }
 
-/// Reads a room from its first event; says whether it stopped before the end.
+/// Reads a room from its first event; returns whether it stopped before the end.
 async fn read_room(
     host: &SetupClient,
     clock: &RunClock,

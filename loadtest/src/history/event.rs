@@ -51,7 +51,7 @@ pub struct Event<'a> {
     /// What the sender called it.
     #[serde(borrow, default)]
     pub client_msg_id: Option<Text<'a>>,
-    /// What the message says.
+    /// The message's content.
     #[serde(borrow, default)]
     pub content: Option<Text<'a>>,
     /// What the reaction is.
@@ -132,7 +132,7 @@ pub(crate) struct View {
     pub(crate) subject: u64,
     /// The fingerprint of the sender's own name for it; zero without one.
     pub(crate) client: u64,
-    /// The fingerprint of what it says; zero without content.
+    /// The fingerprint of its content; zero without content.
     pub(crate) content: u64,
 }
 
@@ -140,7 +140,7 @@ pub(crate) struct View {
 pub(crate) const NO_PREV: u64 = u64::MAX;
 
 impl View {
-    /// Whether the frame said what was before it.
+    /// Whether the frame had a `prev`.
     pub(crate) const fn has_prev(&self) -> bool {
         self.prev != NO_PREV
     }

@@ -45,7 +45,7 @@ pub(crate) struct Record {
 
 const MARK: u32 = 1 << 31;
 
-/// What an entry says.
+/// The content of a record.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Observation<'a> {
     /// The number of the view, and the view.
@@ -64,7 +64,7 @@ pub(crate) struct Mark {
     subscribed: Option<(Option<u64>, u64, bool)>,
 }
 
-/// One try to say something.
+/// One attempt of a send.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tried {
     pub(crate) at_us: u64,
@@ -160,7 +160,7 @@ impl Recording {
         self.names.len()
     }
 
-    /// What an entry says.
+    /// The content of a record.
     pub(crate) fn saw(&self, entry: &Record) -> Observation<'_> {
         if entry.what & MARK == 0 {
             let view = entry.what as usize;
@@ -339,7 +339,7 @@ fn number_of<T>(list: &[T]) -> io::Result<u32> {
     number.ok_or_else(|| io::Error::other("the recording is too long: 2^31 of a kind"))
 }
 
-/// Fills `buffer`; says no when the input was at its end.
+/// Fills `buffer`; returns `false` at the end of the input.
 fn read_whole(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
     let first = loop {
         match input.read(buffer) {

@@ -277,7 +277,7 @@ impl Sink {
         }
     }
 
-    /// A failure is told by the next [`Sink::flush`], so that a client need not care.
+    /// The next [`Sink::flush`] returns a failure, so that clients need not check.
     fn keep(&self, shard: u32, chunk: Vec<u8>) {
         let length = u32::try_from(chunk.len()).expect("a chunk is much smaller than 4 GiB");
         let mut state = lock(&self.state);

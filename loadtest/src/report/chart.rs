@@ -41,7 +41,7 @@ pub(super) struct Series {
     pub(super) points: Vec<(f64, Option<f64>)>,
 }
 
-/// A chart; `says` is what someone who cannot see it is told.
+/// A chart; `says` is its text for screen readers.
 #[derive(Debug, Clone)]
 pub(super) struct Chart {
     pub(super) says: String,
@@ -50,7 +50,7 @@ pub(super) struct Chart {
     pub(super) series: Vec<Series>,
     /// Horizontal lines to be held against, by value and name.
     pub(super) bounds: Vec<(f64, String)>,
-    /// What is told when the pointer rests on a column: from, to, and the words.
+    /// Tooltips of the columns: from, to, and the text.
     pub(super) hints: Vec<(f64, f64, String)>,
 }
 

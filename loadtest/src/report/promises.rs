@@ -22,7 +22,7 @@ const PROMISES: [(u8, &str); 7] = [
     (8, "Who has left, or did not ask, gets nothing."),
 ];
 
-/// What the verdict says of each promise. (The seventh names what may be lost, so there is nothing to check.)
+/// The verdict for each guarantee. (The seventh names what may be lost, so there is nothing to check.)
 pub(super) fn judged(verdict: &Verdict) -> Vec<Promise> {
     let of = |(number, says): (u8, &'static str)| {
         let mine = verdict

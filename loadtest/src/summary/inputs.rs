@@ -74,7 +74,7 @@ fn spread(spread: Distribution) -> String {
     }
 }
 
-/// The machine we run on, as far as it says.
+/// The machine of the run, as far as the system reports it.
 pub(super) fn machine() -> Machine {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let after = |text: &str, name: &str| {

@@ -96,7 +96,7 @@ fn of_profile(
             p99_s(&sum.connects),
             Unit::S,
         ),
-        // Nobody need be away at all while gateways restart.
+        // No client needs to be disconnected for long while gateways restart.
         Profile::Reload => {
             let away = p99_s(&sum.away).unwrap_or_default();
             at_most(

@@ -1,4 +1,4 @@
-//! One client: what it knows, and what it does when it connects, loses its connection, or is told to.
+//! One client: its state, and its reaction to connects, disconnects and commands.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -26,7 +26,7 @@ pub(super) struct Client {
     pub(super) stream: RefCell<Option<Rc<TcpStream>>>,
     pub(super) log: RefCell<Option<ConnectionLog>>,
     pub(super) session: RefCell<Session>,
-    /// Whether it has everything that was said in its rooms.
+    /// Whether it has every event of its rooms.
     pub(super) caught_up: Cell<bool>,
 }
 
@@ -41,12 +41,12 @@ pub(super) struct Session {
     pub(super) pending: Vec<Pending>,
     /// What the socket has not taken yet.
     pub(super) outbox: Vec<u8>,
-    /// When something last came, and when we last said something, in microseconds of the run.
+    /// When it last received and last sent a frame, in microseconds of the run.
     pub(super) heard: u64,
     pub(super) said: u64,
     /// When it began to connect.
     pub(super) began: u64,
-    /// How often the fleet says something, in microseconds.
+    /// The heartbeat interval in microseconds.
     pub(super) heartbeat: u64,
     /// Since when it is away, if it ever was connected.
     pub(super) lost: Option<u64>,

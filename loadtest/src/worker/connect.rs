@@ -91,7 +91,7 @@ async fn live(worker: Rc<Worker>, index: u32) {
     }
 }
 
-/// Hears what comes until the connection ends.
+/// Receives frames until the connection ends.
 async fn listen(worker: &Rc<Worker>, client: &Client, stream: &TcpStream) -> Disconnect {
     let mut reader = Reader::default();
     loop {
@@ -143,7 +143,7 @@ fn read_frames(
     end
 }
 
-/// Connects and upgrades; gives the socket, with what came early already heard, or what to count.
+/// Connects and upgrades; returns the socket, with early frames already handled, or the error to count.
 async fn connect(worker: &Rc<Worker>, client: &Client) -> Result<Rc<TcpStream>, String> {
     let _permit = worker
         .handshakes

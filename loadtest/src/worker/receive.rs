@@ -1,4 +1,4 @@
-//! What a client does about each thing it hears.
+//! Handles each received frame.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -49,7 +49,7 @@ impl Client {
                     .error(&format!("warning {}", text(frame.code.as_ref())));
                 Some(())
             }
-            // Frames that say nothing to us, and those that nobody knows yet.
+            // Frames without meaning here, and unknown ones.
             kind => match frame::event_kind(kind) {
                 Some(kind) => self.on_event(worker, &mut session, frame.event(kind), now),
                 None => Some(()),

@@ -1,4 +1,4 @@
-//! What a client says: frames onto its socket, and messages until they are answered.
+//! Sends frames, and tracks messages until they have a response.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ impl Client {
     pub(super) fn due(&self, worker: &Worker, due: &Due, at: u64) {
         let now = worker.clock.now();
         let mut session = self.session.borrow_mut();
-        // One that stops reading hears no answers, and so holds back what it would say.
+        // A client that stops reading gets no responses, so it pauses its sends.
         let away = !session.live || self.slow || worker.is_stampeding();
         let number = worker.sends.replace(worker.sends.get() + 1);
         {
@@ -135,8 +135,8 @@ impl Client {
         );
     }
 
-    /// Once a second: says something if it was silent for long, comes back from a dead connection, asks again for
-    /// what was not answered.
+    /// Once a second: sends a ping after long silence, reconnects after a dead connection, and resends
+    /// messages without a response.
     pub(super) fn flush(&self, worker: &Worker, now: u64) {
         let mut session = self.session.borrow_mut();
         if !session.live || worker.stalled.get() && self.slow {
@@ -165,7 +165,7 @@ impl Client {
         self.send_pending(worker, &mut session);
     }
 
-    /// Says a frame.
+    /// Sends a frame.
     pub(super) fn send_frame(
         &self,
         worker: &Worker,
@@ -186,7 +186,7 @@ impl Client {
         });
     }
 
-    /// Says goodbye.
+    /// Sends a close frame.
     pub(super) fn send_close(&self, worker: &Worker, code: u16) {
         let mut session = self.session.borrow_mut();
         self.put(worker, &mut session, |out, mask| {
@@ -222,7 +222,7 @@ impl Client {
         }
     }
 
-    /// Writes what the socket did not take before. Says whether something is left.
+    /// Writes bytes the socket did not accept before. Returns whether some are left.
     pub(super) fn drain(&self) -> bool {
         let mut session = self.session.borrow_mut();
         let Some(stream) = self.stream.borrow().clone() else {
@@ -253,12 +253,12 @@ impl Worker {
         }
     }
 
-    /// While everybody comes back from a cut, it is the coming back that is measured, here and of the fleet.
+    /// While all clients reconnect after a cut, only the recovery is measured.
     fn is_stampeding(&self) -> bool {
         self.settings.profile == Profile::Stampede && self.all_whole_since.get().is_none()
     }
 
-    /// Some time around `about`, so that not everybody does it at once.
+    /// A random time around `about`, so that clients do not act in step.
     pub(super) fn around(&self, about: Duration) -> u64 {
         let about = crate::clock::micros(about);
         about / 2 + self.chance.borrow_mut().next_u64() % about
@@ -270,7 +270,7 @@ fn named<T: Id>(id: &str) -> IdRef<'_, T> {
     IdRef::new(id).expect("ids of the run are ids")
 }
 
-/// What a message says: which one it is, then words up to its length.
+/// A message's content: its tag, then words up to its length.
 fn content(worker: u8, number: u32, bytes: usize) -> String {
     const WORDS: &str = " and so the evening went on with talk of harvests, trains and weather";
     let mut text = format!("{worker}.{number}");
@@ -286,7 +286,7 @@ mod tests {
     use super::content;
 
     #[test]
-    fn content_is_as_long_as_asked_and_tells_messages_apart() {
+    fn content_has_the_configured_length_and_is_unique() {
         for bytes in [1, 5, 100, 16_384] {
             assert_eq!(content(3, 77, bytes).len(), bytes);
         }

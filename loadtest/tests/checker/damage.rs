@@ -207,7 +207,7 @@ fn drop_live(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
 
 fn drop_unacknowledged(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     let acked = trace.acked();
-    // A log that was made anew right after it knows nothing of it.
+    // A log that was created again right after it does not have it.
     let mut named = Vec::new();
     trace.each_event(|room, _, event| {
         named.extend(event.prev.map(|prev| (room.to_owned(), prev.get())));
@@ -307,7 +307,7 @@ fn other_words_for_one(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
 }
 
 fn prev_too_new(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    // Places are not consecutive: behind such a one nobody has seen anything.
+    // Seqs are not consecutive: no client observed anything after such a one.
     let one = pick(trace, chance, |one, all| {
         one.nth > 0
             && all

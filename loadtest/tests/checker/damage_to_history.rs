@@ -261,7 +261,7 @@ fn page_before_delete(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     stale(trace, chance, |said| matches!(said, Said::Delete { .. }))
 }
 
-/// A page of messages shows one as it was said, though a change of it was acknowledged long before.
+/// A page of messages shows one unchanged, though a change of it was acknowledged long before.
 fn stale(trace: &mut Trace, chance: &mut Rng, such: fn(&Said) -> bool) -> Option<Damaged> {
     let change = pick(trace, chance, |one| such(&one.said))?;
     let (Said::Edit { message, .. } | Said::Delete { message }) = &change.said else {

@@ -76,7 +76,7 @@ struct Pair {
     earlier: Acked,
     /// The step of its try.
     tried: usize,
-    /// What the later one says it is, to be tried before the earlier one as well.
+    /// The later send, to be attempted before the earlier one as well.
     again: What,
     later: Acked,
 }

@@ -12,7 +12,7 @@ const SEEDS: u64 = 400;
 const DAMAGED: u64 = 40;
 const DAMAGED_AT_LEAST: u64 = 20;
 
-/// Damages honest histories in this way and looks at what is said of them.
+/// Damages honest histories in this way and checks the result.
 fn assert_caught(damage: &Damage) {
     let mut damaged = 0;
     for seed in 0..SEEDS {

@@ -20,7 +20,7 @@ pub(crate) struct Room {
     messages: u64,
 }
 
-/// What an `ACK` says.
+/// The content of an `ACK`.
 #[derive(Debug, Clone)]
 pub(crate) struct Stored {
     pub(crate) message: String,
@@ -51,7 +51,7 @@ impl Room {
         self.log.partition_point(|event| event.seq.get() <= after)
     }
 
-    /// Stores what is said, once, or refuses it.
+    /// Stores a send once, or refuses it.
     pub(crate) fn say(
         &mut self,
         user: &str,
@@ -128,7 +128,7 @@ impl Room {
         self.append(event, chance);
     }
 
-    /// An event as it is shown again: what was deleted meanwhile has lost its content.
+    /// An event as it is read later: a deleted message has lost its content.
     pub(crate) fn replayed(&self, number: usize) -> Event<'static> {
         let mut event = self.log[number].clone();
         let says = matches!(event.kind, EventKind::Message | EventKind::MessageEdited);
@@ -194,7 +194,7 @@ impl Room {
         }
     }
 
-    /// Appends at the next place; now and then the log has been made anew in between.
+    /// Appends at the next seq; sometimes the log has been created again in between.
     fn append(&mut self, mut event: Event<'static>, chance: &mut Rng) -> u64 {
         let mut prev = self.head();
         if chance.below(200) == 0 {

@@ -1,4 +1,4 @@
-//! Nobody who was honest is accused, whatever happened to them.
+//! Honest histories have no violations, whatever faults happened.
 
 use crate::simulation::honest;
 

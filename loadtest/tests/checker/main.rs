@@ -1,4 +1,4 @@
-//! The checker: accuses nobody who was honest, and finds whatever was damaged on purpose.
+//! The checker reports no violation in honest histories and finds every damage made on purpose.
 
 mod damage;
 mod damage_to_answers;

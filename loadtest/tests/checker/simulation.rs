@@ -1,5 +1,5 @@
 //! Clients of the small fleet: they talk, lose their connections, come back, read history; all from a seed.
-//! What they see is an honest history: nobody may be accused.
+//! Their observations are an honest history without violations.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -215,7 +215,7 @@ impl World {
         last.filter(|_| more)
     }
 
-    /// Anybody reads a page somewhere.
+    /// A random client reads a page.
     fn read(&mut self, room: usize) {
         let connection = self.reader();
         let held = &self.rooms[room];
@@ -293,7 +293,7 @@ impl World {
         }
     }
 
-    /// Whether the device has a refusal in this room under way that says nothing was stored, or perhaps.
+    /// Whether the device has a pending refusal in this room, definite or indeterminate.
     fn is_behind_refused(&self, device: usize, name: &str) -> bool {
         let online = self.devices[device].online.iter();
         let mut answers = online.flat_map(|online| &online.answers);
@@ -420,7 +420,7 @@ impl World {
         self.push(device, What::Ended(end));
         let this = &mut self.devices[device];
         if let Some(online) = this.online.take() {
-            // Nobody knows what became of these; some are said again.
+            // These are indeterminate; some are resent.
             for answer in online.answers {
                 if let What::Acked { room, client, .. } = answer
                     && self.chance.below(2) == 0

@@ -46,7 +46,7 @@ fn the_page_fetches_nothing_and_runs_nothing() {
 }
 
 #[test]
-fn the_page_says_the_verdict_in_words_and_names_what_was_not_tested() {
+fn report_page_has_the_verdict_as_text_and_names_untested_guarantees() {
     let met = html(&sample::met(60));
     assert!(met.contains("Every service level held, and every promise was kept."));
     assert!(met.contains("not put to the test"), "there were no resends");

@@ -1,4 +1,4 @@
-//! Every profile, small: it runs as its word says, and an honest product keeps every promise in it.
+//! Every profile at a small scale: it runs as documented, and the product keeps every guarantee.
 
 use rustix::process::Signal;
 
@@ -88,7 +88,7 @@ fn broadcast_measures_the_last_member_of_one_large_room() {
 }
 
 #[test]
-fn idle_holds_connections_and_says_nothing() {
+fn idle_holds_connections_and_sends_nothing() {
     let ended = met("--profile idle --connections 300 --duration 2s --ramp 500");
     assert_eq!(ended.checked("sends"), 0);
     assert!(ended.checked("connections") >= 300);
@@ -111,7 +111,7 @@ fn soak_is_steady_for_as_long_as_asked() {
 }
 
 #[test]
-fn a_reload_sends_everybody_away_and_they_come_back_whole() {
+fn reload_disconnects_all_clients_and_they_recover() {
     let run = reload(Signal::TERM);
     assert!(
         run.checked("resumes") >= 60,
@@ -121,7 +121,7 @@ fn a_reload_sends_everybody_away_and_they_come_back_whole() {
 }
 
 #[test]
-fn a_fleet_that_is_killed_meanwhile_keeps_its_promises_to_clients_that_resend() {
+fn fleet_killed_during_the_run_keeps_its_guarantees_to_clients_that_resend() {
     let run = reload(Signal::KILL);
     assert!(
         run.checked("resumes") >= 60,

@@ -19,7 +19,7 @@ pub(crate) enum Damage {
     Double,
     /// It arrives after the next of its connection.
     Reorder,
-    /// Another arrives after it, which nobody said.
+    /// Another message, which no client sent, arrives after it.
     Invent,
 }
 
@@ -157,7 +157,7 @@ fn frame(from: &mut impl Read) -> std::io::Result<Vec<u8>> {
     Ok(frame)
 }
 
-/// The same message under another name and at the next place, as if somebody had said it.
+/// The same message under another id and at the next seq, as if a client had sent it.
 fn invented(mut frame: Vec<u8>) -> Vec<u8> {
     for name in [&b"\"messageId\":\""[..], b"\"clientMsgId\":\""] {
         let at = find(&frame, name).expect("every message has one") + name.len();

@@ -42,7 +42,7 @@ pub(crate) fn loadtest(address: &str, scratch: &Path, options: &str) -> Ended {
 }
 
 impl Ended {
-    /// Fails with all that was said unless it ended so.
+    /// Fails with the whole output unless it ended with this status.
     pub(crate) fn expect(&self, status: i32) -> &Self {
         assert_eq!(self.status, status, "{}\n{}", self.stderr, self.stdout);
         self

@@ -1,4 +1,4 @@
-//! Setting up and taking away: what a run makes is gone after it, and what cannot be run is said.
+//! Setup and teardown: what a run creates is gone after it, and an impossible run ends with an error.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -62,7 +62,7 @@ fn status_of_first_room(node: &Node, said: &str) -> String {
 }
 
 #[test]
-fn what_cannot_be_run_is_said_with_status_3() {
+fn impossible_run_ends_with_status_3() {
     let node = Node::start(&[]);
     let wrong = node.path("wrong");
     std::fs::write(&wrong, "not the node's secret").expect("write a key");
@@ -78,7 +78,7 @@ fn what_cannot_be_run_is_said_with_status_3() {
 }
 
 #[test]
-fn a_fleet_that_is_not_there_is_said_with_status_3() {
+fn unreachable_fleet_ends_with_status_3() {
     let nowhere = std::net::TcpListener::bind("127.0.0.1:0").expect("take a free port");
     let address = nowhere.local_addr().expect("its address").to_string();
     drop(nowhere);
