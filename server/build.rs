@@ -68,7 +68,7 @@ fn row(table: &mut String, path: &str, file: &Path, bytes: &[u8]) {
     written.unwrap_or_else(|error| panic!("write a row: {error}"));
 }
 
-/// What a browser is told; other files are no part of the page.
+/// The MIME type; files of other types are not part of the page.
 fn content_type(file: &Path) -> Option<&'static str> {
     Some(match file.extension()?.to_str()? {
         "html" => "text/html; charset=utf-8",

@@ -2,7 +2,7 @@
 //!
 //! `damaged KIND EVERY [options of roomcast]`: of every so many messages one is acknowledged and not kept
 //! (`drop`), kept twice (`double`), kept after the next of its sender (`reorder`), or followed by one that
-//! nobody sent (`invent`). Nothing else differs from the program that users run.
+//! no client sent (`invent`). Nothing else differs from the program that users run.
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -104,7 +104,7 @@ impl EventLog for DamagedLog {
         });
         if follows && let Some((waiting, answer)) = held.take() {
             let next = self.place(append);
-            // Whoever waited may have gone.
+            // The caller may have gone.
             let _ = answer.send(self.place(waiting));
             return next;
         }

@@ -1,7 +1,7 @@
 //! HTTP: the calls of the wire contract's section 7, mapped by hand onto the services' verbs.
 //!
 //! Nothing here decides anything about chat: a handler reads what was sent, asks one service, and puts
-//! the answer into JSON. What is refused is a problem document, whoever refuses it.
+//! the answer into JSON. Every refusal is a problem document.
 
 mod accounts;
 mod anonymous_request;
@@ -48,7 +48,7 @@ pub(crate) use problem::{unknown_method, unknown_route};
 pub struct Services {
     /// Judges tokens.
     pub authenticator: Arc<dyn Authenticator>,
-    /// Says who may read a room.
+    /// Decides who may read a room.
     pub memberships: Arc<dyn Memberships>,
     /// Sign-up, sign-in, profiles.
     pub accounts: Accounts,

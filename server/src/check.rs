@@ -49,7 +49,7 @@ fn report_ok(what: &str, says: &str) {
 }
 
 fn print_line(verdict: &str, what: &str, says: &str) {
-    // Whoever closed our standard output still gets the status.
+    // The exit status is right even if standard output is closed.
     let _ = writeln!(std::io::stdout(), "{verdict:<6}  {what}: {says}");
 }
 

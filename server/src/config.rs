@@ -1,4 +1,4 @@
-//! What the process is told before it does anything: options, environment, file, and what they make.
+//! Configuration: reads options, environment and file, and merges them into settings.
 //!
 //! Every option can be given in three places, the command line over the environment over the file. All
 //! faults are found before any of them is reported, and nothing is opened or bound while there are any.
@@ -35,9 +35,9 @@ pub const STATUS_WRONG: u8 = 78;
 /// What the process is asked to do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
-    /// Serve until told to stop.
+    /// Serve until a stop signal.
     Serve(Settings),
-    /// Say what a start would find, and end.
+    /// Report what a start would find, and exit.
     Check(Settings),
     /// Write into the store what ingest had to set aside.
     Replay(Settings),

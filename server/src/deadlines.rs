@@ -1,7 +1,7 @@
 //! Gives every call to a back end a deadline.
 //!
 //! An adapter has deadlines where its driver offers them. A disk that stands still, a lock that is never
-//! released and a driver that loses an answer have none, and a caller would wait for ever: a client for
+//! released and a driver that loses an answer have none, and a caller would wait without end: a client for
 //! its answer, readiness for the news that the log is away. So all services get their ports wrapped in
 //! [`Bounded`]. Calls that wait by design (a claim, the next batch of a feed, the next expired presence)
 //! are passed through.

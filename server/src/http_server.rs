@@ -1,7 +1,7 @@
 //! Plain HTTP connections, for the ports where no sockets come in.
 //!
 //! Bounded in every direction: how many there are, how large a request's head is and how long it may
-//! take. When told to stop it takes no more, and lets those that are being answered finish.
+//! take. After a stop signal it accepts no connection, and completes the requests in progress.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

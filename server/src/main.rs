@@ -52,7 +52,7 @@ fn run(settings: Settings, oddities: &[ConfigError]) -> anyhow::Result<()> {
     served
 }
 
-/// Looks at everything, and says by the status whether all of it is fine.
+/// Runs all checks; the exit status is the result.
 fn check_exit_code(settings: &Settings) -> ExitCode {
     match on_this_thread(check::report(settings)) {
         Ok(fine) => ExitCode::from(u8::from(!fine)),

@@ -9,7 +9,7 @@ use roomcast_ports::event_log::EventLog;
 /// How long one question to the log may take.
 const LOG_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the log may give no answer before it counts as away. A partition whose leader has died gives
-/// none for some seconds: to send every client elsewhere then, where it is the same, helps nobody.
+/// none for some seconds: sending every client to another gateway, which sees the same, would not help.
 const LOG_AWAY_AFTER: Duration = Duration::from_secs(15);
 
 const STARTING: u8 = 0;

@@ -8,7 +8,7 @@ use roomcast_ingest::Ingest;
 use crate::backends;
 use crate::config::Settings;
 
-/// Writes every entry that ingest set aside and that this version can read into the store, and says how
+/// Redrives the dead letters: writes every one that this version can read into the store, and reports how
 /// many there were. What still cannot be read stays; doing it again is safe.
 pub async fn redrive(settings: &Settings) -> anyhow::Result<()> {
     let backends = backends::open(settings).await?;
@@ -21,7 +21,7 @@ pub async fn redrive(settings: &Settings) -> anyhow::Result<()> {
     backends.close().await;
     let replayed = replayed?;
     let (written, kept) = (replayed.written, replayed.kept);
-    // Whoever closed our standard output still gets the status.
+    // The exit status is right even if standard output is closed.
     let _ = writeln!(
         std::io::stdout(),
         "{written} dead letters written, {kept} still unreadable"

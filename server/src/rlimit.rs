@@ -5,7 +5,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// Below this a start is worth a warning: a few thousand people would meet the limit.
 const FEW: u64 = 10_000;
 
-/// Raises the limit as far as the system lets us, and says what it is.
+/// Raises the limit as far as the system allows, and returns it.
 pub(crate) fn raise_limit() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {

@@ -19,7 +19,7 @@ use crate::{backends, rlimit};
 /// What may come on top of `--drain-within`: for requests that were in the middle of it.
 const DRAIN_MARGIN: Duration = Duration::from_secs(3);
 
-/// Serves until told to stop. An error is a start that failed; nothing was served then.
+/// Serves until a stop signal. An error is a failed start; nothing was served then.
 pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     serve_on(settings, |log| log).await
 }
@@ -68,7 +68,7 @@ impl Addresses {
     }
 }
 
-/// What programs are told, in this order.
+/// The ready line, with its fields in this order.
 #[derive(serde::Serialize)]
 struct ReadyLine {
     event: &'static str,

@@ -1,8 +1,8 @@
 //! Whose word on a client's address is taken.
 //!
 //! Behind a proxy every connection comes from the proxy, and limits by address would count all clients
-//! as one. A proxy that is trusted says in `X-Forwarded-For` where a request came from; anybody else's
-//! header is ignored, since a client may write into it what it likes.
+//! as one. A trusted proxy gives the origin of a request in `X-Forwarded-For`; the header of another peer
+//! is ignored, since a client may write anything into it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Once;
@@ -55,7 +55,7 @@ impl TrustedProxies {
         client
     }
 
-    /// Says once that a proxy stands before us that is not trusted, since its clients share limits.
+    /// Warns once about a proxy that is not trusted, since its clients share limits.
     pub(crate) fn say_untrusted(&self, peer: IpAddr) {
         static SAID: Once = Once::new();
         if !self.trust(peer.to_canonical()) {

@@ -9,7 +9,7 @@ use crate::support::node::{Node, pause, unique};
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
-/// Somebody with an account.
+/// A user with an account.
 pub(crate) struct Person {
     pub(crate) user_id: String,
     name: String,
@@ -24,7 +24,7 @@ fn text(value: &Value) -> String {
 pub(crate) fn person(node: &Node) -> Person {
     let name = unique("p");
     let body = json!({ "name": name, "password": PASSWORD });
-    // The host registers as many as it likes; anybody else's address is limited.
+    // The host registers without a limit; every other address is limited.
     let host = node.admin_token();
     let user = node.call("POST", "/v1/accounts", &host, body.clone());
     let user = user.ok(201);
@@ -414,7 +414,7 @@ fn the_host_sends_as_members_and_others_only_as_themselves() {
 }
 
 #[test]
-fn presence_is_told_for_everybody_asked() {
+fn presence_is_returned_for_every_requested_user() {
     let node = Node::shared();
     let ((a, token), (b, _)) = (user(&node), user(&node));
     let path = format!("/v1/presence?userId={a}&userId={b}");
@@ -427,7 +427,7 @@ fn presence_is_told_for_everybody_asked() {
 }
 
 #[test]
-fn a_fast_sender_is_told_when_to_go_on() {
+fn rate_limited_sender_gets_retry_after() {
     let node = Node::shared();
     let (_, owner) = user(&node);
     let room = public_room(&node, &owner);

@@ -1,4 +1,4 @@
-//! Every option from every source, what wins, and that everything wrong is said at once.
+//! Every option from every source, their priority, and that all errors are reported together.
 
 use std::ffi::OsString;
 use std::net::TcpListener;
@@ -269,7 +269,7 @@ fn a_wrong_value_is_named_with_its_option_in_every_source() {
 }
 
 #[test]
-fn all_faults_are_said_at_once() {
+fn all_errors_are_reported_together() {
     let scratch = Scratch::new();
     let file = scratch.write(
         "bad.toml",

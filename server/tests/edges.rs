@@ -14,7 +14,7 @@ fn post(node: &Node, path: &str, content_type: Option<&str>, body: &[u8]) -> Rep
 }
 
 #[test]
-fn a_call_without_a_good_token_is_401_and_says_how() {
+fn call_without_a_valid_token_is_401_with_a_challenge() {
     let node = Node::shared();
     for header in [
         None,

@@ -1,7 +1,7 @@
-//! What clients are told when something behind the gateway fails, and that all is whole afterwards.
+//! What clients get when a back end fails, and that they recover completely afterwards.
 //!
 //! The services are wired as the program wires them, over the embedded back ends, with ports in between
-//! that fail when a test says so; clients come in over real sockets.
+//! that fail on a test's command; clients connect over real sockets.
 
 #[allow(dead_code, reason = "each test program uses its part of the support")]
 mod support;

@@ -1,5 +1,5 @@
 //! `docs/openapi.yaml` against the program: the same calls, the schemas of the very types that are sent,
-//! and replies that are what it says.
+//! and responses that match it.
 
 mod recorder;
 
@@ -75,7 +75,7 @@ fn the_document_has_the_schemas_of_the_types() {
 }
 
 #[test]
-fn every_call_answers_what_the_document_says() {
+fn every_call_responds_as_documented() {
     let node = Node::shared();
     let mut recorder = Recorder::new(&node, document());
     accounts(&mut recorder);

@@ -1,4 +1,4 @@
-//! Starts, ends, and what is said while doing so.
+//! The command line: starts, ends, and output.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -116,7 +116,7 @@ fn a_data_directory_in_use_ends_the_start_with_1_and_names_it() {
 }
 
 #[test]
-fn a_replay_says_what_it_found_and_needs_the_data_for_itself() {
+fn replay_reports_its_counts_and_needs_exclusive_access() {
     let scratch = Scratch::new();
     let data = scratch.join("data");
     let none = run(&["replay", "--data", &data], &[]);
@@ -129,7 +129,7 @@ fn a_replay_says_what_it_found_and_needs_the_data_for_itself() {
 }
 
 #[test]
-fn a_check_changes_nothing_and_says_what_it_found() {
+fn check_changes_nothing_and_reports_its_findings() {
     let scratch = Scratch::new();
     let data = scratch.join("data");
     let fresh = run(&["check", "--data", &data], &[]);
@@ -195,14 +195,14 @@ fn while_draining_it_is_alive_not_ready_and_takes_no_new_sockets() {
     let mut head = [0; 12];
     early.read_exact(&mut head).expect("an answer");
     assert_eq!(&head, b"HTTP/1.1 101");
-    // Greeted: now the gateway knows that somebody is here to be told.
+    // After `WELCOME` the gateway knows a connection to drain.
     let mut greeting = Vec::new();
     while !greeting.windows(7).any(|seven| seven == b"WELCOME") {
         let mut byte = [0];
         early.read_exact(&mut byte).expect("a greeting");
         greeting.push(byte[0]);
     }
-    // Nobody answers the close, so leaving takes until it is given up.
+    // No client answers the close, so draining takes until its timeout.
     node.ask_to_leave();
     let until = Instant::now() + Duration::from_secs(5);
     while node.probe("/readyz").status != 503 {

@@ -1,4 +1,4 @@
-//! Processes on a core each, told what to do by lines, and what the kernel says of them.
+//! Processes on a core each, controlled by lines on standard input, with the kernel's figures of them.
 
 use std::fs;
 use std::io::{BufReader, Write as _};
@@ -48,7 +48,7 @@ impl Peer {
         &self.first_line
     }
 
-    /// Tells it to do something, and waits until it has.
+    /// Sends a command, and waits until it is done.
     pub(crate) fn ask(&mut self, command: &str) {
         writeln!(self.input, "{command}").expect("a peer listens");
         let answer = line(&mut self.output);

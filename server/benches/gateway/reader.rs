@@ -41,7 +41,7 @@ struct Reader {
     wanted: usize,
 }
 
-/// Does what the lines on standard input say.
+/// Runs the commands on standard input.
 pub(crate) fn run(kind: &str, address: &str) {
     let poll = epoll::create(epoll::CreateFlags::CLOEXEC).expect("epoll");
     let (address, kind) = (address.to_owned(), kind.to_owned());
@@ -149,7 +149,7 @@ impl Reader {
             .expect("send");
     }
 
-    /// A sign of life from everybody: who says nothing for 45 s is closed.
+    /// Sends a ping on every connection: a silent one is closed after 45 s.
     fn ping(&mut self) {
         if self.kind != "floor" {
             let frame = masked(r#"{"type":"PING"}"#);
@@ -293,7 +293,7 @@ impl Received {
                 bytes = &bytes[step..];
                 continue;
             }
-            // The head and the first bytes of the payload, which tell an event from the rest.
+            // The head and the first bytes of the payload, which distinguish an event from the rest.
             head.push(bytes[0]);
             bytes = &bytes[1..];
             let head_bytes = if head.len() > 1 && head[1] == 126 {

@@ -34,7 +34,7 @@ const FILLED_WITH: usize = 300_000;
 const IN_FLIGHT: usize = 512;
 /// How long each steady rate is held.
 const HELD_FOR: Duration = Duration::from_secs(20);
-/// A worker with nothing to do has said so by then.
+/// An idle worker has reported it by then.
 const SETTLED_AFTER: Duration = Duration::from_secs(2);
 /// Between two pages.
 const PAGES_EVERY: Duration = Duration::from_millis(20);
@@ -117,7 +117,7 @@ impl Stage {
 
     /// Writes to the log at `a_second` while it is derived.
     async fn hold(&mut self, a_second: usize) {
-        // What the gauges say of before is gone by then.
+        // Older values of the gauges are gone by then.
         sleep(SETTLED_AFTER).await;
         let pages = TaskTracker::new().spawn(pages(self.store.messages(), self.rooms.clone()));
         let mut tick = interval(Duration::from_millis(10));
@@ -213,7 +213,7 @@ async fn main() {
     let (mut sync, mut rates) = (Sync::Periodic, Vec::new());
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
-            // What cargo says to every benchmark.
+            // Arguments that cargo passes to every benchmark.
             "--bench" => {}
             "batch" => sync = Sync::Batch,
             rate => rates.push(rate.parse().expect("`batch`, or messages a second")),

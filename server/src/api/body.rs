@@ -1,6 +1,6 @@
 //! Bodies: one JSON object of at most 2 MiB, read field by field.
 //!
-//! What nobody asks for is ignored, `null` is absence, a key that comes twice is refused, and so is a
+//! Unknown fields are ignored, `null` is absence, a duplicate key is refused, and so is a
 //! string that is no Unicode. A body that is too large is read a little further before the refusal, or
 //! the client would see a broken connection instead of the reason.
 
@@ -130,6 +130,6 @@ async fn drain(mut body: Body) {
             }
         }
     };
-    // Whoever is slower than this, or sends more, finds the connection closed.
+    // A slower client, or one that sends more, gets its connection closed.
     let _ = tokio::time::timeout(EXCESS_TIMEOUT, excess).await;
 }

@@ -1,4 +1,4 @@
-//! What was said in a room, for its members.
+//! History calls: pages of a room's messages and events for its members.
 
 use roomcast_history::PageQuery;
 use roomcast_protocol::limits::PAGE_MAX;

@@ -14,7 +14,7 @@ use roomcast_protocol::Refusal;
 use super::problem::ProblemResponse;
 use super::query::Query;
 
-/// Set where the answer does not say something else.
+/// Response headers that are set unless the handler sets them.
 const HEADERS: [(HeaderName, &str); 3] = [
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (CACHE_CONTROL, "no-store"),

@@ -1,4 +1,4 @@
-//! Who is here. Anybody with a token may ask about anybody: who may know whom is the host product's to say.
+//! Presence calls. Every caller with a token may read every user's presence; restrictions are up to the host product.
 
 use roomcast_protocol::limits::WATCHED_USERS_MAX;
 use roomcast_protocol::{Refusal, UserId};

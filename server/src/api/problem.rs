@@ -26,7 +26,7 @@ impl IntoResponse for ProblemResponse {
         let status = StatusCode::from_u16(code.http_status());
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let problem = Problem {
-            // The title says all there is to say of the type (RFC 9457, section 4.2.1).
+            // The title alone describes the type (RFC 9457, section 4.2.1).
             r#type: "about:blank".to_owned(),
             title: status.canonical_reason().unwrap_or("Refused").to_owned(),
             status: status.as_u16(),

@@ -1,4 +1,4 @@
-//! The part of an address after `?`. Parameters nobody knows are ignored; known ones must be right.
+//! Query parameters. Unknown ones are ignored; known ones must be valid.
 
 use std::str::FromStr;
 

@@ -1,4 +1,4 @@
-//! Who calls, and what the address says: what every call needs before its own work begins.
+//! The authenticated request: the caller, path and query, extracted before the handler runs.
 
 use std::str::FromStr;
 use std::sync::Arc;

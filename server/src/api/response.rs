@@ -41,7 +41,7 @@ pub(super) fn no_content() -> Response {
     StatusCode::NO_CONTENT.into_response()
 }
 
-/// Says where the thing is from now on. The path is made of ids, which need no escapes.
+/// Sets `Location`. The path is made of ids, which need no escapes.
 pub(super) fn with_location(path: &str, mut response: Response) -> Response {
     if let Ok(path) = HeaderValue::from_str(path) {
         response.headers_mut().insert(LOCATION, path);

@@ -25,7 +25,7 @@ pub(super) async fn create(call: AuthedRequest, mut fields: Fields) -> ApiResult
 }
 
 /// `GET /v1/rooms`: my rooms, all or those named by `roomId`; or with `visibility=PUBLIC` the rooms that
-/// anybody may join.
+/// every user may join.
 pub(super) async fn list(call: AuthedRequest) -> ApiResult {
     let (query, rooms) = (&call.query, &call.services.rooms);
     let (cursor, limit) = (query.one("cursor")?, query.limit(PAGE_MAX)?);

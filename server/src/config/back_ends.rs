@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::parsers::{address, bytes, one};
 use super::settings::{LogBackEnd, PresenceBackEnd, StoreBackEnd};
 
-/// Copies a log may be told to keep.
+/// Allowed replica counts of the log.
 const REPLICAS: [usize; 3] = [1, 3, 5];
 /// Bytes that a partition of the log may have: at least some of the largest events, at most what a disk may be.
 const PARTITION_BYTES: RangeInclusive<u64> = (128 << 10)..=(16 << 40);

@@ -1,6 +1,6 @@
 //! The environment: every option as `ROOMCAST_…`.
 //!
-//! A variable nobody knows is only odd: container platforms set their own, such as
+//! An unknown variable is only a warning: container platforms set their own, such as
 //! `ROOMCAST_SERVICE_HOST` for a service called roomcast.
 
 use std::ffi::OsString;

@@ -1,4 +1,4 @@
-//! Something wrong with the configuration, as one line that says where it stands.
+//! A configuration error with its location, as one line.
 
 use std::fmt;
 

@@ -22,7 +22,7 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 
 macro_rules! options {
     ($($name:literal $value:literal = $default:literal, $shape:ident, $help:literal, $take:expr;)*) => {
-        /// Every option but `--config`, which says where the others may be.
+        /// Every option but `--config`, which names the file of the others.
         pub(super) const OPTIONS: &[OptionSpec<Settings>] = &[$(OptionSpec {
             name: $name,
             value: $value,

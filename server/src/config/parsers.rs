@@ -1,4 +1,4 @@
-//! What a value may be, by kind: each function judges one and says what would have been right.
+//! Value parsers by kind: each validates one value, and its error describes a valid one.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;

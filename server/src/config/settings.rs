@@ -28,7 +28,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// Every role, in the order they are told.
+    /// Every role, in the order they are listed.
     pub const ALL: [Self; 6] = [
         Self::Gateway,
         Self::Ingest,
@@ -95,7 +95,7 @@ pub enum PresenceBackEnd {
 /// How the log is reached when it is another machine's.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct LogAccess {
-    /// The nkey seed that says who this is.
+    /// The nkey seed that authenticates this process.
     pub key: Option<String>,
     /// Whose certificates are trusted; then the connection is encrypted.
     pub ca: Option<PathBuf>,
@@ -106,7 +106,7 @@ pub struct LogAccess {
 }
 
 impl fmt::Debug for LogAccess {
-    /// The seed is nobody's to print.
+    /// The seed is never printed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LogAccess")
             .field("key", &self.key.is_some())
@@ -146,7 +146,7 @@ impl fmt::Debug for Access {
     }
 }
 
-/// Whose tokens are taken, with how it was written: the key itself is nobody's to print or compare.
+/// A source of token keys, with its option text: the key itself is never printed or compared.
 #[derive(Clone)]
 pub struct TokenKey {
     written: String,
@@ -183,7 +183,7 @@ impl PartialEq for TokenKey {
     }
 }
 
-/// Everything the process may be told.
+/// All settings of the process.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// What this process is, in the order of [`Role::ALL`].

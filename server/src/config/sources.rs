@@ -1,4 +1,4 @@
-//! The values that were given, each with where it was, before anybody asks what they mean.
+//! Raw option values with their sources, before they are parsed.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +41,7 @@ pub(super) struct OptionSpec<T: 'static> {
     pub(super) shape: Arity,
     /// A few words on what it is for.
     pub(super) help: &'static str,
-    /// Judges the values and keeps what they mean. The error says what is wrong with which value.
+    /// Parses the values into settings. The error names the value and what is wrong with it.
     pub(super) take: fn(&mut T, &[String]) -> Result<(), String>,
 }
 
@@ -54,7 +54,7 @@ pub(super) struct Values {
     pub(super) entries: Result<Vec<String>, String>,
 }
 
-/// By option, what the strongest source says.
+/// By option, the value of the source with the highest priority.
 #[derive(Debug, Default)]
 pub(super) struct RawOptions {
     by_name: BTreeMap<String, Values>,
@@ -106,7 +106,7 @@ impl RawOptions {
         }
     }
 
-    /// Whether anybody gave it.
+    /// Whether a source gave it.
     pub(super) fn has(&self, name: &str) -> bool {
         self.by_name.contains_key(name)
     }

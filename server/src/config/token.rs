@@ -9,10 +9,10 @@ use super::error::ConfigError;
 use super::sources::{Arity, OptionSpec, RawOptions};
 use super::{Settings, options, parsers};
 
-/// A token that lives longer is a password that nobody can change.
+/// A token that lives longer is a password that cannot be changed.
 const LIFETIME_MAX: Duration = Duration::from_secs(365 * 86_400);
 
-/// What the token says, and whose key signs it.
+/// The token's claims and signing key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TokenOptions {
     /// Where the signing key is kept.
@@ -106,7 +106,7 @@ pub(super) fn read(given: &RawOptions, faults: &mut Vec<ConfigError>) -> TokenOp
     if let Some(data) = data {
         given.apply(&options::OPTIONS[data..=data], &mut settings, faults);
     }
-    // Without a subject there is a fault already, and nobody sees this value.
+    // Without a subject there is an error already, and this value is unused.
     let user_id = draft.user_id.unwrap_or_else(UserId::generate);
     TokenOptions {
         data: settings.data,

@@ -30,7 +30,7 @@ pub fn start(format: LogFormat, filter: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A panic is a line like every other. What it says stays out: it may quote what somebody wrote.
+/// Logs a panic as one line. Its message stays out: it may quote a user's text.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let at = panic
         .location()

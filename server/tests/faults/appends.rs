@@ -10,7 +10,7 @@ use crate::faulty_tokens::HOST;
 use crate::line::{Line, is_event, number};
 use crate::world::{World, assert_refused, message, unlimited};
 
-/// A message of alice's to do something about, and each thing that can be said, by name.
+/// A message of alice's as target, and each message command by name.
 fn everything_sayable(line: &mut Line, room: &str, name: &str) -> Vec<Value> {
     let mut about = |kind: &str, more: &[(&str, &str)]| {
         let target = line.acknowledged(message(room, &format!("{name}-{kind}-target")));
@@ -31,7 +31,7 @@ fn everything_sayable(line: &mut Line, room: &str, name: &str) -> Vec<Value> {
     ]
 }
 
-/// The events that came, but for the messages that were only said to be spoken of.
+/// The received events, without the messages that were only sent as targets.
 fn events_of(line: &mut Line) -> Vec<Value> {
     let mut events = line.drain();
     events.retain(|frame| {
@@ -129,7 +129,7 @@ fn what_the_log_does_not_confirm_is_there_once_whether_it_was_stored_or_not() {
 }
 
 #[test]
-fn what_was_perhaps_stored_is_never_said_not_to_be() {
+fn possibly_stored_event_is_never_reported_as_not_stored() {
     let world = World::new(unlimited());
     let room = world.room(&["alice"]);
     let mut alice = world.connect("alice");

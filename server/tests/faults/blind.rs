@@ -1,4 +1,4 @@
-//! The log out of sight: for a while nobody need know, for longer clients are sent elsewhere (§2.3, §6).
+//! The log unreachable: a short outage is invisible, a longer one closes connections (§2.3, §6).
 
 use std::time::{Duration, Instant};
 
@@ -51,7 +51,7 @@ fn a_gateway_that_cannot_see_the_log_for_half_a_minute_closes_4500_and_nothing_i
 }
 
 #[test]
-fn a_log_that_is_seen_again_in_time_closes_nobody_and_what_was_missed_comes() {
+fn log_outage_within_the_limit_closes_no_connection_and_missed_events_arrive() {
     let world = World::new(unlimited());
     let room = world.room(&["alice", "bob"]);
     let mut bob = world.subscribed("bob", &room);

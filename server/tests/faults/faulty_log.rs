@@ -1,4 +1,4 @@
-//! A log that refuses, forgets to confirm, goes out of sight, and tells what happens badly.
+//! A log that refuses, does not confirm, is unreachable, and delivers live events badly.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -43,9 +43,9 @@ pub(crate) enum Appends {
 #[derive(Debug, Clone)]
 pub(crate) enum Telling {
     Well,
-    /// Nothing comes, and nothing says so.
+    /// No live event and no lag report arrives.
     Silent,
-    /// One in ten each is dropped, doubled, overtaken, told again later, or late.
+    /// One in ten each is dropped, duplicated, reordered, redelivered, or delayed.
     Badly(Chance),
 }
 
@@ -80,7 +80,7 @@ pub(crate) struct FaultyLog {
     refusal: Mutex<Option<oneshot::Receiver<()>>>,
     /// It holds only events after this place.
     dropped: AtomicU64,
-    /// How often somebody asked for the heads of rooms.
+    /// How often the heads of rooms were read.
     head_comparisons: AtomicUsize,
     stall: Mutex<Option<Stall>>,
     head_stall: Mutex<Option<Stall>>,
@@ -129,7 +129,7 @@ impl FaultyLog {
         self.out_of_sight.store(is, Ordering::SeqCst);
     }
 
-    /// Lets calls that read hang for ever.
+    /// Makes reads hang without end.
     pub(crate) fn silent(&self, is: bool) {
         self.silent.store(is, Ordering::SeqCst);
     }
@@ -173,7 +173,7 @@ impl FaultyLog {
         Seq::new(self.dropped.load(Ordering::SeqCst)).expect("a place")
     }
 
-    /// An event whose predecessor has been dropped says so with zero.
+    /// An event whose predecessor was dropped has a `prev` of zero.
     fn unlink(&self, event: &mut Arc<StoredEvent>) {
         if event.prev <= self.dropped() {
             Arc::make_mut(event).prev = Seq::ZERO;
@@ -192,12 +192,12 @@ impl FaultyLog {
         self.head_comparisons.load(Ordering::SeqCst)
     }
 
-    /// Tells listeners something of the test's own.
+    /// Publishes a live event of the test to subscribers.
     pub(crate) fn tell(&self, live: LiveEvent) {
         self.live.send(live).expect("somebody listens");
     }
 
-    /// The next read waits with its answer, once it has said so on `reached`; it fails when the sender is
+    /// The next read waits with its answer after it has signalled `reached`; it fails when the sender is
     /// dropped unused.
     pub(crate) fn stall_next_read(&self, reached: SyncSender<()>) -> oneshot::Sender<()> {
         let (sender, release) = oneshot::channel();
@@ -205,14 +205,14 @@ impl FaultyLog {
         sender
     }
 
-    /// The next read of a room's head waits before it begins, once it has said so on `reached`.
+    /// The next read of a room's head waits before it starts, after it has signalled `reached`.
     pub(crate) fn stall_next_head(&self, reached: SyncSender<()>) -> oneshot::Sender<()> {
         let (sender, release) = oneshot::channel();
         *lock(&self.head_stall) = Some(Stall { reached, release });
         sender
     }
 
-    /// Tells what the log tells, as well as the test says.
+    /// Forwards the log's live events with the configured faults.
     pub(crate) async fn pass_on(self: Arc<Self>) {
         let mut events = self.inner.subscribe();
         let (mut overtaken, mut told) = (None, Vec::new());
@@ -245,7 +245,7 @@ impl FaultyLog {
     }
 
     fn told(&self, live: LiveEvent) {
-        // Before the gateway listens there is nobody.
+        // There is no subscriber before the gateway subscribes.
         let _ = self.live.send(live);
     }
 

@@ -31,12 +31,12 @@ impl FaultyPresence {
         self.away.store(is, Ordering::SeqCst);
     }
 
-    /// Another store is there from now on, which knows nobody.
+    /// Replaces the store by an empty one.
     pub(crate) fn replace(&self, inner: Store) {
         *self.held() = inner;
     }
 
-    /// It says that it may have forgotten.
+    /// The store requests a resync.
     pub(crate) fn set_back(&self) {
         self.setbacks.send_modify(|count| *count += 1);
     }

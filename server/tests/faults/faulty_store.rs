@@ -33,7 +33,7 @@ impl FaultyStore {
         }
     }
 
-    /// Lets calls hang for ever.
+    /// Makes calls hang without end.
     pub(crate) fn silent(&self, is: bool) {
         self.silent.store(is, Ordering::SeqCst);
     }

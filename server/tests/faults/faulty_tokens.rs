@@ -1,4 +1,4 @@
-//! Tokens that are their users' names, judged by whoever the test says.
+//! Tokens that are their users' names, checked by an authenticator of the test's choice.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};

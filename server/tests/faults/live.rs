@@ -1,4 +1,4 @@
-//! The log tells badly what happens: listeners hear the whole of it all the same (§2.2, 2.3).
+//! Faulty live delivery: subscribers get every event in order all the same (§2.2, 2.3).
 
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use crate::world::{World, message, unlimited};
 
 /// By when the next comparison with the log has found what is missing, with time to read it.
 const AUDITED_WITHIN: Duration = Duration::from_secs(15);
-/// What is missing is found at once when something says so.
+/// A gap is found immediately when the log reports lag.
 const AT_ONCE: Duration = Duration::from_secs(4);
 
 /// Waits for the message of this name; everything before it must be the chain after `last`. Gives its place.
@@ -37,7 +37,7 @@ fn hear(line: &mut Line, mut last: u64, name: &str, within: Duration) -> u64 {
 }
 
 #[test]
-fn events_dropped_doubled_swapped_and_delayed_reach_everybody_once_and_in_order() {
+fn events_dropped_duplicated_swapped_and_delayed_reach_every_subscriber_once_in_order() {
     let seed = seed();
     println!("seed {seed}");
     let world = World::new(unlimited());
@@ -69,7 +69,7 @@ fn events_dropped_doubled_swapped_and_delayed_reach_everybody_once_and_in_order(
                 });
             }
         });
-        // The last one is told to nobody.
+        // The last one is delivered to no subscriber.
         world.log.tells(Telling::Silent);
         world.connect("u0").acknowledged(message(room, "the-end"));
         Instant::now()
@@ -87,7 +87,7 @@ fn events_dropped_doubled_swapped_and_delayed_reach_everybody_once_and_in_order(
 }
 
 #[test]
-fn what_was_dropped_comes_with_the_next_event_or_as_soon_as_anybody_says_so() {
+fn dropped_event_arrives_with_the_next_event_or_with_a_lag_report() {
     let world = World::new(unlimited());
     let room = world.room(&["alice", "bob"]);
     let mut bob = world.subscribed("bob", &room);
@@ -121,7 +121,7 @@ fn what_was_dropped_comes_with_the_next_event_or_as_soon_as_anybody_says_so() {
     }
 }
 
-/// Bob subscribes after the room's first message; while what he missed is being read, alice says more
+/// Bob subscribes after the room's first message; while what he missed is being read, alice sends more
 /// than a room keeps at hand for those who come in this moment. `then` happens before the read ends.
 fn overtaken(world: &World, room: &str, then: impl FnOnce()) -> Line {
     let mut bob = world.connect("bob");

@@ -57,7 +57,7 @@ fn assert_nothing_comes(world: &World, line: &mut Line, room: &str) {
 }
 
 /// Bob's `SUBSCRIBE` has read that he is a member and waits for the room's head; then `change` happens,
-/// of which nothing is told live.
+/// without a live event.
 fn overtaken_before_the_head(
     world: &World,
     room: &str,

@@ -1,4 +1,4 @@
-//! Who is here, with nobody to ask: connections work, and presence heals by itself (§8).
+//! Presence store unreachable: connections work, and presence recovers by itself (§8).
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::faulty_tokens::HOST;
 use crate::support::scratch::Scratch;
 use crate::world::{World, eventually, message, unlimited};
 
-/// Told again after a pause of a second; with time to spare.
+/// Published again after a delay of a second; with a margin.
 const HEALED_WITHIN: Duration = Duration::from_secs(10);
 
 fn status(world: &World, user: &str) -> Value {
@@ -55,7 +55,7 @@ fn without_the_presence_store_people_come_and_talk_and_it_knows_them_when_it_is_
     eventually("carol is known as gone", HEALED_WITHIN, || {
         status(&world, "carol") == "OFFLINE"
     });
-    // The watch stands: who changes is told.
+    // The watch stands: changes arrive.
     alice.send(&[json!({ "type": "SET_STATUS", "status": "ONLINE" })]);
     loop {
         let frame = bob.frame().expect("it stays open");
@@ -67,7 +67,7 @@ fn without_the_presence_store_people_come_and_talk_and_it_knows_them_when_it_is_
 }
 
 #[test]
-fn a_presence_store_that_forgot_everybody_is_told_again_in_time() {
+fn leases_return_in_time_after_the_presence_store_lost_its_data() {
     let config = roomcast_gateway::GatewayConfig {
         presence_ttl: Duration::from_secs(6),
         ..unlimited()
@@ -85,7 +85,7 @@ fn a_presence_store_that_forgot_everybody_is_told_again_in_time() {
 }
 
 #[test]
-fn who_left_while_the_presence_store_forgot_is_told_to_those_who_watch() {
+fn watchers_get_offline_of_users_that_left_during_the_data_loss() {
     let config = roomcast_gateway::GatewayConfig {
         presence_ttl: Duration::from_secs(6),
         ..unlimited()
@@ -111,7 +111,7 @@ fn who_left_while_the_presence_store_forgot_is_told_to_those_who_watch() {
 }
 
 #[test]
-fn a_presence_store_that_says_it_forgot_is_told_again_at_once() {
+fn leases_return_immediately_when_the_presence_store_requests_a_resync() {
     let world = World::new(unlimited());
     let _alice = world.connect("alice");
     comes_online(&world, "alice");
@@ -120,7 +120,7 @@ fn a_presence_store_that_says_it_forgot_is_told_again_at_once() {
     world.presence.replace(empty.presence());
     assert_eq!(status(&world, "alice"), "OFFLINE");
     world.presence.set_back();
-    // Everybody is told every 30 seconds anyway.
+    // All leases are renewed every 30 seconds anyway.
     eventually("alice is known again", HEALED_WITHIN, || {
         status(&world, "alice") == "ONLINE"
     });

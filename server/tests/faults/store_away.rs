@@ -1,4 +1,4 @@
-//! The store away: people go on talking, and what needs the store says so (ARCHITECTURE: the log is the truth).
+//! The store unreachable: sends work, and calls that need the store are refused (ARCHITECTURE: the log is the truth).
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ fn without_the_store_members_talk_on_and_afterwards_all_of_it_is_in_history() {
     }
     let frame = json!({ "type": "MARK", "roomId": room, "read": first["seq"] });
     assert_refused(&alice.ask(frame.clone()), &frame, "INTERNAL");
-    // Nobody here knows yet that she is a member.
+    // This gateway does not know yet that she is a member.
     let mut carol = world.connect("carol");
     let frame = json!({ "type": "SUBSCRIBE", "roomId": room });
     assert_eq!(carol.ask(frame)["type"], "SUBSCRIBED");

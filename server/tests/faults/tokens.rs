@@ -1,4 +1,4 @@
-//! Accounts refused, and nobody there to judge tokens (§3, §6).
+//! Refused accounts, and an unavailable authenticator (§3, §6).
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ fn a_refused_account_is_closed_4403_however_its_token_comes() {
 }
 
 #[test]
-fn while_tokens_cannot_be_judged_newcomers_wait_and_everybody_else_stays() {
+fn without_the_authenticator_new_connections_wait_and_others_stay() {
     let world = World::new(checked_every_second());
     let room = world.room(&["alice", "bob"]);
     let mut bob = world.subscribed("bob", &room);

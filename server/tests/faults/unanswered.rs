@@ -1,4 +1,4 @@
-//! Back ends that take a call and never answer it: a disk that stands still, say (§2.1, §6).
+//! Back ends that accept a call and never answer it, for example with a stalled disk (§2.1, §6).
 
 use std::time::{Duration, Instant};
 

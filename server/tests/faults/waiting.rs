@@ -9,7 +9,7 @@ use crate::line::{Line, is_event, number, pause};
 use crate::world::{World, message, unlimited};
 
 #[test]
-fn while_messages_wait_for_the_log_the_room_is_told_once_and_then_they_come() {
+fn room_gets_one_warning_while_messages_wait_for_the_log_and_then_the_messages() {
     let world = World::new(unlimited());
     let room = world.room(&["alice", "bob"]);
     let mut bob = world.subscribed("bob", &room);

@@ -1,4 +1,4 @@
-//! All of Roomcast in this process, with ports that fail when told to.
+//! All of Roomcast in this process, with ports that fail on command.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -202,7 +202,7 @@ impl World {
         }
     }
 
-    /// The room as one hears it who comes now and stays until the message `end`.
+    /// The room's events for a client that connects now and stays until the message `end`.
     pub(crate) fn heard(&self, user: &str, room: &str, end: &str) -> Vec<Value> {
         let mut follower = Follower::new(user.to_owned(), room);
         follower.follow(&self.address, end, || false);

@@ -28,7 +28,7 @@ pub(crate) struct Conversation {
 pub(crate) struct Heard {
     /// Messages in all.
     pub(crate) messages: usize,
-    /// The longest any listener heard nothing, while somebody talked all the time.
+    /// The longest silence of any subscriber, while messages were sent all the time.
     pub(crate) longest_silence: Duration,
     /// Connections of all listeners.
     pub(crate) connections: usize,
@@ -77,13 +77,13 @@ impl Conversation {
         &self.names[0]
     }
 
-    /// Everybody who listens.
+    /// All subscribers.
     pub(crate) fn listeners(&self) -> &[String] {
         &self.names[self.senders.len()..]
     }
 
     /// Talks while `trouble` happens, through the front door at `doors`, one after the other; then all
-    /// that was acknowledged must be there, once, in one order, for everybody.
+    /// that was acknowledged must be there, once, in one order, for every subscriber.
     pub(crate) fn during(
         &mut self,
         world: &mut World,
@@ -132,7 +132,7 @@ impl Conversation {
         self.is_whole(world)
     }
 
-    /// Holds what was acknowledged and what was heard against history.
+    /// Compares acknowledged and received messages with history.
     fn is_whole(&self, world: &World) -> Heard {
         let events = Reader::new(&world.edge, &self.room).after(0, 200);
         let mut places = HashMap::new();

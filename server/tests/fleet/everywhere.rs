@@ -12,7 +12,7 @@ use crate::support::node::unique;
 use crate::world::{GATEWAYS, World};
 
 #[test]
-fn members_on_five_gateways_see_one_order_whoever_speaks_where() {
+fn members_on_five_gateways_see_one_order() {
     let mut world = World::shared();
     let mut talk = Conversation::new(&world, 2 * GATEWAYS, 4 * GATEWAYS);
     let doors = world.gateways();
@@ -35,7 +35,7 @@ fn at_every_gateway(world: &World, token: &str, room: Option<&str>) -> Vec<Line>
 }
 
 #[test]
-fn who_is_removed_hears_it_at_every_gateway_and_nothing_after_it() {
+fn removed_member_gets_the_removal_on_every_gateway_and_nothing_after_it() {
     let world = World::shared();
     let (anna, ben) = (unique("anna"), unique("ben"));
     let room = world.edge.room(&[&anna, &ben]);

@@ -104,7 +104,7 @@ fn a_killed_ingest_workers_partitions_are_taken_over_within_seconds() {
 }
 
 #[test]
-fn a_killed_presence_store_comes_back_empty_and_knows_everybody_again() {
+fn presence_store_restarted_empty_has_all_users_again() {
     let mut world = World::shared();
     let mut talk = Conversation::new(&world, 2, 20);
     let (doors, listeners) = (world.gateways(), talk.listeners().to_vec());

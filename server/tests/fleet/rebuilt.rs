@@ -1,4 +1,4 @@
-//! What was lost for good: a store made anew out of the log, and a log made anew above the old one.
+//! Permanent loss: a store rebuilt from the log, and a log created again above the old one.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ fn told(world: &World, messages: usize) -> (String, String) {
 }
 
 #[test]
-fn a_store_made_anew_is_filled_from_the_log() {
+fn rebuilt_store_is_filled_from_the_log() {
     let world = World::shared();
     let (room, anna) = told(&world, 60);
     let before = Reader::new(&world.edge, &room).after(0, 200);
@@ -58,10 +58,10 @@ fn a_store_made_anew_is_filled_from_the_log() {
 }
 
 #[test]
-fn a_log_made_anew_begins_above_the_old_one_and_clients_go_on() {
+fn recreated_log_starts_above_the_old_one_and_clients_continue() {
     let mut world = World::shared();
     let (room, anna) = told(&world, 20);
-    // A message at the end: of it the list says what the store says; heads are the log's.
+    // A message at the end: its listing comes from the store; heads are the log's.
     let mut line = Line::connect(world.edge.http(), &world.edge.token(&anna));
     line.acknowledged(message(&room, "m-last"));
     let before = Reader::new(&world.edge, &room).after(0, 200);

@@ -19,7 +19,7 @@ const SECRET: &str = "a secret that only these tests and their fleet know";
 /// A fleet.
 pub(crate) struct World {
     pub(crate) fleet: Cluster,
-    /// The edge, for whoever comes in as a client does.
+    /// The edge, as clients reach it.
     pub(crate) edge: Node,
     _scratch: Scratch,
 }

@@ -1,4 +1,4 @@
-//! Makes calls and holds each reply to what the document says of it.
+//! Makes calls and compares each response with the document.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Killed at any moment: what was acknowledged is there, once, in order, for ever (§2.1, 2, 4).
+//! Killed at any moment: acknowledged messages are there, once, in order, permanently (§2.1, 2, 4).
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,4 @@
-//! Somebody who listens to a room from its first event on and comes back wherever they were cut off:
+//! A subscriber that follows a room from its first event and resumes wherever it was cut off:
 //! every event, in order, once, or the test fails.
 
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::line::{Came, Line, WITHIN, is_event, number, pause};
 /// How long a patient one waits after a refusal.
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
 
-/// The listener and what they heard.
+/// The subscriber and the events it received.
 pub(crate) struct Follower {
     token: String,
     room: String,
@@ -40,7 +40,7 @@ impl Follower {
         }
     }
 
-    /// Listens until the message whose `clientMsgId` is `end`, leaving by itself where `leaves` says so.
+    /// Follows until the message whose `clientMsgId` is `end`, disconnecting by itself where `leaves` demands.
     pub(crate) fn follow(&mut self, address: &str, end: &str, mut leaves: impl FnMut() -> bool) {
         loop {
             let mut line = Line::connect(address, &self.token);
@@ -61,7 +61,7 @@ impl Follower {
         loop {
             let frame = match line.next(WITHIN) {
                 Came::Frame(frame) => frame,
-                // It says nothing itself, which after a while is too long.
+                // It sends nothing itself, which after a while is too long.
                 Came::Cut | Came::Closed(1001 | 4408 | 4508) => return false,
                 Came::Closed(4500) if self.is_patient => return false,
                 other => panic!("{other:?} after {}", self.last),
@@ -100,7 +100,7 @@ impl Follower {
         event["clientMsgId"].as_str()
     }
 
-    /// What was heard, as frames.
+    /// The received frames.
     pub(crate) fn log(&self) -> Vec<Value> {
         let parse = |text: &String| serde_json::from_str(text).expect("it was JSON");
         self.heard.iter().map(parse).collect()

@@ -17,7 +17,7 @@ use crate::talk::Talk;
 
 const LIMITS: [usize; 4] = [1, 7, 50, 200];
 
-/// A room, the people in it, and a thread that hears all of it live.
+/// A room, its members, and a thread that receives all its events live.
 struct Scene {
     node: Node,
     room: String,
@@ -49,7 +49,7 @@ impl Scene {
         Talk::new(&self.node, &self.room, &self.names[people], chance)
     }
 
-    /// What was heard, until somebody has said `the-end`.
+    /// The received events, up to the message `the-end`.
     fn log(self) -> (Node, String, Vec<Value>) {
         let log = self.witness.join().expect("the witness");
         (self.node, self.room, log)

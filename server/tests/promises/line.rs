@@ -60,7 +60,7 @@ impl Line {
         }
     }
 
-    /// A connection to a server that is there, or comes back soon; an edge says 503 meanwhile.
+    /// A connection to a server that is up, or will be soon; an edge answers 503 until then.
     pub(crate) fn connect(address: &str, token: &str) -> Self {
         let deadline = Instant::now() + WITHIN;
         loop {
@@ -182,7 +182,7 @@ impl Line {
                     PING => {
                         let mut pong = Vec::new();
                         masked(PONG, &payload, &mut pong);
-                        // Whoever has gone needs none.
+                        // A client that has gone needs none.
                         let _ = self.stream.write_all(&pong);
                     }
                     CLOSE => {
@@ -251,7 +251,7 @@ fn masked(kind: u8, payload: &[u8], out: &mut Vec<u8>) {
     match u8::try_from(payload.len()) {
         Ok(short @ 0..=125) => out.push(0x80 | short),
         _ => {
-            // With the bit that says masked: the length is in the next two bytes.
+            // With the mask bit: the length is in the next two bytes.
             out.push(0xfe);
             let length = u16::try_from(payload.len()).expect("a frame of less than 64 KiB");
             out.extend(length.to_be_bytes());

@@ -1,4 +1,4 @@
-//! Who is added acts at once, who is removed hears and says nothing more (§2.8, §4).
+//! An added member can act immediately; a removed one receives and sends nothing more (§2.8, §4).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::sender::{Sender, StopAtEnd};
 use crate::support::node::Node;
 
 const ROUNDS: usize = 100;
-/// Rounds in which somebody sends without a pause; the room is then changed only after some tries.
+/// Rounds with a member that sends without a pause; the room is then changed only after some attempts.
 const FLOODED: usize = 15;
 /// How long a removal may take to be in force (§2.8).
 const IN_FORCE_WITHIN: Duration = Duration::from_secs(1);
@@ -49,7 +49,7 @@ impl Guest {
         self.node.call(method, &path, &token, body).ok(status);
     }
 
-    /// Added, they say, subscribe and read at once; in which order says `round`.
+    /// Once added, the member sends, subscribes and reads immediately; `round` gives the order.
     fn is_added(&mut self, round: usize) -> u64 {
         self.put_or_delete("PUT", 201);
         let mut after = 0;
@@ -114,7 +114,7 @@ impl Guest {
 }
 
 #[test]
-fn who_is_added_acts_at_once_and_who_is_removed_hears_nothing_more_a_hundred_times() {
+fn added_member_acts_immediately_and_removed_member_receives_nothing_more_in_100_rounds() {
     let node = Node::own(UNLIMITED);
     let room = node.room(&["owner", "s0", "s1", "s2"]);
     let rooms = std::slice::from_ref(&room);
@@ -141,7 +141,7 @@ fn who_is_added_acts_at_once_and_who_is_removed_hears_nothing_more_a_hundred_tim
             scope.spawn(|| sender.stream(node.http(), &stop));
         }
         scope.spawn(|| flood.stream(node.http(), &no_flood));
-        // Told to stop also when a round fails.
+        // Stopped also when a round fails.
         let _stop = (StopAtEnd(&stop), StopAtEnd(&no_flood));
         for round in 0..ROUNDS {
             no_flood.store(round >= FLOODED, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! What a room's log comes to, told independently: a few lines on JSON, nothing of the product's.
+//! An independent model of a room's state: a few lines on JSON, without the product's code.
 
 use serde_json::{Value, json};
 

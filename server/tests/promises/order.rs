@@ -1,4 +1,4 @@
-//! Everybody sees one order, whoever they are and however often they come back (§2.2).
+//! Every member sees one order, however often it reconnects (§2.2).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -65,7 +65,7 @@ fn five_listeners_see_one_order_of_four_senders_and_some_of_them_keep_leaving() 
 }
 
 #[test]
-fn the_greeting_comes_first_whatever_is_said_in_that_moment() {
+fn welcome_comes_first_whatever_is_sent_in_that_moment() {
     let node = Node::own(UNLIMITED);
     let room = node.room(&["u0", "u1", "u2"]);
     let rooms = std::slice::from_ref(&room);

@@ -86,7 +86,7 @@ impl View {
         }
     }
 
-    /// Takes the next frame; an error says what the fleet must not have sent.
+    /// Receives the next frame; an error describes a frame that must not have been sent.
     fn take(&mut self, frame: &Value) -> Result<(), &'static str> {
         match frame["type"].as_str().expect("a type") {
             "SUBSCRIBED" => {
@@ -174,7 +174,7 @@ impl Round<'_> {
         Line::connect(self.door, &self.arena.node.token(user))
     }
 
-    /// The owner, who hears this at the guest's gateway. What the guest is to get has been sent then.
+    /// The owner on the guest's gateway. When it receives this, the guest's frames have been sent.
     fn is_heard(&self, content: &str) -> bool {
         let mut owner = self.line(&self.owner);
         let answer = owner.ask(json!({ "type": "SUBSCRIBE", "roomId": self.room }));
@@ -203,7 +203,7 @@ impl Round<'_> {
         }
     }
 
-    /// Plays; an error says what promise was broken.
+    /// Runs the round; an error describes the broken guarantee.
     fn play(&mut self, chance: &mut Chance) -> Result<(), &'static str> {
         let member = format!("/members/{}", self.guest);
         let mut line = self.line(&self.guest.clone());

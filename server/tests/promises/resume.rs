@@ -28,7 +28,7 @@ struct Resumed {
     events: Vec<Value>,
 }
 
-/// Resumes, says something, and listens until it comes.
+/// Resumes, sends a message, and receives until it arrives.
 fn resume(node: &Node, room: &str, user: &str, point: u64) -> Resumed {
     let mut line = Line::connect(node.http(), &node.token(user));
     let end = format!("end-{point}");
@@ -62,7 +62,7 @@ fn resume(node: &Node, room: &str, user: &str, point: u64) -> Resumed {
     }
 }
 
-/// The log as it was heard live, with what a message loses by its deletion, and where that is.
+/// The log as it was received live, with the redaction of deleted messages, and its seq.
 struct Reference {
     log: Vec<Value>,
     deleted_at: HashMap<String, u64>,

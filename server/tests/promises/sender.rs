@@ -1,4 +1,4 @@
-//! Somebody who sends as fast as it is acknowledged, over and over on new connections, and remembers
+//! A client that sends as fast as it is acknowledged, again and again on new connections, and records
 //! every answer.
 
 use std::collections::VecDeque;
@@ -16,7 +16,7 @@ const REPEATED: usize = 3;
 /// How long a patient one waits after a refusal.
 const AGAIN_AFTER: Duration = Duration::from_millis(50);
 
-/// What an acknowledgement said.
+/// The content of an acknowledgement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Acked {
     pub(crate) seq: u64,
@@ -37,7 +37,7 @@ pub(crate) struct Sender {
     waiting: VecDeque<usize>,
     /// What is behind the server may fail: what was refused for a while is sent again.
     pub(crate) is_patient: bool,
-    /// Acknowledgements that said `duplicate`.
+    /// Acknowledgements with `duplicate`.
     pub(crate) duplicates: usize,
     chance: Chance,
 }
@@ -86,7 +86,7 @@ impl Sender {
         all.filter_map(|(message, (room, acked))| Some((message, *room, acked.as_ref()?)))
     }
 
-    /// Sends on a connection of its own until the server goes away; or until told to stop, and then
+    /// Sends on a connection of its own until the server goes away; or until stopped, and then
     /// until everything has been acknowledged. What was not acknowledged before goes first.
     pub(crate) fn stream(&mut self, address: &str, stop: &AtomicBool) {
         let Ok(mut line) = Line::open(address, &self.token) else {
@@ -193,7 +193,7 @@ impl Sender {
     }
 }
 
-/// Tells everybody to stop when it goes, also when that is because something failed.
+/// Stops all threads on drop, also after a failure.
 pub(crate) struct StopAtEnd<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for StopAtEnd<'_> {

@@ -26,7 +26,7 @@ pub(crate) struct Talk {
 }
 
 impl Talk {
-    /// `people` are members of the room. What others say they leave alone.
+    /// `people` are members of the room. They do not change others' messages.
     pub(crate) fn new(node: &Node, room: &str, people: &[String], chance: Chance) -> Self {
         let connect = |user: &String| {
             let line = Line::connect(node.http(), &node.token(user));
@@ -55,7 +55,7 @@ impl Talk {
         }
     }
 
-    /// Says something with this `clientMsgId`.
+    /// Sends a message with this `clientMsgId`.
     pub(crate) fn end(&mut self, client_msg_id: &str) {
         self.speak(
             0,

@@ -72,7 +72,7 @@ impl Node {
         node
     }
 
-    /// A process of our own, whatever the environment says: for tests that restart or end it.
+    /// A process of its own, whatever the environment has: for tests that restart or end it.
     pub(crate) fn own(arguments: &[&str]) -> Self {
         let scratch = Scratch::new();
         let arguments = arguments.iter().map(|&text| text.to_owned()).collect();
@@ -91,7 +91,7 @@ impl Node {
         }
     }
 
-    /// One that somebody else runs, who shares this secret with us.
+    /// An external node, which shares this secret.
     pub(crate) fn of(http: &str, admin: &str, secret: &[u8]) -> Self {
         Self {
             inner: Arc::new(Inner {
@@ -113,7 +113,7 @@ impl Node {
         &self.inner.admin
     }
 
-    /// Whether somebody else runs it, perhaps behind an edge.
+    /// Whether it is external, perhaps behind an edge.
     pub(crate) fn is_elsewhere(&self) -> bool {
         self.inner.own.is_none()
     }
@@ -128,7 +128,7 @@ impl Node {
         &self.inner.own().scratch
     }
 
-    /// What it has said on standard error so far.
+    /// Its standard error so far.
     pub(crate) fn stderr(&self) -> String {
         stderr_of(self.scratch())
     }
@@ -245,7 +245,7 @@ impl Node {
         self.ended()
     }
 
-    /// What an ended node said on standard output after its first line.
+    /// The standard output of an ended node after its first line.
     pub(crate) fn rest_of_stdout(&self) -> Vec<String> {
         let process = lock(&self.inner.own().process);
         process.stdout.iter().collect()
@@ -357,7 +357,7 @@ fn remote() -> Option<Arc<Inner>> {
     REMOTE.get_or_init(read).clone()
 }
 
-/// A name that nobody used before, on this node or in an earlier run: `alice-…`.
+/// A name that is unused on this node, also in earlier runs: `alice-…`.
 pub(crate) fn unique(name: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -369,7 +369,7 @@ pub(crate) fn unique(name: &str) -> String {
     )
 }
 
-/// Now, as tokens tell the time.
+/// Now, in the time format of tokens.
 pub(crate) fn unix_seconds() -> i64 {
     i64::try_from(since_epoch().as_secs()).expect("the clock is right")
 }

@@ -205,12 +205,12 @@ impl Socket {
         &self.pings
     }
 
-    /// The next frame of this type; others that come before it wait for whoever asks for them.
+    /// The next frame of this type; others before it are kept for later calls.
     pub(crate) fn expect(&mut self, kind: &str) -> Value {
         self.find(kind, |frame| frame["type"] == kind)
     }
 
-    /// The next frame that is `wanted`; others that come before it wait for whoever asks for them.
+    /// The next frame that is `wanted`; others before it are kept for later calls.
     pub(crate) fn find(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         self.find_within(WITHIN, what, wanted)
     }
@@ -242,7 +242,7 @@ impl Socket {
         self.inbox.drain(..).collect()
     }
 
-    /// Nothing came until now that nobody asked for.
+    /// Asserts that no unexpected frame arrived until now.
     pub(crate) fn nothing_yet(&mut self) {
         let came = self.drain();
         assert!(came.is_empty(), "{came:?} came unasked; {}", self.so_far());

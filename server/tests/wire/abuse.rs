@@ -13,7 +13,7 @@ use crate::support::socket::handshake::Handshake;
 use crate::support::socket::{PING, Socket, TEXT, masked};
 
 const MIB: u64 = 1 << 20;
-/// Below this a p99 says more of the machine than of the node.
+/// Below this a p99 measures the machine rather than the node.
 const LEAST_P99: Duration = Duration::from_millis(20);
 
 /// How long the acknowledgements of a well-behaved client take, sent within its rate for `time`: the 99th

@@ -24,7 +24,7 @@ fn assert_done(answer: &Value, duplicate: bool) {
 }
 
 #[test]
-fn an_edit_reaches_everybody_and_history_shows_the_new_content() {
+fn edit_reaches_all_members_and_history_has_the_new_content() {
     let scene = Scene::with(&["ann", "ben"]);
     let (mut ann, mut ben) = (scene.connect("ann"), scene.join("ben"));
     let sent = ann.say(&scene.room, "helo");
@@ -258,7 +258,7 @@ fn opposite_reactions_at_the_same_moment_leave_a_log_that_adds_up() {
 }
 
 #[test]
-fn whoever_left_changes_nothing_any_more() {
+fn former_member_can_change_nothing() {
     let scene = Scene::with(&["ann", "ben"]);
     let mut ben = scene.connect("ben");
     let message = ben.say(&scene.room, "mine")["messageId"].clone();

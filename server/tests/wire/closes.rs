@@ -274,7 +274,7 @@ fn a_slow_reader_is_closed_4508_and_resumes_without_a_gap() {
 }
 
 #[test]
-fn a_silent_connection_hears_heartbeats_and_a_ping_and_is_closed_4408_after_45_seconds() {
+fn silent_connection_gets_heartbeats_and_a_ping_and_is_closed_4408_after_45_seconds() {
     let node = Node::shared();
     let mut socket = Socket::connect(&node, &node.token(&unique("user")));
     let since = Instant::now();

@@ -16,7 +16,7 @@ fn a_node_that_is_asked_to_leave_sends_every_connection_away_and_ends_with_0() {
         .map(|n| Socket::connect(&node, &node.token(&format!("user-{n}"))))
         .collect();
     assert_eq!(node.probe("/readyz").status, 200);
-    // One that has not authenticated is told as well.
+    // A connection that has not authenticated gets it as well.
     sockets.push(Handshake::new(&node).socket());
     let since = Instant::now();
     node.ask_to_leave();

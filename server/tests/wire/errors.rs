@@ -112,7 +112,7 @@ fn all_refused(node: &Node, cases: &[(String, Option<Value>)]) {
     }
 }
 
-/// Says that `answer` is a `BAD_FRAME` of the contract's shape which repeats of its frame what it can.
+/// Asserts that `answer` is a `BAD_FRAME` of the contract's shape with its frame's references.
 fn assert_refused_as(answer: &Value, text: &str, frame: Option<&Value>) {
     assert_eq!(answer["code"], "BAD_FRAME", "{text}: {answer}");
     assert_eq!(answer["type"], "ERROR", "{text}: {answer}");
@@ -249,7 +249,7 @@ fn a_lone_surrogate_anywhere_is_a_bad_frame() {
 }
 
 #[test]
-fn fields_that_nobody_knows_are_ignored_however_odd() {
+fn unknown_fields_are_ignored_however_odd() {
     let node = Node::shared();
     let mut socket = Socket::connect(&node, &node.token(&unique("user")));
     let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));

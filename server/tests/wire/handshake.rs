@@ -20,7 +20,7 @@ fn a_token_is_taken_from_a_header_a_subprotocol_or_a_first_frame() {
 }
 
 #[test]
-fn the_welcome_says_who_where_and_within_which_limits() {
+fn welcome_has_the_connection_user_and_limits() {
     let node = Node::shared();
     let user = unique("user");
     let mut socket = Socket::ungreeted(Bring::Header, &node, &node.token(&user));
@@ -44,7 +44,7 @@ fn the_welcome_says_who_where_and_within_which_limits() {
 }
 
 #[test]
-fn the_welcome_tells_the_limits_that_the_operator_chose() {
+fn welcome_has_the_configured_limits() {
     let node = Node::start(&[
         "--replay-max=7",
         "--sends-per-second=3",

@@ -1,4 +1,4 @@
-//! §4: typing, and how far somebody has read.
+//! §4: typing, and read marks.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ fn mark(scene: &Scene, marks: &Value) -> Value {
     )
 }
 
-/// The marks of somebody as the list of members has them.
+/// A user's marks as the list of members has them.
 fn marks(scene: &Scene, name: &str) -> Value {
     let page = scene.call(name, "GET", "/members", Value::Null).ok(200);
     let members = page["members"].as_array().expect("members").clone();
@@ -28,7 +28,7 @@ fn marks(scene: &Scene, name: &str) -> Value {
     own.expect("a member")["marks"].clone()
 }
 
-/// The room's entry in somebody's list, once it is as it should be.
+/// The room's entry in a user's list, once it is as expected.
 fn in_list(scene: &Scene, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
@@ -84,7 +84,7 @@ fn typing_is_passed_on_at_most_every_two_seconds() {
 }
 
 #[test]
-fn a_mark_is_told_to_all_subscribers_and_read_again_with_the_members() {
+fn mark_reaches_all_subscribers_and_is_in_the_members_list() {
     let scene = Scene::with(&["ann", "ben"]);
     let (mut ann, mut ben) = (scene.join("ann"), scene.join("ben"));
     let first = ann.say(&scene.room, "one")["seq"].clone();

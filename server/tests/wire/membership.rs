@@ -101,7 +101,7 @@ fn a_resend_of_a_removed_member_is_refused_by_membership_first() {
 }
 
 #[test]
-fn who_leaves_hears_of_it_and_can_come_back_when_added() {
+fn leaving_member_gets_member_left_and_returns_when_added() {
     let scene = Scene::with(&["ann", "ben"]);
     let mut ben = scene.join("ben");
     let me = format!("/members/{}", scene.id("ben"));
@@ -152,7 +152,7 @@ fn roles_and_room_changes_are_events() {
 }
 
 #[test]
-fn a_deleted_room_says_so_and_is_gone() {
+fn deleted_room_sends_room_deleted_and_is_gone() {
     let scene = Scene::with(&["ann", "ben"]);
     let (mut ann, mut ben) = (scene.join("ann"), scene.join("ben"));
     ann.say(&scene.room, "the last word");
@@ -187,7 +187,7 @@ fn more_than_200_members_added_in_one_call_are_seen_as_their_number() {
     let token = scene.node.token(members[5]);
     let page = scene.node.call("GET", &path, &token, Value::Null).ok(200);
     let events = page["events"].as_array().expect("events").clone();
-    // The owner's role has to be told.
+    // The owner's role has to be named.
     let joined = of_type(&events, "MEMBER_JOINED");
     assert!(
         joined.iter().all(|event| event["role"] == "OWNER"),
@@ -203,7 +203,7 @@ fn more_than_200_members_added_in_one_call_are_seen_as_their_number() {
 }
 
 #[test]
-fn notifications_tell_of_others_acts_where_a_connection_is_not_subscribed() {
+fn notifications_report_others_acts_where_a_connection_is_not_subscribed() {
     let scene = Scene::with(&["ann", "ben", "cid"]);
     let (mut ann, mut ben, mut cid) = (
         scene.connect("ann"),
@@ -235,7 +235,7 @@ fn notifications_tell_of_others_acts_where_a_connection_is_not_subscribed() {
 }
 
 #[test]
-fn an_invitation_is_told_to_who_was_added_by_another_and_only_to_them() {
+fn invitation_goes_only_to_the_user_that_another_user_added() {
     let scene = Scene::with(&["ann"]);
     let (one, other) = (unique("one"), unique("other"));
     let mut socket = Socket::connect(&scene.node, &scene.node.token(&one));

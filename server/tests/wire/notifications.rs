@@ -87,7 +87,7 @@ fn read_notifies_the_users_other_connections_when_the_mark_moves() {
 }
 
 #[test]
-fn joined_and_left_notify_the_users_connections_and_nobody_elses() {
+fn joined_and_left_notify_only_the_users_own_connections() {
     let scene = Scene::with(&["ann", "ben"]);
     let cid = unique("cid");
     let mut phone = Socket::connect(&scene.node, &scene.node.token(&cid));

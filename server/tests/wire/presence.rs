@@ -16,7 +16,7 @@ fn status(status: &str) -> Value {
     json!({ "type": "SET_STATUS", "status": status })
 }
 
-/// Waits until `watcher` is told that `user` is in this state.
+/// Waits until `watcher` receives this state of `user`.
 fn told(watcher: &mut Socket, user: &str, status: &str) -> Value {
     watcher.find(&format!("{user} {status}"), |frame| {
         frame["type"] == "PRESENCE" && frame["userId"] == user && frame["status"] == status
@@ -30,7 +30,7 @@ fn nothing_new(watcher: &mut Socket) {
 }
 
 #[test]
-fn a_watcher_is_told_how_each_one_is_and_then_of_every_change() {
+fn watcher_gets_each_users_state_and_then_every_change() {
     let node = Node::shared();
     let (ann, ben, nobody) = (unique("ann"), unique("ben"), unique("nobody"));
     let mut bens = Socket::connect(&node, &node.token(&ben));
@@ -95,7 +95,7 @@ fn a_user_is_online_when_any_connection_is_and_offline_five_seconds_after_the_la
 }
 
 #[test]
-fn coming_back_within_five_seconds_is_not_told() {
+fn reconnect_within_five_seconds_is_no_change() {
     let node = Node::shared();
     let (ann, ben) = (unique("ann"), unique("ben"));
     let mut bens = Socket::connect(&node, &node.token(&ben));

@@ -61,7 +61,7 @@ fn a_slow_reader_sends_while_its_replay_goes_on_and_misses_nothing() {
     let mut ben = scene.connect("ben");
     ben.send(json!({ "type": "SUBSCRIBE", "roomId": scene.room, "after": 0 }));
     ben.send(scene.message_frame("in the middle of it"));
-    // Nobody has read any of the replay yet.
+    // None of the replay has been read yet.
     let live = ann.find("the message", |frame| {
         frame["content"] == "in the middle of it"
     });

@@ -36,7 +36,7 @@ impl Scene {
         self.node.room(&ids)
     }
 
-    /// The user id of somebody here.
+    /// The user id of a member of the scene.
     pub(crate) fn id(&self, name: &str) -> &str {
         let found = self.people.iter().find(|(known, _)| known == name);
         &found.unwrap_or_else(|| panic!("nobody is called {name}")).1
@@ -56,7 +56,7 @@ impl Scene {
         Socket::subscribed(&self.node, self.id(name), &self.room)
     }
 
-    /// A call of somebody here on a path below the room's: `""`, `"/messages"`, …
+    /// A member's call on a path below the room's: `""`, `"/messages"`, …
     pub(crate) fn call(&self, name: &str, method: &str, below: &str, body: Value) -> Reply {
         let path = format!("/v1/rooms/{}{below}", self.room);
         self.node.call(method, &path, &self.token(name), body)
@@ -74,13 +74,13 @@ impl Scene {
         self.call(name, "GET", &below, Value::Null).ok(200)
     }
 
-    /// Adds somebody new to the room, as its owner does.
+    /// Adds a new user to the room, as its owner.
     pub(crate) fn add(&self, owner: &str, user: &str) {
         let reply = self.call(owner, "PUT", &format!("/members/{user}"), json!({}));
         assert!(matches!(reply.status, 200 | 201), "{}", reply.text());
     }
 
-    /// Takes somebody out of the room, as its owner does.
+    /// Removes a user from the room, as its owner.
     pub(crate) fn remove(&self, owner: &str, user: &str) {
         let reply = self.call(owner, "DELETE", &format!("/members/{user}"), Value::Null);
         reply.ok(204);
@@ -139,7 +139,7 @@ pub(crate) fn contents(frames: &[Value]) -> Vec<String> {
         .collect()
 }
 
-/// Says that these events follow one another without a gap, from the place `after` on.
+/// Asserts that these events follow one another without a gap, from the seq `after` on.
 pub(crate) fn assert_chain(events: &[Value], after: u64) {
     let mut last = after;
     for event in events {
@@ -150,7 +150,7 @@ pub(crate) fn assert_chain(events: &[Value], after: u64) {
     }
 }
 
-/// Says that this is a time of the contract: RFC 3339, UTC, milliseconds.
+/// Asserts that this is a time of the contract: RFC 3339, UTC, milliseconds.
 pub(crate) fn assert_time(value: &Value) {
     let shape: String = text(value)
         .chars()
@@ -159,7 +159,7 @@ pub(crate) fn assert_time(value: &Value) {
     assert_eq!(shape, "0000-00-00T00:00:00.000Z", "{value}");
 }
 
-/// Says that this is an `ERROR` with this code.
+/// Asserts that this is an `ERROR` with this code.
 pub(crate) fn assert_refused(answer: &Value, code: &str) {
     assert_eq!(answer["type"], "ERROR", "{answer}");
     assert_eq!(answer["code"], code, "{answer}");

@@ -1,4 +1,4 @@
-//! §2 and §4: what is said is kept, in one order, once.
+//! §2 and §4: acknowledged messages are kept once, in one order.
 
 use serde_json::{Value, json};
 
@@ -86,7 +86,7 @@ fn what_one_connection_sends_is_ordered_as_it_was_sent() {
 }
 
 #[test]
-fn everybody_sees_one_order_live_in_a_replay_and_in_history() {
+fn all_members_see_one_order_live_in_a_replay_and_in_history() {
     let scene = Scene::with(&["ann", "ben"]);
     let (mut ann, mut ben) = (scene.join("ann"), scene.join("ben"));
     for n in 0..15 {
@@ -332,7 +332,7 @@ fn content_is_1_byte_to_16_kib_and_white_space_is_content() {
 }
 
 #[test]
-fn the_fullest_message_reaches_everybody_in_one_frame() {
+fn largest_message_reaches_all_members_in_one_frame() {
     let scene = Scene::with(&["ann"]);
     let mut ann = scene.join("ann");
     let id = |n: usize| format!("{n:0>64}");

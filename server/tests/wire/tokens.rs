@@ -11,7 +11,7 @@ use crate::support::program::run;
 use crate::support::socket::Socket;
 use crate::support::socket::handshake::{Bring, Handshake};
 
-/// A public key whose private half nobody kept.
+/// A public key whose private half was discarded.
 const PUBLIC_PEM: &str = "-----BEGIN PUBLIC KEY-----\n\
     MCowBQYDK2VwAyEAc2SFddhkcc8N+kEm47Nov0amnM/5CoSiF7gQ7ymsAJg=\n\
     -----END PUBLIC KEY-----\n";
