@@ -10,7 +10,7 @@ use crate::streams::Rng;
 /// The box an unfinished frame is kept in.
 const BOX_BYTES_MAX: usize = 128;
 
-/// Everything a decoder has to say about a stream.
+/// A decoder's whole output for a stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) items: Vec<Message<'static>>,

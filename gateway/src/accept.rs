@@ -31,7 +31,7 @@ use crate::{Gateway, GatewayState, handshake};
 const NOTSENT_BYTES: u32 = 16_384;
 /// How long sent bytes may stay unacknowledged before the kernel gives a connection up.
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
-/// Delays when no socket can be had, out of descriptors say.
+/// Delays when no socket can be accepted, for example without descriptors.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(1);
 

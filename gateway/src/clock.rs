@@ -49,7 +49,7 @@ impl Clock {
         }
     }
 
-    /// The tick that has begun last.
+    /// The current tick.
     pub(crate) fn now(&self) -> Ticks {
         let passed = self.started.elapsed().as_millis() / TICK.as_millis();
         Ticks::try_from(passed).unwrap_or(Ticks::MAX)

@@ -45,7 +45,7 @@ impl Default for GatewayConfig {
 }
 
 impl GatewayConfig {
-    /// What `WELCOME` tells of it.
+    /// The limits that `WELCOME` announces.
     pub(crate) fn limits(&self) -> Limits {
         Limits {
             frame_bytes_max: limits::FRAME_BYTES_MAX,

@@ -1,6 +1,6 @@
-//! One client's socket, as everybody but its own task sees it.
+//! One client's connection, as senders see it: the socket and its outbox.
 //!
-//! Whoever has something for the client writes it to the socket right here, without waking a task or
+//! Senders write frames directly to the socket, without waking a task or
 //! copying a byte; only what the kernel does not take waits in the [`outbox`], which the connection's
 //! task drains. The task ([`task`]) is the only reader.
 
@@ -109,7 +109,7 @@ impl Connection {
         ConnectionId::new(&self.number.to_string()).expect("a UUID is an id")
     }
 
-    /// Says whose connection it is, and of which sign-in; the user once, the sign-in with each token.
+    /// Sets the connection's user and session; the user once, the session with each token.
     pub(crate) fn identify(&self, user: &Arc<User>, session_id: Option<SessionId>) {
         let known = self.user.get_or_init(|| user.clone());
         debug_assert!(Arc::ptr_eq(known, user), "a connection keeps its user");
@@ -188,7 +188,7 @@ impl Connection {
         self.send(&encode(frame), now);
     }
 
-    /// Closes: what has begun to go out is finished, what waits is dropped, the close frame follows.
+    /// Closes: a partially written frame is finished, queued ones are dropped, the close frame follows.
     pub(crate) fn close(&self, close: CloseCode, now: Ticks) {
         metrics::counter!("chat_ws_closes_total", "reason" => close.name()).increment(1);
         self.close_with(codec::encode_close(close.code(), close.reason()), now);
@@ -235,13 +235,13 @@ impl Connection {
         self.unanswered.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// The log has answered a send. Called before the client is told, which may send the next one the
-    /// moment it hears.
+    /// The log has answered a send. Called before the `ACK` is written: the client may send the next one the
+    /// moment it arrives.
     pub(crate) fn send_committed(&self) {
         self.unacknowledged.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// The client has been told.
+    /// The `ACK` or `ERROR` has been written.
     pub(crate) fn ack_written(&self) {
         self.unanswered.fetch_sub(1, Ordering::AcqRel);
     }

@@ -1,6 +1,6 @@
-//! Doing what a client's frame says.
+//! Dispatches client frames to their handlers.
 //!
-//! What can be done at once is done at once. What must ask somebody is a future that the connection's
+//! A handler without I/O completes immediately. Other handlers return a future that the connection's
 //! task finishes before it reads the next frame, so that one connection's frames are obeyed in the
 //! order they came; only the log's acknowledgements are waited for on the side, so that sends pipeline.
 
@@ -41,7 +41,7 @@ const ROOM_LIST_TIMEOUT: Duration = Duration::from_secs(1);
 /// What a frame came to.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// All that was to be said has been said.
+    /// All answers have been sent.
     Nothing,
     /// A refusal to count and to answer.
     Refused(Refusal, RequestRef<'static>),
@@ -49,7 +49,7 @@ pub(crate) enum Outcome {
     Authenticated(Caller, RequestRef<'static>),
     /// The session still holds.
     Rechecked,
-    /// The store did not say whether it does.
+    /// The store gave no answer.
     NotRechecked,
     /// Whom the connection watches from now on.
     Watching(Vec<UserId>),
@@ -62,7 +62,7 @@ pub(crate) enum Outcome {
 /// Something that the connection's next frame waits for.
 pub(crate) type DeferredWork = BoxFuture<'static, Outcome>;
 
-/// What was begun with a frame.
+/// The result of starting a frame's handler.
 pub(crate) enum HandlerResult {
     Ready(Outcome),
     Deferred(DeferredWork),
@@ -87,11 +87,11 @@ impl FrameHandler {
         })
     }
 
-    /// Tells that somebody has come, and makes them known in their rooms if this is their `first`
+    /// Registers a new connection's presence, and adds the user to its rooms if this is its `first`
     /// connection here.
     pub(crate) async fn on_connected(&self, user: &Arc<User>, first: bool) {
         let shared = &self.shared;
-        // Whoever resumes does not wait for a store that is slow or away, nor for everybody else's list.
+        // A resuming client waits neither for a slow or unavailable store nor for other users' lists.
         let is_soon = !shared.room_list_failing.load(Ordering::Acquire)
             && shared.room_list_permits.available_permits() > 0;
         let loaded = first.then(|| {
@@ -124,7 +124,7 @@ impl FrameHandler {
         })
     }
 
-    /// Begins what a frame of `user` says; `watched` is whom the connection watches.
+    /// Starts the handler of a frame of `user`; `watched` are the users the connection watches.
     pub(crate) fn handle_frame(
         &self,
         user: &Arc<User>,
@@ -287,7 +287,7 @@ impl FrameHandler {
             .shared
             .room_if_confirmed_member(room_id.as_str(), user)
             .is_some();
-        // What would be refused may have been said before: that is looked up on the slow way.
+        // A send that would be refused may be a resend: the slow path looks it up.
         if certain
             && publish::is_fast_path(&said.speech)
             && publish::is_new(&self.shared, &said)
@@ -357,7 +357,7 @@ impl FrameHandler {
         });
     }
 
-    /// Tells the client what the log answered; `was_given` says whether the send counts as waiting.
+    /// Sends the client the log's answer; `was_given`: whether the send counts as in flight.
     fn answer(
         &self,
         answer: Result<Appended, LogError>,

@@ -1,4 +1,4 @@
-//! Leaving well: nobody new, everybody told where the door is, nothing acknowledged left unsaid.
+//! Drain: refuses new connections, sends `RECONNECT`, waits for acks, closes in batches.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,11 +10,11 @@ use tokio::time::Instant;
 use crate::connection::Connection;
 use crate::{Gateway, GatewayState};
 
-/// The longest a client is told to wait.
+/// The largest `afterMs`.
 const AFTER_MAX_MS: u64 = 10_000;
 /// Pauses between batches of closes.
 const STEPS: u32 = 20;
-/// How long sockets may take to hear their close.
+/// Timeout of writing close frames.
 const LINGER: Duration = Duration::from_secs(1);
 
 impl Gateway {
@@ -23,7 +23,7 @@ impl Gateway {
         self.shared.draining.store(true, Ordering::Release);
     }
 
-    /// Leaves within about `within`: tells every client to come back elsewhere, waits for what is not
+    /// Drains within about `within`: sends every client `RECONNECT`, waits for sends that are not
     /// acknowledged yet, closes in batches, ends the gateway's tasks.
     pub async fn drain(&self, within: Duration) {
         self.start_drain();
@@ -87,7 +87,7 @@ impl GatewayState {
         all
     }
 
-    /// Tells a client to come back elsewhere.
+    /// Sends a client `RECONNECT`.
     pub(crate) fn send_reconnect(&self, connection: &Connection, after_ms: u64) {
         let frame = ServerFrame::Reconnect {
             after_ms,
@@ -96,7 +96,7 @@ impl GatewayState {
         connection.send_frame(&frame, self.clock.now());
     }
 
-    /// Closes all connections in batches, so that not everybody comes back in the same moment.
+    /// Closes all connections in batches, so that clients do not reconnect in the same moment.
     pub(crate) async fn close_all(&self, close: CloseCode) {
         let connections = self.all_connections();
         for batch in connections.chunks(connections.len().div_ceil(STEPS as usize).max(1)) {

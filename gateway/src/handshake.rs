@@ -1,6 +1,6 @@
 //! From an HTTP request to a WebSocket that speaks `roomcast.v1`.
 //!
-//! Everything that can be refused is refused while it is still HTTP and a status can say why. Then
+//! Everything that can be refused is refused while it is still HTTP and a status can give the reason. Then
 //! the bare socket is taken back from the HTTP machinery, whose buffers would outweigh the connection.
 
 use std::sync::Arc;
@@ -34,9 +34,9 @@ const RETRY_AFTER_SECONDS: u64 = 1;
 enum HandshakeAuth {
     /// A good token came along.
     Authenticated(Caller),
-    /// The token is good, but the account is barred; the close will say so.
+    /// The token is valid, but the account is disabled; the close code reports it.
     AccountDisabled,
-    /// A first frame will tell.
+    /// The first frame will authenticate.
     Deferred,
 }
 

@@ -1,4 +1,4 @@
-//! Saying something over HTTP: the same judgement, the same acknowledgement.
+//! Publishes messages over HTTP: the same checks and the same acknowledgement as on sockets.
 
 use roomcast_protocol::event::Message;
 use roomcast_protocol::{ClientMessageId, Refusal, RoomId, ServerFrame, UserId};
@@ -16,14 +16,14 @@ pub struct HttpPublish {
     pub sender_id: UserId,
     /// What the client calls it.
     pub client_message_id: Option<ClientMessageId>,
-    /// What it says.
+    /// The content.
     pub message: Message,
     /// The host product sends it: no rate limit.
     pub server_side: bool,
 }
 
 impl Gateway {
-    /// Sends a message and waits for the log; gives the `ACK`, whose `duplicate` says whether anything
+    /// Publishes a message and waits for the log; returns the `ACK`, whose `duplicate` is false if an event
     /// was added.
     pub async fn publish(&self, post: HttpPublish) -> Result<ServerFrame<'static>, Refusal> {
         let shared = &*self.shared;

@@ -1,6 +1,6 @@
 //! Who is here on this gateway, and which rooms they care about.
 //!
-//! A room is in the hub while somebody connected here is a member of it; events of other rooms pass
+//! A room is in the hub while a connected user is a member of it; events of other rooms pass
 //! by. The hub knows nothing that could not be asked again: it is a cache kept right by the live
 //! events it fans out anyway.
 
@@ -53,12 +53,12 @@ impl Hub {
         usize::try_from(self.hasher.hash_one(id) % SHARDS as u64).unwrap_or(0)
     }
 
-    /// The room, if anybody here cares about it.
+    /// The room, if it has local interest.
     pub(crate) fn room(&self, room_id: &RoomId) -> Option<Arc<Room>> {
         self.room_named(room_id.as_str())
     }
 
-    /// The room of this name, if anybody here cares about it.
+    /// The room with this id, if it has local interest.
     pub(crate) fn room_named(&self, room_id: &str) -> Option<Arc<Room>> {
         lock(&self.rooms[self.shard(room_id)]).get(room_id).cloned()
     }
@@ -92,7 +92,7 @@ impl Hub {
         }
     }
 
-    /// Lets the room go if nobody cares about it any more.
+    /// Releases the room if it has no local interest any more.
     pub(crate) fn release(&self, room: &Arc<Room>) {
         let mut rooms = lock(&self.rooms[self.shard(room.id.as_str())]);
         let mut state = lock(&room.state);

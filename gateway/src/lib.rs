@@ -2,7 +2,7 @@
 //!
 //! A client's frame goes from its [`connection`] through the [`session`]'s rules to [`speech`], which
 //! gives it to the log; the log's live events come back to the [`hub`], which writes them to
-//! everybody subscribed. Everything else here keeps those two ways lean, or ends them well.
+//! every subscribed connection. The other modules support these two paths.
 
 pub mod codec;
 pub mod config;
@@ -86,7 +86,7 @@ pub(crate) struct GatewayState {
     pub(crate) metrics: Metrics,
     pub(crate) tracker: TaskTracker,
     pub(crate) audit_now: Notify,
-    /// The last list of a user's rooms could not be read: nobody waits for the next.
+    /// The last list of a user's rooms could not be read: the next is loaded in the background.
     pub(crate) room_list_failing: AtomicBool,
     /// Turns to read the list of a user's rooms.
     pub(crate) room_list_permits: Semaphore,

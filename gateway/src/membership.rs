@@ -1,4 +1,4 @@
-//! Whether somebody connected here is a member: from the hub when it knows, from the rooms service
+//! Whether a connected user is a member: from the hub when it knows, from the rooms service
 //! when it does not.
 
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::hub::{Room, User, fanout};
 use crate::lock::lock;
 use crate::publish::read_error_to_refusal;
 
-/// Tries until an answer is not older than what the room has seen meanwhile.
+/// Attempts until an answer is not older than the room's last applied event.
 const ATTEMPTS_MAX: usize = 5;
 
 /// A room that stays in the hub while this is held.
@@ -21,7 +21,7 @@ pub(crate) struct RoomPin<'a> {
 }
 
 impl GatewayState {
-    /// Holds the room in the hub, so that what is asked of it meanwhile is kept right.
+    /// Pins the room in the hub, so that it stays current during the call.
     pub(crate) fn pin_room(&self, room_id: &RoomId) -> RoomPin<'_> {
         let (room, ()) = self.hub.with_room(room_id, |_, state| state.pins += 1);
         RoomPin { shared: self, room }

@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn bytes_are_counted_once_and_until_the_last_slice_is_dropped() {
-        // Far more than other tests of this program encode meanwhile.
+        // Far more than other tests of this program encode at the same time.
         const MUCH: usize = 64 << 20;
         let before = used();
         let bytes = counted(vec![0; MUCH]);

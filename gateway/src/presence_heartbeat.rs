@@ -1,8 +1,8 @@
-//! The signs of life of everybody connected here, told to the presence store in batches.
+//! Reports and renews the presence leases of all connections in batches.
 //!
-//! A connection's coming, going and change of status are told within some milliseconds; all that are
-//! here are told again every third of the time they count for, and at once when the store says that it
-//! may have forgotten them.
+//! Connects, disconnects and status changes are reported within some milliseconds; all leases
+//! are renewed every third of their TTL, and immediately when the store requests a resync because it
+//! may have lost them.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::GatewayState;
 use crate::connection::Connection;
 use crate::lock::lock;
 
-/// Changes gathered before they are told.
+/// Linger: how long changes are collected before a report.
 const LINGER: Duration = Duration::from_millis(10);
 /// Leases in one call.
 const BATCH: usize = 4_096;
@@ -29,7 +29,7 @@ const OFFLINE_QUEUE_MAX: usize = 65_536;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
-/// Changes not yet told. Bounded by the connections there are and were within a batch's time.
+/// Changes not yet reported. Bounded by the connections that exist or existed within a batch's time.
 #[derive(Debug, Default)]
 pub(crate) struct PresenceReporter {
     changed: Mutex<Changes>,
@@ -55,7 +55,7 @@ impl PresenceReporter {
         self.wake.notify_one();
     }
 
-    /// Keeps those whose going could not be told; past the bound their leases end by themselves.
+    /// Requeues disconnects that could not be reported; past the capacity their leases expire by themselves.
     fn requeue(&self, gone: &[(UserId, ConnectionId)]) {
         let mut changes = lock(&self.changed);
         let room = OFFLINE_QUEUE_MAX.saturating_sub(changes.gone.len());
@@ -65,10 +65,10 @@ impl PresenceReporter {
     }
 }
 
-/// How long a greeting waits for the presence store; past it the next batch tells.
+/// Timeout of the presence store before `WELCOME`; past it the next batch reports.
 const RENEW_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Tells the store at once that a connection has come: its user's next question counts it.
+/// Reports a new connection immediately: its user's next presence read counts it.
 pub(crate) async fn renew_now(shared: &GatewayState, connection: &Arc<Connection>) {
     let Some(lease) = lease(shared, connection) else {
         return;
@@ -83,7 +83,7 @@ pub(crate) async fn renew_now(shared: &GatewayState, connection: &Arc<Connection
     }
 }
 
-/// Tells the store until `stop`, and then that everybody here is gone.
+/// Reports to the store until `stop`, then reports all connections as gone.
 pub(crate) async fn run(shared: Arc<GatewayState>, stop: CancellationToken) {
     let again_every = shared.config.presence_ttl / 3;
     let mut again_at = tokio::time::Instant::now() + again_every;
@@ -100,7 +100,7 @@ pub(crate) async fn run(shared: Arc<GatewayState>, stop: CancellationToken) {
             }
             () = wait_for_resync(&mut setbacks) => {
                 again_at = tokio::time::Instant::now();
-                // By then every gateway has told again.
+                // By then every gateway has renewed its leases.
                 compare_at = Some(again_at + again_every);
                 continue;
             }
@@ -130,7 +130,7 @@ async fn wait_for_resync(setbacks: &mut watch::Receiver<u64>) {
     }
 }
 
-/// Waits until then; for ever if that is never.
+/// Waits until then; without end if there is no such time.
 async fn at(when: Option<tokio::time::Instant>) {
     match when {
         Some(when) => tokio::time::sleep_until(when).await,
@@ -138,7 +138,7 @@ async fn at(when: Option<tokio::time::Instant>) {
     }
 }
 
-/// Tells who watches what has changed while the store had forgotten: nobody else knows of it any more.
+/// Sends watchers the changes during the store's data loss: no other component has them.
 async fn reconcile_watchers(shared: &GatewayState) {
     for user_ids in shared.hub.watchers.watched().chunks(BATCH) {
         match shared.ports.presence.read(user_ids).await {
@@ -185,7 +185,7 @@ async fn flush(shared: &GatewayState) -> bool {
 }
 
 fn lease(shared: &GatewayState, connection: &Connection) -> Option<Lease> {
-    // Whoever closed meanwhile must not be told alive after they were told gone.
+    // A connection that closed in between must not be reported online after it was reported offline.
     if connection.is_gone() {
         return None;
     }

@@ -1,4 +1,4 @@
-//! Saying something in a room, over whatever front door: judged, given to the log, acknowledged.
+//! Publishes message commands from sockets and HTTP: authorizes, appends to the log, acknowledges.
 //!
 //! The order of judgement is the contract's: the rate, then membership, then memory (a resend gets
 //! its first answer whatever else is wrong with it), then the rest. What depends on a message's state
@@ -41,7 +41,7 @@ const COUNTED_TRIES: usize = 100;
 /// An append that takes longer is one that waits for the log to come back.
 const LOG_SLOW_WARNING_DELAY: Duration = Duration::from_secs(1);
 
-/// What somebody wants to say where.
+/// A message command with its sender and room.
 #[derive(Debug, Clone)]
 pub(crate) struct PublishRequest {
     pub(crate) room_id: RoomId,
@@ -52,7 +52,7 @@ pub(crate) struct PublishRequest {
     pub(crate) connection: Option<Arc<Connection>>,
 }
 
-/// What is said.
+/// The command.
 #[derive(Debug, Clone)]
 pub(crate) enum MessageCommand {
     Send(Message),
@@ -73,11 +73,11 @@ pub(crate) enum MessageCommand {
 /// The log's answer to come.
 pub(crate) type PendingAppend = BoxFuture<'static, Result<Appended, LogError>>;
 
-/// How far saying something has come.
+/// The progress of a publish.
 pub(crate) enum PublishOutcome {
     /// It is with the log.
     Pending(PendingAppend),
-    /// There is nothing to add: it was said before, or is so already.
+    /// There is nothing to append: a resend, or the state is so already.
     Completed(Appended),
 }
 
@@ -113,7 +113,7 @@ pub(crate) fn is_fast_path(speech: &MessageCommand) -> bool {
     matches!(speech, MessageCommand::Send(message) if message.reply_to.is_none() && check(message.content.as_deref()).is_ok())
 }
 
-/// Waits for the log. While that takes long the room's people are told that their messages wait.
+/// Waits for the log. While that takes long, the room's members get a `WARNING`.
 pub(crate) async fn await_append(
     shared: &GatewayState,
     room_id: &RoomId,
@@ -172,7 +172,7 @@ fn append(
     Ok(shared.ports.log.append(append))
 }
 
-/// Judges what a certain member says, and gives it to the log.
+/// Validates the command of a confirmed member, and appends it to the log.
 pub(crate) async fn publish(
     shared: &GatewayState,
     said: PublishRequest,
@@ -385,7 +385,7 @@ fn check_size(event: &RoomEvent) -> Result<(), Refusal> {
     }
 }
 
-/// What a client is told when the log did not take its event.
+/// The refusal for a failed append.
 pub(crate) fn log_error_to_refusal(error: &LogError) -> Refusal {
     match error {
         LogError::Unavailable(_) | LogError::HeadMismatch { .. } => {
@@ -409,7 +409,7 @@ pub(crate) fn log_error_to_refusal(error: &LogError) -> Refusal {
     }
 }
 
-/// What a client is told when a read failed.
+/// The refusal for a failed read.
 pub(crate) fn read_error_to_refusal(error: &ReadError) -> Refusal {
     warn!(error = error as &dyn std::error::Error, "read a room");
     match error {
@@ -421,8 +421,8 @@ pub(crate) fn read_error_to_refusal(error: &ReadError) -> Refusal {
     }
 }
 
-/// The acknowledgement of what is said. Without a message of its own (the first of this name joined
-/// somebody, say) the place names it.
+/// The acknowledgement of a command. Without a message of its own (the first event with this id added
+/// a member, for example) the seq identifies it.
 pub(crate) fn ack<'a>(
     room_id: RoomId,
     client_msg_id: Option<ClientMessageId>,

@@ -1,4 +1,4 @@
-//! What other gateways and services tell this one.
+//! Delivers ephemeral events of other gateways and services to local connections.
 
 use std::sync::Arc;
 

@@ -39,7 +39,7 @@ struct State {
     missed_at: Option<Instant>,
 }
 
-/// What the last revocations say of a sign-in.
+/// The effect of recent revocations on a session.
 #[derive(Debug, PartialEq, Eq)]
 enum Recent {
     Ended,
@@ -81,7 +81,7 @@ impl RecentRevocations {
 }
 
 impl GatewayState {
-    /// Compares a connection that has just got a sign-in with the revocations that came meanwhile.
+    /// Checks a connection that has just got its session against recent revocations.
     pub(crate) fn check_recent_revocations(
         &self,
         connection: &Connection,

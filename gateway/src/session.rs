@@ -1,4 +1,4 @@
-//! What a client may say when: the rules of one connection, without any I/O.
+//! A connection's state machine: authentication, limits and timers, without any I/O.
 //!
 //! The socket's task feeds it frames and ticks; it answers what is to be done. It owns no socket, no
 //! clock and no port, so every rule can be tested by calling it.
@@ -34,9 +34,9 @@ pub(crate) struct ConnectionState {
 
 #[derive(Debug)]
 enum Stage {
-    /// Nobody knows yet who is speaking.
+    /// Not authenticated yet.
     Anonymous { until: Ticks },
-    /// Somebody is.
+    /// Authenticated.
     Authenticated(Box<AuthenticatedState>),
 }
 
@@ -55,7 +55,7 @@ struct AuthenticatedState {
 pub(crate) enum FrameAction<'a> {
     /// Judge the token, then [`ConnectionState::authenticated`].
     Authenticate(Cow<'a, str>),
-    /// Do what it says.
+    /// Dispatch the frame.
     Act(ClientFrame<'a>),
     /// Answer with a refusal; then close, if so.
     Refuse(Refusal, Option<CloseCode>),
@@ -66,7 +66,7 @@ pub(crate) enum FrameAction<'a> {
 /// What time has brought.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Due {
-    /// Say something, so that the client knows we are here.
+    /// Send a heartbeat.
     Heartbeat,
     /// Ask for a sign of life that needs no script.
     Ping,
@@ -83,7 +83,7 @@ pub(crate) enum Due {
 pub(crate) struct Activity {
     /// When the client last sent something.
     pub(crate) heard_at: Ticks,
-    /// When something was last sent to it that a script would hear.
+    /// When a frame was last sent that a script can receive.
     pub(crate) spoke_at: Ticks,
     /// When the kernel last took something, while bytes wait.
     pub(crate) moved_at: Option<Ticks>,
@@ -247,7 +247,7 @@ impl ConnectionState {
         (now >= signs.heartbeat_at()).then_some(Due::Heartbeat)
     }
 
-    /// When something will be due next, if nothing is heard or said until then.
+    /// When the next timer is due, if nothing is received or sent until then.
     pub(crate) fn next_due(&self, signs: Activity) -> Ticks {
         let next = signs.silent_at().min(signs.heartbeat_at());
         let next = next.min(self.ping_at(signs).unwrap_or(Ticks::MAX));

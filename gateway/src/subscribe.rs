@@ -102,7 +102,7 @@ impl Subscriber<'_> {
         Ok((!is_done).then_some(replay))
     }
 
-    /// Resumes from what the room has here, without asking anybody: when a gateway's clients all come
+    /// Resumes from the room's recent frames, without a read: when all clients of a gateway come
     /// back at once, the log is read by rooms and not by clients. Whether that was possible.
     fn resume_at_once(&self, subscription: &Subscription, after: Seq) -> bool {
         if self.shared.blind.load(Ordering::Acquire) || self.shared.losses.has_unreconciled() {
@@ -145,7 +145,7 @@ impl Subscriber<'_> {
         Ok(None)
     }
 
-    /// Says that what was missed up to `head` comes now, and holds live events back.
+    /// Sends `SUBSCRIBED` for missed events up to `head`, and holds live events back.
     async fn start_replay(
         &self,
         subscription: &Subscription,
@@ -201,7 +201,7 @@ pub(crate) async fn watchable_members(
     Ok((all.len() <= WATCHED_USERS_MAX).then_some(all))
 }
 
-/// Says that a room is too large to watch.
+/// Sends the warning that a room is too large to watch.
 pub(crate) fn warn_too_large(shared: &GatewayState, connection: &Connection) {
     let frame = ServerFrame::Warning {
         code: WarningCode::PresenceTooLarge,

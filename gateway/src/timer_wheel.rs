@@ -2,7 +2,7 @@
 //!
 //! A timer of its own for each of ten thousand connections would cost more than the connection. Each
 //! stands in one slot of the wheel instead, the tick it next wants to be looked at; the wheel's
-//! turn wakes it, and it says when to come again. A hashed wheel after Varghese and Lauck (1987).
+//! turn wakes it, and it sets its next tick. A hashed wheel after Varghese and Lauck (1987).
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, Weak};

@@ -21,7 +21,7 @@ use roomcast_gateway::codec::{
 use streams::{Rng, Script, SeedOnPanic, mutate};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A socket whose other side has said everything already and listens for ever.
+/// A socket whose peer has sent everything already and stays open.
 #[derive(Default)]
 struct Tape {
     unread: Vec<u8>,

@@ -1,6 +1,6 @@
 //! How many pages are read at once, by the events they may have, and how many readers may wait.
 //!
-//! Past both a reader is told to come back: a queue without end would answer everybody too late.
+//! Past both a reader gets `RATE_LIMITED`: an unbounded queue would answer every reader too late.
 
 use roomcast_protocol::Refusal;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn past_the_queue_a_reader_is_told_to_come_back_and_then_it_goes_on() {
+    async fn reader_past_the_queue_limit_is_refused_until_another_has_left() {
         let turns = AdmissionControl::new(200, 3);
         let mut inside: Vec<_> = (0..3).map(|_| turns.try_enqueue().unwrap()).collect();
         let refusal = turns.try_enqueue().expect_err("the queue is full");

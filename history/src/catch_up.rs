@@ -1,4 +1,4 @@
-//! Everything that happened after a place, in order, without what deleted messages said.
+//! Every event after a seq, in order, with deleted messages redacted.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -225,7 +225,7 @@ impl Page {
                 Arc::make_mut(stored).event.redact();
             }
         }
-        // Beyond a full page nobody asks for it any more.
+        // Not needed beyond a full page.
         if self.count < self.extent.limit {
             self.deleted.insert(message_id.clone());
         }

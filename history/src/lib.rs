@@ -1,4 +1,4 @@
-//! Serves what was said in a room, from its first event to this moment.
+//! Serves a room's history, from its first event to the head.
 //!
 //! The store is behind the log by as much as ingest has not written yet, so every answer is the store
 //! up to the place it is complete to, and the log's tail from there: what was acknowledged is at once

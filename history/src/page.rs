@@ -61,7 +61,7 @@ impl History {
         })
     }
 
-    /// One message in its current state; a deleted one is there without what it said.
+    /// One message in its current state; a deleted one comes without its content.
     pub async fn message_view(
         &self,
         room_id: &RoomId,
@@ -145,7 +145,7 @@ impl History {
     }
 }
 
-/// Leaves of the window what the page shows, and says what there is beyond it.
+/// Trims the window to the page, and returns whether there is more on each side.
 fn trim_to_limit(window: Window, page: PageQuery, limit: usize, head: Seq) -> MessagePage {
     let (mut before, mut from) = window.into_parts();
     let (before_max, from_max) = match page {
@@ -175,7 +175,7 @@ fn json(of: &impl Serialize) -> serde_json::Value {
     serde_json::to_value(of).expect("strings and numbers always serialize")
 }
 
-/// Says in the log why a reader gets no answer.
+/// Logs why a read failed.
 fn refuse(error: ReadError) -> Refusal {
     if matches!(error, ReadError::Store(StoreError::Corrupted(_))) {
         error!(?error, "history is unreadable");

@@ -1,6 +1,6 @@
 //! Equal reads, made once for all who ask while they wait.
 //!
-//! Nobody is given a read that began before they asked: it could miss what was acknowledged to them
+//! No caller shares a read that started before its call: it could miss what was acknowledged to it
 //! since. Who asks while one is under way waits for the next, so however many ask at once, there are
 //! two reads: the one under way, and one for all the others. A failure is shared as well, for a
 //! store that is down is not helped by being asked by each of them.
@@ -36,7 +36,7 @@ impl<K, T> Default for SingleFlight<K, T> {
 }
 
 impl<K: Hash + Eq + Clone, T: Clone> SingleFlight<K, T> {
-    /// What `read` gives, begun now or later by one of those who ask for `key`.
+    /// The result of `read`, started now or later by one of the callers of `key`.
     pub(crate) async fn join<F>(&self, key: K, read: impl FnOnce() -> F) -> Result<T, ReadError>
     where
         F: Future<Output = Result<T, ReadError>>,
@@ -108,7 +108,7 @@ impl<K: Hash + Eq, T> Drop for CleanupGuard<'_, K, T> {
             .under_way
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        // Ours and the map's; boarding takes the map's lock, so nobody comes between.
+        // This one and the map's; joining takes the map's lock, so no caller can join in between.
         if Arc::strong_count(self.route) == 2 {
             under_way.remove(self.key);
         }

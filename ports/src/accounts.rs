@@ -10,7 +10,7 @@ use crate::StoreError;
 /// An account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// Its id, for ever.
+    /// Its permanent id.
     pub user_id: UserId,
     /// What one signs in with, as it was written; compared without case.
     pub name: String,
@@ -50,7 +50,7 @@ impl EndingStep {
     }
 }
 
-/// Something that a user's end has begun and that must be finished.
+/// An account deletion that has started and must be finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ending {
     /// Which service finishes it.
@@ -159,7 +159,7 @@ pub trait SessionStore: Send + Sync {
     /// The sign-in of this name.
     async fn session(&self, session_id: &SessionId) -> Result<Option<Session>, StoreError>;
 
-    /// The user's sign-ins that have not ended, the latest begun first.
+    /// The user's sessions that have not ended, newest first.
     async fn of_user(&self, user_id: &UserId) -> Result<Vec<Session>, StoreError>;
 
     /// Replaces what changes with a refresh (`generation`, `replaced`, `used_at`, `expires_at`) by
@@ -177,7 +177,7 @@ pub trait SessionStore: Send + Sync {
         kept: Option<&SessionId>,
     ) -> Result<Vec<SessionId>, StoreError>;
 
-    /// Ends all of a user's but the `kept` latest begun; gives those that had not ended.
+    /// Ends all of a user's sessions but the `kept` newest; returns those that had not ended.
     async fn end_oldest(&self, user_id: &UserId, kept: usize)
     -> Result<Vec<SessionId>, StoreError>;
 

@@ -25,7 +25,7 @@ use std::time::Duration;
 /// How long a test waits for what must come.
 pub const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Waits for what must come; a test that waits in vain says for what.
+/// Waits for an expected event; a timeout names it.
 ///
 /// # Panics
 /// When it does not come.

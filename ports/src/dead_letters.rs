@@ -1,4 +1,4 @@
-//! Entries of the log that could not be derived, kept until somebody has looked: a single one that
+//! Entries of the log that could not be derived, kept until an operator redrives them: a single one that
 //! cannot be read must not stop everything behind it.
 
 use async_trait::async_trait;

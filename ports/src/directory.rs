@@ -112,7 +112,7 @@ pub trait RoomDirectory: Send + Sync {
         room_ids: &[RoomId],
     ) -> Result<Vec<RoomListing>, StoreError>;
 
-    /// The ids of the user's rooms, for who wants to hear of them; of more than `limit`, the most lately
+    /// The ids of the user's rooms; of more than `limit`, the most recently
     /// active. Rooms that were deleted may be among them.
     async fn room_ids_of(&self, user_id: &UserId, limit: usize) -> Result<Vec<RoomId>, StoreError>;
 

@@ -1,4 +1,4 @@
-//! The durable record of what was said and done, in order within each room.
+//! The durable, ordered log of each room's events.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,7 +91,7 @@ pub trait PartitionConsumer: Send {
     /// partition has been given to another: then it has to be claimed again. Cancel safe.
     async fn next(&mut self, limit: usize) -> Result<ConsumerBatch, LogError>;
 
-    /// Says that everything up to `position` has been dealt with and need not come again.
+    /// Acknowledges everything up to `position`, which is then not delivered again.
     async fn acknowledge(&mut self, position: u64) -> Result<(), LogError>;
 }
 
@@ -102,7 +102,7 @@ pub trait PartitionLease: Send {
     async fn open(self: Box<Self>, position: u64) -> Result<Box<dyn PartitionConsumer>, LogError>;
 }
 
-/// The durable record of what was said and done, in order within each room.
+/// The durable, ordered log of each room's events.
 #[async_trait]
 pub trait EventLog: Send + Sync {
     /// Stores the event and gives its place once a crash can no longer lose it.
@@ -142,8 +142,8 @@ pub trait EventLog: Send + Sync {
     /// A log may wait until there is something to read before it decides.
     async fn claim(&self, partition: u16) -> Result<Box<dyn PartitionLease>, LogError>;
 
-    /// At most `limit` entries of the partition after `position`, whoever has claimed it, without waiting
-    /// for more: none at the end. For looking again at what has been derived once.
+    /// At most `limit` entries of the partition after `position`, without a lease and without waiting
+    /// for more: none at the end. For backfill of what has been derived once.
     async fn read_partition(
         &self,
         partition: u16,
@@ -160,7 +160,7 @@ pub trait EventLog: Send + Sync {
     /// [`LogError::Unavailable`] until this has freed space.
     async fn trim(&self, partition: u16, settled: u64) -> Result<(), LogError>;
 
-    /// How long an event id is recognised when it is appended again; `None` is for ever. Later than
-    /// that, who appends has to ask the store first.
+    /// Deduplication window; `None` is unlimited. Outside it
+    /// callers must check the store before appending.
     fn dedupe_window(&self) -> Option<Duration>;
 }

@@ -6,7 +6,7 @@ use roomcast_protocol::{RoomId, Seq, StoredEvent};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
-/// One thing a listener is told.
+/// One item of a live subscription.
 #[derive(Debug, Clone)]
 pub enum LiveEvent {
     /// An event was stored.
@@ -17,7 +17,7 @@ pub enum LiveEvent {
     Lagged,
 }
 
-/// A listener's end. It never holds up who publishes: past its capacity the oldest are lost, and said so.
+/// The receiving end of a live subscription. It never blocks the publisher: past its capacity the oldest items are dropped and reported as lag.
 #[derive(Debug)]
 pub struct LiveSubscription {
     receiver: broadcast::Receiver<LiveEvent>,

@@ -41,7 +41,7 @@ pub struct MessageState {
     pub client_message_id: Option<ClientMessageId>,
     /// When it was sent.
     pub sent_at: Timestamp,
-    /// What it says now; without content it is deleted.
+    /// Its current content; none if it is deleted.
     pub message: Message,
     /// When it was last edited.
     pub edited_at: Option<Timestamp>,
@@ -133,7 +133,7 @@ impl ReactionState {
 pub struct ResyncRequests {
     /// How many there were.
     count: u64,
-    /// Of the last ones, since when the machine had been away; `None` when nobody saw it leave.
+    /// For the last requests, since when the node had been down; `None` if that is unknown.
     away_since: VecDeque<Option<Instant>>,
 }
 
@@ -190,7 +190,7 @@ pub trait MessageWriter: Send + Sync {
     async fn checkpoint(&self, partition: u16) -> Result<u64, StoreError>;
 
     /// How much of what was written last the store may forget when a machine of it dies, in time;
-    /// `None` when it never does. What it forgot has to be written again from the log.
+    /// `None` when it never does. Lost rows have to be written again from the log.
     fn crash_loss_window(&self) -> Option<Duration>;
 
     /// How long a feed should wait after a batch for more to come when nothing more is there, because
@@ -209,7 +209,7 @@ pub trait MessageReader: Send + Sync {
     /// The place up to which the feed of this room has been written without a hole.
     async fn applied_seq(&self, room_id: &RoomId) -> Result<Seq, StoreError>;
 
-    /// Every event after `after`, as it happened, at most `limit`; what deleted messages said is gone.
+    /// Every event after `after` in order, at most `limit`; deleted messages are redacted.
     async fn events_after(
         &self,
         room_id: &RoomId,

@@ -23,7 +23,7 @@ pub struct Lease {
     pub gateway: Arc<str>,
 }
 
-/// Somebody's presence.
+/// A user's presence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Presence {
     /// Who.
@@ -47,11 +47,11 @@ pub trait PresenceStore: Send + Sync {
         grace: Duration,
     ) -> Result<(), StoreError>;
 
-    /// Who of these is here at this moment, in the order asked; right also when nobody sweeps.
+    /// The current presence of these users, in the given order; right also when no sweep runs.
     async fn read(&self, user_ids: &[UserId]) -> Result<Vec<Presence>, StoreError>;
 
     /// Ends leases whose deadline has passed, and gives every user whose status is another than the
-    /// last sweep or touch has told, once. Callable by many at once.
+    /// last sweep or renewal reported, once. Callable concurrently.
     async fn sweep(&self) -> Result<Vec<Presence>, StoreError>;
 
     /// Waits until the store notices by itself that leases have ended, and gives what changed by it as a

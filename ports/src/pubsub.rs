@@ -1,4 +1,4 @@
-//! What is told to every gateway and may be lost: its state can be read again.
+//! Ephemeral publish/subscribe to every gateway. Events may be lost: their state can be read again.
 
 use async_trait::async_trait;
 use roomcast_protocol::api::Marks;
@@ -8,10 +8,10 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::BoxError;
 
-/// Something to tell.
+/// An ephemeral event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EphemeralEvent {
-    /// Somebody types.
+    /// A user is typing.
     Typing {
         /// Where.
         room_id: RoomId,
@@ -31,7 +31,7 @@ pub enum EphemeralEvent {
         /// Whether the delivered mark moved.
         delivered: bool,
     },
-    /// Somebody came or went.
+    /// A user's presence changed.
     Presence {
         /// Who.
         user_id: UserId,
@@ -90,7 +90,7 @@ impl EphemeralSubscription {
         Self { receiver }
     }
 
-    /// Waits for the next; `None` when nobody can signal any more. Cancel safe.
+    /// Receives the next event; `None` when there is no publisher any more. Cancel safe.
     pub async fn recv(&mut self) -> Option<EphemeralEvent> {
         loop {
             match self.receiver.recv().await {
@@ -107,7 +107,7 @@ impl EphemeralSubscription {
 #[error("signals cannot be sent now")]
 pub struct PubSubError(#[source] pub BoxError);
 
-/// Tells every gateway, this one too.
+/// Publishes to every gateway, this one too.
 #[async_trait]
 pub trait PubSub: Send + Sync {
     /// Hands the signal on; who listens gets it soon, or not at all.
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn listener_that_falls_behind_is_told_that_it_missed_revocations() {
+    async fn lagging_subscriber_gets_a_report_of_missed_revocations() {
         let sender = broadcast::Sender::new(1);
         let mut stream = RevocationSubscription::new(sender.subscribe());
         let ended = || Revocation::SessionEnded {

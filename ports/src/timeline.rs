@@ -24,7 +24,7 @@ pub enum ReadError {
 /// What came after a place.
 #[derive(Debug, Clone)]
 pub struct EventPage {
-    /// Every event after it, in order, at most as many as asked; what deleted messages said is gone.
+    /// Every event after it, in order, up to the limit; deleted messages are redacted.
     pub events: Vec<Arc<StoredEvent>>,
     /// The place of the room's last event.
     pub head: Seq,
@@ -34,7 +34,7 @@ pub struct EventPage {
     /// for.
     pub count: usize,
     /// Neither between the place and the first of them nor further on is an event missing, as far as the
-    /// store and the log can tell. Otherwise some were lost for good.
+    /// store and the log show. Otherwise some were lost permanently.
     pub is_complete: bool,
 }
 
@@ -50,7 +50,7 @@ pub trait Timeline: Send + Sync {
     ) -> Result<EventPage, ReadError>;
 
     /// As [`after`](Self::events_after), with only the first of those events, as many as come to `bytes_max`, one
-    /// at least. What it says of all of them it finds out without holding them at once.
+    /// at least. The other fields cover all of them, without holding them in memory together.
     async fn first_events_after(
         &self,
         room_id: &RoomId,

@@ -1,8 +1,8 @@
-//! Who is here, for whoever asks; and the sweep that tells everybody when somebody came or went.
+//! Presence reads, and the sweep that publishes presence changes.
 //!
 //! The truth is in the store, as a deadline per connection, and is right at every read even when
-//! nobody sweeps. The sweep only makes the news of it travel: without it, who watches a user would
-//! learn nothing until they ask.
+//! no sweep runs. The sweep only publishes changes: without it, a user's watchers would
+//! get nothing until they read.
 
 mod sweep;
 #[cfg(test)]
@@ -41,7 +41,7 @@ impl PresenceService {
         })
     }
 
-    /// Sweeps until `stop`, publishes `EphemeralEvent::Presence` for everybody who came or went, and keeps the
+    /// Sweeps until `stop`, publishes `EphemeralEvent::Presence` for every user whose status changed, and keeps the
     /// gauge `presence_online_users`. A store that is away is tried again for as long as it takes.
     pub async fn run(&self, stop: CancellationToken) {
         stop.run_until_cancelled(sweep::run(&*self.store, &*self.signals))

@@ -1,8 +1,8 @@
-//! The sweep: asks the store who came or went, and tells every gateway.
+//! The sweep: reads presence changes from the store, and publishes them to every gateway.
 //!
-//! Signals may be lost, and a sweep cut off in the middle loses its news with it; nobody is wrong for
-//! it, since presence can be read again. A store that is away is asked again more slowly, and said to
-//! be away once, not at every try.
+//! Ephemeral events may be lost, and a cancelled sweep loses its changes with it; that is allowed,
+//! since presence can be read again. An unavailable store is retried with a growing backoff, and
+//! logged once, not at every attempt.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 const BACKOFF_MIN: Duration = Duration::from_millis(500);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
-/// Sweeps for ever, and tells sooner what the store notices by itself.
+/// Sweeps at intervals, and earlier when the store reports expired leases.
 pub(crate) async fn run(store: &dyn PresenceStore, signals: &dyn PubSub) {
     tokio::join!(sweep_loop(store, signals), expiry_loop(store, signals));
 }
@@ -37,7 +37,7 @@ async fn expiry_loop(store: &dyn PresenceStore, signals: &dyn PubSub) {
                 back_off.reset();
                 publish_changes(changes, signals).await;
             }
-            // Whether the store is away is for the regular sweep to say.
+            // The regular sweep reports whether the store is unavailable.
             Err(_) => sleep(back_off.next_delay()).await,
         }
     }

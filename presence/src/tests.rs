@@ -119,7 +119,7 @@ async fn each_is_read_in_the_order_asked_whether_known_or_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_comes_and_who_goes_is_told_within_half_a_second() {
+async fn presence_changes_are_published_within_half_a_second() {
     let (store, signals) = embedded();
     let mut running = Running::start(Arc::clone(&store), signals);
     let ana = lease("ana", PresenceStatus::Online);
@@ -142,7 +142,7 @@ async fn who_comes_and_who_goes_is_told_within_half_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_gives_no_sign_of_life_is_offline_when_their_lease_ends() {
+async fn user_without_renewal_is_offline_when_the_lease_ends() {
     let (store, signals) = embedded();
     let mut running = Running::start(Arc::clone(&store), signals);
     store
@@ -156,7 +156,7 @@ async fn whoever_gives_no_sign_of_life_is_offline_when_their_lease_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_was_away_is_asked_again_and_its_news_told() {
+async fn unavailable_store_is_retried_and_its_changes_published() {
     let (store, signals) = embedded();
     let away = Arc::new(Away::new(Arc::clone(&store)));
     let mut running = Running::start(Arc::clone(&away) as _, signals);
@@ -185,7 +185,7 @@ async fn a_store_that_never_answers_is_given_up_and_asked_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_store_notices_by_itself_is_told_before_a_sweep() {
+async fn expired_lease_is_published_before_a_sweep() {
     let (_, signals) = embedded();
     let noticed = Presence {
         user_id: user("ana"),
@@ -200,7 +200,7 @@ async fn what_the_store_notices_by_itself_is_told_before_a_sweep() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_sweep_ends_when_it_is_told_to() {
+async fn sweep_ends_on_stop() {
     let (store, signals) = embedded();
     let running = Running::start(store, signals);
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -211,7 +211,7 @@ async fn the_sweep_ends_when_it_is_told_to() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_gauge_says_how_many_are_online_or_away() {
+async fn gauge_counts_online_and_away_users() {
     let gauges = Gauges::default();
     let _installed = metrics::set_default_local_recorder(&gauges);
     let (store, signals) = embedded();

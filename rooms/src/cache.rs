@@ -23,7 +23,7 @@ use crate::state::RoomSnapshot;
 const CACHED_MEMBERS_MAX: usize = 10_000;
 /// Members and rooms kept in all, in each of two generations.
 const CACHE_CAPACITY: usize = 100_000;
-/// A snapshot is made anew after so long, whatever it was folded to.
+/// Maximum age of a snapshot; then it is loaded again.
 const CACHE_TTL: Duration = Duration::from_secs(600);
 
 /// What is known of rooms. Bounded: the rooms asked for least recently are forgotten first.
@@ -39,7 +39,7 @@ struct Generations {
     young_weight: usize,
 }
 
-/// One room. Who holds the turn brings it to the present; who waited meanwhile shares what came of it.
+/// One room. The lock's holder brings it up to date; waiting callers share the result.
 #[derive(Default)]
 pub(crate) struct Entry {
     known: Turns<Option<CachedRoom>>,

@@ -8,7 +8,7 @@ use crate::Rooms;
 use crate::permissions::{self, PermissionContext};
 
 impl Rooms {
-    /// Makes the member what `role` says. The last owner stays one, unless the host says otherwise.
+    /// Gives the member `role`. The last owner stays one, except for scope `admin`.
     pub async fn change_role(
         &self,
         caller: &Caller,

@@ -18,7 +18,7 @@ use crate::state::RoomSnapshot;
 use crate::{Rooms, errors, log_tail};
 
 /// Races lost in a row after which what no race can spoil is appended wherever the room is by then:
-/// in the busiest room above all, somebody must be able to remove somebody.
+/// above all in the busiest room, a removal must succeed.
 const CONFLICTS_MAX: u32 = 40;
 /// The first and the longest wait before judging again.
 const BACKOFF_MIN: Duration = Duration::from_millis(1);
@@ -114,7 +114,7 @@ impl Rooms {
         }
     }
 
-    /// Takes the state to the room's head, by the log alone if nobody new is spoken of.
+    /// Brings the state to the room's head, from the log alone if all users concerned are known.
     async fn catch_up_state(
         &self,
         room_id: &RoomId,

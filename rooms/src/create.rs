@@ -25,7 +25,7 @@ pub struct CreateRoom {
     pub kind: RoomKind,
     /// What a group is called, if anything.
     pub name: Option<String>,
-    /// Who finds a group; only its members, unless said.
+    /// A group's visibility; private by default.
     pub visibility: Option<Visibility>,
     /// Who is in it beside the caller, or by the host all who are.
     pub member_ids: Vec<UserId>,
@@ -99,7 +99,7 @@ impl Rooms {
                 "this room has ended; its id is not used again",
             ));
         }
-        // So that the caller's next call sees the room, whoever made it.
+        // So that the caller's next call sees the room, also if another call created it.
         if !tail.control.is_empty() {
             self.apply_early(&tail.control).await;
         }
@@ -155,7 +155,7 @@ impl Rooms {
 
     /// Appends the events in their order; those the room has already are left out of the answer.
     async fn append_all(&self, events: Vec<RoomEvent>) -> Result<Vec<Arc<StoredEvent>>, LogError> {
-        // The calls fix the order and take effect even if nobody waits for them.
+        // The calls fix the order and take effect even if their futures are dropped.
         let appends: Vec<_> = events
             .into_iter()
             .map(|event| (self.log.append(Append::new(event.clone())), event))

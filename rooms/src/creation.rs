@@ -113,7 +113,7 @@ impl CreationPlan {
         })
     }
 
-    /// The id of the room's first event, whoever founds it.
+    /// The id of the room's first event, independent of the creator.
     pub(crate) fn first_event_id(&self) -> EventId {
         EventId::hash_of(&["founding", self.room_id.as_str()])
     }

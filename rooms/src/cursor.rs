@@ -29,7 +29,7 @@ pub(crate) fn decode<P: CursorKey>(cursor: Option<&str>) -> Result<Option<P>, Re
         .ok_or_else(|| Refusal::bad_frame("cursor: not one of ours"))
 }
 
-/// Cuts what was read, one more than `limit`, to a page; and says where the next goes on.
+/// Trims what was read, one more than `limit`, to a page; returns the next page's cursor.
 pub(crate) fn page<T, P: CursorKey>(
     entries: &mut Vec<T>,
     limit: usize,

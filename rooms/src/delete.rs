@@ -7,7 +7,7 @@ use crate::Rooms;
 use crate::permissions;
 
 impl Rooms {
-    /// Ends the room for everybody. Its id is not used again, and afterwards it is to all, the host
+    /// Deletes the room. Its id is not used again, and afterwards it is to all callers, the host
     /// too, as if it had never been.
     pub async fn delete(&self, caller: &Caller, room_id: &RoomId) -> Result<(), Refusal> {
         self.commit(caller, room_id, &caller.user_id, |state| {

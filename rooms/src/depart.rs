@@ -157,7 +157,7 @@ impl Rooms {
 fn follow(recent: &mut HashMap<UserId, Option<(MemberRole, Seq)>>, stored: &StoredEvent) {
     let mut join = |user_id: &UserId, role: MemberRole| {
         if let Some(known) = recent.get_mut(user_id) {
-            // Rows may already hold what the tail says: a member's place is that of the first joining.
+            // Rows may already hold the tail's changes: a member's seq is that of the first joining.
             let joined = known.map_or(stored.seq, |(_, joined)| joined);
             *known = Some((role, joined));
         }
@@ -222,7 +222,7 @@ fn members(state: &RoomSnapshot) -> u64 {
     state.open().map_or(0, |room| room.member_count)
 }
 
-/// The events name the user whose account ends as their sender, whoever ended it.
+/// The events have the user whose account ends as sender, independent of the caller.
 fn in_the_name_of(user_id: &UserId) -> Caller {
     Caller {
         user_id: user_id.clone(),

@@ -1,4 +1,4 @@
-//! What callers are told when something below fails, and what operators are.
+//! Maps failures of the log and store to refusals for callers and log lines for operators.
 
 use roomcast_ports::StoreError;
 use roomcast_ports::event_log::LogError;

@@ -1,8 +1,8 @@
 //! Rooms and who is in them: made, joined, changed, left, ended.
 //!
-//! The log comes first: a join or a rename is an event of the room, judged by the state the room has at
-//! that place and appended only if it still is in that place. The tables are derived from it. Whoever
-//! appends also writes the derived rows before answering, so that the caller's next call sees them;
+//! The log comes first: a join or a rename is an event of the room, checked against the room's state at
+//! that seq and appended only if the head is still there. The tables are derived from it. The
+//! appending call also writes the derived rows before it returns, so that the caller's next call sees them;
 //! should that fail, readers find the event in the log's tail, and ingest writes it later.
 
 mod add_member;

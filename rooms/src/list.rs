@@ -68,7 +68,7 @@ impl Rooms {
             .collect()
     }
 
-    /// The log's heads of these rooms; zero where it does not say.
+    /// The log's heads of these rooms; zero where unknown.
     pub(crate) async fn heads(&self, room_ids: &[RoomId]) -> Vec<Seq> {
         self.log.heads(room_ids).await.unwrap_or_else(|failure| {
             debug!(?failure, "heads of listed rooms are the store's");

@@ -19,7 +19,7 @@ pub(crate) struct Tail {
 }
 
 /// The room's log after `after`, if the log proves that it has dropped nothing between; `None` if only
-/// the store can tell what happened there.
+/// the store has what happened there.
 pub(crate) async fn follow(
     log: &dyn EventLog,
     room_id: &RoomId,
@@ -47,7 +47,7 @@ impl Tail {
     }
 }
 
-/// Reads the room's log after `after`, a page at a time; what people say is left out at once.
+/// Reads the room's log after `after`, a page at a time; messages are dropped immediately.
 pub(crate) async fn read(
     log: &dyn EventLog,
     room_id: &RoomId,

@@ -1,4 +1,4 @@
-//! What a user is in a room, for whoever has to let them act or not.
+//! A user's membership in a room, for authorization in other services.
 
 use std::collections::HashMap;
 

@@ -6,7 +6,7 @@ use roomcast_protocol::{MemberRole, Refusal, RoomKind, UserId, Visibility};
 
 use crate::state::RoomSnapshot;
 
-/// In what capacity somebody acts in a room.
+/// An actor's role in a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ActorRole {
     /// The host product's server.

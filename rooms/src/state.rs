@@ -40,7 +40,7 @@ impl RoomSnapshot {
         self.roles.get(user_id).copied().flatten()
     }
 
-    /// Whether everybody the event is about is known, so that folding it keeps the counts right.
+    /// Whether all users of the event are known, so that applying it keeps the counts right.
     pub(crate) fn covers(&self, event: &RoomEvent) -> bool {
         self.from_start || affected_users(event).all(|user_id| self.roles.contains_key(user_id))
     }

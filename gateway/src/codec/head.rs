@@ -18,7 +18,7 @@ pub(super) struct Frame<'b> {
     pub(super) payload: Cow<'b, [u8]>,
 }
 
-/// What a frame says about itself, with nothing in it that Roomcast refuses.
+/// A frame's header, validated.
 #[derive(Clone, Copy)]
 pub(super) struct Head {
     pub(super) opcode: Opcode,

@@ -1,4 +1,4 @@
-//! What waits for a socket that takes less than we say.
+//! The bounded queue of bytes that the kernel did not accept yet.
 //!
 //! A room can speak faster than a phone can listen. The outbox absorbs the difference up to
 //! [`OUTBOX_BYTES_MAX`] and [`OUTBOX_FRAMES_MAX`]; past that the socket closes with
@@ -83,7 +83,7 @@ impl Outbox {
         Pushed::Queued
     }
 
-    /// Drops what has not begun to go out and puts the close frame behind what has.
+    /// Drops frames that are not partially written and queues the close frame.
     pub(crate) fn close(&mut self, frame: Bytes, now: Ticks) {
         match &mut self.queue {
             None => self.start(frame, now),
@@ -95,7 +95,7 @@ impl Outbox {
         }
     }
 
-    /// Hands to `write` what is next, as slices; it says how many bytes were taken.
+    /// Passes the next bytes to `write` as slices; it returns how many were accepted.
     pub(crate) fn write<E>(
         &mut self,
         now: Ticks,
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn closing_finishes_what_has_begun_and_drops_the_rest() {
+    fn closing_finishes_a_partially_written_frame_and_drops_the_rest() {
         let mut outbox = Outbox::default();
         outbox.start(Bytes::from_static(b"abc"), 0);
         outbox.push(Bytes::from_static(b"dropped"));

@@ -35,7 +35,7 @@ const READ_BYTES: usize = READ_AHEAD_BYTES_MAX;
 const FRAMES_PER_TURN: usize = 32;
 /// Reads in a row before other connections have their turn.
 const READS_MAX: usize = 8;
-/// How long what has begun to go out, and the close frame after it, may take.
+/// Timeout of a partially written frame and the close frame after it.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a closed connection may take to close on its side.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(3);
@@ -390,7 +390,7 @@ impl Future for Task {
             match this.flush(cx) {
                 PollResult::End => return Poll::Ready(()),
                 PollResult::Continue => {}
-                // Reading goes on while the kernel is full, unless somebody reads for nothing.
+                // Reading continues while the kernel's buffer is full, within a bound.
                 PollResult::Pending if this.ending != ClosePhase::No => return Poll::Pending,
                 PollResult::Pending => {}
             }

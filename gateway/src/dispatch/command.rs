@@ -1,4 +1,4 @@
-//! The frames that say something in a room, as what they say.
+//! Parses message frames into commands.
 
 use roomcast_protocol::event::Message;
 use roomcast_protocol::id::{Id, IdRef};
@@ -6,14 +6,14 @@ use roomcast_protocol::{ClientFrame, ClientMessageId, RoomId};
 
 use crate::publish::MessageCommand;
 
-/// What is said where, and what the client calls it.
+/// A message command, its room and its client message id.
 pub(super) struct ParsedCommand<'a> {
     pub(super) room_id: IdRef<'a, RoomId>,
     pub(super) client_msg_id: Option<IdRef<'a, ClientMessageId>>,
     pub(super) speech: MessageCommand,
 }
 
-/// What a frame says, or the frame itself when it says nothing in a room.
+/// The frame's command, or the frame itself when it is no message command.
 #[expect(
     clippy::result_large_err,
     reason = "both are frames, moved once; boxing one would cost an allocation"

@@ -1,4 +1,4 @@
-//! What is said beside messages: typing, marks, who is here.
+//! Handlers of ephemeral frames: typing, read markers, presence.
 
 use std::sync::Arc;
 
@@ -107,7 +107,7 @@ impl FrameHandler {
         }))
     }
 
-    /// Watches these users from now on, and tells how they are.
+    /// Watches these users from now on, and sends their presence.
     pub(super) async fn send_presence_snapshot(&self, user_ids: Vec<UserId>) -> Outcome {
         self.shared.hub.watchers.watch(&self.connection, &user_ids);
         match self.shared.ports.presence.read(&user_ids).await {
@@ -116,7 +116,7 @@ impl FrameHandler {
                 let watchers = &self.shared.hub.watchers;
                 watchers.send_initial(&self.connection, &all, now);
             }
-            // The watch stands; their next change is told.
+            // The watch stands; the next change is sent.
             Err(error) => warn!(error = &error as &dyn std::error::Error, "read who is here"),
         }
         Outcome::Watching(user_ids)

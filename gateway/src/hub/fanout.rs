@@ -1,4 +1,4 @@
-//! From the log's live events to the sockets of everybody subscribed here.
+//! Fan-out: applies the log's live events to rooms and writes them to subscribed sockets.
 //!
 //! One task takes all events that have come in a turn, and writes each room's to its connections in
 //! one piece. It never waits for a client, and it trusts nothing but the chain of `prev`: an event
@@ -173,7 +173,7 @@ fn before(event: &StoredEvent) -> Seq {
     }
 }
 
-/// Ends a change of the room, which leaves the hub when nobody wants it any more.
+/// Ends a change of the room, which leaves the hub when it has no local interest any more.
 fn leave(shared: &GatewayState, room: &Arc<Room>, state: MutexGuard<'_, RoomState>) {
     let unwanted = state.is_idle();
     // The hub's table is locked before a room.
@@ -202,7 +202,7 @@ impl WriteBatch {
         state.advance(event, frame.clone(), now);
         self.frames.push((event.seq, frame));
         if event.event.body.changes_room() {
-            // Who leaves still gets the event that says so, and nothing after it.
+            // A removed member still gets the event of its removal, and nothing after it.
             self.flush(shared, state);
             shared.hub.apply_membership_event(room, state, event, now);
         } else {
@@ -429,7 +429,7 @@ async fn reconcile_all(
         state.has_local_interest()
     });
     if rooms.is_empty() {
-        // Nobody to keep a promise to; but a log that is away should be noticed all the same.
+        // There is no room to reconcile, but an unavailable log should be detected all the same.
         shared.ports.log.ping().await?;
     }
     reconcile_rooms(shared, &rooms).await
@@ -455,7 +455,7 @@ pub(super) async fn reconcile_rooms(
 
 /// Whether the room has events in the log that it lacks here. `head` is the log's, asked at `now`.
 fn is_behind(state: &mut RoomState, head: Seq, now: Seconds) -> bool {
-    // Nobody here is certainly a member of a room that has not begun. The log may hold nothing of it.
+    // A room without a known seq has no confirmed member. The log may hold nothing of it.
     if head > Seq::ZERO {
         state.begin(head, now);
     }
@@ -466,7 +466,7 @@ fn is_behind(state: &mut RoomState, head: Seq, now: Seconds) -> bool {
     behind
 }
 
-/// Tells connections that their subscription has ended.
+/// Sends `UNSUBSCRIBED` to connections whose subscription has ended.
 pub(crate) fn send_unsubscribed(
     room_id: &RoomId,
     connections: &[Arc<connection::Connection>],

@@ -1,5 +1,5 @@
 //! What an event means for people here who are not looking at the room: who is a member from now on,
-//! and whom to tell.
+//! and which users get a notification.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(1);
 const CHANGES_READ_MAX: usize = 200;
 
 impl Hub {
-    /// The room, entered into the hub because one of these events makes somebody here a member.
+    /// The room, entered into the hub because one of these events makes a connected user a member.
     pub(super) fn room_for_local_joins(&self, events: &[Arc<StoredEvent>]) -> Option<Arc<Room>> {
         let mut wanted = false;
         for event in events {
@@ -41,7 +41,7 @@ impl Hub {
         wanted.then(|| self.with_room(&events[0].event.room_id, |_, _| ()).0)
     }
 
-    /// Keeps the room's members right, and tells those whom it concerns.
+    /// Applies membership changes, and notifies the users concerned.
     pub(super) fn apply_membership_event(
         &self,
         room: &Arc<Room>,

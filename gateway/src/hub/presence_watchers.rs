@@ -21,12 +21,12 @@ pub(crate) struct PresenceWatchers {
 #[derive(Debug)]
 struct Watcher {
     connection: Arc<Connection>,
-    /// What it was told last; nothing yet since it began to watch.
+    /// The state sent last; none since it started to watch.
     last_sent: Option<PresenceStatus>,
 }
 
 impl PresenceWatchers {
-    /// Begins to watch, or begins anew.
+    /// Starts or restarts a watch.
     pub(crate) fn watch(&self, connection: &Arc<Connection>, user_ids: &[UserId]) {
         let mut by_user = lock(&self.by_user);
         for user_id in user_ids {
@@ -56,7 +56,7 @@ impl PresenceWatchers {
         }
     }
 
-    /// Tells those who watch the user of a change, and have not been told it yet.
+    /// Sends a change to the user's watchers that have not got it yet.
     pub(crate) fn notify(
         &self,
         user_id: &UserId,
@@ -76,13 +76,13 @@ impl PresenceWatchers {
         }
     }
 
-    /// Everybody who is watched here.
+    /// All watched users.
     pub(crate) fn watched(&self) -> Vec<UserId> {
         lock(&self.by_user).keys().cloned().collect()
     }
 
-    /// Tells a connection that has begun to watch how these users are, in one piece, unless a change, which
-    /// is newer than what was read, has told it already.
+    /// Sends a new watcher the presence of these users, in one write, unless a change, which
+    /// is newer than the read, was sent already.
     pub(crate) fn send_initial(
         &self,
         connection: &Arc<Connection>,

@@ -24,10 +24,10 @@ const REORDER_BUFFER_MAX: usize = 4_096;
 /// what any log retains, far above the interval of the audits.
 const HEAD_CHECK_TTL: Duration = Duration::from_secs(60);
 
-/// A room is told that the log is away at most so often.
+/// Interval of `LOG_UNAVAILABLE` warnings to a room.
 const WARN_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A room that somebody here cares about.
+/// A room with local interest.
 #[derive(Debug)]
 pub(crate) struct Room {
     pub(crate) id: RoomId,
@@ -49,7 +49,7 @@ struct LocalMember {
     user: Arc<User>,
     /// Their connections that are subscribed.
     subscribed: u32,
-    /// The log itself said so, not only a list of the directory's.
+    /// Confirmed by the log, not only by the directory's list.
     confirmed: bool,
 }
 
@@ -85,11 +85,11 @@ pub(crate) struct RoomState {
     /// Events that came after a gap, until it is filled.
     pub(super) reorder_buffer: Vec<Arc<StoredEvent>>,
     pub(super) filling: bool,
-    /// Somebody is about to subscribe or to become a member.
+    /// A user is about to subscribe or to become a member.
     pub(crate) pins: u32,
     pub(crate) evicted: bool,
     typing: Vec<(UserId, Instant)>,
-    /// When its people were last told that the log is away.
+    /// When its members last got the warning that the log is unavailable.
     warned_at: Option<Seconds>,
 }
 
@@ -136,7 +136,7 @@ impl RoomState {
         self.last
     }
 
-    /// Begins to follow the room at `place`, unless that has begun: what is known of members is so as of
+    /// Starts to follow the room at `place`, unless started: what is known of members is so as of
     /// then, and every later event is applied.
     pub(super) fn begin(&mut self, place: Seq, now: Seconds) -> bool {
         if self.last.is_some() {
@@ -223,7 +223,7 @@ impl RoomState {
             began = self.begin(standing.as_of, now);
             self.member(user).confirmed = true;
         } else if self.last.is_some_and(|last| last < standing.as_of) {
-            // The event that says so is still to be applied, and ends subscriptions where it stands.
+            // The event itself is still to be applied, and ends subscriptions at its seq.
             if let Ok(at) = self.find(user) {
                 self.members[at].confirmed = false;
             }
@@ -269,13 +269,13 @@ impl RoomState {
         self.end_subscriptions(place, |connection| is_of(connection, user))
     }
 
-    /// Everybody leaves after `place`; gives the users, and the connections whose subscription ends.
+    /// Removes all members after `place`; returns the users, and the connections whose subscription ends.
     pub(super) fn clear(&mut self, place: Seq) -> (Vec<Arc<User>>, Vec<Arc<Connection>>) {
         let users = self.members.drain(..).map(|here| here.user).collect();
         (users, self.end_subscriptions(place, |_| true))
     }
 
-    /// Whether it is time to say that the log is away: not again within some seconds.
+    /// Whether a warning that the log is unavailable is due.
     pub(crate) fn may_warn(&mut self, now: Seconds) -> bool {
         let lately = self
             .warned_at
@@ -366,7 +366,7 @@ impl RoomState {
         self.typing.retain(|(who, _)| who != user_id);
     }
 
-    /// The open connections of everybody but `except`.
+    /// The open connections of all members but `except`.
     pub(crate) fn broadcast_ephemeral(&self, frame: &Bytes, except: Option<&UserId>, now: Seconds) {
         for subscriber in self
             .subscribers
@@ -399,7 +399,7 @@ impl RoomState {
         self.subscribers.len()
     }
 
-    /// Whether anybody waits for this room's events.
+    /// Whether a local connection needs this room's events.
     pub(crate) fn has_local_interest(&self) -> bool {
         !self.subscribers.is_empty() || !self.members.is_empty()
     }

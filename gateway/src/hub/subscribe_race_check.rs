@@ -1,7 +1,7 @@
 //! A second look at rooms that have just got their first subscriber here.
 //!
-//! A gateway begins to follow a room while events are on their way to it: one that was placed just
-//! before may pass by on neither way. Half a second later the room's head in the log tells, and what is
+//! A gateway starts to follow a room while events are on their way to it: one that was appended just
+//! before may be missed on both paths. Half a second later the room's head in the log shows it, and what is
 //! missing is read. (Measured with nats-server 2.15: a subscription raced 1–3 % of publishes.)
 
 use std::collections::VecDeque;
@@ -65,7 +65,7 @@ pub(crate) async fn run(shared: Arc<GatewayState>, stop: CancellationToken) {
         }
         let rooms = shared.second_looks.take_due();
         if let Err(error) = fanout::reconcile_rooms(&shared, &rooms).await {
-            // The audit, which goes on for ever, sees to it.
+            // The reconcile loop repairs it.
             warn!(
                 error = &error as &dyn std::error::Error,
                 "look at rooms again"

@@ -13,7 +13,7 @@ use crate::clock::{Ticks, after};
 use crate::connection::Connection;
 use crate::lock::lock;
 
-/// Somebody connected here, by one socket or more.
+/// A user with one or more local connections.
 #[derive(Debug)]
 pub(crate) struct User {
     pub(crate) id: UserId,
@@ -62,7 +62,7 @@ impl User {
                 rooms.push(room.clone());
             }
         }
-        // After the list: whoever takes the last connection away takes the list after that.
+        // After the list: the removal of the last connection locks the list after that.
         let here = self.connection_count() > 0;
         if !here {
             self.leave(room);
@@ -116,7 +116,7 @@ impl Hub {
             .entry(user_id.clone())
             .or_insert_with(|| Arc::new(User::new(user_id.clone())))
             .clone();
-        // Whoever would take the user out of the table waits for this lock, and finds the user needed.
+        // A removal of the user from the table waits for this lock, and finds the user needed.
         let mut connections = lock(&user.connections);
         drop(users);
         let surplus = surplus(&connections, most, now);
@@ -201,7 +201,7 @@ impl Hub {
         }
     }
 
-    /// Remembers for some seconds that somebody joined or left.
+    /// Records for some seconds that a user joined or left.
     pub(crate) fn record_membership_change(
         &self,
         room_id: &RoomId,

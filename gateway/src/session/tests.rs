@@ -20,7 +20,7 @@ fn caller(name: &str, lifetime: Duration) -> Caller {
 /// A second, in ticks.
 const SECOND: Ticks = 20;
 
-fn heard(heard_at: Ticks, spoke_at: Ticks) -> Activity {
+fn active(heard_at: Ticks, spoke_at: Ticks) -> Activity {
     Activity {
         heard_at,
         spoke_at,
@@ -28,10 +28,10 @@ fn heard(heard_at: Ticks, spoke_at: Ticks) -> Activity {
     }
 }
 
-/// What is due in that second when both sides have just been heard.
+/// The timer that is due in that second when both sides were just active.
 fn at(session: &mut ConnectionState, second: Ticks) -> Option<Due> {
     let now = second * SECOND;
-    session.due(now, heard(now, now))
+    session.due(now, active(now, now))
 }
 
 fn open(lifetime: Duration) -> ConnectionState {
@@ -65,10 +65,10 @@ fn without_a_token_the_first_frame_must_bring_one() {
 fn a_connection_without_a_token_is_closed_after_five_seconds_and_not_before() {
     let mut session = ConnectionState::anonymous(10);
     // It may have come at the very end of tick 10.
-    assert_eq!(session.due(10 + 5 * SECOND, heard(10, 10)), None);
-    assert_eq!(session.next_due(heard(10, 10)), 11 + 5 * SECOND);
+    assert_eq!(session.due(10 + 5 * SECOND, active(10, 10)), None);
+    assert_eq!(session.next_due(active(10, 10)), 11 + 5 * SECOND);
     assert_eq!(
-        session.due(11 + 5 * SECOND, heard(10, 10)),
+        session.due(11 + 5 * SECOND, active(10, 10)),
         Some(Due::Close(CloseCode::Unauthorized))
     );
 }
@@ -165,11 +165,11 @@ fn a_token_with_less_than_a_minute_left_is_announced_at_once() {
 #[test]
 fn silence_on_our_side_is_broken_before_a_heartbeat_is_missed() {
     let mut session = open(Duration::from_secs(6_000));
-    assert_eq!(session.due(14 * SECOND, heard(14 * SECOND, 0)), None);
-    let due = session.next_due(heard(14 * SECOND, 0));
+    assert_eq!(session.due(14 * SECOND, active(14 * SECOND, 0)), None);
+    let due = session.next_due(active(14 * SECOND, 0));
     assert!(due > 14 * SECOND && due < 15 * SECOND, "{due}");
     assert_eq!(
-        session.due(due, heard(14 * SECOND, 0)),
+        session.due(due, active(14 * SECOND, 0)),
         Some(Due::Heartbeat)
     );
 }
@@ -177,7 +177,7 @@ fn silence_on_our_side_is_broken_before_a_heartbeat_is_missed() {
 #[test]
 fn silence_on_the_other_side_is_asked_once_and_closes_after_three_heartbeats() {
     let mut session = open(Duration::from_secs(6_000));
-    let mut at = |tick| session.due(tick, heard(0, tick));
+    let mut at = |tick| session.due(tick, active(0, tick));
     assert_eq!(at(30 * SECOND), None);
     assert_eq!(at(30 * SECOND + 1), Some(Due::Ping));
     assert_eq!(at(30 * SECOND + 1), None);
@@ -188,7 +188,7 @@ fn silence_on_the_other_side_is_asked_once_and_closes_after_three_heartbeats() {
 #[test]
 fn a_client_that_answered_a_ping_is_asked_again_after_the_next_silence() {
     let mut session = open(Duration::from_secs(6_000));
-    let mut at = |tick, heard_at| session.due(tick, heard(heard_at, tick));
+    let mut at = |tick, heard_at| session.due(tick, active(heard_at, tick));
     assert_eq!(at(31 * SECOND, 0), Some(Due::Ping));
     assert_eq!(at(60 * SECOND, 31 * SECOND), None);
     assert_eq!(at(62 * SECOND, 31 * SECOND), Some(Due::Ping));

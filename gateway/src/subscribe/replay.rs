@@ -1,9 +1,9 @@
 //! The replay of what a subscription missed, page by page at the client's pace.
 //!
 //! The next page is read only when the client has taken the one before, so a slow reader holds a page
-//! and no more. The connection's other frames go on meanwhile. Whether all of it can be given was decided
+//! and no more. The connection's other frames are handled concurrently. Whether all of it can be sent was decided
 //! before `SUBSCRIBED`; a page that cannot be read after that closes the connection, since the client
-//! has been told that it misses nothing.
+//! was promised every missed event.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use crate::lock::lock;
 use crate::outbound;
 use crate::rate_limit::{READING, kib};
 
-/// How soon a replay looks again whether the process has less to send.
+/// Delay before a replay checks the process's outbound bytes again.
 const BUDGET_RECHECK_DELAY: Duration = Duration::from_millis(50);
 
 /// How far one replay has come.

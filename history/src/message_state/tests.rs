@@ -150,7 +150,7 @@ fn nothing_brings_a_deleted_message_back() {
 }
 
 #[test]
-fn a_log_that_has_lost_what_was_said_folds_to_the_same_deleted_message() {
+fn redacted_log_folds_to_the_same_deleted_message() {
     for start in 0..300 {
         let mut seed = start;
         let mut events = log(&mut seed);

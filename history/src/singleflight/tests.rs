@@ -67,7 +67,7 @@ async fn a_thousand_who_ask_while_one_reads_share_one_more_read() {
 }
 
 #[tokio::test]
-async fn who_gives_up_strands_nobody() {
+async fn cancelled_caller_leaves_no_other_caller_waiting() {
     let flights: Arc<SingleFlight<u8, usize>> = Arc::default();
     let source = Source::new();
     let tracker = TaskTracker::new();

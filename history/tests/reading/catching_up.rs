@@ -1,4 +1,4 @@
-//! Every event after a place, once and in order, without what deleted messages said.
+//! Every event after a seq, once and in order, with deleted messages redacted.
 
 use roomcast_history::PageQuery;
 use roomcast_ports::timeline::Timeline as _;
@@ -97,7 +97,7 @@ async fn the_start_after_a_place_is_a_prefix_and_knows_of_all_that_follows() {
 }
 
 #[tokio::test]
-async fn frames_after_a_place_say_whether_there_is_more_on_either_side() {
+async fn frames_after_a_seq_have_flags_for_more_on_either_side() {
     let world = World::new().await;
     let (first, message_id) = world.say("one").await;
     world.say("two").await;
@@ -137,7 +137,7 @@ async fn frames_after_a_place_say_whether_there_is_more_on_either_side() {
 }
 
 #[tokio::test]
-async fn an_edit_behind_the_deletion_it_raced_says_nothing() {
+async fn edit_after_the_deletion_it_raced_is_redacted() {
     let world = World::new().await;
     let (first, message_id) = world.say("one").await;
     world.delete(&message_id).await;

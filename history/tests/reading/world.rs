@@ -27,7 +27,7 @@ pub(crate) struct World {
 static WORLDS: AtomicU32 = AtomicU32::new(0);
 
 impl World {
-    /// A room with its founder and nothing said.
+    /// A room with its owner and no messages.
     pub(crate) async fn new() -> Self {
         let number = WORLDS.fetch_add(1, Ordering::Relaxed);
         let name = format!("roomcast-history-{}-{number}", std::process::id());

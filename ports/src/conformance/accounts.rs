@@ -211,7 +211,7 @@ pub async fn a_deleted_accounts_name_is_free(harness: &mut impl AccountHarness) 
     assert_eq!(create(&accounts, &next).await, Registration::Made);
 }
 
-/// What a user's end has begun is kept over a restart until it is forgotten.
+/// A started account deletion is kept over a restart until it is deleted.
 pub async fn an_ending_is_kept_until_it_is_forgotten(harness: &mut impl AccountHarness) {
     let (user_id, room_id) = (UserId::generate(), RoomId::generate());
     let of_account = Ending {

@@ -117,8 +117,8 @@ pub(super) fn renamed(
     })
 }
 
-/// A room is what its founding and its changes say; what a change leaves out stays.
-pub async fn a_room_is_what_its_founding_and_changes_say(harness: &mut impl DirectoryHarness) {
+/// A room's record follows its creation and changes; fields that a change omits stay.
+pub async fn room_record_follows_creation_and_changes(harness: &mut impl DirectoryHarness) {
     let (rooms, mut script) = (Rooms::of(harness), Script::group("first name"));
     let owner = script.owner.clone();
     assert_eq!(
@@ -298,7 +298,7 @@ macro_rules! directory_conformance {
             $make,
             directory,
             [
-                a_room_is_what_its_founding_and_changes_say,
+                room_record_follows_creation_and_changes,
                 a_room_that_has_ended_is_only_given_by_its_id,
                 members_come_change_leave_and_come_again,
                 many_members_are_added_at_once,

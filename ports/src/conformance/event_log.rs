@@ -84,7 +84,7 @@ fn assert_chain(events: &[Arc<StoredEvent>]) {
     }
 }
 
-/// The room's next event that a listener hears of.
+/// The room's next live event.
 async fn recv_live(live: &mut LiveSubscription, room_id: &RoomId) -> Arc<StoredEvent> {
     loop {
         match within_timeout("a live event", live.next()).await {
@@ -279,7 +279,7 @@ pub async fn an_event_id_in_another_room_is_another_event(harness: &mut impl Log
     assert!(!append(&log, &there).await.duplicate);
 }
 
-/// An append that expects another head stores nothing and says where the head is.
+/// An append with another expected head stores nothing and returns the head.
 pub async fn an_append_that_expects_another_head_stores_nothing(harness: &mut impl LogHarness) {
     let (log, room_id, sender) = (harness.log(), RoomId::generate(), user());
     let first = append(&log, &event(&room_id, &sender, said("first"))).await;
@@ -407,8 +407,8 @@ pub async fn reading_in_pages_gives_the_whole_chain(harness: &mut impl LogHarnes
     );
 }
 
-/// A listener hears every event after it is stored, in order, and of a repeat nothing.
-pub async fn a_listener_hears_events_in_order_once_they_are_stored(harness: &mut impl LogHarness) {
+/// A subscriber gets every event after it is stored, in order, and nothing for a duplicate.
+pub async fn subscriber_gets_events_in_order_once_they_are_stored(harness: &mut impl LogHarness) {
     let (log, room_id, sender) = (harness.log(), RoomId::generate(), user());
     let mut live = log.subscribe();
     let first = event(&room_id, &sender, said("first"));
@@ -478,7 +478,7 @@ macro_rules! event_log_conformance {
                 an_event_over_the_limit_is_refused,
                 the_head_is_the_last_events_place,
                 reading_in_pages_gives_the_whole_chain,
-                a_listener_hears_events_in_order_once_they_are_stored,
+                subscriber_gets_events_in_order_once_they_are_stored,
                 the_feed_has_every_event_in_order,
                 the_feed_goes_on_from_its_position_and_waits,
             ]

@@ -194,8 +194,8 @@ pub async fn messages_come_in_pages_both_ways(harness: &mut impl MessageHarness)
     assert_eq!(stranger, None);
 }
 
-/// A message says what its last edit says, and when that was; the rest of it stays.
-pub async fn an_edit_changes_what_a_message_says(harness: &mut impl MessageHarness) {
+/// An edit replaces a message's content and edit time; the rest of it stays.
+pub async fn edit_replaces_a_messages_content(harness: &mut impl MessageHarness) {
     let (store, mut script) = (Store::of(harness), Script::group("edits"));
     let (owner, attachment) = (script.owner.clone(), AttachmentId::generate());
     let message = Message {
@@ -219,8 +219,8 @@ pub async fn an_edit_changes_what_a_message_says(harness: &mut impl MessageHarne
     );
 }
 
-/// A deleted message keeps its place and says nothing any more, nowhere, and neither do its edits.
-pub async fn a_deleted_message_keeps_its_place_and_says_nothing(harness: &mut impl MessageHarness) {
+/// A deleted message keeps its seq and is redacted everywhere, as are its edits.
+pub async fn deleted_message_keeps_its_seq_and_is_redacted(harness: &mut impl MessageHarness) {
     let (store, mut script) = (Store::of(harness), Script::group("deletions"));
     let owner = script.owner.clone();
     let message = Message {
@@ -463,8 +463,8 @@ macro_rules! message_store_conformance {
             [
                 events_are_read_as_they_were_written,
                 messages_come_in_pages_both_ways,
-                an_edit_changes_what_a_message_says,
-                a_deleted_message_keeps_its_place_and_says_nothing,
+                edit_replaces_a_messages_content,
+                deleted_message_keeps_its_seq_and_is_redacted,
                 reactions_are_in_the_order_they_were_given,
                 spellings_of_an_emoji_are_one_reaction,
                 what_is_written_again_changes_nothing,

@@ -1,11 +1,11 @@
-//! The promises of [`EventLog`](crate::event_log::EventLog) to who looks again at what was derived once.
+//! The guarantees of [`EventLog`](crate::event_log::EventLog) to backfill.
 
 use roomcast_protocol::RoomId;
 
 use super::event_log::{LogHarness, append_many, consume_any};
 use super::within_timeout;
 
-/// A stretch gives what the feed gave, in pages, to anybody, and waits for nothing.
+/// A partition read returns what the consumer got, in pages, without a lease and without waiting.
 pub async fn a_stretch_is_the_feed_again_and_waits_for_nothing(harness: &mut impl LogHarness) {
     let (log, room_id) = (harness.log(), RoomId::generate());
     append_many(&log, &room_id, 25).await;

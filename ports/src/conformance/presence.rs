@@ -70,7 +70,7 @@ impl Here {
         read.remove(0)
     }
 
-    /// What a sweep tells of the user.
+    /// The user's changes in a sweep.
     async fn swept(&self, user_id: &UserId) -> Vec<PresenceStatus> {
         let swept = self.store.sweep().await.expect("sweep");
         swept
@@ -170,7 +170,7 @@ pub async fn of_many_sweeps_at_once_one_gives_a_change(harness: &mut impl Presen
     assert_eq!(told, [Online]);
 }
 
-/// Answers come in the order asked, and nobody has to sweep for them to be right.
+/// Reads return users in the given order, and are right without a sweep.
 pub async fn reads_are_in_the_order_asked(harness: &mut impl PresenceHarness) {
     let (here, one, two, stranger) = (Here::of(harness), connection(), connection(), user());
     here.touch(&one, Online, 40).await;

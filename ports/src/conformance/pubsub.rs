@@ -27,7 +27,7 @@ async fn next_in(stream: &mut EphemeralSubscription, room: &RoomId) -> Ephemeral
     }
 }
 
-/// Whoever listens gets what is published, in its order; the publisher as well.
+/// Every subscriber gets published events in order; the publisher as well.
 pub async fn every_listener_gets_signals_in_order(harness: &mut impl SignalsHarness) {
     let (signals, room_id) = (harness.signals(), RoomId::generate());
     let mut listeners = [signals.subscribe(), signals.subscribe()];

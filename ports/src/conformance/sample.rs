@@ -8,12 +8,12 @@ use roomcast_protocol::{
     Timestamp, UserId, Visibility,
 };
 
-/// A user nobody else has.
+/// A unique user.
 pub fn user() -> UserId {
     UserId::generate()
 }
 
-/// A few words that nobody else's name begins with.
+/// A unique name prefix of a few words.
 pub fn unique_name() -> String {
     let id = UserId::generate();
     format!("n{}", &id.as_str()[24..])
@@ -55,7 +55,7 @@ pub fn founded_as(
     }
 }
 
-/// Somebody comes.
+/// A member joins.
 pub fn joined(user_id: &UserId, role: MemberRole) -> EventBody {
     EventBody::MemberJoined {
         user_id: user_id.clone(),
@@ -64,7 +64,7 @@ pub fn joined(user_id: &UserId, role: MemberRole) -> EventBody {
     }
 }
 
-/// Somebody goes.
+/// A member leaves.
 pub fn left(user_id: &UserId) -> EventBody {
     EventBody::MemberLeft {
         user_id: user_id.clone(),
@@ -72,7 +72,7 @@ pub fn left(user_id: &UserId) -> EventBody {
     }
 }
 
-/// A message says something else.
+/// A message is edited.
 pub fn edited(message_id: &MessageId, content: &str) -> EventBody {
     EventBody::MessageEdited {
         message_id: message_id.clone(),
@@ -193,7 +193,7 @@ impl Script {
         stored
     }
 
-    /// The owner says something.
+    /// The owner sends a message.
     pub fn says(&mut self, content: &str) -> Arc<StoredEvent> {
         self.does(&self.owner.clone(), said(content))
     }

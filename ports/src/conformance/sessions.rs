@@ -177,7 +177,7 @@ async fn ids_of(sessions: &Arc<dyn SessionStore>, user_id: &UserId) -> Vec<Sessi
     of_user.into_iter().map(|it| it.session_id).collect()
 }
 
-/// A user's sessions that have not ended are listed whole, the latest begun first.
+/// A user's sessions that have not ended are listed completely, newest first.
 pub async fn a_users_sessions_are_listed_latest_first(harness: &mut impl SessionHarness) {
     let (sessions, user_id) = (harness.sessions(), user());
     let all: Vec<Session> = [2, 0, 3, 1].map(|minute| begun(&user_id, minute)).into();
@@ -192,8 +192,8 @@ pub async fn a_users_sessions_are_listed_latest_first(harness: &mut impl Session
     assert_eq!(ids_of(&sessions, &user()).await, []);
 }
 
-/// Ending the oldest keeps the latest begun, and names those that had not ended.
-pub async fn ending_the_oldest_keeps_the_latest_begun(harness: &mut impl SessionHarness) {
+/// Ending the oldest keeps the newest, and returns those that had not ended.
+pub async fn ending_the_oldest_keeps_the_newest(harness: &mut impl SessionHarness) {
     let (sessions, user_id) = (harness.sessions(), user());
     let all: Vec<Session> = (0..5).map(|minute| begun(&user_id, minute)).collect();
     for session in all.iter().rev() {
@@ -281,7 +281,7 @@ macro_rules! session_conformance {
                 an_ended_session_stays_ended,
                 a_session_is_not_ended_for_another_user,
                 a_users_sessions_are_listed_latest_first,
-                ending_the_oldest_keeps_the_latest_begun,
+                ending_the_oldest_keeps_the_newest,
                 ending_all_names_those_that_had_not_ended,
                 long_expired_sessions_are_forgotten,
             ]

@@ -47,7 +47,7 @@ fn bodies(plan: &CreationPlan) -> Vec<EventBody> {
 }
 
 #[test]
-fn the_room_of_a_pair_is_the_same_whoever_asks() {
+fn room_of_a_pair_is_the_same_for_both_creators() {
     let anna = plan(&caller("anna", false), RoomKind::Direct, &["bert"]).unwrap();
     let bert = plan(
         &caller("bert", false),

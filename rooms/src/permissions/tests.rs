@@ -11,7 +11,7 @@ const ADMIN: ActorRole = ActorRole::Member(Admin);
 const MEMBER: ActorRole = ActorRole::Member(Member);
 const NONE: ActorRole = ActorRole::NonMember;
 
-/// What a rule says, in one word.
+/// A rule's result in one word.
 fn word<T: std::fmt::Debug>(verdict: Result<T, Refusal>) -> String {
     match verdict {
         Ok(granted) => format!("{granted:?}").replace("Some(", "").replace(')', ""),
@@ -111,7 +111,7 @@ fn adding_a_member_again_changes_nothing() {
 }
 
 #[test]
-fn anybody_joins_a_public_room_as_a_member_and_nobody_a_private_one() {
+fn any_user_joins_a_public_room_as_a_member_and_none_a_private_one() {
     assert_eq!(word(can_add(&public(), oneself(NONE), None)), "Member");
     assert_eq!(
         word(can_add(&public(), oneself(NONE), Some(Member))),
@@ -162,7 +162,7 @@ fn only_owners_and_the_host_change_roles() {
 }
 
 #[test]
-fn the_last_owner_neither_steps_down_nor_leaves_but_the_host_may_say_so() {
+fn last_owner_neither_steps_down_nor_leaves_except_by_the_host() {
     for (owners, expected) in [(1, "FORBIDDEN"), (2, "true")] {
         assert_eq!(
             word(can_change_role(&private(), oneself(OWNER), Member, owners)),
@@ -195,7 +195,7 @@ fn the_last_owner_neither_steps_down_nor_leaves_but_the_host_may_say_so() {
 }
 
 #[test]
-fn admins_remove_members_owners_anybody_and_members_only_themselves() {
+fn admins_remove_members_owners_remove_all_and_members_only_themselves() {
     let table = [
         (HOST, ["Member", "Admin", "Owner", "NOT_FOUND"]),
         (OWNER, ["Member", "Admin", "Owner", "NOT_FOUND"]),

@@ -81,7 +81,7 @@ fn log(seed: &mut u64) -> Vec<Arc<StoredEvent>> {
     events
 }
 
-/// The state as a store gives it: the roles of everybody, and counts that go with them.
+/// The state as a store gives it: the roles of all members, and the counts that go with them.
 fn snapshot(events: &[Arc<StoredEvent>]) -> RoomSnapshot {
     let mut state = RoomSnapshot {
         from_start: true,

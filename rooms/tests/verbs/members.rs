@@ -83,7 +83,7 @@ async fn a_life_of_a_group_with_ingest_standing_still_and_with_it_going_on() {
 }
 
 #[tokio::test]
-async fn anybody_joins_a_public_group_and_sees_it_before() {
+async fn any_user_sees_and_joins_a_public_group() {
     let world = World::new();
     let room = world.public_group("anna", "Garden").await;
     let bert = caller("bert");
@@ -313,7 +313,7 @@ async fn refusals(world: &World, by: &str, room: &RoomId, other: &UserId) -> Vec
 }
 
 #[tokio::test]
-async fn an_ended_room_is_to_everybody_as_if_it_had_never_been() {
+async fn deleted_room_is_unknown_to_all_callers() {
     let world = World::new();
     let room = world.public_group("anna", "Garden").await;
     assert_eq!(

@@ -103,7 +103,7 @@ async fn of_two_last_owners_who_leave_at_once_one_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn members_come_and_go_while_everybody_talks_and_ingest_runs() {
+async fn members_join_and_leave_while_all_send_and_ingest_runs() {
     let world = Arc::new(World::new());
     let room = world.group("anna", &[]).await;
     let quiet = Arc::new(AtomicBool::new(false));

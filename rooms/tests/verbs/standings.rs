@@ -133,7 +133,7 @@ async fn a_room_whose_members_all_come_at_once_costs_the_store_one_look() {
 }
 
 #[tokio::test]
-async fn a_snapshot_follows_every_change_whoever_made_it_and_wherever_ingest_stands() {
+async fn snapshot_follows_every_change_at_any_ingest_position() {
     let world = World::new();
     let room_id = world.group("anna", &["ben"]).await;
     let (rooms, _) = counted(&world);

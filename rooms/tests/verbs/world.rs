@@ -81,7 +81,7 @@ impl World {
         self.log.read(room_id, Seq::ZERO, 100_000).await.unwrap()
     }
 
-    /// Says something in the room, as a gateway would.
+    /// Sends a message to the room, as a gateway would.
     pub(crate) async fn say(&self, room_id: &RoomId, by: &str) -> Seq {
         let message = Message {
             content: Some("hello".into()),

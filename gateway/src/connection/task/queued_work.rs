@@ -21,7 +21,7 @@ use crate::subscribe::replay::Replay;
 pub(super) struct QueuedWork {
     /// At most as many as one frame may name.
     rooms: VecDeque<(RoomId, Option<Seq>)>,
-    /// What was said with them.
+    /// The frame's `ref`.
     reference: Option<Cow<'static, str>>,
     presence: bool,
     replay: Option<BoxFuture<'static, Result<(), CloseCode>>>,

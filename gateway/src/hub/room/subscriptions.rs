@@ -141,7 +141,7 @@ impl RoomState {
 
     /// Subscribes a member's connection after `after` at once, if the recent events kept here reach back
     /// so far and are at most `most`; gives the room's place and the frames that come first. None of them
-    /// may be a deletion: what a deleted message said is not shown again.
+    /// may be a deletion: a deleted message's content is not sent again.
     pub(crate) fn recover_from_cache(
         &mut self,
         connection: &Arc<Connection>,
