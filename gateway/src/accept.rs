@@ -23,8 +23,9 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tracing::{debug, warn};
 
+use crate::parser_refusals::ParserRefusals;
 use crate::stall::Stall;
-use crate::{Gateway, GatewayState, handshake};
+use crate::{Gateway, GatewayState, handshake, parser_refusals};
 
 /// Bytes not yet sent that a socket lets us write ahead. A stalled reader otherwise holds megabytes
 /// of the kernel's memory.
@@ -92,14 +93,26 @@ async fn serve_one(shared: Arc<GatewayState>, stream: TcpStream, peer: SocketAdd
     let service = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
-        service.call(request)
+        let judged = match parser_refusals::refuse(&request) {
+            None => Ok(service.call(request)),
+            Some(response) => Err(response),
+        };
+        async move {
+            match judged {
+                Ok(answer) => answer.await,
+                Err(response) => Ok(response),
+            }
+        }
     });
     let mut connection = std::pin::pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HANDSHAKE_TIMEOUT)
             .max_buf_size(HANDSHAKE_BYTES_MAX)
-            .serve_connection(TokioIo::new(Stall::new(stream)), service)
+            .serve_connection(
+                TokioIo::new(ParserRefusals::new(Stall::new(stream))),
+                service
+            )
             .with_upgrades()
     );
     let result = tokio::select! {

@@ -13,12 +13,12 @@ use axum::response::{IntoResponse as _, Response};
 use fastwebsockets::upgrade::UpgradeFut;
 use hyper_util::rt::TokioIo;
 use roomcast_ports::access::{Caller, TokenError};
-use roomcast_protocol::api::Problem;
 use roomcast_protocol::{CloseCode, ErrorCode, Refusal};
 use tracing::{debug, warn};
 
 use crate::connection::Connection;
 use crate::connection::task::Task;
+use crate::parser_refusals::{self, ParserRefusals};
 use crate::stall::Stall;
 use crate::{Gateway, GatewayState};
 
@@ -251,12 +251,7 @@ fn unauthorized() -> Box<Response> {
 }
 
 fn problem(status: StatusCode, refusal: &Refusal) -> Response {
-    let problem = Problem::new(
-        status.as_u16(),
-        status.canonical_reason().unwrap_or_default(),
-        refusal,
-    );
-    let body = serde_json::to_vec(&problem).unwrap_or_default();
+    let body = parser_refusals::document(status, refusal);
     (
         status,
         [
@@ -281,12 +276,15 @@ async fn serve_socket(shared: Arc<GatewayState>, socket: UpgradeFut, who: Handsh
             return;
         }
     };
-    let Ok(parts) = socket.downcast::<TokioIo<Stall>>() else {
+    let Ok(parts) = socket.downcast::<TokioIo<ParserRefusals<Stall>>>() else {
         warn!("an upgraded connection is no TCP socket");
         return;
     };
     let now = shared.clock.now();
-    let connection = Arc::new(Connection::new(parts.io.into_inner().into_inner(), now));
+    let connection = Arc::new(Connection::new(
+        parts.io.into_inner().into_inner().into_inner(),
+        now,
+    ));
     // What the client sent without waiting for the answer; an empty buffer would still hold 8 KiB.
     let mut task = Task::new(shared.clone(), connection.clone(), &parts.read_buf);
     drop(parts.read_buf);

@@ -8,6 +8,7 @@ pub mod codec;
 pub mod config;
 pub mod origin;
 pub mod outbound;
+pub mod parser_refusals;
 pub mod rate_limit;
 mod revocations;
 pub mod stall;

@@ -109,6 +109,10 @@ pub const WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(20);
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a request's head; more is HTTP 431.
 pub const HANDSHAKE_BYTES_MAX: usize = 8_192;
+/// How long the rest of a refused head is read and dropped, so that the answer arrives; then the connection is cut.
+pub const REFUSED_HEAD_LINGER: Duration = Duration::from_secs(1);
+/// Bytes of a refused head's rest that are read and dropped; then the connection is cut.
+pub const REFUSED_HEAD_BYTES_MAX: usize = 262_144;
 /// How long before its end a token is said to expire.
 pub const TOKEN_EXPIRING_BEFORE: Duration = Duration::from_secs(60);
 /// How far clocks may be apart when `exp` and `nbf` are judged.

@@ -15,6 +15,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use roomcast_gateway::parser_refusals::{self, ParserRefusals};
 use roomcast_gateway::stall::Stall;
 use roomcast_ports::back_off::BackOff;
 use roomcast_protocol::limits::{HANDSHAKE_BYTES_MAX, HANDSHAKE_TIMEOUT};
@@ -68,13 +69,25 @@ async fn answer(stream: TcpStream, peer: SocketAddr, router: Router, stop: Cance
     let service = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
-        service.call(request)
+        let judged = match parser_refusals::refuse(&request) {
+            None => Ok(service.call(request)),
+            Some(response) => Err(response),
+        };
+        async move {
+            match judged {
+                Ok(answer) => answer.await,
+                Err(response) => Ok(response),
+            }
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HANDSHAKE_TIMEOUT)
         .max_buf_size(HANDSHAKE_BYTES_MAX)
-        .serve_connection(TokioIo::new(Stall::new(stream)), service);
+        .serve_connection(
+            TokioIo::new(ParserRefusals::new(Stall::new(stream))),
+            service,
+        );
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

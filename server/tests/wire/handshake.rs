@@ -314,6 +314,7 @@ fn a_handshake_of_more_than_8_kib_is_refused_or_cut() {
         let _ = socket.try_send_raw(head.as_bytes());
         if let Some(reply) = socket.try_read_reply() {
             assert_eq!(reply.status, 431, "{bytes}: {}", reply.text());
+            assert_eq!(reply.refused(), "BAD_FRAME", "{bytes}");
         }
     }
 }
@@ -326,27 +327,35 @@ fn handshake_of_more_than_100_headers_is_431() {
         let handshake = headers.fold(Handshake::new(&node), |handshake, (name, value)| {
             handshake.header(&name, value)
         });
-        assert_eq!(handshake.refusal().status, 431, "{count}");
+        let reply = handshake.refusal();
+        assert_eq!((reply.status, &*reply.refused()), (431, "BAD_FRAME"));
     }
 }
 
 #[test]
-fn request_that_is_not_http_is_400_without_a_page() {
+fn request_that_is_not_http_is_a_problem_document() {
     let node = Node::shared();
     for request in [
         "hello there\r\n\r\n",
         "GET /v1/ws HTTP/1.1\r\nHost: roomcast\r\nno colon\r\n\r\n",
         "GET /v1/\u{e9} HTTP/1.1\r\nHost: roomcast\r\nBad Name: x\r\n\r\n",
+        "GET /v1/me HTTP/1.1\r\nHost: roomcast\r\nBad(Name: x\r\n\r\n",
+        "G(T /v1/me HTTP/1.1\r\nHost: roomcast\r\n\r\n",
+        "GET /v1/me HTTP/1.1\r\nHost: roomcast\r\nHost: other\r\n\r\n",
+        "GET /v1/ws HTTP/1.1\r\nHost: roomcast\r\nX: y\r\nhost: roomcast\r\n\r\n",
+        "GET http://other/v1/me HTTP/1.1\r\nHost: roomcast\r\n\r\n",
+        "CONNECT roomcast:80 HTTP/1.1\r\nHost: roomcast:80\r\n\r\n",
+        "POST /v1/sessions HTTP/1.1\r\nHost: roomcast\r\nContent-Length: x\r\n\r\n{}",
+        "POST /v1/sessions HTTP/1.1\r\nHost: roomcast\r\nContent-Length: -1\r\n\r\n{}",
+        "POST /v1/sessions HTTP/1.1\r\nHost: roomcast\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+        "POST /v1/sessions HTTP/1.1\r\nHost: roomcast\r\nTransfer-Encoding: gzip\r\n\r\n{}",
+        "POST /v1/sessions HTTP/1.1\r\nHost: roomcast\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
     ] {
         let mut socket = Socket::open(node.http());
         socket.send_raw(request.as_bytes());
         let reply = socket.read_reply();
-        assert_eq!(reply.status, 400, "{request:?}");
-        assert_ne!(
-            reply.header("content-type"),
-            Some("text/html"),
-            "{request:?}"
-        );
+        assert_eq!(reply.status, 400, "{request:?}: {}", reply.text());
+        assert_eq!(reply.refused(), "BAD_FRAME", "{request:?}");
     }
 }
 
