@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Api } from '../page/js/api.js';
 import { uuidv7 } from '../page/js/ids.js';
+import { SafeStore } from '../page/js/key-value-store.js';
 import { Session } from '../page/js/session.js';
 
 function storage(initial = {}) {
@@ -112,4 +113,27 @@ test('a problem document becomes an error with its code and words', async () => 
 test('ids made here carry the time in front and are version 7', () => {
   const id = uuidv7(0x0189_abcd_ef01, (bytes) => bytes.fill(0xff));
   assert.equal(id, '0189abcd-ef01-7fff-bfff-ffffffffffff');
+});
+
+test('session_lives_in_memory_when_the_browser_refuses_storage', async () => {
+  const refuse = () => { throw new DOMException('blocked', 'SecurityError'); };
+  for (const open of [refuse, () => ({ getItem: refuse, setItem: refuse, removeItem: refuse })]) {
+    const { fetch } = fleet();
+    const session = new Session({ storage: new SafeStore(open), fetch, exclusively: alone });
+    assert.equal(session.signedIn, false);
+    await session.signIn({ name: 'ana', password: 'long enough' });
+    assert.equal(await session.get(), 'access-1');
+    session.end();
+    assert.equal(session.signedIn, false);
+  }
+});
+
+test('safe_store_prefers_the_value_that_a_full_browser_did_not_take', () => {
+  const kept = storage({ a: 'old' });
+  const store = new SafeStore(() => ({ ...kept, setItem: () => { throw new DOMException('full', 'QuotaExceededError'); } }));
+  assert.equal(store.getItem('a'), 'old');
+  store.setItem('a', 'new');
+  assert.equal(store.getItem('a'), 'new');
+  store.removeItem('a');
+  assert.equal(store.getItem('a'), null);
 });

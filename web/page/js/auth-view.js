@@ -2,6 +2,7 @@
 import { displayNameProblem, passwordProblem } from './bounds.js';
 import { fill, h, icon, logo } from './dom.js';
 import { labelled, refuse, submitting } from './dialogs.js';
+import { safeStore } from './key-value-store.js';
 import { toggleTheme } from './theme.js';
 
 /**
@@ -13,7 +14,7 @@ export function authView({ session, onSignedIn, notice }) {
     fill(form, formFor({ signsUp, name, session, onSignedIn, notice, onToggle: (typed) => show(!signsUp, typed) }));
     /** @type {HTMLInputElement | null} */ (form.querySelector('input'))?.focus();
   };
-  show(localStorage.getItem('roomcast.was-here') === null);
+  show(safeStore.getItem('roomcast.was-here') === null);
   return h('main', { class: 'auth', 'data-testid': 'auth' },
     h('section', { class: 'auth-story', 'aria-label': 'About Roomcast' },
       h('p', { class: 'brand' }, logo(), 'Roomcast'),
@@ -53,7 +54,7 @@ function formFor({ signsUp, name, session, onSignedIn, notice, onToggle }) {
       if (signsUp) refuse(displayNameProblem(displayName) || passwordProblem(account.password));
       if (signsUp) await session.signUp({ ...account, ...(displayName ? { displayName } : {}) });
       else await session.signIn(account);
-      localStorage.setItem('roomcast.was-here', '1');
+      safeStore.setItem('roomcast.was-here', '1');
       onSignedIn();
     });
   };

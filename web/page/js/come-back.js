@@ -6,7 +6,7 @@
 
 export const BACKOFF_BASE_MS = 500;
 export const BACKOFF_CAP_MS = 20_000;
-/** How long to stay away after a 4429, at least. */
+/** How long to stay away after a close that asks to come back later (4409, 4429), at least. */
 export const FAR_OVER_LIMIT_MS = 10_000;
 
 /**
@@ -21,7 +21,7 @@ const CLOSES = new Map(/** @type {[number, { comeBack: ComeBack, says?: string }
   [4400, { comeBack: 'never', says: 'This page and the server do not understand each other. Please reload the page.' }],
   [4401, { comeBack: 'new-token' }],
   [4403, { comeBack: 'never', says: 'This account may not connect at the moment.' }],
-  [4409, { comeBack: 'never', says: 'Too many open tabs or devices for this account. Close one, then reload the page.' }],
+  [4409, { comeBack: 'later' }],
   [4429, { comeBack: 'later' }],
 ]));
 

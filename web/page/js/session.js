@@ -8,6 +8,7 @@
  */
 import { ApiError, call } from './api.js';
 import { Emitter } from './emitter.js';
+import { safeStore } from './key-value-store.js';
 
 const STORAGE_KEY = 'roomcast.session';
 const LOCK_NAME = 'roomcast.session.refresh';
@@ -16,7 +17,7 @@ const RENEW_BEFORE_MS = 20_000;
 
 /**
  * @typedef {{ accessToken: string, refreshToken: string, renewAt: number }} Tokens
- * @typedef {Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>} KeyValueStore
+ * @typedef {import('./key-value-store.js').KeyValueStore} KeyValueStore
  * @typedef {<T>(work: () => Promise<T>) => Promise<T>} Exclusively
  */
 
@@ -31,7 +32,7 @@ export class Session extends Emitter {
    * signed in again.
    * @param {{ storage?: KeyValueStore, fetch?: typeof globalThis.fetch, exclusively?: Exclusively }} [options]
    */
-  constructor({ storage = localStorage, fetch = (...request) => globalThis.fetch(...request), exclusively = acrossTabs } = {}) {
+  constructor({ storage = safeStore, fetch = (...request) => globalThis.fetch(...request), exclusively = acrossTabs } = {}) {
     super();
     this.#storage = storage;
     this.#fetch = fetch;

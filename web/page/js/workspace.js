@@ -5,6 +5,7 @@
  *
  * Emits `opened` and `repaired`.
  */
+import { safeStore } from './key-value-store.js';
 import { Api } from './api.js';
 import { RoomcastClient } from './client.js';
 import { chatView, noRoomView } from './chat-view.js';
@@ -112,7 +113,7 @@ export class Workspace extends Emitter {
       if (this.openRoom && frame.roomId === this.openRoom.roomId) work(this.openRoom, frame);
     };
     client.on('welcome', () => {
-      localStorage.setItem(CLOCK_KEY, String(client.clockSkewMs));
+      safeStore.setItem(CLOCK_KEY, String(client.clockSkewMs));
       void outbox.adopt();
       void this.#refresh();
     });
@@ -249,5 +250,5 @@ export function roomIdIn(hash) {
 }
 
 function lastClockSkewMs() {
-  return Number(localStorage.getItem(CLOCK_KEY)) || 0;
+  return Number(safeStore.getItem(CLOCK_KEY)) || 0;
 }

@@ -1,0 +1,51 @@
+/**
+ * The small things this browser keeps: localStorage, or memory where the browser refuses it (blocked
+ * site data, some private windows, a full disk). Memory ends with the page.
+ */
+
+/** @typedef {Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>} KeyValueStore */
+
+/** @implements {KeyValueStore} */
+export class SafeStore {
+  /** Keys that the browser did not take; `null` for one that it did not remove. @type {Map<string, string | null>} */ #memory = new Map();
+  #open;
+
+  /** @param {() => KeyValueStore} open may throw: in some browsers naming localStorage does */
+  constructor(open = () => globalThis.localStorage) {
+    this.#open = open;
+  }
+
+  /** @param {string} key @returns {string | null} */
+  getItem(key) {
+    const kept = this.#memory.get(key);
+    if (kept !== undefined) return kept;
+    try {
+      return this.#open().getItem(key);
+    } catch {
+      return null;
+    }
+  }
+
+  /** @param {string} key @param {string} value */
+  setItem(key, value) {
+    try {
+      this.#open().setItem(key, value);
+      this.#memory.delete(key);
+    } catch {
+      this.#memory.set(key, value);
+    }
+  }
+
+  /** @param {string} key */
+  removeItem(key) {
+    try {
+      this.#open().removeItem(key);
+      this.#memory.delete(key);
+    } catch {
+      this.#memory.set(key, null);
+    }
+  }
+}
+
+/** The one of this page. */
+export const safeStore = new SafeStore();
