@@ -2,7 +2,8 @@
 //!
 //! A log with bounds deletes nothing by itself, since it does not know what has been derived. What the store has
 //! acknowledged counts only once the store can no longer forget it: a position must have been its checkpoint for as
-//! long as a store may forget, without a machine of it having come back meanwhile.
+//! long as a store may forget, without a machine of it having come back meanwhile. While a machine is known to be away
+//! nothing is deleted: what the store has confirmed since may be missing on it when it returns.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use roomcast_ports::StoreError;
 use roomcast_ports::event_log::LogError;
 use tokio::time::{Instant, sleep};
-use tracing::debug;
+use tracing::{debug, info};
 
 use crate::Ingest;
 
@@ -26,7 +27,25 @@ pub(crate) async fn run(ingest: &Ingest) {
     let mut partitions: Vec<Samples> = (0..ingest.log.partitions())
         .map(|_| Samples::new(window))
         .collect();
+    let requests = ingest.writer.resync_requests();
+    let mut is_held = false;
     loop {
+        let is_any_away = requests.borrow().is_any_away();
+        if is_any_away != is_held {
+            is_held = is_any_away;
+            info!(
+                is_held,
+                "the log's trimming is held while a node of the store is away"
+            );
+        }
+        if is_held {
+            // A checkpoint that was confirmed without the node is not settled when the node returns.
+            for samples in &mut partitions {
+                samples.kept.clear();
+            }
+            sleep(TRIM_INTERVAL).await;
+            continue;
+        }
         for (partition, samples) in (0..).zip(&mut partitions) {
             if let Err(error) = trim(ingest, partition, samples).await {
                 debug!(partition, ?error, "failed to trim a partition");

@@ -135,6 +135,8 @@ pub struct ResyncRequests {
     count: u64,
     /// For the last requests, since when the node had been down; `None` if that is unknown.
     away_since: VecDeque<Option<Instant>>,
+    /// Machines that are not connected now.
+    away: usize,
 }
 
 /// Returns of which the time is kept.
@@ -148,6 +150,17 @@ impl ResyncRequests {
             self.away_since.pop_front();
         }
         self.away_since.push_back(away_since);
+    }
+
+    /// Sets how many machines are not connected now. It is no return: senders change it without notifying
+    /// receivers.
+    pub const fn set_away(&mut self, machines: usize) {
+        self.away = machines;
+    }
+
+    /// Whether a machine is not connected now. What it has confirmed may be missing on it when it returns.
+    pub const fn is_any_away(&self) -> bool {
+        self.away > 0
     }
 
     /// How many there were.

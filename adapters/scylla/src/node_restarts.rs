@@ -19,7 +19,7 @@ struct Away {
     since: Option<Instant>,
 }
 
-/// Looks at the nodes until `stop`, and counts in `setbacks` those that came back.
+/// Looks at the nodes until `stop`, and counts in `setbacks` those that came back and those that are away.
 pub(crate) async fn watch_nodes(
     client: Arc<Client>,
     setbacks: watch::Sender<ResyncRequests>,
@@ -48,6 +48,13 @@ pub(crate) async fn watch_nodes(
                 (false, Some(still)) => *away = Some(still),
             }
         }
+        let away = state.get_nodes_info().iter();
+        let away = away.filter(|node| !node.is_connected()).count();
+        setbacks.send_if_modified(|setbacks| {
+            setbacks.set_away(away);
+            // Receivers wait for returns.
+            false
+        });
         seen_at = Instant::now();
         tokio::select! {
             () = stop.cancelled() => return,

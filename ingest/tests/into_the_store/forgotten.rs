@@ -121,8 +121,9 @@ impl MessageWriter for Lossy {
     }
 }
 
-/// The embedded log, which tells positions by time as logs of servers do.
-struct Timed(Arc<dyn EventLog>);
+/// The embedded log, which tells positions by time as logs of servers do, and the last position up to which it was
+/// trimmed.
+struct Timed(Arc<dyn EventLog>, watch::Sender<u64>);
 
 #[async_trait]
 impl EventLog for Timed {
@@ -173,6 +174,9 @@ impl EventLog for Timed {
         Ok(older.map_or(0, |stored| stored.seq.get()))
     }
     async fn trim(&self, partition: u16, settled: u64) -> Result<(), LogError> {
+        if settled > 0 {
+            self.1.send_replace(settled);
+        }
         self.0.trim(partition, settled).await
     }
     fn dedupe_window(&self) -> Option<Duration> {
@@ -181,7 +185,7 @@ impl EventLog for Timed {
 }
 
 fn timed(world: &World) -> Arc<dyn EventLog> {
-    Arc::new(Timed(world.log()))
+    Arc::new(Timed(world.log(), watch::channel(0).0))
 }
 
 #[tokio::test]
@@ -244,5 +248,30 @@ async fn ingest_fills_what_was_forgotten_before_it_was_started_long_after() {
     tokio::time::sleep(OUTAGE).await;
     let running = Running::start(timed(&world), store.clone());
     store.is_whole(&world, "a").await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn ingest_trims_nothing_while_a_machine_of_the_store_is_away() {
+    let (world, store) = (World::new(), Lossy::new());
+    let away = |machines| {
+        store.setbacks.send_if_modified(|requests| {
+            requests.set_away(machines);
+            false
+        });
+    };
+    let (trimmed, mut seen) = watch::channel(0);
+    let log = Arc::new(Timed(world.log(), trimmed));
+    away(1);
+    let running = Running::start(log, store.clone());
+    world.say("a", 10).await;
+    store.is_whole(&world, "a").await;
+    // Several rounds of trimming, each after the time within which the store may forget.
+    let waited = tokio::time::timeout(3 * OUTAGE, seen.changed()).await;
+    assert!(waited.is_err(), "trimmed up to {}", *seen.borrow());
+    away(0);
+    let waited = tokio::time::timeout(Duration::from_secs(15), seen.changed()).await;
+    waited.expect("trimmed in time").expect("the log is there");
+    assert_eq!(*seen.borrow(), 10);
     running.stop().await;
 }
