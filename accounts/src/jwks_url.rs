@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Uri;
+use roomcast_ports::back_off::BackOff;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{info, warn};
@@ -22,8 +23,11 @@ use fetch::{FETCH_TIMEOUT, Fetcher};
 
 /// How often the set is fetched when nothing asks for it.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(10 * 60);
-/// How soon it is fetched again, for a token of an unknown key or after a failure.
-const RETRY_DELAY: Duration = Duration::from_secs(10);
+/// How soon it is fetched again for a token of an unknown key.
+const REFETCH_INTERVAL_MIN: Duration = Duration::from_secs(10);
+/// Delays after a failure.
+const RETRY_AFTER: Duration = Duration::from_secs(10);
+const RETRY_MAX: Duration = Duration::from_secs(30);
 
 /// A key set that is kept fresh.
 pub(crate) struct JwksUrl {
@@ -75,6 +79,7 @@ impl JwksUrl {
     /// Keeps the set fresh, for ever.
     pub(crate) async fn refresh_loop(&self) {
         let mut failing = false;
+        let mut back_off = BackOff::new(RETRY_AFTER, RETRY_MAX);
         loop {
             let fetched = self.fetcher.fetch(&self.uri).await;
             let keys = fetched.and_then(|body| Ok(jwks::parse(&body)?));
@@ -98,16 +103,17 @@ impl JwksUrl {
                 }
             });
             self.wait(if failing {
-                RETRY_DELAY
+                back_off.next_delay()
             } else {
-                REFRESH_INTERVAL
+                back_off.reset();
+                jitter(REFRESH_INTERVAL)
             })
             .await;
         }
     }
 
     async fn wait(&self, pause: Duration) {
-        let until = Instant::now() + jitter(pause);
+        let until = Instant::now() + pause;
         loop {
             tokio::select! {
                 () = sleep_until(until) => return,
@@ -122,7 +128,8 @@ impl JwksUrl {
 
 impl Known {
     fn is_fresh(&self) -> bool {
-        self.fetched_at.is_some_and(|at| at.elapsed() < RETRY_DELAY)
+        self.fetched_at
+            .is_some_and(|at| at.elapsed() < REFETCH_INTERVAL_MIN)
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_nats::connection::State;
 use async_nats::{Client, ConnectOptions, Event};
 use metrics::counter;
+use roomcast_ports::back_off::BackOff;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -18,8 +19,9 @@ const PING_INTERVAL: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Messages a subscription may be behind before it loses some.
 pub(crate) const SUBSCRIBER_QUEUE_MAX: usize = 65_536;
-/// The longest pause between two tries to connect.
-const BACKOFF_MAX: Duration = Duration::from_secs(2);
+/// Delays between two tries to connect.
+const RECONNECT_AFTER: Duration = Duration::from_millis(50);
+const RECONNECT_MAX: Duration = Duration::from_secs(2);
 
 /// How often the connection has come, gone, and lost messages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -50,7 +52,7 @@ impl NatsConnection {
             .connection_timeout(CONNECT_TIMEOUT)
             .custom_inbox_prefix(&config.inbox_prefix)
             .subscription_capacity(SUBSCRIBER_QUEUE_MAX)
-            .reconnect_delay_callback(pause)
+            .reconnect_delay_callback(reconnect_delay)
             .event_callback(move |event| {
                 let sender = Arc::clone(&sender);
                 async move { on_event(&sender, &event) }
@@ -83,14 +85,10 @@ impl NatsConnection {
     }
 }
 
-/// The pause before the next try: longer each time, and never the same for two who lost their server
-/// together.
-fn pause(tries: usize) -> Duration {
-    use std::hash::{BuildHasher as _, RandomState};
-    let full = Duration::from_millis(50 << tries.min(6)).min(BACKOFF_MAX);
-    // Every RandomState hashes differently.
-    let chance = u32::try_from(RandomState::new().hash_one(tries) % 1_000).unwrap_or(0);
-    full / 2 + full / 2 * chance / 1_000
+/// The delay before the next try, which the client counts.
+fn reconnect_delay(tries: usize) -> Duration {
+    let failures = u32::try_from(tries).unwrap_or(u32::MAX);
+    BackOff::new(RECONNECT_AFTER, RECONNECT_MAX).delay_after(failures)
 }
 
 fn on_event(fortunes: &watch::Sender<ConnectionStats>, event: &Event) {

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use roomcast_ports::back_off::BackOff;
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
 use crate::error::{NatsError, refusal};
 use crate::request::RequestMux;
@@ -99,9 +99,11 @@ impl DirectGet {
         let until = Instant::now() + READ_TIMEOUT;
         let mut back_off = BackOff::new(RETRY_AFTER, RETRY_MAX);
         loop {
-            match self.batch_once(partition, &question).await {
-                Err(failure) if failure.is_transient() && Instant::now() + RETRY_AFTER < until => {
-                    sleep(back_off.next_delay()).await;
+            let done = self.batch_once(partition, &question).await;
+            let retry_at = Instant::now() + back_off.next_delay();
+            match done {
+                Err(failure) if failure.is_transient() && retry_at < until => {
+                    sleep_until(retry_at).await;
                 }
                 done => return done,
             }

@@ -35,6 +35,9 @@ use prev_links::PrevLinker;
 /// Between two questions to a consumer that is not there.
 const ABSENT_AFTER: Duration = Duration::from_millis(300);
 const ABSENT_MAX: Duration = Duration::from_secs(2);
+/// Delays between two questions to a consumer whose pin another process has.
+const REFUSED_AFTER: Duration = Duration::from_millis(50);
+const REFUSED_MAX: Duration = Duration::from_millis(500);
 
 /// What feeds need of the rest.
 #[derive(Debug)]
@@ -77,15 +80,18 @@ impl Feeds {
         is_unwanted: impl Fn() -> bool,
     ) -> Result<Lease, NatsError> {
         let (client, consumer) = (&self.link.client, &self.consumer);
-        let mut back_off = BackOff::new(ABSENT_AFTER, ABSENT_MAX);
+        let mut absent = BackOff::new(ABSENT_AFTER, ABSENT_MAX);
+        let mut refused = BackOff::new(REFUSED_AFTER, REFUSED_MAX);
         while !is_unwanted() {
             match Lease::take(client, &self.tracker, &self.stop, partition, consumer).await {
                 Ok(Some(lease)) => return Ok(lease),
-                // Another has the pin, or nothing has come: ask again.
-                Ok(None) => {}
+                // Nothing has come for some seconds: ask again.
+                Ok(None) => refused.reset(),
+                // Another has the pin.
+                Err(NatsError::LeaseLost) => sleep(refused.next_delay()).await,
                 Err(NatsError::NoResponders(_)) => {
                     self.streams.request_check(partition);
-                    sleep(back_off.next_delay()).await;
+                    sleep(absent.next_delay()).await;
                 }
                 Err(failure) => return Err(failure),
             }

@@ -10,7 +10,7 @@ use metrics::counter;
 use roomcast_ports::back_off::BackOff;
 use roomcast_protocol::event::decode;
 use roomcast_protocol::{RoomId, Seq, StoredEvent};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::error;
 
 use crate::direct::{BATCH_MAX, DirectGet, DirectGetRequest, Page, StoredMessage};
@@ -94,17 +94,13 @@ impl Reader {
             let asked =
                 self.direct
                     .get_from_leader(partition, question, left.min(Duration::from_secs(1)));
-            match asked.await {
-                Ok(found) => return Ok(found),
-                Err(failure) if Instant::now() + LEADER_RETRY_AFTER >= until => {
-                    return Err(failure);
-                }
+            let asked = asked.await;
+            let retry_at = Instant::now() + back_off.next_delay();
+            match asked {
                 Err(
                     NatsError::NoResponders(_) | NatsError::TimedOut { .. } | NatsError::Refused(_),
-                ) => {
-                    sleep(back_off.next_delay()).await;
-                }
-                Err(failure) => return Err(failure),
+                ) if retry_at < until => sleep_until(retry_at).await,
+                done => return done,
             }
         }
     }

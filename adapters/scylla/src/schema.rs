@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::TryFutureExt as _;
 use roomcast_ports::BoxError;
+use roomcast_ports::back_off::BackOff;
 use scylla::client::session::Session;
 use scylla::errors::{DbError, ExecutionError, RequestAttemptError, SchemaAgreementError};
 use scylla::policies::load_balancing::{NodeIdentifier, SingleTargetLoadBalancingPolicy};
@@ -34,8 +35,9 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(60);
 const MIGRATION_TIMEOUT: Duration = Duration::from_secs(180);
 /// A cluster whose nodes have just been started agrees within so long.
 const SCHEMA_AGREEMENT_TIMEOUT: Duration = Duration::from_secs(90);
-/// Poll interval of a process that waits for another's migration.
-const CHECK_INTERVAL: Duration = Duration::from_millis(250);
+/// Delays of a process that waits for another one or for the cluster.
+const RETRY_AFTER: Duration = Duration::from_millis(250);
+const RETRY_MAX: Duration = Duration::from_secs(1);
 
 /// Brings the keyspaces up to date, with as many copies as are asked for at least; gives their version.
 pub(crate) async fn migrate(session: &Session, config: &ScyllaConfig) -> Result<u32, ConnectError> {
@@ -67,6 +69,7 @@ impl Schema<'_> {
     /// Makes what is missing, or waits until another process has; gives the version.
     async fn made(&self, config: &ScyllaConfig) -> Result<u32, ConnectError> {
         let (lock, started) = (Lock::new(), Instant::now());
+        let mut back_off = BackOff::new(RETRY_AFTER, RETRY_MAX);
         loop {
             match self.migrate_to_latest(&lock, config).await {
                 Ok(Some(version)) => return Ok(version),
@@ -81,7 +84,7 @@ impl Schema<'_> {
                 }
                 Err(failure) => return Err(failure),
             }
-            sleep(CHECK_INTERVAL).await;
+            sleep(back_off.next_delay()).await;
         }
     }
 

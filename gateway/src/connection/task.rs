@@ -16,6 +16,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use roomcast_ports::back_off::BackOff;
 use roomcast_protocol::limits::{AUTH_COST, READ_AHEAD_BYTES_MAX, WRITE_STALL_TIMEOUT};
 use roomcast_protocol::{ClientFrame, CloseCode, ParsedFrame, ServerFrame, Timestamp, UserId};
 
@@ -41,8 +42,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 const LINGER_TIMEOUT: Duration = Duration::from_secs(3);
 /// How much it may still send until then: what was on its way, but no flood.
 const LINGER_BYTES: u32 = 2 << 20;
-/// How long until a sign-in is looked up again when the store gave no answer.
-const REVALIDATE_RETRY_DELAY: Duration = Duration::from_secs(5);
+/// The longest delay until a sign-in is looked up again when the store gave no answer.
+const REVALIDATE_RETRY_MAX: Duration = Duration::from_secs(10);
 /// How often a sign-in is looked at again at most, and how soon after it could not be.
 const REVALIDATE_INTERVAL_MIN: Duration = Duration::from_secs(1);
 
@@ -264,9 +265,10 @@ impl Task {
             }
             Outcome::Rechecked => self.session.revalidated(now, self.revalidate_interval()),
             Outcome::NotRechecked => {
-                let again = self
-                    .revalidate_interval()
-                    .min(ticks(REVALIDATE_RETRY_DELAY));
+                // Drawn without a state of its own: connections are many.
+                let delay = BackOff::new(REVALIDATE_RETRY_MAX, REVALIDATE_RETRY_MAX).next_delay();
+                let delay = ticks(delay.max(REVALIDATE_INTERVAL_MIN));
+                let again = self.revalidate_interval().min(delay);
                 self.session.revalidated(now, again);
             }
             Outcome::Watching(user_ids) => {

@@ -23,7 +23,7 @@ use crate::subjects::{self, partition_of};
 
 /// Between two questions about what was stored.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
-const RETRY_MAX: Duration = Duration::from_millis(500);
+const RETRY_MAX: Duration = Duration::from_millis(250);
 /// An id that no event has.
 const NEVER: &str = "-";
 

@@ -34,8 +34,6 @@ const PULL_EXPIRY_PINNED: Duration = Duration::from_millis(1_500);
 const PULL_EXPIRY_UNPINNED: Duration = Duration::from_secs(5);
 /// An answer that is so much late does not come.
 const GRACE: Duration = Duration::from_secs(1);
-/// Between two questions to a consumer that has nothing for this worker.
-const PULL_RETRY_DELAY: Duration = Duration::from_millis(50);
 /// How long the server may be silent before the partition counts as lost.
 const SILENT_MAX: Duration = Duration::from_secs(10);
 
@@ -94,6 +92,9 @@ struct PullLoop {
 
 impl Lease {
     /// Asks the server once for the pin; `None` when it was not given within some seconds.
+    ///
+    /// # Errors
+    /// `LeaseLost` when another process has the pin.
     pub(super) async fn take(
         client: &Client,
         tracker: &TaskTracker,
@@ -121,10 +122,6 @@ impl Lease {
         let until = Instant::now() + PULL_EXPIRY_UNPINNED + GRACE;
         let (pin, delivered) = match timeout_at(until, asking.first()).await {
             Ok(Ok(first)) => first,
-            Ok(Err(NatsError::LeaseLost)) => {
-                tokio::time::sleep(PULL_RETRY_DELAY).await;
-                return Ok(None);
-            }
             Ok(Err(failure)) => return Err(failure),
             Err(_) => return Ok(None),
         };
