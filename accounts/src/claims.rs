@@ -1,4 +1,4 @@
-//! What an access token says, and whether it says it now.
+//! The claims of an access token and their validation.
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use roomcast_ports::access::{Caller, TokenError};
@@ -109,7 +109,7 @@ pub(crate) struct NewClaims<'a> {
     pub(crate) sub: &'a UserId,
     pub(crate) iat: u64,
     pub(crate) exp: u64,
-    /// Tells two tokens of the same second apart.
+    /// Distinguishes two tokens of the same second.
     pub(crate) jti: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<&'a str>,

@@ -11,14 +11,14 @@ use crate::service::Accounts;
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(60 * 60);
 /// How often ends of users are looked for that were left unfinished.
 const RESUME_INTERVAL: Duration = Duration::from_secs(30);
-/// How long ends of users that callers have begun may go on after the stop.
+/// Timeout after the stop for account deletions in progress.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long an expired session is still kept: long enough that no clock of ours is so far behind.
 const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Accounts {
     /// Forgets sessions long over, once an hour, and resumes ends of users that were left unfinished,
-    /// until `stop`; then waits for those that callers have begun. Any number may run at once.
+    /// until `stop`; then waits for those in progress. Any number may run concurrently.
     pub async fn run(&self, stop: CancellationToken) {
         let both = async { tokio::join!(self.expiry_loop(), self.resume_loop()) };
         stop.run_until_cancelled(both).await;

@@ -25,7 +25,7 @@ pub(crate) fn may_be_name(name: &str) -> bool {
     (NAME_CHARS_MIN..=NAME_CHARS_MAX).contains(&name.len()) && id::validate(name).is_ok()
 }
 
-/// What a name is compared by. Of what can be no name, as much as tells it from all names.
+/// The key by which names are compared. Of an invalid name, as much as distinguishes it from all valid ones.
 pub(crate) fn name_key(name: &str) -> Arc<str> {
     let name = name.chars().take(NAME_CHARS_MAX + 1);
     name.map(|it| it.to_ascii_lowercase())

@@ -1,6 +1,6 @@
 //! The one key we sign access tokens with, kept in the data directory.
 //!
-//! It is made at the first start and never changed by us: whoever takes the file away ends every access
+//! It is created at the first start and never changed: removing the file ends every access
 //! token signed with it, and every refresh token, whose key is derived from it. All processes of a fleet
 //! are given the same file.
 
@@ -23,7 +23,7 @@ use crate::verifying_key::VerifyingKey;
 
 const FILE_NAME: &str = "signing-key.pem";
 
-/// What an access token is to say.
+/// The claims of a token to issue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRequest {
     /// For whom it speaks.
@@ -105,7 +105,7 @@ impl Issuer {
     }
 }
 
-/// The key's name: what RFC 7638 makes of it, so that anybody who has the key comes to the same.
+/// The key's id: its RFC 7638 thumbprint, which every holder of the key computes alike.
 fn thumbprint(public: &[u8]) -> String {
     let jwk = format!(
         r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#,

@@ -1,7 +1,7 @@
 //! A key set behind a URL: the host product's keys, and those it will have tomorrow.
 //!
 //! One task fetches the set at the start, from time to time, and at once when a token names a key
-//! nobody knows, though not for every such token, since anybody can make one up. While the set cannot
+//! an unknown key, though not for every such token, since any client can invent one. While the set cannot
 //! be fetched, the last good one counts; before the first, its tokens are refused.
 
 mod fetch;
@@ -76,7 +76,7 @@ impl JwksUrl {
             .is_ok_and(|changed| changed.is_ok())
     }
 
-    /// Keeps the set fresh, for ever.
+    /// Refreshes the set at intervals, without end.
     pub(crate) async fn refresh_loop(&self) {
         let mut failing = false;
         let mut back_off = BackOff::new(RETRY_AFTER, RETRY_MAX);
@@ -133,7 +133,7 @@ impl Known {
     }
 }
 
-/// Up to a tenth more, so that a fleet that started at once doesn't ask at once for ever.
+/// Adds up to a tenth as jitter, so that processes that started together do not fetch together.
 fn jitter(pause: Duration) -> Duration {
     let random = random().map_or(0, |bytes| bytes[0]);
     pause + pause / 10 * u32::from(random) / 255

@@ -11,11 +11,11 @@ pub enum KeyError {
     File {
         /// The key's file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         cause: io::Error,
     },
-    /// Somebody else's file, or a broken one: put the right one there, or take it away to have a new one.
+    /// A foreign or broken file: put the right one there, or remove it to get a new key.
     #[error("{} is no Ed25519 private key (PKCS#8 in PEM)", path.display())]
     NoKey {
         /// The key's file.
@@ -24,7 +24,7 @@ pub enum KeyError {
     /// The system gives no randomness, so no key can be made.
     #[error("make a signing key: the system gives no randomness")]
     NoRandomness,
-    /// A key set is to be fetched over HTTPS, and the system trusts nobody: install its certificates.
+    /// A key set is to be fetched over HTTPS, and the system has no trusted authorities: install its certificates.
     #[error("read the certificate authorities this system trusts")]
     NoRoots(#[source] io::Error),
 }

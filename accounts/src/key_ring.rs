@@ -33,7 +33,7 @@ pub struct KeyRing {
     _fetching: DropGuard,
 }
 
-/// A source of keys, and what its tokens must say.
+/// A source of keys, and the required claims of its tokens.
 struct Source {
     keys: SourceKeys,
     policy: TokenPolicy,
@@ -44,7 +44,7 @@ enum SourceKeys {
     Behind(Arc<JwksUrl>),
 }
 
-/// Who has signed a token, and what it says.
+/// A token's signer and claims.
 enum Signer {
     /// Our own key.
     Us(Claims),
@@ -121,7 +121,7 @@ impl KeyRing {
         }
     }
 
-    /// Looks once more, should a key set have learnt the key meanwhile.
+    /// Checks once more, in case a key set has got the key in between.
     async fn resolve_signer(&self, header: &Header, token: &str) -> Result<Signer, TokenError> {
         let signer = self.signer(header, token)?;
         if !matches!(signer, Signer::Nobody { named: false }) {

@@ -28,7 +28,7 @@ const OPEN_TO_ALL: &str = "tokens that its issuer made for any other application
 pub struct KeySource {
     pub(crate) name: String,
     pub(crate) keys: Keys,
-    /// What its tokens must say beside.
+    /// The required claims of its tokens.
     pub(crate) policy: TokenPolicy,
     /// What the operator should know about it.
     pub(crate) warnings: Vec<&'static str>,
@@ -43,7 +43,7 @@ pub(crate) enum Keys {
 
 impl KeySource {
     /// Reads one `--token-key`: a PEM or JWKS file, the URL of a JWKS, or `hs256:FILE`, and behind the
-    /// last `#` what its tokens must say: `issuer=…&audience=…&admin=yes|no`. The error is a sentence
+    /// last `#` the required claims of its tokens: `issuer=…&audience=…&admin=yes|no`. The error is a sentence
     /// for the operator, which names the source and no secret.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (place, options) = text.rsplit_once('#').unwrap_or((text, ""));

@@ -8,7 +8,7 @@ use aws_lc_rs::signature::{
 };
 use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind};
 
-/// What to say of a key that is not sound, or of another kind.
+/// The error text for an invalid key, or one of another kind.
 pub(crate) const NOT_SUITABLE: &str =
     "holds no key that signs tokens: Ed25519, P-256, or RSA of 2048 to 8192 bits";
 

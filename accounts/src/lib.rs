@@ -1,5 +1,5 @@
-//! Accounts and sign-ins, for products that bring none of their own; and the judging of every access
-//! token, whoever made it.
+//! Accounts and sessions, for products that bring none of their own; and the validation of every access
+//! token, self-issued or external.
 //!
 //! Two front doors: [`Accounts`], one verb per file, which a product with users of its own need not
 //! offer; and [`KeyRing`], by which every gateway knows who is speaking. Between them stands the

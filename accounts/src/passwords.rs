@@ -1,7 +1,7 @@
 //! Hashing passwords: dear on purpose, so bounded.
 //!
 //! Argon2id with 19 MiB, two passes and one lane (OWASP's second choice) takes tens of milliseconds of
-//! a core and the memory with it. One or two run at a time, on threads where they hold up nobody, in
+//! a core and the memory with it. One or two run at a time, on threads where they block no other work, in
 //! the order of [`AdmissionControl`]. A crowd signing in after an outage is slow then, and the messages of those
 //! who are in are not.
 
@@ -23,8 +23,8 @@ const RETRY_AFTER_MS: u64 = 1_000;
 const MEMORY_KIB: u32 = 19 * 1_024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
-/// Of nobody's password, and of the same cost as everybody's: what the password of an unknown name is
-/// held against, so that the time of the answer doesn't say whether the name is known.
+/// A dummy hash of the same cost as all others: the password of an unknown name is
+/// verified against it, so that the response time does not reveal whether the name is known.
 const DUMMY_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$cm9vbWNhc3Qtbm9ib2R5IQ\
                             $AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobodys_hash_costs_what_everybodys_costs_and_holds_for_nobody() {
+    async fn dummy_hash_costs_what_others_cost_and_matches_no_password() {
         let nobody = PasswordHash::new(DUMMY_HASH).unwrap();
         let somebody = hash("whatever it is").unwrap();
         let somebody = PasswordHash::new(&somebody).unwrap();

@@ -1,8 +1,8 @@
 //! Refreshing: a refresh token for its successor and a new access token.
 //!
 //! A token works once. Since an answer may be lost on its way, a used token gives its successor again
-//! for [`REFRESH_GRACE`], also when the successor has been used meanwhile. After that a used token
-//! means that it has been in two hands, and nobody can say whose are the thief's: the session ends for
+//! for [`REFRESH_GRACE`], also when the successor has been used already. After that a used token
+//! means that two parties had it, and which one is the thief is unknown: the session ends for
 //! both. Only a token that was issued for the session does so; a forged one ends nothing.
 
 use roomcast_ports::accounts::{Replaced, Session};

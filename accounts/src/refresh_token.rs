@@ -87,7 +87,7 @@ impl RefreshToken {
     }
 }
 
-/// 32 bytes nobody can guess.
+/// 32 random bytes.
 pub(crate) fn random() -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     rand::fill(&mut bytes).ok()?;

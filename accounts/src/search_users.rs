@@ -10,7 +10,7 @@ use crate::service::{Accounts, failed_to, view_of};
 
 impl Accounts {
     /// Accounts whose name begins with `name_prefix`, compared without case, by name. What no name can
-    /// begin with finds nobody: who types into a search box is not to be told off.
+    /// start with finds no user: partial input in a search box is no error.
     pub async fn search_users(
         &self,
         name_prefix: &str,
@@ -24,7 +24,7 @@ impl Accounts {
                 next_cursor: None,
             });
         }
-        // One more than asked for tells whether there is a next page.
+        // One more than the limit shows whether there is a next page.
         let found = self
             .accounts
             .by_prefix(name_prefix, after.as_deref(), limit + 1)

@@ -20,7 +20,7 @@ use crate::throttle::Throttle;
 use crate::{Clock, Issuer, TokenRequest};
 
 /// How long an access token holds: so long a signed-out one would be good for a service that asks
-/// nobody (ours ask the store).
+/// no store (Roomcast's own services do).
 pub(crate) const ACCESS_LIFETIME: Duration = Duration::from_secs(15 * 60);
 
 /// The verbs of accounts and sign-ins; cheap to clone.
@@ -154,7 +154,7 @@ impl Accounts {
     }
 }
 
-/// Says what we could not do to the log, and to the caller only that we could not.
+/// Logs the failed operation and its error; the caller gets only `INTERNAL`.
 pub(crate) fn failed_to(act: &'static str) -> impl FnOnce(StoreError) -> Refusal {
     move |cause| {
         match cause {

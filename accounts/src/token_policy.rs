@@ -1,7 +1,7 @@
 //! What a key source demands of its tokens beside a good signature.
 //!
 //! An identity provider signs tokens for all its applications with the same keys. The issuer and the
-//! audience tell those apart that are meant for this service, and only tokens of a source that may do
+//! audience distinguish those that are meant for this service, and only tokens of a source that may do
 //! so speak for the host product's server.
 
 use std::borrow::Cow;
@@ -58,7 +58,7 @@ impl TokenPolicy {
         self.issuer.is_none() && self.audience.is_none()
     }
 
-    /// Checks a token whose signature is good; the error says what is wrong with it.
+    /// Checks the claims of a token with a valid signature; the error names what is wrong.
     pub(crate) fn check(&self, claims: &Claims) -> Result<(), &'static str> {
         if let Some(issuer) = &self.issuer
             && !claims.is_of_issuer(issuer)

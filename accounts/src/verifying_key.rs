@@ -1,8 +1,8 @@
 //! One key that takes tokens, for one algorithm.
 //!
-//! A key never serves another algorithm than its own: otherwise a public key, which everybody has,
+//! A key never serves another algorithm than its own: otherwise a public key, which every client has,
 //! could be taken for a shared secret. A token that names its key (`kid`) is taken by the key of that
-//! name alone, and so by none that has no name: whoever names keys hands us a JWKS. A token that
+//! id alone, and so by none without an id: a product with key ids uses a JWKS. A token that
 //! names none is taken by whichever key verifies it.
 
 use std::sync::Arc;
@@ -68,7 +68,7 @@ impl VerifyingKey {
         self.key_id.as_deref() == Some(key_id)
     }
 
-    /// What a token says; `None` when it wasn't signed by this key.
+    /// A token's claims; `None` when it was not signed by this key.
     pub(crate) fn read(&self, header: &Header, token: &str) -> Result<Option<Claims>, TokenError> {
         let other_name = header
             .kid

@@ -1,9 +1,9 @@
 //! A second look at what was written last, beside what is being written now.
 //!
 //! A store may forget what it acknowledged: a machine of it that was killed loses its last seconds, and
-//! one that was made anew has nothing. The log does not forget. So after every start the minutes before
+//! one that was created again has nothing. The log keeps everything. So after every start the minutes before
 //! the store's checkpoint are written again, and whenever a machine of the store came back, all since some
-//! minutes before it left, up to the log's end; which changes nothing where nothing is missing. A partition that nobody brings forward although the log has more, since its
+//! minutes before it left, up to the log's end; which changes nothing where nothing is missing. A stalled partition, whose log has more although its
 //! worker has been given all of it already, is brought forward as well.
 
 use std::sync::atomic::Ordering;
@@ -79,7 +79,7 @@ async fn advance_stalled_partitions(ingest: &Ingest) {
     loop {
         sleep(CHECK_INTERVAL).await;
         for (partition, before) in (0..).zip(&mut places) {
-            // Whoever has been given it sees to it.
+            // The worker that has its lease handles it.
             if ingest.held[usize::from(partition)].load(Ordering::Acquire) {
                 *before = None;
                 continue;
@@ -173,7 +173,7 @@ async fn before_loss(
     if let Some(position) = progress.at(begin) {
         return Ok(position);
     }
-    // Another process wrote it then: its events tell the time, if it was not behind.
+    // Another process wrote it then: its events give the time, if it had no lag.
     let position = ingest
         .log
         .position_before(partition, begin.elapsed())

@@ -2,7 +2,7 @@
 //!
 //! The store is derived: what is written twice changes nothing, and the place it is written up to is
 //! kept in the store itself, with the events. So a log or a store that is away is waited for, however
-//! long that takes; readers meanwhile take from the log what the store lacks.
+//! long that takes; until then readers get from the log what the store lacks.
 
 mod backfill;
 mod partition;
@@ -46,7 +46,7 @@ pub struct Ingest {
 }
 
 impl Ingest {
-    /// Takes from `log` what `writer` has not written yet; what nobody can read goes to `dead_letters`.
+    /// Consumes from `log` what `writer` has not written yet; unreadable entries go to `dead_letters`.
     pub fn new(
         log: Arc<dyn EventLog>,
         writer: Arc<dyn MessageWriter>,

@@ -22,7 +22,7 @@ const BATCH: usize = 512;
 /// A feed that has given nothing for so long has nothing.
 const IDLE_DELAY: Duration = Duration::from_secs(1);
 
-/// Why a partition's feed has to be opened anew.
+/// Why a partition's consumer has to be reopened.
 #[derive(Debug, thiserror::Error)]
 enum FeedError {
     #[error("ask the store for its place")]
@@ -139,7 +139,7 @@ impl Partition {
     }
 
     /// Writes the batch. A store that was away may come back without what it wrote last, its place
-    /// included: then the feed has to begin anew from the place it has, or a hole would stay behind.
+    /// included: then the consumer has to be reopened at the store's checkpoint, or a hole would remain.
     async fn write(
         &self,
         batch: &ConsumerBatch,

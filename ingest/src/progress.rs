@@ -1,6 +1,6 @@
 //! How far a partition had been written at which time, while this process wrote it.
 //!
-//! A store that forgot its last minutes has to be given again what was written in them. Events are older
+//! A store that lost its last minutes needs what was written in them again. Events are older
 //! than the minute they were written in, by as much as ingest was behind: so positions are remembered by
 //! the time of the write.
 

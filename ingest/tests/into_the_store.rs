@@ -93,7 +93,7 @@ impl Drop for World {
     }
 }
 
-/// A store that is away when it is told so, and sometimes forgets to say that it has written.
+/// A store that is unavailable on command, and sometimes does not confirm a write.
 struct Flaky {
     store: Arc<EmbeddedStore>,
     away: AtomicBool,
@@ -196,7 +196,7 @@ impl Running {
 }
 
 #[tokio::test]
-async fn what_was_said_before_and_while_it_runs_reaches_the_store() {
+async fn events_appended_before_and_during_a_run_reach_the_store() {
     let world = World::new();
     world.say("a", 300).await;
     let running = Running::start(world.log(), world.embedded.messages());
@@ -277,7 +277,7 @@ struct Troubled {
     unreadable: AtomicU64,
 }
 
-/// Instead of a position: nobody is given the partition.
+/// Instead of a position: no worker gets the partition.
 const NEVER: u64 = u64::MAX;
 
 struct TroubledFeed {
@@ -398,7 +398,7 @@ async fn what_cannot_be_read_is_set_aside_and_stops_nothing_and_is_replayed_late
     world.is_written("a").await;
 }
 
-/// A store that says it may forget, and that a machine of it came back.
+/// A store that may lose writes, and reports a restarted node.
 struct Forgetful {
     store: Arc<EmbeddedStore>,
     setbacks: watch::Sender<ResyncRequests>,
@@ -457,7 +457,7 @@ async fn a_store_that_may_have_forgotten_is_given_the_last_minutes_again() {
 }
 
 #[tokio::test]
-async fn a_partition_that_nobody_is_given_is_brought_forward_all_the_same() {
+async fn partition_without_a_worker_is_advanced_by_backfill() {
     let world = World::new();
     world.say("a", 600).await;
     let log: Arc<dyn EventLog> = Arc::new(Troubled {

@@ -1,4 +1,4 @@
-//! Writes `docs/schemas/` anew from the types.
+//! Generates `docs/schemas/` from the types.
 
 use std::path::Path;
 

@@ -113,7 +113,7 @@ fn fields(text: &str) -> Result<Fields<'_>, Refusal> {
     {
         return Err(not_a_frame());
     }
-    // Strings that nobody reads are skipped without a look at what their escapes make.
+    // Unread strings are skipped without decoding their escapes.
     if has_lone_surrogate(text) {
         return Err(not_a_frame());
     }

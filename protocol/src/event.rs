@@ -1,7 +1,7 @@
 //! The events of a room's log: everything that changes what people see in a room.
 //!
 //! The log keeps an event as the shared envelope of the bus, `{"eventType", "payload"}`, so that other
-//! services of the host product read the same bytes. What an envelope once said stays readable.
+//! services of the host product read the same bytes. Every published envelope stays readable.
 
 mod envelope;
 #[cfg(feature = "schema")]
@@ -181,7 +181,7 @@ impl RoomEvent {
         }
     }
 
-    /// Takes away what a deleted message said; whether there was anything.
+    /// Redacts a deleted message; returns whether there was content.
     pub fn redact(&mut self) -> bool {
         match &mut self.body {
             EventBody::MessageSent(message) => {
@@ -211,7 +211,7 @@ pub struct StoredEvent {
 
 impl StoredEvent {
     /// Whether nothing of the room can be missing between `place` and this event, which comes after it.
-    /// A `prev` of zero proves that of the room's first event only: of others it says that the log no
+    /// A `prev` of zero proves that of the room's first event only: for others it means that the log no
     /// longer held their predecessor.
     pub fn continues(&self, place: Seq) -> bool {
         self.event.body.creates_room() || (self.prev > Seq::ZERO && self.prev <= place)

@@ -21,7 +21,7 @@ use crate::limits::ID_BYTES_MAX;
 #[error("not an id: 1 to {ID_BYTES_MAX} characters of A-Z a-z 0-9 _ - . :")]
 pub struct InvalidId;
 
-/// Says whether `text` may be an id.
+/// Validates the text of an id.
 pub fn validate(text: &str) -> Result<(), InvalidId> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte);
     let length_fits = (1..=ID_BYTES_MAX).contains(&text.len());
@@ -142,7 +142,7 @@ ids! {
 
 impl EventId {
     /// The id of what `sender` calls `client_message_id` in `room`: the same on every gateway and at
-    /// every try, which is what makes a resend recognisable without asking anybody.
+    /// every attempt, which makes a resend recognisable without a lookup.
     ///
     /// 128 bits of SHA-256 over the three length-prefixed names, in base64url (22 characters).
     pub fn for_client_message(
@@ -169,7 +169,7 @@ impl EventId {
 }
 
 impl ClientMessageId {
-    /// When the client made it, by its own clock, if it is a UUIDv7 and so says when.
+    /// Creation time by the client's clock, if it is a UUIDv7.
     pub fn uuid_timestamp(&self) -> Option<Timestamp> {
         let id = uuid::Uuid::try_parse(self.as_str()).ok()?;
         if id.get_version() != Some(uuid::Version::SortRand) {
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_message_id_says_when_it_was_made_only_if_it_is_a_uuid_of_version_7() {
+    fn client_message_id_has_a_creation_time_only_if_it_is_a_uuid_of_version_7() {
         let at = |text: &str| ClientMessageId::new(text).unwrap().uuid_timestamp();
         let made = at("017f22e2-79b0-7cc3-98c4-dc0c0c07398f").unwrap();
         assert_eq!(made.as_millis(), 0x017F_22E2_79B0);

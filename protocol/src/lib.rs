@@ -1,7 +1,7 @@
-//! What is said between the fleet, its clients and the host product, as pure data.
+//! The wire protocol between the fleet, its clients and the host product, as pure data.
 //!
 //! Ids, client and fleet frames, the events of a room's log, refusals, close codes and limits. There
-//! is no I/O here and no clock but [`Timestamp::now`]; every published form stays readable for ever,
+//! is no I/O here and no clock but [`Timestamp::now`]; every published form stays readable,
 //! which `golden/` holds.
 
 pub mod api;

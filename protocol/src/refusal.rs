@@ -38,7 +38,7 @@ macro_rules! codes {
 codes! {
     /// Not JSON, not an object, a missing or wrong field.
     BadFrame = "BAD_FRAME", 400, false;
-    /// A frame type nobody knows.
+    /// An unknown frame type.
     UnknownType = "UNKNOWN_TYPE", 400, false;
     /// The room is not one's own, or there is none.
     NotMember = "NOT_MEMBER", 403, false;
@@ -103,7 +103,7 @@ impl Refusal {
         Self::new(ErrorCode::BadFrame, message)
     }
 
-    /// Not a member, or no such room: the same answer, so that nobody learns which.
+    /// Not a member, or no such room: the same answer, so that callers cannot learn which.
     pub fn not_member() -> Self {
         Self::new(
             ErrorCode::NotMember,

@@ -1,4 +1,4 @@
-//! JSON Schemas of everything that is said, made from the types that say it.
+//! JSON Schemas of frames, events and API bodies, generated from the types.
 //!
 //! `cargo run --package roomcast-protocol --features schema --example schemas` writes them to
 //! `docs/schemas/`. They are read by those who write clients in other languages, and the documents of
@@ -105,7 +105,7 @@ fn settings_of_writing() -> SchemaSettings {
     SchemaSettings::draft2020_12().for_serialize()
 }
 
-/// What the fleet says leaves absent fields out: it never says `null`.
+/// Server frames omit absent fields: they never have `null`.
 fn never_null(schema: &mut Value) {
     let is_null = |kind: &Value| kind == "null" || kind == &json!({ "type": "null" });
     for key in ["type", "anyOf"] {
@@ -138,7 +138,7 @@ fn one_of(mut schema: Value) -> Vec<Value> {
     }
 }
 
-/// The variants by the name that tells them apart, each changed by `change`.
+/// The variants by their tag, each changed by `change`.
 fn by_name(variants: Vec<Value>, at: &str, change: impl Fn(&mut Value)) -> Map<String, Value> {
     variants
         .into_iter()

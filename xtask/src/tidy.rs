@@ -20,7 +20,7 @@ use anyhow::Context as _;
 use crates::Workspace;
 use tree::TextFile;
 
-/// What one run saw and what it has to say about it.
+/// The findings of one run.
 pub(crate) struct Report {
     pub(crate) findings: Vec<Finding>,
     pub(crate) files: usize,

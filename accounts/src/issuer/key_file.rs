@@ -14,7 +14,7 @@ use crate::KeyError;
 
 const PEM_LINE_CHARS: usize = 64;
 
-/// What the file says; a new key, if there is no file.
+/// The file's key; a new key, if there is no file.
 pub(super) fn open(path: &Path) -> Result<Vec<u8>, KeyError> {
     let failed = |cause| KeyError::File {
         path: path.to_owned(),
@@ -61,7 +61,7 @@ fn keep(path: &Path, pem: &[u8]) -> io::Result<()> {
     let beside = path.with_extension(format!("pem.{suffix}.new"));
 
     let linked = write_new(&beside, pem).and_then(|()| fs::hard_link(&beside, path));
-    // Also after a failure; what cannot be removed holds a key nobody uses.
+    // Also after a failure; a file that cannot be removed holds an unused key.
     let _ = fs::remove_file(&beside);
     match linked {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),

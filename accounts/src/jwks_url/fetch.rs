@@ -1,5 +1,5 @@
 //! Fetching a key set: one GET, bounded in time and size. Redirects are not followed, so that the keys
-//! come from where the operator said.
+//! come from the configured URL.
 
 use std::io;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::key_source::KEYS_BYTES_MAX;
 /// How long a fetch may take, from the name look-up to the last byte.
 pub(super) const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A client for the URL's scheme; only HTTPS needs somebody to trust.
+/// A client for the URL's scheme; only HTTPS needs trusted authorities.
 pub(super) enum Fetcher {
     Plain(Client<HttpConnector, Empty<Bytes>>),
     Secure(Client<HttpsConnector<HttpConnector>, Empty<Bytes>>),

@@ -1,4 +1,4 @@
-//! What an operator may write, and what they are told otherwise.
+//! Valid key sources, and the errors for others.
 
 use serde_json::json;
 
@@ -18,7 +18,7 @@ fn complaint(source: &str) -> String {
 }
 
 #[test]
-fn files_are_told_apart_by_what_is_in_them() {
+fn file_kind_is_recognised_by_its_content() {
     let dir = TempDir::new();
     let [one, two, three] = HostKey::each();
     assert_eq!(

@@ -99,7 +99,7 @@ async fn accounts_service_resumes_an_end_without_leaving_groups() {
 }
 
 #[tokio::test]
-async fn host_ends_any_user_and_nobody_else_does() {
+async fn only_the_host_ends_other_users() {
     let world = Fixture::new();
     rooms(&world);
     let tokens = world.enter("ana").await;

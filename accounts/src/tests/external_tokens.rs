@@ -10,7 +10,7 @@ use super::fixture::{Fixture, TempDir, request};
 const SECRET: &[u8] = b"a secret of thirty-two bytes, or so";
 const UNKNOWN_KEY: &str = "it is badly signed, or of an unknown key";
 
-/// A world that shares a secret with the host, and what it makes of a token that says so.
+/// A fixture that shares a secret with the host, and its tokens.
 struct Host(Fixture);
 
 impl Host {
@@ -156,7 +156,7 @@ async fn times_are_judged_with_5_seconds_of_leeway_and_may_have_fractions() {
 }
 
 #[tokio::test]
-async fn a_token_must_say_who_and_until_when() {
+async fn token_needs_sub_and_exp() {
     let host = Host::new();
     let malformed = "its claims are missing or malformed";
     for bad in [

@@ -104,7 +104,7 @@ impl HostKey {
     }
 }
 
-/// The least a token must say, for a minute from now.
+/// The required claims of a token, valid for a minute from now.
 pub(crate) fn claims(sub: &str) -> Value {
     json!({ "sub": sub, "exp": seconds_from_now(60) })
 }

@@ -11,7 +11,7 @@ use super::fixture::{Fixture, clock, request, wait};
 use crate::{Issuer, TokenRequest};
 
 #[tokio::test]
-async fn a_token_says_what_was_asked_of_it() {
+async fn token_has_the_requested_claims() {
     let world = Fixture::new();
     let token = world.issuer.mint(&TokenRequest {
         name: Some("Hana".to_owned()),
@@ -47,7 +47,7 @@ async fn a_token_ends_5_seconds_after_its_time() {
 }
 
 #[tokio::test]
-async fn a_token_of_a_session_nobody_knows_is_refused() {
+async fn token_of_an_unknown_session_is_refused() {
     let world = Fixture::new();
     let token = world.issuer.mint(&TokenRequest {
         session_id: Some(SessionId::generate()),
@@ -57,7 +57,7 @@ async fn a_token_of_a_session_nobody_knows_is_refused() {
 }
 
 #[tokio::test]
-async fn a_session_speaks_for_nobody_else() {
+async fn session_authenticates_only_its_own_user() {
     let world = Fixture::new();
     let tokens = world.enter("ana").await;
     let caller = world.caller(&tokens).await;

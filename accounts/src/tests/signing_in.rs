@@ -14,7 +14,7 @@ use super::stores::Vanishing;
 use crate::Accounts;
 
 #[tokio::test]
-async fn whoever_signs_in_speaks_for_their_account() {
+async fn sign_in_gives_tokens_of_the_account() {
     let world = Fixture::new();
     let ana = world
         .accounts
@@ -51,7 +51,7 @@ async fn an_unknown_name_and_a_wrong_password_get_the_same_answer() {
 }
 
 #[tokio::test]
-async fn signing_out_ends_this_session_at_once_and_tells_every_gateway() {
+async fn sign_out_ends_the_session_immediately_and_publishes_a_revocation() {
     let world = Fixture::new();
     let here = world.enter("ana").await;
     let elsewhere = world.sign_in("ana").await;
@@ -124,7 +124,7 @@ async fn a_token_from_no_session_has_none_to_sign_out_of() {
 }
 
 #[tokio::test]
-async fn an_account_that_ends_while_somebody_signs_in_leaves_no_session_behind() {
+async fn account_deleted_during_a_sign_in_leaves_no_session_behind() {
     let world = Fixture::new();
     world.register("ana").await;
     let signals = world.embedded.signals();

@@ -16,7 +16,7 @@ use roomcast_protocol::{Refusal, RoomId, SessionId, UserId};
 #[derive(Default)]
 pub(crate) struct Groups {
     pub(crate) rooms: Mutex<Vec<RoomId>>,
-    /// Calls that succeed before one fails and the process dies, as far as the caller can tell.
+    /// Number of calls that succeed before one fails, as if the process had died.
     pub(crate) succeed: AtomicI64,
     pub(crate) deleted: Mutex<Vec<RoomId>>,
 }
@@ -75,7 +75,7 @@ impl Departures for Groups {
     }
 }
 
-/// A store nobody can reach.
+/// An unreachable store.
 pub(crate) struct Away;
 
 fn away<T>() -> Result<T, StoreError> {

@@ -29,7 +29,7 @@ pub(crate) struct SchemaTooNew {
     pub(crate) known: u32,
 }
 
-/// Says whether a later program has written the file, without writing to it.
+/// Returns whether a later program has written the file, without writing to it.
 pub(crate) fn is_too_new(path: &Path, steps: &[&str]) -> rusqlite::Result<Option<SchemaTooNew>> {
     if !path.exists() {
         return Ok(None);

@@ -1,6 +1,6 @@
 //! Every port answered in one process: the log and the store in SQLite, presence and signals in memory.
 //!
-//! One directory holds all of it. `log.db` is the truth, what was said and who may sign in: whatever
+//! One directory holds all of it. `log.db` is the truth, the events and the accounts: whatever
 //! it has confirmed survives a power loss. `store.db` is derived from it, but for the marks: it may
 //! lose its last moments then, together with its own place in the log, and reads them again. `lock`
 //! keeps a second process out.

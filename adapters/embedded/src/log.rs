@@ -1,7 +1,7 @@
 //! The log: one table of events in the order they were stored, and the ports over it.
 //!
 //! A place is the event's own number over all rooms, so it rises in each. The log never deletes an
-//! event; what a deleted message said it takes out of it, in the transaction that stores the deletion.
+//! event; it redacts a deleted message in the transaction that stores the deletion.
 
 mod append;
 mod feed;
@@ -221,7 +221,7 @@ impl EventLog for EmbeddedLog {
     }
 
     fn subscribe(&self) -> LiveSubscription {
-        // Once the log has closed, a listener hears its end at once.
+        // Once the log has closed, the subscription ends immediately.
         let receiver = self
             .live
             .upgrade()
@@ -256,7 +256,7 @@ impl EventLog for EmbeddedLog {
         })
     }
 
-    /// The start is before everything, and nobody asks: the embedded store does not forget.
+    /// The start, which is before everything, and unused: the embedded store loses no writes.
     async fn position_before(&self, _partition: u16, _age: Duration) -> Result<u64, LogError> {
         Ok(0)
     }

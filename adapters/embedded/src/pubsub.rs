@@ -1,4 +1,4 @@
-//! Signals within one process: whoever listens has them at once.
+//! Ephemeral events within one process: current subscribers get them immediately.
 
 use async_trait::async_trait;
 use roomcast_ports::pubsub::{
@@ -10,7 +10,7 @@ use tokio::sync::broadcast;
 /// Signals a listener may be behind before it loses the oldest.
 const SUBSCRIBER_QUEUE_MAX: usize = 16_384;
 
-/// Revocations a listener may be behind before it is told that it missed some.
+/// Revocations buffered for one subscriber; past it the subscriber gets a loss report.
 const REVOCATION_QUEUE_MAX: usize = 4_096;
 
 /// All listeners of this process.
@@ -32,7 +32,7 @@ impl EmbeddedPubSub {
 #[async_trait]
 impl PubSub for EmbeddedPubSub {
     async fn publish(&self, signal: EphemeralEvent) -> Result<(), PubSubError> {
-        // Nobody listening is no fault.
+        // No subscriber is no error.
         let _ = self.sender.send(signal);
         Ok(())
     }

@@ -65,7 +65,7 @@ pub(crate) fn stored(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
     })
 }
 
-/// The event without what a deleted message said, as bytes; `None` when it says nothing already.
+/// The redacted event as bytes; `None` when it is redacted already.
 pub(crate) fn redacted(mut event: RoomEvent) -> Option<Vec<u8>> {
     event.redact().then(|| encode(&event))
 }

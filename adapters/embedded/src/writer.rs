@@ -1,8 +1,8 @@
 //! The one thread that writes to a database: many tasks, one transaction, one flush.
 //!
 //! Whatever is waiting when the thread comes back from the disk goes into the next transaction, so a
-//! flush is shared by as many as came meanwhile. Nobody is answered before it. A transaction that
-//! fails is rolled back whole and everyone in it is told; the thread goes on with the next.
+//! flush is shared by all requests queued in that time. No request is answered before it. A transaction that
+//! fails is rolled back, and each of its requests gets the error; the thread continues with the next.
 
 mod call;
 
@@ -65,10 +65,10 @@ pub(crate) trait Task: Send + 'static {
     fn apply(&mut self, connection: &Connection, memory: &mut Self::Memory)
     -> rusqlite::Result<()>;
 
-    /// Told once the transaction is as durable as the database promises.
+    /// Called once the transaction is as durable as the database guarantees.
     fn committed(self, memory: &mut Self::Memory);
 
-    /// Told when it failed.
+    /// Called when it failed.
     fn failed(self, failure: Failure);
 
     /// Whose tasks must not be written once an earlier one of theirs has failed and they were already
@@ -190,7 +190,7 @@ impl<T> Writer<T> {
     }
 }
 
-/// A writer that nobody closed, such as when the directory could not be opened whole.
+/// A writer that was not closed, for example when the directory could not be opened completely.
 impl<T> Drop for Writer<T> {
     fn drop(&mut self) {
         self.close();
@@ -207,7 +207,7 @@ struct WriterThread<M> {
     connection: Connection,
     memory: M,
     closing: Arc<AtomicBool>,
-    /// The last transaction failed: it has been said, and is not said for every one.
+    /// The last transaction failed: logged once, not for every one.
     failing: bool,
     failures: Arc<AtomicU64>,
     /// Whose tasks failed, and how many failures there were then; until none waits that came before.
@@ -232,7 +232,7 @@ impl<M: WriterState> WriterThread<M> {
                     Command::Close => None,
                 })
                 .collect();
-            // What panics loses its answer, and whoever waited is told by that; the others go on.
+            // A task that panics drops its answer, which its caller sees; the others continue.
             if catch_unwind(AssertUnwindSafe(|| self.write(tasks))).is_err() {
                 tracing::error!("writing panicked; its batch is unconfirmed");
                 *self

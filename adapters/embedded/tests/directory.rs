@@ -124,7 +124,7 @@ async fn an_empty_file_becomes_a_database() {
 }
 
 #[tokio::test]
-async fn what_a_deleted_message_said_is_not_in_the_files() {
+async fn deleted_messages_content_is_not_in_the_files() {
     let scratch = Scratch::new();
     let (embedded, room_id, ann) = (scratch.open(), RoomId::generate(), user());
     append(&embedded, &room_id, "before").await;

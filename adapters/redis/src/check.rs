@@ -9,7 +9,7 @@ use roomcast_ports::StoreError;
 use crate::connection::{RedisConnection, store_error};
 use crate::expiry;
 
-/// The setting that says what a full Redis does.
+/// The setting for a full Redis.
 const EVICTION: &str = "maxmemory-policy";
 
 /// A Redis that answered.
@@ -19,11 +19,11 @@ pub struct Checked {
     pub version: String,
     /// How many primary nodes hold presence: 1 unless it is a cluster.
     pub nodes: usize,
-    /// Whether it says when keys expire, which lets sweeps begin early; a sweeper switches it on where it
+    /// Whether keyspace expiry events are on, which makes sweeps early; a sweeper enables them where it
     /// may. Nothing is wrong without.
     pub keyspace_events: bool,
     /// What it does when its memory is full; anything but `noeviction` may forget who is here. `None` when
-    /// it does not tell.
+    /// it is unknown.
     pub eviction: Option<String>,
 }
 

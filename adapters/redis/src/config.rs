@@ -24,7 +24,7 @@ pub struct RedisConfig {
     pub prefix: String,
     /// How long Redis may take for an answer.
     pub answer_within: Duration,
-    /// How long somebody who is gone is remembered with their last sign of life.
+    /// Retention of an offline user's `lastSeen`.
     pub remember: Duration,
     /// Whether to begin although Redis is away, and take it up when it comes. One that refuses us or is too
     /// old is an error all the same, if it is there.
@@ -116,7 +116,7 @@ pub enum ConnectError {
     /// We may not come in, or what is configured cannot be.
     #[error("redis refuses us")]
     Refused(#[source] BoxError),
-    /// Nobody answered, or not as Redis does.
+    /// No answer, or not one of Redis.
     #[error("redis cannot be reached")]
     Unreachable(#[source] BoxError),
     /// It lacks what the scripts need.

@@ -1,6 +1,6 @@
 //! The line to Redis: how it is opened, kept and given up, and what its errors mean.
 //!
-//! The driver reconnects for ever. While there is no connection a call fails at once instead of
+//! The driver reconnects without end. While there is no connection a call fails immediately instead of
 //! waiting in a queue: who greets a client must not wait for presence.
 
 use std::sync::Arc;
@@ -22,9 +22,9 @@ use crate::shard::SHARDS;
 const LEAST_VERSION: (u64, &str) = (7, "7.0");
 /// Commands that wait for the driver; past it a call fails.
 const QUEUE_MAX: usize = 16_384;
-/// Events that wait for a listener of ours; past it the listener is told that it missed some.
+/// Events buffered for one subscription; past it the subscription gets a lag error.
 const EVENTS_MAX: usize = 4_096;
-/// How long a server may take to say good-bye.
+/// Timeout of closing a connection.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// A pause between two tries to connect, at first and at most, in milliseconds.
 const RECONNECT_MS: (u32, u32) = (50, 1_000);
@@ -84,7 +84,7 @@ impl RedisConnection {
         format!("{}:{{{shard}}}:{name}", self.prefix)
     }
 
-    /// What every script is told first: whose keys, and how long a user is remembered.
+    /// The first arguments of every script: key prefix and user retention.
     pub(crate) fn arguments(&self, more: usize) -> Vec<Value> {
         let mut args = Vec::with_capacity(2 + more);
         args.push(Value::from(&*self.prefix));
@@ -180,7 +180,7 @@ fn refused(error: Error) -> ConnectError {
     ConnectError::Refused(error.into())
 }
 
-/// A driver that reconnects for ever and never waits for ever.
+/// A driver that reconnects without end and whose calls have a timeout.
 pub(crate) fn builder(config: &RedisConfig) -> Result<Builder, ConnectError> {
     let mut builder = Builder::from_config(config.driver_config()?);
     builder

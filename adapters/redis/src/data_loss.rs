@@ -1,7 +1,7 @@
 //! Notices that Redis may have forgotten: a server came back, or lost its memory while it ran.
 //!
-//! Each server holds a mark, made by whoever finds none. A mark that is another than before means that all
-//! before it is gone. A new connection means that the server may have begun from an old snapshot, or that
+//! Each server holds a mark, created by the first process that finds none. A different mark means that all
+//! data before it is lost. A new connection means that the server may have started from an old snapshot, or that
 //! another one has taken its place.
 
 use std::collections::HashMap;
@@ -27,7 +27,7 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Marks(HashMap<u16, String>);
 
 impl Marks {
-    /// Looks at every server's mark; says whether one has another than before.
+    /// Checks every server's mark; returns whether one has changed.
     pub(crate) async fn look(&mut self, link: &RedisConnection) -> Result<bool, Error> {
         let mut has_changed = false;
         for shard in link.one_shard_per_node() {

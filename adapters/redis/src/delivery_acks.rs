@@ -1,4 +1,4 @@
-//! Changes that have arrived from a sweep, until Redis is told of it with a later one.
+//! Delivered changes of sweeps, until they are acknowledged to Redis with a later sweep.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use fred::bytes_utils::Str;
 use roomcast_protocol::UserId;
 
-/// Arrivals kept of a shard; past it changes are told twice.
+/// Pending acks of one shard; past it changes are delivered twice.
 const ARRIVALS_MAX: usize = 4_096;
 
 /// A change that has arrived.
@@ -18,7 +18,7 @@ pub(crate) struct DeliveryAck {
     pub(crate) version: Str,
 }
 
-/// What has arrived and Redis has not been told of.
+/// Delivered changes that are not acknowledged to Redis yet.
 #[derive(Debug, Default)]
 pub(crate) struct PendingAcks(Mutex<HashMap<u16, Vec<DeliveryAck>>>);
 

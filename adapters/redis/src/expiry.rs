@@ -1,7 +1,7 @@
 //! Redis' own news of expired keys: what wakes the sweep of a shard before its time.
 //!
-//! Only an accelerator. Redis says so when it happens to find an expired key, which may be minutes late,
-//! says it once to whoever listens, and may be forbidden to say it at all.
+//! Only an accelerator. Redis publishes the event when it happens to find an expired key, which may be minutes late,
+//! publishes it once to current subscribers, and may have these events disabled.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,7 +31,7 @@ const LINGER: Duration = Duration::from_millis(20);
 /// The setting of Redis that switches its news on.
 const SETTING: &str = "notify-keyspace-events";
 
-/// Shards in which somebody's last lease has ended.
+/// Shards in which a user's last lease has expired.
 #[derive(Debug, Default)]
 pub(crate) struct ExpiredShards {
     shards: Mutex<BTreeSet<u16>>,
@@ -141,7 +141,7 @@ async fn subscribe(link: &RedisConnection, client: &Client, server: &Server) {
     }
 }
 
-/// Lets a server say when a key expires, beside what it says already.
+/// Enables expiry events on a server, beside those enabled already.
 async fn enable_keyspace_events(link: &RedisConnection, server: &Server) -> Result<(), Error> {
     if link.clustered {
         enable_keyspace_events_at(&link.client().with_cluster_node(server)).await
@@ -158,7 +158,7 @@ async fn enable_keyspace_events_at(server: &impl ConfigInterface) -> Result<(), 
     server.config_set(SETTING, format!("{flags}Ex")).await
 }
 
-/// Whether every server says when a key expires.
+/// Whether every server has expiry events enabled.
 pub(crate) async fn is_on(link: &RedisConnection) -> bool {
     let Some(cluster) = link
         .client()

@@ -4,7 +4,7 @@
 //! Users are spread over 256 shards whose keys share a hash tag, so a single server and a Redis Cluster
 //! hold the same. Three scripts know the rules: one renews and shortens leases, one sweeps, one reads
 //! (`scripts/`). Beside the truth every user who is here has a plain key that others may read
-//! ([`presence_key`]). Redis may lose everything at any moment: gateways learn of it and tell it
+//! ([`presence_key`]). Redis may lose everything at any moment: gateways detect it and renew their leases
 //! again ([`PresenceStore::resync_requests`](roomcast_ports::presence::PresenceStore::resync_requests)).
 
 mod check;

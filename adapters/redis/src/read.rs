@@ -100,7 +100,7 @@ async fn ask<T: Send>(
     Ok(answers.into_iter().map(|(_, answer)| answer).collect())
 }
 
-/// How many users are here, by the latest deadline of each: exact also when nobody sweeps.
+/// The number of online users, by the latest deadline of each: exact also without sweeps.
 pub(crate) async fn online_users(link: &RedisConnection) -> Result<u64, StoreError> {
     let shards = (0..SHARDS).map(|shard| (shard, shard));
     stream::iter(calls(shards, link.clustered, usize::from(SHARDS)))

@@ -51,7 +51,7 @@ impl Scripts {
             .evalsha(script.digest.clone(), key, args.clone())
             .await
         {
-            // A server that has begun anew: it keeps the script from now on.
+            // A restarted server: it caches the script from now on.
             Err(error) if error.details().starts_with("NOSCRIPT") => {
                 client.eval(script.source.clone(), key, args).await
             }

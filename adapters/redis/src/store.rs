@@ -23,7 +23,7 @@ use crate::shard::SHARDS;
 use crate::sweep;
 use crate::touch;
 
-/// Presence on Redis. Reconnects by itself for as long as it takes; meanwhile every call fails at once.
+/// Presence on Redis. Reconnects by itself for as long as it takes; until then every call fails immediately.
 pub struct RedisPresence {
     link: RedisConnection,
     config: RedisConfig,
@@ -31,7 +31,7 @@ pub struct RedisPresence {
     sweeps: AtomicUsize,
     setbacks: watch::Receiver<u64>,
     woken: Arc<ExpiredShards>,
-    /// Whether somebody listens to Redis' news of expired keys; only who sweeps needs to.
+    /// Whether the process subscribes to expiry events; only sweepers need them.
     listening: Once,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -81,7 +81,7 @@ impl RedisPresence {
     pub async fn close(&self) {
         self.stop.cancel();
         self.tasks.close();
-        // What has arrived here need not be told again by others.
+        // Changes delivered here need no redelivery by others.
         let _ = sweep::acknowledge(&self.link, &self.arrivals).await;
         self.tasks.wait().await;
         self.link.close().await;

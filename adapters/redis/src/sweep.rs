@@ -1,8 +1,8 @@
-//! The sweep: ends leases, gives what has changed, and tells Redis with the next sweep that it has arrived.
+//! The sweep: ends expired leases, returns the changes, and acknowledges them to Redis with the next sweep.
 //!
-//! The script marks a change as told in the moment it gives it, so of many sweepers one has it. A change
+//! The script marks a change as delivered when it returns it, so that one of many sweepers gets it. A change
 //! whose answer was lost, or whose sweeper died before it swept again, is given once more
-//! after [`REDELIVERY_TIMEOUT`], to whoever sweeps then.
+//! after [`REDELIVERY_TIMEOUT`], to the next sweeper.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ use crate::shard::calls;
 const REDELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long one sweep goes on; what is left is for the next.
 const SWEEP_BUDGET: Duration = Duration::from_secs(1);
-/// Users of one call, and arrivals told by one.
+/// Users of one call, and acks of one call.
 const USERS_PER_CALL: usize = 250;
 /// Shards of one call where a call may have several.
 const SHARDS_PER_CALL: usize = 64;
@@ -62,7 +62,7 @@ pub(crate) async fn sweep(
             told.push(change.presence);
         }
     }
-    // Not before nothing more is awaited: a sweep that is given up half-way has told nobody.
+    // Only after the last await: a cancelled sweep has delivered nothing.
     arrivals.add(arrived);
     match failure {
         Some(error) if told.is_empty() => Err(error),
@@ -70,7 +70,7 @@ pub(crate) async fn sweep(
     }
 }
 
-/// Tells Redis what has arrived, and sweeps nothing.
+/// Acknowledges delivered changes to Redis, without a sweep.
 pub(crate) async fn acknowledge(
     link: &RedisConnection,
     arrivals: &PendingAcks,
@@ -84,7 +84,7 @@ pub(crate) async fn acknowledge(
     Ok(())
 }
 
-/// A change and what is to be told of its arrival.
+/// A change and its ack.
 struct Change {
     presence: Presence,
     arrival: DeliveryAck,
@@ -118,7 +118,7 @@ async fn sweep_call(
     (changes, None)
 }
 
-/// One call; says whether there is more.
+/// One call; returns whether there is more.
 async fn sweep_batch(
     link: &RedisConnection,
     by: u16,
@@ -155,7 +155,7 @@ async fn sweep_batch(
             last_seen: answer.time()?,
         };
         let until = answer.time()?;
-        // The key of somebody who is gone has ended by itself.
+        // An offline user's key has expired by itself.
         if until.is_some() {
             states.push(PublicState {
                 presence: presence.clone(),

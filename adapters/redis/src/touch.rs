@@ -36,7 +36,7 @@ pub(crate) async fn touch(
     let changes = leases.iter().map(|lease| Change {
         user_id: &lease.user_id,
         connection_id: &lease.connection_id,
-        // Never offline, says the port; whoever it were, a lease is a sign of life.
+        // Never offline, by the port's contract: a lease is a sign of life.
         status: name_of(lease.status.max(PresenceStatus::Away)),
         gateway: &lease.gateway,
     });

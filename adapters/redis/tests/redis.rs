@@ -1,4 +1,4 @@
-//! Presence on a real Redis, which is killed, emptied and stopped meanwhile.
+//! Presence on a real Redis, which the tests kill, empty and stop.
 
 #[path = "redis/world.rs"]
 mod world;

@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::ClusterError;
 
 /// The oldest nats-server that tests and local fleets run on. Older ones serve the product too, but what was
-/// tested on them says nothing: before 2.15 a synced write costs two fsyncs, before 2.11 fields are dropped silently.
+/// tested on them proves nothing: before 2.15 a synced write costs two fsyncs, before 2.11 fields are dropped silently.
 const NATS_AT_LEAST: (u32, u32) = (2, 15);
 
 /// Where `make servers` keeps what it fetched: `$XDG_CACHE_HOME/roomcast` or `~/.cache/roomcast`.
@@ -57,7 +57,7 @@ pub(crate) fn missing(program: &'static str, why: &str) -> ClusterError {
     }
 }
 
-/// What the program says when asked; `None` if it cannot be run.
+/// The program's version output; `None` if it cannot be run.
 fn said_by(program: &PathBuf, argument: &str) -> Option<String> {
     let output = Command::new(program).arg(argument).output().ok()?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -20,7 +20,7 @@ mod cql;
 mod jars;
 
 const IPS: [&str; 3] = ["127.0.0.1", "127.0.0.2", "127.0.0.3"];
-/// Three to eight seconds are usual; three nodes on a machine that builds something meanwhile take far longer.
+/// Three to eight seconds are usual; three nodes on a machine that also builds take far longer.
 const READY_TIMEOUT: Duration = Duration::from_secs(180);
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 const STARTS_MAX: u32 = 3;
@@ -43,7 +43,7 @@ pub struct CassandraSpec {
     pub nodes: usize,
     /// When a write is in the commit log's file.
     pub sync: Sync,
-    /// Megabytes of heap a node may grow to; 512 if there are none said. A table takes half of one, and a
+    /// Maximum heap of a node in megabytes; 512 by default. A table takes half of one, and a
     /// node without heap ends.
     pub heap_megabytes: Option<u32>,
     /// Whether it is to work for minutes: then its code is compiled twice, the second time well.
@@ -225,7 +225,7 @@ impl Cassandra {
 }
 
 /// How to start a program that leaves the processor to others: where all of a fleet shares a few cores, it is the
-/// store that can wait, since what is said is in the log already.
+/// store that can wait, since the events are in the log already.
 fn yielding(
     program: &Path,
     mut arguments: Vec<String>,

@@ -80,7 +80,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts everything and waits until every process says that it is ready.
+    /// Starts everything and waits until every process is ready.
     pub fn start(spec: &ClusterSpec) -> Result<Self, ClusterError> {
         let home = ProcessGroup::new("fleet", spec.directory.as_deref())?;
         let mut addresses = Addresses::of(home.directory())?;

@@ -23,11 +23,11 @@ pub enum ClusterError {
     Machine {
         /// What was tried, as a present-tense verb and its object.
         doing: String,
-        /// What the machine said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// The server ended by itself; its log says why.
+    /// The server ended by itself; its log has the reason.
     #[error("{name} has ended ({status}); its log ends:\n{tail}")]
     Ended {
         /// Which server.
@@ -67,19 +67,19 @@ pub enum ClusterError {
     Failed {
         /// What was run.
         what: String,
-        /// What it said.
+        /// Its output.
         said: String,
     },
 }
 
 impl ClusterError {
-    /// Wraps what the machine said with what was being done.
+    /// Adds the failed operation to the system's error.
     pub(crate) fn machine(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let doing = doing.into();
         move |source| Self::Machine { doing, source }
     }
 
-    /// An error with what a program said, unless it went well.
+    /// An error with the program's output, unless it succeeded.
     pub(crate) fn unless_well(what: &str, output: &Output) -> Result<(), Self> {
         if output.status.success() {
             return Ok(());

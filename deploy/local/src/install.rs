@@ -21,7 +21,7 @@ const PACKAGED: [(&str, &str, &str); 5] = [
     ("mvn", "--version", "maven"),
 ];
 
-/// Installs every server that is missing; `say` hears what is being done, a line at a time.
+/// Installs every missing server and reports progress lines.
 pub fn install(say: &mut dyn FnMut(&str)) -> Result<(), ClusterError> {
     install_packages(say)?;
     install_nats(say)?;

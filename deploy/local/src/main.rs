@@ -177,7 +177,7 @@ fn exec(mut spec: ClusterSpec) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Ends what runs; says how much that was.
+/// Stops all processes; prints how many there were.
 fn stop(directory: &Path) -> anyhow::Result<String> {
     let record = Manifest::read(directory)?;
     let alive = record.running.iter().filter(|one| one.is_alive()).count();
@@ -198,7 +198,7 @@ fn say_what_runs(record: &Manifest) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A line on standard output. Whoever closed it does not want to know.
+/// A line on standard output; a closed one is ignored.
 fn say(line: &str) {
     let _ = writeln!(io::stdout(), "{}", line.trim_end());
 }

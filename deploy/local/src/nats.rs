@@ -205,7 +205,7 @@ impl Nats {
         Ok(())
     }
 
-    /// What a server's monitoring says at `path`, such as `/jsz?streams=true`: the body of the answer.
+    /// The body of a server's monitoring response at `path`, such as `/jsz?streams=true`.
     pub fn monitoring(&self, index: usize, path: &str) -> Result<String, ClusterError> {
         let monitor = self.monitor(index);
         let doing = format!("ask {} for {path}", self.node_name(index));

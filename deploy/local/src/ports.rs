@@ -18,7 +18,7 @@ const FIRST: u16 = 12_000;
 const COUNT: u16 = 20_000;
 const TRIES: u32 = 2_000;
 
-/// A port nobody else listens on, ours until this is dropped.
+/// A free port, reserved until this is dropped.
 #[derive(Debug)]
 pub struct Port {
     number: u16,
@@ -34,7 +34,7 @@ struct Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Still locked now: whoever has opened it meanwhile finds that it is no longer there.
+        // Still locked now: a process that opened it in between finds that it is gone.
         let _ = fs::remove_file(&self.path);
     }
 }

@@ -99,7 +99,7 @@ impl RedisCluster {
         redis::wait_until_it_answers(node, &address)
     }
 
-    /// Waits until every node says that all slots are served.
+    /// Waits until every node reports that all slots are served.
     pub fn wait_until_ready(&mut self) -> Result<(), ClusterError> {
         for (node, address) in self.addresses().into_iter().enumerate() {
             self.nodes[node].wait_until("serve all slots", READY_TIMEOUT, || {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 const POLL_INTERVAL: Duration = Duration::from_millis(30);
 
-/// Looks until `look` says that it is so; `false` when `within` has passed before that.
+/// Polls `look` until it returns `true`; `false` after the timeout.
 ///
 /// # Errors
 /// What `look` fails with: it ends the waiting.

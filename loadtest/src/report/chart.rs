@@ -41,7 +41,7 @@ pub(super) struct Series {
     pub(super) points: Vec<(f64, Option<f64>)>,
 }
 
-/// A chart; `says` is its text for screen readers.
+/// A chart, with its text for screen readers.
 #[derive(Debug, Clone)]
 pub(super) struct Chart {
     pub(super) says: String,

@@ -1,7 +1,7 @@
 //! Which of the payload's fields each type of event has, for the schema of the bus.
 //!
 //! The payload is one flat struct in Rust, since its fields mean the same in every event; readers of
-//! the bus are told type by type.
+//! the bus get a schema for each type.
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
@@ -11,7 +11,7 @@ use super::envelope::{
     ROOM_DELETED, SENT,
 };
 
-/// Type, what it says, fields that are always there, fields that may be.
+/// Type, description, required fields, optional fields.
 type Row = (
     &'static str,
     &'static str,

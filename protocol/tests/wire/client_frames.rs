@@ -1,4 +1,4 @@
-//! Reading what clients say: what is taken, what is refused, and what an `ERROR` still knows of it.
+//! Parsing client frames: what is accepted, what is refused, and what an `ERROR` repeats.
 
 use std::borrow::Cow;
 

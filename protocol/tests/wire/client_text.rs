@@ -69,7 +69,7 @@ fn a_lone_surrogate_is_refused_wherever_it_stands() {
 }
 
 #[test]
-fn a_field_said_twice_is_refused() {
+fn duplicate_field_is_refused() {
     for text in [
         r#"{"type":"PING","type":"PING"}"#,
         r#"{"type":"PING","typ\u0065":"TYPING"}"#,

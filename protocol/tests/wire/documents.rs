@@ -1,4 +1,4 @@
-//! `docs/schemas/` and `docs/asyncapi.yaml` say what the code says.
+//! `docs/schemas/` and `docs/asyncapi.yaml` match the code.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -32,7 +32,7 @@ fn validator(schema: &Value) -> Validator {
     jsonschema::validator_for(schema).expect("the schema is one")
 }
 
-/// Folder of the golden files, schema, where a value says its type, and where its fields are.
+/// Folder of the golden files, schema, path of a value's type, and path of its fields.
 const SAID: [(&str, &str, &str, &str); 3] = [
     ("client", "client-frame.json", "/type", ""),
     ("fleet", "fleet-frame.json", "/type", ""),
@@ -140,7 +140,7 @@ fn the_schema_of_client_frames_takes_and_refuses_what_the_fleet_does() {
 }
 
 #[test]
-fn what_the_fleet_says_from_any_seed_is_valid() {
+fn server_frames_from_any_seed_are_valid() {
     let frames = validator(&generated("fleet-frame.json"));
     let events = validator(&generated("event.json"));
     for seed in 0..300 {

@@ -1,4 +1,4 @@
-//! Reading events: what any version wrote is read, and what is not ours is told apart.
+//! Reading events: those of any version are read, and foreign ones are recognised.
 
 use std::error::Error as _;
 
@@ -93,7 +93,7 @@ fn a_missing_field_is_named() {
 }
 
 #[test]
-fn a_type_that_is_not_ours_is_told_apart_from_bytes_that_are_no_event() {
+fn foreign_event_type_differs_from_bytes_that_are_no_event() {
     for unknown in [
         "chat.message.flagged.v1",
         "chat.message.sent.v2",

@@ -1,4 +1,4 @@
-//! What the fleet says: how an event becomes a frame, and that its length is known beforehand.
+//! Server frames: how an event becomes a frame, and that its length is computed exactly.
 
 use std::borrow::Cow;
 
@@ -50,7 +50,7 @@ fn every_event_is_a_frame_of_its_room_with_its_place_and_time() {
 }
 
 #[test]
-fn a_deleted_message_keeps_its_place_and_loses_all_it_said() {
+fn deleted_message_keeps_its_seq_and_loses_its_content() {
     let body = EventBody::MessageSent(cases::events::full_message());
     let mut event = cases::events::event(Some("c-1"), body);
     assert!(event.redact(), "it said something");

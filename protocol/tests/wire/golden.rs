@@ -22,7 +22,7 @@ fn text(bytes: &[u8]) -> &str {
 }
 
 #[test]
-fn everything_said_is_written_as_its_golden_file() {
+fn every_value_is_written_as_its_golden_file() {
     for (path, written) in cases::files() {
         assert_eq!(
             text(&written),
@@ -33,7 +33,7 @@ fn everything_said_is_written_as_its_golden_file() {
 }
 
 #[test]
-fn golden_client_frames_read_as_what_was_said() {
+fn golden_client_frames_parse_to_their_values() {
     for case in cases::client::cases() {
         let (reference, frame) = &case.value;
         let file = case.file(client_type(frame));
@@ -45,7 +45,7 @@ fn golden_client_frames_read_as_what_was_said() {
 }
 
 #[test]
-fn golden_fleet_frames_read_as_what_was_said() {
+fn golden_server_frames_parse_to_their_values() {
     for case in cases::fleet::cases() {
         let file = case.file(fleet_type(&case.value));
         let bytes = stored(&format!("fleet/{file}"));
@@ -96,7 +96,7 @@ fn every_type_has_a_golden_file() {
 }
 
 #[test]
-fn a_golden_file_says_its_type_first() {
+fn golden_file_has_its_type_first() {
     for (path, bytes) in cases::files() {
         let start = if path.starts_with("event/") {
             r#"{"eventType":""#

@@ -16,14 +16,14 @@ fn a_killed_gateways_clients_are_whole_on_another_within_three_seconds() {
     let mut world = World::shared();
     let mut talk = Conversation::new(&world, 4, 40);
     let edge = [world.edge.http().to_owned()];
-    let heard = talk.during(&mut world, &edge, |world| {
+    let received = talk.during(&mut world, &edge, |world| {
         pause(2 * SECOND);
         let connections = world.metric("gateway-2", "chat_ws_active_sessions");
         assert!(connections > 0.0, "it has clients");
         world.fleet.part_mut("gateway-2").expect("it").kill();
         pause(4 * SECOND);
     });
-    assert!(heard.longest_silence < 3 * SECOND, "{heard:?}");
+    assert!(received.longest_silence < 3 * SECOND, "{received:?}");
     let gateway = world.fleet.part_mut("gateway-2").expect("it");
     gateway.start().expect("start it again");
 }
@@ -34,13 +34,13 @@ fn a_killed_leader_of_a_rooms_partition_costs_ten_seconds_and_no_message() {
     let mut talk = Conversation::new(&world, 3, 20);
     let (doors, room) = (world.gateways(), talk.room.clone());
     let mut killed = 0;
-    let heard = talk.during(&mut world, &doors, |world| {
+    let received = talk.during(&mut world, &doors, |world| {
         pause(SECOND);
         killed = leader_of(world, &room);
         world.fleet.nats_mut().kill(killed);
         pause(14 * SECOND);
     });
-    assert!(heard.longest_silence < 10 * SECOND, "{heard:?}");
+    assert!(received.longest_silence < 10 * SECOND, "{received:?}");
     let nats = world.fleet.nats_mut();
     nats.start_node(killed).expect("start it again");
     nats.wait_until_ready().expect("all are there again");
@@ -141,7 +141,7 @@ fn without_the_store_people_talk_and_resume_and_history_is_whole_afterwards() {
         talk.room.clone(),
         talk.speaker().to_owned(),
     );
-    let heard = talk.during(&mut world, &doors, |world| {
+    let received = talk.during(&mut world, &doors, |world| {
         pause(2 * SECOND);
         world.fleet.cassandra_mut().kill(0);
         pause(8 * SECOND);
@@ -151,10 +151,10 @@ fn without_the_store_people_talk_and_resume_and_history_is_whole_afterwards() {
             world.listed(&speaker, &room).is_some()
         });
     });
-    assert!(heard.longest_silence < 6 * SECOND, "{heard:?}");
+    assert!(received.longest_silence < 6 * SECOND, "{received:?}");
     assert!(
-        heard.connections > 20,
-        "some came back meanwhile: {heard:?}"
+        received.connections > 20,
+        "some came back meanwhile: {received:?}"
     );
 }
 

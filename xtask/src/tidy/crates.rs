@@ -67,7 +67,7 @@ const OUTSIDERS: [(&[&str], &[Layer], &str); 3] = [
     ),
 ];
 
-/// What `cargo metadata` says about the workspace, as far as we ask.
+/// The part of `cargo metadata` that the checks need.
 #[derive(Deserialize)]
 pub(crate) struct Workspace {
     #[serde(rename = "workspace_root")]

@@ -1,6 +1,6 @@
 //! No function is longer than a screen, tests included.
 //!
-//! A table that happens to be a `match` may say why it is longer, in a comment above the function:
+//! A table that happens to be a `match` may give the reason in a comment above the function:
 //! `// tidy: long: one arm per refusal, in the order of the contract`.
 
 use super::Finding;
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_table_may_say_why() {
+    fn long_table_with_a_reason_is_allowed() {
         let long = function_of(90);
         let with_reason = format!("// tidy: long: one arm per code\n#[rustfmt::skip]\n{long}");
         assert_eq!(printed(check, "a/src/b.rs", &with_reason), [""; 0]);

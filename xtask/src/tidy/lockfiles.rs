@@ -1,4 +1,4 @@
-//! Everything we build comes from the two public registries, and anybody can fetch it.
+//! Every dependency comes from the two public registries, where all can fetch it.
 
 use serde_json::Value;
 

@@ -7,7 +7,7 @@ use super::tree::TextFile;
 const FILE_LINES_MAX: usize = 500;
 const SOURCE_EXTENSIONS: [&str; 7] = ["rs", "js", "mjs", "cjs", "ts", "mts", "tsx"];
 
-/// Names that say nothing about what is inside, so that anything ends up there.
+/// Names that do not describe the content, so that anything ends up there.
 pub(crate) const VAGUE_NAMES: [&str; 7] = [
     "common", "util", "utils", "core", "helper", "helpers", "misc",
 ];

@@ -4,7 +4,7 @@ use super::Finding;
 use super::code::is_identifier;
 use super::tree::TextFile;
 
-/// Traces of the machine something was built on; each says nothing to a reader elsewhere.
+/// Paths of the machine something was built on, which mean nothing elsewhere.
 /// (Written in two parts, so that this list does not find itself.)
 const MACHINE_WORDS: [&str; 2] = [concat!("/wo", "rk/"), concat!("/ro", "ot/")];
 

@@ -2,7 +2,7 @@
 //!
 //! STYLE.md has the rules and their reasons: subjects are components and verbs name operations, so
 //! that a search for the usual term finds the code. A line that needs one of the words (a quotation,
-//! a term of another product) says why at its end or on the line above: `tidy: word: REASON`.
+//! a term of another product) gives the reason at its end or on the line above: `tidy: word: REASON`.
 
 use std::collections::BTreeMap;
 
@@ -40,28 +40,19 @@ const WORDS: [&str; 23] = [
 
 const EXCEPTION: &str = "tidy: word:";
 
-/// Folders and files whose language is not checked yet. An entry goes when its folder is clean; none
-/// comes back.
-const UNCHECKED: [&str; 19] = [
+/// Files that are not checked. The comments of wire types are the descriptions of published schemas,
+/// which do not change with the house's style; the others go from this list when they are clean.
+const UNCHECKED: [&str; 10] = [
     "ARCHITECTURE.md",
     "CHANGELOG.md",
-    "README.md",
     "STYLE.md",
-    "accounts/",
-    "adapters/",
-    "deploy/",
     "docs/",
-    "gateway/",
-    "history/",
-    "ingest/",
-    "loadtest/",
-    "ports/",
-    "presence/",
-    "protocol/",
-    "rooms/",
-    "server/",
+    "protocol/src/api.rs",
+    "protocol/src/client_frame.rs",
+    "protocol/src/event.rs",
+    "protocol/src/room.rs",
+    "protocol/src/server_frame.rs",
     "web/",
-    "xtask/",
 ];
 
 /// Findings for every line of one file.

@@ -164,7 +164,7 @@ impl AppendTask {
                     prev,
                     event: self.event,
                 };
-                // Nobody may be listening.
+                // There may be no subscriber.
                 let _ = memory.live.send(LiveEvent::Event(Arc::new(stored)));
                 Ok(appended)
             }

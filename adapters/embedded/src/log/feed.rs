@@ -70,7 +70,7 @@ impl PartitionConsumer for Feed {
         }
     }
 
-    /// Whoever derives keeps the place with what it wrote: there is nothing to keep here.
+    /// The store keeps the checkpoint with its rows: there is nothing to keep here.
     async fn acknowledge(&mut self, _position: u64) -> Result<(), LogError> {
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Taking out of the log what a deleted message said.
+//! Redacts deleted messages in the log.
 
 use roomcast_protocol::{EventBody, MessageId};
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -26,7 +26,7 @@ pub(super) fn redact(log: &Connection, room: i64, message_id: &MessageId) -> rus
     Ok(())
 }
 
-/// Whether the message's deletion is in the log, so that a later edit may say nothing either.
+/// Whether the message's deletion is in the log, so that a later edit is redacted as well.
 pub(super) fn is_deleted(
     log: &Connection,
     room: i64,

@@ -117,7 +117,7 @@ async fn a_full_disk_refuses_appends_and_loses_nothing_acknowledged() {
 }
 
 #[tokio::test]
-async fn a_panic_while_writing_leaves_nobody_waiting_and_the_next_append_works() {
+async fn panic_while_writing_leaves_no_caller_waiting_and_the_next_append_works() {
     let (scratch, room_id) = (Scratch::open(), RoomId::generate());
     let first = scratch
         .log
@@ -149,7 +149,7 @@ async fn one_bad_task_does_not_take_its_batch_with_it() {
 }
 
 #[tokio::test]
-async fn what_a_deleted_message_said_is_in_no_row_of_the_log() {
+async fn deleted_messages_content_is_in_no_row_of_the_log() {
     let (scratch, room_id) = (Scratch::open(), RoomId::generate());
     let sent = said(&room_id, "secret");
     let message_id = MessageId::from(sent.id.clone());
@@ -210,7 +210,7 @@ async fn what_a_deleted_message_said_is_in_no_row_of_the_log() {
 }
 
 #[tokio::test]
-async fn a_closed_log_has_stored_what_waited_and_says_that_it_is_closed() {
+async fn closed_log_has_stored_queued_appends_and_refuses_new_ones() {
     let (scratch, room_id) = (Scratch::open(), RoomId::generate());
     let mut live = scratch.log.subscribe();
     let claim = scratch.log.claim(0).await.unwrap();
@@ -246,7 +246,7 @@ async fn a_closed_log_has_stored_what_waited_and_says_that_it_is_closed() {
 async fn what_waits_is_bounded_and_the_rest_is_refused() {
     let (scratch, room_id) = (Scratch::open(), RoomId::generate());
     let large = "x".repeat(60_000);
-    // Together twice the bound; the thread stands still meanwhile.
+    // Together twice the bound; the thread is blocked during this.
     let (hold, held) = std::sync::mpsc::sync_channel::<()>(0);
     let held = std::sync::Mutex::new(held);
     let still = scratch.log.write(move |_| {

@@ -5,9 +5,9 @@
 //! - A connection counts while `now < expires`. `touch` sets `expires` to `now + ttl`; `release` to
 //!   `now + grace`, if that is sooner.
 //! - A user is online when any connection that counts is, away when all are, offline when none counts.
-//! - What a sweep last told of a user is kept. A sweep gives the users who are something else now, each
-//!   with the next version of their presence, and has told that.
-//! - Every call first ends what has expired, so no answer depends on when somebody last swept.
+//! - The status that a sweep last reported is kept. A sweep returns the users whose status differs now, each
+//!   with the next version of their presence, and records it as reported.
+//! - Every call first ends what has expired, so no answer depends on the last sweep.
 
 #[cfg(test)]
 mod tests;
@@ -21,7 +21,7 @@ use roomcast_protocol::{ConnectionId, PresenceStatus, Timestamp, UserId};
 /// Users who are gone and whose last sign of life is kept; past it the longest gone is forgotten.
 const OFFLINE_CAPACITY: usize = 100_000;
 
-/// A change of somebody's presence.
+/// A change of a user's presence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Transition {
     /// What they are now.
@@ -69,7 +69,7 @@ impl User {
     }
 }
 
-/// Everybody's connections and what was told of them.
+/// All users' connections and reported status.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     users: HashMap<UserId, User>,
@@ -77,7 +77,7 @@ pub(super) struct Table {
     deadlines: BTreeSet<(Timestamp, UserId)>,
     /// The last sign of life of every user who has no deadline.
     gone: BTreeSet<(Timestamp, UserId)>,
-    /// Who is something else than was told.
+    /// Users whose status differs from the reported one.
     changed: HashSet<UserId>,
 }
 
@@ -134,7 +134,7 @@ impl Table {
         }
     }
 
-    /// Everybody who is something else than was told, which is told by this.
+    /// Returns all users whose status differs from the reported one, and records it as reported.
     pub(super) fn sweep(&mut self, now: Timestamp) -> Vec<Transition> {
         self.expire(now);
         let transitions = std::mem::take(&mut self.changed)

@@ -9,7 +9,7 @@ use super::apply::EncodedEvent;
 use super::{mutations, rooms};
 use crate::rows;
 
-/// Adds the event's row; whether it was not there. What a deleted message said does not come in again.
+/// Inserts the event's row; returns whether it was new. A deleted message's content is not inserted again.
 pub(super) fn add(store: &Connection, room: i64, derived: &EncodedEvent) -> rusqlite::Result<bool> {
     let StoredEvent { seq, prev, event } = &*derived.stored;
     let mut body = &derived.body;
@@ -48,7 +48,7 @@ pub(super) fn add(store: &Connection, room: i64, derived: &EncodedEvent) -> rusq
     Ok(added == 1)
 }
 
-/// Says how many messages the room has up to this one.
+/// Sets how many messages the room has up to this one.
 pub(super) fn number(
     store: &Connection,
     room: i64,

@@ -1,7 +1,7 @@
 //! Who is a member as what, and how far they have read.
 //!
 //! Being a member and the role are two registers: a role that was changed before a leaving must not
-//! bring anybody back when it comes late.
+//! bring a member back when it arrives late.
 
 use roomcast_ports::directory::MemberRecord;
 use roomcast_protocol::api::Marks;
@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::rooms::RoomRow;
 use crate::rows;
 
-/// What an event says about a member.
+/// A membership change of an event.
 #[derive(Clone, Copy)]
 pub(super) enum Membership {
     Joined(MemberRole),
@@ -55,7 +55,7 @@ impl LwwRegisters {
     }
 }
 
-/// What the event says, unless something later is known; the room's counts move along.
+/// Applies the event, unless a later one is known; updates the room's counts.
 pub(super) fn change(
     store: &Connection,
     room: &mut RoomRow,

@@ -107,7 +107,7 @@ fn state(row: &Row<'_>) -> rusqlite::Result<MessageState> {
     if row.get::<_, Option<bool>>(6)?.unwrap_or(false) {
         message.content = None;
     } else if edited && message.content.is_some() {
-        // An edit without content says that the message has been deleted since.
+        // An edit without content means that the message has been deleted since.
         message.content = row.get(4)?;
     }
     Ok(MessageState {

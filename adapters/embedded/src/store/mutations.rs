@@ -13,7 +13,7 @@ pub(super) struct Reaction<'a> {
     pub(super) user_id: &'a UserId,
 }
 
-/// The message says something else, unless a later edit is known or it is deleted.
+/// Edits the message, unless a later edit is known or it is deleted.
 pub(super) fn edit(
     store: &Connection,
     room: i64,
@@ -42,7 +42,7 @@ pub(super) fn edit(
     Ok(())
 }
 
-/// The message has ended: what it said, first and later, is taken out.
+/// Deletes the message: redacts it and its edits.
 pub(super) fn delete(
     store: &Connection,
     room: i64,

@@ -1,4 +1,4 @@
-//! What rooms are, as far as the log says.
+//! The rooms' rows, derived from the log.
 
 use roomcast_ports::directory::RoomRecord;
 use roomcast_protocol::event::{RoomChange, RoomCreation};
@@ -154,7 +154,7 @@ pub(super) fn change(
     name_for_finding(store, room)
 }
 
-/// The room has ended, for ever.
+/// The room is deleted, permanently.
 pub(super) fn delete(store: &Connection, room: i64) -> rusqlite::Result<()> {
     store
         .prepare_cached("UPDATE rooms SET deleted = 1 WHERE room = ?1")?
@@ -195,7 +195,7 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<RoomRecord> {
     })
 }
 
-/// Keeps the name by which anybody finds the room, or takes it away.
+/// Stores or removes the name key of a public room.
 fn name_for_finding(store: &Connection, room: i64) -> rusqlite::Result<()> {
     let record = store
         .prepare_cached(concat!(

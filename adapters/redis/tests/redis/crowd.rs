@@ -1,4 +1,4 @@
-//! Many leases end at once: each is told once, soon, by whichever sweeper comes first.
+//! Many leases expire together: each change is delivered once, soon, by one of the sweepers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ const TTL: Duration = Duration::from_secs(4);
 /// As the presence service sweeps.
 const EVERY: Duration = Duration::from_millis(250);
 
-/// What a sweeper was told, and when.
+/// The changes that a sweeper got, and when.
 type Told = Vec<(Presence, Timestamp)>;
 
 async fn sweep_until(presence: Arc<RedisPresence>, end: Instant) -> Told {
@@ -32,7 +32,7 @@ async fn sweep_until(presence: Arc<RedisPresence>, end: Instant) -> Told {
     told
 }
 
-/// Touches everybody once, and gives what two sweepers tell until long after the last lease.
+/// Renews all leases once, and returns the changes of two sweepers until long after the last lease.
 async fn crowd(url: String) -> [Told; 2] {
     let (one, two) = (connect(url.clone()).await, connect(url).await);
     let leases: Vec<_> = (0..USERS)
@@ -92,13 +92,13 @@ fn check(told: [Told; 2]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn twenty_thousand_ended_leases_are_each_told_once_and_soon() {
+async fn twenty_thousand_expired_leases_are_each_delivered_once_and_soon() {
     let redis = start();
     check(crowd(redis.url()).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn twenty_thousand_ended_leases_of_a_cluster_are_each_told_once_and_soon() {
+async fn twenty_thousand_expired_leases_of_a_cluster_are_each_delivered_once_and_soon() {
     let cluster = block_in_place(RedisCluster::start).expect("start a cluster");
     check(crowd(cluster.url()).await);
 }

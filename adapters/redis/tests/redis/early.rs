@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::world::{Offline, Online, SECOND, connect, lease, named, raw, start, swept, touch};
 
-/// Touches short leases until their end is noticed without any sweep: at first nobody may listen yet.
+/// Renews short leases until an expiry event arrives without any sweep: at first the subscription may not be active.
 async fn notices(presence: &RedisPresence, name: &str) {
     for _ in 0..10 {
         touch(presence, &[lease(name, "c", Online)], SECOND / 2).await;
@@ -52,7 +52,7 @@ async fn every_node_of_a_cluster_is_listened_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redis_that_may_not_say_when_keys_expire_is_swept_all_the_same() {
+async fn redis_without_expiry_events_is_swept_all_the_same() {
     let redis = start();
     let raw = raw(&redis).await;
     let rules = [

@@ -15,7 +15,7 @@ use crate::world::{
     Offline, Online, SECOND, connect, lease, raw, start, status, swept, touch, user,
 };
 
-/// Waits until the store says that it may have forgotten; gives how long it took.
+/// Waits until the store requests a resync; returns how long it took.
 async fn set_back(setbacks: &mut watch::Receiver<u64>) -> Duration {
     let since = Instant::now();
     let changed = timeout(10 * SECOND, setbacks.changed()).await;
@@ -26,7 +26,7 @@ async fn set_back(setbacks: &mut watch::Receiver<u64>) -> Duration {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_redis_is_an_error_at_once_and_learns_everything_anew_when_it_is_back() {
+async fn killed_redis_fails_calls_immediately_and_gets_all_leases_again_after_its_restart() {
     let mut redis = start();
     let presence = connect(redis.url()).await;
     let mut setbacks = presence.resync_requests();
@@ -108,7 +108,7 @@ async fn a_stopped_redis_fails_calls_in_time_and_serves_them_when_it_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_node_of_a_cluster_that_comes_back_empty_is_noticed_and_told_again() {
+async fn cluster_node_restarted_empty_is_detected_and_gets_its_leases_again() {
     let mut cluster = block_in_place(RedisCluster::start).expect("start a cluster");
     let presence = connect(cluster.url()).await;
     let mut setbacks = presence.resync_requests();

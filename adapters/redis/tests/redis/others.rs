@@ -13,7 +13,7 @@ use crate::world::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn others_find_a_key_for_everybody_who_is_here_for_as_long_as_they_are() {
+async fn presence_key_exists_for_every_online_user() {
     let redis = start();
     let (presence, raw) = (connect(redis.url()).await, raw(&redis).await);
     let key = "presence:user:ana";
@@ -77,7 +77,7 @@ async fn fleets_with_different_prefixes_know_nothing_of_each_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_check_says_what_the_server_is_like() {
+async fn check_reports_the_servers_settings() {
     let redis = start();
     let checked = connect(redis.url()).await.check().await.expect("check");
     assert!(checked.version.split('.').count() >= 2, "{checked:?}");

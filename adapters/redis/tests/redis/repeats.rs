@@ -62,7 +62,7 @@ async fn touching_and_releasing_twice_is_as_good_as_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sweep_made_twice_tells_once_and_writes_once() {
+async fn repeated_sweep_delivers_once_and_writes_once() {
     let redis = start();
     let (presence, raw) = (connect(redis.url()).await, raw(&redis).await);
     touch(&presence, &[lease("ana", "a1", Online)], SECOND / 2).await;
@@ -83,12 +83,12 @@ async fn a_sweep_made_twice_tells_once_and_writes_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_whose_sweeper_died_is_told_by_another_and_an_arrived_one_is_not() {
+async fn change_of_a_dead_sweeper_is_redelivered_and_an_acknowledged_one_is_not() {
     let redis = start();
     let (dies, lives) = (connect(redis.url()).await, connect(redis.url()).await);
     touch(&lives, &[lease("ana", "a1", Online)], 60 * SECOND).await;
     assert_eq!(swept(&dies).await, [("ana".to_owned(), Online)]);
-    // Asking again says that the first answer has arrived.
+    // The next sweep acknowledges the first.
     assert_eq!(swept(&dies).await, []);
     touch(&lives, &[lease("bo", "b1", Away)], 60 * SECOND).await;
     assert_eq!(swept(&dies).await, [("bo".to_owned(), Away)]);
@@ -101,7 +101,7 @@ async fn a_change_whose_sweeper_died_is_told_by_another_and_an_arrived_one_is_no
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sweeper_that_closes_leaves_nothing_to_be_told_again() {
+async fn closed_sweeper_leaves_nothing_to_redeliver() {
     let redis = start();
     let (closes, lives) = (connect(redis.url()).await, connect(redis.url()).await);
     touch(&lives, &[lease("ana", "a1", Online)], 60 * SECOND).await;

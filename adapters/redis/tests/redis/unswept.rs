@@ -1,4 +1,4 @@
-//! What is read is right although nobody has ever swept.
+//! Reads are right without any sweep.
 
 use roomcast_ports::presence::PresenceStore as _;
 use tokio::time::sleep;

@@ -1,4 +1,4 @@
-//! A Redis of a test's own, and what a test says to it.
+//! A Redis of a test's own, and the test's commands.
 
 use std::sync::Arc;
 use std::time::Duration;

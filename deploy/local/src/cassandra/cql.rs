@@ -1,4 +1,4 @@
-//! The few words of CQL's protocol, version 4, that tell whether a node can be used.
+//! The few messages of CQL's protocol, version 4, that show whether a node can be used.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;

@@ -37,7 +37,7 @@ pub(super) fn start(
         .collect()
 }
 
-/// A backend for each role, with its processes and where each says whether it is ready.
+/// A backend for each role, with its processes and their readiness endpoints.
 fn servers(parts: &[NodeProcess]) -> String {
     let mut text = String::new();
     for role in ROLES {

@@ -28,7 +28,7 @@ pub struct ProcessEntry {
     pub admin: String,
     /// Its process id.
     pub pid: u32,
-    /// When the kernel says it was started: with the process id it is nobody else.
+    /// The start time by the kernel: with the process id it is unique.
     started: u64,
     /// Its log.
     pub log: PathBuf,
@@ -164,7 +164,7 @@ impl Manifest {
                 .iter()
                 .filter(|one| one.stage == stage)
                 .collect();
-            // One that was paused hears nothing until it goes on.
+            // A paused process gets no signal until it is resumed.
             for signal in [Signal::TERM, Signal::CONT] {
                 signal_all(&stage, signal);
             }

@@ -114,7 +114,7 @@ impl NodeProcess {
         self.server.start()
     }
 
-    /// Waits until it says that it should be given work.
+    /// Waits until it is ready.
     pub fn wait_until_ready(&mut self) -> Result<(), ClusterError> {
         let admin = self.admin.clone();
         self.server.wait_until("be ready", READY_TIMEOUT, || {

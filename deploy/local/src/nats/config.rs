@@ -23,7 +23,7 @@ pub(super) fn of(
     let data = directory.join(format!("{name}-data"));
     let data = data.display();
     // Streams reserve their greatest size, and by default a server promises no more than its disk has: that is
-    // for a disk to say when it is full, and not for a small laptop at the start.
+    // an error for a full disk, and not for a small laptop at the start.
     let mut text = format!(
         "server_name: {name}\n\
          listen: {client:?}\n\

@@ -18,7 +18,7 @@ pub(super) fn greets(client: &str) -> Result<(), String> {
     }
 }
 
-/// Whether the server says of itself that JetStream is there and up to date.
+/// Whether the server reports JetStream as available and current.
 pub(super) fn is_healthy(monitor: &str) -> Result<(), String> {
     match http::get(monitor, "/healthz") {
         Ok((200, _)) => Ok(()),

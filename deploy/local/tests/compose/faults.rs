@@ -1,4 +1,4 @@
-//! What can be wrong with a compose file and shows only when somebody starts it.
+//! Errors of a compose file that show only when it is started.
 
 use std::path::Path;
 
@@ -75,7 +75,7 @@ fn build(service: &Value, root: &Path) -> Option<String> {
     missing.then(|| format!("is built from {dockerfile}, which is not there"))
 }
 
-/// What it waits for exists and, if it is to be healthy, can say whether it is.
+/// Its dependencies exist and, where they must be healthy, have a health check.
 fn dependencies(service: &Value, compose: &Value, names: &[&str]) -> Vec<String> {
     let mut faults = Vec::new();
     let Some(on) = service.get("depends_on") else {

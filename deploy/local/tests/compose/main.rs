@@ -1,5 +1,5 @@
-//! The files of `deploy/` fit together: what `docker-compose.yml` mounts is there, what it tells the programs is
-//! something they know, and what dashboards and alerts are about is measured.
+//! The files of `deploy/` fit together: what `docker-compose.yml` mounts exists, the options it passes are
+//! known, and the metrics of dashboards and alerts exist.
 
 use std::path::{Path, PathBuf};
 

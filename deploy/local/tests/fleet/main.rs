@@ -109,7 +109,7 @@ fn pids(table: &str) -> Vec<u32> {
         .collect()
 }
 
-/// One that nobody has waited for yet counts as gone.
+/// A zombie counts as gone.
 fn is_alive(pid: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let mut lines = status.lines();

@@ -1,4 +1,4 @@
-//! Stands in for `roomcast` in the tests of the fleet: takes its options, says that it is ready, and answers
+//! Stands in for `roomcast` in the tests of the fleet: accepts its options, prints the ready line, and answers
 //! every call with who it is.
 
 use std::io::{BufRead as _, BufReader, Write as _};

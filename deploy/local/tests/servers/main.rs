@@ -36,8 +36,8 @@ fn a_killed_nats_server_comes_back_with_its_streams() {
 fn three_nats_servers_elect_a_leader_again_when_it_is_killed() {
     let mut servers = Nats::start(3).expect("start");
     assert_eq!(servers.servers().split(',').count(), 3);
-    // The servers hear of our subscription on one route and of the request on another: an answer can come
-    // before anybody knows whom it is for. Asking again is answered with the same stream.
+    // The servers get our subscription on one route and the request on another: a reply can arrive
+    // before its receiver is known. A retry is answered with the same stream.
     let made = speak::until(30, || {
         let stream =
             r#"{"name":"THRICE","subjects":["thrice.>"],"storage":"file","num_replicas":3}"#;
@@ -51,7 +51,7 @@ fn three_nats_servers_elect_a_leader_again_when_it_is_killed() {
     servers.kill(index);
     let other = (index + 1) % 3;
     let next = speak::until(30, || {
-        // Nobody answers for the stream before there is a leader.
+        // The stream has no responder before it has a leader.
         let info = nats::try_request(servers.address(other), "$JS.API.STREAM.INFO.THRICE", "");
         info.ok()
             .map(|info| self::leader(&info))
@@ -71,7 +71,7 @@ fn leader(info: &str) -> String {
 }
 
 #[test]
-fn a_paused_nats_server_says_nothing_until_it_goes_on() {
+fn paused_nats_server_is_silent_until_resumed() {
     let servers = Nats::start(1).expect("start");
     servers.pause(0).expect("pause");
     assert!(servers.monitoring(0, "/healthz").is_err());
@@ -201,11 +201,7 @@ fn servers_are_gone_when_their_handle_is_dropped() {
 #[test]
 fn servers_are_gone_when_their_program_was_killed() {
     let mut program = Command::new(std::env::current_exe().expect("this program"))
-        .args([
-            "--exact",
-            "keeps_a_server_when_it_is_told_to",
-            "--nocapture",
-        ])
+        .args(["--exact", "keeps_a_server_on_request", "--nocapture"])
         .env("KEEP_A_SERVER", "yes")
         .stdout(std::process::Stdio::piped())
         .spawn()
@@ -235,7 +231,7 @@ fn servers_are_gone_when_their_program_was_killed() {
     clippy::disallowed_methods,
     reason = "how the test above says that this is its program"
 )]
-fn keeps_a_server_when_it_is_told_to() {
+fn keeps_a_server_on_request() {
     if std::env::var_os("KEEP_A_SERVER").is_none() {
         return;
     }

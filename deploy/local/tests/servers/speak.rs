@@ -1,4 +1,4 @@
-//! What a test says to the servers, without their drivers.
+//! Minimal clients of the servers, without their drivers.
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::TcpStream;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 pub(crate) mod nats;
 pub(crate) mod redis;
 
-/// Whether a process with this number is there; one that nobody has waited for yet counts as gone.
+/// Whether a process with this id exists; a zombie counts as gone.
 pub(crate) fn is_alive(pid: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     status

@@ -1,4 +1,4 @@
-//! What clients say.
+//! Client frames.
 
 use roomcast_protocol::id::{Id, IdRef};
 use roomcast_protocol::{ClientFrame, PresenceStatus, RoomAfter, Seq};

@@ -1,4 +1,4 @@
-//! What the fleet says.
+//! Server frames.
 
 use std::borrow::Cow;
 

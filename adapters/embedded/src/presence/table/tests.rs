@@ -44,7 +44,7 @@ fn a_lease_ends_at_its_deadline_and_not_before() {
 }
 
 #[test]
-fn each_change_is_told_once_with_the_next_version() {
+fn each_change_is_reported_once_with_the_next_version() {
     let mut table = Table::default();
     table.touch(&lease("ann", "desk", Online), TTL, at(0));
     table.touch(&lease("bob", "phone", Away), TTL, at(0));
@@ -58,7 +58,7 @@ fn each_change_is_told_once_with_the_next_version() {
 }
 
 #[test]
-fn what_was_over_before_anybody_swept_is_not_told() {
+fn change_undone_before_a_sweep_is_not_reported() {
     let mut table = Table::default();
     table.touch(&lease("ann", "desk", Online), TTL, at(0));
     assert_eq!(told(&mut table, at(100)), []);
