@@ -2,7 +2,7 @@
 //!
 //! A log with bounds deletes nothing by itself, since it does not know what has been derived. What the store has
 //! acknowledged counts only once the store can no longer forget it: a position must have been its checkpoint for as
-//! long as a store may forget, without a machine of it having come back meanwhile. While a machine is known to be away
+//! long as a store may lose writes, without one of its nodes having restarted in that time. While a machine is known to be away
 //! nothing is deleted: what the store has confirmed since may be missing on it when it returns.
 
 use std::collections::VecDeque;
@@ -20,7 +20,7 @@ const TRIM_INTERVAL: Duration = Duration::from_secs(2);
 /// Checkpoints remembered of a partition at most, spread over the time in which a store may forget.
 const SAMPLES_MAX: u32 = 20;
 
-/// Trims every partition until it is dropped. Begun anew after each review, since what was sampled before may be
+/// Trims every partition until it is dropped. Restarted after each backfill, since what was sampled before may be
 /// what a machine of the store has forgotten.
 pub(crate) async fn run(ingest: &Ingest) {
     let window = ingest.writer.crash_loss_window().unwrap_or_default();

@@ -1,6 +1,6 @@
 //! Every bound of the product, each with what happens past it.
 //!
-//! Those a client meets are told in `WELCOME`; the ones an operator may change are defaults here.
+//! `WELCOME` announces those that clients meet; the ones an operator may change are defaults here.
 
 use std::time::Duration;
 
@@ -94,7 +94,7 @@ pub const READ_KIB_BURST: u32 = 64 << 10;
 pub const READ_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Pages of replays read at once by one gateway; others wait.
 pub const REPLAY_READ_CONCURRENCY_MAX: usize = 32;
-/// How long the fleet may say nothing: it sends `HEARTBEAT_INTERVAL` then.
+/// Interval after which an idle connection is sent `HEARTBEAT`.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
 /// A connection from which nothing came for so long is closed 4408.
 pub const CLIENT_IDLE_TIMEOUT: Duration = Duration::from_secs(45);
@@ -113,7 +113,7 @@ pub const HANDSHAKE_BYTES_MAX: usize = 8_192;
 pub const REFUSED_HEAD_LINGER: Duration = Duration::from_secs(1);
 /// Bytes of a refused head's rest that are read and dropped; then the connection is cut.
 pub const REFUSED_HEAD_BYTES_MAX: usize = 262_144;
-/// How long before its end a token is said to expire.
+/// How long before its end `TOKEN_EXPIRING` is sent.
 pub const TOKEN_EXPIRING_BEFORE: Duration = Duration::from_secs(60);
 /// How far clocks may be apart when `exp` and `nbf` are judged.
 pub const TOKEN_LEEWAY: Duration = Duration::from_secs(5);
@@ -172,9 +172,9 @@ pub const MEMBERS_PER_EVENT_MAX: usize = 500;
 pub const EVENT_BYTES_MAX: usize = 65_536;
 /// Events that wait while the log is away, per gateway; past it the oldest is refused.
 pub const APPEND_QUEUE_MAX: usize = 10_000;
-/// How long an event waits for the log before its sender is told.
+/// Timeout of an append in the log's queue; then the sender gets a refusal.
 pub const APPEND_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time beyond [`APPEND_TIMEOUT`] that the log itself has to say what became of an append. Then its sender
+/// Time beyond [`APPEND_TIMEOUT`] that the log has to report an append's result. Then its sender
 /// gets `UNCONFIRMED`.
 pub const APPEND_GRACE: Duration = Duration::from_millis(500);
 /// Time that the deletion of a user waits for the departures from the user's groups; then it is answered, and

@@ -121,7 +121,7 @@ impl MessageWriter for Lossy {
     }
 }
 
-/// The embedded log, which tells positions by time as logs of servers do, and the last position up to which it was
+/// The embedded log, with positions by time as logs of servers have, and the last position up to which it was
 /// trimmed.
 struct Timed(Arc<dyn EventLog>, watch::Sender<u64>);
 
@@ -208,7 +208,7 @@ async fn ingest_fills_what_an_idle_worker_wrote_before_an_outage_longer_than_the
 }
 
 #[tokio::test]
-async fn ingest_fills_what_one_machine_forgot_while_the_others_went_on() {
+async fn backfill_restores_what_one_node_lost_while_the_others_continued() {
     for is_known in [true, false] {
         let (world, store) = (World::new(), Lossy::new());
         let running = Running::start(timed(&world), store.clone());

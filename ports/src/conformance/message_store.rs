@@ -366,89 +366,48 @@ pub async fn batches_and_what_is_ahead_of_them_change_nothing(harness: &mut impl
     }
 }
 
-/// A feed batch moves its rooms' completeness and the partition's place; writing ahead moves neither.
-pub async fn only_the_feed_moves_completeness_and_place(harness: &mut impl MessageHarness) {
+/// A consumer batch advances its rooms' applied seq and the partition's checkpoint; early writes advance
+/// neither.
+pub async fn only_consumer_batches_advance_applied_seq_and_checkpoint(
+    harness: &mut impl MessageHarness,
+) {
     let (store, mut script) = (Store::of(harness), Script::group("feed"));
     let (room_id, partition) = (script.room_id.clone(), partition(&script.room_id));
-    assert_eq!(
-        store
-            .writer
+    let writer = &store.writer;
+    let progress = async || {
+        let checkpoint = writer
             .checkpoint(partition)
             .await
-            .expect("read the place"),
-        0
-    );
-    assert_eq!(
-        store.reader.applied_seq(&room_id).await.expect("read"),
-        Seq::ZERO
-    );
-    for number in 0..6 {
-        script.says(&number.to_string());
-    }
-    store.write_ahead(&script.events[5..]).await;
-    assert_eq!(
-        store.reader.applied_seq(&room_id).await.expect("read"),
-        Seq::ZERO
-    );
-    let place = |position| {
+            .expect("read the checkpoint");
+        let applied_seq = store.reader.applied_seq(&room_id).await.expect("read");
+        (checkpoint, applied_seq)
+    };
+    let at = |position| {
         Some(Checkpoint {
             partition,
             position,
         })
     };
+    assert_eq!(progress().await, (0, Seq::ZERO));
+    for number in 0..6 {
+        script.says(&number.to_string());
+    }
+    store.write_ahead(&script.events[5..]).await;
+    assert_eq!(progress().await, (0, Seq::ZERO));
     let (first, second) = script.events.split_at(3);
-    store
-        .writer
-        .apply(first, place(40))
+    writer.apply(first, at(40)).await.expect("apply a batch");
+    assert_eq!(progress().await, (40, first[2].seq));
+    writer.apply(second, at(70)).await.expect("apply a batch");
+    writer
+        .apply(first, at(40))
         .await
-        .expect("write a batch");
-    assert_eq!(
-        store
-            .writer
-            .checkpoint(partition)
-            .await
-            .expect("read the place"),
-        40
-    );
-    assert_eq!(
-        store.reader.applied_seq(&room_id).await.expect("read"),
-        first[2].seq
-    );
-    store
-        .writer
-        .apply(second, place(70))
+        .expect("apply a batch again");
+    assert_eq!(progress().await, (70, script.head()));
+    writer
+        .apply(&[], at(90))
         .await
-        .expect("write a batch");
-    store
-        .writer
-        .apply(first, place(40))
-        .await
-        .expect("write a batch again");
-    assert_eq!(
-        store
-            .writer
-            .checkpoint(partition)
-            .await
-            .expect("read the place"),
-        70
-    );
-    assert_eq!(
-        store.reader.applied_seq(&room_id).await.expect("read"),
-        script.head()
-    );
-    store
-        .writer
-        .apply(&[], place(90))
-        .await
-        .expect("write an empty batch");
-    assert_eq!(
-        store
-            .writer
-            .checkpoint(partition)
-            .await
-            .expect("read the place"),
-        90
-    );
+        .expect("apply an empty batch");
+    assert_eq!(progress().await, (90, script.head()));
     assert_eq!(store.events(&room_id).await, script.events);
 }
 
@@ -469,7 +428,7 @@ macro_rules! message_store_conformance {
                 spellings_of_an_emoji_are_one_reaction,
                 what_is_written_again_changes_nothing,
                 batches_and_what_is_ahead_of_them_change_nothing,
-                only_the_feed_moves_completeness_and_place,
+                only_consumer_batches_advance_applied_seq_and_checkpoint,
             ]
         );
     };
