@@ -7,9 +7,12 @@ use std::time::Duration;
 use roomcast_local::{Cassandra, CassandraSpec, Sync};
 use roomcast_ports::StoreError;
 use roomcast_ports::accounts::{Account, Registration};
-use roomcast_ports::message_store::{Checkpoint, MessageReader as _, MessageWriter as _};
+use roomcast_ports::message_store::{
+    Checkpoint, MessageReader as _, MessageWriter as _, ResyncRequests,
+};
 use roomcast_protocol::{Seq, StoredEvent};
 use roomcast_scylla::{ScyllaConfig, ScyllaMessages, ScyllaStore};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::harness::split;
@@ -44,6 +47,17 @@ async fn start(nodes: usize, sync: Sync) -> Cassandra {
         .expect("start a CQL server")
 }
 
+/// Waits until the store reports that a node is away, or that none is.
+async fn until_away(requests: &watch::Receiver<ResyncRequests>, expected: bool) {
+    let reported = async {
+        while requests.borrow().is_any_away() != expected {
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let reported = timeout(Duration::from_secs(60), reported).await;
+    reported.expect("the store reports whether a node is away");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn node_that_lost_confirmed_writes_is_repaired_by_reading_the_log() {
     let mut cassandra = start(1, Sync::Periodic).await;
@@ -64,7 +78,7 @@ async fn node_that_lost_confirmed_writes_is_repaired_by_reading_the_log() {
         other => panic!("{other:?}"),
     }
     assert!(started.elapsed() < DEADLINE, "{:?}", started.elapsed());
-    sleep(Duration::from_secs(2)).await;
+    until_away(&setbacks, true).await;
     let restart = move || cassandra.start_node(0).map(|()| cassandra);
     let restarted = tokio::task::spawn_blocking(restart).await.expect("restart");
     let _cassandra = restarted.expect("the node starts again");
@@ -72,6 +86,7 @@ async fn node_that_lost_confirmed_writes_is_repaired_by_reading_the_log() {
     noticed
         .expect("the node's return is noticed")
         .expect("by somebody");
+    until_away(&setbacks, false).await;
 
     // As ingest does: the place is asked, and the log is read from well before it.
     messages
