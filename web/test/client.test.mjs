@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
+import { closeMeaning } from '../page/js/come-back.js';
 import { RoomcastClient } from '../page/js/client.js';
 import { FakeSocket, settle } from '../fake/socket.mjs';
 
@@ -135,6 +137,19 @@ for (const code of [4409, 4429]) {
     assert.equal(FakeSocket.made.length, 2);
   });
 }
+
+/**
+ * Close code → what the contract's table asks of a client (§6). After 1009 the client does not repeat what
+ * was refused: it fails the largest frame in flight and reconnects for the others.
+ */
+const CLOSE_TABLE = new Map([[1001, 'soon'], [1002, 'never'], [1003, 'never'], [1007, 'never'], [1009, 'soon'], [4400, 'never'], [4401, 'new-token'], [4403, 'never'], [4408, 'soon'], [4409, 'later'], [4429, 'later'], [4500, 'soon'], [4508, 'soon']]);
+
+test('client_follows_the_close_table_for_every_code_the_gateway_sends', async () => {
+  const source = await readFile(new URL('../../protocol/src/close.rs', import.meta.url), 'utf8');
+  const sent = [...source.matchAll(/=> (\d{4}),/g)].map(([, code]) => Number(code));
+  assert.deepEqual(sent.sort(), [...CLOSE_TABLE.keys()]);
+  for (const code of sent) assert.equal(closeMeaning(code).comeBack, CLOSE_TABLE.get(code), String(code));
+});
 
 test('after 4401 the client comes back at once with another token', async (t) => {
   const made = await client(t);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MemoryStore } from '../page/js/local-store.js';
+import { MemoryStore, openStore } from '../page/js/local-store.js';
 import { Outbox } from '../page/js/outbox.js';
 
 const turns = async () => { for (let turn = 0; turn < 50; turn += 1) await Promise.resolve(); };
@@ -201,4 +201,16 @@ test('a_failed_message_is_forgotten_after_a_month_and_an_unsent_one_is_not', asy
   before.send(message('b'), long);
   await turns();
   assert.deepEqual((await Outbox.open('ana', { store })).messagesOf('R').map(({ clientMsgId }) => clientMsgId), ['b']);
+});
+
+test('outbox_opens_in_memory_when_naming_indexedDB_throws', async (t) => {
+  const before = Object.getOwnPropertyDescriptor(globalThis, 'indexedDB');
+  t.after(() => (before ? Object.defineProperty(globalThis, 'indexedDB', before) : delete globalThis.indexedDB));
+  Object.defineProperty(globalThis, 'indexedDB', { configurable: true, get: () => { throw new DOMException('blocked', 'SecurityError'); } });
+  assert.equal((await openStore()).isDurable, false);
+});
+
+test('outbox_opens_in_memory_when_opening_the_database_throws', async () => {
+  const factory = { open: () => { throw new DOMException('blocked', 'SecurityError'); } };
+  assert.equal((await openStore(factory)).isDurable, false);
 });

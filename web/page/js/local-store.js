@@ -24,10 +24,15 @@ const OPEN_TIMEOUT_MS = 3_000;
  *   `claim` gives `owner` what belongs to the tabs `from`, to one caller only
  */
 
-/** @param {IDBFactory | undefined} [factory] @returns {Promise<Store>} */
-export async function openStore(factory = globalThis.indexedDB) {
-  if (!factory) return new MemoryStore();
+/**
+ * Reading `globalThis.indexedDB` itself throws in browsers that block site data.
+ *
+ * @param {IDBFactory | undefined} [given] @returns {Promise<Store>}
+ */
+export async function openStore(given) {
   try {
+    const factory = given ?? globalThis.indexedDB;
+    if (!factory) return new MemoryStore();
     return new IndexedDbStore(await openDatabase(factory));
   } catch {
     return new MemoryStore();
