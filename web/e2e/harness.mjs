@@ -33,7 +33,7 @@ export function finish() {
   process.exit(failed === 0 && passed > 0 ? 0 : 1);
 }
 
-/** Says what is missing and how to get it, and ends as a failure. */
+/** Prints what is missing and how to get it, and fails. */
 function missing(what, command) {
   console.log(`FAILED  ${what} is missing. Get it with: ${command}`);
   failed += 1;
@@ -106,7 +106,7 @@ export function prepareScreenshots() {
   mkdirSync(SCREENSHOTS, { recursive: true });
 }
 
-/** Tries until it holds, or says what did not. */
+/** Polls until the condition holds, or fails with its description. */
 export async function eventually(what, holds, withinMs = 10_000) {
   const end = Date.now() + withinMs;
   let last;

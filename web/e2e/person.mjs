@@ -5,7 +5,7 @@ import { eventually, SCREENSHOTS } from './harness.mjs';
 const PASSWORD = 'correct horse battery';
 
 export class Person {
-  /** Console errors and policy violations that nobody expected. */
+  /** Unexpected console errors and policy violations. */
   problems = [];
   #expected = [];
 

@@ -1,4 +1,4 @@
-// A WebSocket whose other end is the test: it notes what the client sent and says what the test wants.
+// A WebSocket whose other end is the test: it records what the client sent and sends what the test wants.
 
 export class FakeSocket {
   /** Every socket made since the last `reset`, oldest first. @type {FakeSocket[]} */
@@ -31,7 +31,7 @@ export class FakeSocket {
     this.closedWith = code;
   }
 
-  /** The fleet says something. */
+  /** The fleet sends a frame. */
   says(frame) {
     this.readyState = 1;
     this.onmessage?.({ data: JSON.stringify(frame) });

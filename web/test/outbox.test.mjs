@@ -24,7 +24,7 @@ class Browser {
   }
 }
 
-/** A connection that answers what the test says, by clientMsgId; without an answer a frame waits. */
+/** A connection that answers as the test configures, by clientMsgId; without an answer a frame waits. */
 function connection(answers = {}) {
   const sent = [];
   let next = 0;

@@ -2,7 +2,7 @@
  * The fleet's HTTP calls, one method each, with errors a person can read.
  *
  * A 401 is answered by one fresh access token and one more try; when that is refused too, the session
- * is over and says so.
+ * is over and fails with that.
  */
 
 /** What the fleet refused, from its problem document, or that it could not be reached (`UNREACHABLE`). */

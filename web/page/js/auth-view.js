@@ -62,7 +62,7 @@ function formFor({ signsUp, name, session, onSignedIn, notice, onToggle }) {
     h('h1', { id: 'auth-title' }, signsUp ? 'Create your account' : 'Welcome back'),
     notice ? h('p', { class: 'notice', role: 'status' }, notice) : null,
     labelled({ id: 'auth-name', label: 'User name', hint: signsUp ? '3 to 32 letters, digits or _ - . : People find you by it.' : undefined, input: nameInput }),
-    signsUp ? labelled({ id: 'auth-display-name', label: 'Your name (optional)', hint: 'Shown beside what you say.', input: displayInput }) : null,
+    signsUp ? labelled({ id: 'auth-display-name', label: 'Your name (optional)', hint: 'Shown with your messages.', input: displayInput }) : null,
     labelled({ id: 'auth-password', label: 'Password', hint: signsUp ? 'At least 8 characters.' : undefined, input: passwordInput }),
     problem, button,
     h('p', { class: 'auth-switch' }, signsUp ? 'Already have an account? ' : 'New here? ',

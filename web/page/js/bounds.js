@@ -27,7 +27,7 @@ const encoder = new TextEncoder();
  * @typedef {{ code: string, message: string }} Problem
  */
 
-/** What holds before a WELCOME said otherwise. @type {Limits} */
+/** The defaults until a WELCOME arrives. @type {Limits} */
 export const DEFAULT_LIMITS = { contentBytesMax: CONTENT_BYTES_MAX, frameBytesMax: FRAME_BYTES_MAX };
 
 /** @param {string} text */
@@ -45,10 +45,10 @@ export function wellFormed(text) {
   return text.replace(/[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g, '\uFFFD');
 }
 
-/** The limits that WELCOME names, none of them above the contract's. @param {Record<string, any> | undefined} told @returns {Limits} */
-export function limitsOf(told) {
+/** The limits that WELCOME names, none of them above the contract's. @param {Record<string, any> | undefined} announced @returns {Limits} */
+export function limitsOf(announced) {
   const atMost = (/** @type {unknown} */ value, /** @type {number} */ most) => (typeof value === 'number' && value > 0 ? Math.min(value, most) : most);
-  return { contentBytesMax: atMost(told?.contentBytesMax, CONTENT_BYTES_MAX), frameBytesMax: atMost(told?.frameBytesMax, FRAME_BYTES_MAX) };
+  return { contentBytesMax: atMost(announced?.contentBytesMax, CONTENT_BYTES_MAX), frameBytesMax: atMost(announced?.frameBytesMax, FRAME_BYTES_MAX) };
 }
 
 /**

@@ -3,8 +3,8 @@
  *
  * Promises: a frame handed to `enqueue` is sent until it is acknowledged or refused, in order and
  * once in effect; a subscribed room's events are emitted in order, each once, with nothing missing, or a
- * `subscribed` with `recovered: false` says that history must be read; a connection that falls silent is
- * replaced; and whoever may not come back is told why instead of knocking for ever.
+ * `subscribed` with `recovered: false` means that history must be read; a connection that falls silent is
+ * replaced; a close without a way back shows its reason instead of reconnecting without end.
  *
  * Emits: `state`, `welcome`, `subscribed`, `unsubscribed`, `caught-up`, `event`, `typing`, `receipt`,
  * `presence`, `notification`, `warning`, `error`, `signed-out`.
@@ -34,7 +34,7 @@ const FRAME_TOO_LARGE = 1009;
 export class RoomcastClient extends Emitter {
   /** @type {ConnectionState} */
   state = { phase: 'idle' };
-  /** What the fleet said when it greeted us last; undefined before the first time. @type {Frame | undefined} */
+  /** The last WELCOME; undefined before the first. @type {Frame | undefined} */
   welcome;
   /** How far the fleet's clock is ahead of this device's, in milliseconds. */
   clockSkewMs;
@@ -88,7 +88,7 @@ export class RoomcastClient extends Emitter {
     return this.#queue.length;
   }
 
-  /** Whether every subscribed room has everything up to the head it was told. */
+  /** Whether every subscribed room has everything up to its announced head. */
   get caughtUp() {
     return this.state.phase === 'online' && this.#subscriptions.caughtUp;
   }
@@ -144,7 +144,7 @@ export class RoomcastClient extends Emitter {
     return this.#queue.push(frame, order);
   }
 
-  /** Says that this person types; call it at every key, it is sent now and then. @param {string} roomId */
+  /** Sends TYPING; call it at every key, it is throttled. @param {string} roomId */
   typing(roomId) {
     const now = Date.now();
     if (now - (this.#typedAt.get(roomId) ?? 0) < TYPING_EVERY_MS) return;
@@ -163,7 +163,7 @@ export class RoomcastClient extends Emitter {
     this.#markTimer ??= setTimeout(() => this.#sendMarks(), MARK_DELAY_MS);
   }
 
-  /** Says now what would be said in a moment: the page may be about to go. */
+  /** Flushes pending marks now: the page may be about to close. */
   flush() {
     this.#sendMarks();
   }

@@ -13,7 +13,7 @@ export const FAR_OVER_LIMIT_MS = 10_000;
  * @typedef {'soon' | 'later' | 'new-token' | 'never'} ComeBack
  */
 
-/** What each close code asks for, and what to tell the person when it means the end. */
+/** The policy of each close code, and the text for the user when it is final. */
 const CLOSES = new Map(/** @type {[number, { comeBack: ComeBack, says?: string }][]} */ ([
   [1002, { comeBack: 'never', says: 'This page and the server do not understand each other. Please reload the page.' }],
   [1003, { comeBack: 'never', says: 'This page and the server do not understand each other. Please reload the page.' }],

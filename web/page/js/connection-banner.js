@@ -1,4 +1,4 @@
-/** Tells the person how the connection is, when that is worth a word. */
+/** Shows the state of the connection when it is not online. */
 import { fill, h, icon } from './dom.js';
 
 const BACK_ONLINE_SHOWN_MS = 4_000;
@@ -50,7 +50,7 @@ export function connectionBanner(workspace) {
     } else if (phase === 'online') caughtUp();
     else if (!wasLost) show('connecting', '');
   };
-  /** Says that everything is here, once it is. */
+  /** Announces that everything has arrived, once. */
   const caughtUp = () => {
     if (client.state.phase !== 'online') return;
     if (!wasLost) return show('online', '');

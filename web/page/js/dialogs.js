@@ -44,7 +44,7 @@ export function confirmed({ title, text, action, danger = false }) {
   });
 }
 
-/** Says something in the corner for a while. @param {string} text @param {'error' | 'info'} [tone] */
+/** Shows a message in the corner for a while. @param {string} text @param {'error' | 'info'} [tone] */
 export function toast(text, tone = 'error') {
   const place = document.getElementById('toasts');
   if (!place) return;
@@ -72,8 +72,8 @@ export function refuse(problem) {
 }
 
 /**
- * Runs what a form asks for: its button waits, and what goes wrong is said inside the form.
- * @param {HTMLElement} problem where errors are said (a `role="alert"`)
+ * Runs a form's action: its button waits, and an error is shown inside the form.
+ * @param {HTMLElement} problem where errors are shown (a `role="alert"`)
  * @param {HTMLButtonElement} button
  * @param {() => Promise<void>} work
  */

@@ -1,5 +1,5 @@
 /**
- * Named events with any number of listeners: how the models tell the views that something changed
+ * Named events with any number of listeners: how the models notify the views of changes
  * without knowing them. A listener that throws does not keep the others from being called.
  */
 export class Emitter {

@@ -19,7 +19,7 @@ import { MemoryStore, openStore } from './local-store.js';
 import { QUEUED_PER_ROOM_MAX } from './send-queue.js';
 
 const TAB_LOCK = 'roomcast.tab.';
-/** A failed message that nobody looked at is forgotten after this time. */
+/** A failed message without user action is deleted after this time. */
 const FAILED_KEPT_MS = 30 * 86_400_000;
 
 /**
@@ -180,7 +180,7 @@ export class Outbox extends Emitter {
     }
   }
 
-  /** Tells other tabs that this one lives, until it ends. @returns {Promise<void>} */
+  /** Holds a lock that shows other tabs that this one lives, until it ends. @returns {Promise<void>} */
   #holdTabLock() {
     const locks = this.#locks;
     if (locks === undefined) return Promise.resolve();

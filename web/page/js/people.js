@@ -77,7 +77,7 @@ export class People extends Emitter {
     this.emit('presence', userId);
   }
 
-  /** Says whose presence one part of the page wants to know. @param {string} part @param {string[]} userIds */
+  /** Sets the users whose presence one part of the page watches. @param {string} part @param {string[]} userIds */
   watch(part, userIds) {
     this.#watched.set(part, userIds);
     this.#watch([...new Set([...this.#watched.values()].flat())]);

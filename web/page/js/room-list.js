@@ -3,7 +3,7 @@
  *
  * The list service follows the log within a second and notifications may get lost, so neither is believed
  * alone: notifications and the open room's events count at once, and a moment later the rows of the rooms
- * they name are read again. What a row says replaces what this page knew, unless the service has not seen
+ * they name are read again. A row replaces what this page knew, unless the service has not seen
  * yet what this page has: then the row is read again, a few times.
  */
 import { Emitter } from './emitter.js';
@@ -19,7 +19,7 @@ const DELETED_KEPT_MAX = 200;
 /**
  * @typedef {import('../../types/wire').RoomInfo} RoomInfo
  * @typedef {import('../../types/wire').EventFrame} EventFrame
- * @typedef {(row: RoomInfo) => boolean} Expectation whether a row shows what this page was told of
+ * @typedef {(row: RoomInfo) => boolean} Expectation whether a row shows the announced change
  * @typedef {{ triesLeft: number, expected: Expectation[] }} Stale
  */
 

@@ -1,9 +1,9 @@
 /**
  * One room while it is open: it listens first and reads history second, so that nothing falls between,
- * and it repairs itself when the fleet says that a replay was too much.
+ * and it reloads itself when the fleet answers `recovered: false`.
  *
  * Emits `changed` (the timeline, or whether it is loading), `members`, `typing`, `receipts`, `said` (a live
- * message of somebody else) and `gone`.
+ * message of another user) and `gone`.
  */
 import { frameProblem } from './bounds.js';
 import { Emitter } from './emitter.js';
@@ -62,7 +62,7 @@ export class Room extends Emitter {
     return this.info.roomId;
   }
 
-  /** Whether nothing is missing that the fleet has told of. */
+  /** Whether every announced event has arrived. */
   get whole() {
     return this.state === 'ready' && this.#repairing === 0;
   }

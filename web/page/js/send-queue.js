@@ -1,5 +1,5 @@
 /**
- * What this person said and the fleet has not acknowledged yet.
+ * Messages that the fleet has not acknowledged yet.
  *
  * Each room has its own first-in-first-out line and one frame of it on its way at a time, so a refusal
  * that asks to try again cannot let a later message overtake. A frame keeps its clientMsgId through
@@ -47,7 +47,7 @@ export class SendQueue {
   /**
    * @param {{ send: (frame: Frame) => boolean, random: () => number,
    *   problem?: (frame: Frame) => import('./bounds.js').Problem | undefined }} options
-   *   `send` puts a frame on the socket and says whether there was one; `problem` says why a frame must
+   *   `send` puts a frame on the socket and returns whether there was one; `problem` returns why a frame must
    *   not reach the socket
    */
   constructor({ send, random, problem = () => undefined }) {

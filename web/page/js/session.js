@@ -2,7 +2,7 @@
  * Who is signed in here, and a valid access token whenever one is wanted.
  *
  * The session lives in localStorage, so that every tab of this browser shares it and a closed one comes
- * back signed in. A refresh token works once: within a tab one refresh serves everybody who asks, between
+ * back signed in. A refresh token works once: within a tab one refresh serves all callers, between
  * tabs a lock makes one of them do it and the others read the outcome. Where the browser has no locks, the
  * fleet's 30 s of grace gives both tabs the same successor.
  */

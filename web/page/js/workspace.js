@@ -1,6 +1,6 @@
 /**
  * Everything a signed-in person has: the connection, the models, the views, and which room is open. This
- * is the one place that knows them all. The address says which room it is (`#/rooms/ID`), so that going
+ * is the one place that knows them all. The address names the open room (`#/rooms/ID`), so that going
  * back, reloading and a second tab do what one expects.
  *
  * Emits `opened` and `repaired`.
@@ -86,7 +86,7 @@ export class Workspace extends Emitter {
     await this.outbox.clear();
     await this.api.signOut().catch(() => {});
     this.#session.end();
-    // Other tabs have heard of it now and store nothing more.
+    // Other tabs have been notified and store nothing more.
     await this.outbox.clear();
     location.hash = '#/';
   }
@@ -236,7 +236,7 @@ export class Workspace extends Emitter {
 }
 
 /**
- * The room that an address names; text that is no valid encoding names a room that is nobody's.
+ * The room that an address names; text with an invalid encoding names an unknown room.
  * @param {string} hash
  */
 export function roomIdIn(hash) {
