@@ -76,7 +76,7 @@ test: lint deny test-rust test-fleet test-web test-browser ## everything CI chec
 	$(call say,every check passed)
 
 .PHONY: lint
-lint: fmt-check tidy clippy ## format, house rules, clippy: no test is run
+lint: fmt-check tidy commit-subjects clippy ## format, house rules, clippy: no test is run
 
 .PHONY: fmt-check
 fmt-check: needs-rust
@@ -87,6 +87,17 @@ fmt-check: needs-rust
 tidy: needs-rust ## the rules of STYLE.md that a program can check
 	$(call say,house rules)
 	cargo $(LOCKED) xtask tidy
+
+# The commit before the rule; a checkout without it (a shallow clone, an archive) has nothing to check.
+SUBJECTS_SINCE := c764dfee03eb79e53a19b51184cf1def04bd5518
+
+.PHONY: commit-subjects
+commit-subjects: ## no commit subject over 72 characters
+	$(call say,commit subjects)
+	@if git cat-file -e '$(SUBJECTS_SINCE)^{commit}' 2>/dev/null; then \
+		git log --format=%s '$(SUBJECTS_SINCE)..HEAD' \
+		| awk 'length > 72 { print "over 72 characters: " $$0; bad = 1 } END { exit bad }'; \
+	else echo 'NOT CHECKED: this checkout has no history'; fi
 
 .PHONY: clippy
 clippy: needs-rust

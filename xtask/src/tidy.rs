@@ -5,6 +5,7 @@
 
 mod code;
 mod crates;
+mod cycles;
 mod functions;
 mod lockfiles;
 mod sources;
@@ -70,6 +71,7 @@ pub(crate) fn check_workspace() -> anyhow::Result<Report> {
 
     let mut findings = crates::check(&workspace);
     findings.extend(files.iter().flat_map(check_file));
+    findings.extend(cycles::check(&files));
     for manifest in workspace.manifests() {
         let file = files.iter().find(|file| file.path == manifest);
         let file = file.with_context(|| format!("find {manifest} in the tree"))?;
