@@ -5,9 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use crate::id::IdRef;
-use crate::{
-    AttachmentId, ClientMessageId, MessageId, PresenceStatus, Refusal, RoomId, Seq, UserId,
-};
+use crate::{AttachmentId, ClientMessageId, MessageId, PresenceStatus, RoomId, Seq, UserId};
 
 /// One frame from a client, borrowed from its text.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -140,25 +138,5 @@ impl ClientFrame<'_> {
             reference,
         };
         serde_json::to_string(&named).expect("strings and numbers always serialize")
-    }
-}
-
-/// A frame's text, read: the frame or why not, and what its answer repeats.
-#[derive(Debug)]
-pub struct ParsedFrame<'a> {
-    /// The client's own name for the frame.
-    pub reference: Option<Cow<'a, str>>,
-    /// The room it spoke of, for an `ERROR`.
-    pub room_id: Option<IdRef<'a, RoomId>>,
-    /// The client's name for what it sent, for an `ERROR`.
-    pub client_message_id: Option<IdRef<'a, ClientMessageId>>,
-    /// The frame, or its refusal (`BAD_FRAME` or `UNKNOWN_TYPE`).
-    pub frame: Result<ClientFrame<'a>, Refusal>,
-}
-
-impl<'a> ParsedFrame<'a> {
-    /// Reads a frame's text. What the frame's type does not know is ignored; `null` is absence.
-    pub fn parse(text: &'a str) -> Self {
-        crate::decode::read(text)
     }
 }

@@ -9,13 +9,33 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::client_frame::{ClientFrame, ParsedFrame, RoomAfter};
+use crate::client_frame::{ClientFrame, RoomAfter};
 use crate::id::{Id, IdRef};
 use crate::limits::{
     ATTACHMENTS_MAX, EMOJI_BYTES_MAX, MENTIONS_MAX, REF_CHARS_MAX, ROOMS_PER_SUBSCRIBE_MAX,
     WATCHED_USERS_MAX,
 };
-use crate::{ErrorCode, PresenceStatus, Refusal, Seq, number, text};
+use crate::{ClientMessageId, ErrorCode, PresenceStatus, Refusal, RoomId, Seq, number, text};
+
+/// A frame's text, read: the frame or why not, and what its answer repeats.
+#[derive(Debug)]
+pub struct ParsedFrame<'a> {
+    /// The client's own name for the frame.
+    pub reference: Option<Cow<'a, str>>,
+    /// The room it spoke of, for an `ERROR`.
+    pub room_id: Option<IdRef<'a, RoomId>>,
+    /// The client's name for what it sent, for an `ERROR`.
+    pub client_message_id: Option<IdRef<'a, ClientMessageId>>,
+    /// The frame, or its refusal (`BAD_FRAME` or `UNKNOWN_TYPE`).
+    pub frame: Result<ClientFrame<'a>, Refusal>,
+}
+
+impl<'a> ParsedFrame<'a> {
+    /// Reads a frame's text. What the frame's type does not know is ignored; `null` is absence.
+    pub fn parse(text: &'a str) -> Self {
+        read(text)
+    }
+}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -11,7 +11,6 @@ pub use envelope::{DecodeError, decode, encode};
 #[cfg(feature = "schema")]
 pub(crate) use schema::schema_of_events;
 
-use crate::server_frame::ServerFrame;
 use crate::{
     AttachmentId, ClientMessageId, EventId, MemberRole, MessageId, RoomId, RoomKind, Seq,
     Timestamp, UserId, Visibility,
@@ -215,10 +214,5 @@ impl StoredEvent {
     /// longer held their predecessor.
     pub fn continues(&self, place: Seq) -> bool {
         self.event.body.creates_room() || (self.prev > Seq::ZERO && self.prev <= place)
-    }
-
-    /// The frame that every subscriber of the room gets.
-    pub fn frame(&self) -> ServerFrame<'_> {
-        ServerFrame::of_event(self)
     }
 }

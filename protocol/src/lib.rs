@@ -22,8 +22,9 @@ pub mod timestamp;
 mod decode;
 mod number;
 
-pub use client_frame::{ClientFrame, ParsedFrame, RoomAfter};
+pub use client_frame::{ClientFrame, RoomAfter};
 pub use close::CloseCode;
+pub use decode::ParsedFrame;
 pub use event::{EventBody, RoomEvent, StoredEvent};
 pub use id::{
     AttachmentId, ClientMessageId, ConnectionId, EventId, MessageId, RoomId, SessionId, UserId,

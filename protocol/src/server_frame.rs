@@ -447,3 +447,10 @@ impl<'a> ServerFrame<'a> {
         }
     }
 }
+
+impl StoredEvent {
+    /// The frame that every subscriber of the room gets.
+    pub fn frame(&self) -> ServerFrame<'_> {
+        ServerFrame::of_event(self)
+    }
+}

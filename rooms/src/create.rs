@@ -6,32 +6,15 @@ use roomcast_ports::access::Caller;
 use roomcast_ports::event_log::{Append, Appended, LogError};
 use roomcast_ports::timeline::ReadError;
 use roomcast_protocol::api::RoomView;
-use roomcast_protocol::{
-    ErrorCode, EventId, Refusal, RoomEvent, RoomId, RoomKind, StoredEvent, UserId, Visibility,
-};
+use roomcast_protocol::{ErrorCode, EventId, Refusal, RoomEvent, RoomId, StoredEvent};
 
-use crate::creation::CreationPlan;
+use crate::creation::{CreateRoom, CreationPlan};
 use crate::log_tail::Tail;
 use crate::state::RoomSnapshot;
 use crate::{Rooms, errors};
 
 /// How often founding is tried while others found the same room.
 const ATTEMPTS_MAX: usize = 8;
-
-/// A room to make.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CreateRoom {
-    /// For two or for many.
-    pub kind: RoomKind,
-    /// What a group is called, if anything.
-    pub name: Option<String>,
-    /// A group's visibility; private by default.
-    pub visibility: Option<Visibility>,
-    /// Who is in it beside the caller, or by the host all who are.
-    pub member_ids: Vec<UserId>,
-    /// The host's choice of its id.
-    pub room_id: Option<RoomId>,
-}
 
 impl Rooms {
     /// Makes the room, unless it is there already; and whether it was made.

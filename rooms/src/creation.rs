@@ -15,7 +15,20 @@ use roomcast_protocol::{
     Timestamp, UserId, Visibility, text,
 };
 
-use crate::create::CreateRoom;
+/// A room to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateRoom {
+    /// For two or for many.
+    pub kind: RoomKind,
+    /// What a group is called, if anything.
+    pub name: Option<String>,
+    /// A group's visibility; private by default.
+    pub visibility: Option<Visibility>,
+    /// Who is in it beside the caller, or by the host all who are.
+    pub member_ids: Vec<UserId>,
+    /// The host's choice of its id.
+    pub room_id: Option<RoomId>,
+}
 
 /// A room to be founded.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -33,7 +33,7 @@ use roomcast_ports::directory::RoomDirectory;
 use roomcast_ports::event_log::EventLog;
 use roomcast_ports::message_store::{MessageReader, MessageWriter};
 
-pub use create::CreateRoom;
+pub use creation::CreateRoom;
 pub use update::RoomPatch;
 
 /// What can be done with rooms.

@@ -9,6 +9,7 @@ mod body;
 mod change_budget;
 mod cors;
 mod history;
+mod json;
 mod members;
 mod messages;
 mod middleware;

@@ -3,16 +3,12 @@
 //! It may load what comes from here and nothing else, so that a message can never become a script. A
 //! browser asks at every visit whether its copy is still good: an update is there at the next reload.
 
-use std::sync::Arc;
-
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH,
 };
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get};
-
-use crate::api::Services;
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' data:; connect-src 'self'; font-src 'self'; manifest-src 'self'; \
@@ -36,7 +32,7 @@ pub fn files() -> &'static [WebFile] {
 }
 
 /// Serves the file.
-pub(crate) fn route(file: &'static WebFile) -> MethodRouter<Arc<Services>> {
+pub(crate) fn route<S: Clone + Send + Sync + 'static>(file: &'static WebFile) -> MethodRouter<S> {
     get(move |headers: HeaderMap| async move { serve(file, &headers) })
 }
 

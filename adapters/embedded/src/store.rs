@@ -6,6 +6,7 @@
 mod apply;
 mod dead_letters;
 mod directory;
+mod encoded_event;
 mod events;
 mod listings;
 mod members;
@@ -28,7 +29,7 @@ use tokio::sync::watch;
 
 use crate::readers::{Readers, StartError};
 use crate::writer::{Failure, Task, WriteRequest, Writer, WriterState, call};
-use apply::EncodedEvent;
+use encoded_event::EncodedEvent;
 
 pub(crate) use apply::high_watermarks;
 

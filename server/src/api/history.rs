@@ -4,9 +4,10 @@ use roomcast_history::PageQuery;
 use roomcast_protocol::limits::PAGE_MAX;
 use roomcast_protocol::{MessageId, Refusal, RoomId};
 
+use super::json::to_json;
 use super::query::Query;
 use super::request::AuthedRequest;
-use super::response::{ApiResult, ok, ok_bytes, to_json};
+use super::response::{ApiResult, ok, ok_bytes};
 
 /// `GET /v1/rooms/{roomId}/messages`
 pub(super) async fn page(call: AuthedRequest) -> ApiResult {
@@ -50,7 +51,7 @@ async fn may_read(call: &AuthedRequest, room_id: &RoomId) -> Result<(), Refusal>
     let standing = standing.await.map_err(|error| {
         tracing::warn!(
             error = &error as &dyn std::error::Error,
-            "cannot judge a reader"
+            "failed to authorize a reader"
         );
         Refusal::internal()
     })?;

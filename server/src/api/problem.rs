@@ -35,7 +35,7 @@ impl IntoResponse for ProblemResponse {
             retryable: code.retryable(),
             retry_after_ms,
         };
-        let mut response = (status, super::response::to_json(&problem)).into_response();
+        let mut response = (status, super::json::to_json(&problem)).into_response();
         let headers = response.headers_mut();
         let content_type = HeaderValue::from_static("application/problem+json");
         headers.insert(CONTENT_TYPE, content_type);

@@ -6,15 +6,11 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::json::to_json;
 use super::problem::ProblemResponse;
 
 /// What a call answers.
 pub(super) type ApiResult = Result<Response, ProblemResponse>;
-
-/// The thing's JSON.
-pub(super) fn to_json(thing: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(thing).expect("views are strings, numbers and lists, which always serialize")
-}
 
 /// Found, or changed.
 pub(super) fn ok(thing: &impl Serialize) -> Response {

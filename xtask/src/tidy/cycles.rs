@@ -12,8 +12,7 @@ use super::tree::TextFile;
 
 /// Cycles that exist: crate folder, parent module (empty for the crate's root), members. An entry goes
 /// when its cycle is gone; none is added.
-const KNOWN: [(&str, &str, &[&str]); 10] = [
-    ("adapters/embedded", "store", &["apply", "events"]),
+const KNOWN: [(&str, &str, &[&str]); 4] = [
     ("adapters/nats", "", &["append", "live"]),
     (
         "gateway",
@@ -41,11 +40,6 @@ const KNOWN: [(&str, &str, &[&str]); 10] = [
             "total_order",
         ],
     ),
-    ("protocol", "", &["client_frame", "decode"]),
-    ("protocol", "", &["event", "server_frame"]),
-    ("rooms", "", &["create", "creation"]),
-    ("server", "", &["api", "web_ui"]),
-    ("server", "api", &["problem", "response"]),
 ];
 
 /// A module by the names on its path from the crate's root.

@@ -1,31 +1,15 @@
 //! From events to rows: one batch, one transaction.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use roomcast_ports::message_store::Checkpoint;
-use roomcast_protocol::event::encode;
 use roomcast_protocol::{EventBody, RoomId, Seq, StoredEvent, UserId};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use super::encoded_event::EncodedEvent;
 use super::members::{self, Membership};
 use super::rooms::{self, RoomRow};
 use super::{events, mutations};
-
-/// An event with its bytes, which are made before the writing thread has it.
-pub(super) struct EncodedEvent {
-    pub(super) stored: Arc<StoredEvent>,
-    pub(super) body: Vec<u8>,
-}
-
-impl EncodedEvent {
-    pub(super) fn new(stored: &Arc<StoredEvent>) -> Self {
-        Self {
-            body: encode(&stored.event),
-            stored: Arc::clone(stored),
-        }
-    }
-}
 
 /// Writes everything that follows from the events, and the place if they are a feed batch.
 pub(super) fn write(

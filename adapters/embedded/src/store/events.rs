@@ -5,7 +5,7 @@ use std::sync::Arc;
 use roomcast_protocol::{EventBody, EventId, RoomId, Seq, StoredEvent};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::apply::EncodedEvent;
+use super::encoded_event::EncodedEvent;
 use super::{mutations, rooms};
 use crate::rows;
 
