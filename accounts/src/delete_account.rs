@@ -54,7 +54,7 @@ impl Accounts {
             .tasks
             .spawn(async move { accounts.finish_account(&ending).await });
         finishing.await.unwrap_or_else(|panicked| {
-            error!(%panicked, "failed to end a user");
+            error!(%panicked, "failed to delete an account");
             Err(Refusal::internal())
         })
     }
@@ -84,7 +84,7 @@ impl Accounts {
             }
         };
         if timeout(DEPARTURE_WAIT, departed).await.is_err() {
-            info!(%user_id, "answered the end of a user before the last departure");
+            info!(%user_id, "answered an account deletion before the last departure");
         }
     }
 
@@ -94,14 +94,14 @@ impl Accounts {
         let endings = match endings.await {
             Ok(endings) => endings,
             Err(cause) => {
-                warn!(?cause, "failed to list users that are being ended");
+                warn!(?cause, "failed to list pending account deletions");
                 return;
             }
         };
         for ending in endings {
-            info!(user_id = %ending.user_id, "resumed the end of a user");
+            info!(user_id = %ending.user_id, "resumed an account deletion");
             if let Err(refusal) = self.finish_account(&ending).await {
-                warn!(user_id = %ending.user_id, %refusal, "failed to end a user");
+                warn!(user_id = %ending.user_id, %refusal, "failed to delete an account");
             }
         }
     }

@@ -165,11 +165,11 @@ fn is_done(ended: Ended) -> bool {
     match ended {
         Ok(Ok(())) => true,
         Ok(Err((user_id, refusal))) => {
-            warn!(%user_id, %refusal, "failed to take a user out of their groups");
+            warn!(%user_id, %refusal, "failed to remove an ended user from groups");
             false
         }
         Err(panicked) => {
-            error!(%panicked, "failed to take a user out of their groups");
+            error!(%panicked, "failed to remove an ended user from groups");
             false
         }
     }

@@ -42,8 +42,8 @@ impl Accounts {
         loop {
             ticks.tick().await;
             match self.sessions.delete_expired(RETENTION).await {
-                Ok(sessions) => debug!(sessions, "forgot sessions that are over"),
-                Err(cause) => warn!(?cause, "failed to forget sessions that are over"),
+                Ok(sessions) => debug!(sessions, "deleted expired sessions"),
+                Err(cause) => warn!(?cause, "failed to delete expired sessions"),
             }
         }
     }

@@ -85,12 +85,16 @@ impl JwksUrl {
             let keys = fetched.and_then(|body| Ok(jwks::parse(&body)?));
             let host = self.uri.host();
             match &keys {
-                Ok(keys) if failing => info!(host, keys = keys.len(), "the key set is back"),
+                Ok(keys) if failing => info!(
+                    host,
+                    keys = keys.len(),
+                    "fetched the key set again after failures"
+                ),
                 Err(cause) if !failing => {
                     warn!(
                         host,
                         ?cause,
-                        "failed to fetch a key set: the last good one counts"
+                        "failed to fetch a key set; using the last good one"
                     );
                 }
                 Ok(_) | Err(_) => {}

@@ -55,7 +55,7 @@ impl Accounts {
                 return self.next_tokens(&session, generation + 1).await;
             }
         }
-        warn!("failed to replace a refresh token: concurrent refreshes were first each time");
+        warn!("failed to replace a refresh token: lost every race with concurrent refreshes");
         Err(Refusal::internal())
     }
 

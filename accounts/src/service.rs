@@ -149,7 +149,7 @@ impl Accounts {
     /// The signal makes it quick; the store makes it certain, so a lost signal refuses nothing.
     async fn publish_ended(&self, session_id: SessionId, user_id: &UserId) {
         if let Err(error) = self.signals.revoke(session_id, user_id.clone()).await {
-            warn!(cause = ?error, "failed to tell the gateways that a session ended");
+            warn!(cause = ?error, "failed to publish a revocation");
         }
     }
 }

@@ -84,7 +84,7 @@ impl Accounts {
     async fn begin_session(&self, account: &Account, client: &Client) -> Result<Session, Refusal> {
         let now = self.now();
         let Some(token_salt) = random() else {
-            error!("there is no randomness for a session");
+            error!("failed to draw random bytes for a session");
             return Err(Refusal::internal());
         };
         let session = Session {

@@ -42,7 +42,7 @@ impl Gateway {
         if let Err(error) = prepare(&listener) {
             warn!(
                 error = &error as &dyn std::error::Error,
-                "set the listener's options"
+                "failed to set the listener's options"
             );
         }
         let upgrade = get(handshake::upgrade).fallback(handshake::other_method);
@@ -63,7 +63,7 @@ impl Gateway {
                 Err(error) => {
                     warn!(
                         error = &error as &dyn std::error::Error,
-                        "accept a connection"
+                        "failed to accept a connection"
                     );
                     tokio::time::sleep(back_off.next_delay()).await;
                 }
@@ -125,7 +125,7 @@ async fn serve_one(shared: Arc<GatewayState>, stream: TcpStream, peer: SocketAdd
     if let Err(error) = result {
         debug!(
             error = &error as &dyn std::error::Error,
-            "serve a connection"
+            "failed to serve a connection"
         );
     }
 }

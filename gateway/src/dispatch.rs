@@ -116,7 +116,7 @@ impl FrameHandler {
                 Ok(false) => Outcome::Close(CloseCode::Unauthorized),
                 // Nothing is known against it; it is looked at again soon.
                 Err(TokenError::Unavailable(error)) => {
-                    warn!(error = &*error, "look at a session again");
+                    warn!(error = &*error, "failed to revalidate a session");
                     Outcome::NotRechecked
                 }
                 Err(error) => Outcome::Close(close_for(&error)),
@@ -440,7 +440,7 @@ async fn load_user_rooms(shared: &GatewayState, user: &Arc<User>) {
         Ok(room_ids) => shared.hub.enter_rooms(user, room_ids),
         Err(error) => warn!(
             error = &error as &dyn std::error::Error,
-            "read a user's rooms"
+            "failed to load a user's rooms"
         ),
     }
 }
@@ -453,7 +453,7 @@ fn close_for(error: &TokenError) -> CloseCode {
         }
         TokenError::AccountDisabled => CloseCode::AccountRefused,
         TokenError::Unavailable(cause) => {
-            warn!(error = &**cause, "judge a token");
+            warn!(error = &**cause, "failed to validate a token");
             CloseCode::StateLost
         }
     }

@@ -62,7 +62,7 @@ impl Gateway {
         {
             tracing::info!(
                 tasks = shared.tracker.len(),
-                "left with tasks still running"
+                "drain ended with tasks still running"
             );
         }
     }

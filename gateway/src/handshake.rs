@@ -114,7 +114,10 @@ async fn check_handshake(
             Err(unauthorized())
         }
         Err(TokenError::Unavailable(error)) => {
-            warn!(error = &*error, "judge a token at the handshake");
+            warn!(
+                error = &*error,
+                "failed to validate a token at the handshake"
+            );
             Err(unavailable("the token cannot be judged now"))
         }
     }
@@ -271,13 +274,13 @@ async fn serve_socket(shared: Arc<GatewayState>, socket: UpgradeFut, who: Handsh
         Err(error) => {
             debug!(
                 error = &error as &dyn std::error::Error,
-                "upgrade a connection"
+                "failed to upgrade a connection"
             );
             return;
         }
     };
     let Ok(parts) = socket.downcast::<TokioIo<ParserRefusals<Stall>>>() else {
-        warn!("an upgraded connection is no TCP socket");
+        warn!("upgraded connection is no TCP socket");
         return;
     };
     let now = shared.clock.now();

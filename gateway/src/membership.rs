@@ -71,7 +71,7 @@ impl GatewayState {
                 return Ok(standing);
             }
         }
-        tracing::warn!("a room's members change faster than they can be read");
+        tracing::warn!("membership changes faster than it can be read");
         Err(Refusal::internal())
     }
 

@@ -150,7 +150,7 @@ async fn reconcile_watchers(shared: &GatewayState) {
             }
             Err(error) => warn!(
                 error = &error as &dyn std::error::Error,
-                "compare who is here"
+                "failed to reconcile presence watchers"
             ),
         }
     }
@@ -169,14 +169,20 @@ async fn flush(shared: &GatewayState) -> bool {
             .renew(batch, shared.config.presence_ttl)
             .await
         {
-            warn!(error = &error as &dyn std::error::Error, "tell who is here");
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "failed to report online connections"
+            );
             shared.vitals.requeue(&gone);
             return false;
         }
     }
     for (batch, told) in gone.chunks(BATCH).zip(0..) {
         if let Err(error) = shared.ports.presence.shorten(batch, OFFLINE_GRACE).await {
-            warn!(error = &error as &dyn std::error::Error, "tell who is gone");
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "failed to report closed connections"
+            );
             shared.vitals.requeue(&gone[told * BATCH..]);
             return false;
         }

@@ -108,7 +108,7 @@ impl GatewayState {
     }
 
     fn recheck_all_sessions(&self) {
-        info!("looked all sign-ins up again: revocations may have been lost");
+        info!("revalidated all sessions: revocations may have been lost");
         for user in self.hub.all_users() {
             for connection in user.connections() {
                 connection.recheck_session();

@@ -178,9 +178,9 @@ fn json(of: &impl Serialize) -> serde_json::Value {
 /// Logs why a read failed.
 fn refuse(error: ReadError) -> Refusal {
     if matches!(error, ReadError::Store(StoreError::Corrupted(_))) {
-        error!(?error, "history is unreadable");
+        error!(?error, "failed to read history: corrupted");
     } else {
-        warn!(?error, "history cannot be read now");
+        warn!(?error, "failed to read history");
     }
     Refusal::internal()
 }

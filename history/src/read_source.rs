@@ -56,7 +56,7 @@ impl History {
         }
         warn!(
             error = &away as &dyn std::error::Error,
-            "the store is away: read a room from the log alone"
+            "store is unavailable; read a room from the log alone"
         );
         metrics::counter!("chat_history_log_alone_total").increment(1);
         Ok(ReadSource::Log)

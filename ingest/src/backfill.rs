@@ -69,7 +69,7 @@ async fn run_backfill(ingest: &Ingest, setbacks: &mut watch::Receiver<ResyncRequ
         let now = setbacks.borrow_and_update();
         span = Span::SinceLoss(now.away_since(seen));
         seen = now.count();
-        info!("a machine of the store came back");
+        info!("store node restarted; starting a backfill");
     }
 }
 
@@ -88,7 +88,7 @@ async fn advance_stalled_partitions(ingest: &Ingest) {
                 Ok(place) => *before = Some(place),
                 Err(error) => {
                     *before = None;
-                    warn!(partition, ?error, "a partition cannot be looked at");
+                    warn!(partition, ?error, "failed to check a partition");
                 }
             }
         }
@@ -107,13 +107,13 @@ async fn replay_recent(ingest: &Ingest, span: Span, age: Duration) {
                     entries += count;
                     break;
                 }
-                Err(error) => warn!(partition, ?error, "the log's last minutes wait"),
+                Err(error) => warn!(partition, ?error, "failed to replay recent events"),
             }
             sleep(back_off.next_delay()).await;
         }
     }
     metrics::counter!("chat_ingest_reviewed_total").increment(entries);
-    info!(entries, "the log's last minutes have been written again");
+    info!(entries, "replayed recent events");
 }
 
 async fn replay_partition(
@@ -193,7 +193,7 @@ async fn advance_stalled_partition(
     if before == Some(place) {
         let entries = replay_range(ingest, partition, place, u64::MAX).await?;
         if entries > 0 {
-            info!(partition, entries, "brought forward what nobody was given");
+            info!(partition, entries, "advanced stalled partition");
         }
     }
     Ok(place)

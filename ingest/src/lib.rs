@@ -66,7 +66,7 @@ impl Ingest {
     /// Writes until `stop`; then what is being written is finished and the rest left for the next start.
     pub async fn run(&self, stop: CancellationToken) {
         let partitions = self.log.partitions();
-        info!(partitions, "ingest begins");
+        info!(partitions, "ingest started");
         let tracker = TaskTracker::new();
         for number in 0..partitions {
             let partition = Partition::new(number, self.clone());
@@ -75,7 +75,7 @@ impl Ingest {
         tracker.spawn(backfill::run(self.clone(), stop));
         tracker.close();
         tracker.wait().await;
-        info!("ingest has stopped");
+        info!("ingest stopped");
     }
 
     /// Writes a batch of the partition, and sets aside what of it cannot be read: that must not stop what
@@ -88,7 +88,7 @@ impl Ingest {
                 partition,
                 position,
                 reason = letter.reason,
-                "set a dead letter aside"
+                "wrote a dead letter"
             );
             counter!("chat_ingest_dead_letters_total").increment(1);
         }

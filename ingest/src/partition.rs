@@ -67,7 +67,11 @@ impl Partition {
                 return;
             }
             let partition = self.number;
-            warn!(partition, ?interruption, "ingest begins anew");
+            warn!(
+                partition,
+                ?interruption,
+                "reopening the partition's consumer"
+            );
             pause(&stop, &mut back_off).await;
         }
     }
@@ -149,13 +153,15 @@ impl Partition {
             self.lag.set(record_lag(&batch.events));
             let partition = self.number;
             match &failure {
-                StoreError::Corrupted(_) => error!(partition, ?failure, "ingest cannot go on"),
+                StoreError::Corrupted(_) => {
+                    error!(partition, ?failure, "ingest is blocked by a corrupted row")
+                }
                 StoreError::Unavailable(_) => {
                     warn!(partition, ?failure, "ingest waits for the store");
                 }
             }
             self.wait_for_store(stop).await?;
-            info!(partition, "ingest goes on from where the store is");
+            info!(partition, "ingest continues from the store's checkpoint");
             return Err(FeedError::StoreWasAway);
         }
         self.lag.set(record_lag(&batch.events));

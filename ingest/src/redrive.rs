@@ -60,14 +60,14 @@ impl Ingest {
     async fn write_letter(&self, letter: &DeadLetter) -> Result<bool, RedriveError> {
         let (partition, position) = (letter.partition, letter.position);
         let (Ok(event), Some(seq)) = (decode(&letter.body), Seq::new(position)) else {
-            warn!(partition, position, "a dead letter is still unreadable");
+            warn!(partition, position, "dead letter is still unreadable");
             return Ok(false);
         };
         let prev = self.place_before(&event, seq).await?;
         let stored = StoredEvent { seq, prev, event };
         self.writer.apply(&[Arc::new(stored)], None).await?;
         self.dead_letters.delete(partition, position).await?;
-        info!(partition, position, "a dead letter has been written");
+        info!(partition, position, "redrove a dead letter");
         Ok(true)
     }
 

@@ -33,10 +33,7 @@ pub(crate) async fn run(ingest: &Ingest) {
         let is_any_away = requests.borrow().is_any_away();
         if is_any_away != is_held {
             is_held = is_any_away;
-            info!(
-                is_held,
-                "the log's trimming is held while a node of the store is away"
-            );
+            info!(is_held, "trim is held while a store node is down");
         }
         if is_held {
             // A checkpoint that was confirmed without the node is not settled when the node returns.

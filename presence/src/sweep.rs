@@ -54,8 +54,10 @@ async fn sweep_loop(store: &dyn PresenceStore, signals: &dyn PubSub) {
         ticks.tick().await;
         let swept = sweep(store, signals, &mut count_due).await;
         match swept {
-            Ok(()) if away => info!("presence is back"),
-            Err(ref error) if !away => warn!(cause = ?error, "presence is away: trying again"),
+            Ok(()) if away => info!("presence store is available again"),
+            Err(ref error) if !away => {
+                warn!(cause = ?error, "presence store is unavailable; retrying")
+            }
             _ => {}
         }
         away = swept.is_err();
@@ -93,7 +95,7 @@ async fn publish_changes(changes: Vec<Presence>, signals: &dyn PubSub) {
             last_seen: presence.last_seen,
         };
         if let Err(error) = signals.publish(signal).await {
-            warn!(cause = ?error, "failed to tell who came or went");
+            warn!(cause = ?error, "failed to publish presence changes");
         }
     }
 }

@@ -207,7 +207,7 @@ impl Rooms {
         }
         warn!(
             error = &away as &dyn std::error::Error,
-            "the store is away: read a room from the log alone"
+            "store is unavailable; read a room from the log alone"
         );
         Ok(state)
     }

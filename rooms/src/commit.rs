@@ -110,7 +110,10 @@ impl Rooms {
     /// them: a store that is away takes nothing back.
     pub(crate) async fn apply_early(&self, events: &[Arc<StoredEvent>]) {
         if let Err(failure) = self.writer.apply(events, None).await {
-            warn!(?failure, "a room's rows will be written by ingest");
+            warn!(
+                ?failure,
+                "failed to write a room's rows; ingest will write them"
+            );
         }
     }
 

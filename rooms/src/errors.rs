@@ -23,7 +23,7 @@ pub(crate) fn precondition_unavailable(failure: ReadError) -> Refusal {
 
 /// The log did not take an event.
 pub(crate) fn append_failed(failure: LogError) -> Refusal {
-    warn!(?failure, "a room's event was not appended");
+    warn!(?failure, "failed to append a room's event");
     match failure {
         LogError::Unavailable(_) => unavailable(),
         LogError::Unconfirmed(_) => Refusal::new(
@@ -52,8 +52,8 @@ fn unavailable() -> Refusal {
 
 fn log_read_error(failure: &ReadError) {
     if matches!(failure, ReadError::Store(StoreError::Corrupted(_))) {
-        error!(?failure, "a room is unreadable");
+        error!(?failure, "failed to read a room: corrupted");
     } else {
-        warn!(?failure, "a room cannot be read now");
+        warn!(?failure, "failed to read a room");
     }
 }

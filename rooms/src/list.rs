@@ -71,7 +71,7 @@ impl Rooms {
     /// The log's heads of these rooms; zero where unknown.
     pub(crate) async fn heads(&self, room_ids: &[RoomId]) -> Vec<Seq> {
         self.log.heads(room_ids).await.unwrap_or_else(|failure| {
-            debug!(?failure, "heads of listed rooms are the store's");
+            debug!(?failure, "failed to read heads; using the store's");
             vec![Seq::ZERO; room_ids.len()]
         })
     }

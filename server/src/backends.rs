@@ -241,7 +241,10 @@ impl Backends {
         if let Some(embedded) = embedded {
             let closed = tokio::task::spawn_blocking(move || embedded.close()).await;
             if let Err(error) = closed {
-                tracing::error!(error = &error as &dyn std::error::Error, "closing failed");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "failed to close a back end"
+                );
             }
         }
     }

@@ -54,7 +54,10 @@ pub(crate) async fn serve(
                     });
                 }
                 Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "cannot accept");
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "failed to accept a connection"
+                    );
                     tokio::time::sleep(back_off.next_delay()).await;
                 }
             }
@@ -99,7 +102,7 @@ async fn answer(stream: TcpStream, peer: SocketAddr, router: Router, stop: Cance
     if let Err(error) = ended {
         tracing::debug!(
             error = &error as &dyn std::error::Error,
-            "a connection broke"
+            "connection failed"
         );
     }
 }

@@ -46,9 +46,9 @@ pub async fn serve_on(
     let within = settings.drain_within;
     tracing::info!(?within, "leaving");
     tokio::select! {
-        () = fleet.drain(within) => tracing::info!("left in order"),
-        () = tokio::time::sleep(within + DRAIN_MARGIN) => tracing::warn!("leaving late, and at once"),
-        () = signals.next() => tracing::warn!("told twice: leaving at once"),
+        () = fleet.drain(within) => tracing::info!("drained"),
+        () = tokio::time::sleep(within + DRAIN_MARGIN) => tracing::warn!("drain timed out; exiting"),
+        () = signals.next() => tracing::warn!("second stop signal; exiting"),
     }
     Ok(())
 }

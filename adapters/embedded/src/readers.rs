@@ -111,7 +111,7 @@ fn serve(connection: &Connection, queue: &Mutex<mpsc::Receiver<Job>>, closing: &
         };
         let Some(job) = job else { return };
         if catch_unwind(AssertUnwindSafe(|| job(connection))).is_err() {
-            tracing::error!("reading panicked; the thread goes on");
+            tracing::error!("read panicked; the thread continues");
         }
     }
 }

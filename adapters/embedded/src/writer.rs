@@ -185,7 +185,7 @@ impl<T> Writer<T> {
         if let Some(thread) = thread
             && thread.join().is_err()
         {
-            tracing::error!("a writer thread had panicked");
+            tracing::error!("writer thread had panicked");
         }
     }
 }
@@ -234,7 +234,7 @@ impl<M: WriterState> WriterThread<M> {
                 .collect();
             // A task that panics drops its answer, which its caller sees; the others continue.
             if catch_unwind(AssertUnwindSafe(|| self.write(tasks))).is_err() {
-                tracing::error!("writing panicked; its batch is unconfirmed");
+                tracing::error!("write panicked; its batch is unconfirmed");
                 *self
                     .busy_since
                     .lock()
@@ -256,7 +256,7 @@ impl<M: WriterState> WriterThread<M> {
                 }
             }
             Err(failure) if tasks.len() > 1 && is_task_specific(&failure) => {
-                tracing::warn!(%failure, tasks = tasks.len(), "a batch failed; trying one by one");
+                tracing::warn!(%failure, tasks = tasks.len(), "batch failed; retrying its tasks one by one");
                 for task in tasks {
                     self.write(vec![task]);
                 }
@@ -302,7 +302,7 @@ impl<M: WriterState> WriterThread<M> {
     fn log_failure_once(&mut self, failure: &Failure) {
         if !std::mem::replace(&mut self.failing, true) {
             let cause = std::error::Error::source(failure).map(ToString::to_string);
-            tracing::error!(%failure, cause, "nothing can be written; trying on");
+            tracing::error!(%failure, cause, "failed to write; retrying");
         }
     }
 
@@ -337,7 +337,7 @@ impl<M: WriterState> WriterThread<M> {
             Ok(()) => {
                 memory.committed();
                 if std::mem::replace(&mut self.failing, false) {
-                    tracing::info!("writing works again");
+                    tracing::info!("writes succeed again");
                 }
             }
             Err(_) => memory.forget(),

@@ -109,10 +109,10 @@ fn on_event(fortunes: &watch::Sender<ConnectionStats>, event: &Event) {
         Event::ServerError(error) => {
             // This event is the only report of a denied publish.
             counter!("chat_log_server_errors_total").increment(1);
-            warn!(%error, "the log's server complains");
+            warn!(%error, "log server reported an error");
         }
-        Event::ClientError(error) => warn!(%error, "the log's connection complains"),
-        Event::LameDuckMode => info!("the log's server is about to leave"),
+        Event::ClientError(error) => warn!(%error, "log client reported an error"),
+        Event::LameDuckMode => info!("log server enters lame duck mode"),
         Event::Draining | Event::Closed => {}
     }
 }

@@ -283,7 +283,7 @@ impl Feed {
             };
             if begins > self.position + 1 && self.position > 0 {
                 let after = self.position;
-                warn!(partition, after, begins, "the log holds nothing between");
+                warn!(partition, after, begins, "log has no entries in this range");
             }
             page.retain(|stored| stored.place < first);
             return Ok(page);

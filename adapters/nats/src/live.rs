@@ -130,7 +130,7 @@ impl LiveDispatcher {
                     // Only a closed connection refuses.
                     warn!(
                         error = &error as &dyn std::error::Error,
-                        "listen to the log"
+                        "failed to subscribe to the log"
                     );
                 }
                 ears.listening.has_begun();
@@ -190,7 +190,7 @@ impl LiveDispatcher {
             let place = number(headers, "Nats-Sequence");
             let prev = number(headers, "Nats-Last-Sequence");
             let (Some(place), Some(prev)) = (place, prev) else {
-                debug!(partition, "a live event without a place");
+                debug!(partition, "live event has no position");
                 continue;
             };
             let is_repeated = place <= highest;

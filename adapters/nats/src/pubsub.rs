@@ -74,7 +74,7 @@ impl NatsPubSub {
                 Err(error) => {
                     warn!(
                         error = &error as &dyn std::error::Error,
-                        "listen to signals"
+                        "failed to subscribe to ephemeral events"
                     );
                 }
             }
@@ -87,7 +87,10 @@ async fn hear(mut signals: Subscriber, sender: broadcast::Sender<EphemeralEvent>
         match wire::decode(&message.payload) {
             // There may be no subscriber now.
             Ok(signal) => drop(sender.send(signal)),
-            Err(error) => debug!(error = &error as &dyn std::error::Error, "read a signal"),
+            Err(error) => debug!(
+                error = &error as &dyn std::error::Error,
+                "failed to decode an ephemeral event"
+            ),
         }
     }
 }

@@ -330,7 +330,7 @@ pub(crate) fn event_at(
         })),
         Err(fault) => {
             counter!("chat_log_unreadable_total").increment(1);
-            error!(partition, %place, fault = &fault as &dyn std::error::Error, "an entry of the log cannot be read");
+            error!(partition, %place, fault = &fault as &dyn std::error::Error, "failed to decode an entry of the log");
             None
         }
     }

@@ -43,7 +43,7 @@ impl RedisConnection {
     pub(crate) async fn open(config: &RedisConfig) -> Result<Self, ConnectError> {
         let client = match connected(config).await {
             Err(ConnectError::Unreachable(error)) if config.may_be_away => {
-                warn!(cause = ?error, "redis is away: going on without");
+                warn!(cause = ?error, "redis is unavailable; continuing without it");
                 let mut builder = builder(config)?;
                 builder.with_config(|config| config.fail_fast = false);
                 let client = builder.build().map_err(refused)?;

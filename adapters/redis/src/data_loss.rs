@@ -72,14 +72,14 @@ pub(crate) async fn run(
         let has_forgotten = marks.look(&link).await.unwrap_or_else(|error| {
             debug!(
                 error = &error as &dyn std::error::Error,
-                "look at redis' marks"
+                "failed to check the marks of redis"
             );
             false
         });
         if has_reconnected || has_forgotten {
             info!(
                 has_reconnected,
-                has_forgotten, "redis may have forgotten who is here"
+                has_forgotten, "redis may have lost presence data"
             );
             metrics::counter!("chat_presence_store_setbacks_total").increment(1);
             setbacks.send_modify(|count| *count += 1);

@@ -57,7 +57,7 @@ pub(crate) async fn write_presence_key(link: &RedisConnection, states: Vec<Publi
         metrics::counter!("chat_presence_public_key_errors_total").increment(1);
         debug!(
             error = &error as &dyn std::error::Error,
-            "show who is here to others"
+            "failed to write presence keys"
         );
     }
 }

@@ -37,11 +37,11 @@ pub(crate) async fn watch_nodes(
             match (node.is_connected(), away.take()) {
                 (true, None) => {}
                 (true, Some(Away { since })) => {
-                    tracing::info!(node = %node.address, "a node of the store has come back");
+                    tracing::info!(node = %node.address, "store node is up again");
                     setbacks.send_modify(|setbacks| setbacks.add(since));
                 }
                 (false, None) => {
-                    tracing::warn!(node = %node.address, "a node of the store is away");
+                    tracing::warn!(node = %node.address, "store node is down");
                     let since = (!is_first_look).then_some(seen_at);
                     *away = Some(Away { since });
                 }

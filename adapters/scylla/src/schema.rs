@@ -80,7 +80,7 @@ impl Schema<'_> {
                 Err(failure)
                     if started.elapsed() < SCHEMA_AGREEMENT_TIMEOUT && is_transient(&failure) =>
                 {
-                    tracing::warn!(?failure, "the store's cluster is not ready yet");
+                    tracing::warn!(?failure, "store cluster is not ready yet");
                 }
                 Err(failure) => return Err(failure),
             }
@@ -114,7 +114,7 @@ impl Schema<'_> {
                     keyspace,
                     kept,
                     replicas,
-                    "keyspace keeps more copies than asked"
+                    "keyspace keeps more replicas than configured"
                 );
             }
             let nodes = self.nodes_in(datacenter.as_deref());
@@ -124,7 +124,7 @@ impl Schema<'_> {
                     keyspace,
                     nodes,
                     replicas,
-                    "too few nodes for so many copies: raised none"
+                    "too few nodes for the configured replicas; raised none"
                 );
                 continue;
             }
@@ -138,7 +138,7 @@ impl Schema<'_> {
                     keyspace,
                     from = kept,
                     to = replicas,
-                    "raised the copies of a keyspace: run a full repair on every node"
+                    "raised the replicas of a keyspace; run a full repair on every node"
                 );
             }
         }
@@ -265,7 +265,7 @@ impl Schema<'_> {
             tracing::info!(
                 step = number,
                 keyspace = self.keyspace,
-                "brought the schema up to date"
+                "migrated the schema"
             );
         }
         Ok(())

@@ -117,7 +117,10 @@ impl FrameHandler {
                 watchers.send_initial(&self.connection, &all, now);
             }
             // The watch stands; the next change is sent.
-            Err(error) => warn!(error = &error as &dyn std::error::Error, "read who is here"),
+            Err(error) => warn!(
+                error = &error as &dyn std::error::Error,
+                "failed to read presence"
+            ),
         }
         Outcome::Watching(user_ids)
     }
@@ -129,7 +132,7 @@ impl GatewayState {
         if let Err(error) = self.ports.signals.publish(signal).await {
             debug!(
                 error = &error as &dyn std::error::Error,
-                "failed to publish a signal"
+                "failed to publish an ephemeral event"
             );
         }
     }

@@ -146,10 +146,10 @@ fn apply_events(shared: &Arc<GatewayState>, room: &Arc<Room>, events: &[Arc<Stor
     for event in events {
         state.begin(before(event), now);
         if state.last() >= Some(event.seq) {
-            debug!(seq = %event.seq, "dropped an event seen before");
+            debug!(seq = %event.seq, "dropped an event already applied");
         } else if state.filling || !state.is_next(event) {
             if !state.buffer_out_of_order(event.clone()) {
-                debug!("too many events wait behind a gap; the fill will read them");
+                debug!("reorder buffer is full; the gap repair will read its events");
             }
             gap = !state.filling;
         } else {
@@ -252,7 +252,10 @@ pub(crate) fn repair_gap(shared: &Arc<GatewayState>, room: &Arc<Room>) {
                 Ok(true) => return,
                 Ok(false) => {}
                 Err(error) => {
-                    warn!(error = &error as &dyn std::error::Error, "read a gap");
+                    warn!(
+                        error = &error as &dyn std::error::Error,
+                        "failed to repair a gap"
+                    );
                     if matches!(error, ReadError::Store(_)) && repair_gap_by_age(&shared, &room) {
                         return;
                     }
@@ -301,7 +304,7 @@ fn apply<'a>(
     let mut state = lock(&room.state);
     let mut run = WriteBatch::default();
     if !page.is_complete {
-        warn!(room_id = %room.id, "events of a room are lost for good: its subscribers are closed");
+        warn!(room_id = %room.id, "events of a room are permanently lost; closed its subscribers");
         for connection in state.mark_unconfirmed() {
             connection.close(CloseCode::StateLost, shared.clock.now());
         }
@@ -408,7 +411,7 @@ pub(crate) async fn reconcile_loop(shared: Arc<GatewayState>, stop: Cancellation
                 shared.blind.store(true, Ordering::Release);
                 warn!(
                     error = &error as &dyn std::error::Error,
-                    "compare heads with the log"
+                    "failed to reconcile heads with the log"
                 );
                 if seen_at.elapsed() >= LOG_UNREACHABLE_MAX {
                     shared.close_all(CloseCode::StateLost).await;

@@ -243,7 +243,7 @@ async fn lookup<T>(
         Ok(Err(error)) => {
             debug!(
                 error = &error as &dyn std::error::Error,
-                "failed to look up what a notification needs"
+                "failed to load data for a notification"
             );
             None
         }

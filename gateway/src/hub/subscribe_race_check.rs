@@ -68,7 +68,7 @@ pub(crate) async fn run(shared: Arc<GatewayState>, stop: CancellationToken) {
             // The reconcile loop repairs it.
             warn!(
                 error = &error as &dyn std::error::Error,
-                "look at rooms again"
+                "failed to check rooms after their first subscription"
             );
         }
     }

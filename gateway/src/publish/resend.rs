@@ -166,7 +166,7 @@ pub(super) async fn first(
                     Ok(first)
                 }
                 Ok(Err(_)) | Err(_) => {
-                    warn!("skipped looking up recent sends: the store does not answer");
+                    warn!("skipped duplicate look-ups: the store does not answer");
                     shared.optional_lookups.failed();
                     Ok(None)
                 }

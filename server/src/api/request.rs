@@ -72,7 +72,7 @@ pub(super) async fn authenticate(parts: &Parts, services: &Services) -> Result<C
         TokenError::Invalid(reason) => unauthorized(reason),
         TokenError::AccountDisabled => Refusal::forbidden("this account is refused"),
         TokenError::Unavailable(cause) => {
-            tracing::warn!(error = &*cause, "cannot judge tokens");
+            tracing::warn!(error = &*cause, "failed to validate tokens");
             Refusal::internal()
         }
     })

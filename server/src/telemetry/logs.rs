@@ -37,5 +37,5 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
         .map(ToString::to_string)
         .unwrap_or_default();
     let says = panic.payload().downcast_ref::<&'static str>().copied();
-    tracing::error!(at, says, "a task panicked");
+    tracing::error!(at, says, "task panicked");
 }

@@ -186,7 +186,7 @@ impl Appender {
             Err(failure) => {
                 debug!(
                     failure = &failure as &dyn std::error::Error,
-                    "ask why a head has moved"
+                    "failed to classify a head mismatch"
                 );
                 self.lock().queue.send_again(number, Instant::now());
             }
@@ -248,7 +248,7 @@ impl Appender {
         if let Err(error) = client.publish(subject, place.to_string().into()).await {
             warn!(
                 error = &error as &dyn std::error::Error,
-                "nudge who listens to a room"
+                "failed to publish a head hint"
             );
         }
     }
@@ -269,7 +269,7 @@ async fn before_deadline<T, F: Future<Output = Result<T, NatsError>>>(
             {
                 debug!(
                     failure = &failure as &dyn std::error::Error,
-                    "ask about an event again"
+                    "failed to resolve a duplicate"
                 );
                 sleep(back_off.next_delay()).await;
             }
@@ -292,7 +292,7 @@ enum MismatchCause {
 fn unconfirmed(waiting: QueuedAppend, failure: &NatsError) {
     warn!(
         failure = failure as &dyn std::error::Error,
-        "read what was stored"
+        "failed to read a stored event"
     );
     let waited = waiting.asked.elapsed();
     let _ = waiting.answer.send(Err(LogError::Unconfirmed(waited)));

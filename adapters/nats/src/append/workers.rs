@@ -97,7 +97,7 @@ impl Appender {
         if let Err(error) = published {
             warn!(
                 error = &error as &dyn std::error::Error,
-                "send an event to the log"
+                "failed to publish an event to the log"
             );
             self.lock()
                 .queue
@@ -152,7 +152,7 @@ impl Appender {
                     // no leader now: all of that passes, or the event is given up when its time is.
                     if code != refusal::LAST_IN_FLIGHT && code != refusal::SAME_ID_IN_FLIGHT {
                         counter!("chat_log_append_refusals_total").increment(1);
-                        warn!(%refused, "the log refused an event");
+                        warn!(%refused, "log refused an event");
                     }
                     self.lock().queue.rejected_retryable(number, now);
                 }
@@ -160,7 +160,7 @@ impl Appender {
             Err(failure) => {
                 warn!(
                     failure = &failure as &dyn std::error::Error,
-                    "read the log's answer"
+                    "failed to decode a publish ack"
                 );
             }
         }
@@ -252,7 +252,7 @@ impl Appender {
         let appends = Arc::clone(self);
         self.around.tracker.spawn(async move {
             for (room_id, place) in nudges {
-                debug!(%place, "a stored event was not heard of");
+                debug!(%place, "stored event was not republished in time");
                 appends.publish_head_hint(&room_id, place).await;
             }
         });

@@ -145,7 +145,10 @@ impl Lease {
             {
                 let state = self.shared.lock();
                 if let Some(why) = state.lost {
-                    debug!(partition = self.partition, why, "a partition is lost");
+                    debug!(
+                        partition = self.partition,
+                        why, "lost the lease of a partition"
+                    );
                     return Err(NatsError::LeaseLost);
                 }
                 if !state.kept.is_empty() {

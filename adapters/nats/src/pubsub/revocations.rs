@@ -87,7 +87,7 @@ impl Revocations {
                     Err(error) => {
                         warn!(
                             error = &error as &dyn std::error::Error,
-                            "listen to revocations"
+                            "failed to subscribe to revocations"
                         );
                     }
                 }
@@ -133,7 +133,7 @@ async fn hear(
                         Revocation::SessionEnded { session_id, user_id }
                     }
                     Err(error) => {
-                        debug!(error = &error as &dyn std::error::Error, "read a revocation");
+                        debug!(error = &error as &dyn std::error::Error, "failed to decode a revocation");
                         continue;
                     }
                 }

@@ -39,7 +39,7 @@ impl Streams {
             last,
             known,
             first_place,
-            "a stream of the log was restored from an older copy: began a new incarnation"
+            "stream was restored from an older copy; started a new incarnation"
         );
         self.request_check(partition);
         Ok(())

@@ -161,7 +161,7 @@ impl Streams {
         let since = *behind_since.get_or_insert_with(|| {
             warn!(
                 partition,
-                last, known, "a stream of the log ends before what was seen of it"
+                last, known, "stream ends below its high watermark"
             );
             Instant::now()
         });

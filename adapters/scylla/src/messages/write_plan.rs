@@ -97,7 +97,7 @@ impl ScyllaMessages {
         };
         if first.prev > chain.seq {
             counter!("chat_store_holes_total").increment(1);
-            tracing::warn!(%room_id, prev = %first.prev, stored = %chain.seq, "the store lacks what came before");
+            tracing::warn!(%room_id, prev = %first.prev, stored = %chain.seq, "store lacks earlier events of a room");
         }
         Ok(chain)
     }

@@ -47,7 +47,10 @@ impl Lock {
     pub(super) async fn release(&self, schema: &Schema<'_>) {
         let cql = "DELETE FROM {lwt}.schema_lock WHERE kind = 'schema' IF holder = ?";
         if let Err(failure) = applied(schema, cql, (self.holder.as_str(),)).await {
-            tracing::warn!(?failure, "the schema's lock will end by itself");
+            tracing::warn!(
+                ?failure,
+                "failed to release the schema lock; it expires by itself"
+            );
         }
     }
 }
