@@ -117,7 +117,6 @@ impl Appender {
             let closed = LogError::Unavailable("the log has been closed".into());
             return Box::pin(std::future::ready(Err(closed)));
         }
-        let was_idle = state.queue.len() == 0 && state.unseen.is_empty();
         while state.queue.len() >= APPEND_QUEUE_MAX
             || state.queue.bytes() + waiting.body.len() > WAITING_BYTES_MAX
         {
@@ -134,9 +133,7 @@ impl Appender {
         self.count(&state);
         drop(state);
         self.to_send.notify_one();
-        if was_idle {
-            self.to_watch.notify_one();
-        }
+        self.to_watch.notify_one();
         Box::pin(async move {
             answered
                 .await

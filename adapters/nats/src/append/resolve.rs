@@ -77,6 +77,9 @@ impl Appender {
             state
                 .unseen
                 .insert((partition, place), room_id, unanswered, now);
+            drop(state);
+            // Between `take` and here the watch may have found nothing to do and gone to sleep.
+            self.to_watch.notify_one();
         } else if let Some(waiting) = unanswered {
             let settling = async move { appends.resolve_prev(waiting, place).await };
             self.settling.spawn(settling);
