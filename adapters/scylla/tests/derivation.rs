@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use roomcast_ports::conformance::sample::{Script, message_id, reacted, user};
+use roomcast_ports::conformance::sample::{Script, joined, message_id, reacted, user};
+use roomcast_ports::directory::RoomDirectory as _;
 use roomcast_ports::message_store::{Checkpoint, MessageReader as _, MessageWriter};
-use roomcast_protocol::StoredEvent;
+use roomcast_protocol::{MemberRole, StoredEvent};
 use roomcast_scylla::ScyllaStore;
 
 use crate::dump::{copy_some, dump};
@@ -189,4 +190,46 @@ async fn the_highest_place_is_known_once_anything_of_it_may_be_written() {
         store.messages().checkpoint(3).await.expect("ask"),
         place.position
     );
+}
+
+#[tokio::test]
+async fn list_counts_a_rooms_members_again_only_after_a_joining_or_leaving() {
+    let keyspace = "member_counts";
+    let store = connect(keyspace).await;
+    let (owner, mut chance) = (user(), Chance::new(6));
+    let mut scripts: Vec<Script> = (0..100).map(|_| Script::group("counted")).collect();
+    let mut events = Vec::new();
+    for script in &mut scripts {
+        script.does(&owner, joined(&owner, MemberRole::Member));
+        events.extend(script.events.iter().cloned());
+    }
+    events.sort_by_key(|stored| stored.seq);
+    feed(&*store.messages(), &events, &mut chance).await;
+    let list = async || {
+        let directory = store.messages();
+        let rooms = directory.rooms_of(&owner, None, 100).await;
+        let rooms = rooms.expect("list the rooms");
+        assert_eq!(rooms.len(), 100);
+        rooms
+            .into_iter()
+            .map(|room| room.room.member_count)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(list().await, [2; 100]);
+
+    // Rows that no event has written: a list that counted would see them.
+    let cql = Cql::connect().await;
+    for script in &scripts {
+        let insert = format!(
+            "INSERT INTO {keyspace}.members (room_id, user_id, present) VALUES (?, 'uncounted', true)"
+        );
+        cql.ask(&insert, (script.room_id.as_str(),)).await;
+    }
+    assert_eq!(list().await, [2; 100], "no room was counted again");
+    let script = &mut scripts[0];
+    let change = script.does(&owner, joined(&user(), MemberRole::Member));
+    feed(&*store.messages(), &[change], &mut chance).await;
+    let mut counts = list().await;
+    counts.sort_unstable();
+    assert_eq!(counts[98..], [2, 4], "one room was counted again");
 }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use futures_util::future::try_join_all;
 use roomcast_ports::StoreError;
 use roomcast_ports::message_store::Checkpoint;
-use roomcast_protocol::{RoomId, StoredEvent};
+use roomcast_protocol::{EventBody, RoomId, StoredEvent};
 
 use super::ScyllaMessages;
 use super::marks::UNKNOWN;
 use super::write_plan::RoomWrites;
 use crate::client::WriteBatch;
+use crate::rows::to_cql;
 
 /// The log's places are `incarnation << 40 | number`.
 const INCARNATION_SHIFT: u32 = 40;
@@ -44,6 +45,7 @@ impl ScyllaMessages {
         self.client.write_all(first).await?;
         self.client.write_all(then).await?;
         self.index_public_rooms(events).await?;
+        self.record_members_changed(events).await?;
         self.client.write_all(heads).await?;
         self.advance_checkpoint(place).await?;
         for (room_id, chain) in stand {
@@ -62,7 +64,30 @@ impl ScyllaMessages {
             self.add_membership_change(&mut writes, stored, UNKNOWN);
         }
         self.client.write_all(writes).await?;
+        self.record_members_changed(events).await?;
         self.index_public_rooms(events).await
+    }
+
+    /// Records each room's last joining or leaving, once its members are written: a reader of it counts
+    /// them too.
+    async fn record_members_changed(&self, events: &[Arc<StoredEvent>]) -> Result<(), StoreError> {
+        let mut last = HashMap::new();
+        for stored in events {
+            if let EventBody::MemberJoined { .. }
+            | EventBody::MemberLeft { .. }
+            | EventBody::MembersAdded { .. } = stored.event.body
+            {
+                let seq = last.entry(&stored.event.room_id).or_insert(stored.seq);
+                *seq = stored.seq.max(*seq);
+            }
+        }
+        let statement = &self.statements.move_members_changed;
+        try_join_all(last.into_iter().map(|(room_id, seq)| {
+            let values = (to_cql(seq), to_cql(seq), room_id.to_string());
+            self.client.write(statement, values)
+        }))
+        .await?;
+        Ok(())
     }
 
     async fn index_public_rooms(&self, events: &[Arc<StoredEvent>]) -> Result<(), StoreError> {

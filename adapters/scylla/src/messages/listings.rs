@@ -115,7 +115,7 @@ impl ScyllaMessages {
         let room_id = &standing.room.room_id;
         let (member, member_count, peer_id) = try_join3(
             self.member_of(room_id, user_id),
-            self.member_count(room_id),
+            self.member_count(&standing),
             self.peer(&standing.room, user_id),
         )
         .await?;

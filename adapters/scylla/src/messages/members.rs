@@ -8,6 +8,7 @@ use roomcast_protocol::{MemberRole, RoomId, Seq, UserId};
 
 use super::ScyllaMessages;
 use super::read::limit_of;
+use super::rooms::RoomHead;
 use crate::rows::{count, enum_from_cql, id, seq};
 
 /// What of a member's row is read.
@@ -104,9 +105,11 @@ impl ScyllaMessages {
         .collect()
     }
 
-    /// How many members the room has; of a very large one, how many it had a moment ago.
-    pub(super) async fn member_count(&self, room_id: &RoomId) -> Result<u64, StoreError> {
-        if let Some(members) = self.counts.get(room_id) {
+    /// How many members the room has. Read again only after a joining or leaving; of a very large room, not
+    /// again for some seconds.
+    pub(super) async fn member_count(&self, room: &RoomHead) -> Result<u64, StoreError> {
+        let room_id = &room.room.room_id;
+        if let Some(members) = self.counts.get(room_id, room.members_changed) {
             return Ok(members);
         }
         let select = &self.statements.member_count;
@@ -115,7 +118,7 @@ impl ScyllaMessages {
             .first::<(i64,)>(select, (room_id.as_str(),))
             .await?;
         let members = count(row.map(|(members,)| members));
-        self.counts.put(room_id, members);
+        self.counts.put(room_id, room.members_changed, members);
         Ok(members)
     }
 

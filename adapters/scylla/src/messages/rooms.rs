@@ -24,6 +24,7 @@ pub(super) struct RoomRow {
     last_message: Option<i64>,
     last_message_bucket: Option<i32>,
     active_at: Option<i64>,
+    members_changed: Option<i64>,
 }
 
 /// A room and where it stands, as lists need it.
@@ -35,6 +36,8 @@ pub(super) struct RoomHead {
     pub(super) active_at: Timestamp,
     /// The partition and place of the last message.
     pub(super) last_message: Option<(i32, Seq)>,
+    /// The seq of the last joining or leaving.
+    pub(super) members_changed: Option<i64>,
 }
 
 impl RoomRow {
@@ -67,6 +70,7 @@ impl RoomRow {
             ordinal: count(self.ordinal),
             active_at: time(self.active_at.unwrap_or(created_at).max(created_at)),
             last_message,
+            members_changed: self.members_changed,
         }))
     }
 }
@@ -83,10 +87,11 @@ impl ScyllaMessages {
 
     /// The room, also when it has ended.
     pub(super) async fn record(&self, room_id: &RoomId) -> Result<Option<RoomRecord>, StoreError> {
-        let (standing, member_count) =
-            futures_util::future::try_join(self.standing(room_id), self.member_count(room_id))
-                .await?;
-        Ok(standing.map(|standing| RoomRecord {
+        let Some(standing) = self.standing(room_id).await? else {
+            return Ok(None);
+        };
+        let member_count = self.member_count(&standing).await?;
+        Ok(Some(RoomRecord {
             member_count,
             ..standing.room
         }))

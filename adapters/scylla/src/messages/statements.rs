@@ -22,6 +22,8 @@ statements! {
             SET last_message = ?, last_message_bucket = ?, last_message_at = ? WHERE room_id = ?",
         move_active_at: Write = "UPDATE {ks}.rooms USING TIMESTAMP ? SET active_at = ?
             WHERE room_id = ?",
+        move_members_changed: Write = "UPDATE {ks}.rooms USING TIMESTAMP ? SET members_changed = ?
+            WHERE room_id = ?",
         move_place: Write = "UPDATE {ks}.places USING TIMESTAMP ? SET position = ?
             WHERE partition = ?",
         move_reached: Write = "UPDATE {ks}.places USING TIMESTAMP ? SET reached = ?
@@ -70,7 +72,7 @@ statements! {
         place: Read = "SELECT position, reached FROM {ks}.places WHERE partition = ?",
         head: Read = "SELECT head, ordinal FROM {ks}.rooms WHERE room_id = ?",
         room: Read = "SELECT room_id, founding, created_at, name, topic, visibility, ended, head,
-            ordinal, last_message, last_message_bucket, active_at
+            ordinal, last_message, last_message_bucket, active_at, members_changed
             FROM {ks}.rooms WHERE room_id = ?",
         listed: Read = "SELECT listed FROM {ks}.rooms WHERE room_id = ?",
         room_cells: Read = "SELECT founding, WRITETIME(founding), name, WRITETIME(name), visibility,
