@@ -154,7 +154,7 @@ impl Partition {
             let partition = self.number;
             match &failure {
                 StoreError::Corrupted(_) => {
-                    error!(partition, ?failure, "ingest is blocked by a corrupted row")
+                    error!(partition, ?failure, "ingest is blocked by a corrupted row");
                 }
                 StoreError::Unavailable(_) => {
                     warn!(partition, ?failure, "ingest waits for the store");

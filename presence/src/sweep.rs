@@ -56,7 +56,7 @@ async fn sweep_loop(store: &dyn PresenceStore, signals: &dyn PubSub) {
         match swept {
             Ok(()) if away => info!("presence store is available again"),
             Err(ref error) if !away => {
-                warn!(cause = ?error, "presence store is unavailable; retrying")
+                warn!(cause = ?error, "presence store is unavailable; retrying");
             }
             _ => {}
         }
