@@ -38,7 +38,7 @@ macro_rules! codes {
 codes! {
     /// Not JSON, not an object, a missing or wrong field.
     BadFrame = "BAD_FRAME", 400, false;
-    /// An unknown frame type.
+    /// A frame type nobody knows.
     UnknownType = "UNKNOWN_TYPE", 400, false;
     /// The room is not one's own, or there is none.
     NotMember = "NOT_MEMBER", 403, false;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// A position in a room's log: below 2^53, strictly rising inside a room, never reused, not consecutive.
+/// A place in a room's log: below 2^53, strictly rising inside a room for ever, not consecutive.
 ///
 /// Zero is the place before the first event. A cluster's log makes it of the log's incarnation and the
 /// stream's own number, `incarnation << 40 | stream seq`, so that a re-created log never goes back.
