@@ -164,7 +164,7 @@ fn the_pinned_nats_server_is_the_tested_one() {
         .filter(|image| image.starts_with("nats:"))
         .collect();
     assert_eq!(images, [&*format!("nats:{tested}-alpine"); 3]);
-    let adapter = text("adapters/nats/src/nats.rs");
+    let adapter = text("adapters/nats/src/client.rs");
     assert!(
         adapter.contains(&format!("{tested:?}")),
         "its SERVER_TESTED"
