@@ -2,7 +2,7 @@
 //!
 //! Argon2id with 19 MiB, two passes and one lane (OWASP's second choice) takes tens of milliseconds of
 //! a core and the memory with it. One or two run at a time, on threads where they block no other work, in
-//! the order of [`AdmissionControl`]. A crowd signing in after an outage is slow then, and the messages of those
+//! the order of [`Turns`]. A crowd signing in after an outage is slow then, and the messages of those
 //! who are in are not.
 
 use std::net::IpAddr;

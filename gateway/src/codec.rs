@@ -7,7 +7,7 @@
 //!
 //! The peer is not trusted. Whatever RFC 6455 forbids, and whatever Roomcast has no use for, is a
 //! [`ProtocolError`] at the first byte that shows it, wherever the network cut the stream. After one, or
-//! after [`Message::CloseCode`], nothing more may be read from that connection.
+//! after [`Message::Close`], nothing more may be read from that connection.
 
 #![expect(
     clippy::mut_mut,

@@ -1,6 +1,6 @@
 //! Sockets in, events out; holds nothing that must survive.
 //!
-//! A client's frame goes from its [`connection`] through the [`session`]'s rules to [`speech`], which
+//! A client's frame goes from its [`connection`] through the [`session`]'s rules to [`publish`], which
 //! gives it to the log; the log's live events come back to the [`hub`], which writes them to
 //! every subscribed connection. The other modules support these two paths.
 

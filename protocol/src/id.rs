@@ -34,7 +34,7 @@ pub fn validate(text: &str) -> Result<(), InvalidId> {
 
 /// An id type, so that borrowed ids in frames know whose they are.
 pub trait Id: Sized {
-    /// Takes text that [`check`] has already passed.
+    /// Takes text that [`validate`] has already passed.
     fn from_checked(text: &str) -> Self;
 }
 

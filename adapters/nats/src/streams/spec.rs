@@ -38,7 +38,7 @@ pub(crate) const fn first_seq_after(seen: u64) -> u64 {
     (((seen >> INCARNATION_SHIFT) + 1) << INCARNATION_SHIFT) | 1
 }
 
-/// A partition's stream, but for its size: see [`size`] and [`raise`].
+/// A partition's stream, but for its size: see [`size`] and `Streams::raise`.
 ///
 /// The servers delete nothing by themselves, neither by age nor for space: what is not in the store yet would go
 /// silently. They refuse what does not fit, and ingest trims what it has derived.
