@@ -11,9 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 
 use crate::api::Api;
-use crate::check::{Verdict, check};
 use crate::clock::{RunClock, micros};
-use crate::history::{Recorder, Recording};
 use crate::ipc::{Outcome, WorkerCommand, WorkerConfig};
 use crate::message_tag::RUN_BITS;
 use crate::plan::Plan;
@@ -24,6 +22,8 @@ use crate::settings::Settings;
 use crate::setup::SetupClient;
 use crate::users::Signer;
 use crate::worker_pool::WorkerPool;
+use roomcast_checker::history::{Recorder, Recording};
+use roomcast_checker::{Verdict, check};
 
 /// Timeout until all clients are connected and caught up, beyond the ramp.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use roomcast_protocol::{ErrorCode, Seq};
 use serde::Deserialize;
 
-use crate::history::{Event, EventKind, Text};
+use roomcast_checker::history::{Event, EventKind, Text};
 
 /// Any frame of the fleet. A frame has the fields its type has; the others are absent.
 #[derive(Debug, Deserialize)]

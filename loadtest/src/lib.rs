@@ -2,13 +2,11 @@
 
 pub mod api;
 pub mod arguments;
-pub mod check;
 pub mod clock;
 pub mod codec;
 pub mod compare;
 pub mod coordinator;
 pub mod frame;
-pub mod history;
 pub mod ipc;
 pub mod memory;
 pub mod message_tag;

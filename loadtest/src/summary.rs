@@ -151,7 +151,7 @@ fn empty(settings: &Settings, began_ms: u64) -> RunReport {
         settings: inputs::settings(settings),
         machine: inputs::machine(),
         levels: Vec::new(),
-        promises: crate::check::Verdict::default(),
+        promises: roomcast_checker::Verdict::default(),
         latencies: Vec::new(),
         seconds: Vec::new(),
         errors: BTreeMap::new(),

@@ -25,7 +25,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::api::Api;
 use crate::clock::{RunClock, cpu_us};
-use crate::history::{Disconnect, Recorder};
 use crate::ipc::{Outcome, Tick, WorkerCommand, WorkerConfig, WorkerMessage};
 use crate::memory;
 use crate::plan::Plan;
@@ -34,6 +33,7 @@ use crate::schedule::Schedule;
 use crate::settings::{Profile, Settings};
 use crate::stats::{EncodedHistogram, Stats};
 use crate::users::{Signer, TestUsers};
+use roomcast_checker::history::{Disconnect, Recorder};
 
 use client::Client;
 use scheduler::TimerTask;

@@ -1,8 +1,8 @@
 //! Noise from a seed: equal runs are equal, and a real change is found.
 
 use super::*;
-use crate::check::Verdict;
 use crate::report::{Generator, Machine, Profile, Setting};
+use roomcast_checker::Verdict;
 
 /// Seconds as a run has them: each like the one before, with a storm now and then.
 fn run(seed: u64, part: u64, seconds: u32, p50_times: f64, p99_times: f64) -> RunReport {

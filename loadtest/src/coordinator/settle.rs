@@ -8,10 +8,10 @@ use serde::Deserialize;
 
 use super::Coordinator;
 use crate::clock::{RunClock, micros};
-use crate::history::{ConnectionLog, Event, Page, PageQuery, Recorder};
 use crate::ipc::WorkerCommand;
 use crate::setup::{SetupClient, all};
 use crate::worker_pool::WorkerPool;
+use roomcast_checker::history::{ConnectionLog, Event, Page, PageQuery, Recorder};
 
 /// How long answers and deliveries may be under way after the last message was due; what has not come then
 /// is lost.
@@ -81,7 +81,7 @@ impl Coordinator<'_> {
             async move {
                 let room_id = host.names().room(room);
                 let cut_short = read_room(&host, &clock, &log, room, &room_id).await?;
-                log.ended(clock.now(), crate::history::Disconnect::Finished);
+                log.ended(clock.now(), roomcast_checker::history::Disconnect::Finished);
                 Ok(usize::from(cut_short))
             }
         });

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Latency;
-use crate::check::Verdict;
+use roomcast_checker::Verdict;
 
 /// Everything a run came to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! The promises of the wire contract in a sentence each, and what a run had to hold them against.
 
 use super::format::count;
-use crate::check::{Checked, Verdict};
+use roomcast_checker::{Checked, Verdict};
 
 /// A promise, what was checked of it, and how often it was broken.
 pub(super) struct Promise {

@@ -6,10 +6,10 @@ use std::rc::Rc;
 use tokio::net::TcpStream;
 
 use super::Worker;
-use crate::history::{ConnectionLog, Disconnect};
 use crate::plan::Plan;
 use crate::settings::Settings;
 use crate::stats::record;
+use roomcast_checker::history::{ConnectionLog, Disconnect};
 
 /// Waiting time before the first attempt to come back, at most; doubled with each that fails.
 const BACKOFF_FIRST_US: u64 = 1_000_000;

@@ -23,8 +23,8 @@ use tokio_util::task::TaskTracker;
 use super::Worker;
 use super::client::{Client, SubscriptionState};
 use crate::codec::{Message, Reader};
-use crate::history::{Disconnect, Event, Page, PageQuery};
 use crate::plan::as_f64;
+use roomcast_checker::history::{Disconnect, Event, Page, PageQuery};
 
 /// How long connecting and the upgrade may take, each.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);

@@ -9,9 +9,9 @@ use super::client::{Client, Session, SubscriptionState};
 use super::scheduler::TimerAction;
 use super::{Worker, connect};
 use crate::frame::{self, Frame, text};
-use crate::history::Event;
 use crate::message_tag::MessageTag;
 use crate::stats::record;
+use roomcast_checker::history::Event;
 
 /// A refusal that names no time is tried again after about so long.
 const RETRY_DELAY: Duration = Duration::from_millis(300);

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::Worker;
 use super::client::SubscriptionState;
-use crate::history::Disconnect;
 use crate::schedule::Due;
 use crate::settings::{CHURN_SHARE, Profile};
+use roomcast_checker::history::Disconnect;
 
 /// The longest sleep: an order or a blocked socket is not kept waiting for longer.
 const NAP: Duration = Duration::from_millis(10);

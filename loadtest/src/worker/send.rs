@@ -8,11 +8,11 @@ use roomcast_protocol::{ClientFrame, Seq};
 use super::Worker;
 use super::client::{Client, Pending, Session, SubscriptionState};
 use crate::codec;
-use crate::history::{Attempt, MessageAction};
 use crate::message_tag::MessageTag;
 use crate::schedule::Due;
 use crate::settings::Profile;
 use crate::stats::record;
+use roomcast_checker::history::{Attempt, MessageAction};
 
 /// Sends of one connection on their way; the fleet takes 64.
 const IN_FLIGHT_MAX: usize = 60;
@@ -145,7 +145,7 @@ impl Client {
         if now.saturating_sub(session.heard) > session.heartbeat * 3 / 2 {
             drop(session);
             worker.tally.borrow_mut().error("nothing heard");
-            self.cut(worker, crate::history::Disconnect::Lost, None);
+            self.cut(worker, roomcast_checker::history::Disconnect::Lost, None);
             return;
         }
         if now.saturating_sub(session.said) > session.heartbeat * 4 / 3 {

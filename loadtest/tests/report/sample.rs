@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use roomcast_loadtest::check::{Checked, Counterexample, Verdict, ViolationKind, result::Count};
+use roomcast_checker::{Checked, Count, Counterexample, Verdict, ViolationKind};
 use roomcast_loadtest::clock::micros;
 use roomcast_loadtest::report::{
     Generator, Latency, Machine, Profile, RunReport, Second, Setting, Status, Threshold, Unit,

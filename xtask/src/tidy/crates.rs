@@ -58,7 +58,7 @@ const OUTSIDERS: [(&[&str], &[Layer], &str); 3] = [
             Layer::Local,
             Layer::XTask,
         ],
-        "the protocol is pure data, without I/O",
+        "the protocol and the checker are pure data, without network or tasks",
     ),
     (
         &["anyhow"],
@@ -134,6 +134,8 @@ enum Layer {
     Adapter,
     Server,
     LoadTest,
+    /// Judges recorded histories, for the load test and for tests of the server.
+    Checker,
     /// Starts the servers of a fleet; it knows programs, and no crate of ours.
     Local,
     XTask,
@@ -146,6 +148,7 @@ impl Layer {
             "ports" => Some(Self::Ports),
             "server" => Some(Self::Server),
             "loadtest" => Some(Self::LoadTest),
+            "loadtest/checker" => Some(Self::Checker),
             "deploy/local" => Some(Self::Local),
             "xtask" => Some(Self::XTask),
             _ if SERVICES.contains(&folder) => Some(Self::Service),
@@ -159,7 +162,8 @@ impl Layer {
     fn may_depend_on(self) -> &'static [Self] {
         match self {
             Self::Protocol | Self::Local => &[],
-            Self::Ports | Self::LoadTest | Self::XTask => &[Self::Protocol],
+            Self::Ports | Self::Checker | Self::XTask => &[Self::Protocol],
+            Self::LoadTest => &[Self::Protocol, Self::Checker],
             Self::Service | Self::Adapter => &[Self::Protocol, Self::Ports],
             Self::Server => &[Self::Protocol, Self::Ports, Self::Service, Self::Adapter],
         }
@@ -169,8 +173,9 @@ impl Layer {
     fn may_test_with(self, folder: &str) -> bool {
         match self {
             Self::Service => folder == "adapters/embedded",
-            Self::Adapter | Self::Server | Self::LoadTest => folder == "deploy/local",
-            Self::Protocol | Self::Ports | Self::Local | Self::XTask => false,
+            Self::Adapter | Self::LoadTest => folder == "deploy/local",
+            Self::Server => matches!(folder, "deploy/local" | "loadtest/checker"),
+            Self::Protocol | Self::Ports | Self::Checker | Self::Local | Self::XTask => false,
         }
     }
 }

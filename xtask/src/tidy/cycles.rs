@@ -12,7 +12,7 @@ use super::tree::TextFile;
 
 /// Cycles that exist: crate folder, parent module (empty for the crate's root), members. An entry goes
 /// when its cycle is gone; none is added.
-const KNOWN: [(&str, &str, &[&str]); 4] = [
+const KNOWN: [(&str, &str, &[&str]); 3] = [
     ("adapters/nats", "", &["append", "live"]),
     (
         "gateway",
@@ -27,19 +27,6 @@ const KNOWN: [(&str, &str, &[&str]); 4] = [
         ],
     ),
     ("gateway", "hub", &["fanout", "notify"]),
-    (
-        "loadtest",
-        "check",
-        &[
-            "explain",
-            "history",
-            "room",
-            "send_order",
-            "sends",
-            "subscriptions",
-            "total_order",
-        ],
-    ),
 ];
 
 /// A module by the names on its path from the crate's root.

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use crate::check::{Counterexample, Verdict};
 use crate::report::format::{amount, bound, bytes, count, ms};
 use crate::report::html::{details, escape, table};
 use crate::report::model::RunReport;
 use crate::report::promises;
+use roomcast_checker::{Counterexample, Verdict};
 
 /// The service levels.
 pub(super) fn levels(report: &RunReport) -> String {
@@ -60,7 +60,7 @@ pub(super) fn promises(verdict: &Verdict) -> String {
     let heads = ["promise", "held against", "verdict"];
     out += &table("Promises and how they were kept", &heads, &rows);
     if !verdict.violations.is_empty() {
-        let row = |one: &crate::check::result::Count| {
+        let row = |one: &roomcast_checker::Count| {
             vec![
                 one.kind.word().to_owned(),
                 one.kind.says().to_owned(),

@@ -36,6 +36,8 @@ fn the_edges_of_the_map_are_allowed() {
         ("server", "presence"),
         ("server", "adapters/redis"),
         ("loadtest", "protocol"),
+        ("loadtest", "loadtest/checker"),
+        ("loadtest/checker", "protocol"),
         ("xtask", "protocol"),
     ];
     for (folder, on) in edges {
@@ -54,6 +56,9 @@ fn every_other_edge_is_found() {
         ("adapters/nats", "adapters/embedded"),
         ("adapters/nats", "ingest"),
         ("server", "loadtest"),
+        ("server", "loadtest/checker"),
+        ("loadtest/checker", "loadtest"),
+        ("loadtest/checker", "ports"),
         ("loadtest", "ports"),
         ("loadtest", "server"),
         ("xtask", "gateway"),
@@ -93,6 +98,15 @@ fn the_local_servers_are_for_the_tests_of_adapters_server_and_load_test() {
 }
 
 #[test]
+fn checker_is_a_dev_dependency_of_the_server_only() {
+    let dev = Some("dev");
+    assert_eq!(edge("server", dev, "loadtest/checker"), [""; 0]);
+    for folder in ["gateway", "adapters/nats", "ports", "xtask"] {
+        assert_eq!(edge(folder, dev, "loadtest/checker").len(), 1, "{folder}");
+    }
+}
+
+#[test]
 fn a_driver_outside_the_adapters_is_found_even_in_tests() {
     for driver in ["rusqlite", "async-nats", "scylla", "fred"] {
         assert_eq!(found("adapters/any", &[(driver, None, None)]), [""; 0]);
@@ -110,7 +124,8 @@ fn a_driver_outside_the_adapters_is_found_even_in_tests() {
 fn io_in_the_protocol_is_found() {
     for name in ["tokio", "hyper", "axum", "rustix"] {
         let says = format!(
-            "protocol/Cargo.toml: must not depend on {name}: the protocol is pure data, without I/O"
+            "protocol/Cargo.toml: must not depend on {name}: the protocol and the checker are pure \
+             data, without network or tasks"
         );
         assert_eq!(found("protocol", &[(name, None, None)]), [says]);
         assert_eq!(found("gateway", &[(name, None, None)]), [""; 0]);

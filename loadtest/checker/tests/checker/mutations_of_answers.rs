@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use roomcast_loadtest::check::ViolationKind;
-use roomcast_loadtest::history::{EventKind, PageQuery};
-use roomcast_loadtest::rng::Rng;
+use crate::rng::Rng;
+use roomcast_checker::ViolationKind;
+use roomcast_checker::history::{EventKind, PageQuery};
 use roomcast_protocol::ErrorCode;
 
-use crate::damage::{Damage, Damaged};
-use crate::damage_to_order::{
+use crate::mutations::{Damage, Damaged};
+use crate::mutations_of_order::{
     acknowledge_before_refusal, exchange_resend, exchange_sends, store_behind_refused,
 };
 use crate::trace::{Said, Trace, What, seq, text};

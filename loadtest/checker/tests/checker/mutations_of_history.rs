@@ -1,11 +1,11 @@
 //! Ways to damage pages of history.
 
-use roomcast_loadtest::check::ViolationKind;
-use roomcast_loadtest::history::{Event, EventKind, PageQuery};
-use roomcast_loadtest::rng::Rng;
+use crate::rng::Rng;
+use roomcast_checker::ViolationKind;
+use roomcast_checker::history::{Event, EventKind, PageQuery};
 
-use crate::damage::{Damage, Damaged};
-use crate::damage_to_answers::pick;
+use crate::mutations::{Damage, Damaged};
+use crate::mutations_of_answers::pick;
 use crate::trace::{Said, Trace, What, seq, text};
 
 /// Damages pages of history.

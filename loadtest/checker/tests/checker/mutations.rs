@@ -1,10 +1,10 @@
 //! Ways to damage an honest history, each with the kind of violation it is.
 
-use roomcast_loadtest::check::ViolationKind;
-use roomcast_loadtest::history::{Event, EventKind};
-use roomcast_loadtest::rng::Rng;
+use crate::rng::Rng;
+use roomcast_checker::ViolationKind;
+use roomcast_checker::history::{Event, EventKind};
 
-use crate::fleet::blank;
+use crate::model::blank;
 use crate::trace::{Delivery, Trace, What, seq, text};
 
 /// What was damaged: where, and, if it is about an event, at which place.

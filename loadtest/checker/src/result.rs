@@ -81,7 +81,7 @@ kinds! {
 }
 
 /// Limit of counterexamples.
-pub const STORIES_MAX: usize = 20;
+pub const COUNTEREXAMPLES_MAX: usize = 20;
 
 /// What the checker found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,7 +91,7 @@ pub struct Verdict {
     pub checked: Checked,
     /// How often each kind was found; kinds that were not are absent.
     pub violations: Vec<Count>,
-    /// At most [`STORIES_MAX`], of each kind the earliest first.
+    /// At most [`COUNTEREXAMPLES_MAX`], of each kind the earliest first.
     pub stories: Vec<Counterexample>,
 }
 
@@ -134,7 +134,7 @@ macro_rules! checked {
 
         impl Checked {
             /// Counts what another part of the check had.
-            pub(super) fn add(&mut self, other: &Self) {
+            pub(crate) fn add(&mut self, other: &Self) {
                 $(self.$name += other.$name;)*
             }
         }

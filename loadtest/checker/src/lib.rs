@@ -9,23 +9,24 @@
 
 mod explain;
 mod findings;
-mod group;
-mod history;
-pub mod result;
+mod groups;
+pub mod history;
+mod observations;
+mod result;
 mod room;
-mod send_order;
+mod rules;
 mod sends;
-mod subscriptions;
 mod total_order;
 
 use std::thread;
 
-use crate::history::Recording;
 use findings::Findings;
-use group::Groups;
-pub use result::{Checked, Counterexample, Verdict, ViolationKind};
+use groups::Groups;
+use history::Recording;
+use history::recording::{Answer, PageRead, Record, Tried};
+use observations::Observations;
+pub use result::{COUNTEREXAMPLES_MAX, Checked, Count, Counterexample, Verdict, ViolationKind};
 use room::Room;
-use total_order::Observations;
 
 /// Holds everything in `recording` against the promises. Takes memory of about the recording's own size,
 /// and some seconds for ten million deliveries.
@@ -72,10 +73,10 @@ struct RoomChecker<'a> {
     recording: &'a Recording,
     sightings: &'a Observations,
     views: Groups<usize>,
-    entries: Groups<crate::history::recording::Record>,
-    tries: Groups<crate::history::recording::Tried>,
-    answers: Groups<crate::history::recording::Answer>,
-    pages: Groups<&'a crate::history::recording::PageRead>,
+    entries: Groups<Record>,
+    tries: Groups<Tried>,
+    answers: Groups<Answer>,
+    pages: Groups<&'a PageRead>,
 }
 
 impl RoomChecker<'_> {
@@ -97,7 +98,7 @@ impl RoomChecker<'_> {
                 pages: self.pages.of(number),
             };
             if room.is_used() {
-                room.check(&mut checked, &mut findings);
+                rules::check(&room, &mut checked, &mut findings);
             }
         }
         (checked, findings)

@@ -1,10 +1,10 @@
 //! Whatever is damaged on purpose is found, named for what it is, and nothing else is accused for it.
 
-use roomcast_loadtest::rng::Rng;
+use crate::rng::Rng;
 
-use crate::damage::{DELIVERIES, Damage};
-use crate::damage_to_answers::ANSWERS;
-use crate::damage_to_history::HISTORY;
+use crate::mutations::{DELIVERIES, Damage};
+use crate::mutations_of_answers::ANSWERS;
+use crate::mutations_of_history::HISTORY;
 use crate::simulation::honest;
 
 /// Not every history has what a damage needs, so some more are made than are damaged.

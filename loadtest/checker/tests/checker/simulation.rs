@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use roomcast_loadtest::history::{Disconnect, PageQuery};
-use roomcast_loadtest::rng::Rng;
+use crate::rng::Rng;
+use roomcast_checker::history::{Disconnect, PageQuery};
 use roomcast_protocol::ErrorCode;
 
-use crate::fleet::Room;
+use crate::model::Room;
 use crate::trace::{Said, Trace, What, seq};
 
 const ROOMS: usize = 3;
@@ -392,7 +392,7 @@ impl World {
             *next += 1;
             this.last.insert(room, event.seq.get());
             let name = held.name.clone();
-            let leaves = event.kind == roomcast_loadtest::history::EventKind::MemberLeft;
+            let leaves = event.kind == roomcast_checker::history::EventKind::MemberLeft;
             let mine = event
                 .user_id
                 .as_ref()

@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use roomcast_loadtest::check::{Verdict, check};
-use roomcast_loadtest::history::{
+use roomcast_checker::history::{
     Attempt, ConnectionLog, Disconnect, Event, EventKind, MessageAction, Page, PageQuery, Recorder,
     Text,
 };
+use roomcast_checker::{Verdict, check};
 use roomcast_protocol::{ErrorCode, RoomId, Seq, UserId};
 
 /// All that happened, in the order of time.

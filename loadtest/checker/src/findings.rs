@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::result::{Checked, Count, Counterexample, STORIES_MAX, Verdict, ViolationKind};
+use crate::result::{COUNTEREXAMPLES_MAX, Checked, Count, Counterexample, Verdict, ViolationKind};
 
 /// What was found so far; bounded, however much is wrong.
 #[derive(Default)]
-pub(super) struct Findings {
+pub(crate) struct Findings {
     kinds: BTreeMap<ViolationKind, Kind>,
 }
 
@@ -18,7 +18,7 @@ struct Kind {
 
 impl Findings {
     /// Counts a violation; calls the closure when there is room for another counterexample.
-    pub(super) fn add(
+    pub(crate) fn add(
         &mut self,
         kind: ViolationKind,
         room: &str,
@@ -31,7 +31,7 @@ impl Findings {
         let mut told = found.stories.iter_mut();
         if let Some(story) = told.find(|story| story.seq == seq && story.room == room) {
             story.more += 1;
-        } else if found.stories.len() < STORIES_MAX {
+        } else if found.stories.len() < COUNTEREXAMPLES_MAX {
             found.stories.push(Counterexample {
                 kind,
                 room: room.to_owned(),
@@ -44,7 +44,7 @@ impl Findings {
     }
 
     /// Takes over what another part of the check found.
-    pub(super) fn absorb(&mut self, other: Self) {
+    pub(crate) fn absorb(&mut self, other: Self) {
         for (kind, found) in other.kinds {
             let mine = self.kinds.entry(kind).or_default();
             mine.count += found.count;
@@ -53,7 +53,7 @@ impl Findings {
     }
 
     /// Picks the counterexamples: of each kind the earliest, then of each the next, up to the limit.
-    pub(super) fn into_verdict(self, checked: Checked) -> Verdict {
+    pub(crate) fn into_verdict(self, checked: Checked) -> Verdict {
         let violations = self.kinds.iter().map(|(kind, found)| Count {
             kind: *kind,
             promise: kind.promise(),
@@ -66,7 +66,7 @@ impl Findings {
             ranked.extend(found.stories.into_iter().enumerate());
         }
         ranked.sort_by_key(|(rank, story)| (*rank, story.kind));
-        ranked.truncate(STORIES_MAX);
+        ranked.truncate(COUNTEREXAMPLES_MAX);
         ranked.sort_by_key(|(rank, story)| (story.kind, *rank));
         Verdict {
             checked,
@@ -91,7 +91,7 @@ mod tests {
         }
         let verdict = findings.into_verdict(Checked::default());
         assert_eq!(verdict.count(ViolationKind::Gap), 1_000);
-        assert_eq!(verdict.stories.len(), STORIES_MAX);
+        assert_eq!(verdict.stories.len(), COUNTEREXAMPLES_MAX);
         let invented = &verdict.stories[0];
         assert_eq!((invented.kind, invented.more), (ViolationKind::Invented, 4));
         let gaps: Vec<u64> = verdict.stories[1..]

@@ -1,14 +1,14 @@
 //! Things sorted by the room they belong to, in time that grows with their number only.
 
 /// Things by room; within a room they keep their order.
-pub(super) struct Groups<T> {
+pub(crate) struct Groups<T> {
     items: Vec<T>,
     starts: Vec<usize>,
 }
 
 impl<T: Copy> Groups<T> {
     /// Sorts `items` by the room that `room_of` names, each below `rooms`.
-    pub(super) fn new<I>(items: I, rooms: usize, room_of: impl Fn(&T) -> u32) -> Self
+    pub(crate) fn new<I>(items: I, rooms: usize, room_of: impl Fn(&T) -> u32) -> Self
     where
         I: Iterator<Item = T> + Clone,
     {
@@ -35,7 +35,7 @@ impl<T: Copy> Groups<T> {
     }
 
     /// What belongs to a room.
-    pub(super) fn of(&self, room: usize) -> &[T] {
+    pub(crate) fn of(&self, room: usize) -> &[T] {
         &self.items[self.starts[room]..self.starts[room + 1]]
     }
 }

@@ -3,18 +3,18 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::explain::{time, who};
-use super::findings::Findings;
-use super::result::{Checked, ViolationKind};
-use super::room::Room;
-use super::sends::Sends;
-use super::total_order::TotalOrder;
+use crate::explain::{time, who};
+use crate::findings::Findings;
 use crate::history::PageQuery;
 use crate::history::event::EventKind;
 use crate::history::recording::PageRead;
+use crate::result::{Checked, ViolationKind};
+use crate::room::Room;
+use crate::sends::Sends;
+use crate::total_order::TotalOrder;
 
 /// Judges every page read of a room's history.
-pub(super) fn check(
+pub(crate) fn check(
     room: &Room<'_>,
     order: &TotalOrder,
     speech: &Sends,

@@ -15,13 +15,13 @@ use std::collections::HashMap;
 
 use roomcast_protocol::ErrorCode;
 
-use super::findings::Findings;
-use super::result::ViolationKind;
-use super::room::Room;
-use super::sends::Sends;
-use super::total_order::TotalOrder;
+use crate::findings::Findings;
 use crate::history::event::EventKind;
 use crate::history::recording::{Answer, Response, Tried};
+use crate::result::ViolationKind;
+use crate::room::Room;
+use crate::sends::Sends;
+use crate::total_order::TotalOrder;
 
 /// Time within which a frame reaches its gateway, and an answer its client, in microseconds. Longer on
 /// a slow link, but a refusal that waits for the log takes twice as long.
@@ -52,7 +52,7 @@ struct Refused {
 }
 
 /// Judges both rules in `room`.
-pub(super) fn check(room: &Room<'_>, order: &TotalOrder, speech: &Sends, findings: &mut Findings) {
+pub(crate) fn check(room: &Room<'_>, order: &TotalOrder, speech: &Sends, findings: &mut Findings) {
     let answers = answers_by_try(room);
     let mut stored: Vec<Stored> = Vec::new();
     let mut refused: Vec<Refused> = Vec::new();

@@ -1,25 +1,25 @@
 //! The sentences that stories are made of: who, where, when, and what was expected.
 
-use super::room::Room;
-use super::sends::Sends;
-use super::total_order::{OrderedEvent, TotalOrder};
 use crate::history::Disconnect;
 use crate::history::recording::{Recording, Response};
+use crate::room::Room;
+use crate::sends::Sends;
+use crate::total_order::{OrderedEvent, TotalOrder};
 
 /// A time of the run, in seconds.
-pub(super) fn time(at_us: u64) -> String {
+pub(crate) fn time(at_us: u64) -> String {
     format!("{}.{:06} s", at_us / 1_000_000, at_us % 1_000_000)
 }
 
 /// A connection: whose, through which gateway, and which of all.
-pub(super) fn who(recording: &Recording, connection: u32) -> String {
+pub(crate) fn who(recording: &Recording, connection: u32) -> String {
     let this = &recording.connections[connection as usize];
     let (user, gateway) = (recording.name(this.user), recording.name(this.gateway));
     format!("{user} through {gateway} (connection {connection})")
 }
 
 /// How a connection ended.
-pub(super) fn ending(recording: &Recording, connection: u32) -> String {
+pub(crate) fn ending(recording: &Recording, connection: u32) -> String {
     match recording.connections[connection as usize].ended {
         None => "the connection's end was not seen".to_owned(),
         Some((at_us, Disconnect::Finished)) => {
@@ -36,7 +36,7 @@ pub(super) fn ending(recording: &Recording, connection: u32) -> String {
 
 impl Room<'_> {
     /// Who first saw this view of an event, and what it is.
-    pub(super) fn tell_sighting(&self, view: usize) -> String {
+    pub(crate) fn tell_sighting(&self, view: usize) -> String {
         let (seen, shown) = (self.sightings.view(view), self.view(view));
         let others = (u64::from(seen.delivered) + u64::from(seen.paged)).saturating_sub(1);
         let others = match others {
@@ -57,7 +57,7 @@ impl Room<'_> {
     }
 
     /// What a view shows.
-    pub(super) fn tell_view(&self, view: usize) -> String {
+    pub(crate) fn tell_view(&self, view: usize) -> String {
         let shown = self.view(view);
         let sender = self.recording.name(shown.sender);
         let deleted = if shown.deleted { "deleted " } else { "" };
@@ -76,7 +76,7 @@ impl Room<'_> {
     }
 
     /// A send and its responses.
-    pub(super) fn tell_said(&self, speech: &Sends, said: usize) -> Vec<String> {
+    pub(crate) fn tell_said(&self, speech: &Sends, said: usize) -> Vec<String> {
         let what = &speech.said[said];
         let mut lines = Vec::new();
         for number in &what.tries {
@@ -115,7 +115,7 @@ impl Room<'_> {
     }
 
     /// All that is known about a place.
-    pub(super) fn tell_place(
+    pub(crate) fn tell_place(
         &self,
         order: &TotalOrder,
         speech: &Sends,
@@ -135,6 +135,6 @@ impl Room<'_> {
 }
 
 /// Enough of a fingerprint to distinguish two.
-pub(super) fn short(print: u64) -> String {
+pub(crate) fn short(print: u64) -> String {
     format!("#{:08x}", print >> 32)
 }

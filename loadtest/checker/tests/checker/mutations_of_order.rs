@@ -1,10 +1,10 @@
 //! Ways to damage the order of one connection's sends.
 
-use roomcast_loadtest::rng::Rng;
+use crate::rng::Rng;
 use roomcast_protocol::ErrorCode;
 
-use crate::damage::Damaged;
-use crate::damage_to_answers::{Acked, is_message, pick};
+use crate::mutations::Damaged;
+use crate::mutations_of_answers::{Acked, is_message, pick};
 use crate::trace::{Trace, What};
 
 /// Longer than an answer may be under way, in microseconds.

@@ -3,18 +3,18 @@
 
 use std::collections::HashSet;
 
-use super::explain::{ending, time, who};
-use super::findings::Findings;
-use super::result::{Checked, ViolationKind};
-use super::room::Room;
-use super::sends::Sends;
-use super::total_order::TotalOrder;
+use crate::explain::{ending, time, who};
+use crate::findings::Findings;
 use crate::history::Disconnect;
 use crate::history::event::{EventKind, View, fingerprint};
 use crate::history::recording::Observation;
+use crate::result::{Checked, ViolationKind};
+use crate::room::Room;
+use crate::sends::Sends;
+use crate::total_order::TotalOrder;
 
 /// Judges every subscription of a room.
-pub(super) fn check(
+pub(crate) fn check(
     room: &Room<'_>,
     order: &TotalOrder,
     speech: &Sends,

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use roomcast_loadtest::history::{Event, EventKind};
-use roomcast_loadtest::rng::Rng;
+use crate::rng::Rng;
+use roomcast_checker::history::{Event, EventKind};
 use roomcast_protocol::ErrorCode;
 
 use crate::trace::{Said, seq, text};

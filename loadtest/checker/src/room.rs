@@ -1,0 +1,43 @@
+//! The observations of one room.
+
+use crate::history::event::View;
+use crate::history::recording::{Answer, PageRead, Record, Recording, Tried};
+use crate::observations::Observations;
+
+/// What was seen of one room.
+pub(crate) struct Room<'a> {
+    pub(crate) recording: &'a Recording,
+    pub(crate) sightings: &'a Observations,
+    /// The number of its name.
+    pub(crate) number: u32,
+    /// Every view of its events.
+    pub(crate) views: &'a [usize],
+    /// What happened to subscriptions: all of one connection together, in their order.
+    pub(crate) entries: &'a [Record],
+    /// Of each connection in their order.
+    pub(crate) tries: &'a [Tried],
+    pub(crate) answers: &'a [Answer],
+    pub(crate) pages: &'a [&'a PageRead],
+}
+
+impl<'a> Room<'a> {
+    /// Whether anything happened in it; names of users are rooms in which nothing did.
+    pub(crate) fn is_used(&self) -> bool {
+        !(self.entries.is_empty() && self.tries.is_empty() && self.pages.is_empty())
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &'a str {
+        self.recording.name(self.number)
+    }
+
+    /// The view of this number.
+    pub(crate) fn view(&self, number: usize) -> &'a View {
+        &self.recording.views[number]
+    }
+
+    /// The user of a connection.
+    pub(crate) fn user(&self, connection: u32) -> u32 {
+        self.recording.connections[connection as usize].user
+    }
+}

@@ -1,0 +1,12 @@
+//! The checker reports no violation in honest histories and finds every damage made on purpose.
+
+mod fault_injection;
+mod model;
+mod mutations;
+mod mutations_of_answers;
+mod mutations_of_history;
+mod mutations_of_order;
+mod no_false_positives;
+mod rng;
+mod simulation;
+mod trace;
