@@ -71,6 +71,32 @@ pub struct ListingCursor {
     pub room_id: RoomId,
 }
 
+/// Where a list of public rooms goes on: after the room of this key and id.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PublicCursor {
+    /// The [`name_key`] of the last room given.
+    pub name_key: String,
+    /// Its id.
+    pub room_id: RoomId,
+}
+
+impl PublicCursor {
+    /// The position of this room in the list.
+    #[must_use]
+    pub fn of(room: &RoomRecord) -> Self {
+        Self {
+            name_key: name_key(room.name.as_deref().unwrap_or_default()),
+            room_id: room.room_id.clone(),
+        }
+    }
+}
+
+/// The key that names of public rooms are compared and sorted by: the name in lower case.
+#[must_use]
+pub fn name_key(name: &str) -> String {
+    name.to_lowercase()
+}
+
 /// Rooms and members as far as the log has been derived. Rooms that ended are given only by
 /// [`room`](RoomDirectory::room).
 #[async_trait]
@@ -116,12 +142,12 @@ pub trait RoomDirectory: Send + Sync {
     /// active. Rooms that were deleted may be among them.
     async fn room_ids_of(&self, user_id: &UserId, limit: usize) -> Result<Vec<RoomId>, StoreError>;
 
-    /// Public groups whose name begins with `name_prefix`, compared without case, by id, after
-    /// `after`, at most `limit`.
+    /// Public groups whose name begins with `name_prefix`, compared without case, by [`name_key`]
+    /// (order of code points), then id, after `after`, at most `limit`.
     async fn public_rooms(
         &self,
         name_prefix: &str,
-        after: Option<&RoomId>,
+        after: Option<&PublicCursor>,
         limit: usize,
     ) -> Result<Vec<RoomRecord>, StoreError>;
 

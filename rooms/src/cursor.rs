@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use roomcast_ports::directory::ListingCursor;
+use roomcast_ports::directory::{ListingCursor, PublicCursor};
 use roomcast_protocol::{Refusal, RoomId, Timestamp, UserId};
 
 /// A place in a list that can be written into a cursor.
@@ -52,12 +52,17 @@ impl CursorKey for UserId {
     }
 }
 
-impl CursorKey for RoomId {
+impl CursorKey for PublicCursor {
     fn write(&self) -> String {
-        self.to_string()
+        // No id has a line break, so the first one ends it.
+        format!("{}\n{}", self.room_id, self.name_key)
     }
     fn read(text: &str) -> Option<Self> {
-        Self::new(text).ok()
+        let (room_id, name_key) = text.split_once('\n')?;
+        Some(Self {
+            name_key: name_key.to_owned(),
+            room_id: RoomId::new(room_id).ok()?,
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Public rooms by the beginning of their name.
 
+use roomcast_ports::directory::PublicCursor;
 use roomcast_protocol::api::RoomViews;
 use roomcast_protocol::{Refusal, RoomId, text};
 
@@ -14,13 +15,13 @@ impl Rooms {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<RoomViews, Refusal> {
-        let after: Option<RoomId> = cursor::decode(cursor)?;
+        let after: Option<PublicCursor> = cursor::decode(cursor)?;
         let rooms = self
             .directory
             .public_rooms(&text::normalize(name_prefix), after.as_ref(), limit + 1)
             .await;
         let mut rooms = rooms.map_err(errors::read_failed)?;
-        let next_cursor = cursor::page(&mut rooms, limit, |last| last.room_id.clone());
+        let next_cursor = cursor::page(&mut rooms, limit, PublicCursor::of);
         let ids: Vec<RoomId> = rooms.iter().map(|room| room.room_id.clone()).collect();
         let heads = self.heads(&ids).await;
         let rooms = rooms

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use roomcast_ports::conformance::sample::{Script, joined, message_id, reacted, user};
 use roomcast_ports::directory::RoomDirectory as _;
 use roomcast_ports::message_store::{Checkpoint, MessageReader as _, MessageWriter};
-use roomcast_protocol::{MemberRole, StoredEvent};
+use roomcast_protocol::event::RoomChange;
+use roomcast_protocol::{EventBody, MemberRole, StoredEvent};
 use roomcast_scylla::ScyllaStore;
 
 use crate::dump::{copy_some, dump};
@@ -232,4 +233,66 @@ async fn list_counts_a_rooms_members_again_only_after_a_joining_or_leaving() {
     let mut counts = list().await;
     counts.sort_unstable();
     assert_eq!(counts[98..], [2, 4], "one room was counted again");
+}
+
+#[tokio::test]
+async fn public_search_drops_stale_index_rows_and_fills_its_page() {
+    let keyspace = "public_index";
+    let (store, cql) = (connect(keyspace).await, Cql::connect().await);
+    let change = |name: &str| {
+        EventBody::RoomChanged(RoomChange {
+            name: Some(name.to_owned()),
+            ..RoomChange::default()
+        })
+    };
+    let mut renamed = Script::group("alpha");
+    let owner = renamed.owner.clone();
+    for name in ["beta", "alpha", "gamma"] {
+        renamed.does(&owner, change(name));
+    }
+    let mut ended = Script::group("delta");
+    ended.does(&ended.owner.clone(), EventBody::RoomDeleted);
+    let other = Script::group("zeta");
+    // One event at a time, so that each name has been in the index.
+    for script in [&renamed, &ended, &other] {
+        for stored in &script.events {
+            let events = std::slice::from_ref(stored);
+            feed(&*store.messages(), events, &mut Chance::new(1)).await;
+        }
+    }
+    let select = format!("SELECT name_key, room_id FROM {keyspace}.public_rooms");
+    let mut keys: Vec<String> = cql
+        .ask(&select, ())
+        .await
+        .into_iter()
+        .map(|row| format!("{:?}", row.columns[0]))
+        .collect();
+    keys.sort();
+    assert_eq!(
+        keys.len(),
+        2,
+        "a rename and a deletion leave no row: {keys:?}"
+    );
+    assert!(keys[0].contains("gamma") && keys[1].contains("zeta"));
+
+    // Rows that a writer that crashed may leave: a former name, a room that ended, one that never was.
+    let stale = [
+        ("alpha", renamed.room_id.as_str()),
+        ("delta", ended.room_id.as_str()),
+        ("epsilon", "no-such-room"),
+    ];
+    for (key, room_id) in stale {
+        for shard in 0..16 {
+            let insert = format!(
+                "INSERT INTO {keyspace}.public_rooms (shard, name_key, room_id, indexed)
+                 VALUES ({shard}, '{key}', '{room_id}', true)"
+            );
+            cql.ask(&insert, ()).await;
+        }
+    }
+    let directory = store.messages();
+    let page = directory.public_rooms("", None, 2).await;
+    let page = page.expect("search the public rooms");
+    let ids: Vec<_> = page.iter().map(|room| room.room_id.clone()).collect();
+    assert_eq!(ids, [renamed.room_id, other.room_id]);
 }

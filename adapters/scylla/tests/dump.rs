@@ -46,7 +46,7 @@ const TABLES: &[(&str, &[&str], &[&str])] = &[
             "topic",
             "visibility",
             "ended",
-            "listed",
+            "indexed",
             "head",
             "ordinal",
             "bucket",
@@ -66,8 +66,8 @@ const TABLES: &[(&str, &[&str], &[&str])] = &[
     ("rooms_by_user", &["user_id", "room_id"], &["present"]),
     (
         "public_rooms",
-        &["shard", "room_id"],
-        &["founding", "name", "visibility", "ended"],
+        &["shard", "name_key", "room_id"],
+        &["indexed"],
     ),
     ("places", &["partition"], &["position", "reached"]),
 ];

@@ -8,7 +8,7 @@ use roomcast_embedded::EmbeddedStore;
 use roomcast_ports::StoreError;
 use roomcast_ports::access::Memberships as _;
 use roomcast_ports::directory::{
-    ListingCursor, MemberRecord, RoomDirectory, RoomListing, RoomRecord,
+    ListingCursor, MemberRecord, PublicCursor, RoomDirectory, RoomListing, RoomRecord,
 };
 use roomcast_protocol::api::Marks;
 use roomcast_protocol::{MemberRole, RoomId, Seq, UserId};
@@ -78,7 +78,7 @@ impl RoomDirectory for Counting {
     async fn public_rooms(
         &self,
         name_prefix: &str,
-        after: Option<&RoomId>,
+        after: Option<&PublicCursor>,
         limit: usize,
     ) -> Result<Vec<RoomRecord>, StoreError> {
         self.count()?.public_rooms(name_prefix, after, limit).await

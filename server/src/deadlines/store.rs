@@ -6,7 +6,7 @@ use std::time::Duration;
 use roomcast_ports::StoreError;
 use roomcast_ports::dead_letters::{DeadLetter, DeadLetters};
 use roomcast_ports::directory::{
-    ListingCursor, MemberRecord, RoomDirectory, RoomListing, RoomRecord,
+    ListingCursor, MemberRecord, PublicCursor, RoomDirectory, RoomListing, RoomRecord,
 };
 use roomcast_ports::message_store::{
     Checkpoint, MessageReader, MessageState, MessageWriter, ResyncRequests,
@@ -77,7 +77,7 @@ bounded_port! {
         fn room_ids_of(user_id: &UserId, limit: usize) -> Vec<RoomId>;
         fn public_rooms(
             name_prefix: &str,
-            after: Option<&RoomId>,
+            after: Option<&PublicCursor>,
             limit: usize,
         ) -> Vec<RoomRecord>;
         fn advance_markers(

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use roomcast_embedded::EmbeddedStore;
 use roomcast_ports::StoreError;
 use roomcast_ports::directory::{
-    ListingCursor, MemberRecord, RoomDirectory, RoomListing, RoomRecord,
+    ListingCursor, MemberRecord, PublicCursor, RoomDirectory, RoomListing, RoomRecord,
 };
 use roomcast_ports::message_store::{
     Checkpoint, MessageReader, MessageState, MessageWriter, ResyncRequests,
@@ -186,7 +186,7 @@ impl RoomDirectory for FaultyStore {
     async fn public_rooms(
         &self,
         name_prefix: &str,
-        after: Option<&RoomId>,
+        after: Option<&PublicCursor>,
         limit: usize,
     ) -> Result<Vec<RoomRecord>, StoreError> {
         self.there()

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use roomcast_ports::directory::{ListingCursor, RoomListing, RoomRecord};
+use roomcast_ports::directory::{ListingCursor, PublicCursor, RoomListing, RoomRecord, name_key};
 use roomcast_protocol::api::Marks;
 use roomcast_protocol::{MemberRole, RoomId, RoomKind, UserId};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -100,25 +100,37 @@ pub(super) fn ids_of_user(
         .collect()
 }
 
-/// Public groups by id whose name begins so, after `after`.
+/// The rooms of [`public`]: a range of the index `rooms_by_name`, in its order.
+macro_rules! public_rooms {
+    () => {
+        concat!(
+            "SELECT ",
+            room_columns!(),
+            " FROM rooms r WHERE (r.name_key, r.room_id) > (?1, ?2) AND r.name_key < ?3
+             ORDER BY r.name_key, r.room_id LIMIT ?4"
+        )
+    };
+}
+
+/// Public groups by key and id whose name begins so, after `after`.
 pub(super) fn public(
     store: &Connection,
     name_prefix: &str,
-    after: Option<&RoomId>,
+    after: Option<&PublicCursor>,
     limit: usize,
 ) -> rusqlite::Result<Vec<RoomRecord>> {
-    let from = name_prefix.to_lowercase();
+    let from = name_key(name_prefix);
     // The last code point, which no name contains: everything that begins with the prefix is below.
     let to = format!("{from}\u{10FFFF}");
-    let after = after.map_or("", RoomId::as_str);
+    // A position before the prefix is the prefix's beginning; no id is empty.
+    let (name_key, room_id) = after
+        .filter(|after| after.name_key >= from)
+        .map_or((from.as_str(), ""), |after| {
+            (after.name_key.as_str(), after.room_id.as_str())
+        });
     store
-        .prepare_cached(concat!(
-            "SELECT ",
-            room_columns!(),
-            " FROM rooms r WHERE r.name_key >= ?1 AND r.name_key < ?2 AND r.room_id > ?3
-             ORDER BY r.room_id LIMIT ?4"
-        ))?
-        .query_map(params![from, to, after, limit], record)?
+        .prepare_cached(public_rooms!())?
+        .query_map(params![name_key, room_id, to, limit], record)?
         .collect()
 }
 
@@ -154,4 +166,29 @@ fn peer(store: &Connection, room: i64, user_id: &UserId) -> rusqlite::Result<Opt
         )?
         .query_row(params![room, user_id.as_str()], |row| rows::id(row, 0))
         .optional()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn public_search_reads_a_range_of_its_index_and_sorts_nothing() {
+        let store = Connection::open_in_memory().unwrap();
+        store.execute_batch(include_str!("schema.sql")).unwrap();
+        let explain = concat!("EXPLAIN QUERY PLAN ", public_rooms!());
+        let mut plan = store.prepare(explain).unwrap();
+        let steps: Vec<String> = plan
+            .query_map(params!["a", "", "b", 3], |row| row.get("detail"))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        let plan = steps.join("; ");
+        assert!(
+            plan.contains("SEARCH r USING INDEX rooms_by_name"),
+            "{plan}"
+        );
+        assert!(!plan.contains("SCAN r"), "{plan}");
+        assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+    }
 }

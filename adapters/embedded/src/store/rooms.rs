@@ -1,6 +1,6 @@
 //! The rooms' rows, derived from the log.
 
-use roomcast_ports::directory::RoomRecord;
+use roomcast_ports::directory::{PublicCursor, RoomRecord};
 use roomcast_protocol::event::{RoomChange, RoomCreation};
 use roomcast_protocol::{RoomId, RoomKind, Seq, Timestamp, Visibility};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -211,7 +211,7 @@ fn name_for_finding(store: &Connection, room: i64) -> rusqlite::Result<()> {
                 && room.kind == RoomKind::Group
                 && room.visibility == Some(Visibility::Public)
         })
-        .map(|room| room.name.unwrap_or_default().to_lowercase());
+        .map(|room| PublicCursor::of(&room).name_key);
     store
         .prepare_cached("UPDATE rooms SET name_key = ?2 WHERE room = ?1")?
         .execute(params![room, key])?;

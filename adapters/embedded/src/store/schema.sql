@@ -32,7 +32,7 @@ CREATE TABLE rooms (
     last_message_at INTEGER
 ) STRICT;
 
-CREATE INDEX rooms_by_name ON rooms (name_key) WHERE name_key IS NOT NULL;
+CREATE INDEX rooms_by_name ON rooms (name_key, room_id) WHERE name_key IS NOT NULL;
 
 -- Every event. `target` is the message an edit is about.
 CREATE TABLE events (

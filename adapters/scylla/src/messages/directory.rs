@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use roomcast_ports::StoreError;
 use roomcast_ports::directory::{
-    ListingCursor, MemberRecord, RoomDirectory, RoomListing, RoomRecord,
+    ListingCursor, MemberRecord, PublicCursor, RoomDirectory, RoomListing, RoomRecord,
 };
 use roomcast_protocol::api::Marks;
 use roomcast_protocol::{RoomId, Seq, UserId};
@@ -67,7 +67,7 @@ impl RoomDirectory for ScyllaMessages {
     async fn public_rooms(
         &self,
         name_prefix: &str,
-        after: Option<&RoomId>,
+        after: Option<&PublicCursor>,
         limit: usize,
     ) -> Result<Vec<RoomRecord>, StoreError> {
         self.search_public(name_prefix, after, limit).await

@@ -1,36 +1,25 @@
-//! The index of public rooms.
+//! The index of public rooms by name.
 //!
-//! Their table has copies of a room's cells, each with the timestamp it has there, so that a copy is
-//! right independent of the writer and the time. Rooms that never were public are not in it. Searching reads all of
-//! it, in order of ids: fit for thousands of public rooms, not for millions.
+//! An index row is a candidate: a search checks each against the room's own row, drops what is stale and
+//! reads on, so a row too many costs a read and a row too few would hide a room. Therefore rows are
+//! written with the latest timestamp of the cells that they follow from, and removed with one less: a
+//! removal by a writer that has seen less never removes the row of a writer that has seen more. Which
+//! keys a room has rows under is part of the room's row. Rooms that never were public have none.
 
 use futures_util::future::try_join_all;
 use roomcast_ports::StoreError;
-use roomcast_ports::directory::RoomRecord;
-use roomcast_protocol::event::RoomCreation;
+use roomcast_ports::directory::{PublicCursor, RoomRecord, name_key};
+use roomcast_protocol::event::{RoomChange, RoomCreation};
 use roomcast_protocol::{EventBody, RoomId, RoomKind, StoredEvent, Visibility};
-use scylla::value::MaybeUnset;
 
 use super::ScyllaMessages;
-use crate::client::{Partition, WriteBatch, corrupted};
+use crate::client::corrupted;
 use crate::rows::{enum_from_cql, id, shard, to_cql};
 
-/// The table has so many partitions. Part of what is stored.
+/// The number of partitions of the table. Part of the stored format.
 const SHARDS: u32 = 16;
-/// Rooms read of a partition at once.
-const PAGE: i32 = 500;
 
-/// A cell with its timestamp.
-type Stamped<T> = (Option<T>, Option<i64>);
-/// A public room's id, founding, name, visibility and whether it has ended.
-type PublicRow = (
-    String,
-    Option<String>,
-    Option<String>,
-    Option<String>,
-    Option<bool>,
-);
-/// What of a public room is copied.
+/// The cells that decide whether and where a room is indexed, each with its timestamp.
 type Cells = (
     Option<String>,
     Option<i64>,
@@ -40,158 +29,189 @@ type Cells = (
     Option<i64>,
     Option<bool>,
     Option<i64>,
+    // The keys it has rows under.
+    Option<Vec<String>>,
 );
 
-impl ScyllaMessages {
-    /// Copies what the event changed about a room that is or was public. The event's own
-    /// rows are written: of two processes that write two events at once, one sees the other's.
-    pub(super) async fn index_room(&self, stored: &StoredEvent) -> Result<(), StoreError> {
-        let (room_id, seq) = (&stored.event.room_id, stored.seq);
-        let (change, ended) = match &stored.event.body {
-            EventBody::MemberJoined {
-                founding: Some(founding),
-                ..
-            } => {
-                if founding.visibility == Some(Visibility::Public) {
-                    return self.list(stored).await;
-                }
-                return Ok(());
-            }
-            EventBody::RoomChanged(change) => {
-                if change.visibility == Some(Visibility::Public) {
-                    return self.list(stored).await;
-                }
-                (change.clone(), None)
-            }
-            EventBody::RoomDeleted => (roomcast_protocol::event::RoomChange::default(), Some(true)),
-            _ => return Ok(()),
+/// What [`Cells`] say.
+#[derive(Debug, PartialEq)]
+struct Indexing {
+    /// The key that the room is found under; `None` if it is not found.
+    key: Option<String>,
+    /// The latest timestamp of the cells.
+    stamp: i64,
+}
+
+impl Indexing {
+    /// The indexing, and the keys that the room has rows under; `None` if it has not been created yet.
+    fn of(cells: Cells) -> Result<Option<(Self, Vec<String>)>, StoreError> {
+        let (founding, founded_at, name, named_at, visibility, shown_at, ended, ended_at, keys) =
+            cells;
+        let stamp = [founded_at, named_at, shown_at, ended_at]
+            .into_iter()
+            .flatten()
+            .max();
+        let (Some(founding), Some(stamp)) = (founding, stamp) else {
+            return Ok(None);
         };
-        let listed = &self.statements.listed;
-        let row = self
-            .client
-            .first::<(Option<bool>,)>(listed, (room_id.as_str(),))
-            .await?;
-        if row.and_then(|(listed,)| listed) != Some(true) {
-            return Ok(());
-        }
-        let values = (
-            to_cql(seq),
-            MaybeUnset::from_option(change.name),
-            MaybeUnset::from_option(change.visibility.map(Visibility::as_str)),
-            MaybeUnset::from_option(ended),
-            shard(room_id.as_str(), SHARDS),
-            room_id.as_str(),
-        );
-        self.client
-            .write(&self.statements.list_changes, values)
-            .await
-    }
-
-    /// Marks the room as indexed, and copies all of it.
-    async fn list(&self, stored: &StoredEvent) -> Result<(), StoreError> {
-        let room_id = &stored.event.room_id;
-        let values = (to_cql(stored.seq), room_id.as_str());
-        self.client
-            .write(&self.statements.list_room, values)
-            .await?;
-        let cells = &self.statements.room_cells;
-        let Some(cells) = self
-            .client
-            .first::<Cells>(cells, (room_id.as_str(),))
-            .await?
-        else {
-            return Ok(());
+        let founding: RoomCreation = serde_json::from_str(&founding).map_err(corrupted)?;
+        let visibility = match visibility {
+            Some(visibility) => Some(enum_from_cql(&visibility, Visibility::from_wire)?),
+            None => founding.visibility,
         };
-        let (founding, founded, name, named, visibility, seen, ended, ended_at) = cells;
-        let (number, room) = (shard(room_id.as_str(), SHARDS), room_id.to_string());
-        let partition = || Partition::numbered("", number);
-        let mut writes = WriteBatch::default();
-        if let (Some(founding), Some(stamp)) = (founding, founded) {
-            let values = (stamp, founding, number, room.clone());
-            writes.add(partition(), &self.statements.list_founding, values, 0);
-        }
-        let changes: [(Stamped<String>, Stamped<String>, Stamped<bool>); 3] = [
-            ((name, named), (None, None), (None, None)),
-            ((None, None), (visibility, seen), (None, None)),
-            ((None, None), (None, None), (ended, ended_at)),
-        ];
-        for ((name, named), (visibility, seen), (ended, ended_at)) in changes {
-            let Some(stamp) = named.or(seen).or(ended_at) else {
-                continue;
-            };
-            let values = (
-                stamp,
-                MaybeUnset::from_option(name),
-                MaybeUnset::from_option(visibility),
-                MaybeUnset::from_option(ended),
-                number,
-                room.clone(),
-            );
-            writes.add(partition(), &self.statements.list_changes, values, 0);
-        }
-        self.client.write_all(writes).await
-    }
-
-    /// Public groups whose name begins so, by id, after `after`.
-    pub(super) async fn search_public(
-        &self,
-        name_prefix: &str,
-        after: Option<&RoomId>,
-        limit: usize,
-    ) -> Result<Vec<RoomRecord>, StoreError> {
-        let prefix = name_prefix.to_lowercase();
-        let after = after.map_or("", RoomId::as_str);
-        let shards =
-            (0..SHARDS.cast_signed()).map(|number| self.find_in(number, &prefix, after, limit));
-        let mut found: Vec<RoomId> = try_join_all(shards).await?.into_iter().flatten().collect();
-        found.sort();
-        found.truncate(limit);
-        let records = found.iter().map(|room_id| self.record(room_id));
-        Ok(try_join_all(records).await?.into_iter().flatten().collect())
-    }
-
-    async fn find_in(
-        &self,
-        number: i32,
-        prefix: &str,
-        after: &str,
-        limit: usize,
-    ) -> Result<Vec<RoomId>, StoreError> {
-        let (mut found, mut after) = (Vec::new(), after.to_owned());
-        loop {
-            let select = &self.statements.public_rooms;
-            let values = (number, after.as_str(), PAGE);
-            let page = self.client.rows::<PublicRow>(select, values).await?;
-            let ended = page.len() < PAGE as usize;
-            for (room_id, founding, name, visibility, ended) in page {
-                after.clone_from(&room_id);
-                let Some(founding) = founding.filter(|_| ended != Some(true)) else {
-                    continue;
-                };
-                let founding: RoomCreation = serde_json::from_str(&founding).map_err(corrupted)?;
-                if is_public(&founding, name, visibility.as_deref(), prefix)? {
-                    found.push(id(&room_id)?);
-                }
-            }
-            if ended || found.len() >= limit {
-                return Ok(found);
-            }
-        }
+        let found = founding.kind == RoomKind::Group
+            && visibility == Some(Visibility::Public)
+            && ended != Some(true);
+        let name = name.or(founding.name).unwrap_or_default();
+        let key = found.then(|| name_key(&name));
+        Ok(Some((Self { key, stamp }, keys.unwrap_or_default())))
     }
 }
 
-fn is_public(
-    founding: &RoomCreation,
-    name: Option<String>,
-    visibility: Option<&str>,
-    prefix: &str,
-) -> Result<bool, StoreError> {
-    let visibility = match visibility {
-        Some(visibility) => Some(enum_from_cql(visibility, Visibility::from_wire)?),
-        None => founding.visibility,
-    };
-    let name = name.or_else(|| founding.name.clone()).unwrap_or_default();
-    Ok(founding.kind == RoomKind::Group
-        && visibility == Some(Visibility::Public)
-        && name.to_lowercase().starts_with(prefix))
+impl ScyllaMessages {
+    /// Brings the index up to date with an event. Its own rows are written before: of two processes that
+    /// write two events of a room at once, one sees the other's.
+    pub(super) async fn index_room(&self, stored: &StoredEvent) -> Result<(), StoreError> {
+        let room_id = &stored.event.room_id;
+        let becomes_public = match &stored.event.body {
+            EventBody::MemberJoined {
+                founding: Some(RoomCreation { visibility, .. }),
+                ..
+            } => *visibility == Some(Visibility::Public),
+            EventBody::RoomChanged(RoomChange {
+                name, visibility, ..
+            }) => {
+                if name.is_none() && visibility.is_none() {
+                    return Ok(());
+                }
+                *visibility == Some(Visibility::Public)
+            }
+            EventBody::RoomDeleted => false,
+            _ => return Ok(()),
+        };
+        if becomes_public {
+            let values = (to_cql(stored.seq), room_id.as_str());
+            let mark = &self.statements.mark_indexed;
+            self.client.write(mark, values).await?;
+        } else {
+            let select = &self.statements.is_indexed;
+            let row = self
+                .client
+                .first::<(Option<bool>,)>(select, (room_id.as_str(),));
+            if row.await?.and_then(|(indexed,)| indexed) != Some(true) {
+                return Ok(());
+            }
+        }
+        self.reindex(room_id).await
+    }
+
+    /// Writes the room's index rows, until the cells that they follow from have not changed meanwhile.
+    async fn reindex(&self, room_id: &RoomId) -> Result<(), StoreError> {
+        let mut written = None;
+        loop {
+            let select = &self.statements.indexed_cells;
+            let cells = self.client.first::<Cells>(select, (room_id.as_str(),));
+            let Some((indexing, keys)) = cells.await?.map(Indexing::of).transpose()?.flatten()
+            else {
+                return Ok(());
+            };
+            if written.as_ref() == Some(&indexing) {
+                return Ok(());
+            }
+            self.write_index(room_id, &indexing, keys).await?;
+            written = Some(indexing);
+        }
+    }
+
+    /// The key is noted before its row, and removed after it: no row is without its key.
+    async fn write_index(
+        &self,
+        room_id: &RoomId,
+        indexing: &Indexing,
+        keys: Vec<String>,
+    ) -> Result<(), StoreError> {
+        let (room, number) = (room_id.as_str(), shard(room_id.as_str(), SHARDS));
+        let statements = &self.statements;
+        if let Some(key) = &indexing.key {
+            let values = (indexing.stamp, vec![key], room);
+            self.client.write(&statements.add_index_key, values).await?;
+            let values = (indexing.stamp, number, key, room);
+            self.client.write(&statements.insert_index, values).await?;
+        }
+        let stamp = indexing.stamp - 1;
+        for key in keys {
+            if indexing.key.as_ref() == Some(&key) {
+                continue;
+            }
+            let values = (stamp, number, &key, room);
+            self.client.write(&statements.delete_index, values).await?;
+            let values = (stamp, vec![&key], room);
+            let remove = &statements.remove_index_key;
+            self.client.write(remove, values).await?;
+        }
+        Ok(())
+    }
+
+    /// Public groups whose name begins so, by key and id, after `after`.
+    pub(super) async fn search_public(
+        &self,
+        name_prefix: &str,
+        after: Option<&PublicCursor>,
+        limit: usize,
+    ) -> Result<Vec<RoomRecord>, StoreError> {
+        let from = name_key(name_prefix);
+        // The last code point, which no name contains: everything that begins with the prefix is below.
+        let to = format!("{from}\u{10FFFF}");
+        // A position before the prefix is the prefix's beginning; no id is empty.
+        let (mut key, mut room_id) = after
+            .filter(|after| after.name_key >= from)
+            .map_or((from, String::new()), |after| {
+                (after.name_key.clone(), after.room_id.to_string())
+            });
+        let mut found = Vec::new();
+        while found.len() < limit {
+            let wanted = limit - found.len();
+            let candidates = self.candidates((&key, &room_id), &to, wanted).await?;
+            let Some((last_key, last_id)) = candidates.last() else {
+                break;
+            };
+            (key, room_id) = (last_key.clone(), last_id.clone());
+            let all_read = candidates.len() < wanted;
+            let records = candidates.into_iter().map(|(key, room_id)| async move {
+                let record = self.record(&id(&room_id)?).await?;
+                Ok::<_, StoreError>(record.filter(|record| is_found_under(record, &key)))
+            });
+            found.extend(try_join_all(records).await?.into_iter().flatten());
+            if all_read {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// The first `limit` index rows of all partitions behind a position, in order.
+    async fn candidates(
+        &self,
+        (key, room_id): (&str, &str),
+        to: &str,
+        limit: usize,
+    ) -> Result<Vec<(String, String)>, StoreError> {
+        let rows = i32::try_from(limit).unwrap_or(i32::MAX);
+        let select = &self.statements.public_rooms;
+        let shards = (0..SHARDS.cast_signed()).map(|number| {
+            let values = (number, key, room_id, to, rows);
+            self.client.rows::<(String, String)>(select, values)
+        });
+        let mut candidates = try_join_all(shards).await?.concat();
+        candidates.sort_unstable();
+        candidates.truncate(limit);
+        Ok(candidates)
+    }
+}
+
+fn is_found_under(room: &RoomRecord, key: &str) -> bool {
+    room.kind == RoomKind::Group
+        && room.visibility == Some(Visibility::Public)
+        && !room.deleted
+        && name_key(room.name.as_deref().unwrap_or_default()) == key
 }

@@ -62,23 +62,28 @@ statements! {
             WHERE room_id = ? AND user_id = ?",
         move_both: Write = "UPDATE {ks}.members USING TIMESTAMP ?
             SET read = ?, read_ordinal = ?, delivered = ? WHERE room_id = ? AND user_id = ?",
-        list_room: Write = "UPDATE {ks}.rooms USING TIMESTAMP ? SET listed = true
+        mark_indexed: Write = "UPDATE {ks}.rooms USING TIMESTAMP ? SET indexed = true
             WHERE room_id = ?",
-        list_founding: Write = "UPDATE {ks}.public_rooms USING TIMESTAMP ? SET founding = ?
-            WHERE shard = ? AND room_id = ?",
-        list_changes: Write = "UPDATE {ks}.public_rooms USING TIMESTAMP ?
-            SET name = ?, visibility = ?, ended = ? WHERE shard = ? AND room_id = ?",
+        add_index_key: Write = "UPDATE {ks}.rooms USING TIMESTAMP ?
+            SET index_keys = index_keys + ? WHERE room_id = ?",
+        remove_index_key: Write = "UPDATE {ks}.rooms USING TIMESTAMP ?
+            SET index_keys = index_keys - ? WHERE room_id = ?",
+        insert_index: Write = "UPDATE {ks}.public_rooms USING TIMESTAMP ? SET indexed = true
+            WHERE shard = ? AND name_key = ? AND room_id = ?",
+        delete_index: Write = "DELETE FROM {ks}.public_rooms USING TIMESTAMP ?
+            WHERE shard = ? AND name_key = ? AND room_id = ?",
         // Reading.
         place: Read = "SELECT position, reached FROM {ks}.places WHERE partition = ?",
         head: Read = "SELECT head, ordinal FROM {ks}.rooms WHERE room_id = ?",
         room: Read = "SELECT room_id, founding, created_at, name, topic, visibility, ended, head,
             ordinal, last_message, last_message_bucket, active_at, members_changed
             FROM {ks}.rooms WHERE room_id = ?",
-        listed: Read = "SELECT listed FROM {ks}.rooms WHERE room_id = ?",
-        room_cells: Read = "SELECT founding, WRITETIME(founding), name, WRITETIME(name), visibility,
-            WRITETIME(visibility), ended, WRITETIME(ended) FROM {ks}.rooms WHERE room_id = ?",
-        public_rooms: Read = "SELECT room_id, founding, name, visibility, ended
-            FROM {ks}.public_rooms WHERE shard = ? AND room_id > ? LIMIT ?",
+        is_indexed: Read = "SELECT indexed FROM {ks}.rooms WHERE room_id = ?",
+        indexed_cells: Read = "SELECT founding, WRITETIME(founding), name, WRITETIME(name),
+            visibility, WRITETIME(visibility), ended, WRITETIME(ended), index_keys
+            FROM {ks}.rooms WHERE room_id = ?",
+        public_rooms: Read = "SELECT name_key, room_id FROM {ks}.public_rooms
+            WHERE shard = ? AND (name_key, room_id) > (?, ?) AND (name_key) < (?) LIMIT ?",
         bucket_up_to: Read = "SELECT bucket, first_seq FROM {ks}.room_buckets
             WHERE room_id = ? AND first_seq <= ? ORDER BY first_seq DESC LIMIT 1",
         buckets_after: Read = "SELECT bucket, first_seq FROM {ks}.room_buckets
