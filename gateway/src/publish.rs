@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use roomcast_ports::event_log::{Append, Appended, LogError};
-use roomcast_ports::message_store::{MessageState, ReactionState};
+use roomcast_ports::message_store::MessageState;
+use roomcast_ports::reactions::{ReactionState, Reactions};
 use roomcast_ports::timeline::ReadError;
 use roomcast_protocol::event::Message;
 use roomcast_protocol::limits::{
@@ -198,7 +199,7 @@ async fn judge(
     if let MessageCommand::Send(message) = &said.speech {
         check(message.content.as_deref())?;
         if let Some(target) = &message.reply_to {
-            load_live_message(shared, &said.room_id, target).await?;
+            load_live_message(shared, &said.room_id, target, None).await?;
         }
         return publish_fast_path(shared, said).map(PublishOutcome::Pending);
     }
@@ -250,7 +251,7 @@ async fn validate_command(
             content,
         } => {
             check(Some(&content))?;
-            let target = load_live_message(shared, &said.room_id, &message_id).await?;
+            let target = load_live_message(shared, &said.room_id, &message_id, None).await?;
             if target.sender_id != said.sender_id {
                 return Err(Refusal::forbidden("only its sender edits a message"));
             }
@@ -260,7 +261,7 @@ async fn validate_command(
             }))
         }
         MessageCommand::Delete { message_id } => {
-            let target = load_message(shared, &said.room_id, &message_id).await?;
+            let target = load_message(shared, &said.room_id, &message_id, None).await?;
             if target.sender_id != said.sender_id && role < Some(MemberRole::Admin) {
                 return Err(Refusal::forbidden(
                     "only its sender and the room's admins delete a message",
@@ -276,14 +277,15 @@ async fn validate_command(
             emoji,
             remove,
         } => {
-            let target = load_live_message(shared, &said.room_id, &message_id).await?;
-            let held = target.reactions.iter().find(|it| it.is(&emoji));
-            let given = held.is_some_and(|it| it.user_ids.contains(&said.sender_id));
-            if given != remove {
+            let target =
+                load_live_message(shared, &said.room_id, &message_id, Some(&said.sender_id))
+                    .await?;
+            if target.reactions.is_own(&emoji) != remove {
                 return Ok(Decision::NoOp(target));
             }
+            let held = target.reactions.get(&emoji);
             if !remove {
-                check_reactions(&target, held, &said.sender_id)?;
+                check_reactions(&target.reactions, held)?;
             }
             Ok(Decision::Append(EventBody::ReactionChanged {
                 message_id,
@@ -296,18 +298,10 @@ async fn validate_command(
 }
 
 /// Refuses one reaction more than the message, or this user of it, may have.
-fn check_reactions(
-    target: &MessageState,
-    held: Option<&ReactionState>,
-    sender_id: &UserId,
-) -> Result<(), Refusal> {
-    let own = target
-        .reactions
-        .iter()
-        .filter(|it| it.user_ids.contains(sender_id));
-    let message = if own.count() >= REACTIONS_PER_USER_MAX {
+fn check_reactions(reactions: &Reactions, held: Option<&ReactionState>) -> Result<(), Refusal> {
+    let message = if reactions.own_count() >= REACTIONS_PER_USER_MAX {
         "you have reacted to this message as often as one user may"
-    } else if held.is_none() && target.reactions.len() >= REACTIONS_MAX {
+    } else if held.is_none() && reactions.len() >= REACTIONS_MAX {
         "the message has as many different reactions as it may"
     } else {
         return Ok(());
@@ -329,8 +323,13 @@ async fn load_message(
     shared: &GatewayState,
     room_id: &RoomId,
     message_id: &MessageId,
+    user_id: Option<&UserId>,
 ) -> Result<MessageState, Refusal> {
-    let found = shared.ports.timeline.message(room_id, message_id).await;
+    let found = shared
+        .ports
+        .timeline
+        .message(room_id, message_id, user_id)
+        .await;
     found
         .map_err(|error| read_error_to_refusal(&error))?
         .ok_or_else(|| Refusal::not_found("there is no such message in this room"))
@@ -340,8 +339,9 @@ async fn load_live_message(
     shared: &GatewayState,
     room_id: &RoomId,
     message_id: &MessageId,
+    user_id: Option<&UserId>,
 ) -> Result<MessageState, Refusal> {
-    let state = load_message(shared, room_id, message_id).await?;
+    let state = load_message(shared, room_id, message_id, user_id).await?;
     if state.is_deleted() {
         return Err(Refusal::not_found("the message is deleted"));
     }

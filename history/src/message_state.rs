@@ -4,12 +4,13 @@
 //! same rules, so it does not matter where the one ends and the other begins; what the store has
 //! already written of the tail changes nothing when it comes again.
 
-use roomcast_ports::message_store::{MessageState, ReactionState};
+use roomcast_ports::message_store::MessageState;
+use roomcast_ports::reactions::{ReactionChange, Reactions};
 use roomcast_protocol::event::Message;
 use roomcast_protocol::{EventBody, StoredEvent, UserId};
 
-/// The message as it was sent, if the event sends one.
-pub(crate) fn from_sent(stored: &StoredEvent) -> Option<MessageState> {
+/// The message as it was sent, if the event sends one; `user_id` is whose own reactions are wanted.
+pub(crate) fn from_sent(stored: &StoredEvent, user_id: Option<&UserId>) -> Option<MessageState> {
     let EventBody::MessageSent(message) = &stored.event.body else {
         return None;
     };
@@ -22,7 +23,7 @@ pub(crate) fn from_sent(stored: &StoredEvent) -> Option<MessageState> {
         sent_at: stored.event.sent_at,
         message: message.clone(),
         edited_at: None,
-        reactions: Vec::new(),
+        reactions: Reactions::new(user_id),
     })
 }
 
@@ -47,42 +48,15 @@ pub(crate) fn apply(state: &mut MessageState, stored: &StoredEvent) {
                 ..Message::default()
             };
         }
-        EventBody::ReactionChanged {
-            emoji,
-            removed: false,
-            ..
-        } => {
-            add_reaction(&mut state.reactions, emoji, &event.sender_id);
-        }
-        EventBody::ReactionChanged {
-            emoji,
-            removed: true,
-            ..
-        } => {
-            remove_reaction(&mut state.reactions, emoji, &event.sender_id);
+        EventBody::ReactionChanged { emoji, removed, .. } => {
+            state.reactions.apply(ReactionChange {
+                seq: stored.seq,
+                emoji,
+                user_id: &event.sender_id,
+                removed: *removed,
+            });
         }
         _ => {}
-    }
-}
-
-fn add_reaction(reactions: &mut Vec<ReactionState>, emoji: &str, user_id: &UserId) {
-    match reactions.iter_mut().find(|reaction| reaction.is(emoji)) {
-        Some(reaction) if reaction.user_ids.contains(user_id) => {}
-        Some(reaction) => reaction.user_ids.push(user_id.clone()),
-        None => reactions.push(ReactionState {
-            emoji: emoji.to_owned(),
-            user_ids: vec![user_id.clone()],
-        }),
-    }
-}
-
-fn remove_reaction(reactions: &mut Vec<ReactionState>, emoji: &str, user_id: &UserId) {
-    let Some(index) = reactions.iter().position(|reaction| reaction.is(emoji)) else {
-        return;
-    };
-    reactions[index].user_ids.retain(|one| one != user_id);
-    if reactions[index].user_ids.is_empty() {
-        reactions.remove(index);
     }
 }
 

@@ -67,7 +67,10 @@ impl History {
         room_id: &RoomId,
         message_id: &MessageId,
     ) -> Result<MessageView, Refusal> {
-        let message = self.message(room_id, message_id).await.map_err(refuse)?;
+        let message = self
+            .message(room_id, message_id, None)
+            .await
+            .map_err(refuse)?;
         let message = message.ok_or_else(|| Refusal::not_found("no such message in this room"))?;
         Ok(message.view())
     }
@@ -121,14 +124,18 @@ impl History {
             PageQuery::After(_) => unreachable!("pages of events are made by catch_up_page"),
         };
         let base = self.base(room_id).await?;
+        let tail_from = base.start_seq();
         let (mut before, mut from) = (Vec::new(), Vec::new());
         if base.has_store() {
             before = self
                 .reader
-                .messages_before(room_id, place, before_max)
+                .messages_before(room_id, place, before_max, tail_from)
                 .await?;
             if page != PageQuery::Newest {
-                from = self.reader.messages_from(room_id, place, from_max).await?;
+                from = self
+                    .reader
+                    .messages_from(room_id, place, from_max, tail_from)
+                    .await?;
             }
         }
         let mut window = Window::new(place, (before_max, before), (from_max, from));

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use roomcast_ports::message_store::MessageState;
+use roomcast_ports::reactions::ReactionScope;
 use roomcast_ports::timeline::{EventPage, ReadError, Timeline};
-use roomcast_protocol::{EventId, MessageId, RoomId, Seq, StoredEvent};
+use roomcast_protocol::{EventId, MessageId, RoomId, Seq, StoredEvent, UserId};
 
 use crate::catch_up::Extent;
 use crate::tail::Tail;
@@ -79,11 +80,16 @@ impl Timeline for History {
         &self,
         room_id: &RoomId,
         message_id: &MessageId,
+        user_id: Option<&UserId>,
     ) -> Result<Option<MessageState>, ReadError> {
         let base = self.base(room_id).await?;
         let mut message = None;
         if base.has_store() {
-            message = self.reader.message(room_id, message_id).await?;
+            let scope = ReactionScope {
+                tail_from: base.start_seq(),
+                user_id,
+            };
+            message = self.reader.message(room_id, message_id, scope).await?;
         }
         let mut tail = Tail::after(&*self.log, room_id, base.start_seq());
         loop {
@@ -95,7 +101,7 @@ impl Timeline for History {
                 match &mut message {
                     Some(message) => message_state::apply(message, stored),
                     None => {
-                        message = message_state::from_sent(stored)
+                        message = message_state::from_sent(stored, user_id)
                             .filter(|it| it.message_id == *message_id);
                     }
                 }

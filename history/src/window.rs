@@ -49,7 +49,7 @@ impl Window {
 
     /// The next event of the log's tail.
     pub(crate) fn apply(&mut self, stored: &StoredEvent) {
-        match message_state::from_sent(stored) {
+        match message_state::from_sent(stored, None) {
             Some(message) if message.seq < self.place => self.insert_before(message),
             Some(message) => self.insert_after(message),
             None => {

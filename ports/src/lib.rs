@@ -14,6 +14,7 @@ pub mod live;
 pub mod message_store;
 pub mod presence;
 pub mod pubsub;
+pub mod reactions;
 
 pub mod access;
 pub mod departures;

@@ -1,7 +1,7 @@
 //! What is derived from the log for readers: every event, messages in their current state, rooms,
 //! members. All of it can be rebuilt from the log.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,13 +9,13 @@ use async_trait::async_trait;
 use roomcast_protocol::api::{MessageType, MessageView, ReactionView};
 use roomcast_protocol::event::Message;
 use roomcast_protocol::limits::REACTION_USERS_SHOWN_MAX;
-use roomcast_protocol::text::emoji_key;
 use roomcast_protocol::{
     ClientMessageId, EventId, MessageId, RoomId, Seq, StoredEvent, Timestamp, UserId,
 };
 use tokio::sync::watch;
 
 use crate::StoreError;
+use crate::reactions::{ReactionScope, Reactions};
 
 /// How far a partition of the log has been written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +45,8 @@ pub struct MessageState {
     pub message: Message,
     /// When it was last edited.
     pub edited_at: Option<Timestamp>,
-    /// In the order they were first given.
-    pub reactions: Vec<ReactionState>,
+    /// Its reactions.
+    pub reactions: Reactions,
 }
 
 impl MessageState {
@@ -65,13 +65,12 @@ impl MessageState {
             attachments,
             mentions,
         } = self.message;
-        let reactions = self.reactions.into_iter().map(|mut reaction| {
-            let count = reaction.user_ids.len() as u64;
-            reaction.user_ids.truncate(REACTION_USERS_SHOWN_MAX);
+        let reactions = self.reactions.iter().map(|reaction| {
+            let shown = reaction.holders.iter().take(REACTION_USERS_SHOWN_MAX);
             ReactionView {
-                emoji: reaction.emoji,
-                count,
-                user_ids: reaction.user_ids,
+                emoji: reaction.emoji.clone(),
+                count: reaction.count,
+                user_ids: shown.map(|(_, user_id)| user_id.clone()).collect(),
             }
         });
         MessageView {
@@ -90,41 +89,6 @@ impl MessageState {
             deleted,
             reactions: reactions.collect(),
         }
-    }
-}
-
-/// Who reacts with one emoji.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReactionState {
-    /// The reaction, as its first holder spelt it.
-    pub emoji: String,
-    /// All who gave it, in the order they did.
-    pub user_ids: Vec<UserId>,
-}
-
-impl ReactionState {
-    /// Whether this is the emoji, however it is spelt: variation selectors make no difference.
-    pub fn is(&self, emoji: &str) -> bool {
-        self.emoji == emoji || emoji_key(&self.emoji) == emoji_key(emoji)
-    }
-
-    /// The reactions that users hold, from each one held, in the order in which they were given. The
-    /// first of an emoji spells it. Linear in their number.
-    pub fn group(held: impl IntoIterator<Item = (String, UserId)>) -> Vec<Self> {
-        let mut reactions: Vec<Self> = Vec::new();
-        let mut index_of: HashMap<String, usize> = HashMap::new();
-        for (emoji, user_id) in held {
-            let key = emoji_key(&emoji).into_owned();
-            let index = *index_of.entry(key).or_insert(reactions.len());
-            match reactions.get_mut(index) {
-                Some(reaction) => reaction.user_ids.push(user_id),
-                None => reactions.push(Self {
-                    emoji,
-                    user_ids: vec![user_id],
-                }),
-            }
-        }
-        reactions
     }
 }
 
@@ -230,20 +194,22 @@ pub trait MessageReader: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Arc<StoredEvent>>, StoreError>;
 
-    /// The newest `limit` messages before `before`.
+    /// The newest `limit` messages before `before`. Events after `tail_from` will be folded on top.
     async fn messages_before(
         &self,
         room_id: &RoomId,
         before: Seq,
         limit: usize,
+        tail_from: Seq,
     ) -> Result<Vec<MessageState>, StoreError>;
 
-    /// The oldest `limit` messages at or after `from`.
+    /// The oldest `limit` messages at or after `from`. Events after `tail_from` will be folded on top.
     async fn messages_from(
         &self,
         room_id: &RoomId,
         from: Seq,
         limit: usize,
+        tail_from: Seq,
     ) -> Result<Vec<MessageState>, StoreError>;
 
     /// One message.
@@ -251,6 +217,7 @@ pub trait MessageReader: Send + Sync {
         &self,
         room_id: &RoomId,
         message_id: &MessageId,
+        scope: ReactionScope<'_>,
     ) -> Result<Option<MessageState>, StoreError>;
 
     /// The event of this id, if the room has it; however long ago.

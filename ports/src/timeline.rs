@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use roomcast_protocol::{EventId, MessageId, RoomId, Seq, StoredEvent};
+use roomcast_protocol::{EventId, MessageId, RoomId, Seq, StoredEvent, UserId};
 
 use crate::StoreError;
 use crate::event_log::LogError;
@@ -69,10 +69,11 @@ pub trait Timeline: Send + Sync {
         event_id: &EventId,
     ) -> Result<Option<Arc<StoredEvent>>, ReadError>;
 
-    /// A message in its current state.
+    /// A message in its current state, with what `user_id` holds of its reactions.
     async fn message(
         &self,
         room_id: &RoomId,
         message_id: &MessageId,
+        user_id: Option<&UserId>,
     ) -> Result<Option<MessageState>, ReadError>;
 }

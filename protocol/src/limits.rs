@@ -150,6 +150,9 @@ pub const TYPING_INTERVAL: Duration = Duration::from_secs(2);
 pub const OFFLINE_GRACE: Duration = Duration::from_secs(5);
 /// Ids of users shown with a reaction; its count goes on.
 pub const REACTION_USERS_SHOWN_MAX: usize = 50;
+/// Holders of one reaction to one message that a reader keeps: those shown, and some to take their places
+/// when the log's tail removes them.
+pub const REACTION_HOLDERS_KEPT_MAX: usize = 64;
 /// Events of a history page by default, and at most.
 pub const PAGE_DEFAULT: usize = 50;
 /// Entries of a page at most.

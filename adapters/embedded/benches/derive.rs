@@ -51,7 +51,7 @@ async fn main() {
     let started = Instant::now();
     for number in 0..READS as usize {
         let page = store
-            .messages_before(&rooms[number % ROOMS], Seq::MAX, 50)
+            .messages_before(&rooms[number % ROOMS], Seq::MAX, 50, Seq::MAX)
             .await;
         assert_eq!(page.expect("read a page").len(), 50);
     }

@@ -23,6 +23,7 @@ use roomcast_ports::StoreError;
 use roomcast_ports::message_store::{
     Checkpoint, MessageReader, MessageState, MessageWriter, ResyncRequests,
 };
+use roomcast_ports::reactions::ReactionScope;
 use roomcast_protocol::{EventId, MessageId, RoomId, Seq, StoredEvent};
 use rusqlite::Connection;
 use tokio::sync::watch;
@@ -157,9 +158,10 @@ impl MessageReader for EmbeddedStore {
         room_id: &RoomId,
         before: Seq,
         limit: usize,
+        tail_from: Seq,
     ) -> Result<Vec<MessageState>, StoreError> {
         let room_id = room_id.clone();
-        self.query(move |store| message_state::before(store, &room_id, before, limit))
+        self.query(move |store| message_state::before(store, &room_id, before, limit, tail_from))
             .await
     }
 
@@ -168,9 +170,10 @@ impl MessageReader for EmbeddedStore {
         room_id: &RoomId,
         from: Seq,
         limit: usize,
+        tail_from: Seq,
     ) -> Result<Vec<MessageState>, StoreError> {
         let room_id = room_id.clone();
-        self.query(move |store| message_state::from(store, &room_id, from, limit))
+        self.query(move |store| message_state::from(store, &room_id, from, limit, tail_from))
             .await
     }
 
@@ -178,10 +181,16 @@ impl MessageReader for EmbeddedStore {
         &self,
         room_id: &RoomId,
         message_id: &MessageId,
+        scope: ReactionScope<'_>,
     ) -> Result<Option<MessageState>, StoreError> {
         let (room_id, message_id) = (room_id.clone(), message_id.clone());
-        self.query(move |store| message_state::named(store, &room_id, &message_id))
-            .await
+        let (tail_from, user_id) = (scope.tail_from, scope.user_id.cloned());
+        self.query(move |store| {
+            let user_id = user_id.as_ref();
+            let scope = ReactionScope { tail_from, user_id };
+            message_state::named(store, &room_id, &message_id, scope)
+        })
+        .await
     }
 
     async fn event(

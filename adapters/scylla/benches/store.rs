@@ -135,7 +135,7 @@ async fn pages(messages: &ScyllaMessages, report: &mut String, room_id: &RoomId)
     for _ in 0..1_000 {
         let started = Instant::now();
         let page = messages
-            .messages_before(room_id, Seq::MAX, 50)
+            .messages_before(room_id, Seq::MAX, 50, Seq::MAX)
             .await
             .expect("read a page");
         assert_eq!(page.len(), 50);

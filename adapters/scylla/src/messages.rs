@@ -31,6 +31,7 @@ use roomcast_ports::StoreError;
 use roomcast_ports::message_store::{
     Checkpoint, MessageReader, MessageState, MessageWriter, ResyncRequests,
 };
+use roomcast_ports::reactions::ReactionScope;
 use roomcast_protocol::{EventId, MessageId, RoomId, Seq, StoredEvent};
 use tokio::sync::watch;
 
@@ -151,8 +152,10 @@ impl MessageReader for ScyllaMessages {
         room_id: &RoomId,
         before: Seq,
         limit: usize,
+        tail_from: Seq,
     ) -> Result<Vec<MessageState>, StoreError> {
-        self.read_messages_before(room_id, before, limit).await
+        self.read_messages_before(room_id, before, limit, tail_from)
+            .await
     }
 
     async fn messages_from(
@@ -160,19 +163,22 @@ impl MessageReader for ScyllaMessages {
         room_id: &RoomId,
         from: Seq,
         limit: usize,
+        tail_from: Seq,
     ) -> Result<Vec<MessageState>, StoreError> {
-        self.read_messages_from(room_id, from, limit).await
+        self.read_messages_from(room_id, from, limit, tail_from)
+            .await
     }
 
     async fn message(
         &self,
         room_id: &RoomId,
         message_id: &MessageId,
+        scope: ReactionScope<'_>,
     ) -> Result<Option<MessageState>, StoreError> {
         let Some((bucket, seq)) = self.located(room_id, message_id.as_str()).await? else {
             return Ok(None);
         };
-        self.message_at(room_id, bucket, seq).await
+        self.message_at(room_id, bucket, seq, scope).await
     }
 
     async fn event(

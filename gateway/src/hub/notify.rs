@@ -179,7 +179,11 @@ fn spawn_reply(
     let (gateway, room, stored) = (shared.clone(), room.clone(), stored.clone());
     shared.tracker.spawn(async move {
         let author = lookup(&gateway, async {
-            gateway.ports.timeline.message(&room.id, &target).await
+            gateway
+                .ports
+                .timeline
+                .message(&room.id, &target, None)
+                .await
         });
         let author = author.await.flatten().map(|message| message.sender_id);
         let EventBody::MessageSent(message) = &stored.event.body else {
@@ -213,7 +217,7 @@ fn spawn_change_of_unknown(
     shared.tracker.spawn(async move {
         let timeline = &gateway.ports.timeline;
         let is_last = lookup(&gateway, async {
-            let Some(message) = timeline.message(&room.id, &target).await? else {
+            let Some(message) = timeline.message(&room.id, &target, None).await? else {
                 return Ok(false);
             };
             let after = timeline

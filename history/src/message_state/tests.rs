@@ -1,5 +1,6 @@
 //! The fold, on logs made from a seed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use roomcast_protocol::{EventId, MessageId, RoomEvent, RoomId, Seq, Timestamp};
@@ -67,7 +68,7 @@ fn log(seed: &mut u64) -> Vec<Arc<StoredEvent>> {
 }
 
 fn folded(events: &[Arc<StoredEvent>]) -> MessageState {
-    continued(from_sent(&events[0]).unwrap(), &events[1..])
+    continued(from_sent(&events[0], None).unwrap(), &events[1..])
 }
 
 fn continued(mut state: MessageState, events: &[Arc<StoredEvent>]) -> MessageState {
@@ -77,15 +78,15 @@ fn continued(mut state: MessageState, events: &[Arc<StoredEvent>]) -> MessageSta
     state
 }
 
-/// The state but for the order of reactions.
-fn unordered(mut state: MessageState) -> MessageState {
-    for reaction in &mut state.reactions {
-        reaction.user_ids.sort();
-    }
-    state
-        .reactions
-        .sort_by(|one, other| one.emoji.cmp(&other.emoji));
-    state
+/// The state, and each emoji with its holders.
+fn unordered(mut state: MessageState) -> (MessageState, BTreeMap<String, Vec<UserId>>) {
+    let reactions = std::mem::take(&mut state.reactions);
+    let holders = reactions.iter().map(|it| {
+        let mut ids: Vec<_> = it.holders.iter().map(|(_, id)| id.clone()).collect();
+        ids.sort();
+        (it.emoji.clone(), ids)
+    });
+    (state, holders.collect())
 }
 
 #[test]

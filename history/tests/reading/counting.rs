@@ -9,6 +9,7 @@ use roomcast_embedded::EmbeddedStore;
 use roomcast_history::{History, PageQuery};
 use roomcast_ports::StoreError;
 use roomcast_ports::message_store::{MessageReader, MessageState};
+use roomcast_ports::reactions::ReactionScope;
 use roomcast_ports::timeline::Timeline as _;
 use roomcast_protocol::{EventId, MessageId, RoomId, Seq, StoredEvent};
 use tokio_util::task::TaskTracker;
@@ -46,10 +47,11 @@ impl MessageReader for Counting {
         room_id: &RoomId,
         before: Seq,
         limit: usize,
+        tail_from: Seq,
     ) -> Result<Vec<MessageState>, StoreError> {
         self.count()
             .await
-            .messages_before(room_id, before, limit)
+            .messages_before(room_id, before, limit, tail_from)
             .await
     }
     async fn messages_from(
@@ -57,15 +59,20 @@ impl MessageReader for Counting {
         room_id: &RoomId,
         from: Seq,
         limit: usize,
+        tail_from: Seq,
     ) -> Result<Vec<MessageState>, StoreError> {
-        self.count().await.messages_from(room_id, from, limit).await
+        self.count()
+            .await
+            .messages_from(room_id, from, limit, tail_from)
+            .await
     }
     async fn message(
         &self,
         room_id: &RoomId,
         message_id: &MessageId,
+        scope: ReactionScope<'_>,
     ) -> Result<Option<MessageState>, StoreError> {
-        self.count().await.message(room_id, message_id).await
+        self.count().await.message(room_id, message_id, scope).await
     }
     async fn event(
         &self,

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use roomcast_protocol::event::Message;
-use roomcast_protocol::{AttachmentId, EventBody, EventId, MessageId, RoomId, Seq, StoredEvent};
+use roomcast_protocol::{
+    AttachmentId, EventBody, EventId, MessageId, RoomId, Seq, StoredEvent, UserId,
+};
 
 use super::sample::{Script, deleted, edited, message_id, reacted, user};
-use crate::message_store::{Checkpoint, MessageReader, MessageState, MessageWriter, ReactionState};
+use crate::message_store::{Checkpoint, MessageReader, MessageState, MessageWriter};
+use crate::reactions::{ReactionScope, Reactions};
 
 /// A message store to test.
 pub trait MessageHarness: Send {
@@ -51,14 +54,17 @@ impl Store {
 
     async fn messages(&self, room_id: &RoomId) -> Vec<MessageState> {
         self.reader
-            .messages_from(room_id, Seq::ZERO, 1_000)
+            .messages_from(room_id, Seq::ZERO, 1_000, Seq::MAX)
             .await
             .expect("read messages")
     }
 
     async fn message(&self, sent: &StoredEvent) -> MessageState {
         let room_id = &sent.event.room_id;
-        let message = self.reader.message(room_id, &message_id(sent)).await;
+        let message = self
+            .reader
+            .message(room_id, &message_id(sent), ReactionScope::NONE)
+            .await;
         message
             .expect("read a message")
             .expect("the message is there")
@@ -166,29 +172,29 @@ pub async fn messages_come_in_pages_both_ways(harness: &mut impl MessageHarness)
     );
     let (room, reader) = (&script.room_id, &store.reader);
     let newest = reader
-        .messages_before(room, Seq::MAX, 5)
+        .messages_before(room, Seq::MAX, 5, Seq::MAX)
         .await
         .expect("read messages");
     assert_eq!(newest, all[7..]);
     let before = reader
-        .messages_before(room, sent[3], 5)
+        .messages_before(room, sent[3], 5, Seq::MAX)
         .await
         .expect("read messages");
     assert_eq!(before, all[..3]);
     let from = reader
-        .messages_from(room, sent[4], 2)
+        .messages_from(room, sent[4], 2, Seq::MAX)
         .await
         .expect("read messages");
     assert_eq!(from, all[4..6]);
     for message in &all {
         let named = reader
-            .message(room, &message.message_id)
+            .message(room, &message.message_id, ReactionScope::NONE)
             .await
             .expect("read a message");
         assert_eq!(named.as_ref(), Some(message));
     }
     let stranger = reader
-        .message(room, &MessageId::generate())
+        .message(room, &MessageId::generate(), ReactionScope::NONE)
         .await
         .expect("read a message");
     assert_eq!(stranger, None);
@@ -257,6 +263,15 @@ pub async fn deleted_message_keeps_its_seq_and_is_redacted(harness: &mut impl Me
     assert_eq!(content(&store.message(&kept).await), Some("not deleted"));
 }
 
+/// Each emoji with its holders.
+fn holders(reactions: &Reactions) -> Vec<(String, Vec<UserId>)> {
+    let ids = |holders: &[(Seq, UserId)]| holders.iter().map(|it| it.1.clone()).collect();
+    let states = reactions.iter();
+    states
+        .map(|it| (it.emoji.clone(), ids(&it.holders)))
+        .collect()
+}
+
 /// Reactions come in the order they were given, each user once; what is taken back is gone.
 pub async fn reactions_are_in_the_order_they_were_given(harness: &mut impl MessageHarness) {
     let (store, mut script) = (Store::of(harness), Script::group("reactions"));
@@ -268,12 +283,12 @@ pub async fn reactions_are_in_the_order_they_were_given(harness: &mut impl Messa
     script.does(&ann, reacted(&id, "no", false));
     script.does(&ann, reacted(&id, "no", true));
     store.feed(&script.events).await;
-    let state = |emoji: &str, users: &[&roomcast_protocol::UserId]| ReactionState {
-        emoji: emoji.to_owned(),
-        user_ids: users.iter().map(|user_id| (*user_id).clone()).collect(),
+    let state = |emoji: &str, users: &[&UserId]| {
+        let users = users.iter().map(|user_id| (*user_id).clone());
+        (emoji.to_owned(), users.collect::<Vec<_>>())
     };
     let expected = [state("yes", &[&bob, &ann]), state("maybe", &[&ann])];
-    assert_eq!(store.message(&sent).await.reactions, expected);
+    assert_eq!(holders(&store.message(&sent).await.reactions), expected);
 }
 
 /// Emoji that differ only in variation selectors are one reaction, spelt as its first holder did, and
@@ -295,13 +310,15 @@ pub async fn spellings_of_an_emoji_are_one_reaction(harness: &mut impl MessageHa
     }
     let reactions = store.message(&sent).await.reactions;
     assert_eq!(reactions.len(), 21);
-    assert_eq!(reactions[0].emoji, "\u{2764}\u{fe0f}");
-    assert!(reactions.iter().all(|it| it.user_ids == users));
+    let read = holders(&reactions);
+    assert_eq!(read[0].0, "\u{2764}\u{fe0f}");
+    assert!(read.iter().all(|(_, it)| *it == users));
     script.does(&users[0], reacted(&id, "\u{2764}\u{fe0f}", true));
     store.feed(&script.events[script.events.len() - 1..]).await;
     let reactions = store.message(&sent).await.reactions;
-    let hearts = reactions.iter().find(|it| it.is("\u{2764}"));
-    assert_eq!(hearts.map(|it| &*it.user_ids), Some(&users[1..]));
+    let read = holders(&reactions);
+    let hearts = read.iter().find(|(emoji, _)| emoji.starts_with('\u{2764}'));
+    assert_eq!(hearts.map(|(_, it)| &**it), Some(&users[1..]));
 }
 
 /// What is written again changes nothing, whether the feed brings it from an earlier place on or it

@@ -172,7 +172,9 @@ async fn pages(messages: Arc<impl MessageReader>, rooms: Vec<RoomId>) -> Vec<Dur
         if started >= until {
             break;
         }
-        let page = messages.messages_before(room_id, Seq::MAX, PAGE).await;
+        let page = messages
+            .messages_before(room_id, Seq::MAX, PAGE, Seq::MAX)
+            .await;
         assert_eq!(page.expect("read a page").len(), PAGE);
         took.push(started.elapsed());
         sleep(PAGES_EVERY).await;

@@ -11,6 +11,7 @@ use roomcast_ports::directory::{
 use roomcast_ports::message_store::{
     Checkpoint, MessageReader, MessageState, MessageWriter, ResyncRequests,
 };
+use roomcast_ports::reactions::ReactionScope;
 use roomcast_protocol::api::Marks;
 use roomcast_protocol::limits::{BATCH_TIMEOUT, CALL_TIMEOUT};
 use roomcast_protocol::{EventId, MessageId, RoomId, Seq, StoredEvent, UserId};
@@ -50,9 +51,23 @@ bounded_port! {
     impl MessageReader, StoreError {
         fn applied_seq(room_id: &RoomId) -> Seq;
         fn events_after(room_id: &RoomId, after: Seq, limit: usize) -> Vec<Arc<StoredEvent>>;
-        fn messages_before(room_id: &RoomId, before: Seq, limit: usize) -> Vec<MessageState>;
-        fn messages_from(room_id: &RoomId, from: Seq, limit: usize) -> Vec<MessageState>;
-        fn message(room_id: &RoomId, message_id: &MessageId) -> Option<MessageState>;
+        fn messages_before(
+            room_id: &RoomId,
+            before: Seq,
+            limit: usize,
+            tail_from: Seq,
+        ) -> Vec<MessageState>;
+        fn messages_from(
+            room_id: &RoomId,
+            from: Seq,
+            limit: usize,
+            tail_from: Seq,
+        ) -> Vec<MessageState>;
+        fn message(
+            room_id: &RoomId,
+            message_id: &MessageId,
+            scope: ReactionScope<'_>,
+        ) -> Option<MessageState>;
         fn event(room_id: &RoomId, event_id: &EventId) -> Option<Arc<StoredEvent>>;
     }
     also {}

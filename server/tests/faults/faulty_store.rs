@@ -13,6 +13,7 @@ use roomcast_ports::directory::{
 use roomcast_ports::message_store::{
     Checkpoint, MessageReader, MessageState, MessageWriter, ResyncRequests,
 };
+use roomcast_ports::reactions::ReactionScope;
 use roomcast_protocol::api::Marks;
 use roomcast_protocol::{EventId, MessageId, RoomId, Seq, StoredEvent, UserId};
 use tokio::sync::watch;
@@ -99,10 +100,11 @@ impl MessageReader for FaultyStore {
         room_id: &RoomId,
         before: Seq,
         limit: usize,
+        tail_from: Seq,
     ) -> Result<Vec<MessageState>, StoreError> {
         self.there()
             .await?
-            .messages_before(room_id, before, limit)
+            .messages_before(room_id, before, limit, tail_from)
             .await
     }
 
@@ -111,10 +113,11 @@ impl MessageReader for FaultyStore {
         room_id: &RoomId,
         from: Seq,
         limit: usize,
+        tail_from: Seq,
     ) -> Result<Vec<MessageState>, StoreError> {
         self.there()
             .await?
-            .messages_from(room_id, from, limit)
+            .messages_from(room_id, from, limit, tail_from)
             .await
     }
 
@@ -122,8 +125,12 @@ impl MessageReader for FaultyStore {
         &self,
         room_id: &RoomId,
         message_id: &MessageId,
+        scope: ReactionScope<'_>,
     ) -> Result<Option<MessageState>, StoreError> {
-        self.there().await?.message(room_id, message_id).await
+        self.there()
+            .await?
+            .message(room_id, message_id, scope)
+            .await
     }
 
     async fn event(

@@ -1,6 +1,7 @@
 //! Messages in their current state.
 
-use roomcast_ports::message_store::{MessageState, ReactionState};
+use roomcast_ports::message_store::MessageState;
+use roomcast_ports::reactions::{ReactionFold, ReactionRow, ReactionScope, Reactions};
 use roomcast_protocol::{EventBody, MessageId, RoomId, Seq};
 use rusqlite::{Connection, Params, Row, params};
 
@@ -25,12 +26,19 @@ pub(super) fn before(
     room_id: &RoomId,
     before: Seq,
     limit: usize,
+    tail_from: Seq,
 ) -> rusqlite::Result<Vec<MessageState>> {
     let Some(room) = rooms::number(store, room_id)? else {
         return Ok(Vec::new());
     };
     let sql = select_messages!("WHERE m.room = ?1 AND m.seq < ?2 ORDER BY m.seq DESC LIMIT ?3");
-    let mut messages = states(store, room, sql, params![room, before.get(), limit])?;
+    let mut messages = states(
+        store,
+        room,
+        sql,
+        params![room, before.get(), limit],
+        in_tail(tail_from),
+    )?;
     messages.reverse();
     Ok(messages)
 }
@@ -41,12 +49,19 @@ pub(super) fn from(
     room_id: &RoomId,
     from: Seq,
     limit: usize,
+    tail_from: Seq,
 ) -> rusqlite::Result<Vec<MessageState>> {
     let Some(room) = rooms::number(store, room_id)? else {
         return Ok(Vec::new());
     };
     let sql = select_messages!("WHERE m.room = ?1 AND m.seq >= ?2 ORDER BY m.seq LIMIT ?3");
-    states(store, room, sql, params![room, from.get(), limit])
+    states(
+        store,
+        room,
+        sql,
+        params![room, from.get(), limit],
+        in_tail(tail_from),
+    )
 }
 
 /// The message of this id.
@@ -54,6 +69,7 @@ pub(super) fn named(
     store: &Connection,
     room_id: &RoomId,
     message_id: &MessageId,
+    scope: ReactionScope<'_>,
 ) -> rusqlite::Result<Option<MessageState>> {
     let Some(room) = rooms::number(store, room_id)? else {
         return Ok(None);
@@ -62,7 +78,7 @@ pub(super) fn named(
         "WHERE m.room = ?1 AND m.seq IN (SELECT seq FROM events WHERE room = ?1 AND event_id = ?2)
          ORDER BY m.seq LIMIT 1"
     );
-    Ok(states(store, room, sql, params![room, message_id.as_str()])?.pop())
+    Ok(states(store, room, sql, params![room, message_id.as_str()], scope)?.pop())
 }
 
 /// The message at this place.
@@ -72,7 +88,14 @@ pub(super) fn at(
     seq: Seq,
 ) -> rusqlite::Result<Option<MessageState>> {
     let sql = select_messages!("WHERE m.room = ?1 AND m.seq = ?2");
-    Ok(states(store, room, sql, params![room, seq.get()])?.pop())
+    Ok(states(
+        store,
+        room,
+        sql,
+        params![room, seq.get()],
+        ReactionScope::NONE,
+    )?
+    .pop())
 }
 
 fn states(
@@ -80,13 +103,14 @@ fn states(
     room: i64,
     sql: &str,
     parameters: impl Params,
+    scope: ReactionScope<'_>,
 ) -> rusqlite::Result<Vec<MessageState>> {
     let mut messages = store
         .prepare_cached(sql)?
         .query_map(parameters, state)?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     for message in &mut messages {
-        message.reactions = reactions(store, room, &message.message_id)?;
+        message.reactions = reactions(store, room, &message.message_id, scope)?;
     }
     Ok(messages)
 }
@@ -123,7 +147,7 @@ fn state(row: &Row<'_>) -> rusqlite::Result<MessageState> {
         } else {
             None
         },
-        reactions: Vec::new(),
+        reactions: Reactions::default(),
     })
 }
 
@@ -131,15 +155,30 @@ fn reactions(
     store: &Connection,
     room: i64,
     message_id: &MessageId,
-) -> rusqlite::Result<Vec<ReactionState>> {
-    let mut given = store.prepare_cached(
-        "SELECT emoji, user_id FROM reactions
-         WHERE room = ?1 AND message_id = ?2 AND removed = 0 ORDER BY seq",
+    scope: ReactionScope<'_>,
+) -> rusqlite::Result<Reactions> {
+    let mut rows = store.prepare_cached(
+        "SELECT emoji, user_id, seq, removed FROM reactions
+         WHERE room = ?1 AND message_id = ?2 AND (removed = 0 OR seq > ?3)",
     )?;
-    let mut given = given.query(params![room, message_id.as_str()])?;
-    let mut held = Vec::new();
-    while let Some(row) = given.next()? {
-        held.push((row.get(0)?, rows::id(row, 1)?));
+    let tail_from = scope.tail_from.get();
+    let mut rows = rows.query(params![room, message_id.as_str(), tail_from])?;
+    let mut fold = ReactionFold::new(scope);
+    while let Some(row) = rows.next()? {
+        let written = rows::seq(row, 2)?;
+        fold.add(ReactionRow {
+            emoji: row.get(0)?,
+            user_id: rows::id(row, 1)?,
+            since: (!row.get::<_, bool>(3)?).then_some(written),
+            written,
+        });
     }
-    Ok(ReactionState::group(held))
+    Ok(fold.finish())
+}
+
+const fn in_tail(tail_from: Seq) -> ReactionScope<'static> {
+    ReactionScope {
+        tail_from,
+        user_id: None,
+    }
 }

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use futures_util::future::try_join_all;
 use roomcast_ports::StoreError;
-use roomcast_ports::message_store::{MessageState, ReactionState};
+use roomcast_ports::message_store::MessageState;
+use roomcast_ports::reactions::{ReactionFold, ReactionRow, ReactionScope, Reactions};
 use roomcast_protocol::{EventBody, MessageId, RoomId, Seq};
 
 use super::ScyllaMessages;
@@ -23,8 +24,8 @@ type MessageRow = (
     Option<i64>,
     Option<bool>,
 );
-/// Who reacted to what with what, since when.
-type ReactionRow = (i64, String, String, Option<i64>);
+/// A message's seq, an emoji, a user, since when the user holds it, and the seq that wrote that.
+type Given = (i64, String, String, Option<i64>, Option<i64>);
 
 impl ScyllaMessages {
     /// The newest messages before `place`, oldest first.
@@ -33,7 +34,12 @@ impl ScyllaMessages {
         room_id: &RoomId,
         place: Seq,
         limit: usize,
+        tail_from: Seq,
     ) -> Result<Vec<MessageState>, StoreError> {
+        let scope = ReactionScope {
+            tail_from,
+            user_id: None,
+        };
         let (mut found, mut up_to) = (Vec::new(), before(place));
         while let Some(place) = up_to {
             let Some((bucket, first)) = self.bucket_containing(room_id, place).await? else {
@@ -44,7 +50,7 @@ impl ScyllaMessages {
             let values = (room_id.as_str(), bucket, to_cql(place), limit_of(wanted));
             let select = &self.statements.messages_to;
             let page = self.client.rows::<MessageRow>(select, values).await?;
-            found.extend(self.states(room_id, bucket, page).await?);
+            found.extend(self.states(room_id, bucket, page, scope).await?);
             if found.len() >= limit {
                 break;
             }
@@ -59,7 +65,12 @@ impl ScyllaMessages {
         room_id: &RoomId,
         from: Seq,
         limit: usize,
+        tail_from: Seq,
     ) -> Result<Vec<MessageState>, StoreError> {
+        let scope = ReactionScope {
+            tail_from,
+            user_id: None,
+        };
         let mut found = Vec::new();
         let mut buckets = self.buckets_from(room_id, from).await?;
         let mut from = from;
@@ -77,7 +88,7 @@ impl ScyllaMessages {
             let page = self.client.rows::<MessageRow>(select, values).await?;
             let last = page.last().map(|row| seq(Some(row.0))).transpose()?;
             from = last.and_then(next).unwrap_or(first);
-            found.extend(self.states(room_id, bucket, page).await?);
+            found.extend(self.states(room_id, bucket, page, scope).await?);
         }
         Ok(found)
     }
@@ -88,6 +99,7 @@ impl ScyllaMessages {
         room_id: &RoomId,
         bucket: i32,
         place: Seq,
+        scope: ReactionScope<'_>,
     ) -> Result<Option<MessageState>, StoreError> {
         let values = (room_id.as_str(), bucket, to_cql(place));
         let row = self
@@ -95,7 +107,7 @@ impl ScyllaMessages {
             .first::<MessageRow>(&self.statements.message_at, values)
             .await?;
         let states = self
-            .states(room_id, bucket, row.into_iter().collect())
+            .states(room_id, bucket, row.into_iter().collect(), scope)
             .await?;
         Ok(states.into_iter().next())
     }
@@ -106,51 +118,66 @@ impl ScyllaMessages {
         room_id: &RoomId,
         bucket: i32,
         page: Vec<MessageRow>,
+        scope: ReactionScope<'_>,
     ) -> Result<Vec<MessageState>, StoreError> {
         let places = page.iter().map(|row| row.0);
         let (Some(low), Some(high)) = (places.clone().min(), places.max()) else {
             return Ok(Vec::new());
         };
-        let given = self.reactions_within(room_id, bucket, low, high).await?;
-        let mut given = by_message(given);
+        let mut given = self
+            .reactions_within(room_id, bucket, (low, high), scope)
+            .await?;
         let mut states = Vec::with_capacity(page.len());
         for row in page {
-            let reactions = given.remove(&row.0).unwrap_or_default();
-            states.extend(state(row, reactions)?);
+            let fold = given.remove(&row.0);
+            let fold = fold.unwrap_or_else(|| ReactionFold::new(scope));
+            states.extend(state(row, fold.finish())?);
         }
         Ok(states)
     }
 
-    /// The reactions that are held to the messages from `low` to `high`, read a bounded page at a time.
+    /// The reactions to the messages from `low` to `high`, read and folded a bounded page at a time.
     async fn reactions_within(
         &self,
         room_id: &RoomId,
         bucket: i32,
-        low: i64,
-        high: i64,
-    ) -> Result<Vec<ReactionRow>, StoreError> {
-        let (mut held, mut after) = (Vec::new(), (low, String::new(), String::new()));
+        (low, high): (i64, i64),
+        scope: ReactionScope<'_>,
+    ) -> Result<HashMap<i64, ReactionFold>, StoreError> {
+        let mut folds: HashMap<i64, ReactionFold> = HashMap::new();
+        let mut after = (low, String::new(), String::new());
         loop {
-            let (seq, emoji, user_id) = &after;
+            let (message, emoji, user_id) = &after;
             let values = (
                 room_id.as_str(),
                 bucket,
-                seq,
+                message,
                 emoji,
                 user_id,
                 high,
                 REACTIONS_PAGE,
             );
             let select = &self.statements.reactions;
-            let page = self.client.rows::<ReactionRow>(select, values).await?;
+            let page = self.client.rows::<Given>(select, values).await?;
             let ended = page.len() < REACTIONS_PAGE as usize;
-            if let Some((seq, emoji, user_id, _)) = page.last() {
-                after = (*seq, emoji.clone(), user_id.clone());
+            if let Some((message, emoji, user_id, ..)) = page.last() {
+                after = (*message, emoji.clone(), user_id.clone());
             }
-            let given = |row: &ReactionRow| row.3.is_some_and(|since| since > 0);
-            held.extend(page.into_iter().filter(given));
+            for (message, emoji, user_id, since, written) in page {
+                let row = ReactionRow {
+                    emoji,
+                    user_id: id(&user_id)?,
+                    since: since
+                        .filter(|since| *since > 0)
+                        .map(|it| seq(Some(it)))
+                        .transpose()?,
+                    written: seq(written)?,
+                };
+                let fold = folds.entry(message);
+                fold.or_insert_with(|| ReactionFold::new(scope)).add(row);
+            }
             if ended {
-                return Ok(held);
+                return Ok(folds);
             }
         }
     }
@@ -161,24 +188,16 @@ impl ScyllaMessages {
         wanted: Vec<(RoomId, i32, Seq)>,
     ) -> Result<HashMap<RoomId, MessageState>, StoreError> {
         let read = wanted.iter().map(|(room_id, bucket, place)| async move {
-            let message = self.message_at(room_id, *bucket, *place).await?;
+            let message = self
+                .message_at(room_id, *bucket, *place, ReactionScope::NONE)
+                .await?;
             Ok::<_, StoreError>(message.map(|message| (room_id.clone(), message)))
         });
         Ok(try_join_all(read).await?.into_iter().flatten().collect())
     }
 }
 
-/// Reactions of each place, in the order in which they were given.
-fn by_message(mut given: Vec<ReactionRow>) -> HashMap<i64, Vec<ReactionRow>> {
-    given.sort_by_key(|row| row.3);
-    let mut messages: HashMap<i64, Vec<ReactionRow>> = HashMap::new();
-    for row in given {
-        messages.entry(row.0).or_default().push(row);
-    }
-    messages
-}
-
-fn state(row: MessageRow, given: Vec<ReactionRow>) -> Result<Option<MessageState>, StoreError> {
+fn state(row: MessageRow, reactions: Reactions) -> Result<Option<MessageState>, StoreError> {
     let (place, body, edited_content, edited_at, deleted) = row;
     let Some(body) = body else { return Ok(None) };
     let event = event(&body)?;
@@ -200,14 +219,6 @@ fn state(row: MessageRow, given: Vec<ReactionRow>) -> Result<Option<MessageState
         sent_at: event.sent_at,
         message,
         edited_at: edited_at.map(time),
-        reactions: reactions(given)?,
+        reactions,
     }))
-}
-
-fn reactions(given: Vec<ReactionRow>) -> Result<Vec<ReactionState>, StoreError> {
-    let held = given
-        .into_iter()
-        .map(|(_, emoji, user_id, _)| Ok((emoji, id(&user_id)?)));
-    let held: Vec<_> = held.collect::<Result<_, StoreError>>()?;
-    Ok(ReactionState::group(held))
 }

@@ -96,7 +96,7 @@ statements! {
             WHERE room_id = ? AND bucket = ? AND seq = ?",
         reaction: Read = "SELECT given FROM {ks}.reactions
             WHERE room_id = ? AND bucket = ? AND seq = ? AND emoji = ? AND user_id = ?",
-        reactions: Read = "SELECT seq, emoji, user_id, given FROM {ks}.reactions
+        reactions: Read = "SELECT seq, emoji, user_id, given, WRITETIME(given) FROM {ks}.reactions
             WHERE room_id = ? AND bucket = ? AND (seq, emoji, user_id) > (?, ?, ?) AND (seq) <= (?)
             LIMIT ?",
         event_at: Read = "SELECT seq, prev, body FROM {ks}.messages
