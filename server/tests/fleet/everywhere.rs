@@ -149,3 +149,42 @@ fn a_resend_at_another_gateway_is_answered_with_the_first_place() {
         );
     }
 }
+
+/// The next `NOTIFICATION` of this kind, whatever comes before it.
+fn next_notification(line: &mut Line, kind: &str) -> Value {
+    loop {
+        match line.next(Duration::from_secs(5)) {
+            Came::Frame(frame) if frame["kind"] == kind => return frame,
+            Came::Frame(_) => {}
+            other => panic!("no {kind} but {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn read_mark_notifies_the_users_other_connections_at_every_gateway() {
+    let world = World::shared();
+    let (anna, ben) = (unique("anna"), unique("ben"));
+    let room = world.edge.room(&[&anna, &ben]);
+    let mut ben = Line::connect(world.edge.http(), &world.edge.token(&ben));
+    let frame = json!({ "type": "SEND_MESSAGE", "roomId": room, "content": "unread" });
+    let seq = ben.acknowledged(frame)["seq"].clone();
+    let token = world.edge.token(&anna);
+    // The first and the last are at one gateway.
+    let mut lines = at_every_gateway(&world, &token, None);
+    lines.push(Line::connect(&world.gateways()[0], &token));
+    let mark = json!({ "type": "MARK", "roomId": room, "read": seq });
+    assert!(lines[0].send(&[mark]), "the gateway has gone");
+    let read = json!({
+        "type": "NOTIFICATION", "kind": "READ", "roomId": room, "seq": seq, "senderId": anna
+    });
+    for line in &mut lines[1..] {
+        assert_eq!(next_notification(line, "READ"), read);
+    }
+    let own = lines[0].drain();
+    let is_read = |frame: &Value| frame["kind"] == "READ";
+    assert!(
+        !own.iter().any(is_read),
+        "the connection that marked gets {own:?}"
+    );
+}
