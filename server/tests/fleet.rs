@@ -30,6 +30,8 @@ mod world;
 
 #[path = "fleet/everywhere.rs"]
 mod everywhere;
+#[path = "fleet/flood.rs"]
+mod flood;
 #[path = "fleet/killed.rs"]
 mod killed;
 #[path = "fleet/rebuilt.rs"]
