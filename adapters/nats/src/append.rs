@@ -223,3 +223,6 @@ fn event_type(body: &Bytes) -> &str {
     let end = beginning.iter().position(|byte| *byte == b'"').unwrap_or(0);
     std::str::from_utf8(&beginning[..end]).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,9 +44,13 @@ impl Appender {
         if self.is_void(number, stored) {
             return;
         }
-        let Some(waiting) = self.take(number) else {
-            return;
-        };
+        if let Some(waiting) = self.take(number) {
+            self.complete(waiting, stored);
+        }
+    }
+
+    /// Answers an append that is off the queue, or waits for its live copy to learn its `prev`.
+    pub(super) fn complete(self: &Arc<Self>, waiting: QueuedAppend, stored: &Stored) {
         let (place, partition) = (stored.seq, partition_of(&waiting.room_id));
         self.around.known.observe(partition, place);
         self.around.known.observe_head(&waiting.room_id, place);
