@@ -194,6 +194,7 @@ export class Chat {
   }
 
   myRooms(userId) {
+    const activityOf = ({ roomId, lastMessage }) => lastMessage?.seq ?? this.#state.rooms[roomId].events[0].seq;
     const rooms = Object.values(this.#state.rooms).filter((room) => room.members[userId]);
     return rooms
       .map((room) => {
@@ -201,7 +202,7 @@ export class Chat {
         const { marks } = room.members[userId];
         return { ...this.info(room, userId), unread: messages.filter((message) => message.seq > marks.read).length, lastMessage: messages.at(-1), marks };
       })
-      .sort((one, other) => (other.lastMessage?.ts ?? other.createdAt).localeCompare(one.lastMessage?.ts ?? one.createdAt));
+      .sort((one, other) => activityOf(other) - activityOf(one));
   }
 }
 

@@ -40,9 +40,81 @@ async function refreshed(t) {
   await settle();
 }
 
-test('rooms stand by latest activity', async (t) => {
-  const made = await list(t, [info('old', { seq: 1, minute: 1 }), info('new', { seq: 2, minute: 9 }), info('quiet')]);
-  assert.deepEqual(made.rooms.map(({ roomId }) => roomId), ['new', 'old', 'quiet']);
+const order = (made) => made.rooms.map(({ roomId }) => roomId).join(' ');
+const message = (roomId, seq, minute, more = {}) => ({ type: 'MESSAGE', roomId, seq, ts: at(minute), messageId: `${roomId}-${seq}`, senderId: 'bo', content: 'x', ...more });
+
+test('room_list_keeps_the_order_of_the_server_whatever_the_timestamps', async (t) => {
+  const made = await list(t, [info('a', { seq: 1, minute: 1 }), info('b', { seq: 2, minute: 9 }), info('c')]);
+  assert.equal(order(made), 'a b c');
+});
+
+test('room_list_moves_a_room_up_at_a_newer_message_with_an_older_timestamp', async (t) => {
+  const rooms = [info('a', { seq: 9, minute: 30 }), info('b', { seq: 5, minute: 20 }), info('c', { seq: 3, minute: 10 })];
+  const made = await list(t, rooms);
+  made.eventSeen(message('c', 4, 1));
+  assert.equal(order(made), 'c a b', 'a live message');
+  await made.notified({ kind: 'MESSAGE', roomId: 'b', seq: 6, messageId: 'b-6', senderId: 'bo' });
+  assert.equal(order(made), 'b c a', 'a notification, before its row is read');
+  rooms[1] = info('b', { seq: 6, minute: 2 });
+  await refreshed(t);
+  assert.equal(order(made), 'b c a', 'its row');
+  made.sent('a', 10);
+  assert.equal(order(made), 'a b c', 'an acknowledged message of this user');
+});
+
+test('room_list_moves_rooms_up_at_rows_with_newer_messages_in_the_order_of_the_rows', async (t) => {
+  const rooms = [info('a', { seq: 9, minute: 30 }), info('b', { seq: 5, minute: 20 }), info('c', { seq: 3, minute: 10 })];
+  const made = await list(t, rooms);
+  for (const roomId of ['b', 'c']) await made.notified({ kind: 'ROOM_CHANGED', roomId, seq: 20, senderId: 'bo' });
+  rooms.splice(0, 3, info('c', { seq: 21, minute: 1 }), info('b', { seq: 22, minute: 40 }), rooms[0]);
+  await refreshed(t);
+  assert.equal(order(made), 'c b a');
+});
+
+test('room_list_moves_no_room_at_an_edit_a_deletion_or_a_known_message', async (t) => {
+  const rooms = [info('a', { seq: 9, minute: 30 }), info('b', { seq: 5, minute: 20 })];
+  const made = await list(t, rooms);
+  for (const event of [message('a', 9, 1), message('b', 4, 50), message('b', 10, 50, { type: 'MESSAGE_EDITED', messageId: 'm5' }), message('b', 11, 51, { type: 'REACTION', messageId: 'm5' })]) made.eventSeen(event);
+  for (const kind of ['MESSAGE_EDITED', 'MESSAGE_DELETED']) await made.notified({ kind, roomId: 'b', seq: 12, messageId: 'm5', senderId: 'bo' });
+  await made.notified({ kind: 'MENTION', roomId: 'b', seq: 5, messageId: 'm5', senderId: 'bo' });
+  rooms[0] = { ...rooms[0], lastMessage: { ...rooms[0].lastMessage, ts: at(1), editedAt: at(2) } };
+  rooms[1] = { ...rooms[1], lastMessage: { ...rooms[1].lastMessage, ts: at(59), deleted: true } };
+  await refreshed(t);
+  assert.equal(order(made), 'a b');
+  await made.load();
+  assert.equal(order(made), 'a b');
+});
+
+test('room_list_keeps_a_room_on_top_until_the_list_has_its_message', async (t) => {
+  const rooms = [info('a', { seq: 9 }), info('b', { seq: 5 }), info('c', { seq: 3 })];
+  const made = await list(t, rooms);
+  made.eventSeen(message('c', 4, 0));
+  await made.load();
+  assert.equal(order(made), 'c a b', 'the list does not have the message');
+  rooms.splice(0, 3, info('b', { seq: 6 }), info('c', { seq: 4 }), info('a', { seq: 9 }));
+  await made.load();
+  assert.equal(order(made), 'b c a', 'the list has it, and a later one of another room');
+});
+
+test('room_list_puts_a_room_on_top_whose_message_arrives_while_the_list_is_read', async (t) => {
+  const rooms = Array.from({ length: 6 }, (_, index) => info(`r${index}`, { seq: 9 - index }));
+  let onPage = () => {};
+  const made = await list(t, rooms, { limit: 3, onPage: () => onPage() });
+  onPage = () => {
+    onPage = () => {};
+    made.eventSeen(message('r5', 50, 0));
+  };
+  await made.load();
+  assert.equal(order(made), 'r5 r0 r1 r2 r3 r4');
+});
+
+test('room_list_puts_new_rooms_on_top', async (t) => {
+  const rooms = [info('a', { seq: 9, minute: 30 })];
+  const made = await list(t, rooms);
+  made.put(info('created'));
+  rooms.push(info('joined', { seq: 2, minute: 1 }));
+  await made.notified({ kind: 'JOINED', roomId: 'joined', seq: 3, senderId: 'ana' });
+  assert.equal(order(made), 'joined created a');
 });
 
 test('a notification counts once, at once', async (t) => {
@@ -156,7 +228,7 @@ test('room_list_keeps_a_room_that_moves_up_between_two_pages', async (t) => {
   const made = await list(t, rooms, { limit: 3, onPage });
   pages = 3;
   await made.load();
-  assert.deepEqual(made.rooms.map(({ roomId }) => roomId).sort(), ['r0', 'r1', 'r2', 'r3', 'r4', 'r5']);
+  assert.equal(order(made), 'r4 r0 r1 r2 r3 r5');
 });
 
 test('room_list_finds_a_room_that_moves_up_while_the_list_is_read_first', async (t) => {
@@ -167,7 +239,7 @@ test('room_list_finds_a_room_that_moves_up_while_the_list_is_read_first', async 
     if (pages === 1) rooms.unshift(rooms.splice(4, 1)[0]);
   };
   const made = await list(t, rooms, { limit: 3, onPage });
-  assert.equal(made.rooms.length, 6);
+  assert.equal(order(made), 'r4 r0 r1 r2 r3 r5');
 });
 
 test('a room that is on the list no more is gone here too', async (t) => {

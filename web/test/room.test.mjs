@@ -61,6 +61,21 @@ test('a replay that was too much is read from history, page by page, and nothing
   assert.deepEqual(asked.filter(({ after }) => after !== undefined).map(({ after }) => after), [3, 203, 403, 603]);
 });
 
+test('room_emits_the_events_it_reads_from_history', async (t) => {
+  const log = range(1, 3).map((seq) => said(seq));
+  const { made } = room(t, log);
+  const read = [];
+  made.on('history', (events) => read.push(events.map(({ seq }) => seq)));
+  made.subscribed({ recovered: true, missedAfter: undefined });
+  await turns();
+  log.push(said(4));
+  made.subscribed({ recovered: false, missedAfter: 3 });
+  await turns();
+  made.subscribed({ recovered: false, missedAfter: undefined });
+  await turns();
+  assert.deepEqual(read, [[1, 2, 3], [4], [1, 2, 3, 4]]);
+});
+
 test('when far too much was missed the room starts again from its newest page', async (t) => {
   const log = range(1, 3).map((seq) => said(seq));
   const { made } = room(t, log);

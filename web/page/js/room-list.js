@@ -1,5 +1,9 @@
 /**
- * My rooms, by latest activity, with what is unread in each.
+ * The user's rooms by latest activity, with unread counts.
+ *
+ * The list service orders rooms by the log, and this page keeps its order: timestamps of two rooms are not
+ * compared, because they come from clocks that can go back. Between two reads of the list a room moves to
+ * the top when a message with a higher seq than its last one arrives, and nothing moves a room down.
  *
  * The list service follows the log within a second and notifications may get lost, so neither is believed
  * alone: notifications and the open room's events count at once, and a moment later the rows of the rooms
@@ -26,6 +30,9 @@ const DELETED_KEPT_MAX = 200;
 export class RoomList extends Emitter {
   loaded = false;
   /** @type {Map<string, RoomInfo>} */ #rooms = new Map();
+  /** Ids of the rooms, latest activity first. @type {string[]} */ #order = [];
+  #moves = 0;
+  /** Number of the last move to the top, by room. @type {Map<string, number>} */ #movedAt = new Map();
   /** The last message this page knows of, and how far this person has read, by room. @type {Map<string, number>} */
   #seen = new Map();
   /** @type {Map<string, number>} */ #read = new Map();
@@ -49,7 +56,7 @@ export class RoomList extends Emitter {
 
   /** @returns {RoomInfo[]} */
   get rooms() {
-    return [...this.#rooms.values()].sort((one, other) => activityOf(other).localeCompare(activityOf(one)));
+    return this.#order.flatMap((roomId) => this.#rooms.get(roomId) ?? []);
   }
 
   get unread() {
@@ -65,13 +72,21 @@ export class RoomList extends Emitter {
 
   /** Reads the whole list and forgets rooms that are not on it. */
   async load() {
-    /** @type {Set<string>} */
-    const there = new Set();
-    const pages = await this.#readPages(there);
-    if (pages !== undefined) {
-      // A room that moved up while its page was being read is on none of them: it is at the top now.
-      if (pages > 1) await this.#readPages(there, true);
-      await this.#removeMissing(there);
+    /** @type {Map<string, number>} */
+    const listed = new Map();
+    /** @type {Map<string, number>} */
+    const listedAgain = new Map();
+    const moves = this.#moves;
+    try {
+      const pages = await this.#readPages(listed);
+      if (pages !== undefined) {
+        // A room that moved up while its page was being read is on none of them: it is at the top now.
+        if (pages > 1) await this.#readPages(listedAgain, listed);
+        await this.#removeMissing((roomId) => listed.has(roomId) || listedAgain.has(roomId));
+      }
+    } finally {
+      for (const [roomId, seq] of listed) if (!listedAgain.has(roomId)) listedAgain.set(roomId, seq);
+      this.#applyOrder(listedAgain, moves);
     }
     this.loaded = true;
     this.emit('changed');
@@ -79,7 +94,10 @@ export class RoomList extends Emitter {
 
   /** @param {RoomInfo} room */
   put(room) {
-    this.#rooms.set(room.roomId, { unread: 0, ...this.#rooms.get(room.roomId), ...room });
+    const { roomId, lastMessage } = room;
+    const isNew = !this.#rooms.has(roomId);
+    this.#rooms.set(roomId, { unread: 0, ...this.#rooms.get(roomId), ...room });
+    if (!this.#advance(roomId, lastMessage?.seq ?? 0) && isNew) this.#moveToTop(roomId);
     this.emit('changed');
   }
 
@@ -93,6 +111,8 @@ export class RoomList extends Emitter {
   remove(roomId) {
     this.#stale.delete(roomId);
     if (!this.#rooms.delete(roomId)) return;
+    this.#order = this.#order.filter((each) => each !== roomId);
+    this.#movedAt.delete(roomId);
     this.#seen.delete(roomId);
     this.#read.delete(roomId);
     this.emit('removed', roomId);
@@ -134,14 +154,13 @@ export class RoomList extends Emitter {
     if (!room) await this.#readRows([roomId]).catch(() => {});
   }
 
-  /** An event of the open room, seen live. @param {EventFrame} event */
+  /** An event of the open room, live or from its history. @param {EventFrame} event */
   eventSeen(event) {
     const room = this.#rooms.get(event.roomId);
     if (!room) return;
-    if (event.type === 'MESSAGE' && event.seq > (this.#seen.get(event.roomId) ?? 0)) {
-      this.#seen.set(event.roomId, event.seq);
+    if (event.type === 'MESSAGE' && this.#advance(event.roomId, event.seq)) {
       room.lastMessage = event;
-      if (event.senderId !== this.#selfId) room.unread = (room.unread ?? 0) + 1;
+      if (event.senderId !== this.#selfId && event.seq > (this.#read.get(event.roomId) ?? 0)) room.unread = (room.unread ?? 0) + 1;
     } else if (room.lastMessage && event.messageId === room.lastMessage.messageId) {
       if (event.type === 'MESSAGE_EDITED') room.lastMessage = { ...room.lastMessage, content: event.content };
       if (event.type === 'MESSAGE_DELETED') room.lastMessage = tombstoneOf(room.lastMessage);
@@ -172,9 +191,7 @@ export class RoomList extends Emitter {
 
   /** The fleet has a message that this person sent. @param {string} roomId @param {number} seq */
   sent(roomId, seq) {
-    if (!this.#rooms.has(roomId) || seq <= (this.#seen.get(roomId) ?? 0)) return;
-    this.#seen.set(roomId, seq);
-    this.readElsewhere(roomId, seq);
+    if (this.#rooms.has(roomId) && this.#advance(roomId, seq)) this.readElsewhere(roomId, seq);
   }
 
   /** Reads the list again in a moment, once for all who ask until then. */
@@ -184,39 +201,72 @@ export class RoomList extends Emitter {
   }
 
   /**
-   * Reads pages from the top and notes the rooms on them.
-   * @param {Set<string>} there
-   * @param {boolean} [untilKnown] ends with the first page that names no further room
-   * @returns {Promise<number | undefined>} how many pages the list has; undefined when it has too many to read
+   * Reads pages from the top and adds the rooms on them to `listed`, with the seq of their last message.
+   * @param {Map<string, number>} listed
+   * @param {Map<string, number>} [known] rooms of an earlier read; the first page without a further room is the last
+   * @returns {Promise<number | undefined>} the number of pages of the list; undefined when it has too many to read
    */
-  async #readPages(there, untilKnown = false) {
+  async #readPages(listed, known) {
     let cursor;
     for (let page = 1; page <= PAGES_MAX; page += 1) {
       const { rooms, nextCursor } = await this.#api.rooms(cursor);
-      const isNews = rooms.some(({ roomId }) => !there.has(roomId));
+      const hasFurther = rooms.some(({ roomId }) => !listed.has(roomId) && !known?.has(roomId));
       for (const room of rooms) {
-        there.add(room.roomId);
+        listed.set(room.roomId, room.lastMessage?.seq ?? 0);
+        if (!this.#rooms.has(room.roomId)) this.#order.push(room.roomId);
         this.#merge(room);
       }
-      if (!nextCursor || (untilKnown && !isNews)) return page;
+      if (!nextCursor || (known && !hasFurther)) return page;
       cursor = nextCursor;
     }
     return undefined;
   }
 
-  /** Removes the rooms that are on no page and have no row. @param {Set<string>} there */
-  async #removeMissing(there) {
-    const missing = [...this.#rooms.keys()].filter((roomId) => !there.has(roomId));
+  /** Removes the rooms that are on no page and have no row. @param {(roomId: string) => boolean} isListed */
+  async #removeMissing(isListed) {
+    const missing = [...this.#rooms.keys()].filter((roomId) => !isListed(roomId));
     if (missing.length > 0) await this.#readRows(missing);
+  }
+
+  /**
+   * Takes over the order of the list. Rooms with a message that the list does not have stay at the top;
+   * rooms that the list does not name are last, unless they have moved since it was read.
+   * @param {Map<string, number>} listed seqs of last messages, by room, in the order of the list
+   * @param {number} moves the number of moves before the list was read
+   */
+  #applyOrder(listed, moves) {
+    const isAhead = (/** @type {string} */ roomId) => {
+      const seq = listed.get(roomId);
+      return seq === undefined ? (this.#movedAt.get(roomId) ?? 0) > moves : (this.#seen.get(roomId) ?? 0) > seq;
+    };
+    const ahead = this.#order.filter(isAhead);
+    const unlisted = this.#order.filter((roomId) => !listed.has(roomId));
+    this.#order = [...new Set([...ahead, ...listed.keys(), ...unlisted])].filter((roomId) => this.#rooms.has(roomId));
+  }
+
+  /**
+   * Records the last message of a room, and moves the room to the top when it is a newer one.
+   * @param {string} roomId @param {number} seq
+   * @returns {boolean} whether it is newer
+   */
+  #advance(roomId, seq) {
+    if (seq <= (this.#seen.get(roomId) ?? 0)) return false;
+    this.#seen.set(roomId, seq);
+    this.#moveToTop(roomId);
+    return true;
+  }
+
+  /** @param {string} roomId */
+  #moveToTop(roomId) {
+    this.#moves += 1;
+    this.#movedAt.set(roomId, this.#moves);
+    this.#order = [roomId, ...this.#order.filter((each) => each !== roomId)];
   }
 
   /** @param {string} roomId @param {number} seq @param {string} senderId */
   #messageAt(roomId, seq, senderId) {
     const room = this.#rooms.get(roomId);
-    if (room && seq > (this.#seen.get(roomId) ?? 0)) {
-      this.#seen.set(roomId, seq);
-      if (seq > (this.#read.get(roomId) ?? 0) && senderId !== this.#selfId) room.unread = (room.unread ?? 0) + 1;
-    }
+    if (room && this.#advance(roomId, seq) && seq > (this.#read.get(roomId) ?? 0) && senderId !== this.#selfId) room.unread = (room.unread ?? 0) + 1;
     this.#refresh(roomId, ({ lastMessage }) => (lastMessage?.seq ?? 0) >= seq);
   }
 
@@ -258,18 +308,20 @@ export class RoomList extends Emitter {
   async #readRows(roomIds) {
     for (let first = 0; first < roomIds.length; first += ROWS_PER_CALL_MAX) {
       const asked = roomIds.slice(first, first + ROWS_PER_CALL_MAX);
-      const rows = new Map((await this.#api.roomRows(asked)).map((row) => [row.roomId, row]));
-      for (const roomId of asked) {
-        const row = rows.get(roomId);
-        if (row) this.#rowRead(row);
-        else this.remove(roomId);
-      }
+      const rows = await this.#api.roomRows(asked);
+      const found = new Set(rows.map(({ roomId }) => roomId));
+      // Rows are in the order of the list: the first one moves to the top last.
+      for (const row of rows.toReversed()) this.#rowRead(row);
+      for (const roomId of asked) if (!found.has(roomId)) this.remove(roomId);
     }
     if (roomIds.length > 0) this.emit('changed');
   }
 
   /** @param {RoomInfo} row */
   #rowRead(row) {
+    const isNew = !this.#rooms.has(row.roomId);
+    const lastSeq = row.lastMessage?.seq ?? 0;
+    if (isNew || lastSeq > (this.#seen.get(row.roomId) ?? 0)) this.#moveToTop(row.roomId);
     const isCurrent = this.#merge(row);
     const stale = this.#stale.get(row.roomId);
     if (!stale) return;
@@ -298,11 +350,6 @@ export class RoomList extends Emitter {
     }
     return !behind;
   }
-}
-
-/** @param {RoomInfo} room */
-function activityOf(room) {
-  return room.lastMessage?.ts ?? room.createdAt ?? '';
 }
 
 /** @param {EventFrame} message @returns {EventFrame} */

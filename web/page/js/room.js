@@ -3,7 +3,7 @@
  * and it reloads itself when the fleet answers `recovered: false`.
  *
  * Emits `changed` (the timeline, or whether it is loading), `members`, `typing`, `receipts`, `said` (a live
- * message of another user) and `gone`.
+ * message of another user), `history` (the events of its newest pages) and `gone`.
  */
 import { frameProblem } from './bounds.js';
 import { Emitter } from './emitter.js';
@@ -258,6 +258,7 @@ export class Room extends Emitter {
       const page = await this.api.history(this.roomId, { limit: PAGE });
       this.state = 'ready';
       this.timeline.insertPage(load, page);
+      this.emit('history', page.events);
     } finally {
       this.timeline.abandonPage(load);
     }
@@ -269,6 +270,7 @@ export class Room extends Emitter {
       const page = await this.api.history(this.roomId, { limit: PAGE });
       this.timeline.reset();
       this.timeline.insertPage(load, page);
+      this.emit('history', page.events);
     } finally {
       this.timeline.abandonPage(load);
     }
@@ -287,6 +289,7 @@ export class Room extends Emitter {
         after = page.events.at(-1)?.seq ?? after;
         if (!page.hasMoreAfter) {
           this.timeline.insertEvents(load, events);
+          this.emit('history', events);
           return;
         }
       }

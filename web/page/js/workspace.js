@@ -189,6 +189,7 @@ export class Workspace extends Emitter {
     if (!room) {
       room = new Room({ info, selfId: this.me.userId, client: this.client, api: this.api, outbox: this.outbox });
       room.on('gone', (text) => this.#gone(info.roomId, text));
+      room.on('history', (/** @type {import('../../types/wire').EventFrame[]} */ events) => { for (const event of events) this.list.eventSeen(event); });
       room.on('members', () => { if (room) this.list.countMembers(info.roomId, room.info.memberCount); });
       room.on('changed', () => { if (room?.whole) this.emit('repaired'); });
       this.#rooms.set(info.roomId, room);
