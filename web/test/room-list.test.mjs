@@ -155,6 +155,21 @@ test('an invitation adds the room and a removal takes it away', async (t) => {
   assert.equal(made.get('new'), undefined);
 });
 
+test('room_list_rereads_the_row_of_an_announced_room_until_it_exists', async (t) => {
+  const rooms = [];
+  const made = await list(t, rooms);
+  await made.notified({ kind: 'INVITATION', roomId: 'late', seq: 1, senderId: 'bo' });
+  await made.notified({ kind: 'INVITATION', roomId: 'never', seq: 1, senderId: 'bo' });
+  assert.equal(order(made), '');
+  await refreshed(t);
+  rooms.push(info('late'));
+  for (let attempt = 0; attempt < 5; attempt += 1) await refreshed(t);
+  assert.equal(order(made), 'late');
+  const reads = made.asked.length;
+  await refreshed(t);
+  assert.equal(made.asked.length, reads, 'a room without a row is given up');
+});
+
 for (const kind of ['REMOVAL', 'LEFT', 'ROOM_DELETED']) {
   test(`room_list_drops_the_room_at_${kind}`, async (t) => {
     const made = await list(t, [info('a'), info('b')]);

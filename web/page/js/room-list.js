@@ -304,7 +304,7 @@ export class RoomList extends Emitter {
     }, REFRESH_AFTER_MS);
   }
 
-  /** Reads the rows of these rooms; a room without a row is not mine any more. @param {string[]} roomIds */
+  /** Reads the rows of these rooms. @param {string[]} roomIds */
   async #readRows(roomIds) {
     for (let first = 0; first < roomIds.length; first += ROWS_PER_CALL_MAX) {
       const asked = roomIds.slice(first, first + ROWS_PER_CALL_MAX);
@@ -312,9 +312,21 @@ export class RoomList extends Emitter {
       const found = new Set(rows.map(({ roomId }) => roomId));
       // Rows are in the order of the list: the first one moves to the top last.
       for (const row of rows.toReversed()) this.#rowRead(row);
-      for (const roomId of asked) if (!found.has(roomId)) this.remove(roomId);
+      for (const roomId of asked) if (!found.has(roomId)) this.#rowMissing(roomId);
     }
     if (roomIds.length > 0) this.emit('changed');
+  }
+
+  /**
+   * Removes a room without a row: the user has left it. An announced room that is not on the list yet may
+   * get its row a moment after the announcement, so it is read again first.
+   * @param {string} roomId
+   */
+  #rowMissing(roomId) {
+    const stale = this.#stale.get(roomId);
+    if (this.#rooms.has(roomId) || !stale) return this.remove(roomId);
+    stale.triesLeft -= 1;
+    if (stale.triesLeft <= 0) this.#stale.delete(roomId);
   }
 
   /** @param {RoomInfo} row */
