@@ -109,28 +109,28 @@ async fn from_store_and_tail(
     after: Seq,
     extent: Extent,
 ) -> Result<EventPage, ReadError> {
-    let complete_to = reader.applied_seq(room_id).await?;
+    let applied_seq = reader.applied_seq(room_id).await?;
     let mut page = Page::new(after, extent);
     let mut cursor = after;
-    while cursor < complete_to && !page.more {
+    while cursor < applied_seq && !page.more {
         let mut events = reader.events_after(room_id, cursor, extent.step()).await?;
         let is_end = events.len() < extent.step();
         // What was written ahead of the feed may have holes before it.
-        events.retain(|stored| stored.seq <= complete_to);
+        events.retain(|stored| stored.seq <= applied_seq);
         page.whole &= events.first().is_none_or(|first| first.prev <= cursor);
         cursor = match events.last() {
             Some(last) if !is_end => last.seq,
-            _ => complete_to,
+            _ => applied_seq,
         };
         page.push(events);
         tokio::task::yield_now().await;
     }
-    page.head = page.head.max(complete_to);
-    let mut tail = Tail::after(log, room_id, complete_to);
+    page.head = page.head.max(applied_seq);
+    let mut tail = Tail::after(log, room_id, applied_seq);
     let events = tail.next().await?;
     page.whole &= events
         .first()
-        .is_none_or(|first| reaches(complete_to, after, first));
+        .is_none_or(|first| reaches(applied_seq, after, first));
     page.push(events);
     page.take_tail(tail).await?;
     Ok(page.caught_up())
@@ -139,9 +139,9 @@ async fn from_store_and_tail(
 /// Whether the store, complete to `applied_seq`, and the log from its `first` event after that on hold
 /// everything after `after` between them. The log drops nothing that the store lacks: where it no longer
 /// knows the predecessor, the store has it.
-fn reaches(complete_to: Seq, after: Seq, first: &StoredEvent) -> bool {
-    let known = complete_to.max(after);
-    let derived = first.prev == Seq::ZERO && complete_to > Seq::ZERO && complete_to >= after;
+fn reaches(applied_seq: Seq, after: Seq, first: &StoredEvent) -> bool {
+    let known = applied_seq.max(after);
+    let derived = first.prev == Seq::ZERO && applied_seq > Seq::ZERO && applied_seq >= after;
     first.seq <= after || first.continues(known) || derived
 }
 

@@ -23,7 +23,7 @@ impl ReadSource {
     /// Where the log's tail begins.
     pub(crate) const fn start_seq(self) -> Seq {
         match self {
-            Self::Store(complete_to) => complete_to,
+            Self::Store(applied_seq) => applied_seq,
             Self::Log => Seq::ZERO,
         }
     }
@@ -38,7 +38,7 @@ impl History {
     /// What an answer about the room can stand on now.
     pub(crate) async fn base(&self, room_id: &RoomId) -> Result<ReadSource, ReadError> {
         match self.reader.applied_seq(room_id).await {
-            Ok(complete_to) => Ok(ReadSource::Store(complete_to)),
+            Ok(applied_seq) => Ok(ReadSource::Store(applied_seq)),
             Err(away) => self.fall_back_to_log(room_id, away).await,
         }
     }

@@ -150,7 +150,7 @@ impl Rooms {
 
     /// The room from the store and the log's tail.
     async fn load_members(&self, room_id: &RoomId) -> Result<Option<RoomSnapshot>, ReadError> {
-        let complete_to = self.reader.applied_seq(room_id).await?;
+        let applied_seq = self.reader.applied_seq(room_id).await?;
         let room = self.directory.room(room_id).await?;
         if room.as_ref().is_none_or(|room| {
             usize::try_from(room.member_count).is_ok_and(|count| count > CACHED_MEMBERS_MAX)
@@ -159,7 +159,7 @@ impl Rooms {
         }
         let mut state = RoomSnapshot {
             room,
-            head: complete_to,
+            head: applied_seq,
             from_start: true,
             ..RoomSnapshot::default()
         };
@@ -183,7 +183,7 @@ impl Rooms {
             }
         }
         // Read after the rows, so that it reaches at least as far as they do.
-        let tail = log_tail::read(&*self.log, room_id, complete_to).await?;
+        let tail = log_tail::read(&*self.log, room_id, applied_seq).await?;
         state.apply_all(&tail.control);
         state.head = tail.head;
         Ok(Some(state))

@@ -37,12 +37,12 @@ impl Rooms {
         users: &[&UserId],
     ) -> Result<(RoomSnapshot, Tail), ReadError> {
         let (mut tries, mut back_off) = (0, BackOff::new(RETRY_AFTER, RETRY_MAX));
-        let (complete_to, log_head, tail) = loop {
+        let (applied_seq, log_head, tail) = loop {
             let log_head = self.log.head(room_id).await?;
-            let complete_to = self.reader.applied_seq(room_id).await?;
-            let tail = log_tail::read(&*self.log, room_id, complete_to).await?;
+            let applied_seq = self.reader.applied_seq(room_id).await?;
+            let tail = log_tail::read(&*self.log, room_id, applied_seq).await?;
             if log_head <= tail.head {
-                break (complete_to, log_head, tail);
+                break (applied_seq, log_head, tail);
             }
             // A follower of the log is a moment behind its leader.
             tries += 1;
@@ -54,17 +54,17 @@ impl Rooms {
             .await?;
         };
         // While the log has let go of a room's events, its own head is not the room's.
-        let log_head = if tail.head > complete_to {
+        let log_head = if tail.head > applied_seq {
             tail.head
         } else {
             log_head
         };
         let mut state = RoomSnapshot {
-            head: complete_to,
+            head: applied_seq,
             log_head,
             ..RoomSnapshot::default()
         };
-        if complete_to == Seq::ZERO {
+        if applied_seq == Seq::ZERO {
             state.from_start = true;
         } else {
             let of_tail = tail

@@ -24,18 +24,18 @@ impl Memberships for Rooms {
                 as_of: state.head,
             });
         }
-        let complete_to = self.reader.applied_seq(room_id).await?;
+        let applied_seq = self.reader.applied_seq(room_id).await?;
         let room = self.directory.room(room_id).await?;
         let member = self.directory.member(room_id, user_id).await?;
         let roles = HashMap::from([(user_id.clone(), member.map(|member| member.role))]);
         let mut state = RoomSnapshot {
             room,
             roles,
-            head: complete_to,
+            head: applied_seq,
             ..RoomSnapshot::default()
         };
         // Read after the rows, so that it reaches at least as far as they do.
-        let tail = log_tail::read(&*self.log, room_id, complete_to).await?;
+        let tail = log_tail::read(&*self.log, room_id, applied_seq).await?;
         state.apply_all(&tail.control);
         Ok(Membership {
             room: state.open().map(|room| room.kind),

@@ -138,7 +138,7 @@ impl MessageWriter for EmbeddedStore {
 impl MessageReader for EmbeddedStore {
     async fn applied_seq(&self, room_id: &RoomId) -> Result<Seq, StoreError> {
         let room_id = room_id.clone();
-        self.query(move |store| rooms::complete_to(store, &room_id))
+        self.query(move |store| rooms::applied_seq(store, &room_id))
             .await
     }
 

@@ -64,30 +64,30 @@ pub(crate) fn live(region: &str, partition: u16) -> String {
 
 /// Subject of head hints for a room's subscribers.
 pub(crate) fn head_hint(partition: u16, room_id: &RoomId) -> String {
-    format!("nudge.{partition}.{}", token(room_id))
+    format!("head.{partition}.{}", token(room_id))
 }
 
 /// Subject on which appenders report a partition's observed seq to the stream managers.
 pub(crate) fn known(partition: u16) -> String {
-    format!("known.{partition}")
+    format!("observed.{partition}")
 }
 
 /// All of that.
-pub(crate) const KNOWN: &str = "known.*";
+pub(crate) const KNOWN: &str = "observed.*";
 
-/// All nudges.
-pub(crate) const HEAD_HINTS: &str = "nudge.>";
+/// All head hints.
+pub(crate) const HEAD_HINTS: &str = "head.>";
 
-/// Where a room's or a user's signals go.
+/// Subject of the ephemeral events of a room or a user.
 pub(crate) fn signal(kind: &str, id: &str) -> String {
-    format!("signal.{kind}.{}", id.replace('.', "/"))
+    format!("ephemeral.{kind}.{}", id.replace('.', "/"))
 }
 
-/// All signals.
-pub(crate) const SIGNALS: &str = "signal.>";
+/// All ephemeral events.
+pub(crate) const SIGNALS: &str = "ephemeral.>";
 
-/// All revocations, which are among the signals.
-pub(crate) const REVOCATIONS: &str = "signal.revocation.>";
+/// All revocations, which are among them.
+pub(crate) const REVOCATIONS: &str = "ephemeral.revocation.>";
 
 #[cfg(test)]
 mod tests {

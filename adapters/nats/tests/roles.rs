@@ -349,7 +349,13 @@ async fn neither_reads_nor_appends(servers: &Guarded, role: &str, room_id: &Room
         assert!(denied && complaint.contains(&subject), "{complaint}");
     }
     for subject in [
-        "live.>", "chat.>", "in.>", "nudge.>", "known.*", "signal.>", ">",
+        "live.>",
+        "chat.>",
+        "in.>",
+        "head.>",
+        "observed.*",
+        "ephemeral.>",
+        ">",
     ] {
         let _subscriber = bus.subscribe(subject).await.expect("it goes out");
         let complaint = within_timeout("a complaint", complaints.recv())

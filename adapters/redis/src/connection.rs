@@ -101,7 +101,7 @@ impl RedisConnection {
     ) -> Result<Vec<Value>, StoreError> {
         self.ready()?;
         let asked = Instant::now();
-        let key = self.key(shard, "until");
+        let key = self.key(shard, "last_deadline");
         let answer = self.scripts.run(&self.client, verb, &key, args).await;
         let name = match verb {
             ScriptName::Lease => "lease",

@@ -69,7 +69,7 @@ struct Script {
 
 impl Script {
     fn new(body: &str) -> Self {
-        let source = format!("{}\n{body}", include_str!("scripts/user.lua"));
+        let source = format!("{}\n{body}", include_str!("scripts/prelude.lua"));
         let sha1 = digest(&SHA1_FOR_LEGACY_USE_ONLY, source.as_bytes());
         let digest = sha1.as_ref().iter().fold(String::new(), |mut hex, byte| {
             let _ = write!(hex, "{byte:02x}");

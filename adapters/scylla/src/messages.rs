@@ -81,11 +81,11 @@ impl ScyllaMessages {
 
     /// The highest place known of the partition, or the beginning of an incarnation after it.
     pub(crate) async fn high_watermarks(&self, partition: u16) -> Result<u64, StoreError> {
-        let (position, reached) = self.places(partition).await?;
+        let (position, reached) = self.positions(partition).await?;
         Ok(position.max(reached))
     }
 
-    async fn places(&self, partition: u16) -> Result<(u64, u64), StoreError> {
+    async fn positions(&self, partition: u16) -> Result<(u64, u64), StoreError> {
         let select = &self.statements.place;
         let row = self
             .client
@@ -112,7 +112,7 @@ impl MessageWriter for ScyllaMessages {
     /// may have been overtaken by another.
     async fn checkpoint(&self, partition: u16) -> Result<u64, StoreError> {
         self.cache.forget(partition);
-        Ok(self.places(partition).await?.0)
+        Ok(self.positions(partition).await?.0)
     }
 
     fn crash_loss_window(&self) -> Option<Duration> {

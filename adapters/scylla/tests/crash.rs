@@ -106,8 +106,8 @@ async fn node_that_lost_confirmed_writes_is_repaired_by_reading_the_log() {
             .expect("read events");
         let expected = log.of(room_id);
         assert_eq!(events.len(), expected.len());
-        let complete_to = messages.applied_seq(room_id).await.expect("read");
-        assert_eq!(complete_to, expected[expected.len() - 1].seq);
+        let applied_seq = messages.applied_seq(room_id).await.expect("read");
+        assert_eq!(applied_seq, expected[expected.len() - 1].seq);
         for (stored, expected) in events.iter().zip(&expected) {
             assert_eq!((stored.seq, stored.prev), (expected.seq, expected.prev));
         }

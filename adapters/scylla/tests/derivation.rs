@@ -110,8 +110,8 @@ async fn two_who_write_the_same_log_at_the_same_time_leave_the_same_rows() {
                 .collect()
         };
         assert_eq!(places(&events), places(&expected));
-        let complete_to = one.applied_seq(room_id).await.expect("read");
-        assert_eq!(complete_to, expected[expected.len() - 1].seq);
+        let applied_seq = one.applied_seq(room_id).await.expect("read");
+        assert_eq!(applied_seq, expected[expected.len() - 1].seq);
     }
 }
 
@@ -193,7 +193,7 @@ async fn the_highest_place_is_known_once_anything_of_it_may_be_written() {
     let cql = Cql::connect().await;
     let reached: i64 = (8 << 40) + 1;
     let update = format!(
-        "UPDATE places.places USING TIMESTAMP {reached} SET reached = {reached} WHERE partition = 3"
+        "UPDATE places.checkpoints USING TIMESTAMP {reached} SET epoch_floor = {reached} WHERE partition = 3"
     );
     cql.ask(&update, ()).await;
     assert_eq!(
@@ -235,7 +235,7 @@ async fn list_counts_a_rooms_members_again_only_after_a_joining_or_leaving() {
     let cql = Cql::connect().await;
     for script in &scripts {
         let insert = format!(
-            "INSERT INTO {keyspace}.members (room_id, user_id, present) VALUES (?, 'uncounted', true)"
+            "INSERT INTO {keyspace}.members (room_id, user_id, is_member) VALUES (?, 'uncounted', true)"
         );
         cql.ask(&insert, (script.room_id.as_str(),)).await;
     }

@@ -34,18 +34,18 @@ const TABLES: &[(&str, &[&str], &[&str])] = &[
     (
         "reactions",
         &["room_id", "bucket", "seq", "emoji", "user_id"],
-        &["given"],
+        &["since_seq"],
     ),
     (
         "rooms",
         &["room_id"],
         &[
-            "founding",
+            "creation",
             "created_at",
             "name",
             "topic",
             "visibility",
-            "ended",
+            "deleted",
             "indexed",
             "head",
             "ordinal",
@@ -61,15 +61,15 @@ const TABLES: &[(&str, &[&str], &[&str])] = &[
     (
         "members",
         &["room_id", "user_id"],
-        &["present", "role", "read", "read_ordinal", "delivered"],
+        &["is_member", "role", "read", "read_ordinal", "delivered"],
     ),
-    ("rooms_by_user", &["user_id", "room_id"], &["present"]),
+    ("rooms_by_user", &["user_id", "room_id"], &["is_member"]),
     (
         "public_rooms",
         &["shard", "name_key", "room_id"],
         &["indexed"],
     ),
-    ("places", &["partition"], &["position", "reached"]),
+    ("checkpoints", &["partition"], &["position", "epoch_floor"]),
 ];
 
 /// Table, key, column → value and timestamp.

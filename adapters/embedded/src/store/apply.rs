@@ -33,7 +33,7 @@ pub(super) fn write(
     {
         store
             .prepare_cached(
-                "INSERT INTO places (partition, position) VALUES (?1, ?2)
+                "INSERT INTO checkpoints (partition, position) VALUES (?1, ?2)
                  ON CONFLICT DO UPDATE SET position = max(position, excluded.position)",
             )?
             .execute(params![partition, position])?;
@@ -44,7 +44,7 @@ pub(super) fn write(
 /// How far the partition's feed has been written.
 pub(super) fn place(store: &Connection, partition: u16) -> rusqlite::Result<u64> {
     let position = store
-        .prepare_cached("SELECT position FROM places WHERE partition = ?1")?
+        .prepare_cached("SELECT position FROM checkpoints WHERE partition = ?1")?
         .query_row([partition], |row| row.get(0))
         .optional()?;
     Ok(position.unwrap_or(0))
@@ -54,7 +54,7 @@ pub(super) fn place(store: &Connection, partition: u16) -> rusqlite::Result<u64>
 pub(crate) fn high_watermarks(store: &Connection) -> rusqlite::Result<u64> {
     store.query_row(
         "SELECT max((SELECT coalesce(max(head), 0) FROM rooms),
-                    (SELECT coalesce(max(position), 0) FROM places))",
+                    (SELECT coalesce(max(position), 0) FROM checkpoints))",
         [],
         |row| row.get(0),
     )
@@ -92,8 +92,8 @@ impl Batch<'_> {
             }
             change(self.store, room, &derived.stored)?;
         }
-        if of_feed && seq > room.complete_to {
-            room.complete_to = seq;
+        if of_feed && seq > room.applied_seq {
+            room.applied_seq = seq;
             if matches!(event.body, EventBody::MessageSent(_)) {
                 room.ordinal += 1;
                 events::number(self.store, room.room, seq, room.ordinal)?;

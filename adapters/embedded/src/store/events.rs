@@ -107,16 +107,16 @@ pub(super) fn named(
 pub(super) fn unread(
     store: &Connection,
     room: i64,
-    complete_to: Seq,
+    applied_seq: Seq,
     ordinal: u64,
     after: Seq,
 ) -> rusqlite::Result<u64> {
     let ahead: u64 = store
         .prepare_cached("SELECT count(*) FROM messages WHERE room = ?1 AND seq > ?2")?
-        .query_row(params![room, complete_to.max(after).get()], |row| {
+        .query_row(params![room, applied_seq.max(after).get()], |row| {
             row.get(0)
         })?;
-    if after >= complete_to {
+    if after >= applied_seq {
         return Ok(ahead);
     }
     let read: Option<u64> = store

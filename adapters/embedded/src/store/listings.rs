@@ -16,7 +16,7 @@ use crate::rows;
 macro_rules! rooms_of {
     () => {
         "FROM members m JOIN rooms r ON r.room = m.room
-         WHERE m.user_id = ?1 AND m.present = 1 AND r.deleted = 0 AND r.kind IS NOT NULL "
+         WHERE m.user_id = ?1 AND m.is_member = 1 AND r.deleted = 0 AND r.kind IS NOT NULL "
     };
 }
 
@@ -26,7 +26,7 @@ macro_rules! select_listings {
             "SELECT ",
             room_columns!(),
             ", max(coalesce(r.last_message_at, 0), r.created_at) AS active_at, r.room, r.head,
-                 r.last_message, m.role, m.read, m.delivered, r.complete_to, r.ordinal ",
+                 r.last_message, m.role, m.read, m.delivered, r.applied_seq, r.ordinal ",
             rooms_of!()
         )
     };
@@ -141,7 +141,7 @@ fn listing(store: &Connection, row: &Row<'_>, user_id: &UserId) -> rusqlite::Res
         read: rows::seq(row, 13)?,
         delivered: rows::seq(row, 14)?,
     };
-    let (complete_to, ordinal) = (rows::seq(row, 15)?, row.get(16)?);
+    let (applied_seq, ordinal) = (rows::seq(row, 15)?, row.get(16)?);
     let record = record(row)?;
     Ok(RoomListing {
         head: rows::seq(row, 10)?,
@@ -151,7 +151,7 @@ fn listing(store: &Connection, row: &Row<'_>, user_id: &UserId) -> rusqlite::Res
             RoomKind::Direct => peer(store, room, user_id)?,
             RoomKind::Group => None,
         },
-        unread: events::unread(store, room, complete_to, ordinal, marks.read)?,
+        unread: events::unread(store, room, applied_seq, ordinal, marks.read)?,
         last_message: message_state::at(store, room, last_message)?,
         marks,
         room: record,
@@ -162,7 +162,7 @@ fn peer(store: &Connection, room: i64, user_id: &UserId) -> rusqlite::Result<Opt
     store
         .prepare_cached(
             "SELECT user_id FROM members
-             WHERE room = ?1 AND user_id <> ?2 AND present = 1 ORDER BY user_id LIMIT 1",
+             WHERE room = ?1 AND user_id <> ?2 AND is_member = 1 ORDER BY user_id LIMIT 1",
         )?
         .query_row(params![room, user_id.as_str()], |row| rows::id(row, 0))
         .optional()

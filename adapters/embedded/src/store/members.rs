@@ -21,28 +21,28 @@ pub(super) enum Membership {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct LwwRegisters {
-    present: bool,
-    present_seq: Seq,
+    is_member: bool,
+    is_member_seq: Seq,
     role: MemberRole,
     role_seq: Seq,
 }
 
 impl LwwRegisters {
     const NONE: Self = Self {
-        present: false,
-        present_seq: Seq::ZERO,
+        is_member: false,
+        is_member_seq: Seq::ZERO,
         role: MemberRole::Member,
         role_seq: Seq::ZERO,
     };
 
     fn merge(mut self, seq: Seq, membership: Membership) -> Self {
-        let (present, role) = match membership {
+        let (is_member, role) = match membership {
             Membership::Joined(role) => (Some(true), Some(role)),
             Membership::Left => (Some(false), None),
             Membership::Changed(role) => (None, Some(role)),
         };
-        if let Some(present) = present.filter(|_| seq > self.present_seq) {
-            (self.present, self.present_seq) = (present, seq);
+        if let Some(is_member) = is_member.filter(|_| seq > self.is_member_seq) {
+            (self.is_member, self.is_member_seq) = (is_member, seq);
         }
         if let Some(role) = role.filter(|_| seq > self.role_seq) {
             (self.role, self.role_seq) = (role, seq);
@@ -51,7 +51,7 @@ impl LwwRegisters {
     }
 
     const fn owner(self) -> bool {
-        self.present && matches!(self.role, MemberRole::Owner)
+        self.is_member && matches!(self.role, MemberRole::Owner)
     }
 }
 
@@ -65,13 +65,13 @@ pub(super) fn change(
 ) -> rusqlite::Result<()> {
     let before = store
         .prepare_cached(
-            "SELECT present, present_seq, role, role_seq FROM members
+            "SELECT is_member, is_member_seq, role, role_seq FROM members
              WHERE room = ?1 AND user_id = ?2",
         )?
         .query_row(params![room.room, user_id.as_str()], |row| {
             Ok(LwwRegisters {
-                present: row.get(0)?,
-                present_seq: rows::seq(row, 1)?,
+                is_member: row.get(0)?,
+                is_member_seq: rows::seq(row, 1)?,
                 role: rows::enum_from_sql(row, 2, MemberRole::from_wire)?,
                 role_seq: rows::seq(row, 3)?,
             })
@@ -83,27 +83,31 @@ pub(super) fn change(
         return Ok(());
     }
     // Who joins has read up to there.
-    let joined = after.present && after.present_seq > before.present_seq;
-    let mark = if joined { after.present_seq } else { Seq::ZERO };
+    let joined = after.is_member && after.is_member_seq > before.is_member_seq;
+    let mark = if joined {
+        after.is_member_seq
+    } else {
+        Seq::ZERO
+    };
     store
         .prepare_cached(
-            "INSERT INTO members (room, user_id, present, present_seq, role, role_seq, read, delivered)
+            "INSERT INTO members (room, user_id, is_member, is_member_seq, role, role_seq, read, delivered)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)
-             ON CONFLICT DO UPDATE SET present = excluded.present,
-                 present_seq = excluded.present_seq, role = excluded.role,
+             ON CONFLICT DO UPDATE SET is_member = excluded.is_member,
+                 is_member_seq = excluded.is_member_seq, role = excluded.role,
                  role_seq = excluded.role_seq, read = max(read, excluded.read),
                  delivered = max(delivered, excluded.delivered)",
         )?
         .execute(params![
             room.room,
             user_id.as_str(),
-            after.present,
-            after.present_seq.get(),
+            after.is_member,
+            after.is_member_seq.get(),
             after.role.as_str(),
             after.role_seq.get(),
             mark.get()
         ])?;
-    room.member_count += i64::from(after.present) - i64::from(before.present);
+    room.member_count += i64::from(after.is_member) - i64::from(before.is_member);
     room.owner_count += i64::from(after.owner()) - i64::from(before.owner());
     Ok(())
 }
@@ -137,7 +141,7 @@ pub(super) fn mark(
         .prepare_cached(
             "UPDATE members SET read = max(read, ?3), delivered = max(delivered, ?4)
              WHERE room = (SELECT room FROM rooms WHERE room_id = ?1 AND deleted = 0)
-                 AND user_id = ?2 AND present = 1 AND (read < ?3 OR delivered < ?4)
+                 AND user_id = ?2 AND is_member = 1 AND (read < ?3 OR delivered < ?4)
              RETURNING read, delivered",
         )?
         .query_row(
@@ -165,9 +169,9 @@ pub(super) fn member(
 ) -> rusqlite::Result<Option<MemberRecord>> {
     store
         .prepare_cached(
-            "SELECT m.user_id, m.role, m.read, m.delivered, m.present_seq
+            "SELECT m.user_id, m.role, m.read, m.delivered, m.is_member_seq
              FROM rooms r JOIN members m ON m.room = r.room
-             WHERE r.room_id = ?1 AND r.deleted = 0 AND m.user_id = ?2 AND m.present = 1",
+             WHERE r.room_id = ?1 AND r.deleted = 0 AND m.user_id = ?2 AND m.is_member = 1",
         )?
         .query_row(params![room_id.as_str(), user_id.as_str()], record)
         .optional()
@@ -182,9 +186,9 @@ pub(super) fn page(
 ) -> rusqlite::Result<Vec<MemberRecord>> {
     store
         .prepare_cached(
-            "SELECT m.user_id, m.role, m.read, m.delivered, m.present_seq
+            "SELECT m.user_id, m.role, m.read, m.delivered, m.is_member_seq
              FROM rooms r JOIN members m ON m.room = r.room
-             WHERE r.room_id = ?1 AND r.deleted = 0 AND m.user_id > ?2 AND m.present = 1
+             WHERE r.room_id = ?1 AND r.deleted = 0 AND m.user_id > ?2 AND m.is_member = 1
              ORDER BY m.user_id LIMIT ?3",
         )?
         .query_map(

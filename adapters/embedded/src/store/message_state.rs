@@ -14,7 +14,7 @@ macro_rules! select_messages {
             "SELECT e.seq, e.prev, e.body, c.edit_seq, c.content, c.edited_at, c.deleted
              FROM messages m
              JOIN events e ON e.room = m.room AND e.seq = m.seq
-             LEFT JOIN changed_messages c ON c.room = m.room AND c.message_id = e.event_id ",
+             LEFT JOIN message_mutations c ON c.room = m.room AND c.message_id = e.event_id ",
             $rest
         )
     };

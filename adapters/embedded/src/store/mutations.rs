@@ -24,7 +24,7 @@ pub(super) fn edit(
 ) -> rusqlite::Result<()> {
     store
         .prepare_cached(
-            "INSERT INTO changed_messages (room, message_id, edit_seq, content, edited_at)
+            "INSERT INTO message_mutations (room, message_id, edit_seq, content, edited_at)
              VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT DO UPDATE SET
                  edit_seq = excluded.edit_seq,
@@ -50,7 +50,7 @@ pub(super) fn delete(
 ) -> rusqlite::Result<()> {
     store
         .prepare_cached(
-            "INSERT INTO changed_messages (room, message_id, deleted) VALUES (?1, ?2, 1)
+            "INSERT INTO message_mutations (room, message_id, deleted) VALUES (?1, ?2, 1)
              ON CONFLICT DO UPDATE SET deleted = 1, content = NULL",
         )?
         .execute(params![room, message_id.as_str()])?;
@@ -81,7 +81,9 @@ pub(super) fn is_deleted(
     message_id: &str,
 ) -> rusqlite::Result<bool> {
     let deleted = store
-        .prepare_cached("SELECT deleted FROM changed_messages WHERE room = ?1 AND message_id = ?2")?
+        .prepare_cached(
+            "SELECT deleted FROM message_mutations WHERE room = ?1 AND message_id = ?2",
+        )?
         .query_row(params![room, message_id], |row| row.get(0))
         .optional()?;
     Ok(deleted.unwrap_or(false))

@@ -20,7 +20,7 @@ pub(super) use room_columns;
 pub(super) struct RoomRow {
     pub(super) room: i64,
     pub(super) head: Seq,
-    pub(super) complete_to: Seq,
+    pub(super) applied_seq: Seq,
     pub(super) ordinal: u64,
     pub(super) member_count: i64,
     pub(super) owner_count: i64,
@@ -46,12 +46,12 @@ pub(super) fn number(store: &Connection, room_id: &RoomId) -> rusqlite::Result<O
 }
 
 /// How far the room's feed has been written.
-pub(super) fn complete_to(store: &Connection, room_id: &RoomId) -> rusqlite::Result<Seq> {
-    let complete_to = store
-        .prepare_cached("SELECT complete_to FROM rooms WHERE room_id = ?1")?
+pub(super) fn applied_seq(store: &Connection, room_id: &RoomId) -> rusqlite::Result<Seq> {
+    let applied_seq = store
+        .prepare_cached("SELECT applied_seq FROM rooms WHERE room_id = ?1")?
         .query_row([room_id.as_str()], |row| rows::seq(row, 0))
         .optional()?;
-    Ok(complete_to.unwrap_or(Seq::ZERO))
+    Ok(applied_seq.unwrap_or(Seq::ZERO))
 }
 
 /// The room's row, made when it is not there.
@@ -61,7 +61,7 @@ pub(super) fn load(store: &Connection, room_id: &RoomId) -> rusqlite::Result<Roo
         .execute([room_id.as_str()])?;
     store
         .prepare_cached(
-            "SELECT room, head, complete_to, ordinal, member_count, owner_count, last_message,
+            "SELECT room, head, applied_seq, ordinal, member_count, owner_count, last_message,
                  last_message_at
              FROM rooms WHERE room_id = ?1",
         )?
@@ -69,7 +69,7 @@ pub(super) fn load(store: &Connection, room_id: &RoomId) -> rusqlite::Result<Roo
             Ok(RoomRow {
                 room: row.get(0)?,
                 head: rows::seq(row, 1)?,
-                complete_to: rows::seq(row, 2)?,
+                applied_seq: rows::seq(row, 2)?,
                 ordinal: row.get(3)?,
                 member_count: row.get(4)?,
                 owner_count: row.get(5)?,
@@ -83,14 +83,14 @@ pub(super) fn load(store: &Connection, room_id: &RoomId) -> rusqlite::Result<Roo
 pub(super) fn save(store: &Connection, room: &RoomRow) -> rusqlite::Result<()> {
     store
         .prepare_cached(
-            "UPDATE rooms SET head = ?2, complete_to = ?3, ordinal = ?4, member_count = ?5,
+            "UPDATE rooms SET head = ?2, applied_seq = ?3, ordinal = ?4, member_count = ?5,
                  owner_count = ?6, last_message = ?7, last_message_at = ?8
              WHERE room = ?1",
         )?
         .execute(params![
             room.room,
             room.head.get(),
-            room.complete_to.get(),
+            room.applied_seq.get(),
             room.ordinal,
             room.member_count,
             room.owner_count,

@@ -24,8 +24,8 @@ CREATE TABLE rooms (
     owner_count INTEGER NOT NULL DEFAULT 0,
     -- The last place known, and the one up to which the feed has been written.
     head INTEGER NOT NULL DEFAULT 0,
-    complete_to INTEGER NOT NULL DEFAULT 0,
-    -- How many messages there are up to `complete_to`.
+    applied_seq INTEGER NOT NULL DEFAULT 0,
+    -- How many messages there are up to `applied_seq`.
     ordinal INTEGER NOT NULL DEFAULT 0,
     last_message INTEGER NOT NULL DEFAULT 0,
     -- The latest time of any message: the room's activity.
@@ -58,7 +58,7 @@ CREATE TABLE messages (
 ) STRICT, WITHOUT ROWID;
 
 -- What became of messages, under their ids: it may be known before they are.
-CREATE TABLE changed_messages (
+CREATE TABLE message_mutations (
     room INTEGER NOT NULL,
     message_id TEXT NOT NULL,
     edit_seq INTEGER NOT NULL DEFAULT 0,
@@ -82,8 +82,8 @@ CREATE TABLE reactions (
 CREATE TABLE members (
     room INTEGER NOT NULL,
     user_id TEXT NOT NULL,
-    present INTEGER NOT NULL DEFAULT 0,
-    present_seq INTEGER NOT NULL DEFAULT 0,
+    is_member INTEGER NOT NULL DEFAULT 0,
+    is_member_seq INTEGER NOT NULL DEFAULT 0,
     role TEXT NOT NULL DEFAULT 'MEMBER',
     role_seq INTEGER NOT NULL DEFAULT 0,
     read INTEGER NOT NULL DEFAULT 0,
@@ -91,10 +91,10 @@ CREATE TABLE members (
     PRIMARY KEY (room, user_id)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX members_by_user ON members (user_id) WHERE present = 1;
+CREATE INDEX members_by_user ON members (user_id) WHERE is_member = 1;
 
 -- How far each partition's feed has been written.
-CREATE TABLE places (
+CREATE TABLE checkpoints (
     partition INTEGER PRIMARY KEY,
     position INTEGER NOT NULL
 ) STRICT;

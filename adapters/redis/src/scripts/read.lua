@@ -10,7 +10,7 @@ local question = ARGV[3]
 if question == 'count' then
   local users = 0
   for i = 4, #ARGV do
-    users = users + redis.call('ZCOUNT', tag_of(ARGV[i]) .. 'until', '(' .. integer(now), '+inf')
+    users = users + redis.call('ZCOUNT', tag_of(ARGV[i]) .. 'last_deadline', '(' .. integer(now), '+inf')
   end
   return { integer(users) }
 end

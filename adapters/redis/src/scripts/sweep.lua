@@ -22,7 +22,7 @@ for i = 7 + shards, #ARGV, 3 do
     user.acknowledged = user.version
     redis.call('HSET', user.key, '@', remembered(user))
     if user.told == judge(user) then
-      redis.call('ZREM', user.tag .. 'untold', user.name)
+      redis.call('ZREM', user.tag .. 'pending', user.name)
     end
   end
 end
@@ -32,7 +32,7 @@ local changes, latest = {}, 0
 local function tell(shard, user, tell_at)
   local status, last = settle(user, '1')
   if status == user.told and user.version == user.acknowledged then
-    redis.call('ZREM', user.tag .. 'untold', user.name)
+    redis.call('ZREM', user.tag .. 'pending', user.name)
     return
   end
   if status ~= user.told then
@@ -42,7 +42,7 @@ local function tell(shard, user, tell_at)
     redis.call('XADD', user.tag .. 'transitions', 'MAXLEN', '~', stream_length, '*',
       'user', user.name, 'status', status, 'lastSeen', user.seen, 'version', user.version)
   end
-  redis.call('ZADD', user.tag .. 'untold', again_at, user.name)
+  redis.call('ZADD', user.tag .. 'pending', again_at, user.name)
   -- What a lease changed has been shown to others with the lease.
   if tell_at == '0' then last = '0' end
   local change = { shard, user.name, status, user.seen, last, user.version }
@@ -60,17 +60,17 @@ end
 for i = 7, 6 + shards do
   local shard = ARGV[i]
   local tag = tag_of(shard)
-  for _, index in ipairs({ 'until', 'first' }) do
+  for _, index in ipairs({ 'last_deadline', 'next_deadline' }) do
     local found = due(tag .. index)
     for j = 1, #found, 2 do
       latest = math.max(latest, now - tonumber(found[j + 1]))
       local user = load(tag, found[j])
       -- Whoever stands in the index is taken out of it even if nothing else is known of them.
-      if index == 'first' then user.stored = math.max(user.stored, 2) end
+      if index == 'next_deadline' then user.stored = math.max(user.stored, 2) end
       settle(user, '1')
     end
   end
-  local found = due(tag .. 'untold')
+  local found = due(tag .. 'pending')
   for j = 1, #found, 2 do
     tell(shard, load(tag, found[j]), found[j + 1])
   end

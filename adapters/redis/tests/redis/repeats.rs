@@ -30,7 +30,11 @@ async fn kept(raw: &Client) -> (BTreeMap<String, String>, Vec<String>, Vec<Strin
             .await
             .expect("read a set")
     };
-    (sessions, members("until").await, members("untold").await)
+    (
+        sessions,
+        members("last_deadline").await,
+        members("pending").await,
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -113,7 +113,7 @@ impl ScyllaMessages {
         let reached = (incarnation << INCARNATION_SHIFT).cast_signed();
         let values = (reached, reached, i32::from(partition));
         self.client
-            .write(&self.statements.move_reached, values)
+            .write(&self.statements.raise_epoch_floor, values)
             .await?;
         self.cache.reached(partition, incarnation);
         Ok(())
@@ -122,7 +122,9 @@ impl ScyllaMessages {
     async fn advance_checkpoint(&self, place: Checkpoint) -> Result<(), StoreError> {
         let position = place.position.cast_signed();
         let values = (position, position, i32::from(place.partition));
-        self.client.write(&self.statements.move_place, values).await
+        self.client
+            .write(&self.statements.advance_checkpoint, values)
+            .await
     }
 }
 

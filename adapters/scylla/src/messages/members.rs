@@ -14,8 +14,8 @@ use crate::rows::{count, enum_from_cql, id, seq};
 /// What of a member's row is read.
 #[derive(Debug, Default, scylla::DeserializeRow)]
 pub(super) struct MemberRow {
-    ended: Option<bool>,
-    present: Option<bool>,
+    room_deleted: Option<bool>,
+    is_member: Option<bool>,
     joined: Option<i64>,
     role: Option<String>,
     read: Option<i64>,
@@ -47,7 +47,7 @@ impl ScyllaMessages {
             .first::<MemberRow>(&self.statements.member, values)
             .await?;
         let row = row.unwrap_or_default();
-        if row.ended == Some(true) || row.present != Some(true) {
+        if row.room_deleted == Some(true) || row.is_member != Some(true) {
             return Ok(None);
         }
         let read_ordinal = match row.read {

@@ -33,7 +33,7 @@ type Cells = (
     Option<Vec<String>>,
 );
 
-/// What [`Cells`] say.
+/// What follows from [`Cells`].
 #[derive(Debug, PartialEq)]
 struct Indexing {
     /// The key that the room is found under; `None` if it is not found.
@@ -105,7 +105,7 @@ impl ScyllaMessages {
         self.reindex(room_id).await
     }
 
-    /// Writes the room's index rows, until the cells that they follow from have not changed meanwhile.
+    /// Writes the room's index rows, until the cells that they follow from stay the same.
     async fn reindex(&self, room_id: &RoomId) -> Result<(), StoreError> {
         let mut written = None;
         loop {

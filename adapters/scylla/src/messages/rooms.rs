@@ -13,12 +13,12 @@ use crate::rows::{count, enum_from_cql, id, seq, time};
 #[derive(Debug, scylla::DeserializeRow)]
 pub(super) struct RoomRow {
     room_id: String,
-    founding: Option<String>,
+    creation: Option<String>,
     created_at: Option<i64>,
     name: Option<String>,
     topic: Option<String>,
     visibility: Option<String>,
-    ended: Option<bool>,
+    deleted: Option<bool>,
     head: Option<i64>,
     ordinal: Option<i64>,
     last_message: Option<i64>,
@@ -43,7 +43,7 @@ pub(super) struct RoomHead {
 impl RoomRow {
     /// The room, its members not yet counted; `None` when it has not been founded.
     pub(super) fn standing(self) -> Result<Option<RoomHead>, StoreError> {
-        let (Some(founding), Some(created_at)) = (self.founding, self.created_at) else {
+        let (Some(founding), Some(created_at)) = (self.creation, self.created_at) else {
             return Ok(None);
         };
         let founding: RoomCreation = serde_json::from_str(&founding).map_err(corrupted)?;
@@ -64,7 +64,7 @@ impl RoomRow {
                 topic: self.topic,
                 created_at: time(created_at),
                 member_count: 0,
-                deleted: self.ended == Some(true),
+                deleted: self.deleted == Some(true),
             },
             head: seq(self.head)?,
             ordinal: count(self.ordinal),

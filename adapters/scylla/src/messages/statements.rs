@@ -24,9 +24,9 @@ statements! {
             WHERE room_id = ?",
         move_members_changed: Write = "UPDATE {ks}.rooms USING TIMESTAMP ? SET members_changed = ?
             WHERE room_id = ?",
-        move_place: Write = "UPDATE {ks}.places USING TIMESTAMP ? SET position = ?
+        advance_checkpoint: Write = "UPDATE {ks}.checkpoints USING TIMESTAMP ? SET position = ?
             WHERE partition = ?",
-        move_reached: Write = "UPDATE {ks}.places USING TIMESTAMP ? SET reached = ?
+        raise_epoch_floor: Write = "UPDATE {ks}.checkpoints USING TIMESTAMP ? SET epoch_floor = ?
             WHERE partition = ?",
         // What becomes of messages.
         edit: Write = "UPDATE {ks}.messages USING TIMESTAMP ?
@@ -37,22 +37,22 @@ statements! {
             WHERE room_id = ? AND bucket = ? AND seq = ?",
         empty: Write = "UPDATE {ks}.messages USING TIMESTAMP ? SET body = ?
             WHERE room_id = ? AND bucket = ? AND seq = ?",
-        react: Write = "UPDATE {ks}.reactions USING TIMESTAMP ? SET given = ?
+        react: Write = "UPDATE {ks}.reactions USING TIMESTAMP ? SET since_seq = ?
             WHERE room_id = ? AND bucket = ? AND seq = ? AND emoji = ? AND user_id = ?",
         // Rooms and members.
-        found: Write = "UPDATE {ks}.rooms USING TIMESTAMP ? SET founding = ?, created_at = ?
+        found: Write = "UPDATE {ks}.rooms USING TIMESTAMP ? SET creation = ?, created_at = ?
             WHERE room_id = ?",
         change_room: Write = "UPDATE {ks}.rooms USING TIMESTAMP ?
             SET name = ?, topic = ?, visibility = ? WHERE room_id = ?",
-        end_room: Write = "UPDATE {ks}.rooms USING TIMESTAMP ? SET ended = true WHERE room_id = ?",
-        end_members: Write = "UPDATE {ks}.members USING TIMESTAMP ? SET ended = true
+        end_room: Write = "UPDATE {ks}.rooms USING TIMESTAMP ? SET deleted = true WHERE room_id = ?",
+        end_members: Write = "UPDATE {ks}.members USING TIMESTAMP ? SET room_deleted = true
             WHERE room_id = ?",
-        set_member: Write = "UPDATE {ks}.members USING TIMESTAMP ? SET present = ?, role = ?
+        set_member: Write = "UPDATE {ks}.members USING TIMESTAMP ? SET is_member = ?, role = ?
             WHERE room_id = ? AND user_id = ?",
         join_member: Write = "UPDATE {ks}.members USING TIMESTAMP ?
-            SET present = true, role = ?, read = ?, read_ordinal = ?, delivered = ?
+            SET is_member = true, role = ?, read = ?, read_ordinal = ?, delivered = ?
             WHERE room_id = ? AND user_id = ?",
-        set_room_of_user: Write = "UPDATE {ks}.rooms_by_user USING TIMESTAMP ? SET present = ?
+        set_room_of_user: Write = "UPDATE {ks}.rooms_by_user USING TIMESTAMP ? SET is_member = ?
             WHERE user_id = ? AND room_id = ?",
         insert_owner: Write = "INSERT INTO {ks}.owners (room_id, user_id) VALUES (?, ?)
             USING TIMESTAMP ?",
@@ -73,14 +73,14 @@ statements! {
         delete_index: Write = "DELETE FROM {ks}.public_rooms USING TIMESTAMP ?
             WHERE shard = ? AND name_key = ? AND room_id = ?",
         // Reading.
-        place: Read = "SELECT position, reached FROM {ks}.places WHERE partition = ?",
+        place: Read = "SELECT position, epoch_floor FROM {ks}.checkpoints WHERE partition = ?",
         head: Read = "SELECT head, ordinal FROM {ks}.rooms WHERE room_id = ?",
-        room: Read = "SELECT room_id, founding, created_at, name, topic, visibility, ended, head,
+        room: Read = "SELECT room_id, creation, created_at, name, topic, visibility, deleted, head,
             ordinal, last_message, last_message_bucket, active_at, members_changed
             FROM {ks}.rooms WHERE room_id = ?",
         is_indexed: Read = "SELECT indexed FROM {ks}.rooms WHERE room_id = ?",
-        indexed_cells: Read = "SELECT founding, WRITETIME(founding), name, WRITETIME(name),
-            visibility, WRITETIME(visibility), ended, WRITETIME(ended), index_keys
+        indexed_cells: Read = "SELECT creation, WRITETIME(creation), name, WRITETIME(name),
+            visibility, WRITETIME(visibility), deleted, WRITETIME(deleted), index_keys
             FROM {ks}.rooms WHERE room_id = ?",
         public_rooms: Read = "SELECT name_key, room_id FROM {ks}.public_rooms
             WHERE shard = ? AND (name_key, room_id) > (?, ?) AND (name_key) < (?) LIMIT ?",
@@ -94,9 +94,9 @@ statements! {
             WHERE room_id = ? AND shard = ? AND event_id = ?",
         target: Read = "SELECT body, deleted, edits FROM {ks}.messages
             WHERE room_id = ? AND bucket = ? AND seq = ?",
-        reaction: Read = "SELECT given FROM {ks}.reactions
+        reaction: Read = "SELECT since_seq FROM {ks}.reactions
             WHERE room_id = ? AND bucket = ? AND seq = ? AND emoji = ? AND user_id = ?",
-        reactions: Read = "SELECT seq, emoji, user_id, given, WRITETIME(given) FROM {ks}.reactions
+        reactions: Read = "SELECT seq, emoji, user_id, since_seq, WRITETIME(since_seq) FROM {ks}.reactions
             WHERE room_id = ? AND bucket = ? AND (seq, emoji, user_id) > (?, ?, ?) AND (seq) <= (?)
             LIMIT ?",
         event_at: Read = "SELECT seq, prev, body FROM {ks}.messages
@@ -111,14 +111,14 @@ statements! {
         messages_to: Read = "SELECT seq, body, edited_content, edited_at, deleted
             FROM {ks}.messages WHERE room_id = ? AND bucket = ? AND seq <= ? AND is_message = true
             ORDER BY seq DESC LIMIT ? ALLOW FILTERING",
-        member: Read = "SELECT ended, present, writetime(present) AS joined, role, read,
+        member: Read = "SELECT room_deleted, is_member, writetime(is_member) AS joined, role, read,
             read_ordinal, delivered FROM {ks}.members WHERE room_id = ? AND user_id = ?",
-        members: Read = "SELECT user_id, role, read, delivered, ended, writetime(present)
-            FROM {ks}.members WHERE room_id = ? AND user_id > ? AND present = true LIMIT ? ALLOW FILTERING",
+        members: Read = "SELECT user_id, role, read, delivered, room_deleted, writetime(is_member)
+            FROM {ks}.members WHERE room_id = ? AND user_id > ? AND is_member = true LIMIT ? ALLOW FILTERING",
         member_count: Read = "SELECT count(*) FROM {ks}.members
-            WHERE room_id = ? AND present = true ALLOW FILTERING",
+            WHERE room_id = ? AND is_member = true ALLOW FILTERING",
         owners: Read = "SELECT user_id FROM {ks}.owners WHERE room_id = ?",
         rooms_of_user: Read = "SELECT room_id FROM {ks}.rooms_by_user
-            WHERE user_id = ? AND present = true LIMIT ? ALLOW FILTERING",
+            WHERE user_id = ? AND is_member = true LIMIT ? ALLOW FILTERING",
     }
 }

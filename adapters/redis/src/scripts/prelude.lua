@@ -1,14 +1,13 @@
--- A user's presence as every script sees it. Stands before each of them.
+-- A user's presence, shared by all scripts: it is put before each of them.
 --
 -- All keys of a user carry the hash tag of their shard, and so does KEYS[1], which routes the call:
 --   <prefix>:{<shard>}:sessions:<user>   hash: a connection → "<expires> <status> <gateway>", and the field
 --                                        "@" → "<last seen> <told> <version> <acknowledged>"
---   <prefix>:{<shard>}:until             users by the latest deadline of their connections: whoever is above
---                                        now is here
---   <prefix>:{<shard>}:first             users with several connections by the earliest deadline of these
---   <prefix>:{<shard>}:untold            users whose change is to be told, by the time to tell it: 0 when a
---                                        lease changed it, 1 when a sweep found it, later when it is on its way
---   <prefix>:{<shard>}:transitions       stream of what was told
+--   <prefix>:{<shard>}:last_deadline     users by the latest deadline of their connections: online if above now
+--   <prefix>:{<shard>}:next_deadline     users with several connections by the earliest deadline of these
+--   <prefix>:{<shard>}:pending           users whose change is to be published, by the time to publish it: 0 when
+--                                        a lease changed it, 1 when a sweep found it, later while unacknowledged
+--   <prefix>:{<shard>}:transitions       stream of published changes
 -- Times are milliseconds of this server's clock. A user is forgotten so long after the last connection ended.
 
 local prefix = ARGV[1]
@@ -88,20 +87,20 @@ local function settle(user, tell_at)
   end
   local until_text = integer(last)
   if count > 0 then
-    redis.call('ZADD', user.tag .. 'until', until_text, user.name)
+    redis.call('ZADD', user.tag .. 'last_deadline', until_text, user.name)
     if user.stored == 0 then redis.call('PERSIST', user.key) end
   else
-    redis.call('ZREM', user.tag .. 'until', user.name)
+    redis.call('ZREM', user.tag .. 'last_deadline', user.name)
     redis.call('PEXPIRE', user.key, remember)
   end
   if count > 1 then
-    redis.call('ZADD', user.tag .. 'first', integer(first), user.name)
+    redis.call('ZADD', user.tag .. 'next_deadline', integer(first), user.name)
   elseif user.stored > 1 then
-    redis.call('ZREM', user.tag .. 'first', user.name)
+    redis.call('ZREM', user.tag .. 'next_deadline', user.name)
   end
   user.stored = count
   if status ~= user.told then
-    redis.call('ZADD', user.tag .. 'untold', tell_at, user.name)
+    redis.call('ZADD', user.tag .. 'pending', tell_at, user.name)
   end
   return status, until_text
 end
