@@ -129,7 +129,7 @@ test-web: web/node_modules/.package-lock.json ## types and tests of the page
 .PHONY: test-browser
 test-browser: build chromium web/node_modules/.package-lock.json ## two people talk, in a real browser
 	$(call say,browser test)
-	ROOMCAST_BIN='$(ROOMCAST)' CHROMIUM='$(CHROMIUM)' node web/e2e/two-people.mjs
+	ROOMCAST_BIN='$(ROOMCAST)' CHROMIUM='$(CHROMIUM)' node web/e2e/two-users.mjs
 
 .PHONY: bench
 bench: needs-rust ## the measurements of docs/, built as we ship

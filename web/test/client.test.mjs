@@ -1,21 +1,21 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { closeMeaning } from '../page/js/come-back.js';
+import { closeMeaning } from '../page/js/reconnect-policy.js';
 import { RoomcastClient } from '../page/js/client.js';
-import { FakeSocket, settle } from '../fake/socket.mjs';
+import { MockSocket, settle } from '../mock/socket.mjs';
 
 const R = 'R1';
 
 /** A client on paused timers; `connected` ones have been greeted. */
 async function client(t, { connected = true, tokens } = {}) {
   t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_700_000_000_000 });
-  FakeSocket.reset();
+  MockSocket.reset();
   const asked = [];
   const made = new RoomcastClient({
     url: 'ws://fleet/v1/ws',
     tokens: tokens ?? { get: async (stale) => (asked.push(stale), `token-${asked.length}`) },
-    WebSocket: FakeSocket,
+    WebSocket: MockSocket,
     random: () => 0.5,
   });
   made.asked = asked;
@@ -25,7 +25,7 @@ async function client(t, { connected = true, tokens } = {}) {
   }
   made.start();
   await settle();
-  if (connected) FakeSocket.last.welcomes();
+  if (connected) MockSocket.last.welcomes();
   return made;
 }
 
@@ -35,23 +35,23 @@ const message = (seq, prev, more = {}) => ({ type: 'MESSAGE', roomId: R, seq, pr
 /** Subscribes and answers as the fleet would. */
 function subscribed(made, { after, head = 10 } = {}) {
   made.subscribe(R, after);
-  const { ref } = FakeSocket.last.sentOf('SUBSCRIBE').at(-1);
-  FakeSocket.last.says({ type: 'SUBSCRIBED', roomId: R, ref, head, recovered: true, after: after ?? head });
+  const { ref } = MockSocket.last.sentOf('SUBSCRIBE').at(-1);
+  MockSocket.last.says({ type: 'SUBSCRIBED', roomId: R, ref, head, recovered: true, after: after ?? head });
 }
 
 test('the token travels as a second subprotocol', async (t) => {
   await client(t, { connected: false });
-  assert.deepEqual(FakeSocket.last.protocols, ['roomcast.v1', 'bearer.token-1']);
+  assert.deepEqual(MockSocket.last.protocols, ['roomcast.v1', 'bearer.token-1']);
 });
 
 test('a client that hears nothing for one and a half heartbeats connects anew', async (t) => {
   const made = await client(t);
-  const first = FakeSocket.last;
+  const first = MockSocket.last;
   t.mock.timers.tick(22_000);
   assert.equal(made.state.phase, 'online');
   for (let step = 0; step < 20; step += 1) t.mock.timers.tick(250);
   await settle();
-  assert.notEqual(FakeSocket.last, first);
+  assert.notEqual(MockSocket.last, first);
   assert.equal(first.closedWith, 1000);
 });
 
@@ -59,17 +59,17 @@ test('a client with nothing to say pings, so that it is not taken for gone', asy
   await client(t);
   for (let beat = 0; beat < 4; beat += 1) {
     t.mock.timers.tick(15_000);
-    FakeSocket.last.says({ type: 'HEARTBEAT' });
+    MockSocket.last.says({ type: 'HEARTBEAT' });
   }
-  assert.ok(FakeSocket.last.sentOf('PING').length >= 3);
-  assert.equal(FakeSocket.made.length, 1);
+  assert.ok(MockSocket.last.sentOf('PING').length >= 3);
+  assert.equal(MockSocket.made.length, 1);
 });
 
 test('delays between attempts grow, with full jitter, up to a cap', async (t) => {
   const made = await client(t, { connected: false });
   const delays = [];
   for (let attempt = 0; attempt < 9; attempt += 1) {
-    FakeSocket.last.ends(1006);
+    MockSocket.last.ends(1006);
     delays.push(made.state.retryAt - Date.now());
     t.mock.timers.tick(delays.at(-1));
     await settle();
@@ -79,62 +79,62 @@ test('delays between attempts grow, with full jitter, up to a cap', async (t) =>
 
 test('RECONNECT is obeyed to the millisecond', async (t) => {
   const made = await client(t);
-  FakeSocket.last.says({ type: 'RECONNECT', afterMs: 3000, reason: 'draining' });
+  MockSocket.last.says({ type: 'RECONNECT', afterMs: 3000, reason: 'draining' });
   t.mock.timers.tick(1000);
-  FakeSocket.last.ends(1001);
+  MockSocket.last.ends(1001);
   assert.equal(made.state.phase, 'waiting');
   made.wake();
   t.mock.timers.tick(1999);
   await settle();
-  assert.equal(FakeSocket.made.length, 1);
+  assert.equal(MockSocket.made.length, 1);
   t.mock.timers.tick(1);
   await settle();
-  assert.equal(FakeSocket.made.length, 2);
+  assert.equal(MockSocket.made.length, 2);
 });
 
 test('a draining gateway that does not close is left when the time has come', async (t) => {
   await client(t);
-  const first = FakeSocket.last;
+  const first = MockSocket.last;
   first.says({ type: 'RECONNECT', afterMs: 500, reason: 'draining' });
   t.mock.timers.tick(500);
   t.mock.timers.tick(1);
   await settle();
   assert.equal(first.closedWith, 1000);
-  assert.equal(FakeSocket.made.length, 2);
+  assert.equal(MockSocket.made.length, 2);
 });
 
 for (const code of [1002, 1003, 1007, 4400, 4403]) {
   test(`a close with ${code} is the end, and says why`, async (t) => {
     const made = await client(t);
-    FakeSocket.last.ends(code);
+    MockSocket.last.ends(code);
     t.mock.timers.tick(120_000);
     await settle();
     assert.equal(made.state.phase, 'stopped');
     assert.ok(made.state.says.length > 10);
-    assert.equal(FakeSocket.made.length, 1);
+    assert.equal(MockSocket.made.length, 1);
   });
 }
 
 for (const code of [1001, 1006, 1009, 4408, 4500, 4508]) {
   test(`after a close with ${code} the client comes back`, async (t) => {
     await client(t);
-    FakeSocket.last.ends(code);
+    MockSocket.last.ends(code);
     t.mock.timers.tick(500);
     await settle();
-    assert.equal(FakeSocket.made.length, 2);
+    assert.equal(MockSocket.made.length, 2);
   });
 }
 
 for (const code of [4409, 4429]) {
   test(`after ${code} the client stays away for ten seconds at least`, async (t) => {
     await client(t);
-    FakeSocket.last.ends(code);
+    MockSocket.last.ends(code);
     t.mock.timers.tick(9_999);
     await settle();
-    assert.equal(FakeSocket.made.length, 1);
+    assert.equal(MockSocket.made.length, 1);
     t.mock.timers.tick(2_000);
     await settle();
-    assert.equal(FakeSocket.made.length, 2);
+    assert.equal(MockSocket.made.length, 2);
   });
 }
 
@@ -153,18 +153,18 @@ test('client_follows_the_close_table_for_every_code_the_gateway_sends', async ()
 
 test('after 4401 the client comes back at once with another token', async (t) => {
   const made = await client(t);
-  FakeSocket.last.ends(4401);
+  MockSocket.last.ends(4401);
   t.mock.timers.tick(0);
   await settle();
   assert.deepEqual(made.asked, [undefined, 'token-1']);
-  assert.deepEqual(FakeSocket.last.protocols, ['roomcast.v1', 'bearer.token-2']);
+  assert.deepEqual(MockSocket.last.protocols, ['roomcast.v1', 'bearer.token-2']);
 });
 
 test('a refused session signs out instead of knocking for ever', async (t) => {
   let asked = 0;
   const tokens = { get: async () => { if (asked++ === 0) return 'a'; throw Object.assign(new Error('over'), { code: 'UNAUTHORIZED' }); } };
   const made = await client(t, { tokens });
-  FakeSocket.last.ends(4401);
+  MockSocket.last.ends(4401);
   t.mock.timers.tick(0);
   await settle();
   assert.equal(made.state.phase, 'stopped');
@@ -174,7 +174,7 @@ test('a refused session signs out instead of knocking for ever', async (t) => {
 test('a handshake that fails twice renews the token, in case it was the token', async (t) => {
   const made = await client(t, { connected: false });
   for (let attempt = 0; attempt < 2; attempt += 1) {
-    FakeSocket.last.ends(1006);
+    MockSocket.last.ends(1006);
     t.mock.timers.tick(1000);
     await settle();
   }
@@ -183,27 +183,27 @@ test('a handshake that fails twice renews the token, in case it was the token', 
 
 test('an expiring token is renewed on the same connection', async (t) => {
   await client(t);
-  FakeSocket.last.says({ type: 'TOKEN_EXPIRING', expiresAt: '2026-01-01T00:00:00.000Z' });
+  MockSocket.last.says({ type: 'TOKEN_EXPIRING', expiresAt: '2026-01-01T00:00:00.000Z' });
   await settle();
-  assert.deepEqual(FakeSocket.last.sentOf('AUTH'), [{ type: 'AUTH', token: 'token-2' }]);
-  assert.equal(FakeSocket.made.length, 1);
+  assert.deepEqual(MockSocket.last.sentOf('AUTH'), [{ type: 'AUTH', token: 'token-2' }]);
+  assert.equal(MockSocket.made.length, 1);
 });
 
 test('a room is subscribed again after its last seq when the connection comes back', async (t) => {
   const made = await client(t);
   subscribed(made);
-  FakeSocket.last.says(message(12, 10));
-  FakeSocket.last.ends(1006);
+  MockSocket.last.says(message(12, 10));
+  MockSocket.last.ends(1006);
   t.mock.timers.tick(500);
   await settle();
-  FakeSocket.last.welcomes();
-  assert.equal(FakeSocket.last.sentOf('SUBSCRIBE')[0].after, 12);
+  MockSocket.last.welcomes();
+  assert.equal(MockSocket.last.sentOf('SUBSCRIBE')[0].after, 12);
 });
 
 test('an event whose prev is beyond the last one makes the client ask again, and nothing is doubled or lost', async (t) => {
   const made = await client(t);
   subscribed(made);
-  const socket = FakeSocket.last;
+  const socket = MockSocket.last;
   socket.says(message(11, 10));
   socket.says(message(15, 13));
   socket.says(message(16, 15));
@@ -219,26 +219,26 @@ test('an event whose prev is beyond the last one makes the client ask again, and
 test('an event whose prev is older than the last one is no gap', async (t) => {
   const made = await client(t);
   subscribed(made);
-  FakeSocket.last.says(message(11, 0));
-  FakeSocket.last.says(message(14, 3));
+  MockSocket.last.says(message(11, 0));
+  MockSocket.last.says(message(14, 3));
   assert.deepEqual(eventsOf(made), [11, 14]);
-  assert.equal(FakeSocket.last.sentOf('SUBSCRIBE').length, 1);
+  assert.equal(MockSocket.last.sentOf('SUBSCRIBE').length, 1);
 });
 
 test('an event of a type the page does not know still moves the chain', async (t) => {
   const made = await client(t);
   subscribed(made);
-  FakeSocket.last.says({ type: 'POLL_OPENED', roomId: R, seq: 11, prev: 10 });
-  FakeSocket.last.says(message(12, 11));
+  MockSocket.last.says({ type: 'POLL_OPENED', roomId: R, seq: 11, prev: 10 });
+  MockSocket.last.says(message(12, 11));
   assert.deepEqual(eventsOf(made), [11, 12]);
 });
 
 test('a subscription that was not recovered says from where history must be read', async (t) => {
   const made = await client(t);
   made.subscribe(R, 4);
-  const { ref } = FakeSocket.last.sentOf('SUBSCRIBE')[0];
-  FakeSocket.last.says({ type: 'SUBSCRIBED', roomId: R, ref, head: 5000, recovered: false, after: 5000 });
-  FakeSocket.last.says(message(5001, 5000));
+  const { ref } = MockSocket.last.sentOf('SUBSCRIBE')[0];
+  MockSocket.last.says({ type: 'SUBSCRIBED', roomId: R, ref, head: 5000, recovered: false, after: 5000 });
+  MockSocket.last.says(message(5001, 5000));
   const [, detail] = made.seen.find(([type]) => type === 'subscribed');
   assert.deepEqual([detail.recovered, detail.missedAfter, detail.head], [false, 4, 5000]);
   assert.deepEqual(eventsOf(made), [5001]);
@@ -247,7 +247,7 @@ test('a subscription that was not recovered says from where history must be read
 test('a room the person was removed from is left with a word', async (t) => {
   const made = await client(t);
   subscribed(made);
-  FakeSocket.last.says({ type: 'UNSUBSCRIBED', roomId: R });
+  MockSocket.last.says({ type: 'UNSUBSCRIBED', roomId: R });
   assert.ok(made.seen.some(([type, detail]) => type === 'unsubscribed' && detail.code === 'REMOVED'));
 });
 
@@ -255,19 +255,19 @@ test('leaving a room and coming straight back is not taken for a removal', async
   const made = await client(t);
   subscribed(made);
   made.unsubscribe(R);
-  const { ref } = FakeSocket.last.sentOf('UNSUBSCRIBE')[0];
+  const { ref } = MockSocket.last.sentOf('UNSUBSCRIBE')[0];
   subscribed(made);
-  FakeSocket.last.says({ type: 'UNSUBSCRIBED', roomId: R, ref });
+  MockSocket.last.says({ type: 'UNSUBSCRIBED', roomId: R, ref });
   assert.ok(!made.seen.some(([type]) => type === 'unsubscribed'));
 });
 
 test('typing is said at most every three seconds', async (t) => {
   const made = await client(t);
   for (let key = 0; key < 10; key += 1) made.typing(R);
-  assert.equal(FakeSocket.last.sentOf('TYPING').length, 1);
+  assert.equal(MockSocket.last.sentOf('TYPING').length, 1);
   t.mock.timers.tick(3_000);
   made.typing(R);
-  assert.equal(FakeSocket.last.sentOf('TYPING').length, 2);
+  assert.equal(MockSocket.last.sentOf('TYPING').length, 2);
 });
 
 test('read marks are gathered, never go back, and are said again after a reconnect', async (t) => {
@@ -276,30 +276,30 @@ test('read marks are gathered, never go back, and are said again after a reconne
   made.markRead(R, 9);
   made.markRead(R, 7);
   t.mock.timers.tick(250);
-  assert.deepEqual(FakeSocket.last.sentOf('MARK'), [{ type: 'MARK', roomId: R, read: 9 }]);
-  FakeSocket.last.ends(1006);
+  assert.deepEqual(MockSocket.last.sentOf('MARK'), [{ type: 'MARK', roomId: R, read: 9 }]);
+  MockSocket.last.ends(1006);
   t.mock.timers.tick(500);
   await settle();
-  FakeSocket.last.welcomes();
-  assert.deepEqual(FakeSocket.last.sentOf('MARK'), [{ type: 'MARK', roomId: R, read: 9 }]);
+  MockSocket.last.welcomes();
+  assert.deepEqual(MockSocket.last.sentOf('MARK'), [{ type: 'MARK', roomId: R, read: 9 }]);
 });
 
 test('watched people are named again after a reconnect', async (t) => {
   const made = await client(t);
   made.watchPresence(['bo', 'cy']);
   made.watchPresence(['bo', 'cy']);
-  assert.equal(FakeSocket.last.sentOf('WATCH_PRESENCE').length, 1);
-  FakeSocket.last.ends(1006);
+  assert.equal(MockSocket.last.sentOf('WATCH_PRESENCE').length, 1);
+  MockSocket.last.ends(1006);
   t.mock.timers.tick(500);
   await settle();
-  FakeSocket.last.welcomes();
-  assert.deepEqual(FakeSocket.last.sentOf('WATCH_PRESENCE')[0].userIds, ['bo', 'cy']);
+  MockSocket.last.welcomes();
+  assert.deepEqual(MockSocket.last.sentOf('WATCH_PRESENCE')[0].userIds, ['bo', 'cy']);
 });
 
 test('unknown frames and broken text are ignored', async (t) => {
   const made = await client(t);
-  FakeSocket.last.says({ type: 'FIREWORKS', anything: true });
-  FakeSocket.last.onmessage({ data: '{"type":' });
+  MockSocket.last.says({ type: 'FIREWORKS', anything: true });
+  MockSocket.last.onmessage({ data: '{"type":' });
   assert.equal(made.state.phase, 'online');
 });
 
@@ -310,12 +310,12 @@ test('client_refuses_an_oversized_frame_before_the_socket_and_sends_the_next', a
   await assert.rejects(send(made, 'a', 'x'.repeat(70_000)), { code: 'CONTENT_TOO_LARGE' });
   await assert.rejects(send(made, 'b', '\u0001'.repeat(16_000)), { code: 'CONTENT_TOO_LARGE' });
   void send(made, 'c', 'short').catch(() => {});
-  assert.deepEqual(FakeSocket.last.sentOf('SEND_MESSAGE').map(({ clientMsgId }) => clientMsgId), ['c']);
+  assert.deepEqual(MockSocket.last.sentOf('SEND_MESSAGE').map(({ clientMsgId }) => clientMsgId), ['c']);
 });
 
 test('client_obeys_the_limits_that_welcome_names', async (t) => {
   const made = await client(t, { connected: false });
-  FakeSocket.last.welcomes({ limits: { contentBytesMax: 10, frameBytesMax: 65_536, watchedUsersMax: 200 } });
+  MockSocket.last.welcomes({ limits: { contentBytesMax: 10, frameBytesMax: 65_536, watchedUsersMax: 200 } });
   await assert.rejects(send(made, 'a', 'eleven char'), { code: 'CONTENT_TOO_LARGE' });
 });
 
@@ -323,19 +323,19 @@ test('client_refuses_the_largest_frame_in_flight_after_1009_and_resends_the_othe
   const made = await client(t);
   const large = send(made, 'large', 'x'.repeat(9_000));
   void made.enqueue({ type: 'SEND_MESSAGE', roomId: 'R2', clientMsgId: 'small', content: 'y' }).catch(() => {});
-  FakeSocket.last.ends(1009);
+  MockSocket.last.ends(1009);
   await assert.rejects(large, { code: 'CONTENT_TOO_LARGE' });
   t.mock.timers.tick(500);
   await settle();
-  FakeSocket.last.welcomes();
-  assert.deepEqual(FakeSocket.last.sentOf('SEND_MESSAGE').map(({ clientMsgId }) => clientMsgId), ['small']);
+  MockSocket.last.welcomes();
+  assert.deepEqual(MockSocket.last.sentOf('SEND_MESSAGE').map(({ clientMsgId }) => clientMsgId), ['small']);
 });
 
 test('client_mints_ids_on_the_clock_of_the_fleet', async (t) => {
   const made = await client(t, { connected: false });
   const mintedAt = () => parseInt(made.mintId().replaceAll('-', '').slice(0, 12), 16);
-  FakeSocket.last.welcomes({ serverTime: new Date(Date.now() - 3_600_000).toISOString() });
+  MockSocket.last.welcomes({ serverTime: new Date(Date.now() - 3_600_000).toISOString() });
   assert.equal(mintedAt(), Date.now() - 3_600_000);
-  FakeSocket.last.says({ type: 'PONG', serverTime: new Date(Date.now() + 5_000).toISOString() });
+  MockSocket.last.says({ type: 'PONG', serverTime: new Date(Date.now() + 5_000).toISOString() });
   assert.equal(mintedAt(), Date.now() + 5_000);
 });

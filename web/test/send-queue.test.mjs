@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ACK_WITHIN_MS, QUEUED_PER_ROOM_MAX, SendQueue } from '../page/js/send-queue.js';
-import { settle } from '../fake/socket.mjs';
+import { settle } from '../mock/socket.mjs';
 
 /** A queue on paused timers, and what it put on the socket. */
 function queue(t, { online = true } = {}) {

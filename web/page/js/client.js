@@ -12,7 +12,7 @@
 import { DEFAULT_LIMITS, frameProblem, limitsOf, utf8Bytes } from './bounds.js';
 import { Emitter } from './emitter.js';
 import { uuidv7 } from './ids.js';
-import { backoffMs, closeMeaning, FAR_OVER_LIMIT_MS } from './come-back.js';
+import { backoffMs, closeMeaning, FAR_OVER_LIMIT_MS } from './reconnect-policy.js';
 import { SendQueue } from './send-queue.js';
 import { Subscriptions } from './subscriptions.js';
 

@@ -8,7 +8,7 @@
  * the size bounds is refused before the socket: the fleet would close the connection on it.
  */
 import { utf8Bytes } from './bounds.js';
-import { backoffMs } from './come-back.js';
+import { backoffMs } from './reconnect-policy.js';
 
 export const QUEUED_PER_ROOM_MAX = 500;
 /** How long an answer may take before the frame is sent again. */

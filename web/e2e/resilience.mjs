@@ -2,7 +2,7 @@
 // a page that ends without a connection, and what other devices do.
 import assert from 'node:assert/strict';
 import { check, eventually } from './harness.mjs';
-import { Person } from './person.mjs';
+import { Person } from './user.mjs';
 
 const TURNED = '\u202Eeninap';
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 // Two people in two browsers: everything the page offers, and then the server is killed under them.
 //
-//   ROOMCAST_BIN=target/release/roomcast node web/e2e/two-people.mjs
+//   ROOMCAST_BIN=target/release/roomcast node web/e2e/two-users.mjs
 import assert from 'node:assert/strict';
 import { axeSource, check, eventually, finish, launchBrowser, prepareScreenshots, Server } from './harness.mjs';
-import { devices, reloading, turning, writing } from './keeping.mjs';
-import { Person } from './person.mjs';
+import { devices, reloading, turning, writing } from './resilience.mjs';
+import { Person } from './user.mjs';
 
 const OUTAGE = /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_SOCKET_NOT_CONNECTED|Error during WebSocket handshake|status of 503|WebSocket connection to/;
 const DESKTOP = { viewport: { width: 1280, height: 800 } };

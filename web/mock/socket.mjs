@@ -1,13 +1,13 @@
 // A WebSocket whose other end is the test: it records what the client sent and sends what the test wants.
 
-export class FakeSocket {
-  /** Every socket made since the last `reset`, oldest first. @type {FakeSocket[]} */
+export class MockSocket {
+  /** Every socket made since the last `reset`, oldest first. @type {MockSocket[]} */
   static made = [];
   static reset() {
-    FakeSocket.made = [];
+    MockSocket.made = [];
   }
   static get last() {
-    return FakeSocket.made.at(-1);
+    return MockSocket.made.at(-1);
   }
 
   readyState = 0;
@@ -19,7 +19,7 @@ export class FakeSocket {
   constructor(url, protocols) {
     this.url = url;
     this.protocols = protocols;
-    FakeSocket.made.push(this);
+    MockSocket.made.push(this);
   }
 
   send(text) {

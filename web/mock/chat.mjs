@@ -9,7 +9,7 @@ export class Refusal extends Error {
   }
 }
 
-const REPLAY_MAX = Number(process.env.FAKE_REPLAY_MAX ?? 1000);
+const REPLAY_MAX = Number(process.env.MOCK_REPLAY_MAX ?? 1000);
 
 export class Chat {
   #file;
@@ -18,7 +18,7 @@ export class Chat {
   /** `tell(userIds, frame, room)` carries a frame to people. */
   constructor(directory, tell) {
     mkdirSync(directory, { recursive: true });
-    this.#file = join(directory, 'fake.json');
+    this.#file = join(directory, 'mock.json');
     this.tell = tell;
     if (existsSync(this.#file)) this.#state = JSON.parse(readFileSync(this.#file, 'utf8'));
   }

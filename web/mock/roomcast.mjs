@@ -24,7 +24,7 @@ const chat = new Chat(options.data, (userIds, frame, roomId, onlyElsewhere = fal
   }
 });
 
-const tokenFor = (userId) => `fake.${Buffer.from(userId).toString('base64url')}.${randomUUID().slice(0, 8)}`;
+const tokenFor = (userId) => `mock.${Buffer.from(userId).toString('base64url')}.${randomUUID().slice(0, 8)}`;
 function whose(token) {
   const userId = Buffer.from(token?.split('.')[1] ?? '', 'base64url').toString();
   if (!chat.state.users[userId]) throw new Refusal(401, 'UNAUTHORIZED', 'sign in first');
@@ -129,7 +129,7 @@ function answer(method, url, headers, body) {
 }
 
 const server = createServer(async (request, response) => {
-  const url = new URL(request.url, 'http://fake');
+  const url = new URL(request.url, 'http://mock');
   response.setHeader('Content-Security-Policy', CSP);
   try {
     if (!url.pathname.startsWith('/v1/')) {
@@ -220,7 +220,7 @@ function handle(connection, frame) {
 
 const [host, port] = options.listen.split(':');
 server.listen(Number(port), host, () => {
-  process.stdout.write(`${JSON.stringify({ event: 'ready', http: `http://${host}:${server.address().port}`, roles: ['fake'] })}\n`);
+  process.stdout.write(`${JSON.stringify({ event: 'ready', http: `http://${host}:${server.address().port}`, roles: ['mock'] })}\n`);
 });
 process.on('SIGTERM', () => {
   for (const connection of connections) {
