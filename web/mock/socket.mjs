@@ -32,17 +32,17 @@ export class MockSocket {
   }
 
   /** The fleet sends a frame. */
-  says(frame) {
+  receive(frame) {
     this.readyState = 1;
     this.onmessage?.({ data: JSON.stringify(frame) });
   }
 
-  welcomes(more = {}) {
-    this.says({ type: 'WELCOME', userId: 'ana', heartbeatMs: 15000, serverTime: new Date().toISOString(), limits: { watchedUsersMax: 200 }, ...more });
+  welcome(more = {}) {
+    this.receive({ type: 'WELCOME', userId: 'ana', heartbeatMs: 15000, serverTime: new Date().toISOString(), limits: { watchedUsersMax: 200 }, ...more });
   }
 
   /** The fleet, or the network, ends the connection. */
-  ends(code) {
+  closeByServer(code) {
     this.readyState = 3;
     this.onclose?.({ code });
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { closeMeaning } from '../page/js/reconnect-policy.js';
+import { closePolicy } from '../page/js/reconnect-policy.js';
 import { RoomcastClient } from '../page/js/client.js';
 import { MockSocket, settle } from '../mock/socket.mjs';
 
@@ -25,7 +25,7 @@ async function client(t, { connected = true, tokens } = {}) {
   }
   made.start();
   await settle();
-  if (connected) MockSocket.last.welcomes();
+  if (connected) MockSocket.last.welcome();
   return made;
 }
 
@@ -36,7 +36,7 @@ const message = (seq, prev, more = {}) => ({ type: 'MESSAGE', roomId: R, seq, pr
 function subscribed(made, { after, head = 10 } = {}) {
   made.subscribe(R, after);
   const { ref } = MockSocket.last.sentOf('SUBSCRIBE').at(-1);
-  MockSocket.last.says({ type: 'SUBSCRIBED', roomId: R, ref, head, recovered: true, after: after ?? head });
+  MockSocket.last.receive({ type: 'SUBSCRIBED', roomId: R, ref, head, recovered: true, after: after ?? head });
 }
 
 test('the token travels as a second subprotocol', async (t) => {
@@ -59,7 +59,7 @@ test('a client with nothing to say pings, so that it is not taken for gone', asy
   await client(t);
   for (let beat = 0; beat < 4; beat += 1) {
     t.mock.timers.tick(15_000);
-    MockSocket.last.says({ type: 'HEARTBEAT' });
+    MockSocket.last.receive({ type: 'HEARTBEAT' });
   }
   assert.ok(MockSocket.last.sentOf('PING').length >= 3);
   assert.equal(MockSocket.made.length, 1);
@@ -69,7 +69,7 @@ test('delays between attempts grow, with full jitter, up to a cap', async (t) =>
   const made = await client(t, { connected: false });
   const delays = [];
   for (let attempt = 0; attempt < 9; attempt += 1) {
-    MockSocket.last.ends(1006);
+    MockSocket.last.closeByServer(1006);
     delays.push(made.state.retryAt - Date.now());
     t.mock.timers.tick(delays.at(-1));
     await settle();
@@ -79,11 +79,11 @@ test('delays between attempts grow, with full jitter, up to a cap', async (t) =>
 
 test('RECONNECT is obeyed to the millisecond', async (t) => {
   const made = await client(t);
-  MockSocket.last.says({ type: 'RECONNECT', afterMs: 3000, reason: 'draining' });
+  MockSocket.last.receive({ type: 'RECONNECT', afterMs: 3000, reason: 'draining' });
   t.mock.timers.tick(1000);
-  MockSocket.last.ends(1001);
+  MockSocket.last.closeByServer(1001);
   assert.equal(made.state.phase, 'waiting');
-  made.wake();
+  made.reconnectNow();
   t.mock.timers.tick(1999);
   await settle();
   assert.equal(MockSocket.made.length, 1);
@@ -95,7 +95,7 @@ test('RECONNECT is obeyed to the millisecond', async (t) => {
 test('a draining gateway that does not close is left when the time has come', async (t) => {
   await client(t);
   const first = MockSocket.last;
-  first.says({ type: 'RECONNECT', afterMs: 500, reason: 'draining' });
+  first.receive({ type: 'RECONNECT', afterMs: 500, reason: 'draining' });
   t.mock.timers.tick(500);
   t.mock.timers.tick(1);
   await settle();
@@ -106,11 +106,11 @@ test('a draining gateway that does not close is left when the time has come', as
 for (const code of [1002, 1003, 1007, 4400, 4403]) {
   test(`a close with ${code} is the end, and says why`, async (t) => {
     const made = await client(t);
-    MockSocket.last.ends(code);
+    MockSocket.last.closeByServer(code);
     t.mock.timers.tick(120_000);
     await settle();
     assert.equal(made.state.phase, 'stopped');
-    assert.ok(made.state.says.length > 10);
+    assert.ok(made.state.message.length > 10);
     assert.equal(MockSocket.made.length, 1);
   });
 }
@@ -118,7 +118,7 @@ for (const code of [1002, 1003, 1007, 4400, 4403]) {
 for (const code of [1001, 1006, 1009, 4408, 4500, 4508]) {
   test(`after a close with ${code} the client comes back`, async (t) => {
     await client(t);
-    MockSocket.last.ends(code);
+    MockSocket.last.closeByServer(code);
     t.mock.timers.tick(500);
     await settle();
     assert.equal(MockSocket.made.length, 2);
@@ -128,7 +128,7 @@ for (const code of [1001, 1006, 1009, 4408, 4500, 4508]) {
 for (const code of [4409, 4429]) {
   test(`after ${code} the client stays away for ten seconds at least`, async (t) => {
     await client(t);
-    MockSocket.last.ends(code);
+    MockSocket.last.closeByServer(code);
     t.mock.timers.tick(9_999);
     await settle();
     assert.equal(MockSocket.made.length, 1);
@@ -148,12 +148,12 @@ test('client_follows_the_close_table_for_every_code_the_gateway_sends', async ()
   const source = await readFile(new URL('../../protocol/src/close.rs', import.meta.url), 'utf8');
   const sent = [...source.matchAll(/=> (\d{4}),/g)].map(([, code]) => Number(code));
   assert.deepEqual(sent.sort(), [...CLOSE_TABLE.keys()]);
-  for (const code of sent) assert.equal(closeMeaning(code).comeBack, CLOSE_TABLE.get(code), String(code));
+  for (const code of sent) assert.equal(closePolicy(code).reconnect, CLOSE_TABLE.get(code), String(code));
 });
 
 test('after 4401 the client comes back at once with another token', async (t) => {
   const made = await client(t);
-  MockSocket.last.ends(4401);
+  MockSocket.last.closeByServer(4401);
   t.mock.timers.tick(0);
   await settle();
   assert.deepEqual(made.asked, [undefined, 'token-1']);
@@ -164,7 +164,7 @@ test('a refused session signs out instead of knocking for ever', async (t) => {
   let asked = 0;
   const tokens = { get: async () => { if (asked++ === 0) return 'a'; throw Object.assign(new Error('over'), { code: 'UNAUTHORIZED' }); } };
   const made = await client(t, { tokens });
-  MockSocket.last.ends(4401);
+  MockSocket.last.closeByServer(4401);
   t.mock.timers.tick(0);
   await settle();
   assert.equal(made.state.phase, 'stopped');
@@ -174,7 +174,7 @@ test('a refused session signs out instead of knocking for ever', async (t) => {
 test('a handshake that fails twice renews the token, in case it was the token', async (t) => {
   const made = await client(t, { connected: false });
   for (let attempt = 0; attempt < 2; attempt += 1) {
-    MockSocket.last.ends(1006);
+    MockSocket.last.closeByServer(1006);
     t.mock.timers.tick(1000);
     await settle();
   }
@@ -183,7 +183,7 @@ test('a handshake that fails twice renews the token, in case it was the token', 
 
 test('an expiring token is renewed on the same connection', async (t) => {
   await client(t);
-  MockSocket.last.says({ type: 'TOKEN_EXPIRING', expiresAt: '2026-01-01T00:00:00.000Z' });
+  MockSocket.last.receive({ type: 'TOKEN_EXPIRING', expiresAt: '2026-01-01T00:00:00.000Z' });
   await settle();
   assert.deepEqual(MockSocket.last.sentOf('AUTH'), [{ type: 'AUTH', token: 'token-2' }]);
   assert.equal(MockSocket.made.length, 1);
@@ -192,11 +192,11 @@ test('an expiring token is renewed on the same connection', async (t) => {
 test('a room is subscribed again after its last seq when the connection comes back', async (t) => {
   const made = await client(t);
   subscribed(made);
-  MockSocket.last.says(message(12, 10));
-  MockSocket.last.ends(1006);
+  MockSocket.last.receive(message(12, 10));
+  MockSocket.last.closeByServer(1006);
   t.mock.timers.tick(500);
   await settle();
-  MockSocket.last.welcomes();
+  MockSocket.last.welcome();
   assert.equal(MockSocket.last.sentOf('SUBSCRIBE')[0].after, 12);
 });
 
@@ -204,14 +204,14 @@ test('an event whose prev is beyond the last one makes the client ask again, and
   const made = await client(t);
   subscribed(made);
   const socket = MockSocket.last;
-  socket.says(message(11, 10));
-  socket.says(message(15, 13));
-  socket.says(message(16, 15));
+  socket.receive(message(11, 10));
+  socket.receive(message(15, 13));
+  socket.receive(message(16, 15));
   const { after, ref } = socket.sentOf('SUBSCRIBE').at(-1);
   assert.equal(after, 11);
   assert.deepEqual(eventsOf(made), [11]);
-  socket.says({ type: 'SUBSCRIBED', roomId: R, ref, head: 16, recovered: true, after });
-  for (const [seq, prev] of [[13, 11], [15, 13], [16, 15], [16, 15]]) socket.says(message(seq, prev));
+  socket.receive({ type: 'SUBSCRIBED', roomId: R, ref, head: 16, recovered: true, after });
+  for (const [seq, prev] of [[13, 11], [15, 13], [16, 15], [16, 15]]) socket.receive(message(seq, prev));
   assert.deepEqual(eventsOf(made), [11, 13, 15, 16]);
   assert.equal(made.caughtUp, true);
 });
@@ -219,8 +219,8 @@ test('an event whose prev is beyond the last one makes the client ask again, and
 test('an event whose prev is older than the last one is no gap', async (t) => {
   const made = await client(t);
   subscribed(made);
-  MockSocket.last.says(message(11, 0));
-  MockSocket.last.says(message(14, 3));
+  MockSocket.last.receive(message(11, 0));
+  MockSocket.last.receive(message(14, 3));
   assert.deepEqual(eventsOf(made), [11, 14]);
   assert.equal(MockSocket.last.sentOf('SUBSCRIBE').length, 1);
 });
@@ -228,8 +228,8 @@ test('an event whose prev is older than the last one is no gap', async (t) => {
 test('an event of a type the page does not know still moves the chain', async (t) => {
   const made = await client(t);
   subscribed(made);
-  MockSocket.last.says({ type: 'POLL_OPENED', roomId: R, seq: 11, prev: 10 });
-  MockSocket.last.says(message(12, 11));
+  MockSocket.last.receive({ type: 'POLL_OPENED', roomId: R, seq: 11, prev: 10 });
+  MockSocket.last.receive(message(12, 11));
   assert.deepEqual(eventsOf(made), [11, 12]);
 });
 
@@ -237,8 +237,8 @@ test('a subscription that was not recovered says from where history must be read
   const made = await client(t);
   made.subscribe(R, 4);
   const { ref } = MockSocket.last.sentOf('SUBSCRIBE')[0];
-  MockSocket.last.says({ type: 'SUBSCRIBED', roomId: R, ref, head: 5000, recovered: false, after: 5000 });
-  MockSocket.last.says(message(5001, 5000));
+  MockSocket.last.receive({ type: 'SUBSCRIBED', roomId: R, ref, head: 5000, recovered: false, after: 5000 });
+  MockSocket.last.receive(message(5001, 5000));
   const [, detail] = made.seen.find(([type]) => type === 'subscribed');
   assert.deepEqual([detail.recovered, detail.missedAfter, detail.head], [false, 4, 5000]);
   assert.deepEqual(eventsOf(made), [5001]);
@@ -247,7 +247,7 @@ test('a subscription that was not recovered says from where history must be read
 test('a room the person was removed from is left with a word', async (t) => {
   const made = await client(t);
   subscribed(made);
-  MockSocket.last.says({ type: 'UNSUBSCRIBED', roomId: R });
+  MockSocket.last.receive({ type: 'UNSUBSCRIBED', roomId: R });
   assert.ok(made.seen.some(([type, detail]) => type === 'unsubscribed' && detail.code === 'REMOVED'));
 });
 
@@ -257,7 +257,7 @@ test('leaving a room and coming straight back is not taken for a removal', async
   made.unsubscribe(R);
   const { ref } = MockSocket.last.sentOf('UNSUBSCRIBE')[0];
   subscribed(made);
-  MockSocket.last.says({ type: 'UNSUBSCRIBED', roomId: R, ref });
+  MockSocket.last.receive({ type: 'UNSUBSCRIBED', roomId: R, ref });
   assert.ok(!made.seen.some(([type]) => type === 'unsubscribed'));
 });
 
@@ -277,10 +277,10 @@ test('read marks are gathered, never go back, and are said again after a reconne
   made.markRead(R, 7);
   t.mock.timers.tick(250);
   assert.deepEqual(MockSocket.last.sentOf('MARK'), [{ type: 'MARK', roomId: R, read: 9 }]);
-  MockSocket.last.ends(1006);
+  MockSocket.last.closeByServer(1006);
   t.mock.timers.tick(500);
   await settle();
-  MockSocket.last.welcomes();
+  MockSocket.last.welcome();
   assert.deepEqual(MockSocket.last.sentOf('MARK'), [{ type: 'MARK', roomId: R, read: 9 }]);
 });
 
@@ -289,16 +289,16 @@ test('watched people are named again after a reconnect', async (t) => {
   made.watchPresence(['bo', 'cy']);
   made.watchPresence(['bo', 'cy']);
   assert.equal(MockSocket.last.sentOf('WATCH_PRESENCE').length, 1);
-  MockSocket.last.ends(1006);
+  MockSocket.last.closeByServer(1006);
   t.mock.timers.tick(500);
   await settle();
-  MockSocket.last.welcomes();
+  MockSocket.last.welcome();
   assert.deepEqual(MockSocket.last.sentOf('WATCH_PRESENCE')[0].userIds, ['bo', 'cy']);
 });
 
 test('unknown frames and broken text are ignored', async (t) => {
   const made = await client(t);
-  MockSocket.last.says({ type: 'FIREWORKS', anything: true });
+  MockSocket.last.receive({ type: 'FIREWORKS', anything: true });
   MockSocket.last.onmessage({ data: '{"type":' });
   assert.equal(made.state.phase, 'online');
 });
@@ -315,7 +315,7 @@ test('client_refuses_an_oversized_frame_before_the_socket_and_sends_the_next', a
 
 test('client_obeys_the_limits_that_welcome_names', async (t) => {
   const made = await client(t, { connected: false });
-  MockSocket.last.welcomes({ limits: { contentBytesMax: 10, frameBytesMax: 65_536, watchedUsersMax: 200 } });
+  MockSocket.last.welcome({ limits: { contentBytesMax: 10, frameBytesMax: 65_536, watchedUsersMax: 200 } });
   await assert.rejects(send(made, 'a', 'eleven char'), { code: 'CONTENT_TOO_LARGE' });
 });
 
@@ -323,19 +323,19 @@ test('client_refuses_the_largest_frame_in_flight_after_1009_and_resends_the_othe
   const made = await client(t);
   const large = send(made, 'large', 'x'.repeat(9_000));
   void made.enqueue({ type: 'SEND_MESSAGE', roomId: 'R2', clientMsgId: 'small', content: 'y' }).catch(() => {});
-  MockSocket.last.ends(1009);
+  MockSocket.last.closeByServer(1009);
   await assert.rejects(large, { code: 'CONTENT_TOO_LARGE' });
   t.mock.timers.tick(500);
   await settle();
-  MockSocket.last.welcomes();
+  MockSocket.last.welcome();
   assert.deepEqual(MockSocket.last.sentOf('SEND_MESSAGE').map(({ clientMsgId }) => clientMsgId), ['small']);
 });
 
 test('client_mints_ids_on_the_clock_of_the_fleet', async (t) => {
   const made = await client(t, { connected: false });
   const mintedAt = () => parseInt(made.mintId().replaceAll('-', '').slice(0, 12), 16);
-  MockSocket.last.welcomes({ serverTime: new Date(Date.now() - 3_600_000).toISOString() });
+  MockSocket.last.welcome({ serverTime: new Date(Date.now() - 3_600_000).toISOString() });
   assert.equal(mintedAt(), Date.now() - 3_600_000);
-  MockSocket.last.says({ type: 'PONG', serverTime: new Date(Date.now() + 5_000).toISOString() });
+  MockSocket.last.receive({ type: 'PONG', serverTime: new Date(Date.now() + 5_000).toISOString() });
   assert.equal(mintedAt(), Date.now() + 5_000);
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ACK_WITHIN_MS, QUEUED_PER_ROOM_MAX, SendQueue } from '../page/js/send-queue.js';
+import { ACK_TIMEOUT_MS, QUEUED_PER_ROOM_MAX, SendQueue } from '../page/js/send-queue.js';
 import { settle } from '../mock/socket.mjs';
 
 /** A queue on paused timers, and what it put on the socket. */
@@ -43,7 +43,7 @@ test('a refusal that asks to try again holds the line back for as long as it say
   const { made, sent } = queue(t);
   say(made, 'a');
   say(made, 'b');
-  made.refuse({ type: 'ERROR', ref: sent[0].ref, code: 'RATE_LIMITED', message: '', retryable: true, retryAfterMs: 2000 });
+  made.reject({ type: 'ERROR', ref: sent[0].ref, code: 'RATE_LIMITED', message: '', retryable: true, retryAfterMs: 2000 });
   t.mock.timers.tick(1999);
   assert.deepEqual(idsOf(sent), ['a']);
   t.mock.timers.tick(1);
@@ -54,7 +54,7 @@ test('a final refusal rejects its own message and lets the next one go', async (
   const { made, sent } = queue(t);
   const first = say(made, 'a');
   say(made, 'b');
-  made.refuse({ type: 'ERROR', clientMsgId: 'a', roomId: 'R1', code: 'BLOCKED', message: 'no', retryable: false });
+  made.reject({ type: 'ERROR', clientMsgId: 'a', roomId: 'R1', code: 'BLOCKED', message: 'no', retryable: false });
   await assert.rejects(first, { code: 'BLOCKED' });
   assert.deepEqual(idsOf(sent), ['a', 'b']);
 });
@@ -62,7 +62,7 @@ test('a final refusal rejects its own message and lets the next one go', async (
 test('an answer that never comes is asked for again on the same connection', async (t) => {
   const { made, sent } = queue(t);
   say(made, 'a');
-  t.mock.timers.tick(ACK_WITHIN_MS);
+  t.mock.timers.tick(ACK_TIMEOUT_MS);
   assert.deepEqual(idsOf(sent), ['a', 'a']);
 });
 
@@ -70,7 +70,7 @@ test('an answer to something else is not ours', async (t) => {
   const { made, sent } = queue(t);
   say(made, 'a');
   assert.equal(made.acknowledge(ack(sent[0], { ref: 'other' })), false);
-  assert.equal(made.refuse({ type: 'ERROR', code: 'BAD_FRAME', retryable: false }), false);
+  assert.equal(made.reject({ type: 'ERROR', code: 'BAD_FRAME', retryable: false }), false);
   assert.equal(made.length, 1);
 });
 

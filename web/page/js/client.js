@@ -12,14 +12,14 @@
 import { DEFAULT_LIMITS, frameProblem, limitsOf, utf8Bytes } from './bounds.js';
 import { Emitter } from './emitter.js';
 import { uuidv7 } from './ids.js';
-import { backoffMs, closeMeaning, FAR_OVER_LIMIT_MS } from './reconnect-policy.js';
+import { backoffMs, closePolicy, LONG_DELAY_MS } from './reconnect-policy.js';
 import { SendQueue } from './send-queue.js';
 import { Subscriptions } from './subscriptions.js';
 
-const WELCOME_WITHIN_MS = 10_000;
+const WELCOME_TIMEOUT_MS = 10_000;
 /** A connection that stood this long counts as a success: the next loss starts again with short delays. */
 const STABLE_AFTER_MS = 5_000;
-const TYPING_EVERY_MS = 3_000;
+const TYPING_INTERVAL_MS = 3_000;
 const MARK_DELAY_MS = 250;
 const WATCHED_USERS_MAX = 200;
 /** RFC 6455: the fleet, or a proxy before it, does not take frames of this size. */
@@ -28,7 +28,7 @@ const FRAME_TOO_LARGE = 1009;
 /**
  * @typedef {import('../../types/wire').Frame} Frame
  * @typedef {import('../../types/wire').Ack} Ack
- * @typedef {{ phase: 'idle' | 'connecting' | 'online' | 'waiting' | 'stopped', retryAt?: number, says?: string }} ConnectionState
+ * @typedef {{ phase: 'idle' | 'connecting' | 'online' | 'waiting' | 'stopped', retryAt?: number, message?: string }} ConnectionState
  */
 
 export class RoomcastClient extends Emitter {
@@ -47,18 +47,18 @@ export class RoomcastClient extends Emitter {
   /** Counts connections tried, so that an answer for an earlier one is recognised. */
   #attempt = 0;
   #failures = 0;
-  #heardAt = 0;
-  #spokeAt = 0;
+  #lastReceivedAt = 0;
+  #lastSentAt = 0;
   #onlineSince = 0;
-  /** @type {number | undefined} */ #comeBackAt;
+  /** @type {number | undefined} */ #reconnectAt;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */ #leaveTimer;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #migrateTimer;
   /** @type {string[]} */ #watched = [];
   /** @type {'ONLINE' | 'AWAY'} */ #status = 'ONLINE';
   /** @type {Map<string, number>} */ #marks = new Map();
   /** @type {Set<string>} */ #unsentMarks = new Set();
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #markTimer;
-  /** @type {Map<string, number>} */ #typedAt = new Map();
+  /** @type {Map<string, number>} */ #typingSentAt = new Map();
   #url;
   #tokens;
   #WebSocket;
@@ -84,7 +84,7 @@ export class RoomcastClient extends Emitter {
   }
 
   /** How many things this person did that the fleet has not acknowledged. */
-  get waiting() {
+  get pendingCount() {
     return this.#queue.length;
   }
 
@@ -99,15 +99,15 @@ export class RoomcastClient extends Emitter {
 
   /** Ends the connection for good; what was not acknowledged is refused. */
   stop() {
-    this.#drop(1000);
+    this.#closeSocket(1000);
     this.#queue.clear();
     this.#setState({ phase: 'stopped' });
   }
 
   /** The machine woke up or found a network: try now instead of at the end of the delay. */
-  wake() {
-    if (this.state.phase === 'waiting' && this.#comeBackAt === undefined) void this.#connect();
-    else if (this.state.phase === 'online') this.#checkSilence();
+  reconnectNow() {
+    if (this.state.phase === 'waiting' && this.#reconnectAt === undefined) void this.#connect();
+    else if (this.state.phase === 'online') this.#checkHeartbeat();
   }
 
   /** A new id for something this person does, on the fleet's clock. */
@@ -137,18 +137,18 @@ export class RoomcastClient extends Emitter {
    * Sends a SEND_MESSAGE, EDIT_MESSAGE, DELETE_MESSAGE or REACT until it is acknowledged or refused.
    * @param {Frame & { roomId: string, clientMsgId: string }} frame
    * @param {number} [order] its place among the frames of its room that wait; the last when absent
-   * @returns {Promise<Ack>} rejects with `Refused`
+   * @returns {Promise<Ack>} rejects with `SendError`
    */
   enqueue(frame, order) {
-    if (frame.type === 'SEND_MESSAGE') this.#typedAt.delete(frame.roomId);
+    if (frame.type === 'SEND_MESSAGE') this.#typingSentAt.delete(frame.roomId);
     return this.#queue.push(frame, order);
   }
 
   /** Sends TYPING; call it at every key, it is throttled. @param {string} roomId */
   typing(roomId) {
     const now = Date.now();
-    if (now - (this.#typedAt.get(roomId) ?? 0) < TYPING_EVERY_MS) return;
-    if (this.state.phase === 'online' && this.#send({ type: 'TYPING', roomId })) this.#typedAt.set(roomId, now);
+    if (now - (this.#typingSentAt.get(roomId) ?? 0) < TYPING_INTERVAL_MS) return;
+    if (this.state.phase === 'online' && this.#send({ type: 'TYPING', roomId })) this.#typingSentAt.set(roomId, now);
   }
 
   /**
@@ -160,18 +160,18 @@ export class RoomcastClient extends Emitter {
     if (seq <= (this.#marks.get(roomId) ?? 0)) return;
     this.#marks.set(roomId, seq);
     this.#unsentMarks.add(roomId);
-    this.#markTimer ??= setTimeout(() => this.#sendMarks(), MARK_DELAY_MS);
+    this.#markTimer ??= setTimeout(() => this.#flushMarks(), MARK_DELAY_MS);
   }
 
   /** Flushes pending marks now: the page may be about to close. */
   flush() {
-    this.#sendMarks();
+    this.#flushMarks();
   }
 
   /** Replaces the list of people whose presence is wanted. @param {string[]} userIds */
   watchPresence(userIds) {
     const watched = userIds.slice(0, Math.min(this.welcome?.limits?.watchedUsersMax ?? WATCHED_USERS_MAX, WATCHED_USERS_MAX));
-    if (watched.length === this.#watched.length && watched.every((userId, place) => userId === this.#watched[place])) return;
+    if (watched.length === this.#watched.length && watched.every((userId, index) => userId === this.#watched[index])) return;
     this.#watched = watched;
     if (this.state.phase === 'online') this.#send({ type: 'WATCH_PRESENCE', userIds: watched });
   }
@@ -184,16 +184,16 @@ export class RoomcastClient extends Emitter {
   }
 
   async #connect() {
-    this.#drop(1000);
+    this.#closeSocket(1000);
     const attempt = this.#attempt;
-    this.#comeBackAt = undefined;
+    this.#reconnectAt = undefined;
     this.#setState({ phase: 'connecting' });
     try {
       this.#token = await this.#tokens.get(this.#staleToken);
     } catch (error) {
       if (attempt !== this.#attempt) return;
-      if (/** @type {any} */ (error)?.code === 'UNAUTHORIZED') this.#signedOut();
-      else this.#comeBack();
+      if (/** @type {any} */ (error)?.code === 'UNAUTHORIZED') this.#onSignedOut();
+      else this.#scheduleReconnect();
       return;
     }
     if (attempt !== this.#attempt) return;
@@ -201,17 +201,17 @@ export class RoomcastClient extends Emitter {
     const socket = new this.#WebSocket(this.#url, ['roomcast.v1', `bearer.${this.#token}`]);
     this.#socket = socket;
     socket.onmessage = (event) => {
-      if (this.#socket === socket) this.#read(event.data);
+      if (this.#socket === socket) this.#receive(event.data);
     };
     socket.onclose = (event) => {
-      if (this.#socket === socket) this.#lost(event.code);
+      if (this.#socket === socket) this.#onClose(event.code);
     };
-    this.#timer = setTimeout(() => this.#lost(1006), WELCOME_WITHIN_MS);
+    this.#timer = setTimeout(() => this.#onClose(1006), WELCOME_TIMEOUT_MS);
   }
 
   /** @param {string} text */
-  #read(text) {
-    this.#heardAt = Date.now();
+  #receive(text) {
+    this.#lastReceivedAt = Date.now();
     /** @type {Frame} */
     let frame;
     try {
@@ -219,69 +219,69 @@ export class RoomcastClient extends Emitter {
     } catch {
       return;
     }
-    this.#handle(frame);
+    this.#dispatch(frame);
   }
 
   /** @param {Frame} frame */
-  #handle(frame) {
+  #dispatch(frame) {
     switch (frame.type) {
-      case 'WELCOME': return this.#greeted(frame);
-      case 'SUBSCRIBED': return this.#subscriptions.subscribed(frame);
-      case 'UNSUBSCRIBED': return this.#subscriptions.unsubscribed(frame);
+      case 'WELCOME': return this.#onWelcome(frame);
+      case 'SUBSCRIBED': return this.#subscriptions.onSubscribed(frame);
+      case 'UNSUBSCRIBED': return this.#subscriptions.onUnsubscribed(frame);
       case 'ACK': return void this.#queue.acknowledge(/** @type {any} */ (frame));
-      case 'ERROR': return this.#refused(frame);
-      case 'RECONNECT': return this.#leaveLater(frame);
-      case 'PONG': return this.#setClock(frame.serverTime);
-      case 'TOKEN_EXPIRING': return void this.#renewToken();
+      case 'ERROR': return this.#onError(frame);
+      case 'RECONNECT': return this.#migrateAfter(frame);
+      case 'PONG': return this.#syncClock(frame.serverTime);
+      case 'TOKEN_EXPIRING': return void this.#refreshToken();
       case 'TYPING': case 'RECEIPT': case 'PRESENCE': case 'NOTIFICATION': case 'WARNING':
         return this.emit(frame.type.toLowerCase(), frame);
       default:
         // Events of a room carry a seq; a type this page does not know still moves the chain.
-        if (typeof frame.seq === 'number' && frame.roomId !== undefined) this.#subscriptions.event(frame);
+        if (typeof frame.seq === 'number' && frame.roomId !== undefined) this.#subscriptions.onEvent(frame);
     }
   }
 
   /** @param {Frame} frame */
-  #greeted(frame) {
+  #onWelcome(frame) {
     clearTimeout(this.#timer);
     this.welcome = frame;
     this.limits = limitsOf(frame.limits);
-    this.#onlineSince = this.#spokeAt = Date.now();
-    this.#setClock(frame.serverTime);
+    this.#onlineSince = this.#lastSentAt = Date.now();
+    this.#syncClock(frame.serverTime);
     this.#setState({ phase: 'online' });
     if (this.#status !== 'ONLINE') this.#send({ type: 'SET_STATUS', status: this.#status });
     this.#subscriptions.online();
     this.#queue.online();
     if (this.#watched.length > 0) this.#send({ type: 'WATCH_PRESENCE', userIds: this.#watched });
     for (const roomId of this.#marks.keys()) this.#unsentMarks.add(roomId);
-    this.#sendMarks();
+    this.#flushMarks();
     this.emit('welcome', frame);
-    this.#checkSilence();
+    this.#checkHeartbeat();
   }
 
   /** @param {string} serverTime */
-  #setClock(serverTime) {
+  #syncClock(serverTime) {
     const skewMs = Date.parse(serverTime) - Date.now();
     if (Number.isFinite(skewMs)) this.clockSkewMs = skewMs;
   }
 
   /** @param {Frame} frame */
-  #refused(frame) {
-    if (this.#queue.refuse(frame) || this.#subscriptions.refuse(frame)) return;
+  #onError(frame) {
+    if (this.#queue.reject(frame) || this.#subscriptions.reject(frame)) return;
     this.emit('error', frame);
   }
 
   /** The gateway is draining: stay until it is time to come back elsewhere. @param {Frame} frame */
-  #leaveLater(frame) {
+  #migrateAfter(frame) {
     const afterMs = Math.max(0, Number(frame.afterMs) || 0);
-    this.#comeBackAt = Date.now() + afterMs;
-    clearTimeout(this.#leaveTimer);
-    this.#leaveTimer = setTimeout(() => {
-      if (this.#socket) this.#lost(1001);
+    this.#reconnectAt = Date.now() + afterMs;
+    clearTimeout(this.#migrateTimer);
+    this.#migrateTimer = setTimeout(() => {
+      if (this.#socket) this.#onClose(1001);
     }, afterMs);
   }
 
-  async #renewToken() {
+  async #refreshToken() {
     const socket = this.#socket;
     try {
       const token = await this.#tokens.get(this.#token);
@@ -290,59 +290,59 @@ export class RoomcastClient extends Emitter {
       this.#send({ type: 'AUTH', token });
     } catch (error) {
       // Out of reach: the close 4401 that follows starts over.
-      if (/** @type {any} */ (error)?.code === 'UNAUTHORIZED' && socket === this.#socket) this.#signedOut();
+      if (/** @type {any} */ (error)?.code === 'UNAUTHORIZED' && socket === this.#socket) this.#onSignedOut();
     }
   }
 
   /** Looks after the heartbeat: silence replaces the connection, and we are never silent ourselves. */
-  #checkSilence() {
+  #checkHeartbeat() {
     clearTimeout(this.#timer);
     const heartbeatMs = Number(this.welcome?.heartbeatMs) || 15_000;
     const now = Date.now();
-    if (now - this.#heardAt > 1.5 * heartbeatMs) return this.#lost(4408);
-    if (now - this.#spokeAt >= heartbeatMs) this.#send({ type: 'PING' });
-    this.#timer = setTimeout(() => this.#checkSilence(), heartbeatMs / 4);
+    if (now - this.#lastReceivedAt > 1.5 * heartbeatMs) return this.#onClose(4408);
+    if (now - this.#lastSentAt >= heartbeatMs) this.#send({ type: 'PING' });
+    this.#timer = setTimeout(() => this.#checkHeartbeat(), heartbeatMs / 4);
   }
 
   /** @param {number} code */
-  #lost(code) {
+  #onClose(code) {
     const wasOnline = this.state.phase === 'online';
     if (wasOnline && Date.now() - this.#onlineSince >= STABLE_AFTER_MS) this.#failures = 0;
-    if (code === FRAME_TOO_LARGE) this.#queue.refuseLargest();
-    this.#drop(1000);
-    const meaning = closeMeaning(code);
-    if (meaning.comeBack === 'never') {
-      this.#setState({ phase: 'stopped', says: meaning.says });
+    if (code === FRAME_TOO_LARGE) this.#queue.rejectLargest();
+    this.#closeSocket(1000);
+    const policy = closePolicy(code);
+    if (policy.reconnect === 'never') {
+      this.#setState({ phase: 'stopped', message: policy.message });
       return;
     }
     // A refused handshake looks like a lost network to a page, so a token that failed twice is renewed.
-    if (meaning.comeBack === 'new-token' || (!wasOnline && this.#failures === 1)) this.#staleToken = this.#token;
-    if (meaning.comeBack === 'later') this.#comeBackAt = Date.now() + FAR_OVER_LIMIT_MS + backoffMs(this.#failures, this.#random);
-    if (this.#comeBackAt !== undefined) this.#comeBack(this.#comeBackAt - Date.now());
-    else if (meaning.comeBack === 'new-token' && this.#failures === 0) this.#comeBack(0);
-    else this.#comeBack();
+    if (policy.reconnect === 'new-token' || (!wasOnline && this.#failures === 1)) this.#staleToken = this.#token;
+    if (policy.reconnect === 'later') this.#reconnectAt = Date.now() + LONG_DELAY_MS + backoffMs(this.#failures, this.#random);
+    if (this.#reconnectAt !== undefined) this.#scheduleReconnect(this.#reconnectAt - Date.now());
+    else if (policy.reconnect === 'new-token' && this.#failures === 0) this.#scheduleReconnect(0);
+    else this.#scheduleReconnect();
   }
 
   /** @param {number} [delayMs] when something other than the back-off decides the moment */
-  #comeBack(delayMs = backoffMs(this.#failures, this.#random)) {
+  #scheduleReconnect(delayMs = backoffMs(this.#failures, this.#random)) {
     this.#failures += 1;
     this.#setState({ phase: 'waiting', retryAt: Date.now() + Math.max(0, delayMs) });
     this.#timer = setTimeout(() => void this.#connect(), Math.max(0, delayMs));
   }
 
-  #signedOut() {
+  #onSignedOut() {
     this.stop();
     this.emit('signed-out');
   }
 
   /** Lets go of the socket, if there is one, and of every timer that belonged to it. @param {number} code */
-  #drop(code) {
+  #closeSocket(code) {
     this.#attempt += 1;
     clearTimeout(this.#timer);
-    clearTimeout(this.#leaveTimer);
+    clearTimeout(this.#migrateTimer);
     this.#queue.offline();
     this.#subscriptions.offline();
-    this.#typedAt.clear();
+    this.#typingSentAt.clear();
     const socket = this.#socket;
     this.#socket = undefined;
     if (!socket) return;
@@ -351,7 +351,7 @@ export class RoomcastClient extends Emitter {
     socket.close(code);
   }
 
-  #sendMarks() {
+  #flushMarks() {
     clearTimeout(this.#markTimer);
     this.#markTimer = undefined;
     if (this.state.phase !== 'online') return;
@@ -370,7 +370,7 @@ export class RoomcastClient extends Emitter {
     // One oversized frame would cost the connection, and everything that waits for it.
     if (utf8Bytes(text) > this.limits.frameBytesMax) return false;
     this.#socket.send(text);
-    this.#spokeAt = Date.now();
+    this.#lastSentAt = Date.now();
     return true;
   }
 

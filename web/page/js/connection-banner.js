@@ -28,7 +28,7 @@ export function connectionBanner(workspace) {
     view.hidden = words === '';
   };
   const waiting = (/** @type {number} */ retryAt) => {
-    const now = h('button', { type: 'button', class: 'link', 'data-testid': 'reconnect-now', onclick: () => client.wake() }, 'Try now');
+    const now = h('button', { type: 'button', class: 'link', 'data-testid': 'reconnect-now', onclick: () => client.reconnectNow() }, 'Try now');
     const count = h('span', { 'aria-hidden': 'true' });
     const tick = () => fill(count, retryAt - Date.now() > 1500 ? ` in ${Math.round((retryAt - Date.now()) / 1000)} s ` : ' ');
     const kept = workspace.outbox.isDurable ? 'What you write is kept and sent when the connection is back.' : 'What you write is sent when the connection is back. Keep this page open: this browser does not let it store anything.';
@@ -37,9 +37,9 @@ export function connectionBanner(workspace) {
     counting = setInterval(tick, 1000);
   };
   const render = () => {
-    const { phase, retryAt = 0, says } = client.state;
+    const { phase, retryAt = 0, message } = client.state;
     if (phase === 'stopped') {
-      if (says) show('stopped', says, h('button', { type: 'button', class: 'link', onclick: () => location.reload() }, 'Reload'));
+      if (message) show('stopped', message, h('button', { type: 'button', class: 'link', onclick: () => location.reload() }, 'Reload'));
       return;
     }
     if (phase === 'waiting') {

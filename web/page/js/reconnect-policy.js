@@ -7,30 +7,30 @@
 export const BACKOFF_BASE_MS = 500;
 export const BACKOFF_CAP_MS = 20_000;
 /** How long to stay away after a close that asks to come back later (4409, 4429), at least. */
-export const FAR_OVER_LIMIT_MS = 10_000;
+export const LONG_DELAY_MS = 10_000;
 
 /**
- * @typedef {'soon' | 'later' | 'new-token' | 'never'} ComeBack
+ * @typedef {'soon' | 'later' | 'new-token' | 'never'} ReconnectPolicy
  */
 
 /** The policy of each close code, and the text for the user when it is final. */
-const CLOSES = new Map(/** @type {[number, { comeBack: ComeBack, says?: string }][]} */ ([
-  [1002, { comeBack: 'never', says: 'This page and the server do not understand each other. Please reload the page.' }],
-  [1003, { comeBack: 'never', says: 'This page and the server do not understand each other. Please reload the page.' }],
-  [1007, { comeBack: 'never', says: 'This page and the server do not understand each other. Please reload the page.' }],
-  [4400, { comeBack: 'never', says: 'This page and the server do not understand each other. Please reload the page.' }],
-  [4401, { comeBack: 'new-token' }],
-  [4403, { comeBack: 'never', says: 'This account may not connect at the moment.' }],
-  [4409, { comeBack: 'later' }],
-  [4429, { comeBack: 'later' }],
+const CLOSE_POLICIES = new Map(/** @type {[number, { reconnect: ReconnectPolicy, message?: string }][]} */ ([
+  [1002, { reconnect: 'never', message: 'This page and the server do not understand each other. Please reload the page.' }],
+  [1003, { reconnect: 'never', message: 'This page and the server do not understand each other. Please reload the page.' }],
+  [1007, { reconnect: 'never', message: 'This page and the server do not understand each other. Please reload the page.' }],
+  [4400, { reconnect: 'never', message: 'This page and the server do not understand each other. Please reload the page.' }],
+  [4401, { reconnect: 'new-token' }],
+  [4403, { reconnect: 'never', message: 'This account may not connect at the moment.' }],
+  [4409, { reconnect: 'later' }],
+  [4429, { reconnect: 'later' }],
 ]));
 
 /**
  * @param {number} code
- * @returns {{ comeBack: ComeBack, says?: string }} unknown codes ask to come back: nothing was refused
+ * @returns {{ reconnect: ReconnectPolicy, message?: string }} unknown codes ask to come back: nothing was refused
  */
-export function closeMeaning(code) {
-  return CLOSES.get(code) ?? { comeBack: 'soon' };
+export function closePolicy(code) {
+  return CLOSE_POLICIES.get(code) ?? { reconnect: 'soon' };
 }
 
 /**

@@ -1,7 +1,7 @@
 /**
  * Messages that the fleet has not acknowledged yet.
  *
- * Each room has its own first-in-first-out line and one frame of it on its way at a time, so a refusal
+ * Each room has its own first-in-first-out queue and one frame of it on its way at a time, so a refusal
  * that asks to try again cannot let a later message overtake. A frame keeps its clientMsgId through
  * every resend, which makes resending always safe. The queue is bounded: past that a send is refused at
  * once, because a person who sees "not sent" can act and one whose browser swells cannot. A frame over
@@ -12,17 +12,17 @@ import { backoffMs } from './reconnect-policy.js';
 
 export const QUEUED_PER_ROOM_MAX = 500;
 /** How long an answer may take before the frame is sent again. */
-export const ACK_WITHIN_MS = 10_000;
+export const ACK_TIMEOUT_MS = 10_000;
 
 /** A refusal with a code of the contract. */
-export class Refused extends Error {
+export class SendError extends Error {
   /**
    * @param {string} code
    * @param {string} message
    */
   constructor(code, message) {
     super(message);
-    this.name = 'Refused';
+    this.name = 'SendError';
     this.code = code;
   }
 }
@@ -30,14 +30,14 @@ export class Refused extends Error {
 /**
  * @typedef {import('../../types/wire').Frame} Frame
  * @typedef {import('../../types/wire').Ack} Ack
- * @typedef {{ frame: Frame, order: number, attempts: number, onItsWay: boolean,
+ * @typedef {{ frame: Frame, order: number, attempts: number, inFlight: boolean,
  *   timer: ReturnType<typeof setTimeout> | undefined,
  *   resolve: (ack: Ack) => void, reject: (error: Error) => void }} Entry
  */
 
 export class SendQueue {
   /** @type {Map<string, Entry[]>} */
-  #lines = new Map();
+  #queues = new Map();
   #online = false;
   #nextRef = 1;
   #send;
@@ -59,31 +59,31 @@ export class SendQueue {
   /** How many frames wait for their acknowledgement. */
   get length() {
     let waiting = 0;
-    for (const line of this.#lines.values()) waiting += line.length;
+    for (const queue of this.#queues.values()) waiting += queue.length;
     return waiting;
   }
 
   /**
    * Keeps `frame` until the fleet acknowledges or refuses it.
    * @param {Frame & { roomId: string, clientMsgId: string }} frame
-   * @param {number} [order] its place in its room's line, behind every entry of a lower or equal order;
-   *   the end of the line when absent. An entry that was sent already stays first.
+   * @param {number} [order] its place in its room's queue, behind every entry of a lower or equal order;
+   *   the end of the queue when absent. An entry that was sent already stays first.
    * @returns {Promise<Ack>}
    */
   push(frame, order = Infinity) {
-    const line = this.#lines.get(frame.roomId) ?? [];
-    if (line.length >= QUEUED_PER_ROOM_MAX) {
-      return Promise.reject(new Refused('QUEUE_FULL', 'Too many messages are waiting to be sent.'));
+    const queue = this.#queues.get(frame.roomId) ?? [];
+    if (queue.length >= QUEUED_PER_ROOM_MAX) {
+      return Promise.reject(new SendError('QUEUE_FULL', 'Too many messages are waiting to be sent.'));
     }
     const problem = this.#problem(frame);
-    if (problem) return Promise.reject(new Refused(problem.code, problem.message));
-    this.#lines.set(frame.roomId, line);
+    if (problem) return Promise.reject(new SendError(problem.code, problem.message));
+    this.#queues.set(frame.roomId, queue);
     return new Promise((resolve, reject) => {
       const ref = `q${this.#nextRef++}`;
-      const entry = { frame: { ...frame, ref }, order, attempts: 0, onItsWay: false, timer: undefined, resolve, reject };
-      const later = line.findIndex((each) => each.attempts === 0 && each.order > order);
-      line.splice(later < 0 ? line.length : later, 0, entry);
-      if (line[0] === entry) this.#sendFirst(line);
+      const entry = { frame: { ...frame, ref }, order, attempts: 0, inFlight: false, timer: undefined, resolve, reject };
+      const later = queue.findIndex((each) => each.attempts === 0 && each.order > order);
+      queue.splice(later < 0 ? queue.length : later, 0, entry);
+      if (queue[0] === entry) this.#sendFirst(queue);
     });
   }
 
@@ -91,37 +91,37 @@ export class SendQueue {
    * The fleet closed the connection because a frame was too large for it. The largest frame that was on
    * its way is the one to blame: it is refused, so that the others go on when the connection is back.
    */
-  refuseLargest() {
-    const sent = [...this.#lines.values()].map(([first]) => first).filter((first) => first?.onItsWay);
+  rejectLargest() {
+    const sent = [...this.#queues.values()].map(([first]) => first).filter((first) => first?.inFlight);
     const [largest] = sent.sort((one, other) => sizeOf(other) - sizeOf(one));
     if (!largest) return;
     this.#finish(largest);
-    largest.reject(new Refused('CONTENT_TOO_LARGE', 'The server did not take this message because it is too large. Shorten it, or send it in parts.'));
+    largest.reject(new SendError('CONTENT_TOO_LARGE', 'The server did not take this message because it is too large. Shorten it, or send it in parts.'));
   }
 
-  /** A connection stands: every line starts again with its first frame. */
+  /** A connection stands: every queue starts again with its first frame. */
   online() {
     this.#online = true;
-    for (const line of this.#lines.values()) this.#sendFirst(line);
+    for (const queue of this.#queues.values()) this.#sendFirst(queue);
   }
 
   /** The connection is gone: what was on its way may or may not have arrived. */
   offline() {
     this.#online = false;
-    for (const [first] of this.#lines.values()) {
+    for (const [first] of this.#queues.values()) {
       if (!first) continue;
       clearTimeout(first.timer);
-      first.onItsWay = false;
+      first.inFlight = false;
     }
   }
 
   /** Gives up everything that waits, as at a sign-out. */
   clear() {
-    const lines = [...this.#lines.values()];
-    this.#lines.clear();
-    for (const entry of lines.flat()) {
+    const queues = [...this.#queues.values()];
+    this.#queues.clear();
+    for (const entry of queues.flat()) {
       clearTimeout(entry.timer);
-      entry.reject(new Refused('STOPPED', 'Not sent: the connection was ended.'));
+      entry.reject(new SendError('STOPPED', 'Not sent: the connection was ended.'));
     }
   }
 
@@ -130,7 +130,7 @@ export class SendQueue {
    * @returns {boolean} whether it answered something of this queue
    */
   acknowledge(ack) {
-    const entry = this.#answeredBy(ack);
+    const entry = this.#entryOf(ack);
     if (!entry) return false;
     this.#finish(entry);
     entry.resolve(ack);
@@ -141,47 +141,47 @@ export class SendQueue {
    * @param {Frame} error
    * @returns {boolean} whether it answered something of this queue
    */
-  refuse(error) {
-    const entry = this.#answeredBy(error);
+  reject(error) {
+    const entry = this.#entryOf(error);
     if (!entry) return false;
     if (!error.retryable) {
       this.#finish(entry);
-      entry.reject(new Refused(error.code, error.message));
+      entry.reject(new SendError(error.code, error.message));
       return true;
     }
     clearTimeout(entry.timer);
-    entry.onItsWay = false;
+    entry.inFlight = false;
     const waitMs = Math.max(Number(error.retryAfterMs) || 0, 200 + backoffMs(entry.attempts, this.#random));
-    entry.timer = setTimeout(() => this.#sendFirst(this.#lineOf(entry)), waitMs);
+    entry.timer = setTimeout(() => this.#sendFirst(this.#queueOf(entry)), waitMs);
     return true;
   }
 
-  /** @param {Entry[]} line */
-  #sendFirst(line) {
-    const entry = line[0];
-    if (!entry || !this.#online || entry.onItsWay) return;
+  /** @param {Entry[]} queue */
+  #sendFirst(queue) {
+    const entry = queue[0];
+    if (!entry || !this.#online || entry.inFlight) return;
     clearTimeout(entry.timer);
     const problem = this.#problem(entry.frame);
     if (problem) {
       this.#finish(entry);
-      entry.reject(new Refused(problem.code, problem.message));
+      entry.reject(new SendError(problem.code, problem.message));
       return;
     }
     if (!this.#send(entry.frame)) return;
     entry.attempts += 1;
-    entry.onItsWay = true;
+    entry.inFlight = true;
     entry.timer = setTimeout(() => {
-      entry.onItsWay = false;
-      this.#sendFirst(this.#lineOf(entry));
-    }, ACK_WITHIN_MS * Math.min(entry.attempts, 3));
+      entry.inFlight = false;
+      this.#sendFirst(this.#queueOf(entry));
+    }, ACK_TIMEOUT_MS * Math.min(entry.attempts, 3));
   }
 
   /**
-   * Only the first of a line was ever sent, so only it can be answered.
+   * Only the first of a queue was ever sent, so only it can be answered.
    * @param {{ ref?: string, roomId?: string, clientMsgId?: string }} answer
    */
-  #answeredBy(answer) {
-    for (const [first] of this.#lines.values()) {
+  #entryOf(answer) {
+    for (const [first] of this.#queues.values()) {
       if (!first || first.attempts === 0) continue;
       if (answer.ref !== undefined && answer.ref === first.frame.ref) return first;
       const sameMessage = answer.clientMsgId !== undefined && answer.clientMsgId === first.frame.clientMsgId;
@@ -193,15 +193,15 @@ export class SendQueue {
   /** @param {Entry} entry */
   #finish(entry) {
     clearTimeout(entry.timer);
-    const line = this.#lineOf(entry);
-    line.shift();
-    if (line.length === 0) this.#lines.delete(entry.frame.roomId ?? '');
-    else this.#sendFirst(line);
+    const queue = this.#queueOf(entry);
+    queue.shift();
+    if (queue.length === 0) this.#queues.delete(entry.frame.roomId ?? '');
+    else this.#sendFirst(queue);
   }
 
   /** @param {Entry} entry */
-  #lineOf(entry) {
-    return this.#lines.get(entry.frame.roomId ?? '') ?? [];
+  #queueOf(entry) {
+    return this.#queues.get(entry.frame.roomId ?? '') ?? [];
   }
 }
 

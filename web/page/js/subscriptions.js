@@ -7,8 +7,8 @@
  */
 
 /** How long a SUBSCRIBE may stay unanswered before it is asked again. */
-export const SUBSCRIBED_WITHIN_MS = 10_000;
-const RETRY_MS = 1_000;
+export const SUBSCRIBE_TIMEOUT_MS = 10_000;
+const RETRY_DELAY_MS = 1_000;
 
 /**
  * @typedef {import('../../types/wire').Frame} Frame
@@ -46,14 +46,14 @@ export class Subscriptions {
     /** @type {Subscription} */
     const room = { roomId, last: after, ref: undefined, head: 0, caughtUp: false, timer: undefined };
     this.#rooms.set(roomId, room);
-    this.#ask(room);
+    this.#subscribe(room);
   }
 
   /** @param {string} roomId */
   remove(roomId) {
     const room = this.#rooms.get(roomId);
     if (!room) return;
-    this.#forget(room);
+    this.#delete(room);
     if (this.#online) this.#send({ type: 'UNSUBSCRIBE', roomId, ref: `u${this.#nextRef++}` });
   }
 
@@ -64,7 +64,7 @@ export class Subscriptions {
 
   online() {
     this.#online = true;
-    for (const room of this.#rooms.values()) this.#ask(room);
+    for (const room of this.#rooms.values()) this.#subscribe(room);
   }
 
   offline() {
@@ -77,7 +77,7 @@ export class Subscriptions {
   }
 
   /** @param {Frame} frame */
-  subscribed(frame) {
+  onSubscribed(frame) {
     const room = this.#rooms.get(frame.roomId ?? '');
     if (!room || room.ref === undefined || (frame.ref !== undefined && frame.ref !== room.ref)) return;
     clearTimeout(room.timer);
@@ -86,70 +86,70 @@ export class Subscriptions {
     room.head = frame.head;
     if (missedAfter === undefined || !frame.recovered) room.last = frame.head;
     this.#emit('subscribed', { roomId: room.roomId, recovered: frame.recovered, head: frame.head, missedAfter });
-    this.#noteCaughtUp(room);
+    this.#checkCaughtUp(room);
   }
 
   /** The fleet ended the subscription itself, as for a member who was removed. @param {Frame} frame */
-  unsubscribed(frame) {
+  onUnsubscribed(frame) {
     const room = this.#rooms.get(frame.roomId ?? '');
     const answersUs = frame.ref?.startsWith('u') ?? false;
     if (!room || answersUs || room.ref !== undefined) return;
-    this.#forget(room);
+    this.#delete(room);
     this.#emit('unsubscribed', { roomId: room.roomId, code: 'REMOVED' });
   }
 
   /** @param {Frame} frame */
-  event(frame) {
+  onEvent(frame) {
     const room = this.#rooms.get(frame.roomId ?? '');
     if (!room || room.ref !== undefined || room.last === undefined) return;
     if (frame.seq <= room.last) return;
     if ((frame.prev ?? 0) > room.last) {
-      this.#ask(room);
+      this.#subscribe(room);
       return;
     }
     room.last = frame.seq;
     this.#emit('event', frame);
-    this.#noteCaughtUp(room);
+    this.#checkCaughtUp(room);
   }
 
   /**
    * @param {Frame} error
    * @returns {boolean} whether it answered a SUBSCRIBE or UNSUBSCRIBE of ours
    */
-  refuse(error) {
+  reject(error) {
     if (error.ref?.startsWith('u')) return true;
     const room = [...this.#rooms.values()].find((each) => each.ref !== undefined && each.ref === error.ref);
     if (!room) return false;
     clearTimeout(room.timer);
     if (error.retryable) {
-      room.timer = setTimeout(() => this.#ask(room), Number(error.retryAfterMs) || RETRY_MS);
+      room.timer = setTimeout(() => this.#subscribe(room), Number(error.retryAfterMs) || RETRY_DELAY_MS);
     } else {
-      this.#forget(room);
+      this.#delete(room);
       this.#emit('unsubscribed', { roomId: room.roomId, code: error.code });
     }
     return true;
   }
 
   /** @param {Subscription} room */
-  #ask(room) {
+  #subscribe(room) {
     if (!this.#online) return;
     clearTimeout(room.timer);
     room.ref = `s${this.#nextRef++}`;
     room.caughtUp = false;
     const after = room.last === undefined ? {} : { after: room.last };
     this.#send({ type: 'SUBSCRIBE', roomId: room.roomId, ref: room.ref, ...after });
-    room.timer = setTimeout(() => this.#ask(room), SUBSCRIBED_WITHIN_MS);
+    room.timer = setTimeout(() => this.#subscribe(room), SUBSCRIBE_TIMEOUT_MS);
   }
 
   /** @param {Subscription} room */
-  #noteCaughtUp(room) {
+  #checkCaughtUp(room) {
     if (room.caughtUp || (room.last ?? 0) < room.head) return;
     room.caughtUp = true;
     this.#emit('caught-up', { roomId: room.roomId });
   }
 
   /** @param {Subscription} room */
-  #forget(room) {
+  #delete(room) {
     clearTimeout(room.timer);
     this.#rooms.delete(room.roomId);
   }

@@ -63,7 +63,7 @@ export class Workspace extends Emitter {
     fill(root, this.#frame);
     const { signal } = this.#ending;
     addEventListener('hashchange', () => this.#route(true), { signal });
-    addEventListener('online', () => this.client.wake(), { signal });
+    addEventListener('online', () => this.client.reconnectNow(), { signal });
     document.addEventListener('visibilitychange', () => this.#visibilityChanged(), { signal });
     this.client.start();
     this.outbox.start(this.client);
@@ -228,7 +228,7 @@ export class Workspace extends Emitter {
     clearTimeout(this.#awayTimer);
     if (document.visibilityState === 'visible') {
       this.client.setStatus('ONLINE');
-      this.client.wake();
+      this.client.reconnectNow();
     } else {
       this.client.flush();
       this.#awayTimer = setTimeout(() => this.client.setStatus('AWAY'), AWAY_AFTER_MS);
