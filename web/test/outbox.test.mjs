@@ -55,9 +55,9 @@ test('outbox_sends_what_an_earlier_page_left_under_the_same_ids_in_order', async
   after.start(line);
   assert.deepEqual(ids(line.sent), ['a', 'b', 'c']);
   await turns();
-  assert.equal(after.waiting, 0);
+  assert.equal(after.pendingCount, 0);
   const third = await Outbox.open('ana', { store });
-  assert.equal(third.waiting, 0);
+  assert.equal(third.pendingCount, 0);
 });
 
 test('outbox_shows_the_unsent_messages_of_a_room_after_a_reload', async () => {
@@ -66,7 +66,7 @@ test('outbox_shows_the_unsent_messages_of_a_room_after_a_reload', async () => {
   before.start(connection({ b: refused('BLOCKED') }));
   before.send(message('a'), ts);
   before.send(message('b'), ts);
-  void before.act({ type: 'REACT', roomId: 'R', messageId: 'm', emoji: '+' });
+  void before.submit({ type: 'REACT', roomId: 'R', messageId: 'm', emoji: '+' });
   await turns();
   const after = await Outbox.open('ana', { store });
   assert.deepEqual(after.messagesOf('R').map(({ clientMsgId, status, error }) => [clientMsgId, status, error]), [['a', 'sending', undefined], ['b', 'failed', 'BLOCKED']]);
@@ -90,7 +90,7 @@ test('outbox_keeps_what_a_stopped_connection_gave_up', async () => {
   before.send(message('a'), ts);
   await turns();
   assert.deepEqual(failed, []);
-  assert.equal((await Outbox.open('ana', { store })).waiting, 1);
+  assert.equal((await Outbox.open('ana', { store })).pendingCount, 1);
 });
 
 test('outbox_of_one_user_does_not_show_those_of_another', async () => {
@@ -101,7 +101,7 @@ test('outbox_of_one_user_does_not_show_those_of_another', async () => {
   ana.setDraft('R', 'mine');
   await turns();
   const bo = await Outbox.open('bo', { store });
-  assert.equal(bo.waiting, 0);
+  assert.equal(bo.pendingCount, 0);
   assert.equal(bo.draft('R'), '');
 });
 
@@ -118,7 +118,7 @@ test('outbox_is_empty_after_a_sign_out_even_when_answers_come_late', async () =>
   ana.setDraft('R', 'late');
   await turns();
   const again = await Outbox.open('ana', { store });
-  assert.equal(again.waiting, 0);
+  assert.equal(again.pendingCount, 0);
   assert.deepEqual(again.messagesOf('R2'), []);
   assert.equal(again.draft('R'), '');
 });
@@ -147,7 +147,7 @@ test('a_tab_does_not_send_what_a_living_tab_sends_and_takes_it_over_when_that_ta
   const second = await Outbox.open('ana', { store, locks: browser.locks() });
   const line = connection({ a: { duplicate: true } });
   second.start(line);
-  await second.adopt();
+  await second.claimOrphans();
   assert.deepEqual(ids(line.sent), []);
   first.close();
   await turns();
@@ -155,8 +155,8 @@ test('a_tab_does_not_send_what_a_living_tab_sends_and_takes_it_over_when_that_ta
   second.on('restored', (unsent) => restored.push(unsent.clientMsgId));
   const third = await Outbox.open('ana', { store, locks: browser.locks() });
   third.start(connection());
-  await Promise.all([second.adopt(), second.adopt()]);
-  assert.deepEqual([restored, ids(line.sent), third.waiting], [[], [], 1], 'the third tab was first to claim it');
+  await Promise.all([second.claimOrphans(), second.claimOrphans()]);
+  assert.deepEqual([restored, ids(line.sent), third.pendingCount], [[], [], 1], 'the third tab was first to claim it');
 });
 
 test('outbox_refuses_edits_past_its_bound_and_reports_the_refusals_of_restored_ones', async () => {
@@ -164,32 +164,32 @@ test('outbox_refuses_edits_past_its_bound_and_reports_the_refusals_of_restored_o
   const before = await Outbox.open('ana', { store });
   before.start(connection());
   const edit = { type: 'EDIT_MESSAGE', roomId: 'R', messageId: 'm', content: 'x' };
-  for (let place = 0; place < 500; place += 1) void before.act(edit);
-  await assert.rejects(before.act(edit), /waiting/);
+  for (let index = 0; index < 500; index += 1) void before.submit(edit);
+  await assert.rejects(before.submit(edit), /waiting/);
   assert.equal(before.isFull('R'), true);
   await turns();
   const after = await Outbox.open('ana', { store });
   const refusals = [];
-  after.on('refused', (error) => refusals.push(error.code));
+  after.on('rejected', (error) => refusals.push(error.code));
   after.start(connection({ 'minted-0': refused('NOT_FOUND') }));
   await turns();
   assert.deepEqual(refusals, ['NOT_FOUND']);
-  assert.equal(after.waiting, 499);
+  assert.equal(after.pendingCount, 499);
 });
 
 test('outbox_goes_on_from_memory_when_the_browser_stores_nothing', async (t) => {
   t.mock.method(console, 'warn', () => {});
   const store = Object.assign(new MemoryStore(), { isDurable: true, apply: async () => { throw new Error('quota'); } });
   const outbox = await Outbox.open('ana', { store });
-  let told = 0;
-  outbox.on('durability', () => { told += 1; });
+  let notified = 0;
+  outbox.on('durability', () => { notified += 1; });
   const line = connection({ a: {} });
   outbox.start(line);
   outbox.send(message('a'), ts);
   await turns();
   assert.deepEqual(ids(line.sent), ['a']);
   assert.equal(outbox.isDurable, false);
-  assert.ok(told > 0);
+  assert.ok(notified > 0);
 });
 
 test('a_failed_message_is_forgotten_after_a_month_and_an_unsent_one_is_not', async () => {

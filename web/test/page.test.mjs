@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isolated } from '../page/js/bidi.js';
-import { composes } from '../page/js/dom.js';
+import { isolate } from '../page/js/bidi.js';
+import { isComposing } from '../page/js/dom.js';
 import { Emitter } from '../page/js/emitter.js';
-import { shownName } from '../page/js/people.js';
+import { displayNameOf } from '../page/js/people.js';
 import { roomIdIn } from '../page/js/workspace.js';
 
 test('emitter_calls_every_listener_when_one_throws', (t) => {
@@ -25,13 +25,13 @@ test('an_address_with_broken_encoding_names_a_room_that_is_nobodys', () => {
 });
 
 test('keys_of_an_input_method_are_not_taken_for_commands', () => {
-  assert.equal(composes({ isComposing: false, keyCode: 229 }), true);
-  assert.equal(composes({ isComposing: true, keyCode: 13 }), true);
-  assert.equal(composes({ isComposing: false, keyCode: 13 }), false);
+  assert.equal(isComposing({ isComposing: false, keyCode: 229 }), true);
+  assert.equal(isComposing({ isComposing: true, keyCode: 13 }), true);
+  assert.equal(isComposing({ isComposing: false, keyCode: 13 }), false);
 });
 
 test('a_name_cannot_turn_the_text_around_it', () => {
-  assert.equal(shownName({ userId: 'u', name: 'bo', displayName: '\u202Eevil\u2069' }), 'evil');
-  assert.equal(shownName({ userId: 'u', name: 'bo', displayName: '\u202E\u200F' }), 'bo');
-  assert.equal(isolated('a\u2069b'), '\u2068ab\u2069');
+  assert.equal(displayNameOf({ userId: 'u', name: 'bo', displayName: '\u202Eevil\u2069' }), 'evil');
+  assert.equal(displayNameOf({ userId: 'u', name: 'bo', displayName: '\u202E\u200F' }), 'bo');
+  assert.equal(isolate('a\u2069b'), '\u2068ab\u2069');
 });

@@ -51,21 +51,21 @@ test('room_list_keeps_the_order_of_the_server_whatever_the_timestamps', async (t
 test('room_list_moves_a_room_up_at_a_newer_message_with_an_older_timestamp', async (t) => {
   const rooms = [info('a', { seq: 9, minute: 30 }), info('b', { seq: 5, minute: 20 }), info('c', { seq: 3, minute: 10 })];
   const made = await list(t, rooms);
-  made.eventSeen(message('c', 4, 1));
+  made.onEvent(message('c', 4, 1));
   assert.equal(order(made), 'c a b', 'a live message');
-  await made.notified({ kind: 'MESSAGE', roomId: 'b', seq: 6, messageId: 'b-6', senderId: 'bo' });
+  await made.onNotification({ kind: 'MESSAGE', roomId: 'b', seq: 6, messageId: 'b-6', senderId: 'bo' });
   assert.equal(order(made), 'b c a', 'a notification, before its row is read');
   rooms[1] = info('b', { seq: 6, minute: 2 });
   await refreshed(t);
   assert.equal(order(made), 'b c a', 'its row');
-  made.sent('a', 10);
+  made.onAcknowledged('a', 10);
   assert.equal(order(made), 'a b c', 'an acknowledged message of this user');
 });
 
 test('room_list_moves_rooms_up_at_rows_with_newer_messages_in_the_order_of_the_rows', async (t) => {
   const rooms = [info('a', { seq: 9, minute: 30 }), info('b', { seq: 5, minute: 20 }), info('c', { seq: 3, minute: 10 })];
   const made = await list(t, rooms);
-  for (const roomId of ['b', 'c']) await made.notified({ kind: 'ROOM_CHANGED', roomId, seq: 20, senderId: 'bo' });
+  for (const roomId of ['b', 'c']) await made.onNotification({ kind: 'ROOM_CHANGED', roomId, seq: 20, senderId: 'bo' });
   rooms.splice(0, 3, info('c', { seq: 21, minute: 1 }), info('b', { seq: 22, minute: 40 }), rooms[0]);
   await refreshed(t);
   assert.equal(order(made), 'c b a');
@@ -74,9 +74,9 @@ test('room_list_moves_rooms_up_at_rows_with_newer_messages_in_the_order_of_the_r
 test('room_list_moves_no_room_at_an_edit_a_deletion_or_a_known_message', async (t) => {
   const rooms = [info('a', { seq: 9, minute: 30 }), info('b', { seq: 5, minute: 20 })];
   const made = await list(t, rooms);
-  for (const event of [message('a', 9, 1), message('b', 4, 50), message('b', 10, 50, { type: 'MESSAGE_EDITED', messageId: 'm5' }), message('b', 11, 51, { type: 'REACTION', messageId: 'm5' })]) made.eventSeen(event);
-  for (const kind of ['MESSAGE_EDITED', 'MESSAGE_DELETED']) await made.notified({ kind, roomId: 'b', seq: 12, messageId: 'm5', senderId: 'bo' });
-  await made.notified({ kind: 'MENTION', roomId: 'b', seq: 5, messageId: 'm5', senderId: 'bo' });
+  for (const event of [message('a', 9, 1), message('b', 4, 50), message('b', 10, 50, { type: 'MESSAGE_EDITED', messageId: 'm5' }), message('b', 11, 51, { type: 'REACTION', messageId: 'm5' })]) made.onEvent(event);
+  for (const kind of ['MESSAGE_EDITED', 'MESSAGE_DELETED']) await made.onNotification({ kind, roomId: 'b', seq: 12, messageId: 'm5', senderId: 'bo' });
+  await made.onNotification({ kind: 'MENTION', roomId: 'b', seq: 5, messageId: 'm5', senderId: 'bo' });
   rooms[0] = { ...rooms[0], lastMessage: { ...rooms[0].lastMessage, ts: at(1), editedAt: at(2) } };
   rooms[1] = { ...rooms[1], lastMessage: { ...rooms[1].lastMessage, ts: at(59), deleted: true } };
   await refreshed(t);
@@ -88,7 +88,7 @@ test('room_list_moves_no_room_at_an_edit_a_deletion_or_a_known_message', async (
 test('room_list_keeps_a_room_on_top_until_the_list_has_its_message', async (t) => {
   const rooms = [info('a', { seq: 9 }), info('b', { seq: 5 }), info('c', { seq: 3 })];
   const made = await list(t, rooms);
-  made.eventSeen(message('c', 4, 0));
+  made.onEvent(message('c', 4, 0));
   await made.load();
   assert.equal(order(made), 'c a b', 'the list does not have the message');
   rooms.splice(0, 3, info('b', { seq: 6 }), info('c', { seq: 4 }), info('a', { seq: 9 }));
@@ -102,7 +102,7 @@ test('room_list_puts_a_room_on_top_whose_message_arrives_while_the_list_is_read'
   const made = await list(t, rooms, { limit: 3, onPage: () => onPage() });
   onPage = () => {
     onPage = () => {};
-    made.eventSeen(message('r5', 50, 0));
+    made.onEvent(message('r5', 50, 0));
   };
   await made.load();
   assert.equal(order(made), 'r5 r0 r1 r2 r3 r4');
@@ -113,22 +113,22 @@ test('room_list_puts_new_rooms_on_top', async (t) => {
   const made = await list(t, rooms);
   made.put(info('created'));
   rooms.push(info('joined', { seq: 2, minute: 1 }));
-  await made.notified({ kind: 'JOINED', roomId: 'joined', seq: 3, senderId: 'ana' });
+  await made.onNotification({ kind: 'JOINED', roomId: 'joined', seq: 3, senderId: 'ana' });
   assert.equal(order(made), 'joined created a');
 });
 
 test('a notification counts once, at once', async (t) => {
   const made = await list(t, [info('a', { seq: 5, read: 5 })]);
   const frame = { type: 'NOTIFICATION', kind: 'MESSAGE', roomId: 'a', seq: 7, senderId: 'bo' };
-  await made.notified(frame);
-  await made.notified({ ...frame, kind: 'MENTION' });
+  await made.onNotification(frame);
+  await made.onNotification({ ...frame, kind: 'MENTION' });
   assert.equal(made.get('a').unread, 1);
 });
 
 test('a list that is behind does not take back what this page has counted', async (t) => {
   const rooms = [info('a', { seq: 5, read: 5 })];
   const made = await list(t, rooms);
-  await made.notified({ kind: 'MESSAGE', roomId: 'a', seq: 7, senderId: 'bo' });
+  await made.onNotification({ kind: 'MESSAGE', roomId: 'a', seq: 7, senderId: 'bo' });
   t.mock.timers.tick(1200);
   await settle();
   assert.equal(made.get('a').unread, 1);
@@ -140,7 +140,7 @@ test('a list that is behind does not take back what this page has counted', asyn
 
 test('a list that is behind does not bring back what was read', async (t) => {
   const made = await list(t, [info('a', { seq: 9, read: 5, unread: 2 })]);
-  made.readUpTo('a', 9, 0);
+  made.markRead('a', 9, 0);
   await made.load();
   assert.equal(made.get('a').unread, 0);
 });
@@ -149,17 +149,17 @@ test('an invitation adds the room and a removal takes it away', async (t) => {
   const rooms = [];
   const made = await list(t, rooms);
   rooms.push(info('new'));
-  await made.notified({ kind: 'INVITATION', roomId: 'new', seq: 1, senderId: 'bo' });
+  await made.onNotification({ kind: 'INVITATION', roomId: 'new', seq: 1, senderId: 'bo' });
   assert.equal(made.get('new').name, 'new');
-  await made.notified({ kind: 'REMOVAL', roomId: 'new', seq: 2, senderId: 'bo' });
+  await made.onNotification({ kind: 'REMOVAL', roomId: 'new', seq: 2, senderId: 'bo' });
   assert.equal(made.get('new'), undefined);
 });
 
 test('room_list_rereads_the_row_of_an_announced_room_until_it_exists', async (t) => {
   const rooms = [];
   const made = await list(t, rooms);
-  await made.notified({ kind: 'INVITATION', roomId: 'late', seq: 1, senderId: 'bo' });
-  await made.notified({ kind: 'INVITATION', roomId: 'never', seq: 1, senderId: 'bo' });
+  await made.onNotification({ kind: 'INVITATION', roomId: 'late', seq: 1, senderId: 'bo' });
+  await made.onNotification({ kind: 'INVITATION', roomId: 'never', seq: 1, senderId: 'bo' });
   assert.equal(order(made), '');
   await refreshed(t);
   rooms.push(info('late'));
@@ -175,7 +175,7 @@ for (const kind of ['REMOVAL', 'LEFT', 'ROOM_DELETED']) {
     const made = await list(t, [info('a'), info('b')]);
     const removed = [];
     made.on('removed', (roomId) => removed.push(roomId));
-    await made.notified({ kind, roomId: 'a', seq: 9, senderId: 'bo' });
+    await made.onNotification({ kind, roomId: 'a', seq: 9, senderId: 'bo' });
     assert.deepEqual(removed, ['a']);
     assert.deepEqual(made.rooms.map(({ roomId }) => roomId), ['b']);
   });
@@ -184,9 +184,9 @@ for (const kind of ['REMOVAL', 'LEFT', 'ROOM_DELETED']) {
 test('room_list_follows_a_read_mark_of_another_device', async (t) => {
   const rooms = [info('a', { seq: 9, read: 5, unread: 3 }), info('b', { seq: 9, read: 5, unread: 3 })];
   const made = await list(t, rooms);
-  await made.notified({ kind: 'READ', roomId: 'a', seq: 9, senderId: 'ana' });
+  await made.onNotification({ kind: 'READ', roomId: 'a', seq: 9, senderId: 'ana' });
   assert.equal(made.get('a').unread, 0, 'read to the end: no row is needed to know');
-  await made.notified({ kind: 'READ', roomId: 'b', seq: 7, senderId: 'ana' });
+  await made.onNotification({ kind: 'READ', roomId: 'b', seq: 7, senderId: 'ana' });
   await refreshed(t);
   assert.equal(made.get('b').unread, 3, 'the service has not seen the mark');
   rooms[1] = info('b', { seq: 9, read: 7, unread: 1 });
@@ -197,7 +197,7 @@ test('room_list_follows_a_read_mark_of_another_device', async (t) => {
 test('room_list_hides_the_text_of_a_deleted_message_and_a_late_row_does_not_bring_it_back', async (t) => {
   const rooms = [info('a', { seq: 9 })];
   const made = await list(t, rooms);
-  await made.notified({ kind: 'MESSAGE_DELETED', roomId: 'a', seq: 10, messageId: 'm9', senderId: 'bo' });
+  await made.onNotification({ kind: 'MESSAGE_DELETED', roomId: 'a', seq: 10, messageId: 'm9', senderId: 'bo' });
   assert.deepEqual([made.get('a').lastMessage.content, made.get('a').lastMessage.deleted], [undefined, true]);
   await refreshed(t);
   assert.deepEqual([made.get('a').lastMessage.content, made.get('a').lastMessage.deleted], [undefined, true]);
@@ -208,8 +208,8 @@ test('room_list_hides_the_text_of_a_deleted_message_and_a_late_row_does_not_brin
 test('room_list_reads_the_row_until_it_shows_the_edit_or_the_new_name', async (t) => {
   const rooms = [info('a', { seq: 9 }), info('b', { seq: 9 })];
   const made = await list(t, rooms);
-  await made.notified({ kind: 'MESSAGE_EDITED', roomId: 'a', seq: 10, messageId: 'm9', senderId: 'bo' });
-  await made.notified({ kind: 'ROOM_CHANGED', roomId: 'b', seq: 11, senderId: 'bo' });
+  await made.onNotification({ kind: 'MESSAGE_EDITED', roomId: 'a', seq: 10, messageId: 'm9', senderId: 'bo' });
+  await made.onNotification({ kind: 'ROOM_CHANGED', roomId: 'b', seq: 11, senderId: 'bo' });
   await refreshed(t);
   assert.equal(made.get('a').lastMessage.content, 'x');
   rooms[0].lastMessage.content = 'better';
@@ -226,10 +226,10 @@ test('room_list_shows_a_room_joined_on_another_device_and_ignores_unknown_kinds'
   const rooms = [];
   const made = await list(t, rooms);
   rooms.push(info('joined'));
-  await made.notified({ kind: 'JOINED', roomId: 'joined', seq: 1, senderId: 'ana' });
+  await made.onNotification({ kind: 'JOINED', roomId: 'joined', seq: 1, senderId: 'ana' });
   assert.equal(made.get('joined').name, 'joined');
-  await made.notified({ kind: 'POLL_OPENED', roomId: 'other', seq: 1, senderId: 'bo' });
-  await made.notified({ kind: 'BLOCKS_CHANGED' });
+  await made.onNotification({ kind: 'POLL_OPENED', roomId: 'other', seq: 1, senderId: 'bo' });
+  await made.onNotification({ kind: 'BLOCKS_CHANGED' });
   assert.deepEqual(made.rooms.map(({ roomId }) => roomId), ['joined']);
 });
 

@@ -40,9 +40,9 @@ const range = (from, to) => Array.from({ length: to - from + 1 }, (_, place) => 
 test('a room listens first and reads history second, and what comes between is there once', async (t) => {
   const log = range(1, 3).map((seq) => said(seq));
   const { made } = room(t, log);
-  made.subscribed({ recovered: true, missedAfter: undefined });
-  made.happened(said(4));
-  made.happened(said(3));
+  made.onSubscribed({ recovered: true, missedAfter: undefined });
+  made.onEvent(said(4));
+  made.onEvent(said(3));
   await turns();
   assert.equal(made.state, 'ready');
   assert.deepEqual(seqs(made), [1, 2, 3, 4]);
@@ -51,11 +51,11 @@ test('a room listens first and reads history second, and what comes between is t
 test('a replay that was too much is read from history, page by page, and nothing is missing', async (t) => {
   const log = range(1, 3).map((seq) => said(seq));
   const { made, asked } = room(t, log);
-  made.subscribed({ recovered: true, missedAfter: undefined });
+  made.onSubscribed({ recovered: true, missedAfter: undefined });
   await turns();
   log.push(...range(4, 700).map((seq) => said(seq)));
-  made.subscribed({ recovered: false, missedAfter: 3 });
-  made.happened(said(701));
+  made.onSubscribed({ recovered: false, missedAfter: 3 });
+  made.onEvent(said(701));
   await turns();
   assert.deepEqual(seqs(made), range(1, 701));
   assert.deepEqual(asked.filter(({ after }) => after !== undefined).map(({ after }) => after), [3, 203, 403, 603]);
@@ -66,12 +66,12 @@ test('room_emits_the_events_it_reads_from_history', async (t) => {
   const { made } = room(t, log);
   const read = [];
   made.on('history', (events) => read.push(events.map(({ seq }) => seq)));
-  made.subscribed({ recovered: true, missedAfter: undefined });
+  made.onSubscribed({ recovered: true, missedAfter: undefined });
   await turns();
   log.push(said(4));
-  made.subscribed({ recovered: false, missedAfter: 3 });
+  made.onSubscribed({ recovered: false, missedAfter: 3 });
   await turns();
-  made.subscribed({ recovered: false, missedAfter: undefined });
+  made.onSubscribed({ recovered: false, missedAfter: undefined });
   await turns();
   assert.deepEqual(read, [[1, 2, 3], [4], [1, 2, 3, 4]]);
 });
@@ -79,10 +79,10 @@ test('room_emits_the_events_it_reads_from_history', async (t) => {
 test('when far too much was missed the room starts again from its newest page', async (t) => {
   const log = range(1, 3).map((seq) => said(seq));
   const { made } = room(t, log);
-  made.subscribed({ recovered: true, missedAfter: undefined });
+  made.onSubscribed({ recovered: true, missedAfter: undefined });
   await turns();
   log.push(...range(4, 5000).map((seq) => said(seq)));
-  made.subscribed({ recovered: false, missedAfter: 3 });
+  made.onSubscribed({ recovered: false, missedAfter: 3 });
   await turns();
   assert.deepEqual(seqs(made), range(4951, 5000));
   assert.equal(made.timeline.hasMoreBefore, true);
@@ -92,19 +92,19 @@ test('history out of reach is asked for again until it comes', async (t) => {
   let down = true;
   const log = [said(1)];
   const { made } = room(t, log, { api: { async history() { if (down) throw Object.assign(new Error('no'), { status: 0 }); return { events: log, hasMoreBefore: false }; } } });
-  made.subscribed({ recovered: true, missedAfter: undefined });
+  made.onSubscribed({ recovered: true, missedAfter: undefined });
   await turns();
-  assert.equal(made.whole, false);
+  assert.equal(made.caughtUp, false);
   down = false;
   t.mock.timers.tick(1500);
   await turns();
-  assert.equal(made.whole, true);
+  assert.equal(made.caughtUp, true);
   assert.deepEqual(seqs(made), [1]);
 });
 
 test('scrolling up reads the page before the oldest message', async (t) => {
   const { made, asked } = room(t, range(1, 80).map((seq) => said(seq)));
-  made.subscribed({ recovered: true, missedAfter: undefined });
+  made.onSubscribed({ recovered: true, missedAfter: undefined });
   await turns();
   await made.loadBefore();
   assert.equal(asked.at(-1).before, 31);
@@ -114,24 +114,24 @@ test('scrolling up reads the page before the oldest message', async (t) => {
 
 test('typing is over after six seconds, or when the message comes', async (t) => {
   const { made } = room(t, []);
-  made.types('bo');
-  made.types('ana');
-  assert.deepEqual(made.typists, ['bo']);
+  made.onTyping('bo');
+  made.onTyping('ana');
+  assert.deepEqual(made.typingUserIds, ['bo']);
   t.mock.timers.tick(6_000);
-  assert.deepEqual(made.typists, []);
-  made.types('bo');
-  made.happened(said(1));
-  assert.deepEqual(made.typists, []);
+  assert.deepEqual(made.typingUserIds, []);
+  made.onTyping('bo');
+  made.onEvent(said(1));
+  assert.deepEqual(made.typingUserIds, []);
 });
 
 test('who has read is known from marks and from what they said since', async (t) => {
   const { made } = room(t, []);
   await turns();
-  made.receipt({ userId: 'bo', read: 5 });
-  made.receipt({ userId: 'bo', read: 3 });
+  made.onReceipt({ userId: 'bo', read: 5 });
+  made.onReceipt({ userId: 'bo', read: 3 });
   assert.deepEqual(made.readersOf(5), ['bo']);
   assert.deepEqual(made.readersOf(6), []);
-  made.happened(said(9));
+  made.onEvent(said(9));
   assert.deepEqual(made.readersOf(9), ['bo']);
 });
 

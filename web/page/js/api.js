@@ -27,7 +27,7 @@ export class ApiError extends Error {
  * @param {{ body?: unknown, token?: string, fetch?: typeof globalThis.fetch }} [options]
  * @returns {Promise<any>} the parsed body, or undefined when there is none
  */
-export async function call(method, path, { body, token, fetch = globalThis.fetch } = {}) {
+export async function request(method, path, { body, token, fetch = globalThis.fetch } = {}) {
   /** @type {Record<string, string>} */
   const headers = { Accept: 'application/json, application/problem+json' };
   if (token !== undefined) headers.Authorization = `Bearer ${token}`;
@@ -41,7 +41,7 @@ export async function call(method, path, { body, token, fetch = globalThis.fetch
   const text = await response.text().catch(() => '');
   const parsed = parse(text);
   if (response.ok) return parsed;
-  throw new ApiError(response.status, parsed?.code ?? 'INTERNAL', explain(response.status, parsed));
+  throw new ApiError(response.status, parsed?.code ?? 'INTERNAL', messageOf(response.status, parsed));
 }
 
 /** @param {string} text */
@@ -57,7 +57,7 @@ function parse(text) {
  * @param {number} status
  * @param {{ code?: string, detail?: string, title?: string } | undefined} problem
  */
-function explain(status, problem) {
+function messageOf(status, problem) {
   if (problem?.code === 'RATE_LIMITED') return 'That was a little fast. Wait a moment and try again.';
   if (problem?.code === 'LOG_UNAVAILABLE' || status === 503) return 'Roomcast is busy or restarting. Try again in a moment.';
   return problem?.detail ?? problem?.title ?? `Something went wrong (${status}).`;
@@ -67,8 +67,8 @@ const id = encodeURIComponent;
 
 /** @param {Record<string, string | number | undefined>} parameters */
 function query(parameters) {
-  const given = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== '');
-  return given.length === 0 ? '' : `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}`;
+  const present = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== '');
+  return present.length === 0 ? '' : `?${new URLSearchParams(present.map(([name, value]) => [name, String(value)]))}`;
 }
 
 /**
@@ -85,7 +85,7 @@ export class Api {
    * @param {import('../../types/wire').TokenSource} tokens
    * @param {typeof globalThis.fetch} [fetch]
    */
-  constructor(tokens, fetch = (...request) => globalThis.fetch(...request)) {
+  constructor(tokens, fetch = (...args) => globalThis.fetch(...args)) {
     this.#tokens = tokens;
     this.#fetch = fetch;
   }
@@ -101,7 +101,7 @@ export class Api {
   }
 
   /** @param {string} name the beginning of it @returns {Promise<User[]>} */
-  async usersNamed(name) {
+  async searchUsers(name) {
     const reply = await this.#request('GET', `/v1/users${query({ name, limit: 8 })}`);
     return reply?.users ?? [];
   }
@@ -118,7 +118,7 @@ export class Api {
   }
 
   /** @param {string} name @returns {Promise<RoomInfo[]>} */
-  async publicRooms(name) {
+  async searchPublicRooms(name) {
     const reply = await this.#request('GET', `/v1/rooms${query({ visibility: 'PUBLIC', name, limit: 30 })}`);
     return reply?.rooms ?? [];
   }
@@ -137,17 +137,17 @@ export class Api {
    * @param {string} roomId
    * @param {{ name?: string, topic?: string, visibility?: string }} change
    */
-  changeRoom(roomId, change) {
+  updateRoom(roomId, change) {
     return this.#request('PATCH', `/v1/rooms/${id(roomId)}`, change);
   }
 
   /**
    * @param {string} roomId
-   * @param {{ before?: number, after?: number, around?: number, limit?: number }} [place]
+   * @param {{ before?: number, after?: number, around?: number, limit?: number }} [range]
    * @returns {Promise<import('../../types/wire').HistoryPage>}
    */
-  history(roomId, place = {}) {
-    return this.#request('GET', `/v1/rooms/${id(roomId)}/messages${query(place)}`);
+  history(roomId, range = {}) {
+    return this.#request('GET', `/v1/rooms/${id(roomId)}/messages${query(range)}`);
   }
 
   /**
@@ -192,10 +192,10 @@ export class Api {
   async #request(method, path, body) {
     const token = await this.#tokens.get();
     try {
-      return await call(method, path, { body, token, fetch: this.#fetch });
+      return await request(method, path, { body, token, fetch: this.#fetch });
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 401) throw error;
-      return call(method, path, { body, token: await this.#tokens.get(token), fetch: this.#fetch });
+      return request(method, path, { body, token: await this.#tokens.get(token), fetch: this.#fetch });
     }
   }
 }

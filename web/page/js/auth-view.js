@@ -1,7 +1,7 @@
 /** The first page a person sees: sign up, or sign in, and what this is. */
 import { displayNameProblem, passwordProblem } from './bounds.js';
 import { fill, h, icon, logo } from './dom.js';
-import { labelled, refuse, submitting } from './dialogs.js';
+import { labelledField, assertValid, withSubmitState } from './dialogs.js';
 import { safeStore } from './key-value-store.js';
 import { toggleTheme } from './theme.js';
 
@@ -48,10 +48,10 @@ function formFor({ signsUp, name, session, onSignedIn, notice, onToggle }) {
   const button = h('button', { type: 'submit', class: 'button wide', 'data-testid': 'auth-submit' }, signsUp ? 'Create account' : 'Sign in');
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
-    void submitting(problem, button, async () => {
+    void withSubmitState(problem, button, async () => {
       const account = { name: nameInput.value.trim(), password: passwordInput.value };
       const displayName = displayInput.value.trim();
-      if (signsUp) refuse(displayNameProblem(displayName) || passwordProblem(account.password));
+      if (signsUp) assertValid(displayNameProblem(displayName) || passwordProblem(account.password));
       if (signsUp) await session.signUp({ ...account, ...(displayName ? { displayName } : {}) });
       else await session.signIn(account);
       safeStore.setItem('roomcast.was-here', '1');
@@ -61,9 +61,9 @@ function formFor({ signsUp, name, session, onSignedIn, notice, onToggle }) {
   return h('form', { onsubmit: submit, 'aria-labelledby': 'auth-title' },
     h('h1', { id: 'auth-title' }, signsUp ? 'Create your account' : 'Welcome back'),
     notice ? h('p', { class: 'notice', role: 'status' }, notice) : null,
-    labelled({ id: 'auth-name', label: 'User name', hint: signsUp ? '3 to 32 letters, digits or _ - . : People find you by it.' : undefined, input: nameInput }),
-    signsUp ? labelled({ id: 'auth-display-name', label: 'Your name (optional)', hint: 'Shown with your messages.', input: displayInput }) : null,
-    labelled({ id: 'auth-password', label: 'Password', hint: signsUp ? 'At least 8 characters.' : undefined, input: passwordInput }),
+    labelledField({ id: 'auth-name', label: 'User name', hint: signsUp ? '3 to 32 letters, digits or _ - . : People find you by it.' : undefined, input: nameInput }),
+    signsUp ? labelledField({ id: 'auth-display-name', label: 'Your name (optional)', hint: 'Shown with your messages.', input: displayInput }) : null,
+    labelledField({ id: 'auth-password', label: 'Password', hint: signsUp ? 'At least 8 characters.' : undefined, input: passwordInput }),
     problem, button,
     h('p', { class: 'auth-switch' }, signsUp ? 'Already have an account? ' : 'New here? ',
       h('button', { type: 'button', class: 'link', 'data-testid': 'auth-toggle', onclick: () => onToggle(nameInput.value) }, signsUp ? 'Sign in' : 'Create an account')));

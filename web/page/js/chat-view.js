@@ -1,13 +1,13 @@
 /** One open room: its head, its messages, who types, where to write, and its people beside it. */
-import { isolated } from './bidi.js';
+import { isolate } from './bidi.js';
 import { batched, fill, h, icon, setText } from './dom.js';
 import { composerView } from './composer-view.js';
-import { confirmed, toast } from './dialogs.js';
+import { confirm, toast } from './dialogs.js';
 import { detailsView } from './details-view.js';
-import { listed, plural } from './format.js';
+import { joinNames, plural } from './format.js';
 import { messagesView } from './messages-view.js';
 import { roomAvatar, roomName } from './sidebar-view.js';
-import { shownName } from './people.js';
+import { displayNameOf } from './people.js';
 
 /**
  * @param {import('./room.js').Room} room
@@ -36,12 +36,12 @@ export function chatView(room, workspace) {
   const actions = {
     reply: (message) => composer.reply(message),
     edit: (message) => composer.edit(message),
-    react: (message, emoji) => report(outbox.act({ type: 'REACT', roomId: room.roomId, messageId: message.messageId, emoji, ...(message.reactions.get(emoji)?.userIds.has(me.userId) ? { remove: true } : {}) }), 'The reaction was not kept.'),
+    react: (message, emoji) => report(outbox.submit({ type: 'REACT', roomId: room.roomId, messageId: message.messageId, emoji, ...(message.reactions.get(emoji)?.userIds.has(me.userId) ? { remove: true } : {}) }), 'The reaction was not kept.'),
     retry: (clientMsgId) => room.retry(clientMsgId),
     discard: (clientMsgId) => room.discard(clientMsgId),
     async remove(message) {
-      const sure = await confirmed({ title: 'Delete this message?', text: 'It will be gone for everyone in the room.', action: 'Delete', danger: true });
-      if (sure) report(outbox.act({ type: 'DELETE_MESSAGE', roomId: room.roomId, messageId: message.messageId }), 'The message is still there.');
+      const sure = await confirm({ title: 'Delete this message?', text: 'It will be gone for everyone in the room.', action: 'Delete', danger: true });
+      if (sure) report(outbox.submit({ type: 'DELETE_MESSAGE', roomId: room.roomId, messageId: message.messageId }), 'The message is still there.');
     },
     jump: (messageId) => void jumpTo(messageId),
   };
@@ -50,7 +50,7 @@ export function chatView(room, workspace) {
     beginning: () => beginningOf(room, name(), () => toggleDetails(true, true)),
     onSeen(seq, unreadAfter) {
       room.markRead(seq);
-      workspace.list.readUpTo(room.roomId, room.readSeq, unreadAfter);
+      workspace.list.markRead(room.roomId, room.readSeq, unreadAfter);
     },
   });
   const jumpTo = async (/** @type {string} */ messageId) => {
@@ -69,8 +69,8 @@ export function chatView(room, workspace) {
     workspace.watchMembers([...room.members.keys()]);
   };
   const renderTyping = () => {
-    const names = room.typists.map((userId) => people.name(userId));
-    fill(typing, names.length === 0 ? '' : [h('span', { class: 'typing-dots', 'aria-hidden': 'true' }, h('i'), h('i'), h('i')), `${listed(names.map(isolated))} ${names.length === 1 ? 'is' : 'are'} typing…`]);
+    const names = room.typingUserIds.map((userId) => people.name(userId));
+    fill(typing, names.length === 0 ? '' : [h('span', { class: 'typing-dots', 'aria-hidden': 'true' }, h('i'), h('i'), h('i')), `${joinNames(names.map(isolate))} ${names.length === 1 ? 'is' : 'are'} typing…`]);
   };
   const headSoon = batched(renderHead, 50);
   const offs = [room.on('members', headSoon), people.on('names', headSoon), people.on('presence', headSoon), room.on('typing', renderTyping), people.on('names', renderTyping)];
@@ -104,7 +104,7 @@ function subtitleOf(room, people) {
   }
   const here = [...room.members.keys()].filter((userId) => userId !== room.selfId && people.status(userId) !== 'OFFLINE').length;
   const parts = [room.info.visibility === 'PUBLIC' ? 'Public' : 'Private', plural(room.info.memberCount, 'member'), here > 0 ? `${here + 1} here` : 'only you are here'];
-  return [room.info.topic ? isolated(room.info.topic) : '', parts.join(' · ')].filter(Boolean).join(' — ');
+  return [room.info.topic ? isolate(room.info.topic) : '', parts.join(' · ')].filter(Boolean).join(' — ');
 }
 
 /** What stands above the first message. @param {import('./room.js').Room} room @param {string} name @param {() => void} onInvite */
@@ -122,7 +122,7 @@ export function noRoomView(workspace) {
   return h('section', { class: 'chat no-room', 'aria-label': 'No room is open', 'data-testid': 'empty-state' },
     h('div', { class: 'welcome' },
       h('div', { class: 'welcome-art', 'aria-hidden': 'true' }, h('i'), h('i'), h('i')),
-      h('h2', {}, isNew ? ['Hello, ', h('bdi', {}, shownName(workspace.me))] : 'Choose a room'),
+      h('h2', {}, isNew ? ['Hello, ', h('bdi', {}, displayNameOf(workspace.me))] : 'Choose a room'),
       h('p', {}, isNew ? 'A room is where people talk. Make one and invite somebody, or look for one that is already there.' : 'Your rooms are on the left, the liveliest first.'),
       h('div', { class: 'welcome-actions' },
         h('button', { type: 'button', class: 'button', 'data-testid': 'first-room', onclick: () => workspace.startSomething('room') }, icon('plus'), isNew ? 'Create your first room' : 'New room'),

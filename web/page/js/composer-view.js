@@ -1,7 +1,7 @@
 /** Where one writes: a new message, an answer to one, or a better version of one's own. */
-import { isolated } from './bidi.js';
+import { isolate } from './bidi.js';
 import { wellFormed } from './bounds.js';
-import { composes, fill, h, icon, setText } from './dom.js';
+import { isComposing, fill, h, icon, setText } from './dom.js';
 import { mentionPicker } from './mention-picker.js';
 import { mentionsIn } from './rich-text.js';
 
@@ -21,7 +21,7 @@ export function composerView({ room, people, name, onSent, onProblem }) {
   let mode = { kind: 'new' };
   const { outbox, roomId } = room;
   const banner = h('div', { class: 'composer-mode', hidden: true, 'data-testid': 'composer-mode' });
-  const input = h('textarea', { rows: 1, class: 'composer-input', dir: 'auto', 'aria-label': `Message ${isolated(name())}`, placeholder: 'Write a message', 'data-testid': 'composer', autocomplete: 'off', enterkeyhint: 'send' });
+  const input = h('textarea', { rows: 1, class: 'composer-input', dir: 'auto', 'aria-label': `Message ${isolate(name())}`, placeholder: 'Write a message', 'data-testid': 'composer', autocomplete: 'off', enterkeyhint: 'send' });
   const button = h('button', { type: 'submit', class: 'icon-button filled', 'aria-label': 'Send', title: 'Send (Enter)', 'data-testid': 'send', disabled: true }, icon('send'));
   const problem = h('p', { class: 'composer-problem', role: 'alert', 'data-testid': 'composer-problem' });
   /** The other members that can be named, those whose user name is known. */
@@ -64,7 +64,7 @@ export function composerView({ room, people, name, onSent, onProblem }) {
     mode = next;
     banner.hidden = next.kind === 'new';
     if (next.kind !== 'new') {
-      const about = next.kind === 'edit' ? 'Editing your message' : `Replying to ${isolated(people.name(next.message.senderId))}`;
+      const about = next.kind === 'edit' ? 'Editing your message' : `Replying to ${isolate(people.name(next.message.senderId))}`;
       fill(banner, icon(next.kind === 'edit' ? 'pencil' : 'reply'),
         h('span', { class: 'composer-about' }, h('strong', {}, about), next.kind === 'reply' ? h('bdi', {}, next.message.content.slice(0, 120)) : null),
         h('button', { type: 'button', class: 'icon-button small', 'aria-label': 'Cancel', 'data-testid': 'composer-cancel', onclick: () => enter({ kind: 'new' }) }, icon('close')));
@@ -80,7 +80,7 @@ export function composerView({ room, people, name, onSent, onProblem }) {
     if (mode.kind === 'edit') {
       const { message } = mode;
       if (content !== message.content) {
-        outbox.act({ type: 'EDIT_MESSAGE', roomId, messageId: message.messageId, content }).catch((error) => onProblem(`The change was not kept. ${error.message}`));
+        outbox.submit({ type: 'EDIT_MESSAGE', roomId, messageId: message.messageId, content }).catch((error) => onProblem(`The change was not kept. ${error.message}`));
       }
       enter({ kind: 'new' });
       return;
@@ -98,7 +98,7 @@ export function composerView({ room, people, name, onSent, onProblem }) {
     if (input.value !== '' && mode.kind !== 'edit') room.client.typing(room.roomId);
   });
   input.addEventListener('keydown', (event) => {
-    if (composes(event) || picker.handled(event)) return;
+    if (isComposing(event) || picker.handled(event)) return;
     if (event.key === 'Enter' && !event.shiftKey) {
       event.preventDefault();
       submit();

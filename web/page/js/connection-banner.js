@@ -54,14 +54,14 @@ export function connectionBanner(workspace) {
   const caughtUp = () => {
     if (client.state.phase !== 'online') return;
     if (!wasLost) return show('online', '');
-    if (!client.caughtUp || workspace.openRoom?.whole === false) return show('catching-up', 'Back online, catching up…');
+    if (!client.caughtUp || workspace.openRoom?.caughtUp === false) return show('catching-up', 'Back online, catching up…');
     wasLost = false;
     show('online', 'Back online, caught up', icon('check'));
     timer = setTimeout(() => show('online', ''), BACK_ONLINE_SHOWN_MS);
   };
   client.on('state', render);
   client.on('caught-up', () => { if (wasLost) caughtUp(); });
-  workspace.on('repaired', () => { if (wasLost) caughtUp(); });
+  workspace.on('caught-up', () => { if (wasLost) caughtUp(); });
   client.on('warning', ({ code, message }) => {
     if (code === 'PRESENCE_TOO_LARGE' || wasLost) return;
     show('warning', code === 'LOG_UNAVAILABLE' ? 'Messages wait a moment before they are stored. Nothing is lost.' : message);

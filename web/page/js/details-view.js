@@ -1,11 +1,11 @@
 /** The side of a room: who is in it, who is here, inviting, and leaving. */
-import { isolated } from './bidi.js';
-import { avatar, batched, composes, fill, h, icon } from './dom.js';
-import { confirmed, submitting, toast } from './dialogs.js';
+import { isolate } from './bidi.js';
+import { avatar, batched, isComposing, fill, h, icon } from './dom.js';
+import { confirm, withSubmitState, toast } from './dialogs.js';
 import { plural, shortTime } from './format.js';
 import { renameDialog } from './start-dialog.js';
 import { userSearch } from './user-search.js';
-import { shownName } from './people.js';
+import { displayNameOf } from './people.js';
 
 const SHOWN_MAX = 100;
 const RANK = { ONLINE: 0, AWAY: 1, OFFLINE: 2 };
@@ -29,7 +29,7 @@ export function detailsView(room, workspace, onClose) {
   const members = h('ul', { class: 'members', 'data-testid': 'members' });
   const invite = inviteForm(room, workspace);
   const manage = h('div', { class: 'details-actions' });
-  const view = h('section', { class: 'details', 'aria-label': 'People in this room', 'data-testid': 'details', onkeydown: (/** @type {KeyboardEvent} */ event) => { if (event.key === 'Escape' && !composes(event)) onClose(); } },
+  const view = h('section', { class: 'details', 'aria-label': 'People in this room', 'data-testid': 'details', onkeydown: (/** @type {KeyboardEvent} */ event) => { if (event.key === 'Escape' && !isComposing(event)) onClose(); } },
     h('header', { class: 'details-head' }, count, h('button', { type: 'button', class: 'icon-button', 'aria-label': 'Close people', onclick: onClose }, icon('close'))),
     invite, members, manage);
   const render = () => {
@@ -64,12 +64,12 @@ function memberItem({ userId, role }, room, workspace) {
     h('span', { class: 'member-text' }, h('span', { class: 'member-name' }, h('bdi', {}, name), isMe ? ' (you)' : null), h('span', { class: 'hint' }, words)),
     myRole === 'OWNER' && !isMe && room.info.kind === 'GROUP' ? roleChoice(userId, name, role, room)
       : role !== 'MEMBER' ? h('span', { class: 'role' }, role.toLowerCase()) : null,
-    mayRemove ? h('button', { type: 'button', class: 'icon-button small', 'aria-label': `Remove ${isolated(name)}`, title: `Remove ${isolated(name)}`, 'data-testid': 'remove-member', onclick: () => void remove(userId, name, room) }, icon('close')) : null);
+    mayRemove ? h('button', { type: 'button', class: 'icon-button small', 'aria-label': `Remove ${isolate(name)}`, title: `Remove ${isolate(name)}`, 'data-testid': 'remove-member', onclick: () => void remove(userId, name, room) }, icon('close')) : null);
 }
 
 /** @param {string} userId @param {string} name @param {string} role @param {Room} room */
 function roleChoice(userId, name, role, room) {
-  const select = h('select', { class: 'role-choice', 'aria-label': `Role of ${isolated(name)}`, 'data-testid': 'role-choice', onchange: async () => {
+  const select = h('select', { class: 'role-choice', 'aria-label': `Role of ${isolate(name)}`, 'data-testid': 'role-choice', onchange: async () => {
     const wanted = select.value;
     select.blur();
     await room.api.changeRole(room.roomId, userId, wanted).catch((error) => {
@@ -86,16 +86,16 @@ function inviteForm(room, workspace) {
   const problem = h('p', { class: 'problem', role: 'alert', 'data-testid': 'invite-error' });
   const button = h('button', { type: 'submit', class: 'button', 'data-testid': 'invite-submit' }, 'Invite');
   const add = async (/** @type {import('../../types/wire').User} */ user) => {
-    if (room.members.has(user.userId)) throw new Error(`${isolated(shownName(user))} is already here.`);
+    if (room.members.has(user.userId)) throw new Error(`${isolate(displayNameOf(user))} is already here.`);
     await room.api.addMember(room.roomId, user.userId);
     workspace.people.put(user);
     search.clear();
-    toast(`${isolated(shownName(user))} is in the room now.`, 'info');
+    toast(`${isolate(displayNameOf(user))} is in the room now.`, 'info');
   };
-  const search = userSearch({ input, api: workspace.api, without: (userId) => room.members.has(userId), choose: (user) => void submitting(problem, button, () => add(user)) });
+  const search = userSearch({ input, api: workspace.api, isExcluded: (userId) => room.members.has(userId), choose: (user) => void withSubmitState(problem, button, () => add(user)) });
   return h('form', { class: 'invite-form', onsubmit: (/** @type {Event} */ event) => {
     event.preventDefault();
-    void submitting(problem, button, async () => add(await search.exact()));
+    void withSubmitState(problem, button, async () => add(await search.exact()));
   } },
   h('label', { for: 'invite-name' }, 'Invite someone by user name'),
   h('div', { class: 'inline' }, input, button), problem, search.element);
@@ -103,14 +103,14 @@ function inviteForm(room, workspace) {
 
 /** @param {string} userId @param {string} name @param {Room} room */
 async function remove(userId, name, room) {
-  const sure = await confirmed({ title: `Remove ${isolated(name)}?`, text: 'They will no longer see this room.', action: 'Remove', danger: true });
+  const sure = await confirm({ title: `Remove ${isolate(name)}?`, text: 'They will no longer see this room.', action: 'Remove', danger: true });
   if (sure) await room.api.removeMember(room.roomId, userId).catch((error) => toast(error.message));
 }
 
 /** @param {Room} room @param {Workspace} workspace */
 async function leave(room, workspace) {
   const text = room.info.visibility === 'PUBLIC' ? 'You can join again at any time.' : 'Someone has to add you before you can come back.';
-  if (!(await confirmed({ title: 'Leave this room?', text, action: 'Leave', danger: true }))) return;
+  if (!(await confirm({ title: 'Leave this room?', text, action: 'Leave', danger: true }))) return;
   try {
     await room.api.removeMember(room.roomId, workspace.me.userId);
     workspace.list.remove(room.roomId);

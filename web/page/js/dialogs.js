@@ -31,7 +31,7 @@ export function openDialog(title, content, { testid } = {}) {
  * @param {{ title: string, text: string, action: string, danger?: boolean }} question
  * @returns {Promise<boolean>}
  */
-export function confirmed({ title, text, action, danger = false }) {
+export function confirm({ title, text, action, danger = false }) {
   return new Promise((resolve) => {
     let answer = false;
     const dialog = openDialog(title, (close) => [
@@ -46,10 +46,10 @@ export function confirmed({ title, text, action, danger = false }) {
 
 /** Shows a message in the corner for a while. @param {string} text @param {'error' | 'info'} [tone] */
 export function toast(text, tone = 'error') {
-  const place = document.getElementById('toasts');
-  if (!place) return;
+  const container = document.getElementById('toasts');
+  if (!container) return;
   const note = h('div', { class: `toast ${tone}`, 'data-testid': 'toast' }, icon(tone === 'error' ? 'alert' : 'check'), h('span', {}, text));
-  place.append(note);
+  container.append(note);
   setTimeout(() => note.remove(), TOAST_MS[tone]);
 }
 
@@ -57,7 +57,7 @@ export function toast(text, tone = 'error') {
  * A field with its label, its hint, and a place for what is wrong with it.
  * @param {{ id: string, label: string, hint?: string, testid?: string, input: HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement }} field
  */
-export function labelled({ id, label, hint, input }) {
+export function labelledField({ id, label, hint, input }) {
   input.id = id;
   if (hint) input.setAttribute('aria-describedby', `${id}-hint`);
   return h('div', { class: 'field' },
@@ -67,7 +67,7 @@ export function labelled({ id, label, hint, input }) {
 }
 
 /** Stops a form with what is wrong with it, if anything is. @param {string} problem */
-export function refuse(problem) {
+export function assertValid(problem) {
   if (problem !== '') throw new Error(problem);
 }
 
@@ -77,7 +77,7 @@ export function refuse(problem) {
  * @param {HTMLButtonElement} button
  * @param {() => Promise<void>} work
  */
-export async function submitting(problem, button, work) {
+export async function withSubmitState(problem, button, work) {
   fill(problem);
   if (button.getAttribute('aria-busy') === 'true') return;
   button.setAttribute('aria-busy', 'true');

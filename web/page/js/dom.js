@@ -44,7 +44,7 @@ export function setText(element, text) {
  * composition after it, without `isComposing`, and only with the key code 229.
  * @param {KeyboardEvent} event
  */
-export function composes(event) {
+export function isComposing(event) {
   return event.isComposing || event.keyCode === 229;
 }
 

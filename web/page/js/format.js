@@ -39,7 +39,7 @@ export function shortTime(ts) {
 export const plural = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
 
 /** "Ana", "Ana and Bo", "Ana, Bo and 3 others". @param {string[]} names @param {number} [shown] */
-export function listed(names, shown = 2) {
+export function joinNames(names, shown = 2) {
   if (names.length === 0) return '';
   if (names.length === 1) return names[0];
   if (names.length <= shown) return `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;

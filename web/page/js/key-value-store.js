@@ -17,8 +17,8 @@ export class SafeStore {
 
   /** @param {string} key @returns {string | null} */
   getItem(key) {
-    const kept = this.#memory.get(key);
-    if (kept !== undefined) return kept;
+    const value = this.#memory.get(key);
+    if (value !== undefined) return value;
     try {
       return this.#open().getItem(key);
     } catch {

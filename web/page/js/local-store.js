@@ -18,8 +18,8 @@ const OPEN_TIMEOUT_MS = 3_000;
  *   a frame that the fleet has not acknowledged; `owner` is the tab that sends it
  * @typedef {{ put: Unsent } | { remove: Unsent } | { draft: string, userId: string, roomId: string } | { clear: string }} Change
  *   an empty draft removes it; `clear` names a user
- * @typedef {{ unsent: Unsent[], drafts: Map<string, string> }} Kept
- * @typedef {{ isDurable: boolean, read: (userId: string) => Promise<Kept>, apply: (changes: Change[]) => Promise<void>,
+ * @typedef {{ unsent: Unsent[], drafts: Map<string, string> }} StoredState
+ * @typedef {{ isDurable: boolean, read: (userId: string) => Promise<StoredState>, apply: (changes: Change[]) => Promise<void>,
  *   claim: (userId: string, from: Set<string>, owner: string) => Promise<Unsent[]>, close: () => void }} Store
  *   `claim` gives `owner` what belongs to the tabs `from`, to one caller only
  */
@@ -27,13 +27,13 @@ const OPEN_TIMEOUT_MS = 3_000;
 /**
  * Reading `globalThis.indexedDB` itself throws in browsers that block site data.
  *
- * @param {IDBFactory | undefined} [given] @returns {Promise<Store>}
+ * @param {IDBFactory | undefined} [factory] @returns {Promise<Store>}
  */
-export async function openStore(given) {
+export async function openStore(factory) {
   try {
-    const factory = given ?? globalThis.indexedDB;
-    if (!factory) return new MemoryStore();
-    return new IndexedDbStore(await openDatabase(factory));
+    const database = factory ?? globalThis.indexedDB;
+    if (!database) return new MemoryStore();
+    return new IndexedDbStore(await openDatabase(database));
   } catch {
     return new MemoryStore();
   }
@@ -45,7 +45,7 @@ export class MemoryStore {
   /** @type {Map<string, Unsent>} */ #unsent = new Map();
   /** @type {Map<string, Map<string, string>>} */ #drafts = new Map();
 
-  /** @param {string} userId @returns {Promise<Kept>} */
+  /** @param {string} userId @returns {Promise<StoredState>} */
   async read(userId) {
     const unsent = [...this.#unsent.values()].filter((each) => each.userId === userId);
     return { unsent: structuredClone(unsent), drafts: new Map(this.#drafts.get(userId)) };
@@ -97,10 +97,10 @@ class IndexedDbStore {
     database.onversionchange = () => database.close();
   }
 
-  /** @param {string} userId @returns {Promise<Kept>} */
+  /** @param {string} userId @returns {Promise<StoredState>} */
   async read(userId) {
     const { outbox, drafts } = this.#tables('readonly');
-    const [unsent, texts] = await Promise.all([answer(outbox.getAll(allOf(userId))), answer(drafts.getAll(allOf(userId)))]);
+    const [unsent, texts] = await Promise.all([requestResult(outbox.getAll(userRange(userId))), requestResult(drafts.getAll(userRange(userId)))]);
     return { unsent, drafts: new Map(texts.map((/** @type {{ roomId: string, text: string }} */ each) => [each.roomId, each.text])) };
   }
 
@@ -111,8 +111,8 @@ class IndexedDbStore {
       if ('put' in change) outbox.put(change.put);
       else if ('remove' in change) outbox.delete(keyOf(change.remove));
       else if ('clear' in change) {
-        outbox.delete(allOf(change.clear));
-        drafts.delete(allOf(change.clear));
+        outbox.delete(userRange(change.clear));
+        drafts.delete(userRange(change.clear));
       } else if (change.draft === '') drafts.delete([change.userId, change.roomId]);
       else drafts.put({ userId: change.userId, roomId: change.roomId, text: change.draft });
     }
@@ -123,7 +123,7 @@ class IndexedDbStore {
   /** @param {string} userId @param {Set<string>} from @param {string} owner @returns {Promise<Unsent[]>} */
   async claim(userId, from, owner) {
     const { outbox, done } = this.#tables('readwrite');
-    const all = /** @type {Unsent[]} */ (await answer(outbox.getAll(allOf(userId))));
+    const all = /** @type {Unsent[]} */ (await requestResult(outbox.getAll(userRange(userId))));
     const claimed = all.filter((each) => from.has(each.owner)).map((each) => ({ ...each, owner }));
     for (const each of claimed) outbox.put(each);
     await done;
@@ -168,7 +168,7 @@ function openDatabase(factory) {
 }
 
 /** @param {IDBRequest} request @returns {Promise<any>} */
-function answer(request) {
+function requestResult(request) {
   return new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
@@ -176,7 +176,7 @@ function answer(request) {
 }
 
 /** Every key that begins with this user: an array sorts behind any string. @param {string} userId */
-function allOf(userId) {
+function userRange(userId) {
   return IDBKeyRange.bound([userId], [userId, []]);
 }
 

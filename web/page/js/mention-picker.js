@@ -1,6 +1,6 @@
 /** Completes `@na` to a member's name: arrows choose, Enter or Tab takes, Escape leaves. */
 import { avatar, fill, h } from './dom.js';
-import { shownName } from './people.js';
+import { displayNameOf } from './people.js';
 
 const SHOWN_MAX = 6;
 const LIST_ID = 'mention-list';
@@ -40,7 +40,7 @@ export function mentionPicker(input, candidates) {
     fill(list, found.map((user, place) => h('li', {
       role: 'option', id: `${LIST_ID}-${place}`, 'aria-selected': String(place === chosen), class: 'mention-option',
       onpointerdown: (/** @type {Event} */ event) => { event.preventDefault(); take(place); },
-    }, avatar(user.userId, shownName(user)), h('bdi', {}, shownName(user)), h('span', { class: 'handle' }, `@${user.name}`))));
+    }, avatar(user.userId, displayNameOf(user)), h('bdi', {}, displayNameOf(user)), h('span', { class: 'handle' }, `@${user.name}`))));
     list.hidden = found.length === 0;
     if (found.length === 0) return close();
     input.setAttribute('aria-controls', LIST_ID);

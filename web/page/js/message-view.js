@@ -1,7 +1,7 @@
 /** One message, or one line about the room, as an element. What it can do is asked of `actions`. */
-import { isolated } from './bidi.js';
+import { isolate } from './bidi.js';
 import { avatar, h, icon } from './dom.js';
-import { clock, fullTime, listed, plural } from './format.js';
+import { clock, fullTime, joinNames, plural } from './format.js';
 import { richText } from './rich-text.js';
 
 /** The emoji one can react with. */
@@ -29,7 +29,7 @@ export function messageView(item, context) {
   const deleted = message?.deleted ?? false;
   const article = h('article', {
     class: ['message', own ? 'own' : '', grouped ? 'grouped' : '', deleted ? 'deleted' : '', item.kind].filter(Boolean).join(' '),
-    tabindex: '-1', 'aria-label': `${own ? 'You' : isolated(name)}, ${clock(item.ts)}`, 'data-testid': 'message',
+    tabindex: '-1', 'aria-label': `${own ? 'You' : isolate(name)}, ${clock(item.ts)}`, 'data-testid': 'message',
     'data-message-id': message?.messageId, 'data-seq': message?.seq, 'data-sender': item.senderId,
     'data-client-msg-id': item.clientMsgId, 'data-state': item.kind === 'pending' ? item.status : deleted ? 'deleted' : 'sent',
   },
@@ -73,7 +73,7 @@ function quote(messageId, { quoted, people, actions }) {
 /** @param {Message} message @param {Context} context */
 function reactions(message, { people, selfId, actions }) {
   return h('ul', { class: 'reactions', 'aria-label': 'Reactions' }, [...message.reactions].map(([emoji, { count, userIds }]) => {
-    const names = listed([...userIds].map((userId) => (userId === selfId ? 'you' : isolated(people.name(userId)))), 3);
+    const names = joinNames([...userIds].map((userId) => (userId === selfId ? 'you' : isolate(people.name(userId)))), 3);
     return h('li', {}, h('button', {
       type: 'button', class: 'reaction', 'aria-pressed': String(userIds.has(selfId)), title: names,
       'data-testid': 'reaction', 'data-emoji': emoji, onclick: () => actions.react(message, emoji),
@@ -132,7 +132,7 @@ function placePalette(palette, article) {
 
 /** @param {Notice} notice @param {People} people @param {string} selfId */
 export function noticeText({ event }, people, selfId) {
-  const name = (/** @type {string | undefined} */ userId) => (userId === selfId ? 'You' : isolated(people.name(userId ?? '')));
+  const name = (/** @type {string | undefined} */ userId) => (userId === selfId ? 'You' : isolate(people.name(userId ?? '')));
   const who = name(event.userId);
   const by = name(event.senderId);
   switch (event.type) {
@@ -140,7 +140,7 @@ export function noticeText({ event }, people, selfId) {
     case 'MEMBER_LEFT': return event.userId === event.senderId ? `${who} left` : `${by} removed ${who === 'You' ? 'you' : who}`;
     case 'MEMBER_CHANGED': return `${who} ${who === 'You' ? 'are' : 'is'} now ${(event.role ?? 'MEMBER').toLowerCase()}`;
     case 'ROOM_CHANGED':
-      if (event.name) return `${by} renamed the room to “${isolated(event.name)}”`;
+      if (event.name) return `${by} renamed the room to “${isolate(event.name)}”`;
       if (event.topic !== undefined) return `${by} changed the topic`;
       if (event.visibility) return `${by} made the room ${event.visibility.toLowerCase()}`;
       return event.memberCount !== undefined ? `The room has ${plural(event.memberCount, 'member')} now` : `${by} changed the room`;

@@ -2,9 +2,9 @@
  * The scrolling part of a room. It keeps what one reads in place while pages arrive above and messages
  * below, follows the newest message only for who is at the bottom, and notes what was seen.
  */
-import { isolated } from './bidi.js';
+import { isolate } from './bidi.js';
 import { batched, fill, h, icon, setText } from './dom.js';
-import { dayName, listed, plural } from './format.js';
+import { dayName, joinNames, plural } from './format.js';
 import { messageView, noticeText } from './message-view.js';
 
 const NEAR_BOTTOM_PX = 60;
@@ -89,9 +89,9 @@ export function messagesView({ room, people, actions, onSeen, beginning }) {
   const soon = batched(render);
   const offs = [
     room.on('changed', soon), room.on('receipts', soon), room.on('members', soon), people.on('names', soon),
-    room.on('said', (event) => {
+    room.on('message', (event) => {
       if (!sticks && room.newAfter === undefined) room.newAfter = Math.max(seenSeq, 1);
-      setText(announcer, `${isolated(people.name(event.senderId))}: ${event.content.slice(0, 200)}`);
+      setText(announcer, `${isolate(people.name(event.senderId))}: ${event.content.slice(0, 200)}`);
     }),
   ];
   document.addEventListener('visibilitychange', soon);
@@ -161,7 +161,7 @@ function rowsOf(room, people, actions) {
 /** @param {Room} room @param {import('./people.js').People} people @param {number} seq @returns {Row} */
 function receiptRow(room, people, seq) {
   const readers = room.readersOf(seq);
-  const text = readers.length === 0 ? 'Sent' : room.info.kind === 'DIRECT' ? 'Seen' : `Seen by ${listed(readers.map((userId) => isolated(people.name(userId))), 3)}`;
+  const text = readers.length === 0 ? 'Sent' : room.info.kind === 'DIRECT' ? 'Seen' : `Seen by ${joinNames(readers.map((userId) => isolate(people.name(userId))), 3)}`;
   return { key: 'receipt', version: text, build: () => h('p', { class: 'receipt', 'data-testid': 'read-by' }, icon('check'), text) };
 }
 

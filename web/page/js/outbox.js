@@ -20,7 +20,7 @@ import { QUEUED_PER_ROOM_MAX } from './send-queue.js';
 
 const TAB_LOCK = 'roomcast.tab.';
 /** A failed message without user action is deleted after this time. */
-const FAILED_KEPT_MS = 30 * 86_400_000;
+const FAILED_TTL_MS = 30 * 86_400_000;
 
 /**
  * @typedef {import('../../types/wire').Frame} Frame
@@ -41,7 +41,7 @@ export class Outbox extends Emitter {
   /** @type {Client | undefined} */ #client;
   #owner = uuidv7(Date.now());
   #lastOrder = 0;
-  #ended = false;
+  #closed = false;
   #release = () => {};
   #userId;
   #store;
@@ -70,7 +70,7 @@ export class Outbox extends Emitter {
   }
 
   /** How many frames wait for their acknowledgement. */
-  get waiting() {
+  get pendingCount() {
     return [...this.#unsent.values()].filter(({ status }) => status === 'sending').length;
   }
 
@@ -107,7 +107,7 @@ export class Outbox extends Emitter {
    * @param {{ type: 'EDIT_MESSAGE' | 'DELETE_MESSAGE' | 'REACT', roomId: string, messageId: string, [field: string]: any }} frame
    * @returns {Promise<void>} rejects when the fleet refuses it
    */
-  async act(frame) {
+  async submit(frame) {
     if (this.isFull(frame.roomId)) throw new Error('Too many changes are waiting to be sent.');
     const unsent = this.#add({ clientMsgId: this.#client?.mintId() ?? '', ...frame }, new Date().toISOString());
     this.#save([{ put: unsent }]);
@@ -126,7 +126,7 @@ export class Outbox extends Emitter {
   /** Forgets a failed message. @param {string} clientMsgId */
   discard(clientMsgId) {
     const unsent = this.#unsent.get(clientMsgId);
-    if (unsent) this.#forget(unsent);
+    if (unsent) this.#remove(unsent);
   }
 
   /** What was typed in a room and not sent. @param {string} roomId */
@@ -143,10 +143,10 @@ export class Outbox extends Emitter {
   }
 
   /** Takes over what tabs that are gone have left. */
-  async adopt() {
-    if (this.#locks === undefined || this.#ended) return;
+  async claimOrphans() {
+    if (this.#locks === undefined || this.#closed) return;
     try {
-      for (const unsent of await this.#claimLeft()) this.#resume(unsent, true);
+      for (const unsent of await this.#claimOrphaned()) this.#resume(unsent, true);
     } catch (error) {
       this.#storeFailed(error);
     }
@@ -166,22 +166,22 @@ export class Outbox extends Emitter {
 
   /** Stores nothing more; what is stored is sent by the next page. */
   close() {
-    this.#ended = true;
+    this.#closed = true;
     this.#release();
   }
 
   async #open() {
-    await this.#holdTabLock();
+    await this.#acquireTabLock();
     try {
       this.#drafts = (await this.#store.read(this.#userId)).drafts;
-      await this.#claimLeft();
+      await this.#claimOrphaned();
     } catch (error) {
       this.#storeFailed(error);
     }
   }
 
   /** Holds a lock that shows other tabs that this one lives, until it ends. @returns {Promise<void>} */
-  #holdTabLock() {
+  #acquireTabLock() {
     const locks = this.#locks;
     if (locks === undefined) return Promise.resolve();
     return new Promise((resolve) => {
@@ -196,30 +196,30 @@ export class Outbox extends Emitter {
   }
 
   /** @returns {Promise<Unsent[]>} what became this tab's, in order */
-  async #claimLeft() {
+  async #claimOrphaned() {
     // The stored owners are read before the living tabs: a tab that stores something lives already.
     const { unsent } = await this.#store.read(this.#userId);
     const owners = new Set(unsent.map(({ owner }) => owner));
-    const living = await this.#locks?.query();
-    for (const { name = '' } of living?.held ?? []) owners.delete(name.slice(TAB_LOCK.length));
+    const locks = await this.#locks?.query();
+    for (const { name = '' } of locks?.held ?? []) owners.delete(name.slice(TAB_LOCK.length));
     owners.delete(this.#owner);
     if (owners.size === 0) return [];
     const claimed = await this.#store.claim(this.#userId, owners, this.#owner);
-    const fresh = claimed.filter((each) => !this.#unsent.has(each.clientMsgId)).sort(byOrder);
-    for (const each of fresh) {
-      if (each.status === 'failed' && Date.now() - Date.parse(each.ts) > FAILED_KEPT_MS) this.#save([{ remove: each }]);
+    const added = claimed.filter((each) => !this.#unsent.has(each.clientMsgId)).sort(byOrder);
+    for (const each of added) {
+      if (each.status === 'failed' && Date.now() - Date.parse(each.ts) > FAILED_TTL_MS) this.#save([{ remove: each }]);
       else this.#unsent.set(each.clientMsgId, each);
     }
-    return fresh.filter((each) => this.#unsent.has(each.clientMsgId));
+    return added.filter((each) => this.#unsent.has(each.clientMsgId));
   }
 
-  /** @param {Unsent} unsent @param {boolean} [isNews] whether rooms may be open that do not show it yet */
-  #resume(unsent, isNews = false) {
+  /** @param {Unsent} unsent @param {boolean} [isClaimed] whether rooms may be open that do not show it yet */
+  #resume(unsent, isClaimed = false) {
     const isMessage = unsent.frame.type === 'SEND_MESSAGE';
-    if (isMessage && isNews) this.emit('restored', unsent);
+    if (isMessage && isClaimed) this.emit('restored', unsent);
     if (unsent.status !== 'sending') return;
     this.#deliver(unsent).catch((error) => {
-      if (!isMessage) this.emit('refused', error);
+      if (!isMessage) this.emit('rejected', error);
     });
   }
 
@@ -229,13 +229,13 @@ export class Outbox extends Emitter {
     if (!client) return;
     try {
       const ack = await client.enqueue(unsent.frame, unsent.order);
-      this.#forget(unsent);
+      this.#remove(unsent);
       if (unsent.frame.type === 'SEND_MESSAGE') this.emit('acknowledged', { unsent, ack });
     } catch (error) {
       // The connection was ended, not the message refused: the next page sends it.
       if (/** @type {any} */ (error).code === 'STOPPED') return;
       if (unsent.frame.type === 'SEND_MESSAGE') this.#fail(unsent, /** @type {Error} */ (error).message);
-      else this.#forget(unsent);
+      else this.#remove(unsent);
       throw error;
     }
   }
@@ -257,7 +257,7 @@ export class Outbox extends Emitter {
   }
 
   /** @param {Unsent} unsent */
-  #forget(unsent) {
+  #remove(unsent) {
     if (this.#unsent.get(unsent.clientMsgId) === unsent) this.#unsent.delete(unsent.clientMsgId);
     this.#save([{ remove: unsent }]);
   }
@@ -284,7 +284,7 @@ export class Outbox extends Emitter {
 
   /** @param {import('./local-store.js').Change[]} changes */
   async #save(changes) {
-    if (this.#ended) return;
+    if (this.#closed) return;
     try {
       await this.#store.apply(changes);
     } catch (error) {

@@ -2,11 +2,11 @@
  * Who is who, and who is here. Ids are opaque, so names are read one by one, a few at a time, and kept;
  * until one is known its owner is shown without a name. Emits `names` and `presence`.
  */
-import { withoutControls } from './bidi.js';
+import { stripControls } from './bidi.js';
 import { Emitter } from './emitter.js';
 
-const LOOKUPS_AT_ONCE = 4;
-const RETRY_MS = 5_000;
+const FETCH_CONCURRENCY_MAX = 4;
+const RETRY_DELAY_MS = 5_000;
 /** Accounts made here have such ids; other ids come from a host product and are names of a kind themselves. */
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-/i;
 
@@ -16,16 +16,16 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-/i;
  */
 
 /** @param {User} user */
-export const shownName = ({ displayName, name, userId }) => withoutControls(displayName || '') || name || userId;
+export const displayNameOf = ({ displayName, name, userId }) => stripControls(displayName || '') || name || userId;
 
 export class People extends Emitter {
   /** Rises whenever a name became known: what shows names compares it. */
   revision = 0;
   /** @type {Map<string, User>} */ #users = new Map();
-  /** @type {Set<string>} */ #wanted = new Set();
+  /** @type {Set<string>} */ #missing = new Set();
   /** @type {Map<string, { status: Status, lastSeen?: string }>} */ #presence = new Map();
   /** @type {Map<string, string[]>} */ #watched = new Map();
-  #looking = 0;
+  #fetching = 0;
   #api;
   #watch;
 
@@ -49,8 +49,8 @@ export class People extends Emitter {
   user(userId) {
     const user = this.#users.get(userId);
     if (!user && userId !== '') {
-      this.#wanted.add(userId);
-      void this.#lookUp();
+      this.#missing.add(userId);
+      void this.#fetchMissing();
     }
     return user;
   }
@@ -58,7 +58,7 @@ export class People extends Emitter {
   /** The name to show. @param {string} userId */
   name(userId) {
     const user = this.user(userId);
-    return user ? shownName(user) : '…';
+    return user ? displayNameOf(user) : '…';
   }
 
   /** @param {string} userId @returns {Status} */
@@ -72,7 +72,7 @@ export class People extends Emitter {
   }
 
   /** @param {{ userId: string, status: Status, lastSeen?: string }} frame */
-  presenceIs({ userId, status, lastSeen }) {
+  setPresence({ userId, status, lastSeen }) {
     this.#presence.set(userId, { status, lastSeen });
     this.emit('presence', userId);
   }
@@ -83,21 +83,21 @@ export class People extends Emitter {
     this.#watch([...new Set([...this.#watched.values()].flat())]);
   }
 
-  async #lookUp() {
-    while (this.#looking < LOOKUPS_AT_ONCE && this.#wanted.size > 0) {
-      const [userId] = this.#wanted;
-      this.#wanted.delete(userId);
+  async #fetchMissing() {
+    while (this.#fetching < FETCH_CONCURRENCY_MAX && this.#missing.size > 0) {
+      const [userId] = this.#missing;
+      this.#missing.delete(userId);
       if (this.#users.has(userId)) continue;
-      this.#looking += 1;
-      this.#read(userId).finally(() => {
-        this.#looking -= 1;
-        void this.#lookUp();
+      this.#fetching += 1;
+      this.#fetch(userId).finally(() => {
+        this.#fetching -= 1;
+        void this.#fetchMissing();
       });
     }
   }
 
   /** @param {string} userId */
-  async #read(userId) {
+  async #fetch(userId) {
     // A placeholder keeps a second look-up from starting while this one is under way.
     this.#users.set(userId, { userId, displayName: '…' });
     try {
@@ -108,7 +108,7 @@ export class People extends Emitter {
         return;
       }
       this.#users.delete(userId);
-      setTimeout(() => this.user(userId), RETRY_MS);
+      setTimeout(() => this.user(userId), RETRY_DELAY_MS);
     }
   }
 }

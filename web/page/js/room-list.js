@@ -15,16 +15,16 @@ import { Emitter } from './emitter.js';
 const PAGES_MAX = 10;
 /** Rooms whose rows one call may name. */
 const ROWS_PER_CALL_MAX = 100;
-const REFRESH_AFTER_MS = 1_200;
-const REFRESH_TRIES_MAX = 4;
+const REFRESH_DELAY_MS = 1_200;
+const REFRESH_ATTEMPTS_MAX = 4;
 /** Deleted messages that are remembered, so that a row from before does not show their text again. */
-const DELETED_KEPT_MAX = 200;
+const DELETED_CACHE_CAPACITY = 200;
 
 /**
  * @typedef {import('../../types/wire').RoomInfo} RoomInfo
  * @typedef {import('../../types/wire').EventFrame} EventFrame
  * @typedef {(row: RoomInfo) => boolean} Expectation whether a row shows the announced change
- * @typedef {{ triesLeft: number, expected: Expectation[] }} Stale
+ * @typedef {{ attemptsLeft: number, expected: Expectation[] }} Stale
  */
 
 export class RoomList extends Emitter {
@@ -34,9 +34,9 @@ export class RoomList extends Emitter {
   #moves = 0;
   /** Number of the last move to the top, by room. @type {Map<string, number>} */ #movedAt = new Map();
   /** The last message this page knows of, and how far this person has read, by room. @type {Map<string, number>} */
-  #seen = new Map();
-  /** @type {Map<string, number>} */ #read = new Map();
-  /** @type {Set<string>} */ #deleted = new Set();
+  #lastSeqs = new Map();
+  /** @type {Map<string, number>} */ #readSeqs = new Map();
+  /** @type {Set<string>} */ #deletedIds = new Set();
   /** Rooms whose rows are to be read again. @type {Map<string, Stale>} */ #stale = new Map();
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
   #mustReload = false;
@@ -78,10 +78,10 @@ export class RoomList extends Emitter {
     const listedAgain = new Map();
     const moves = this.#moves;
     try {
-      const pages = await this.#readPages(listed);
+      const pages = await this.#fetchPages(listed);
       if (pages !== undefined) {
         // A room that moved up while its page was being read is on none of them: it is at the top now.
-        if (pages > 1) await this.#readPages(listedAgain, listed);
+        if (pages > 1) await this.#fetchPages(listedAgain, listed);
         await this.#removeMissing((roomId) => listed.has(roomId) || listedAgain.has(roomId));
       }
     } finally {
@@ -102,7 +102,7 @@ export class RoomList extends Emitter {
   }
 
   /** @param {string} roomId @param {number} memberCount */
-  countMembers(roomId, memberCount) {
+  setMemberCount(roomId, memberCount) {
     const room = this.#rooms.get(roomId);
     if (room && room.memberCount !== memberCount) this.put({ ...room, memberCount });
   }
@@ -113,54 +113,54 @@ export class RoomList extends Emitter {
     if (!this.#rooms.delete(roomId)) return;
     this.#order = this.#order.filter((each) => each !== roomId);
     this.#movedAt.delete(roomId);
-    this.#seen.delete(roomId);
-    this.#read.delete(roomId);
+    this.#lastSeqs.delete(roomId);
+    this.#readSeqs.delete(roomId);
     this.emit('removed', roomId);
     this.emit('changed');
   }
 
   /** @param {import('../../types/wire').Frame} frame a NOTIFICATION; kinds that are not known are ignored */
-  async notified(frame) {
+  async onNotification(frame) {
     const { kind, roomId = '', seq, messageId, senderId } = frame;
     const room = this.#rooms.get(roomId);
     switch (kind) {
       case 'REMOVAL': case 'LEFT': case 'ROOM_DELETED':
         return this.remove(roomId);
       case 'MESSAGE': case 'MENTION': case 'REPLY':
-        this.#messageAt(roomId, seq, senderId);
+        this.#onMessageNotification(roomId, seq, senderId);
         break;
       case 'READ':
-        this.readElsewhere(roomId, seq);
+        this.onReadMarker(roomId, seq);
         break;
       case 'MESSAGE_DELETED':
-        this.#messageDeleted(roomId, messageId);
+        this.#onMessageDeleted(roomId, messageId);
         break;
       case 'MESSAGE_EDITED': {
         const { content, editedAt } = room?.lastMessage ?? {};
-        this.#refresh(roomId, ({ lastMessage: last }) => last?.messageId !== messageId || last?.content !== content || last?.editedAt !== editedAt);
+        this.#scheduleRefresh(roomId, ({ lastMessage: last }) => last?.messageId !== messageId || last?.content !== content || last?.editedAt !== editedAt);
         break;
       }
       case 'ROOM_CHANGED':
-        this.#refresh(roomId, (row) => row.name !== room?.name || row.topic !== room?.topic || row.visibility !== room?.visibility);
+        this.#scheduleRefresh(roomId, (row) => row.name !== room?.name || row.topic !== room?.topic || row.visibility !== room?.visibility);
         break;
       case 'INVITATION': case 'JOINED':
-        this.#refresh(roomId);
+        this.#scheduleRefresh(roomId);
         break;
       default:
         return;
     }
     this.emit('changed');
     // A room that is not shown yet is not kept waiting.
-    if (!room) await this.#readRows([roomId]).catch(() => {});
+    if (!room) await this.#fetchRows([roomId]).catch(() => {});
   }
 
   /** An event of the open room, live or from its history. @param {EventFrame} event */
-  eventSeen(event) {
+  onEvent(event) {
     const room = this.#rooms.get(event.roomId);
     if (!room) return;
     if (event.type === 'MESSAGE' && this.#advance(event.roomId, event.seq)) {
       room.lastMessage = event;
-      if (event.senderId !== this.#selfId && event.seq > (this.#read.get(event.roomId) ?? 0)) room.unread = (room.unread ?? 0) + 1;
+      if (event.senderId !== this.#selfId && event.seq > (this.#readSeqs.get(event.roomId) ?? 0)) room.unread = (room.unread ?? 0) + 1;
     } else if (room.lastMessage && event.messageId === room.lastMessage.messageId) {
       if (event.type === 'MESSAGE_EDITED') room.lastMessage = { ...room.lastMessage, content: event.content };
       if (event.type === 'MESSAGE_DELETED') room.lastMessage = tombstoneOf(room.lastMessage);
@@ -171,8 +171,8 @@ export class RoomList extends Emitter {
   }
 
   /** @param {string} roomId @param {number} seq @param {number} unreadAfter how many messages after it are known */
-  readUpTo(roomId, seq, unreadAfter) {
-    this.#read.set(roomId, Math.max(seq, this.#read.get(roomId) ?? 0));
+  markRead(roomId, seq, unreadAfter) {
+    this.#readSeqs.set(roomId, Math.max(seq, this.#readSeqs.get(roomId) ?? 0));
     const room = this.#rooms.get(roomId);
     if (!room || room.unread === unreadAfter) return;
     room.unread = unreadAfter;
@@ -180,22 +180,22 @@ export class RoomList extends Emitter {
   }
 
   /** This person read up to `seq`, perhaps on another connection. @param {string} roomId @param {number} seq */
-  readElsewhere(roomId, seq) {
-    if (seq <= (this.#read.get(roomId) ?? 0)) return;
-    this.#read.set(roomId, seq);
+  onReadMarker(roomId, seq) {
+    if (seq <= (this.#readSeqs.get(roomId) ?? 0)) return;
+    this.#readSeqs.set(roomId, seq);
     const room = this.#rooms.get(roomId);
-    if (room && seq >= (this.#seen.get(roomId) ?? 0)) room.unread = 0;
-    this.#refresh(roomId, ({ marks }) => (marks?.read ?? 0) >= seq);
+    if (room && seq >= (this.#lastSeqs.get(roomId) ?? 0)) room.unread = 0;
+    this.#scheduleRefresh(roomId, ({ marks }) => (marks?.read ?? 0) >= seq);
     this.emit('changed');
   }
 
   /** The fleet has a message that this person sent. @param {string} roomId @param {number} seq */
-  sent(roomId, seq) {
-    if (this.#rooms.has(roomId) && this.#advance(roomId, seq)) this.readElsewhere(roomId, seq);
+  onAcknowledged(roomId, seq) {
+    if (this.#rooms.has(roomId) && this.#advance(roomId, seq)) this.onReadMarker(roomId, seq);
   }
 
   /** Reads the list again in a moment, once for all who ask until then. */
-  refreshSoon() {
+  scheduleReload() {
     this.#mustReload = true;
     this.#schedule();
   }
@@ -206,7 +206,7 @@ export class RoomList extends Emitter {
    * @param {Map<string, number>} [known] rooms of an earlier read; the first page without a further room is the last
    * @returns {Promise<number | undefined>} the number of pages of the list; undefined when it has too many to read
    */
-  async #readPages(listed, known) {
+  async #fetchPages(listed, known) {
     let cursor;
     for (let page = 1; page <= PAGES_MAX; page += 1) {
       const { rooms, nextCursor } = await this.#api.rooms(cursor);
@@ -225,7 +225,7 @@ export class RoomList extends Emitter {
   /** Removes the rooms that are on no page and have no row. @param {(roomId: string) => boolean} isListed */
   async #removeMissing(isListed) {
     const missing = [...this.#rooms.keys()].filter((roomId) => !isListed(roomId));
-    if (missing.length > 0) await this.#readRows(missing);
+    if (missing.length > 0) await this.#fetchRows(missing);
   }
 
   /**
@@ -237,7 +237,7 @@ export class RoomList extends Emitter {
   #applyOrder(listed, moves) {
     const isAhead = (/** @type {string} */ roomId) => {
       const seq = listed.get(roomId);
-      return seq === undefined ? (this.#movedAt.get(roomId) ?? 0) > moves : (this.#seen.get(roomId) ?? 0) > seq;
+      return seq === undefined ? (this.#movedAt.get(roomId) ?? 0) > moves : (this.#lastSeqs.get(roomId) ?? 0) > seq;
     };
     const ahead = this.#order.filter(isAhead);
     const unlisted = this.#order.filter((roomId) => !listed.has(roomId));
@@ -250,8 +250,8 @@ export class RoomList extends Emitter {
    * @returns {boolean} whether it is newer
    */
   #advance(roomId, seq) {
-    if (seq <= (this.#seen.get(roomId) ?? 0)) return false;
-    this.#seen.set(roomId, seq);
+    if (seq <= (this.#lastSeqs.get(roomId) ?? 0)) return false;
+    this.#lastSeqs.set(roomId, seq);
     this.#moveToTop(roomId);
     return true;
   }
@@ -264,26 +264,26 @@ export class RoomList extends Emitter {
   }
 
   /** @param {string} roomId @param {number} seq @param {string} senderId */
-  #messageAt(roomId, seq, senderId) {
+  #onMessageNotification(roomId, seq, senderId) {
     const room = this.#rooms.get(roomId);
-    if (room && this.#advance(roomId, seq) && seq > (this.#read.get(roomId) ?? 0) && senderId !== this.#selfId) room.unread = (room.unread ?? 0) + 1;
-    this.#refresh(roomId, ({ lastMessage }) => (lastMessage?.seq ?? 0) >= seq);
+    if (room && this.#advance(roomId, seq) && seq > (this.#readSeqs.get(roomId) ?? 0) && senderId !== this.#selfId) room.unread = (room.unread ?? 0) + 1;
+    this.#scheduleRefresh(roomId, ({ lastMessage }) => (lastMessage?.seq ?? 0) >= seq);
   }
 
   /** @param {string} roomId @param {string} messageId */
-  #messageDeleted(roomId, messageId) {
-    this.#deleted.add(messageId);
-    if (this.#deleted.size > DELETED_KEPT_MAX) this.#deleted.delete([...this.#deleted][0]);
+  #onMessageDeleted(roomId, messageId) {
+    this.#deletedIds.add(messageId);
+    if (this.#deletedIds.size > DELETED_CACHE_CAPACITY) this.#deletedIds.delete([...this.#deletedIds][0]);
     const room = this.#rooms.get(roomId);
     if (room?.lastMessage?.messageId === messageId) room.lastMessage = tombstoneOf(room.lastMessage);
-    this.#refresh(roomId, ({ lastMessage }) => lastMessage?.messageId !== messageId || lastMessage?.deleted === true);
+    this.#scheduleRefresh(roomId, ({ lastMessage }) => lastMessage?.messageId !== messageId || lastMessage?.deleted === true);
   }
 
   /** Reads a room's row again in a moment, until it shows what is expected. @param {string} roomId @param {Expectation} [expectation] */
-  #refresh(roomId, expectation) {
+  #scheduleRefresh(roomId, expectation) {
     const expected = this.#stale.get(roomId)?.expected ?? [];
     if (expectation) expected.push(expectation);
-    this.#stale.set(roomId, { triesLeft: REFRESH_TRIES_MAX, expected: expected.slice(-REFRESH_TRIES_MAX) });
+    this.#stale.set(roomId, { attemptsLeft: REFRESH_ATTEMPTS_MAX, expected: expected.slice(-REFRESH_ATTEMPTS_MAX) });
     this.#schedule();
   }
 
@@ -295,24 +295,24 @@ export class RoomList extends Emitter {
           this.#mustReload = false;
           await this.load();
         }
-        await this.#readRows([...this.#stale.keys()]);
+        await this.#fetchRows([...this.#stale.keys()]);
         if (this.#stale.size > 0) this.#schedule();
       } catch {
         // The list is read again when the connection comes back.
         this.#stale.clear();
       }
-    }, REFRESH_AFTER_MS);
+    }, REFRESH_DELAY_MS);
   }
 
   /** Reads the rows of these rooms. @param {string[]} roomIds */
-  async #readRows(roomIds) {
+  async #fetchRows(roomIds) {
     for (let first = 0; first < roomIds.length; first += ROWS_PER_CALL_MAX) {
-      const asked = roomIds.slice(first, first + ROWS_PER_CALL_MAX);
-      const rows = await this.#api.roomRows(asked);
+      const requested = roomIds.slice(first, first + ROWS_PER_CALL_MAX);
+      const rows = await this.#api.roomRows(requested);
       const found = new Set(rows.map(({ roomId }) => roomId));
       // Rows are in the order of the list: the first one moves to the top last.
-      for (const row of rows.toReversed()) this.#rowRead(row);
-      for (const roomId of asked) if (!found.has(roomId)) this.#rowMissing(roomId);
+      for (const row of rows.toReversed()) this.#applyRow(row);
+      for (const roomId of requested) if (!found.has(roomId)) this.#rowMissing(roomId);
     }
     if (roomIds.length > 0) this.emit('changed');
   }
@@ -325,20 +325,20 @@ export class RoomList extends Emitter {
   #rowMissing(roomId) {
     const stale = this.#stale.get(roomId);
     if (this.#rooms.has(roomId) || !stale) return this.remove(roomId);
-    stale.triesLeft -= 1;
-    if (stale.triesLeft <= 0) this.#stale.delete(roomId);
+    stale.attemptsLeft -= 1;
+    if (stale.attemptsLeft <= 0) this.#stale.delete(roomId);
   }
 
   /** @param {RoomInfo} row */
-  #rowRead(row) {
+  #applyRow(row) {
     const isNew = !this.#rooms.has(row.roomId);
     const lastSeq = row.lastMessage?.seq ?? 0;
-    if (isNew || lastSeq > (this.#seen.get(row.roomId) ?? 0)) this.#moveToTop(row.roomId);
+    if (isNew || lastSeq > (this.#lastSeqs.get(row.roomId) ?? 0)) this.#moveToTop(row.roomId);
     const isCurrent = this.#merge(row);
     const stale = this.#stale.get(row.roomId);
     if (!stale) return;
-    stale.triesLeft -= 1;
-    if (stale.triesLeft <= 0 || (isCurrent && stale.expected.every((shows) => shows(row)))) this.#stale.delete(row.roomId);
+    stale.attemptsLeft -= 1;
+    if (stale.attemptsLeft <= 0 || (isCurrent && stale.expected.every((shows) => shows(row)))) this.#stale.delete(row.roomId);
   }
 
   /**
@@ -349,15 +349,15 @@ export class RoomList extends Emitter {
     const { roomId, lastMessage } = room;
     const known = this.#rooms.get(roomId);
     const lastSeq = lastMessage?.seq ?? 0;
-    const behind = known !== undefined && lastSeq < (this.#seen.get(roomId) ?? 0);
-    const read = Math.max(this.#read.get(roomId) ?? 0, room.marks?.read ?? 0);
+    const behind = known !== undefined && lastSeq < (this.#lastSeqs.get(roomId) ?? 0);
+    const read = Math.max(this.#readSeqs.get(roomId) ?? 0, room.marks?.read ?? 0);
     if (behind) {
       this.#rooms.set(roomId, { ...room, unread: known.unread, lastMessage: known.lastMessage ?? lastMessage });
     } else {
-      this.#seen.set(roomId, lastSeq);
+      this.#lastSeqs.set(roomId, lastSeq);
       const markIsBehind = read > (room.marks?.read ?? 0);
       const unread = read >= lastSeq ? 0 : markIsBehind ? Math.min(room.unread ?? 0, known?.unread ?? 0) : room.unread ?? 0;
-      const isDeleted = lastMessage !== undefined && this.#deleted.has(lastMessage.messageId ?? '');
+      const isDeleted = lastMessage !== undefined && this.#deletedIds.has(lastMessage.messageId ?? '');
       this.#rooms.set(roomId, { ...room, unread, ...(isDeleted ? { lastMessage: tombstoneOf(lastMessage) } : {}) });
     }
     return !behind;

@@ -10,13 +10,13 @@ import { Emitter } from './emitter.js';
 import { changesOf } from './room-list.js';
 import { Timeline } from './timeline.js';
 
-const PAGE = 50;
-const CATCH_UP_PAGE = 200;
+const HISTORY_PAGE_SIZE = 50;
+const CATCH_UP_PAGE_SIZE = 200;
 /** Past this many pages of missed events the room starts again from its newest page. */
 const CATCH_UP_PAGES_MAX = 10;
-const TYPING_SHOWN_MS = 6_000;
-const RETRY_MS = 1_500;
-const KEPT_ENTRIES = 300;
+const TYPING_TTL_MS = 6_000;
+const RETRY_DELAY_MS = 1_500;
+const ENTRIES_KEPT_MAX = 300;
 
 /**
  * @typedef {import('../../types/wire').EventFrame} EventFrame
@@ -34,11 +34,11 @@ export class Room extends Emitter {
   /** The last seq this person has read here. */
   readSeq;
   /** @type {Map<string, Member>} */ members = new Map();
-  /** @type {Map<string, number>} */ #reads = new Map();
+  /** @type {Map<string, number>} */ #readMarkers = new Map();
   /** @type {Map<string, ReturnType<typeof setTimeout>>} */ #typing = new Map();
   /** @type {Map<string, EventFrame | null>} */ #quoted = new Map();
   #isOpen = false;
-  #repairing = 0;
+  #activeLoads = 0;
   /** @type {number | undefined} */ #resumeAfter;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #membersTimer;
 
@@ -63,12 +63,12 @@ export class Room extends Emitter {
   }
 
   /** Whether every announced event has arrived. */
-  get whole() {
-    return this.state === 'ready' && this.#repairing === 0;
+  get caughtUp() {
+    return this.state === 'ready' && this.#activeLoads === 0;
   }
 
   /** Who types right now. */
-  get typists() {
+  get typingUserIds() {
     return [...this.#typing.keys()];
   }
 
@@ -87,53 +87,53 @@ export class Room extends Emitter {
   close() {
     this.#isOpen = false;
     clearTimeout(this.#membersTimer);
-    this.#resumeAfter = this.whole ? this.client.lastSeq(this.roomId) : undefined;
+    this.#resumeAfter = this.caughtUp ? this.client.lastSeq(this.roomId) : undefined;
     this.client.unsubscribe(this.roomId);
-    this.timeline.trim(KEPT_ENTRIES);
-    for (const userId of this.typists) this.#stopTyping(userId);
+    this.timeline.trim(ENTRIES_KEPT_MAX);
+    for (const userId of this.typingUserIds) this.#stopTyping(userId);
   }
 
   /** @param {{ recovered: boolean, missedAfter?: number }} answer */
-  subscribed({ recovered, missedAfter }) {
-    if (this.state !== 'ready') void this.#repair(() => this.#loadNewest());
-    else if (missedAfter === undefined) void this.#repair(() => this.#startAgain());
-    else if (!recovered) void this.#repair(() => this.#catchUp(missedAfter));
+  onSubscribed({ recovered, missedAfter }) {
+    if (this.state !== 'ready') void this.#withRetry(() => this.#loadNewest());
+    else if (missedAfter === undefined) void this.#withRetry(() => this.#reload());
+    else if (!recovered) void this.#withRetry(() => this.#catchUp(missedAfter));
     void this.#loadMembers();
   }
 
   /** @param {EventFrame} event */
-  happened(event) {
+  onEvent(event) {
     this.timeline.apply(event);
     if (event.type === 'MESSAGE') {
       this.#stopTyping(event.senderId ?? '');
-      this.#wasRead(event.senderId ?? '', event.seq);
-      if (event.senderId !== this.selfId && this.state === 'ready') this.emit('said', event);
+      this.#advanceReadMarker(event.senderId ?? '', event.seq);
+      if (event.senderId !== this.selfId && this.state === 'ready') this.emit('message', event);
     }
-    if (event.type.startsWith('MEMBER_')) this.#membersChanged(event);
+    if (event.type.startsWith('MEMBER_')) this.#onMembershipEvent(event);
     if (event.type === 'ROOM_CHANGED') {
       this.info = { ...this.info, ...changesOf(event) };
       if (event.memberCount !== undefined) void this.#loadMembers();
       this.emit('members');
     }
-    if (event.type === 'ROOM_DELETED') this.emit('gone', 'This room was deleted.');
+    if (event.type === 'ROOM_DELETED') this.emit('removed', 'This room was deleted.');
   }
 
   /** @param {string} userId */
-  types(userId) {
+  onTyping(userId) {
     if (userId === this.selfId) return;
     clearTimeout(this.#typing.get(userId));
-    this.#typing.set(userId, setTimeout(() => this.#stopTyping(userId), TYPING_SHOWN_MS));
+    this.#typing.set(userId, setTimeout(() => this.#stopTyping(userId), TYPING_TTL_MS));
     this.emit('typing');
   }
 
   /** @param {{ userId?: string, read?: number }} frame a RECEIPT */
-  receipt({ userId = '', read }) {
-    if (typeof read === 'number') this.#wasRead(userId, read);
+  onReceipt({ userId = '', read }) {
+    if (typeof read === 'number') this.#advanceReadMarker(userId, read);
   }
 
   /** Who else has read up to `seq`. @param {number} seq */
   readersOf(seq) {
-    return [...this.#reads].filter(([userId, read]) => userId !== this.selfId && read >= seq && this.members.has(userId)).map(([userId]) => userId);
+    return [...this.#readMarkers].filter(([userId, read]) => userId !== this.selfId && read >= seq && this.members.has(userId)).map(([userId]) => userId);
   }
 
   /**
@@ -181,7 +181,7 @@ export class Room extends Emitter {
   /** @param {Unsent} unsent @param {import('../../types/wire').Ack} ack */
   acknowledged({ clientMsgId }, ack) {
     this.timeline.confirm({ ...ack, clientMsgId });
-    this.#wasRead(this.selfId, ack.seq);
+    this.#advanceReadMarker(this.selfId, ack.seq);
   }
 
   /** @param {Unsent} unsent */
@@ -204,11 +204,11 @@ export class Room extends Emitter {
     const load = this.timeline.startPage();
     try {
       const before = this.timeline.firstMessageSeq;
-      const page = await this.api.history(this.roomId, { limit: PAGE, ...(before === undefined ? {} : { before }) });
+      const page = await this.api.history(this.roomId, { limit: HISTORY_PAGE_SIZE, ...(before === undefined ? {} : { before }) });
       this.timeline.insertPage(load, page);
     } catch {
       this.timeline.abandonPage(load);
-      await pause(RETRY_MS);
+      await delay(RETRY_DELAY_MS);
     } finally {
       this.loadingBefore = false;
       this.emit('changed');
@@ -230,8 +230,8 @@ export class Room extends Emitter {
   }
 
   /** Runs one piece of repair, again and again until it works or the room is closed. @param {() => Promise<void>} work */
-  async #repair(work) {
-    this.#repairing += 1;
+  async #withRetry(work) {
+    this.#activeLoads += 1;
     try {
       while (this.#isOpen) {
         try {
@@ -243,11 +243,11 @@ export class Room extends Emitter {
             this.state = 'failed';
             return;
           }
-          await pause(RETRY_MS);
+          await delay(RETRY_DELAY_MS);
         }
       }
     } finally {
-      this.#repairing -= 1;
+      this.#activeLoads -= 1;
       this.emit('changed');
     }
   }
@@ -255,7 +255,7 @@ export class Room extends Emitter {
   async #loadNewest() {
     const load = this.timeline.startPage();
     try {
-      const page = await this.api.history(this.roomId, { limit: PAGE });
+      const page = await this.api.history(this.roomId, { limit: HISTORY_PAGE_SIZE });
       this.state = 'ready';
       this.timeline.insertPage(load, page);
       this.emit('history', page.events);
@@ -264,10 +264,10 @@ export class Room extends Emitter {
     }
   }
 
-  async #startAgain() {
+  async #reload() {
     const load = this.timeline.startPage();
     try {
-      const page = await this.api.history(this.roomId, { limit: PAGE });
+      const page = await this.api.history(this.roomId, { limit: HISTORY_PAGE_SIZE });
       this.timeline.reset();
       this.timeline.insertPage(load, page);
       this.emit('history', page.events);
@@ -284,7 +284,7 @@ export class Room extends Emitter {
     try {
       let after = missedAfter;
       for (let pages = 0; pages < CATCH_UP_PAGES_MAX; pages += 1) {
-        const page = await this.api.history(this.roomId, { after, limit: CATCH_UP_PAGE });
+        const page = await this.api.history(this.roomId, { after, limit: CATCH_UP_PAGE_SIZE });
         events.push(...page.events);
         after = page.events.at(-1)?.seq ?? after;
         if (!page.hasMoreAfter) {
@@ -296,7 +296,7 @@ export class Room extends Emitter {
     } finally {
       this.timeline.abandonPage(load);
     }
-    await this.#startAgain();
+    await this.#reload();
   }
 
   async #loadMembers() {
@@ -304,7 +304,7 @@ export class Room extends Emitter {
     try {
       const members = await this.api.members(this.roomId);
       this.members = new Map(members.map((member) => [member.userId, member]));
-      for (const { userId, marks } of members) if (marks?.read) this.#wasRead(userId, marks.read);
+      for (const { userId, marks } of members) if (marks?.read) this.#advanceReadMarker(userId, marks.read);
       this.info = { ...this.info, memberCount: Math.max(members.length, members.length < 1000 ? 0 : this.info.memberCount) };
       this.emit('members');
       this.emit('receipts');
@@ -314,7 +314,7 @@ export class Room extends Emitter {
   }
 
   /** @param {EventFrame} event */
-  #membersChanged({ type, userId = '', role = 'MEMBER' }) {
+  #onMembershipEvent({ type, userId = '', role = 'MEMBER' }) {
     if (type === 'MEMBER_LEFT') this.members.delete(userId);
     else this.members.set(userId, { marks: { read: 0 }, ...this.members.get(userId), userId, role });
     this.info = { ...this.info, memberCount: this.members.size };
@@ -325,9 +325,9 @@ export class Room extends Emitter {
   }
 
   /** @param {string} userId @param {number} seq */
-  #wasRead(userId, seq) {
-    if (userId === '' || seq <= (this.#reads.get(userId) ?? 0)) return;
-    this.#reads.set(userId, seq);
+  #advanceReadMarker(userId, seq) {
+    if (userId === '' || seq <= (this.#readMarkers.get(userId) ?? 0)) return;
+    this.#readMarkers.set(userId, seq);
     if (userId === this.selfId) this.readSeq = Math.max(this.readSeq, seq);
     this.emit('receipts');
   }
@@ -340,6 +340,6 @@ export class Room extends Emitter {
 }
 
 /** @param {number} ms @returns {Promise<void>} */
-function pause(ms) {
+function delay(ms) {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }

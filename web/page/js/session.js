@@ -6,14 +6,14 @@
  * tabs a lock makes one of them do it and the others read the outcome. Where the browser has no locks, the
  * fleet's 30 s of grace gives both tabs the same successor.
  */
-import { ApiError, call } from './api.js';
+import { ApiError, request } from './api.js';
 import { Emitter } from './emitter.js';
 import { safeStore } from './key-value-store.js';
 
 const STORAGE_KEY = 'roomcast.session';
 const LOCK_NAME = 'roomcast.session.refresh';
 /** A token this close to its end is renewed before it is used. */
-const RENEW_BEFORE_MS = 20_000;
+const REFRESH_MARGIN_MS = 20_000;
 
 /**
  * @typedef {{ accessToken: string, refreshToken: string, renewAt: number }} Tokens
@@ -32,7 +32,7 @@ export class Session extends Emitter {
    * signed in again.
    * @param {{ storage?: KeyValueStore, fetch?: typeof globalThis.fetch, exclusively?: Exclusively }} [options]
    */
-  constructor({ storage = safeStore, fetch = (...request) => globalThis.fetch(...request), exclusively = acrossTabs } = {}) {
+  constructor({ storage = safeStore, fetch = (...args) => globalThis.fetch(...args), exclusively = withTabLock } = {}) {
     super();
     this.#storage = storage;
     this.#fetch = fetch;
@@ -45,13 +45,13 @@ export class Session extends Emitter {
 
   /** @param {{ name: string, password: string, displayName?: string }} account */
   async signUp(account) {
-    await call('POST', '/v1/accounts', { body: account, fetch: this.#fetch });
+    await request('POST', '/v1/accounts', { body: account, fetch: this.#fetch });
     await this.signIn(account);
   }
 
   /** @param {{ name: string, password: string }} account */
   async signIn({ name, password }) {
-    this.#keep(await call('POST', '/v1/sessions', { body: { name, password }, fetch: this.#fetch }));
+    this.#store(await request('POST', '/v1/sessions', { body: { name, password }, fetch: this.#fetch }));
   }
 
   /**
@@ -61,7 +61,7 @@ export class Session extends Emitter {
    */
   async get(stale) {
     const tokens = this.#read();
-    if (tokens && usable(tokens, stale)) return tokens.accessToken;
+    if (tokens && isUsable(tokens, stale)) return tokens.accessToken;
     this.#refreshing ??= this.#exclusively(() => this.#refresh(stale)).finally(() => {
       this.#refreshing = undefined;
     });
@@ -86,9 +86,9 @@ export class Session extends Emitter {
     const tokens = this.#read();
     if (!tokens) throw new ApiError(401, 'UNAUTHORIZED', 'You are signed out.');
     // Another tab may have been first, while this one waited for the lock.
-    if (usable(tokens, stale)) return tokens.accessToken;
+    if (isUsable(tokens, stale)) return tokens.accessToken;
     try {
-      return this.#keep(await call('POST', '/v1/sessions/refresh', { body: { refreshToken: tokens.refreshToken }, fetch: this.#fetch }));
+      return this.#store(await request('POST', '/v1/sessions/refresh', { body: { refreshToken: tokens.refreshToken }, fetch: this.#fetch }));
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 401) throw error;
       const now = this.#read();
@@ -99,9 +99,9 @@ export class Session extends Emitter {
   }
 
   /** @param {import('../../types/wire').TokenPair} pair */
-  #keep({ accessToken, refreshToken, expiresIn }) {
+  #store({ accessToken, refreshToken, expiresIn }) {
     const lifetimeMs = expiresIn * 1000;
-    const tokens = { accessToken, refreshToken, renewAt: Date.now() + lifetimeMs - Math.min(RENEW_BEFORE_MS, lifetimeMs / 4) };
+    const tokens = { accessToken, refreshToken, renewAt: Date.now() + lifetimeMs - Math.min(REFRESH_MARGIN_MS, lifetimeMs / 4) };
     this.#storage.setItem(STORAGE_KEY, JSON.stringify(tokens));
     return accessToken;
   }
@@ -120,12 +120,12 @@ export class Session extends Emitter {
  * @param {Tokens} tokens
  * @param {string | undefined} stale
  */
-function usable(tokens, stale) {
+function isUsable(tokens, stale) {
   return tokens.accessToken !== stale && Date.now() < tokens.renewAt;
 }
 
 /** @type {Exclusively} */
-function acrossTabs(work) {
+function withTabLock(work) {
   // Browsers give locks to secure pages only; without them the fleet's grace has to do.
   const locks = globalThis.navigator?.locks;
   return locks ? locks.request(LOCK_NAME, /** @type {any} */ (work)) : work();

@@ -1,9 +1,9 @@
 /** My rooms by latest activity, and the person whose page this is. */
-import { withoutControls } from './bidi.js';
+import { stripControls } from './bidi.js';
 import { avatar, batched, fill, h, icon, logo } from './dom.js';
 import { badge, plural, shortTime } from './format.js';
 import { toggleTheme } from './theme.js';
-import { shownName } from './people.js';
+import { displayNameOf } from './people.js';
 
 /**
  * @typedef {import('../../types/wire').RoomInfo} RoomInfo
@@ -13,7 +13,7 @@ import { shownName } from './people.js';
 /** What a room is called. @param {RoomInfo} room @param {import('./people.js').People} people */
 export function roomName(room, people) {
   if (room.kind === 'DIRECT') return room.peerId ? people.name(room.peerId) : 'Direct chat';
-  return withoutControls(room.name ?? '') || 'Unnamed room';
+  return stripControls(room.name ?? '') || 'Unnamed room';
 }
 
 /** @param {RoomInfo} room @param {import('./people.js').People} people */
@@ -27,14 +27,14 @@ export function sidebarView(workspace) {
   const { list, people, me } = workspace;
   const rooms = h('ul', { class: 'rooms', 'data-testid': 'rooms' });
   const empty = h('div', { class: 'rooms-empty' });
-  const myName = h('span', { class: 'me-name' }, h('bdi', {}, shownName(me)));
+  const myName = h('span', { class: 'me-name' }, h('bdi', {}, displayNameOf(me)));
   const view = h('aside', { class: 'sidebar', 'aria-label': 'Rooms and account' },
     h('header', { class: 'sidebar-head' },
       h('h1', { class: 'brand' }, logo(), 'Roomcast'),
       h('button', { type: 'button', class: 'icon-button filled', 'aria-label': 'New room or chat', title: 'New room or chat', 'data-testid': 'new-room', onclick: () => workspace.startSomething() }, icon('plus'))),
     h('nav', { class: 'rooms-scroll', 'aria-label': 'My rooms' }, rooms, empty),
     h('footer', { class: 'sidebar-foot' },
-      avatar(me.userId, shownName(me), { status: 'ONLINE' }),
+      avatar(me.userId, displayNameOf(me), { status: 'ONLINE' }),
       h('span', { class: 'account' }, myName, h('span', { class: 'me-handle', 'data-testid': 'me-handle' }, me.name ? `@${me.name}` : me.userId)),
       h('button', { type: 'button', class: 'icon-button', 'aria-label': 'Switch between light and dark', title: 'Light or dark', 'data-testid': 'theme-toggle', onclick: toggleTheme }, icon('sun'), icon('moon')),
       h('button', { type: 'button', class: 'icon-button', 'aria-label': 'Sign out', title: 'Sign out', 'data-testid': 'sign-out', onclick: () => void workspace.signOut() }, icon('exit'))));

@@ -1,8 +1,8 @@
 /** Starting something: a new room, a public room that is there already, or a chat with one person. */
-import { isolated, withoutControls } from './bidi.js';
+import { isolate, stripControls } from './bidi.js';
 import { ROOM_NAME_BYTES_MAX, roomNameProblem, topicProblem, utf8Bytes } from './bounds.js';
 import { fill, h } from './dom.js';
-import { labelled, openDialog, refuse, submitting } from './dialogs.js';
+import { labelledField, openDialog, assertValid, withSubmitState } from './dialogs.js';
 import { plural } from './format.js';
 import { userSearch } from './user-search.js';
 
@@ -52,15 +52,15 @@ function newRoom(workspace, close) {
     h('span', {}, h('strong', {}, label), h('span', { class: 'hint' }, hint)));
   const form = h('form', { onsubmit: (/** @type {Event} */ event) => {
     event.preventDefault();
-    void submitting(problem, button, async () => {
-      refuse(roomNameProblem(input.value));
+    void withSubmitState(problem, button, async () => {
+      assertValid(roomNameProblem(input.value));
       const visibility = String(new FormData(form).get('visibility'));
       const room = await workspace.api.createRoom({ kind: 'GROUP', name: input.value.trim(), visibility });
       close();
       workspace.enter(room);
     });
   } },
-  labelled({ id: 'new-room-name', label: 'Name', input }),
+  labelledField({ id: 'new-room-name', label: 'Name', input }),
   h('fieldset', { class: 'choices' }, h('legend', {}, 'Who can join'),
     choice('PRIVATE', 'Private', 'Only people you add.', true),
     choice('PUBLIC', 'Public', 'Anyone here can find and join it.', false)),
@@ -76,21 +76,21 @@ function findRoom(workspace, close) {
   const problem = h('p', { class: 'problem', role: 'alert' });
   const result = (/** @type {import('../../types/wire').RoomInfo} */ room) => {
     const mine = workspace.list.get(room.roomId) !== undefined;
-    const button = h('button', { type: 'button', class: 'button small', 'data-testid': 'join-room', 'aria-label': `${mine ? 'Open' : 'Join'} ${isolated(room.name ?? '')}` }, mine ? 'Open' : 'Join');
-    button.addEventListener('click', () => void submitting(problem, button, async () => {
+    const button = h('button', { type: 'button', class: 'button small', 'data-testid': 'join-room', 'aria-label': `${mine ? 'Open' : 'Join'} ${isolate(room.name ?? '')}` }, mine ? 'Open' : 'Join');
+    button.addEventListener('click', () => void withSubmitState(problem, button, async () => {
       if (!mine) await workspace.api.addMember(room.roomId, workspace.me.userId);
       close();
       workspace.enter(mine ? room : await workspace.api.room(room.roomId));
     }));
-    return h('li', { class: 'result', 'data-room-id': room.roomId }, h('span', { class: 'result-text' }, h('strong', {}, h('bdi', {}, withoutControls(room.name ?? '') || 'Unnamed room')), h('span', { class: 'hint' }, plural(room.memberCount, 'member'))), button);
+    return h('li', { class: 'result', 'data-room-id': room.roomId }, h('span', { class: 'result-text' }, h('strong', {}, h('bdi', {}, stripControls(room.name ?? '') || 'Unnamed room')), h('span', { class: 'hint' }, plural(room.memberCount, 'member'))), button);
   };
   const search = async () => {
     const name = input.value.trim();
     try {
-      const found = utf8Bytes(name) > ROOM_NAME_BYTES_MAX ? [] : await workspace.api.publicRooms(name);
+      const found = utf8Bytes(name) > ROOM_NAME_BYTES_MAX ? [] : await workspace.api.searchPublicRooms(name);
       if (input.value.trim() !== name) return;
       fill(results, found.map(result));
-      fill(status, found.length > 0 ? plural(found.length, 'public room') : name === '' ? 'There are no public rooms yet. Make the first one.' : `No public room begins with “${isolated(name)}”.`);
+      fill(status, found.length > 0 ? plural(found.length, 'public room') : name === '' ? 'There are no public rooms yet. Make the first one.' : `No public room begins with “${isolate(name)}”.`);
     } catch (error) {
       fill(status, /** @type {Error} */ (error).message);
     }
@@ -102,7 +102,7 @@ function findRoom(workspace, close) {
     timer = setTimeout(() => void search(), 200);
   });
   void search();
-  return h('div', {}, labelled({ id: 'find-room', label: 'Name of a public room', input }), status, problem, results);
+  return h('div', {}, labelledField({ id: 'find-room', label: 'Name of a public room', input }), status, problem, results);
 }
 
 /** @param {import('./workspace.js').Workspace} workspace @param {() => void} close */
@@ -117,12 +117,12 @@ function direct(workspace, close) {
     close();
     workspace.enter(room);
   };
-  const search = userSearch({ input, api: workspace.api, without: (userId) => userId === workspace.me.userId, choose: (user) => void submitting(problem, button, () => start(user)) });
+  const search = userSearch({ input, api: workspace.api, isExcluded: (userId) => userId === workspace.me.userId, choose: (user) => void withSubmitState(problem, button, () => start(user)) });
   return h('form', { onsubmit: (/** @type {Event} */ event) => {
     event.preventDefault();
-    void submitting(problem, button, async () => start(await search.exact()));
+    void withSubmitState(problem, button, async () => start(await search.exact()));
   } },
-  labelled({ id: 'direct-name', label: 'Who do you want to talk to?', hint: 'The user name they signed up with.', input }),
+  labelledField({ id: 'direct-name', label: 'Who do you want to talk to?', hint: 'The user name they signed up with.', input }),
   search.element, problem, h('div', { class: 'actions' }, button));
 }
 
@@ -139,15 +139,15 @@ export function renameDialog(room) {
   const button = h('button', { type: 'submit', class: 'button', 'data-testid': 'rename-save' }, 'Save');
   openDialog('Rename room', (close) => [h('form', { onsubmit: (/** @type {Event} */ event) => {
     event.preventDefault();
-    void submitting(problem, button, async () => {
-      refuse(roomNameProblem(name.value) || topicProblem(topic.value));
+    void withSubmitState(problem, button, async () => {
+      assertValid(roomNameProblem(name.value) || topicProblem(topic.value));
       const change = { name: name.value.trim(), ...(topic.value.trim() === (room.info.topic ?? '') ? {} : { topic: topic.value.trim() }) };
-      await room.api.changeRoom(room.roomId, change);
+      await room.api.updateRoom(room.roomId, change);
       close();
     });
   } },
-  labelled({ id: 'rename-name', label: 'Name', input: name }),
-  labelled({ id: 'rename-topic', label: 'Topic (optional)', input: topic }),
+  labelledField({ id: 'rename-name', label: 'Name', input: name }),
+  labelledField({ id: 'rename-topic', label: 'Topic (optional)', input: topic }),
   problem,
   h('div', { class: 'actions' }, h('button', { type: 'button', class: 'button quiet', onclick: close }, 'Cancel'), button))]);
   name.select();

@@ -137,12 +137,12 @@ export class Timeline {
 
   /** The fleet has it: the message takes its place in the log. @param {import('../../types/wire').Ack} ack */
   confirm(ack) {
-    const place = this.#pending.findIndex((each) => each.clientMsgId === ack.clientMsgId);
-    if (place < 0) return;
-    const [pending] = this.#pending.splice(place, 1);
+    const index = this.#pending.findIndex((each) => each.clientMsgId === ack.clientMsgId);
+    if (index < 0) return;
+    const [pending] = this.#pending.splice(index, 1);
     const oldest = this.firstMessageSeq;
-    const belongsToAnOlderPage = this.hasMoreBefore && oldest !== undefined && ack.seq < oldest;
-    if (!this.#messages.has(ack.messageId) && !belongsToAnOlderPage) {
+    const isOnOlderPage = this.hasMoreBefore && oldest !== undefined && ack.seq < oldest;
+    if (!this.#messages.has(ack.messageId) && !isOnOlderPage) {
       this.#insert({ ...messageOf({ ...pending, type: 'MESSAGE', roomId: ack.roomId, seq: ack.seq, ts: ack.ts, messageId: ack.messageId }), provisional: true });
     }
     this.#onChange();
@@ -193,10 +193,10 @@ export class Timeline {
    */
   #fold(event) {
     if (event.type === 'MESSAGE') return this.#foldMessage(event);
-    if (NOTICES.has(event.type)) return this.#place({ kind: 'notice', key: `n:${event.seq}`, seq: event.seq, ts: event.ts, event, version: 0 });
+    if (NOTICES.has(event.type)) return this.#insertSorted({ kind: 'notice', key: `n:${event.seq}`, seq: event.seq, ts: event.ts, event, version: 0 });
     const message = this.#messages.get(event.messageId ?? '');
     if (!message || message.deleted) return false;
-    const changed = change(message, event);
+    const changed = applyChange(message, event);
     if (changed) message.version += 1;
     return changed;
   }
@@ -206,7 +206,7 @@ export class Timeline {
     const known = this.#messages.get(event.messageId ?? '');
     if (!known) return this.#insert(messageOf(event));
     if (event.deleted && !known.deleted) {
-      change(known, { ...event, type: 'MESSAGE_DELETED' });
+      applyChange(known, { ...event, type: 'MESSAGE_DELETED' });
     } else if (known.provisional) {
       known.provisional = false;
       if (known.contentSeq <= event.seq) known.content = event.content ?? '';
@@ -226,11 +226,11 @@ export class Timeline {
     if (message.senderId === this.#selfId && message.clientMsgId !== undefined) {
       this.#pending = this.#pending.filter((each) => each.clientMsgId !== message.clientMsgId);
     }
-    return this.#place(message);
+    return this.#insertSorted(message);
   }
 
   /** @param {Message | Notice} entry */
-  #place(entry) {
+  #insertSorted(entry) {
     let low = 0;
     let high = this.#entries.length;
     if (high > 0 && this.#entries[high - 1].seq < entry.seq) low = high;
@@ -239,9 +239,9 @@ export class Timeline {
       if (this.#entries[middle].seq < entry.seq) low = middle + 1;
       else high = middle;
     }
-    const there = this.#entries[low]?.seq === entry.seq;
-    if (there && entry.kind === 'notice') return false;
-    this.#entries.splice(low, there ? 1 : 0, entry);
+    const isPresent = this.#entries[low]?.seq === entry.seq;
+    if (isPresent && entry.kind === 'notice') return false;
+    this.#entries.splice(low, isPresent ? 1 : 0, entry);
     return true;
   }
 }
@@ -269,7 +269,7 @@ function messageOf(event) {
  * @param {EventFrame} event
  * @returns {boolean} whether the message is another one now
  */
-function change(message, event) {
+function applyChange(message, event) {
   switch (event.type) {
     case 'MESSAGE_EDITED':
       if (event.seq <= message.contentSeq) return false;
@@ -285,7 +285,7 @@ function change(message, event) {
       message.reactions.clear();
       return true;
     case 'REACTION':
-      return react(message, event);
+      return applyReaction(message, event);
     default:
       return false;
   }
@@ -295,19 +295,19 @@ function change(message, event) {
  * @param {Message} message
  * @param {EventFrame} event
  */
-function react(message, event) {
+function applyReaction(message, event) {
   const { emoji = '', senderId = '' } = event;
   const key = `${senderId} ${emoji}`;
   if (event.seq <= (message.reactionSeqs.get(key) ?? 0)) return false;
   message.reactionSeqs.set(key, event.seq);
   const reaction = message.reactions.get(emoji) ?? { count: 0, userIds: new Set() };
-  const listed = reaction.userIds.has(senderId);
+  const isListed = reaction.userIds.has(senderId);
   if (event.removed) {
-    if (!listed && reaction.count <= reaction.userIds.size) return false;
+    if (!isListed && reaction.count <= reaction.userIds.size) return false;
     reaction.userIds.delete(senderId);
     reaction.count -= 1;
   } else {
-    if (listed) return false;
+    if (isListed) return false;
     reaction.userIds.add(senderId);
     reaction.count += 1;
   }

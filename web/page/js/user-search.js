@@ -1,8 +1,8 @@
 /** Finding people by the beginning of their user name, with the ones found to choose from. */
-import { isolated } from './bidi.js';
+import { isolate } from './bidi.js';
 import { USER_NAME_CHARS_MAX } from './bounds.js';
 import { avatar, fill, h } from './dom.js';
-import { shownName } from './people.js';
+import { displayNameOf } from './people.js';
 
 const SEARCH_AFTER_MS = 200;
 
@@ -12,10 +12,10 @@ const SEARCH_AFTER_MS = 200;
 
 /**
  * Wires an input to a list of the people found; `choose` takes one of them.
- * @param {{ input: HTMLInputElement, api: import('./api.js').Api, without: (userId: string) => boolean,
+ * @param {{ input: HTMLInputElement, api: import('./api.js').Api, isExcluded: (userId: string) => boolean,
  *   choose: (user: User) => void }} options
  */
-export function userSearch({ input, api, without, choose }) {
+export function userSearch({ input, api, isExcluded, choose }) {
   const results = h('ul', { class: 'results', 'aria-label': 'People found', 'data-testid': 'user-results' });
   const status = h('p', { class: 'hint', role: 'status' });
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -24,7 +24,7 @@ export function userSearch({ input, api, without, choose }) {
   input.setAttribute('autocapitalize', 'none');
   input.setAttribute('spellcheck', 'false');
   /** No name is longer, so the fleet is not asked for one. @param {string} name */
-  const usersNamed = async (name) => (name.length > USER_NAME_CHARS_MAX ? [] : api.usersNamed(name));
+  const searchUsers = async (name) => (name.length > USER_NAME_CHARS_MAX ? [] : api.searchUsers(name));
   const search = async () => {
     const name = typedName(input);
     if (name === '') {
@@ -32,13 +32,13 @@ export function userSearch({ input, api, without, choose }) {
       fill(status);
       return;
     }
-    const found = await usersNamed(name).catch(() => undefined);
+    const found = await searchUsers(name).catch(() => undefined);
     if (found === undefined || typedName(input) !== name) return;
-    const shown = found.filter((user) => !without(user.userId));
+    const shown = found.filter((user) => !isExcluded(user.userId));
     fill(results, shown.map((user) => h('li', {}, h('button', { type: 'button', class: 'result', 'data-testid': 'user-result', 'data-user-name': user.name, onclick: () => choose(user) },
-      avatar(user.userId, shownName(user)),
-      h('span', { class: 'result-text' }, h('strong', {}, h('bdi', {}, shownName(user))), h('span', { class: 'handle' }, `@${user.name}`))))));
-    fill(status, shown.length > 0 ? '' : found.length > 0 ? 'Already here.' : `No user name begins with “${isolated(name)}”.`);
+      avatar(user.userId, displayNameOf(user)),
+      h('span', { class: 'result-text' }, h('strong', {}, h('bdi', {}, displayNameOf(user))), h('span', { class: 'handle' }, `@${user.name}`))))));
+    fill(status, shown.length > 0 ? '' : found.length > 0 ? 'Already here.' : `No user name begins with “${isolate(name)}”.`);
   };
   input.addEventListener('input', () => {
     clearTimeout(timer);
@@ -49,9 +49,9 @@ export function userSearch({ input, api, without, choose }) {
     /** The person whose user name is exactly what was typed. @returns {Promise<User>} */
     async exact() {
       const name = typedName(input);
-      const found = name === '' ? [] : await usersNamed(name);
+      const found = name === '' ? [] : await searchUsers(name);
       const user = found.find((each) => each.name?.toLowerCase() === name.toLowerCase());
-      if (!user) throw new Error(name === '' ? 'Type a user name first.' : `Nobody is called “${isolated(name)}” here.`);
+      if (!user) throw new Error(name === '' ? 'Type a user name first.' : `Nobody is called “${isolate(name)}” here.`);
       return user;
     },
     clear() {

@@ -10,7 +10,7 @@ import { Api } from './api.js';
 import { RoomcastClient } from './client.js';
 import { chatView, noRoomView } from './chat-view.js';
 import { connectionBanner } from './connection-banner.js';
-import { confirmed, toast } from './dialogs.js';
+import { confirm, toast } from './dialogs.js';
 import { fill, h } from './dom.js';
 import { Emitter } from './emitter.js';
 import { plural } from './format.js';
@@ -79,9 +79,9 @@ export class Workspace extends Emitter {
   }
 
   async signOut() {
-    const { waiting } = this.outbox;
-    const text = `${plural(waiting, 'message or change', 'messages or changes')} of yours could not be sent yet. Signing out discards what is not sent.`;
-    if (waiting > 0 && !(await confirmed({ title: 'Sign out without sending?', text, action: 'Sign out', danger: true }))) return;
+    const { pendingCount } = this.outbox;
+    const text = `${plural(pendingCount, 'message or change', 'messages or changes')} of yours could not be sent yet. Signing out discards what is not sent.`;
+    if (pendingCount > 0 && !(await confirm({ title: 'Sign out without sending?', text, action: 'Sign out', danger: true }))) return;
     this.client.stop();
     await this.outbox.clear();
     await this.api.signOut().catch(() => {});
@@ -114,30 +114,30 @@ export class Workspace extends Emitter {
     };
     client.on('welcome', () => {
       safeStore.setItem(CLOCK_KEY, String(client.clockSkewMs));
-      void outbox.adopt();
+      void outbox.claimOrphans();
       void this.#refresh();
     });
     outbox.on('acknowledged', ({ unsent, ack }) => {
       this.#rooms.get(unsent.roomId)?.acknowledged(unsent, ack);
-      if (unsent.roomId !== this.openRoom?.roomId) list.sent(unsent.roomId, ack.seq);
+      if (unsent.roomId !== this.openRoom?.roomId) list.onAcknowledged(unsent.roomId, ack.seq);
     });
     outbox.on('failed', (unsent) => this.#rooms.get(unsent.roomId)?.failed(unsent));
     outbox.on('restored', (unsent) => this.#rooms.get(unsent.roomId)?.restored(unsent));
-    outbox.on('refused', (error) => toast(`A change you made earlier was not kept. ${error.message}`));
-    client.on('subscribed', forOpenRoom((room, frame) => room.subscribed(frame)));
+    outbox.on('rejected', (error) => toast(`A change you made earlier was not kept. ${error.message}`));
+    client.on('subscribed', forOpenRoom((room, frame) => room.onSubscribed(frame)));
     client.on('unsubscribed', forOpenRoom((room) => this.#gone(room.roomId, 'You are no longer in this room.')));
     client.on('event', (event) => {
-      list.eventSeen(event);
+      list.onEvent(event);
       const room = this.#rooms.get(event.roomId);
-      if (room && room === this.openRoom) room.happened(event);
+      if (room && room === this.openRoom) room.onEvent(event);
     });
-    client.on('typing', forOpenRoom((room, frame) => room.types(frame.userId)));
+    client.on('typing', forOpenRoom((room, frame) => room.onTyping(frame.userId)));
     client.on('receipt', (frame) => {
-      if (frame.userId === this.me.userId && frame.read !== undefined) list.readElsewhere(frame.roomId, frame.read);
-      forOpenRoom((room) => room.receipt(frame))(frame);
+      if (frame.userId === this.me.userId && frame.read !== undefined) list.onReadMarker(frame.roomId, frame.read);
+      forOpenRoom((room) => room.onReceipt(frame))(frame);
     });
-    client.on('presence', (frame) => people.presenceIs(frame));
-    client.on('notification', (frame) => void list.notified(frame));
+    client.on('presence', (frame) => people.setPresence(frame));
+    client.on('notification', (frame) => void list.onNotification(frame));
     client.on('signed-out', () => this.#session.end());
     client.on('error', (error) => {
       if (error.code !== 'NOT_MEMBER') toast(error.message);
@@ -156,7 +156,7 @@ export class Workspace extends Emitter {
       await this.list.load();
     } catch (error) {
       if (!this.list.loaded) toast(/** @type {Error} */ (error).message);
-      this.list.refreshSoon();
+      this.list.scheduleReload();
     }
   }
 
@@ -188,10 +188,10 @@ export class Workspace extends Emitter {
     let room = this.#rooms.get(info.roomId);
     if (!room) {
       room = new Room({ info, selfId: this.me.userId, client: this.client, api: this.api, outbox: this.outbox });
-      room.on('gone', (text) => this.#gone(info.roomId, text));
-      room.on('history', (/** @type {import('../../types/wire').EventFrame[]} */ events) => { for (const event of events) this.list.eventSeen(event); });
-      room.on('members', () => { if (room) this.list.countMembers(info.roomId, room.info.memberCount); });
-      room.on('changed', () => { if (room?.whole) this.emit('repaired'); });
+      room.on('removed', (text) => this.#gone(info.roomId, text));
+      room.on('history', (/** @type {import('../../types/wire').EventFrame[]} */ events) => { for (const event of events) this.list.onEvent(event); });
+      room.on('members', () => { if (room) this.list.setMemberCount(info.roomId, room.info.memberCount); });
+      room.on('changed', () => { if (room?.caughtUp) this.emit('caught-up'); });
       this.#rooms.set(info.roomId, room);
     }
     room.info = { ...room.info, ...info };
