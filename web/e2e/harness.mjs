@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const READY_WITHIN_MS = 20_000;
+const READY_TIMEOUT_MS = 20_000;
 const CHROMIUM_FLAGS = ['--no-sandbox', '--headless', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 export const SCREENSHOTS = fileURLToPath(new URL('./screenshots', import.meta.url));
 
@@ -71,7 +71,7 @@ export class Server {
     child.stderr.on('data', (chunk) => { log = (log + chunk).slice(-4000); });
     const line = await new Promise((resolve, reject) => {
       let text = '';
-      const timer = setTimeout(() => reject(new Error(`no ready line within ${READY_WITHIN_MS} ms\n${log}`)), READY_WITHIN_MS);
+      const timer = setTimeout(() => reject(new Error(`no ready line within ${READY_TIMEOUT_MS} ms\n${log}`)), READY_TIMEOUT_MS);
       child.stdout.on('data', (chunk) => {
         text += chunk;
         if (!text.includes('\n')) return;
@@ -107,8 +107,8 @@ export function prepareScreenshots() {
 }
 
 /** Polls until the condition holds, or fails with its description. */
-export async function eventually(what, holds, withinMs = 10_000) {
-  const end = Date.now() + withinMs;
+export async function eventually(what, holds, timeoutMs = 10_000) {
+  const end = Date.now() + timeoutMs;
   let last;
   for (;;) {
     try {
@@ -118,7 +118,7 @@ export async function eventually(what, holds, withinMs = 10_000) {
     } catch (error) {
       last = error.message;
     }
-    if (Date.now() > end) throw new Error(`not within ${withinMs} ms: ${what} (last: ${JSON.stringify(last)})`);
+    if (Date.now() > end) throw new Error(`not within ${timeoutMs} ms: ${what} (last: ${JSON.stringify(last)})`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

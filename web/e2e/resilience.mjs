@@ -2,28 +2,28 @@
 // a page that ends without a connection, and what other devices do.
 import assert from 'node:assert/strict';
 import { check, eventually } from './harness.mjs';
-import { Person } from './user.mjs';
+import { User } from './user.mjs';
 
-const TURNED = '\u202Eeninap';
+const REVERSED_NAME = '\u202Eeninap';
 
 /** What cannot be sent, and what must not be. */
-export async function writing({ ana, bo, roomId, accessible }) {
+export async function composing({ ana, bo, roomId, accessible }) {
   await check('composer_keeps_text_that_is_too_long_and_the_connection_stays', async () => {
     await ana.openRoom(roomId);
     await bo.openRoom(roomId);
     const pasted = `${'long words '.repeat(6_500)}end`;
     await ana.id('composer').fill(pasted);
     await ana.id('composer').press('Enter');
-    await ana.sees('composer-problem', 'too long');
+    await ana.expectText('composer-problem', 'too long');
     assert.equal(await ana.id('composer').inputValue(), pasted);
     assert.equal(await ana.id('send').isDisabled(), true);
     await ana.screenshot('too-long-light');
     await accessible(ana, 'a message that is too long');
     await ana.id('composer').fill('\u0001'.repeat(16_000));
     await ana.id('composer').press('Enter');
-    await ana.sees('composer-problem', 'too large');
-    await ana.say('short again');
-    await bo.seesMessage('short again');
+    await ana.expectText('composer-problem', 'too large');
+    await ana.sendMessage('short again');
+    await bo.expectMessage('short again');
     assert.equal(await ana.id('composer-problem').textContent(), '');
     assert.equal(await ana.id('connection-status').getAttribute('data-state'), 'online');
   });
@@ -31,7 +31,7 @@ export async function writing({ ana, bo, roomId, accessible }) {
     await ana.id('new-room').click();
     await ana.id('room-name-input').fill('漢'.repeat(43));
     await ana.id('room-create').click();
-    await ana.sees('start-dialog', '129 bytes');
+    await ana.expectText('start-dialog', '129 bytes');
     assert.equal(await ana.id('room-name-input').inputValue(), '漢'.repeat(43));
     await ana.page.keyboard.press('Escape');
   });
@@ -43,7 +43,7 @@ export async function writing({ ana, bo, roomId, accessible }) {
     });
     assert.equal(await ana.id('composer').inputValue(), 'nihongo');
     await ana.id('composer').press('Enter');
-    await bo.seesMessage('nihongo');
+    await bo.expectMessage('nihongo');
   });
   await check('a_broken_address_leads_back_to_the_rooms', async () => {
     for (const hash of ['#/rooms/%', '#/rooms/%E0%A4%A', '#%', '#/rooms/no-such-room']) {
@@ -53,27 +53,27 @@ export async function writing({ ana, bo, roomId, accessible }) {
       await ana.roomItem(roomId).waitFor();
     }
     await ana.openRoom(roomId);
-    await ana.say('still here');
-    await bo.seesMessage('still here');
+    await ana.sendMessage('still here');
+    await bo.expectMessage('still here');
   });
 }
 
 /** A name that turns the text around it. */
-export async function turning({ ana, bo, server, browser, options }) {
+export async function directionControls({ ana, bo, server, browser, options }) {
   await check('a_name_with_direction_controls_does_not_turn_the_preview', async () => {
-    const cy = await Person.arrive(browser, server.http, 'panine', TURNED, options);
+    const cy = await User.open(browser, server.http, 'panine', REVERSED_NAME, options);
     await cy.signUp();
     const { userId } = await cy.call(server.http, 'GET', '/v1/me');
-    const turning = await ana.createRoom('Names');
-    await ana.call(server.http, 'PUT', `/v1/rooms/${turning}/members/${userId}`, {});
-    await cy.roomItem(turning).waitFor();
-    await cy.openRoom(turning);
-    await cy.say('first words');
-    await ana.seesMessage('first words');
-    const preview = ana.roomItem(turning).getByTestId('room-preview');
+    const namesRoom = await ana.createRoom('Names');
+    await ana.call(server.http, 'PUT', `/v1/rooms/${namesRoom}/members/${userId}`, {});
+    await cy.roomItem(namesRoom).waitFor();
+    await cy.openRoom(namesRoom);
+    await cy.sendMessage('first words');
+    await ana.expectMessage('first words');
+    const preview = ana.roomItem(namesRoom).getByTestId('room-preview');
     await eventually('the preview shows it', async () => (await preview.textContent())?.includes('first words'));
     assert.doesNotMatch(await preview.textContent(), /\u202E/);
-    const places = await preview.evaluate((element) => {
+    const lefts = await preview.evaluate((element) => {
       const [who, colon, text] = element.childNodes;
       return [who, colon, text].map((node) => {
         const range = document.createRange();
@@ -81,26 +81,26 @@ export async function turning({ ana, bo, server, browser, options }) {
         return range.getBoundingClientRect().left;
       });
     });
-    assert.ok(places[0] < places[1] && places[1] < places[2], `name, colon and text stand in this order: ${places}`);
-    await cy.say('\u202Eturned \u2069text');
+    assert.ok(lefts[0] < lefts[1] && lefts[1] < lefts[2], `name, colon and text stand in this order: ${lefts}`);
+    await cy.sendMessage('\u202Eturned \u2069text');
     await eventually('content keeps its characters', async () => (await ana.id('message-text').last().textContent()) === '\u202Eturned \u2069text');
     await ana.screenshot('direction-light');
     await cy.context.close();
-    assert.deepEqual(cy.problems, []);
+    assert.deepEqual(cy.errors, []);
   });
 }
 
 /** The page ends while it has no connection. */
-export async function reloading({ ana, bo, roomId, server, everywhere, inHistory }) {
+export async function reloads({ ana, bo, roomId, server, duringOutage, readHistory }) {
   let other;
   await bo.openRoom(roomId);
-  await check('what_was_written_without_a_connection_is_sent_once_after_a_reload', () => everywhere(async () => {
+  await check('what_was_written_without_a_connection_is_sent_once_after_a_reload', () => duringOutage(async () => {
     other = await ana.createRoom('Drafts');
     await ana.id('composer').fill('half a thought');
     await ana.openRoom(roomId);
     await server.end('SIGKILL');
     await eventually('the page knows', async () => (await ana.id('connection-status').getAttribute('data-state')) === 'reconnecting');
-    for (const text of ['kept 1', 'kept 2', 'kept 3']) await ana.say(text);
+    for (const text of ['kept 1', 'kept 2', 'kept 3']) await ana.sendMessage(text);
     await ana.id('composer').fill('kept draft');
     const ids = await ana.page.$$eval('[data-testid="message"][data-state="sending"]', (messages) => messages.map((message) => message.dataset.clientMsgId));
     assert.equal(ids.length, 3);
@@ -110,49 +110,49 @@ export async function reloading({ ana, bo, roomId, server, everywhere, inHistory
     // The browser may still be on its way to its error page.
     await eventually('the page opens', () => ana.page.reload());
     for (const text of ['kept 1', 'kept 2', 'kept 3']) {
-      await bo.seesMessage(text, 30_000);
-      await ana.seesMessage(text);
+      await bo.expectMessage(text, 30_000);
+      await ana.expectMessage(text);
     }
     await eventually('nothing waits', async () => (await ana.id('pending').count()) === 0);
-    const kept = (await inHistory(ana)).filter(({ content }) => /^kept \d$/.test(content ?? ''));
-    assert.deepEqual(kept.map(({ content }) => content), ['kept 1', 'kept 2', 'kept 3'], 'in order, each once');
-    assert.deepEqual(kept.map(({ clientMsgId }) => clientMsgId), ids, 'under their first ids');
+    const sent = (await readHistory(ana)).filter(({ content }) => /^kept \d$/.test(content ?? ''));
+    assert.deepEqual(sent.map(({ content }) => content), ['kept 1', 'kept 2', 'kept 3'], 'in order, each once');
+    assert.deepEqual(sent.map(({ clientMsgId }) => clientMsgId), ids, 'under their first ids');
   }));
   await check('drafts_outlive_a_reload_and_end_with_sending', async () => {
     assert.equal(await ana.id('composer').inputValue(), 'kept draft');
     await ana.openRoom(other);
     assert.equal(await ana.id('composer').inputValue(), 'half a thought');
     await ana.id('composer').press('Enter');
-    await ana.seesMessage('half a thought');
+    await ana.expectMessage('half a thought');
     await ana.page.reload();
     await ana.openRoom(other);
-    await ana.seesMessage('half a thought');
+    await ana.expectMessage('half a thought');
     assert.equal(await ana.id('composer').inputValue(), '');
   });
-  await check('two_tabs_send_what_a_third_left_exactly_once', () => everywhere(async () => {
+  await check('two_tabs_send_what_a_third_left_exactly_once', () => duringOutage(async () => {
     await ana.openRoom(roomId);
     const tabs = [await ana.context.newPage(), await ana.context.newPage()];
     await server.end('SIGKILL');
     await eventually('the page knows', async () => (await ana.id('connection-status').getAttribute('data-state')) === 'reconnecting');
-    await ana.say('left by a tab');
+    await ana.sendMessage('left by a tab');
     await eventually('it is kept', async () => (await stored(ana.page)).length === 1);
     await ana.page.goto('about:blank');
     await server.start();
     await Promise.all(tabs.map((tab) => tab.goto(server.http)));
-    await bo.seesMessage('left by a tab', 30_000);
+    await bo.expectMessage('left by a tab', 30_000);
     await ana.page.goto(`${server.http}/#/rooms/${encodeURIComponent(roomId)}`);
-    await ana.seesMessage('left by a tab');
-    assert.equal((await inHistory(ana)).filter(({ content }) => content === 'left by a tab').length, 1);
+    await ana.expectMessage('left by a tab');
+    assert.equal((await readHistory(ana)).filter(({ content }) => content === 'left by a tab').length, 1);
     await eventually('the browser keeps nothing unsent', async () => (await stored(ana.page)).length === 0);
     for (const tab of tabs) await tab.close();
   }));
-  await check('signing_out_asks_about_unsent_messages_and_removes_what_is_kept', () => everywhere(async () => {
+  await check('signing_out_asks_about_unsent_messages_and_removes_what_is_kept', () => duringOutage(async () => {
     await ana.openRoom(other);
     await ana.id('composer').fill('a draft to forget');
     await ana.openRoom(roomId);
     await server.end('SIGKILL');
     await eventually('the page knows', async () => (await ana.id('connection-status').getAttribute('data-state')) === 'reconnecting');
-    await ana.say('never sent');
+    await ana.sendMessage('never sent');
     await eventually('it is kept', async () => (await stored(ana.page)).length === 2);
     await ana.id('sign-out').click();
     await ana.id('confirm').waitFor();
@@ -166,7 +166,7 @@ export async function reloading({ ana, bo, roomId, server, everywhere, inHistory
     await ana.openRoom(other);
     assert.equal(await ana.id('composer').inputValue(), '');
     await ana.openRoom(roomId);
-    assert.equal((await inHistory(ana)).filter(({ content }) => content === 'never sent').length, 0);
+    assert.equal((await readHistory(ana)).filter(({ content }) => content === 'never sent').length, 0);
   }));
 }
 
@@ -187,9 +187,9 @@ function stored(page) {
   }));
 }
 
-/** One person at two devices; neither shows the room that changes. */
+/** One user at two devices; neither shows the room that changes. */
 export async function devices({ ana, bo, server, browser, options }) {
-  const phone = await Person.arrive(browser, server.http, bo.name, bo.displayName, options);
+  const phone = await User.open(browser, server.http, bo.name, bo.displayName, options);
   await phone.id('auth-toggle').click();
   await phone.signIn();
   await phone.id('new-room').waitFor();
@@ -204,20 +204,20 @@ export async function devices({ ana, bo, server, browser, options }) {
   });
   await check('a_message_read_on_one_device_is_read_on_the_other', async () => {
     await ana.openRoom(shared);
-    await ana.say('read me once');
+    await ana.sendMessage('read me once');
     await eventually('the badge is there', async () => (await phone.roomItem(shared).getByTestId('unread').count()) === 1);
     await bo.openRoom(shared);
-    await bo.seesMessage('read me once');
+    await bo.expectMessage('read me once');
     await eventually('the badge is gone', async () => (await phone.roomItem(shared).getByTestId('unread').count()) === 0);
   });
   await check('the_preview_follows_an_answer_an_edit_and_a_deletion', async () => {
-    await bo.say('answered here');
+    await bo.sendMessage('answered here');
     await preview('You: answered here');
     await bo.id('composer').press('ArrowUp');
     await bo.id('composer').fill('answered better');
     await bo.id('composer').press('Enter');
     await preview('answered better');
-    await bo.act('answered better', 'delete');
+    await bo.clickAction('answered better', 'delete');
     await bo.id('confirm').click();
     await preview('message deleted');
     await phone.screenshot('device-preview-light');
@@ -233,6 +233,6 @@ export async function devices({ ana, bo, server, browser, options }) {
     await phone.roomItem(shared).waitFor({ state: 'detached' });
     await ana.roomItem(shared).waitFor({ state: 'detached' });
   });
-  assert.deepEqual(phone.problems, []);
+  assert.deepEqual(phone.errors, []);
   await phone.context.close();
 }

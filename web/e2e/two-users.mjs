@@ -4,8 +4,8 @@
 //   ROOMCAST_BIN=target/release/roomcast node web/e2e/two-users.mjs
 import assert from 'node:assert/strict';
 import { axeSource, check, eventually, finish, launchBrowser, prepareScreenshots, Server } from './harness.mjs';
-import { devices, reloading, turning, writing } from './resilience.mjs';
-import { Person } from './user.mjs';
+import { composing, devices, directionControls, reloads } from './resilience.mjs';
+import { User } from './user.mjs';
 
 const OUTAGE = /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_SOCKET_NOT_CONNECTED|Error during WebSocket handshake|status of 503|WebSocket connection to/;
 const DESKTOP = { viewport: { width: 1280, height: 800 } };
@@ -16,14 +16,14 @@ const axe = axeSource();
 const browser = await launchBrowser();
 let ana, bo, roomId;
 
-async function accessible(person, view) {
-  assert.deepEqual(await person.accessibilityProblems(axe), [], `axe on ${view}`);
+async function accessible(user, view) {
+  assert.deepEqual(await user.accessibilityProblems(axe), [], `axe on ${view}`);
 }
 
-async function arriving() {
+async function accounts() {
   await check('the page opens, in light and in dark', async () => {
-    ana = await Person.arrive(browser, server.http, 'ana', 'Ana Lindqvist', { ...DESKTOP, colorScheme: 'light' });
-    bo = await Person.arrive(browser, server.http, 'bo.k', 'Bo Kimura', { ...DESKTOP, colorScheme: 'dark' });
+    ana = await User.open(browser, server.http, 'ana', 'Ana Lindqvist', { ...DESKTOP, colorScheme: 'light' });
+    bo = await User.open(browser, server.http, 'bo.k', 'Bo Kimura', { ...DESKTOP, colorScheme: 'dark' });
     await ana.id('auth-submit').waitFor();
     await ana.screenshot('auth-light');
     await bo.screenshot('auth-dark');
@@ -35,13 +35,13 @@ async function arriving() {
   await check('two people sign up and are shown how to begin', async () => {
     await ana.signUp();
     await bo.signUp();
-    await ana.sees('empty-state', 'Create your first room');
+    await ana.expectText('empty-state', 'Create your first room');
     await ana.screenshot('empty-light');
     await bo.screenshot('empty-dark');
     await accessible(ana, 'empty state, light');
     await accessible(bo, 'empty state, dark');
   });
-  await check('a taken name and a wrong password are said kindly', () => bo.expecting(/status of 4(01|09)/, async () => {
+  await check('a taken name and a wrong password are said kindly', () => bo.allowingErrors(/status of 4(01|09)/, async () => {
     await bo.id('sign-out').click();
     await bo.id('auth-toggle').click();
     await bo.id('auth-name').fill('ana');
@@ -56,11 +56,11 @@ async function arriving() {
   }));
   await check('a reload stays signed in', async () => {
     await bo.page.reload();
-    await bo.sees('me-handle', '@bo.k');
+    await bo.expectText('me-handle', '@bo.k');
   });
 }
 
-async function talking() {
+async function messaging() {
   await check('a room is created, and its people panel invites by name', async () => {
     await ana.id('first-room').click();
     await accessible(ana, 'the start dialog');
@@ -71,67 +71,67 @@ async function talking() {
     await ana.id('invite-submit').click();
     await eventually('two members are listed', async () => (await ana.id('member').count()) === 2);
   });
-  await check('the invited person sees the room without asking', async () => {
+  await check('the invited user sees the room without asking', async () => {
     await bo.roomItem(roomId).waitFor();
     await bo.openRoom(roomId);
-    await bo.sees('room-title', 'Weekend plans');
+    await bo.expectText('room-title', 'Weekend plans');
   });
   await check('both see what either says, once and in one order', async () => {
-    await ana.say('Who is up for the lake?');
-    await bo.seesMessage('Who is up for the lake?');
-    await bo.say('Count me in');
-    await ana.seesMessage('Count me in');
-    await ana.say('Splendid');
-    await bo.seesMessage('Splendid');
-    assert.deepEqual((await ana.shown()).map(({ seq }) => seq), (await bo.shown()).map(({ seq }) => seq));
+    await ana.sendMessage('Who is up for the lake?');
+    await bo.expectMessage('Who is up for the lake?');
+    await bo.sendMessage('Count me in');
+    await ana.expectMessage('Count me in');
+    await ana.sendMessage('Splendid');
+    await bo.expectMessage('Splendid');
+    assert.deepEqual((await ana.shownMessages()).map(({ seq }) => seq), (await bo.shownMessages()).map(({ seq }) => seq));
   });
   await check('typing is shown, and over when the message is there', async () => {
     await bo.id('composer').pressSequentially('I will bring');
-    await ana.sees('typing', 'Bo Kimura');
-    await ana.sees('typing', 'is typing');
+    await ana.expectText('typing', 'Bo Kimura');
+    await ana.expectText('typing', 'is typing');
     await ana.screenshot('chat-light');
-    await bo.say('I will bring the boat');
-    await ana.seesMessage('I will bring the boat');
+    await bo.sendMessage('I will bring the boat');
+    await ana.expectMessage('I will bring the boat');
     await eventually('the typing line is empty', async () => (await ana.id('typing').textContent()) === '');
   });
   await check('typing that leads to nothing is over after six seconds', async () => {
     await bo.id('composer').fill('hm');
-    await ana.sees('typing', 'typing');
+    await ana.expectText('typing', 'typing');
     await bo.id('composer').fill('');
     await eventually('the typing line is empty', async () => (await ana.id('typing').textContent()) === '', 9_000);
   });
-  await check('the sender sees who has read', () => bo.say('Read this').then(() => bo.sees('read-by', 'Ana Lindqvist')));
+  await check('the sender sees who has read', () => bo.sendMessage('Read this').then(() => bo.expectText('read-by', 'Ana Lindqvist')));
   await check('who is here is shown', () => eventually('a green dot for Bo', async () => (await ana.page.locator('[data-testid="member"][data-status="ONLINE"]').count()) === 2));
   await check('shift and Enter make a new line, Enter sends', async () => {
     await ana.id('composer').pressSequentially('one');
     await ana.id('composer').press('Shift+Enter');
     await ana.id('composer').pressSequentially('two');
     await ana.id('composer').press('Enter');
-    await bo.seesMessage('one\ntwo');
+    await bo.expectMessage('one\ntwo');
   });
   await check('what looks like markup stays text', async () => {
     const text = '<img src=x onerror=alert(1)><b>bold</b>';
-    await ana.say(text);
-    await bo.seesMessage(text);
+    await ana.sendMessage(text);
+    await bo.expectMessage(text);
     assert.equal(await bo.page.locator('.message-text b, .message-text img').count(), 0);
   });
 }
 
-async function changing() {
+async function editing() {
   await check('an edit reaches the other, with the arrow key and Escape in hand', async () => {
     await bo.id('composer').press('ArrowUp');
-    await bo.sees('composer-mode', 'Editing your message');
+    await bo.expectText('composer-mode', 'Editing your message');
     await bo.id('composer').press('Escape');
     assert.equal(await bo.id('composer').inputValue(), '');
     await bo.id('composer').press('ArrowUp');
     await bo.id('composer').fill('Read that');
     await bo.id('composer').press('Enter');
-    await ana.seesMessage('Read that');
+    await ana.expectMessage('Read that');
     await ana.message('Read that').getByTestId('edited').waitFor();
     assert.equal(await ana.message('Read this').count(), 0);
   });
   await check('a reaction is added and taken back', async () => {
-    const message = await ana.act('Count me in', 'react');
+    const message = await ana.clickAction('Count me in', 'react');
     await message.getByTestId('react-emoji').first().click();
     const onBos = bo.message('Count me in').getByTestId('reaction');
     await onBos.waitFor();
@@ -141,8 +141,8 @@ async function changing() {
     await eventually('one is left', async () => (await ana.message('Count me in').getByTestId('reaction').textContent())?.includes('1'));
   });
   await check('a reply shows what it answers, a mention whom it names', async () => {
-    await bo.act('Who is up for the lake?', 'reply');
-    await bo.say('Me, @ana.');
+    await bo.clickAction('Who is up for the lake?', 'reply');
+    await bo.sendMessage('Me, @ana.');
     const reply = ana.message('Me, @ana.');
     await reply.waitFor();
     await eventually('the quote is shown', async () => (await reply.getByTestId('quote').textContent())?.includes('Who is up for the lake?'));
@@ -150,11 +150,11 @@ async function changing() {
   });
   await check('a deleted message is gone for both and keeps its place', async () => {
     const seq = await ana.message('Splendid').getAttribute('data-seq');
-    await ana.act('Splendid', 'delete');
+    await ana.clickAction('Splendid', 'delete');
     await ana.id('confirm').click();
-    for (const person of [ana, bo]) {
-      await eventually('the message is gone', async () => (await person.page.locator(`[data-seq="${seq}"]`).getAttribute('data-state')) === 'deleted');
-      assert.equal(await person.message('Splendid').count(), 0);
+    for (const user of [ana, bo]) {
+      await eventually('the message is gone', async () => (await user.page.locator(`[data-seq="${seq}"]`).getAttribute('data-state')) === 'deleted');
+      assert.equal(await user.message('Splendid').count(), 0);
     }
   });
   await check('an open room is accessible in both themes', async () => {
@@ -174,25 +174,25 @@ async function changing() {
   });
 }
 
-async function elsewhere() {
+async function otherRooms() {
   let other;
   await check('messages of another room are counted, and reading clears the count', async () => {
     other = await bo.createRoom('Harbour club', 'public');
-    await ana.say('Unread one');
-    await ana.say('Unread two');
+    await ana.sendMessage('Unread one');
+    await ana.sendMessage('Unread two');
     await eventually('the badge says 2', async () => (await bo.roomItem(roomId).getByTestId('unread').textContent())?.startsWith('2'));
     await eventually('the preview follows', async () => (await bo.roomItem(roomId).getByTestId('room-preview').textContent())?.includes('Unread two'));
     await bo.openRoom(roomId);
     await bo.id('new-divider').waitFor();
     await eventually('the badge is gone', async () => (await bo.roomItem(roomId).getByTestId('unread').count()) === 0);
-    await ana.sees('read-by', 'Bo Kimura');
+    await ana.expectText('read-by', 'Bo Kimura');
   });
   await check('a public room is found and joined, and left again', async () => {
     await ana.id('new-room').click();
     await ana.id('tab-find').click();
     await ana.id('find-input').fill('Harbour');
     await ana.id('join-room').click();
-    await ana.sees('room-title', 'Harbour club');
+    await ana.expectText('room-title', 'Harbour club');
     if (!(await ana.id('details').isVisible())) await ana.id('invite').click();
     await ana.id('leave').click();
     await ana.id('confirm').click();
@@ -203,14 +203,14 @@ async function elsewhere() {
     await bo.id('tab-direct').click();
     await bo.id('direct-name').fill('ana');
     await bo.id('direct-start').click();
-    await bo.sees('room-title', 'Ana Lindqvist');
-    await bo.say('Just us');
+    await bo.expectText('room-title', 'Ana Lindqvist');
+    await bo.sendMessage('Just us');
     await ana.id('new-room').click();
     await ana.id('tab-direct').click();
     await ana.id('direct-name').fill('bo.k');
     await ana.id('direct-start').click();
-    await ana.sees('room-title', 'Bo Kimura');
-    await ana.seesMessage('Just us');
+    await ana.expectText('room-title', 'Bo Kimura');
+    await ana.expectMessage('Just us');
   });
   await check('an owner renames the room and the other sees it', async () => {
     await ana.openRoom(roomId);
@@ -219,17 +219,17 @@ async function elsewhere() {
     await ana.id('rename-input').fill('Lake plans');
     await ana.id('rename-save').click();
     await bo.openRoom(roomId);
-    await bo.sees('room-title', 'Lake plans');
+    await bo.expectText('room-title', 'Lake plans');
   });
 }
 
 async function history() {
   await check('older messages come by scrolling up, and what one reads stays in place', async () => {
     for (let number = 1; number <= 130; number += 1) await ana.call(server.http, 'POST', `/v1/rooms/${roomId}/messages`, { content: `line ${number}`, clientMsgId: `seed-${number}` });
-    await bo.seesMessage('line 130');
+    await bo.expectMessage('line 130');
     await bo.page.reload();
-    await bo.seesMessage('line 130');
-    const before = (await bo.shown()).length;
+    await bo.expectMessage('line 130');
+    const before = (await bo.shownMessages()).length;
     const scroller = bo.id('messages');
     const moved = await scroller.evaluate(async (element) => {
       element.scrollTop = 500;
@@ -243,15 +243,15 @@ async function history() {
       return Math.abs(anchor.getBoundingClientRect().top - wanted);
     });
     assert.ok(moved <= 4, `the message one reads moved by ${moved} px`);
-    assert.ok((await bo.shown()).length > before);
+    assert.ok((await bo.shownMessages()).length > before);
   });
   await check('news below does not move who reads above, and a button leads down', async () => {
     const scroller = bo.id('messages');
     await scroller.evaluate((element) => { element.scrollTop = element.scrollHeight; });
     await bo.id('jump-latest').waitFor({ state: 'hidden' });
     const top = await scroller.evaluate((element) => { element.scrollTop = 900; return element.scrollTop; });
-    await ana.say('news below');
-    await bo.sees('jump-latest', '1 new message');
+    await ana.sendMessage('news below');
+    await bo.expectText('jump-latest', '1 new message');
     assert.ok(Math.abs((await scroller.evaluate((element) => element.scrollTop)) - top) <= 2);
     await bo.screenshot('scrolled-up');
     await bo.id('jump-latest').click();
@@ -263,17 +263,17 @@ async function history() {
       await bo.id('messages').evaluate((element) => { element.scrollTop = 0; });
       return (await bo.id('messages').textContent())?.includes('Welcome to Lake plans');
     });
-    const lines = (await bo.shown()).map(({ text }) => text).filter((text) => /^line \d+$/.test(text));
-    assert.deepEqual(lines, Array.from({ length: 130 }, (_, place) => `line ${place + 1}`));
+    const lines = (await bo.shownMessages()).map(({ text }) => text).filter((text) => /^line \d+$/.test(text));
+    assert.deepEqual(lines, Array.from({ length: 130 }, (_, index) => `line ${index + 1}`));
     await bo.id('jump-latest').click();
   });
 }
 
 /** All of a room's messages, as history has them. */
-async function inHistory(person) {
+async function readHistory(user) {
   const events = [];
   for (let before; ;) {
-    const page = await person.call(server.http, 'GET', `/v1/rooms/${roomId}/messages?limit=200${before ? `&before=${before}` : ''}`);
+    const page = await user.call(server.http, 'GET', `/v1/rooms/${roomId}/messages?limit=200${before ? `&before=${before}` : ''}`);
     events.unshift(...page.events);
     if (!page.hasMoreBefore) return events;
     before = page.events[0].seq;
@@ -281,67 +281,67 @@ async function inHistory(person) {
 }
 
 /** An outage is no problem while `work` runs. */
-const everywhere = (work) => ana.expecting(OUTAGE, () => bo.expecting(OUTAGE, work));
+const duringOutage = (work) => ana.allowingErrors(OUTAGE, () => bo.allowingErrors(OUTAGE, work));
 
 async function outage() {
-  const said = [];
-  const speak = async (person, count, pauseMs) => {
+  const sentTexts = [];
+  const sendMany = async (user, count, pauseMs) => {
     for (let number = 1; number <= count; number += 1) {
-      const text = `${person.name} in the storm ${number}`;
-      said.push(text);
-      await person.say(text);
-      await person.page.waitForTimeout(pauseMs);
+      const text = `${user.name} in the storm ${number}`;
+      sentTexts.push(text);
+      await user.sendMessage(text);
+      await user.page.waitForTimeout(pauseMs);
     }
   };
-  await check('when the server is killed under them, both are told, and go on writing', () => everywhere(async () => {
-    const speaking = Promise.all([speak(ana, 30, 60), speak(bo, 30, 70)]);
+  await check('when the server is killed under them, both are told, and go on writing', () => duringOutage(async () => {
+    const sending = Promise.all([sendMany(ana, 30, 60), sendMany(bo, 30, 70)]);
     await ana.page.waitForTimeout(900);
     await server.end('SIGKILL');
-    await speaking;
-    for (const person of [ana, bo]) await eventually('the page says so', async () => (await person.id('connection-status').getAttribute('data-state')) === 'reconnecting' && (await person.id('connection-status').isVisible()));
+    await sending;
+    for (const user of [ana, bo]) await eventually('the page says so', async () => (await user.id('connection-status').getAttribute('data-state')) === 'reconnecting' && (await user.id('connection-status').isVisible()));
     assert.ok((await ana.id('pending').count()) > 0, 'what could not be sent is shown as waiting');
     await ana.screenshot('reconnecting-light');
     await bo.screenshot('reconnecting-dark');
     await accessible(ana, 'reconnecting, light');
     await accessible(bo, 'reconnecting, dark');
   }));
-  await check('when it is back, both catch up by themselves', () => everywhere(async () => {
+  await check('when it is back, both catch up by themselves', () => duringOutage(async () => {
     await ana.page.waitForTimeout(1500);
     await server.start();
-    for (const person of [ana, bo]) {
-      await eventually('online again', async () => (await person.id('connection-status').getAttribute('data-state')) === 'online', 30_000);
-      await eventually('everything is sent', async () => (await person.id('pending').count()) === 0, 30_000);
+    for (const user of [ana, bo]) {
+      await eventually('online again', async () => (await user.id('connection-status').getAttribute('data-state')) === 'online', 30_000);
+      await eventually('everything is sent', async () => (await user.id('pending').count()) === 0, 30_000);
     }
     await ana.screenshot('caught-up-light');
   }));
   await check('nothing is lost, nothing is doubled, and both agree with history', async () => {
-    const expected = new Set(said);
+    const expected = new Set(sentTexts);
     await eventually('both show everything', async () => {
-      const counts = await Promise.all([ana, bo].map(async (person) => (await person.shown()).filter(({ text }) => expected.has(text)).length));
+      const counts = await Promise.all([ana, bo].map(async (user) => (await user.shownMessages()).filter(({ text }) => expected.has(text)).length));
       return counts.every((count) => count >= expected.size);
     });
-    const kept = (await inHistory(ana)).filter(({ content }) => expected.has(content));
+    const kept = (await readHistory(ana)).filter(({ content }) => expected.has(content));
     assert.equal(new Set(kept.map(({ content }) => content)).size, expected.size, 'history has everything');
     assert.equal(kept.length, expected.size, 'history has nothing twice');
-    for (const person of [ana, bo]) {
-      const shown = (await person.shown()).filter(({ text }) => expected.has(text));
-      assert.deepEqual(shown.map(({ seq, messageId, text }) => ({ seq, messageId, text })), kept.map(({ seq, messageId, content }) => ({ seq, messageId, text: content })), `${person.name}'s page is history`);
-      const own = shown.map(({ text }) => text).filter((text) => text.startsWith(person.name));
-      assert.deepEqual(own, said.filter((text) => text.startsWith(person.name)), `${person.name}'s messages are in the order they were written`);
+    for (const user of [ana, bo]) {
+      const shown = (await user.shownMessages()).filter(({ text }) => expected.has(text));
+      assert.deepEqual(shown.map(({ seq, messageId, text }) => ({ seq, messageId, text })), kept.map(({ seq, messageId, content }) => ({ seq, messageId, text: content })), `${user.name}'s page is history`);
+      const own = shown.map(({ text }) => text).filter((text) => text.startsWith(user.name));
+      assert.deepEqual(own, sentTexts.filter((text) => text.startsWith(user.name)), `${user.name}'s messages are in the order they were written`);
     }
   });
-  await check('a server that leaves in good order is followed by the next', () => everywhere(async () => {
+  await check('a server that leaves in good order is followed by the next', () => duringOutage(async () => {
     await server.end('SIGTERM');
     await server.start();
-    await ana.say('after the handover');
-    await bo.seesMessage('after the handover', 40_000);
-    await ana.seesMessage('after the handover');
+    await ana.sendMessage('after the handover');
+    await bo.expectMessage('after the handover', 40_000);
+    await ana.expectMessage('after the handover');
   }));
 }
 
-async function parting() {
+async function leaving() {
   await check('on a phone everything is within reach', async () => {
-    const cy = await Person.arrive(browser, server.http, 'cyrus', 'Cyrus Obi', { ...PHONE, colorScheme: 'light' });
+    const cy = await User.open(browser, server.http, 'cyrus', 'Cyrus Obi', { ...PHONE, colorScheme: 'light' });
     await cy.signUp();
     await cy.screenshot('phone-empty');
     await accessible(cy, 'phone, empty');
@@ -352,15 +352,15 @@ async function parting() {
     await cy.screenshot('phone-list');
     await accessible(cy, 'phone, list');
     await cy.openRoom(roomId);
-    await cy.say('Hello from the pocket');
-    await ana.seesMessage('Hello from the pocket');
+    await cy.sendMessage('Hello from the pocket');
+    await ana.expectMessage('Hello from the pocket');
     await cy.screenshot('phone-chat');
     await accessible(cy, 'phone, room');
     const overflow = await cy.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     assert.ok(overflow <= 0, `the page is ${overflow} px wider than the phone`);
     await cy.id('back').click();
     await cy.id('rooms').waitFor();
-    assert.deepEqual(cy.problems, []);
+    assert.deepEqual(cy.errors, []);
     await cy.context.close();
   });
   await check('who was removed is told and loses the room', async () => {
@@ -380,17 +380,17 @@ async function parting() {
     await ana.page.reload();
     await ana.id('auth-submit').waitFor();
   });
-  await check('no browser noted an error or a breach of the policy', () => assert.deepEqual([...ana.problems, ...bo.problems], []));
+  await check('no browser noted an error or a breach of the policy', () => assert.deepEqual([...ana.errors, ...bo.errors], []));
 }
 
 /** What the parts in other files need. */
-const world = () => ({ ana, bo, roomId, server, browser, accessible, everywhere, inHistory, options: { ...DESKTOP, colorScheme: 'light' } });
-const keeping = [writing, turning, devices, reloading].map((part) => () => part(world()));
+const context = () => ({ ana, bo, roomId, server, browser, accessible, duringOutage, readHistory, options: { ...DESKTOP, colorScheme: 'light' } });
+const resilience = [composing, directionControls, devices, reloads].map((part) => () => part(context()));
 
 prepareScreenshots();
 try {
   await server.start();
-  for (const part of [arriving, talking, changing, elsewhere, history, outage, ...keeping, parting]) await part();
+  for (const part of [accounts, messaging, editing, otherRooms, history, outage, ...resilience, leaving]) await part();
 } catch (error) {
   await check('the test ran to its end', () => { throw error; });
 } finally {

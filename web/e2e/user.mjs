@@ -1,38 +1,38 @@
-// One person at one browser: what they do and what they see, by the page's test ids.
+// One user at one browser: what they do and what they see, by the page's test ids.
 import { join } from 'node:path';
 import { eventually, SCREENSHOTS } from './harness.mjs';
 
 const PASSWORD = 'correct horse battery';
 
-export class Person {
+export class User {
   /** Unexpected console errors and policy violations. */
-  problems = [];
-  #expected = [];
+  errors = [];
+  #allowed = [];
 
-  static async arrive(browser, base, name, displayName, options) {
-    const person = new Person();
-    Object.assign(person, { name, displayName, context: await browser.newContext(options) });
-    person.page = await person.context.newPage();
-    person.page.setDefaultTimeout(10_000);
-    await person.page.addInitScript(() => document.addEventListener('securitypolicyviolation', (event) => console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`)));
-    person.page.on('console', (message) => { if (message.type() === 'error') person.#note(message.text()); });
-    person.page.on('pageerror', (error) => person.#note(`uncaught: ${error.stack}`));
-    await person.page.goto(base);
-    return person;
+  static async open(browser, base, name, displayName, options) {
+    const user = new User();
+    Object.assign(user, { name, displayName, context: await browser.newContext(options) });
+    user.page = await user.context.newPage();
+    user.page.setDefaultTimeout(10_000);
+    await user.page.addInitScript(() => document.addEventListener('securitypolicyviolation', (event) => console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`)));
+    user.page.on('console', (message) => { if (message.type() === 'error') user.#record(message.text()); });
+    user.page.on('pageerror', (error) => user.#record(`uncaught: ${error.stack}`));
+    await user.page.goto(base);
+    return user;
   }
 
-  #note(text) {
-    if (!this.#expected.some((pattern) => pattern.test(text))) this.problems.push(`${this.name}: ${text}`);
+  #record(text) {
+    if (!this.#allowed.some((pattern) => pattern.test(text))) this.errors.push(`${this.name}: ${text}`);
   }
 
   /** What matches is no problem while `work` runs: a browser notes every refused request. */
-  async expecting(pattern, work) {
-    this.#expected.push(pattern);
+  async allowingErrors(pattern, work) {
+    this.#allowed.push(pattern);
     try {
       return await work();
     } finally {
       await this.page.waitForTimeout(100);
-      this.#expected.splice(this.#expected.indexOf(pattern), 1);
+      this.#allowed.splice(this.#allowed.indexOf(pattern), 1);
     }
   }
 
@@ -59,7 +59,7 @@ export class Person {
     await this.id('room-name-input').fill(name);
     await this.id(`visibility-${visibility}`).check();
     await this.id('room-create').click();
-    await this.sees('room-title', name);
+    await this.expectText('room-title', name);
     return this.id('chat').getAttribute('data-room-id');
   }
 
@@ -73,7 +73,7 @@ export class Person {
     return this.page.locator(`[data-testid="room-item"][data-room-id="${roomId}"]`);
   }
 
-  async say(text) {
+  async sendMessage(text) {
     await this.id('composer').fill(text);
     await this.id('composer').press('Enter');
   }
@@ -83,16 +83,16 @@ export class Person {
     return this.id('message').filter({ has: this.page.locator('[data-testid="message-text"]', { hasText: new RegExp(`^${text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}$`) }) });
   }
 
-  async sees(testid, text) {
+  async expectText(testid, text) {
     await eventually(`${this.name} sees "${text}" in ${testid}`, async () => (await this.id(testid).first().textContent())?.includes(text));
   }
 
-  async seesMessage(text, withinMs) {
-    await eventually(`${this.name} sees the message "${text}" once`, async () => (await this.message(text).count()) === 1, withinMs);
+  async expectMessage(text, timeoutMs) {
+    await eventually(`${this.name} sees the message "${text}" once`, async () => (await this.message(text).count()) === 1, timeoutMs);
   }
 
   /** Does one of the things a message's toolbar offers. */
-  async act(text, testid) {
+  async clickAction(text, testid) {
     const message = this.message(text);
     await message.hover();
     await message.getByTestId(testid).click();
@@ -100,7 +100,7 @@ export class Person {
   }
 
   /** Every message on the screen, oldest first, with its place in the log. */
-  shown() {
+  shownMessages() {
     return this.page.$$eval('[data-testid="message"]', (messages) => messages.map((message) => ({
       text: message.querySelector('[data-testid="message-text"]').textContent, seq: Number(message.dataset.seq), messageId: message.dataset.messageId, state: message.dataset.state,
     })));
@@ -111,7 +111,7 @@ export class Person {
     return JSON.parse(session).accessToken;
   }
 
-  /** A call to the fleet as this person. */
+  /** A call to the fleet as this user. */
   async call(base, method, path, body) {
     const response = await fetch(base + path, { method, headers: { Authorization: `Bearer ${await this.token()}`, 'Content-Type': 'application/json' }, body: body && JSON.stringify(body) });
     if (response.status === 429) {

@@ -15,11 +15,11 @@ export class Chat {
   #file;
   #state = { users: {}, rooms: {}, sent: {}, next: 1, sessions: {} };
 
-  /** `tell(userIds, frame, room)` carries a frame to people. */
-  constructor(directory, tell) {
+  /** `deliver(userIds, frame, room)` sends a frame to users. */
+  constructor(directory, deliver) {
     mkdirSync(directory, { recursive: true });
     this.#file = join(directory, 'mock.json');
-    this.tell = tell;
+    this.deliver = deliver;
     if (existsSync(this.#file)) this.#state = JSON.parse(readFileSync(this.#file, 'utf8'));
   }
 
@@ -39,14 +39,14 @@ export class Chat {
   signUp({ name, password, displayName }) {
     if (!/^[\w.:-]{3,32}$/.test(name ?? '')) throw new Refusal(400, 'BAD_FRAME', 'the name must be 3 to 32 characters of A-Z a-z 0-9 _ - . :');
     if ((password ?? '').length < 8) throw new Refusal(400, 'BAD_FRAME', 'the password must have at least 8 characters');
-    if (this.named(name)) throw new Refusal(409, 'CONFLICT', 'the name is taken');
+    if (this.findByName(name)) throw new Refusal(409, 'CONFLICT', 'the name is taken');
     const userId = this.id('u');
     this.#state.users[userId] = { userId, name, displayName: displayName ?? name, password };
     this.save();
     return this.user(userId);
   }
 
-  named(name) {
+  findByName(name) {
     return Object.values(this.#state.users).find((user) => user.name.toLowerCase() === String(name).toLowerCase());
   }
 
@@ -70,14 +70,14 @@ export class Chat {
 
   create({ kind, name, visibility, memberIds = [] }, userId) {
     if (kind === 'DIRECT') {
-      const there = Object.values(this.#state.rooms).find((room) => room.kind === 'DIRECT' && room.members[userId] && room.members[memberIds[0]]);
-      if (there) return { room: there, made: false };
+      const existing = Object.values(this.#state.rooms).find((room) => room.kind === 'DIRECT' && room.members[userId] && room.members[memberIds[0]]);
+      if (existing) return { room: existing, created: false };
     }
     const room = { roomId: this.id('r'), kind, name, visibility: kind === 'GROUP' ? visibility ?? 'PRIVATE' : undefined, createdAt: now(), members: {}, events: [] };
     this.#state.rooms[room.roomId] = room;
     this.addMember(room, userId, userId, kind === 'DIRECT' ? 'MEMBER' : 'OWNER');
     for (const memberId of memberIds) this.addMember(room, memberId, userId, 'MEMBER');
-    return { room, made: true };
+    return { room, created: true };
   }
 
   addMember(room, userId, by, role) {
@@ -99,7 +99,7 @@ export class Chat {
     room.events.push(event);
     beforeSave(event);
     this.save();
-    this.tell(Object.keys(room.members), event, room.roomId);
+    this.deliver(Object.keys(room.members), event, room.roomId);
     this.#notify(room, event);
     return event;
   }
@@ -109,20 +109,20 @@ export class Chat {
     const { type, messageId, senderId, seq } = event;
     const messages = room.events.filter((each) => each.type === 'MESSAGE');
     const isLast = messages.at(-1)?.messageId === messageId;
-    const say = (userId, kind) => this.tell([userId], { type: 'NOTIFICATION', kind, roomId: room.roomId, seq, messageId, senderId }, room.roomId, true);
+    const notify = (userId, kind) => this.deliver([userId], { type: 'NOTIFICATION', kind, roomId: room.roomId, seq, messageId, senderId }, room.roomId, true);
     for (const userId of Object.keys(room.members)) {
-      if (type === 'MESSAGE' && userId === senderId) say(userId, 'READ');
-      else if (type === 'MESSAGE' && event.mentions?.includes(userId)) say(userId, 'MENTION');
-      else if (type === 'MESSAGE') say(userId, messages.some((each) => each.messageId === event.replyTo && each.senderId === userId) ? 'REPLY' : 'MESSAGE');
-      else if ((type === 'MESSAGE_EDITED' || type === 'MESSAGE_DELETED') && isLast) say(userId, type);
-      else if (type === 'ROOM_CHANGED' || type === 'ROOM_DELETED') say(userId, type);
+      if (type === 'MESSAGE' && userId === senderId) notify(userId, 'READ');
+      else if (type === 'MESSAGE' && event.mentions?.includes(userId)) notify(userId, 'MENTION');
+      else if (type === 'MESSAGE') notify(userId, messages.some((each) => each.messageId === event.replyTo && each.senderId === userId) ? 'REPLY' : 'MESSAGE');
+      else if ((type === 'MESSAGE_EDITED' || type === 'MESSAGE_DELETED') && isLast) notify(userId, type);
+      else if (type === 'ROOM_CHANGED' || type === 'ROOM_DELETED') notify(userId, type);
     }
-    if (type === 'MEMBER_JOINED') say(event.userId, event.userId === senderId ? 'JOINED' : 'INVITATION');
-    if (type === 'MEMBER_LEFT') say(event.userId, event.userId === senderId ? 'LEFT' : 'REMOVAL');
+    if (type === 'MEMBER_JOINED') notify(event.userId, event.userId === senderId ? 'JOINED' : 'INVITATION');
+    if (type === 'MEMBER_LEFT') notify(event.userId, event.userId === senderId ? 'LEFT' : 'REMOVAL');
   }
 
   /** SEND_MESSAGE, EDIT_MESSAGE, DELETE_MESSAGE and REACT, each at most once per clientMsgId. */
-  act(frame, userId) {
+  submit(frame, userId) {
     const room = this.room(frame.roomId, userId);
     const key = `${userId} ${frame.roomId} ${frame.clientMsgId}`;
     const before = frame.clientMsgId === undefined ? undefined : this.#state.sent[key];
@@ -157,17 +157,17 @@ export class Chat {
     const messages = new Map();
     for (const { prev, ...event } of room.events) {
       const target = messages.get(event.messageId);
-      if (event.type === 'MESSAGE') messages.set(event.messageId, { ...event, people: {} });
+      if (event.type === 'MESSAGE') messages.set(event.messageId, { ...event, userIdsByEmoji: {} });
       else if (event.type === 'MESSAGE_EDITED') Object.assign(target, { content: event.content, editedAt: event.ts });
-      else if (event.type === 'MESSAGE_DELETED') Object.assign(target, { content: undefined, deleted: true, people: {} });
+      else if (event.type === 'MESSAGE_DELETED') Object.assign(target, { content: undefined, deleted: true, userIdsByEmoji: {} });
       else if (event.type === 'REACTION') {
-        const people = (target.people[event.emoji] ?? []).filter((id) => id !== event.senderId);
-        target.people[event.emoji] = event.removed ? people : [...people, event.senderId];
+        const userIds = (target.userIdsByEmoji[event.emoji] ?? []).filter((id) => id !== event.senderId);
+        target.userIdsByEmoji[event.emoji] = event.removed ? userIds : [...userIds, event.senderId];
       }
     }
-    return [...messages.values()].map(({ people, ...message }) => ({
+    return [...messages.values()].map(({ userIdsByEmoji, ...message }) => ({
       ...message,
-      reactions: Object.entries(people).filter(([, ids]) => ids.length > 0).map(([emoji, userIds]) => ({ emoji, count: userIds.length, userIds })),
+      reactions: Object.entries(userIdsByEmoji).filter(([, ids]) => ids.length > 0).map(([emoji, userIds]) => ({ emoji, count: userIds.length, userIds })),
     }));
   }
 

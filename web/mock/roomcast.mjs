@@ -16,16 +16,16 @@ const TYPES = { '.html': 'text/html; charset=utf-8', '.css': 'text/css; charset=
 const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const HEARTBEAT_MS = 15_000;
 
-/** @type {Set<{ userId: string, rooms: Set<string>, watched: string[], say: Function, close: Function }>} */
+/** @type {Set<{ userId: string, rooms: Set<string>, watched: string[], send: Function, close: Function }>} */
 const connections = new Set();
 const chat = new Chat(options.data, (userIds, frame, roomId, onlyElsewhere = false) => {
   for (const connection of connections) {
-    if (userIds.includes(connection.userId) && connection.rooms.has(roomId) !== onlyElsewhere) connection.say(frame);
+    if (userIds.includes(connection.userId) && connection.rooms.has(roomId) !== onlyElsewhere) connection.send(frame);
   }
 });
 
 const tokenFor = (userId) => `mock.${Buffer.from(userId).toString('base64url')}.${randomUUID().slice(0, 8)}`;
-function whose(token) {
+function authenticate(token) {
   const userId = Buffer.from(token?.split('.')[1] ?? '', 'base64url').toString();
   if (!chat.state.users[userId]) throw new Refusal(401, 'UNAUTHORIZED', 'sign in first');
   return userId;
@@ -38,14 +38,14 @@ function session(userId) {
 }
 const statusOf = (userId) => ([...connections].some((each) => each.userId === userId) ? 'ONLINE' : 'OFFLINE');
 function presenceChanged(userId) {
-  for (const each of connections) if (each.watched.includes(userId)) each.say({ type: 'PRESENCE', userId, status: statusOf(userId), lastSeen: now() });
+  for (const each of connections) if (each.watched.includes(userId)) each.send({ type: 'PRESENCE', userId, status: statusOf(userId), lastSeen: now() });
 }
 
 /** Method and path pattern of each call, and what it answers: `[status, body]`. */
 const routes = [
   ['POST /v1/accounts', ({ body }) => [201, chat.signUp(body)]],
   ['POST /v1/sessions', ({ body }) => {
-    const user = chat.named(body.name);
+    const user = chat.findByName(body.name);
     if (!user || user.password !== body.password) throw new Refusal(401, 'UNAUTHORIZED', 'unknown name or wrong password');
     return [201, session(user.userId)];
   }],
@@ -64,8 +64,8 @@ const routes = [
     ? Object.values(chat.state.rooms).filter((room) => room.visibility === 'PUBLIC' && room.name.toLowerCase().startsWith((query.name ?? '').toLowerCase())).map((room) => chat.info(room, me))
     : chat.myRooms(me) }]],
   ['POST /v1/rooms', ({ me, body }) => {
-    const { room, made } = chat.create(body, me);
-    return [made ? 201 : 200, chat.info(room, me)];
+    const { room, created } = chat.create(body, me);
+    return [created ? 201 : 200, chat.info(room, me)];
   }],
   ['GET /v1/rooms/:one', ({ me, one }) => [200, chat.info(chat.room(one, me), me)]],
   ['PATCH /v1/rooms/:one', ({ me, one, body }) => {
@@ -80,11 +80,11 @@ const routes = [
     chat.append(room, { type: 'ROOM_DELETED', senderId: me });
     delete chat.state.rooms[one];
     chat.save();
-    for (const each of connections) if (each.rooms.delete(one)) each.say({ type: 'UNSUBSCRIBED', roomId: one });
+    for (const each of connections) if (each.rooms.delete(one)) each.send({ type: 'UNSUBSCRIBED', roomId: one });
     return [204];
   }],
   ['GET /v1/rooms/:one/messages', ({ me, one, query }) => [200, chat.history(chat.room(one, me), query)]],
-  ['POST /v1/rooms/:one/messages', ({ me, one, body }) => [201, chat.act({ ...body, type: 'SEND_MESSAGE', roomId: one }, me)]],
+  ['POST /v1/rooms/:one/messages', ({ me, one, body }) => [201, chat.submit({ ...body, type: 'SEND_MESSAGE', roomId: one }, me)]],
   ['GET /v1/rooms/:one/messages/:two', ({ me, one, two }) => [200, chat.current(chat.room(one, me)).find((message) => message.messageId === two)]],
   ['GET /v1/rooms/:one/members', ({ me, one }) => [200, { members: Object.entries(chat.room(one, me).members).map(([userId, member]) => ({ userId, ...member })) }]],
   ['PUT /v1/rooms/:one/members/:two', ({ me, one, two }) => {
@@ -107,22 +107,22 @@ const routes = [
     chat.removeMember(room, two, me);
     for (const each of connections) {
       if (each.userId !== two) continue;
-      if (each.rooms.delete(one)) each.say({ type: 'UNSUBSCRIBED', roomId: one });
+      if (each.rooms.delete(one)) each.send({ type: 'UNSUBSCRIBED', roomId: one });
     }
     return [204];
   }],
 ];
 
-function answer(method, url, headers, body) {
+function route(method, url, headers, body) {
   const path = url.pathname.split('/');
   for (const [pattern, handle] of routes) {
     const [verb, shape] = pattern.split(' ');
     const parts = shape.split('/');
     if (verb !== method || parts.length !== path.length) continue;
     const found = {};
-    if (!parts.every((part, place) => (part.startsWith(':') ? (found[part.slice(1)] = decodeURIComponent(path[place])) : part === path[place]))) continue;
+    if (!parts.every((part, index) => (part.startsWith(':') ? (found[part.slice(1)] = decodeURIComponent(path[index])) : part === path[index]))) continue;
     const open = pattern.startsWith('POST /v1/accounts') || pattern.startsWith('POST /v1/sessions');
-    const me = open ? undefined : whose(headers.authorization?.slice('Bearer '.length));
+    const me = open ? undefined : authenticate(headers.authorization?.slice('Bearer '.length));
     return handle({ ...found, me, body, query: Object.fromEntries(url.searchParams), roomIds: url.searchParams.getAll('roomId') });
   }
   throw new Refusal(404, 'NOT_FOUND', 'no such call');
@@ -140,7 +140,7 @@ const server = createServer(async (request, response) => {
     }
     let text = '';
     for await (const chunk of request) text += chunk;
-    const [status, body] = answer(request.method, url, request.headers, text === '' ? {} : JSON.parse(text));
+    const [status, body] = route(request.method, url, request.headers, text === '' ? {} : JSON.parse(text));
     response.writeHead(status, { 'Content-Type': 'application/json' }).end(body === undefined ? undefined : JSON.stringify(body));
   } catch (error) {
     const { status = 500, code = 'INTERNAL', message } = error;
@@ -151,14 +151,14 @@ const server = createServer(async (request, response) => {
 server.on('upgrade', (request, socket) => {
   let userId;
   try {
-    userId = whose(request.headers['sec-websocket-protocol']?.split(/, ?/).find((each) => each.startsWith('bearer.'))?.slice('bearer.'.length));
+    userId = authenticate(request.headers['sec-websocket-protocol']?.split(/, ?/).find((each) => each.startsWith('bearer.'))?.slice('bearer.'.length));
   } catch {
     socket.end('HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n');
     return;
   }
   const connection = Object.assign(accept(request, socket), { userId, rooms: new Set(), watched: [] });
   connections.add(connection);
-  const heartbeat = setInterval(() => connection.say({ type: 'HEARTBEAT' }), HEARTBEAT_MS);
+  const heartbeat = setInterval(() => connection.send({ type: 'HEARTBEAT' }), HEARTBEAT_MS);
   connection.onClose = () => {
     clearInterval(heartbeat);
     connections.delete(connection);
@@ -169,17 +169,17 @@ server.on('upgrade', (request, socket) => {
     try {
       handle(connection, frame);
     } catch (error) {
-      connection.say({ type: 'ERROR', ref: frame.ref, code: error.code ?? 'INTERNAL', message: error.message, retryable: false, roomId: frame.roomId, clientMsgId: frame.clientMsgId });
+      connection.send({ type: 'ERROR', ref: frame.ref, code: error.code ?? 'INTERNAL', message: error.message, retryable: false, roomId: frame.roomId, clientMsgId: frame.clientMsgId });
     }
   };
-  connection.say({ type: 'WELCOME', connectionId: randomUUID(), userId, protocol: 1, serverTime: now(), heartbeatMs: HEARTBEAT_MS, limits: { watchedUsersMax: 200 } });
+  connection.send({ type: 'WELCOME', connectionId: randomUUID(), userId, protocol: 1, serverTime: now(), heartbeatMs: HEARTBEAT_MS, limits: { watchedUsersMax: 200 } });
   presenceChanged(userId);
 });
 
 function handle(connection, frame) {
   const { userId } = connection;
-  const toOthers = (told) => {
-    for (const each of connections) if (each.rooms.has(frame.roomId) && (told.type === 'RECEIPT' || each.userId !== userId)) each.say(told);
+  const toOthers = (event) => {
+    for (const each of connections) if (each.rooms.has(frame.roomId) && (event.type === 'RECEIPT' || each.userId !== userId)) each.send(event);
   };
   switch (frame.type) {
     case 'SUBSCRIBE': {
@@ -187,15 +187,15 @@ function handle(connection, frame) {
       const head = room.events.at(-1)?.seq ?? 0;
       const missed = frame.after === undefined ? [] : chat.replay(room, frame.after);
       connection.rooms.add(frame.roomId);
-      connection.say({ type: 'SUBSCRIBED', ref: frame.ref, roomId: frame.roomId, head, recovered: missed !== undefined, after: frame.after ?? head });
-      for (const event of missed ?? []) connection.say(event);
+      connection.send({ type: 'SUBSCRIBED', ref: frame.ref, roomId: frame.roomId, head, recovered: missed !== undefined, after: frame.after ?? head });
+      for (const event of missed ?? []) connection.send(event);
       return;
     }
     case 'UNSUBSCRIBE':
       connection.rooms.delete(frame.roomId);
-      return connection.say({ type: 'UNSUBSCRIBED', ref: frame.ref, roomId: frame.roomId });
+      return connection.send({ type: 'UNSUBSCRIBED', ref: frame.ref, roomId: frame.roomId });
     case 'SEND_MESSAGE': case 'EDIT_MESSAGE': case 'DELETE_MESSAGE': case 'REACT':
-      return connection.say({ ...chat.act(frame, userId), ref: frame.ref });
+      return connection.send({ ...chat.submit(frame, userId), ref: frame.ref });
     case 'TYPING':
       chat.room(frame.roomId, userId);
       return toOthers({ type: 'TYPING', roomId: frame.roomId, userId });
@@ -205,16 +205,16 @@ function handle(connection, frame) {
       marks.read = marks.delivered = frame.read;
       chat.save();
       for (const each of connections) {
-        if (each !== connection && each.userId === userId && !each.rooms.has(frame.roomId)) each.say({ type: 'NOTIFICATION', kind: 'READ', roomId: frame.roomId, seq: frame.read, senderId: userId });
+        if (each !== connection && each.userId === userId && !each.rooms.has(frame.roomId)) each.send({ type: 'NOTIFICATION', kind: 'READ', roomId: frame.roomId, seq: frame.read, senderId: userId });
       }
       return toOthers({ type: 'RECEIPT', roomId: frame.roomId, userId, read: marks.read, delivered: marks.read });
     }
     case 'WATCH_PRESENCE':
       connection.watched = frame.userIds;
-      for (const each of frame.userIds) connection.say({ type: 'PRESENCE', userId: each, status: statusOf(each), lastSeen: now() });
+      for (const each of frame.userIds) connection.send({ type: 'PRESENCE', userId: each, status: statusOf(each), lastSeen: now() });
       return;
-    case 'AUTH': return connection.say({ type: 'AUTHENTICATED', ref: frame.ref, expiresAt: now() });
-    case 'PING': return connection.say({ type: 'PONG', serverTime: now() });
+    case 'AUTH': return connection.send({ type: 'AUTHENTICATED', ref: frame.ref, expiresAt: now() });
+    case 'PING': return connection.send({ type: 'PONG', serverTime: now() });
   }
 }
 
@@ -224,7 +224,7 @@ server.listen(Number(port), host, () => {
 });
 process.on('SIGTERM', () => {
   for (const connection of connections) {
-    connection.say({ type: 'RECONNECT', afterMs: 500, reason: 'draining' });
+    connection.send({ type: 'RECONNECT', afterMs: 500, reason: 'draining' });
     connection.close(1001);
   }
   process.exit(0);

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 const FRAME_BYTES_MAX = 65_536;
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
-/** Answers the upgrade and gives `{ say, close, onText, onClose }`. */
+/** Answers the upgrade and gives `{ send, close, onText, onClose }`. */
 export function accept(request, socket) {
   const key = createHash('sha1').update(request.headers['sec-websocket-key'] + GUID).digest('base64');
   socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${key}\r\nSec-WebSocket-Protocol: roomcast.v1\r\n\r\n`);
@@ -13,7 +13,7 @@ export function accept(request, socket) {
   const connection = {
     onText: () => {},
     onClose: () => {},
-    say(frame) {
+    send(frame) {
       if (open) socket.write(encode(0x1, Buffer.from(JSON.stringify(frame))));
     },
     close(code) {
@@ -27,7 +27,7 @@ export function accept(request, socket) {
   };
   socket.on('data', (chunk) => {
     unread = Buffer.concat([unread, chunk]);
-    if (announced(unread) > FRAME_BYTES_MAX) return connection.close(1009);
+    if (announcedLength(unread) > FRAME_BYTES_MAX) return connection.close(1009);
     for (let frame = decode(unread); frame; frame = decode(unread)) {
       unread = unread.subarray(frame.size);
       if (frame.opcode === 0x1) connection.onText(frame.body.toString());
@@ -51,7 +51,7 @@ function encode(opcode, body) {
 }
 
 /** How long the frame is that begins here. */
-function announced(bytes) {
+function announcedLength(bytes) {
   const short = bytes.length < 2 ? 0 : bytes[1] & 0x7f;
   if (short === 127) return bytes.length < 10 ? 0 : Number(bytes.readBigUInt64BE(2));
   return short;
@@ -60,17 +60,17 @@ function announced(bytes) {
 function decode(bytes) {
   if (bytes.length < 6) return undefined;
   let length = bytes[1] & 0x7f;
-  let place = 2;
+  let offset = 2;
   if (length === 126) {
     length = bytes.readUInt16BE(2);
-    place = 4;
+    offset = 4;
   } else if (length === 127) {
     length = Number(bytes.readBigUInt64BE(2));
-    place = 10;
+    offset = 10;
   }
-  if (bytes.length < place + 4 + length) return undefined;
-  const mask = bytes.subarray(place, place + 4);
-  const body = Buffer.from(bytes.subarray(place + 4, place + 4 + length));
+  if (bytes.length < offset + 4 + length) return undefined;
+  const mask = bytes.subarray(offset, offset + 4);
+  const body = Buffer.from(bytes.subarray(offset + 4, offset + 4 + length));
   for (let at = 0; at < body.length; at += 1) body[at] ^= mask[at % 4];
-  return { opcode: bytes[0] & 0x0f, body, size: place + 4 + length };
+  return { opcode: bytes[0] & 0x0f, body, size: offset + 4 + length };
 }

@@ -19,7 +19,7 @@ test('content_within_its_bound_is_refused_when_its_escapes_fill_the_frame', () =
 });
 
 test('mentions_attachments_and_emoji_have_bounds', () => {
-  const many = (count) => Array.from({ length: count }, (_, place) => `u${place}`);
+  const many = (count) => Array.from({ length: count }, (_, index) => `u${index}`);
   assert.equal(code(frame('x', { mentions: many(50) })), undefined);
   assert.equal(code(frame('x', { mentions: many(51) })), 'BAD_FRAME');
   assert.equal(code(frame('x', { attachments: many(11) })), 'BAD_FRAME');

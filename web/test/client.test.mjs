@@ -11,14 +11,14 @@ const R = 'R1';
 async function client(t, { connected = true, tokens } = {}) {
   t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_700_000_000_000 });
   MockSocket.reset();
-  const asked = [];
+  const requests = [];
   const made = new RoomcastClient({
     url: 'ws://fleet/v1/ws',
-    tokens: tokens ?? { get: async (stale) => (asked.push(stale), `token-${asked.length}`) },
+    tokens: tokens ?? { get: async (stale) => (requests.push(stale), `token-${requests.length}`) },
     WebSocket: MockSocket,
     random: () => 0.5,
   });
-  made.asked = asked;
+  made.requests = requests;
   made.seen = [];
   for (const type of ['state', 'event', 'subscribed', 'unsubscribed', 'caught-up', 'signed-out', 'notification', 'warning', 'error']) {
     made.on(type, (detail) => made.seen.push([type, detail]));
@@ -156,13 +156,13 @@ test('after 4401 the client comes back at once with another token', async (t) =>
   MockSocket.last.closeByServer(4401);
   t.mock.timers.tick(0);
   await settle();
-  assert.deepEqual(made.asked, [undefined, 'token-1']);
+  assert.deepEqual(made.requests, [undefined, 'token-1']);
   assert.deepEqual(MockSocket.last.protocols, ['roomcast.v1', 'bearer.token-2']);
 });
 
 test('a refused session signs out instead of knocking for ever', async (t) => {
-  let asked = 0;
-  const tokens = { get: async () => { if (asked++ === 0) return 'a'; throw Object.assign(new Error('over'), { code: 'UNAUTHORIZED' }); } };
+  let requests = 0;
+  const tokens = { get: async () => { if (requests++ === 0) return 'a'; throw Object.assign(new Error('over'), { code: 'UNAUTHORIZED' }); } };
   const made = await client(t, { tokens });
   MockSocket.last.closeByServer(4401);
   t.mock.timers.tick(0);
@@ -178,7 +178,7 @@ test('a handshake that fails twice renews the token, in case it was the token', 
     t.mock.timers.tick(1000);
     await settle();
   }
-  assert.deepEqual(made.asked, [undefined, undefined, 'token-2']);
+  assert.deepEqual(made.requests, [undefined, undefined, 'token-2']);
 });
 
 test('an expiring token is renewed on the same connection', async (t) => {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { MemoryStore, openStore } from '../page/js/local-store.js';
 import { Outbox } from '../page/js/outbox.js';
 
-const turns = async () => { for (let turn = 0; turn < 50; turn += 1) await Promise.resolve(); };
+const flushMicrotasks = async () => { for (let turn = 0; turn < 50; turn += 1) await Promise.resolve(); };
 const ts = new Date().toISOString();
 const message = (clientMsgId, roomId = 'R') => ({ roomId, clientMsgId, content: `text ${clientMsgId}` });
 
@@ -49,12 +49,12 @@ test('outbox_sends_what_an_earlier_page_left_under_the_same_ids_in_order', async
   before.send(message('a'), ts);
   before.send(message('b', 'R2'), ts);
   before.send(message('c'), ts);
-  await turns();
+  await flushMicrotasks();
   const after = await Outbox.open('ana', { store });
   const line = connection({ a: {}, b: {}, c: {} });
   after.start(line);
   assert.deepEqual(ids(line.sent), ['a', 'b', 'c']);
-  await turns();
+  await flushMicrotasks();
   assert.equal(after.pendingCount, 0);
   const third = await Outbox.open('ana', { store });
   assert.equal(third.pendingCount, 0);
@@ -67,7 +67,7 @@ test('outbox_shows_the_unsent_messages_of_a_room_after_a_reload', async () => {
   before.send(message('a'), ts);
   before.send(message('b'), ts);
   void before.submit({ type: 'REACT', roomId: 'R', messageId: 'm', emoji: '+' });
-  await turns();
+  await flushMicrotasks();
   const after = await Outbox.open('ana', { store });
   assert.deepEqual(after.messagesOf('R').map(({ clientMsgId, status, error }) => [clientMsgId, status, error]), [['a', 'sending', undefined], ['b', 'failed', 'BLOCKED']]);
   const line = connection({ b: {} });
@@ -75,9 +75,9 @@ test('outbox_shows_the_unsent_messages_of_a_room_after_a_reload', async () => {
   assert.deepEqual(line.sent.map(({ type }) => type), ['SEND_MESSAGE', 'REACT']);
   after.retry('b');
   assert.deepEqual(ids(line.sent).at(-1), 'b');
-  await turns();
+  await flushMicrotasks();
   after.discard('a');
-  await turns();
+  await flushMicrotasks();
   assert.deepEqual((await Outbox.open('ana', { store })).messagesOf('R'), []);
 });
 
@@ -88,7 +88,7 @@ test('outbox_keeps_what_a_stopped_connection_gave_up', async () => {
   before.on('failed', (unsent) => failed.push(unsent));
   before.start(connection({ a: refused('STOPPED') }));
   before.send(message('a'), ts);
-  await turns();
+  await flushMicrotasks();
   assert.deepEqual(failed, []);
   assert.equal((await Outbox.open('ana', { store })).pendingCount, 1);
 });
@@ -99,7 +99,7 @@ test('outbox_of_one_user_does_not_show_those_of_another', async () => {
   ana.start(connection());
   ana.send(message('a'), ts);
   ana.setDraft('R', 'mine');
-  await turns();
+  await flushMicrotasks();
   const bo = await Outbox.open('bo', { store });
   assert.equal(bo.pendingCount, 0);
   assert.equal(bo.draft('R'), '');
@@ -112,11 +112,11 @@ test('outbox_is_empty_after_a_sign_out_even_when_answers_come_late', async () =>
   ana.start({ mintId: () => 'x', enqueue: () => new Promise((_, reject) => { refuse = reject; }) });
   ana.setDraft('R', 'half a');
   ana.send(message('a', 'R2'), ts);
-  await turns();
+  await flushMicrotasks();
   await ana.clear();
   refuse(refused('BLOCKED'));
   ana.setDraft('R', 'late');
-  await turns();
+  await flushMicrotasks();
   const again = await Outbox.open('ana', { store });
   assert.equal(again.pendingCount, 0);
   assert.deepEqual(again.messagesOf('R2'), []);
@@ -128,12 +128,12 @@ test('drafts_outlive_the_page_and_end_with_the_message', async () => {
   const before = await Outbox.open('ana', { store });
   before.start(connection());
   for (const text of ['h', 'he', 'hel', 'hello']) before.setDraft('R', text);
-  await turns();
+  await flushMicrotasks();
   const after = await Outbox.open('ana', { store });
   after.start(connection());
   assert.equal(after.draft('R'), 'hello');
   after.send(message('a'), ts);
-  await turns();
+  await flushMicrotasks();
   assert.equal((await Outbox.open('ana', { store })).draft('R'), '');
 });
 
@@ -143,14 +143,14 @@ test('a_tab_does_not_send_what_a_living_tab_sends_and_takes_it_over_when_that_ta
   const first = await Outbox.open('ana', { store, locks: browser.locks() });
   first.start(connection());
   first.send(message('a'), ts);
-  await turns();
+  await flushMicrotasks();
   const second = await Outbox.open('ana', { store, locks: browser.locks() });
   const line = connection({ a: { duplicate: true } });
   second.start(line);
   await second.claimOrphans();
   assert.deepEqual(ids(line.sent), []);
   first.close();
-  await turns();
+  await flushMicrotasks();
   const restored = [];
   second.on('restored', (unsent) => restored.push(unsent.clientMsgId));
   const third = await Outbox.open('ana', { store, locks: browser.locks() });
@@ -167,12 +167,12 @@ test('outbox_refuses_edits_past_its_bound_and_reports_the_refusals_of_restored_o
   for (let index = 0; index < 500; index += 1) void before.submit(edit);
   await assert.rejects(before.submit(edit), /waiting/);
   assert.equal(before.isFull('R'), true);
-  await turns();
+  await flushMicrotasks();
   const after = await Outbox.open('ana', { store });
   const refusals = [];
   after.on('rejected', (error) => refusals.push(error.code));
   after.start(connection({ 'minted-0': refused('NOT_FOUND') }));
-  await turns();
+  await flushMicrotasks();
   assert.deepEqual(refusals, ['NOT_FOUND']);
   assert.equal(after.pendingCount, 499);
 });
@@ -186,7 +186,7 @@ test('outbox_goes_on_from_memory_when_the_browser_stores_nothing', async (t) => 
   const line = connection({ a: {} });
   outbox.start(line);
   outbox.send(message('a'), ts);
-  await turns();
+  await flushMicrotasks();
   assert.deepEqual(ids(line.sent), ['a']);
   assert.equal(outbox.isDurable, false);
   assert.ok(notified > 0);
@@ -199,7 +199,7 @@ test('a_failed_message_is_forgotten_after_a_month_and_an_unsent_one_is_not', asy
   const long = new Date(Date.now() - 31 * 86_400_000).toISOString();
   before.send(message('a'), long);
   before.send(message('b'), long);
-  await turns();
+  await flushMicrotasks();
   assert.deepEqual((await Outbox.open('ana', { store })).messagesOf('R').map(({ clientMsgId }) => clientMsgId), ['b']);
 });
 

@@ -11,10 +11,10 @@ const info = (roomId, { seq = 0, minute = 0, unread = 0, read = 0 } = {}) => ({
 });
 const settle = async () => { for (let turn = 0; turn < 20; turn += 1) await Promise.resolve(); };
 
-/** A list whose service answers what `rooms` holds, in pages of `limit`; it notes the rows asked for. */
+/** A list whose service answers what `rooms` holds, in pages of `limit`; it notes the rows requests for. */
 async function list(t, rooms, { limit = 1_000, onPage = () => {} } = {}) {
   t.mock.timers.enable({ apis: ['setTimeout'] });
-  const asked = [];
+  const requests = [];
   const made = new RoomList({
     rooms: async (cursor) => {
       const first = cursor === undefined ? 0 : 1 + rooms.findIndex(({ roomId }) => roomId === cursor);
@@ -25,11 +25,11 @@ async function list(t, rooms, { limit = 1_000, onPage = () => {} } = {}) {
       return answer;
     },
     roomRows: async (roomIds) => {
-      asked.push(roomIds);
+      requests.push(roomIds);
       return structuredClone(rooms.filter(({ roomId }) => roomIds.includes(roomId)));
     },
   }, 'ana');
-  made.asked = asked;
+  made.requests = requests;
   await made.load();
   return made;
 }
@@ -165,9 +165,9 @@ test('room_list_rereads_the_row_of_an_announced_room_until_it_exists', async (t)
   rooms.push(info('late'));
   for (let attempt = 0; attempt < 5; attempt += 1) await refreshed(t);
   assert.equal(order(made), 'late');
-  const reads = made.asked.length;
+  const reads = made.requests.length;
   await refreshed(t);
-  assert.equal(made.asked.length, reads, 'a room without a row is given up');
+  assert.equal(made.requests.length, reads, 'a room without a row is given up');
 });
 
 for (const kind of ['REMOVAL', 'LEFT', 'ROOM_DELETED']) {
@@ -217,9 +217,9 @@ test('room_list_reads_the_row_until_it_shows_the_edit_or_the_new_name', async (t
   await refreshed(t);
   assert.equal(made.get('a').lastMessage.content, 'better');
   assert.equal(made.get('b').name, 'Renamed');
-  const reads = made.asked.length;
+  const reads = made.requests.length;
   await refreshed(t);
-  assert.equal(made.asked.length, reads, 'rows that show the change are not read again');
+  assert.equal(made.requests.length, reads, 'rows that show the change are not read again');
 });
 
 test('room_list_shows_a_room_joined_on_another_device_and_ignores_unknown_kinds', async (t) => {
@@ -234,7 +234,7 @@ test('room_list_shows_a_room_joined_on_another_device_and_ignores_unknown_kinds'
 });
 
 test('room_list_keeps_a_room_that_moves_up_between_two_pages', async (t) => {
-  const rooms = Array.from({ length: 6 }, (_, place) => info(`r${place}`, { seq: 9 - place, minute: 9 - place }));
+  const rooms = Array.from({ length: 6 }, (_, index) => info(`r${index}`, { seq: 9 - index, minute: 9 - index }));
   let pages = 0;
   const onPage = () => {
     pages += 1;
@@ -247,7 +247,7 @@ test('room_list_keeps_a_room_that_moves_up_between_two_pages', async (t) => {
 });
 
 test('room_list_finds_a_room_that_moves_up_while_the_list_is_read_first', async (t) => {
-  const rooms = Array.from({ length: 6 }, (_, place) => info(`r${place}`, { seq: 9 - place, minute: 9 - place }));
+  const rooms = Array.from({ length: 6 }, (_, index) => info(`r${index}`, { seq: 9 - index, minute: 9 - index }));
   let pages = 0;
   const onPage = () => {
     pages += 1;
@@ -268,14 +268,14 @@ test('a room that is on the list no more is gone here too', async (t) => {
 });
 
 test('names are looked up once each, and an id of a host product stands for itself', async () => {
-  const asked = [];
-  const people = new People({ api: { user: async (userId) => { asked.push(userId); if (userId !== 'bo') throw Object.assign(new Error(), { status: 404 }); return { userId, name: 'bo', displayName: 'Bo' }; } }, watch: () => {} });
+  const requests = [];
+  const people = new People({ api: { user: async (userId) => { requests.push(userId); if (userId !== 'bo') throw Object.assign(new Error(), { status: 404 }); return { userId, name: 'bo', displayName: 'Bo' }; } }, watch: () => {} });
   for (let turn = 0; turn < 3; turn += 1) for (const userId of ['bo', 'host-user-7', '0190a0b0-1111-7222-8333-444455556666']) people.name(userId);
   await settle();
   assert.equal(people.name('bo'), 'Bo');
   assert.equal(people.name('host-user-7'), 'host-user-7');
   assert.equal(people.name('0190a0b0-1111-7222-8333-444455556666'), 'Former member');
-  assert.equal(asked.length, 3);
+  assert.equal(requests.length, 3);
 });
 
 /** Just enough of a document to build links and mentions. */

@@ -4,16 +4,16 @@ import { Outbox } from '../page/js/outbox.js';
 import { Room } from '../page/js/room.js';
 
 const ts = '2026-01-01T00:00:00.000Z';
-const said = (seq, more = {}) => ({ type: 'MESSAGE', roomId: 'R', seq, ts, messageId: `m${seq}`, senderId: 'bo', content: `text ${seq}`, ...more });
-const turns = async () => { for (let turn = 0; turn < 30; turn += 1) await Promise.resolve(); };
+const messageEvent = (seq, more = {}) => ({ type: 'MESSAGE', roomId: 'R', seq, ts, messageId: `m${seq}`, senderId: 'bo', content: `text ${seq}`, ...more });
+const flushMicrotasks = async () => { for (let turn = 0; turn < 30; turn += 1) await Promise.resolve(); };
 
-/** A room whose fleet is a list of events; it notes what was asked of it. */
+/** A room whose fleet is a list of events; it notes what was requests of it. */
 function room(t, log, more = {}) {
   t.mock.timers.enable({ apis: ['setTimeout', 'Date'] });
-  const asked = [];
+  const requests = [];
   const api = {
     async history(roomId, { before, after, limit }) {
-      asked.push({ before, after });
+      requests.push({ before, after });
       if (after !== undefined) {
         const events = log.filter((event) => event.seq > after);
         return { events: events.slice(0, limit), head: log.at(-1)?.seq ?? 0, hasMoreBefore: true, hasMoreAfter: events.length > limit };
@@ -31,83 +31,83 @@ function room(t, log, more = {}) {
   outbox.on('acknowledged', ({ unsent, ack }) => made.acknowledged(unsent, ack));
   outbox.on('failed', (unsent) => made.failed(unsent));
   made.open();
-  return { made, asked };
+  return { made, requests };
 }
 
 const seqs = (made) => made.timeline.messages.map((message) => message.seq);
-const range = (from, to) => Array.from({ length: to - from + 1 }, (_, place) => from + place);
+const range = (from, to) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
 
 test('a room listens first and reads history second, and what comes between is there once', async (t) => {
-  const log = range(1, 3).map((seq) => said(seq));
+  const log = range(1, 3).map((seq) => messageEvent(seq));
   const { made } = room(t, log);
   made.onSubscribed({ recovered: true, missedAfter: undefined });
-  made.onEvent(said(4));
-  made.onEvent(said(3));
-  await turns();
+  made.onEvent(messageEvent(4));
+  made.onEvent(messageEvent(3));
+  await flushMicrotasks();
   assert.equal(made.state, 'ready');
   assert.deepEqual(seqs(made), [1, 2, 3, 4]);
 });
 
 test('a replay that was too much is read from history, page by page, and nothing is missing', async (t) => {
-  const log = range(1, 3).map((seq) => said(seq));
-  const { made, asked } = room(t, log);
+  const log = range(1, 3).map((seq) => messageEvent(seq));
+  const { made, requests } = room(t, log);
   made.onSubscribed({ recovered: true, missedAfter: undefined });
-  await turns();
-  log.push(...range(4, 700).map((seq) => said(seq)));
+  await flushMicrotasks();
+  log.push(...range(4, 700).map((seq) => messageEvent(seq)));
   made.onSubscribed({ recovered: false, missedAfter: 3 });
-  made.onEvent(said(701));
-  await turns();
+  made.onEvent(messageEvent(701));
+  await flushMicrotasks();
   assert.deepEqual(seqs(made), range(1, 701));
-  assert.deepEqual(asked.filter(({ after }) => after !== undefined).map(({ after }) => after), [3, 203, 403, 603]);
+  assert.deepEqual(requests.filter(({ after }) => after !== undefined).map(({ after }) => after), [3, 203, 403, 603]);
 });
 
 test('room_emits_the_events_it_reads_from_history', async (t) => {
-  const log = range(1, 3).map((seq) => said(seq));
+  const log = range(1, 3).map((seq) => messageEvent(seq));
   const { made } = room(t, log);
   const read = [];
   made.on('history', (events) => read.push(events.map(({ seq }) => seq)));
   made.onSubscribed({ recovered: true, missedAfter: undefined });
-  await turns();
-  log.push(said(4));
+  await flushMicrotasks();
+  log.push(messageEvent(4));
   made.onSubscribed({ recovered: false, missedAfter: 3 });
-  await turns();
+  await flushMicrotasks();
   made.onSubscribed({ recovered: false, missedAfter: undefined });
-  await turns();
+  await flushMicrotasks();
   assert.deepEqual(read, [[1, 2, 3], [4], [1, 2, 3, 4]]);
 });
 
 test('when far too much was missed the room starts again from its newest page', async (t) => {
-  const log = range(1, 3).map((seq) => said(seq));
+  const log = range(1, 3).map((seq) => messageEvent(seq));
   const { made } = room(t, log);
   made.onSubscribed({ recovered: true, missedAfter: undefined });
-  await turns();
-  log.push(...range(4, 5000).map((seq) => said(seq)));
+  await flushMicrotasks();
+  log.push(...range(4, 5000).map((seq) => messageEvent(seq)));
   made.onSubscribed({ recovered: false, missedAfter: 3 });
-  await turns();
+  await flushMicrotasks();
   assert.deepEqual(seqs(made), range(4951, 5000));
   assert.equal(made.timeline.hasMoreBefore, true);
 });
 
-test('history out of reach is asked for again until it comes', async (t) => {
+test('history out of reach is requests for again until it comes', async (t) => {
   let down = true;
-  const log = [said(1)];
+  const log = [messageEvent(1)];
   const { made } = room(t, log, { api: { async history() { if (down) throw Object.assign(new Error('no'), { status: 0 }); return { events: log, hasMoreBefore: false }; } } });
   made.onSubscribed({ recovered: true, missedAfter: undefined });
-  await turns();
+  await flushMicrotasks();
   assert.equal(made.caughtUp, false);
   down = false;
   t.mock.timers.tick(1500);
-  await turns();
+  await flushMicrotasks();
   assert.equal(made.caughtUp, true);
   assert.deepEqual(seqs(made), [1]);
 });
 
 test('scrolling up reads the page before the oldest message', async (t) => {
-  const { made, asked } = room(t, range(1, 80).map((seq) => said(seq)));
+  const { made, requests } = room(t, range(1, 80).map((seq) => messageEvent(seq)));
   made.onSubscribed({ recovered: true, missedAfter: undefined });
-  await turns();
+  await flushMicrotasks();
   await made.loadBefore();
-  assert.equal(asked.at(-1).before, 31);
+  assert.equal(requests.at(-1).before, 31);
   assert.deepEqual(seqs(made), range(1, 80));
   assert.equal(made.timeline.hasMoreBefore, false);
 });
@@ -120,18 +120,18 @@ test('typing is over after six seconds, or when the message comes', async (t) =>
   t.mock.timers.tick(6_000);
   assert.deepEqual(made.typingUserIds, []);
   made.onTyping('bo');
-  made.onEvent(said(1));
+  made.onEvent(messageEvent(1));
   assert.deepEqual(made.typingUserIds, []);
 });
 
-test('who has read is known from marks and from what they said since', async (t) => {
+test('who has read is known from marks and from what they messageEvent since', async (t) => {
   const { made } = room(t, []);
-  await turns();
+  await flushMicrotasks();
   made.onReceipt({ userId: 'bo', read: 5 });
   made.onReceipt({ userId: 'bo', read: 3 });
   assert.deepEqual(made.readersOf(5), ['bo']);
   assert.deepEqual(made.readersOf(6), []);
-  made.onEvent(said(9));
+  made.onEvent(messageEvent(9));
   assert.deepEqual(made.readersOf(9), ['bo']);
 });
 
@@ -140,11 +140,11 @@ test('a refused message is marked and can be sent again under its id', async (t)
   let refuse = true;
   const { made } = room(t, [], { client: { async enqueue(message) { sent.push(message.clientMsgId); if (refuse) throw new Error('blocked'); return { roomId: 'R', messageId: 'm1', clientMsgId: message.clientMsgId, seq: 1, ts }; } } });
   made.send('hello');
-  await turns();
+  await flushMicrotasks();
   assert.equal(made.timeline.items[0].status, 'failed');
   refuse = false;
   made.retry('c1');
-  await turns();
+  await flushMicrotasks();
   assert.deepEqual(sent, ['c1', 'c1']);
   assert.deepEqual(made.timeline.items.map(({ kind, content }) => [kind, content]), [['message', 'hello']]);
 });

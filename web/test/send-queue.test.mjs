@@ -12,15 +12,15 @@ function queue(t, { online = true } = {}) {
   return { made, sent };
 }
 
-const say = (made, clientMsgId, roomId = 'R1') => made.push({ type: 'SEND_MESSAGE', roomId, clientMsgId, content: clientMsgId });
+const push = (made, clientMsgId, roomId = 'R1') => made.push({ type: 'SEND_MESSAGE', roomId, clientMsgId, content: clientMsgId });
 const ack = (frame, more = {}) => ({ type: 'ACK', ref: frame.ref, roomId: frame.roomId, clientMsgId: frame.clientMsgId, messageId: `m-${frame.clientMsgId}`, seq: 1, ts: '', ...more });
 const idsOf = (sent) => sent.map((frame) => frame.clientMsgId);
 
 test('messages of one room go one after the other, those of another room beside them', async (t) => {
   const { made, sent } = queue(t);
-  const first = say(made, 'a');
-  say(made, 'b');
-  say(made, 'c', 'R2');
+  const first = push(made, 'a');
+  push(made, 'b');
+  push(made, 'c', 'R2');
   assert.deepEqual(idsOf(sent), ['a', 'c']);
   made.acknowledge(ack(sent[0]));
   assert.equal((await first).messageId, 'm-a');
@@ -29,10 +29,10 @@ test('messages of one room go one after the other, those of another room beside 
 
 test('what was not acknowledged is sent again after a reconnect, in order and under the same id', async (t) => {
   const { made, sent } = queue(t);
-  say(made, 'a');
-  say(made, 'b');
+  push(made, 'a');
+  push(made, 'b');
   made.offline();
-  say(made, 'c');
+  push(made, 'c');
   assert.deepEqual(idsOf(sent), ['a']);
   made.online();
   while (made.length > 0) made.acknowledge(ack(sent.at(-1), { duplicate: true }));
@@ -41,8 +41,8 @@ test('what was not acknowledged is sent again after a reconnect, in order and un
 
 test('a refusal that asks to try again holds the line back for as long as it says', async (t) => {
   const { made, sent } = queue(t);
-  say(made, 'a');
-  say(made, 'b');
+  push(made, 'a');
+  push(made, 'b');
   made.reject({ type: 'ERROR', ref: sent[0].ref, code: 'RATE_LIMITED', message: '', retryable: true, retryAfterMs: 2000 });
   t.mock.timers.tick(1999);
   assert.deepEqual(idsOf(sent), ['a']);
@@ -52,8 +52,8 @@ test('a refusal that asks to try again holds the line back for as long as it say
 
 test('a final refusal rejects its own message and lets the next one go', async (t) => {
   const { made, sent } = queue(t);
-  const first = say(made, 'a');
-  say(made, 'b');
+  const first = push(made, 'a');
+  push(made, 'b');
   made.reject({ type: 'ERROR', clientMsgId: 'a', roomId: 'R1', code: 'BLOCKED', message: 'no', retryable: false });
   await assert.rejects(first, { code: 'BLOCKED' });
   assert.deepEqual(idsOf(sent), ['a', 'b']);
@@ -61,14 +61,14 @@ test('a final refusal rejects its own message and lets the next one go', async (
 
 test('an answer that never comes is asked for again on the same connection', async (t) => {
   const { made, sent } = queue(t);
-  say(made, 'a');
+  push(made, 'a');
   t.mock.timers.tick(ACK_TIMEOUT_MS);
   assert.deepEqual(idsOf(sent), ['a', 'a']);
 });
 
 test('an answer to something else is not ours', async (t) => {
   const { made, sent } = queue(t);
-  say(made, 'a');
+  push(made, 'a');
   assert.equal(made.acknowledge(ack(sent[0], { ref: 'other' })), false);
   assert.equal(made.reject({ type: 'ERROR', code: 'BAD_FRAME', retryable: false }), false);
   assert.equal(made.length, 1);
@@ -76,8 +76,8 @@ test('an answer to something else is not ours', async (t) => {
 
 test('a full queue refuses at once instead of growing', async (t) => {
   const { made } = queue(t, { online: false });
-  for (let place = 0; place < QUEUED_PER_ROOM_MAX; place += 1) say(made, `m${place}`).catch(() => {});
-  await assert.rejects(say(made, 'one-more'), { code: 'QUEUE_FULL' });
+  for (let index = 0; index < QUEUED_PER_ROOM_MAX; index += 1) push(made, `m${index}`).catch(() => {});
+  await assert.rejects(push(made, 'one-more'), { code: 'QUEUE_FULL' });
   made.clear();
   await settle();
   assert.equal(made.length, 0);
@@ -85,11 +85,11 @@ test('a full queue refuses at once instead of growing', async (t) => {
 
 test('an_entry_of_an_earlier_page_goes_before_what_was_written_since', async (t) => {
   const { made, sent } = queue(t);
-  const push = (clientMsgId, order) => made.push({ type: 'SEND_MESSAGE', roomId: 'R1', clientMsgId, content: '' }, order).catch(() => {});
-  void push('on its way', 20);
-  void push('written since', 30);
-  void push('restored second', 11);
-  void push('restored first', 10);
+  const pushAt = (clientMsgId, order) => made.push({ type: 'SEND_MESSAGE', roomId: 'R1', clientMsgId, content: '' }, order).catch(() => {});
+  void pushAt('on its way', 20);
+  void pushAt('written since', 30);
+  void pushAt('restored second', 11);
+  void pushAt('restored first', 10);
   while (made.length > 0) made.acknowledge(ack(sent.at(-1)));
   assert.deepEqual(idsOf(sent), ['on its way', 'restored first', 'restored second', 'written since']);
 });

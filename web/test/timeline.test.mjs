@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { Timeline } from '../page/js/timeline.js';
 
 const ts = '2026-01-01T00:00:00.000Z';
-const said = (seq, more = {}) => ({ type: 'MESSAGE', roomId: 'R', seq, ts, messageId: `m${seq}`, senderId: 'bo', content: `text ${seq}`, ...more });
+const messageEvent = (seq, more = {}) => ({ type: 'MESSAGE', roomId: 'R', seq, ts, messageId: `m${seq}`, senderId: 'bo', content: `text ${seq}`, ...more });
 const edited = (seq, target, content) => ({ type: 'MESSAGE_EDITED', roomId: 'R', seq, ts, messageId: `m${target}`, senderId: 'bo', content });
 const deleted = (seq, target) => ({ type: 'MESSAGE_DELETED', roomId: 'R', seq, ts, messageId: `m${target}`, senderId: 'bo' });
 const reacted = (seq, target, senderId, emoji = '+', removed = false) => ({ type: 'REACTION', roomId: 'R', seq, ts, messageId: `m${target}`, senderId, emoji, removed });
@@ -14,13 +14,13 @@ const reactions = (timeline, seq) => [...timeline.message(`m${seq}`).reactions].
 
 test('messages stand in the order of seq, whatever the order they came in, and never twice', () => {
   const timeline = new Timeline('ana');
-  for (const seq of [5, 3, 9, 5, 7, 3]) timeline.apply(said(seq));
+  for (const seq of [5, 3, 9, 5, 7, 3]) timeline.apply(messageEvent(seq));
   assert.deepEqual(seqs(timeline), [3, 5, 7, 9]);
 });
 
 test('an edit changes its message and an older edit does not change it back', () => {
   const timeline = new Timeline('ana');
-  timeline.apply(said(1));
+  timeline.apply(messageEvent(1));
   timeline.apply(edited(4, 1, 'second'));
   timeline.apply(edited(3, 1, 'first'));
   assert.equal(text(timeline, 1), 'second');
@@ -29,10 +29,10 @@ test('an edit changes its message and an older edit does not change it back', ()
 
 test('a deleted message keeps its place, loses its text, and stays deleted', () => {
   const timeline = new Timeline('ana');
-  timeline.apply(said(1));
+  timeline.apply(messageEvent(1));
   timeline.apply(deleted(2, 1));
   timeline.apply(edited(3, 1, 'back'));
-  timeline.apply(said(1));
+  timeline.apply(messageEvent(1));
   assert.deepEqual(seqs(timeline), [1]);
   assert.equal(timeline.message('m1').deleted, true);
   assert.equal(text(timeline, 1), '');
@@ -40,7 +40,7 @@ test('a deleted message keeps its place, loses its text, and stays deleted', () 
 
 test('reactions count people once and a removal takes back only its own', () => {
   const timeline = new Timeline('ana');
-  timeline.apply(said(1));
+  timeline.apply(messageEvent(1));
   timeline.apply(reacted(2, 1, 'bo'));
   timeline.apply(reacted(2, 1, 'bo'));
   timeline.apply(reacted(3, 1, 'cy'));
@@ -51,16 +51,16 @@ test('reactions count people once and a removal takes back only its own', () => 
 
 test('a removal by someone beyond the listed fifty still lowers the count', () => {
   const timeline = new Timeline('ana');
-  timeline.insertPage(timeline.startPage(), { events: [said(1, { reactions: [{ emoji: '+', count: 80, userIds: ['bo'] }] })] });
+  timeline.insertPage(timeline.startPage(), { events: [messageEvent(1, { reactions: [{ emoji: '+', count: 80, userIds: ['bo'] }] })] });
   timeline.apply(reacted(9, 1, 'someone-unlisted', '+', true));
   assert.equal(reactions(timeline, 1), '+79');
 });
 
 test('an older page goes before what is there', () => {
   const timeline = new Timeline('ana');
-  timeline.insertPage(timeline.startPage(), { events: [said(10), said(12)], hasMoreBefore: true });
+  timeline.insertPage(timeline.startPage(), { events: [messageEvent(10), messageEvent(12)], hasMoreBefore: true });
   assert.equal(timeline.firstMessageSeq, 10);
-  timeline.insertPage(timeline.startPage(), { events: [said(2), said(4, { deleted: true, content: undefined })], hasMoreBefore: false });
+  timeline.insertPage(timeline.startPage(), { events: [messageEvent(2), messageEvent(4, { deleted: true, content: undefined })], hasMoreBefore: false });
   assert.deepEqual(seqs(timeline), [2, 4, 10, 12]);
   assert.equal(timeline.hasMoreBefore, false);
   assert.equal(timeline.message('m4').deleted, true);
@@ -69,11 +69,11 @@ test('an older page goes before what is there', () => {
 test('an edit that arrives while an older page is on its way is not lost under the page', () => {
   const timeline = new Timeline('ana');
   const load = timeline.startPage();
-  timeline.apply(said(20));
+  timeline.apply(messageEvent(20));
   timeline.apply(edited(21, 5, 'new'));
   timeline.apply(reacted(22, 20, 'cy'));
   timeline.apply(deleted(23, 6));
-  timeline.insertPage(load, { events: [said(5), said(6), said(20)], hasMoreBefore: false });
+  timeline.insertPage(load, { events: [messageEvent(5), messageEvent(6), messageEvent(20)], hasMoreBefore: false });
   assert.equal(text(timeline, 5), 'new');
   assert.equal(reactions(timeline, 20), '+1');
   assert.equal(timeline.message('m6').deleted, true);
@@ -83,36 +83,36 @@ test('a page that already holds what arrives live counts nothing twice', () => {
   const timeline = new Timeline('ana');
   const load = timeline.startPage();
   timeline.apply(reacted(3, 1, 'cy'));
-  timeline.insertPage(load, { events: [said(1, { content: 'new', editedAt: ts, reactions: [{ emoji: '+', count: 1, userIds: ['cy'] }] })] });
+  timeline.insertPage(load, { events: [messageEvent(1, { content: 'new', editedAt: ts, reactions: [{ emoji: '+', count: 1, userIds: ['cy'] }] })] });
   assert.equal(reactions(timeline, 1), '+1');
   assert.equal(timeline.message('m1').edited, true);
 });
 
 test('events read from history fold around the ones that came live meanwhile', () => {
   const timeline = new Timeline('ana');
-  timeline.apply(said(1));
+  timeline.apply(messageEvent(1));
   const load = timeline.startPage();
   timeline.apply(edited(9, 5, 'newest'));
-  timeline.apply(said(8));
-  timeline.insertEvents(load, [said(5), edited(6, 5, 'older'), said(7)]);
+  timeline.apply(messageEvent(8));
+  timeline.insertEvents(load, [messageEvent(5), edited(6, 5, 'older'), messageEvent(7)]);
   assert.deepEqual(seqs(timeline), [1, 5, 7, 8]);
   assert.equal(text(timeline, 5), 'newest');
 });
 
 test('a pending message takes its place when acknowledged, and its own event does not double it', () => {
   const timeline = new Timeline('ana');
-  timeline.apply(said(1));
+  timeline.apply(messageEvent(1));
   timeline.addPending({ clientMsgId: 'c1', content: 'mine', ts });
   assert.deepEqual(timeline.items.map((item) => item.kind), ['message', 'pending']);
   timeline.confirm({ type: 'ACK', roomId: 'R', messageId: 'm2', clientMsgId: 'c1', seq: 2, ts });
-  timeline.apply(said(2, { senderId: 'ana', clientMsgId: 'c1', content: 'mine' }));
+  timeline.apply(messageEvent(2, { senderId: 'ana', clientMsgId: 'c1', content: 'mine' }));
   assert.deepEqual(timeline.items.map((item) => [item.kind, item.content]), [['message', 'text 1'], ['message', 'mine']]);
 });
 
 test('a pending message is matched by its event when the event comes first', () => {
   const timeline = new Timeline('ana');
   timeline.addPending({ clientMsgId: 'c1', content: 'mine', ts });
-  timeline.apply(said(2, { senderId: 'ana', clientMsgId: 'c1', content: 'mine' }));
+  timeline.apply(messageEvent(2, { senderId: 'ana', clientMsgId: 'c1', content: 'mine' }));
   timeline.confirm({ type: 'ACK', roomId: 'R', messageId: 'm2', clientMsgId: 'c1', seq: 2, ts });
   assert.deepEqual(timeline.items.map((item) => item.kind), ['message']);
 });
@@ -120,7 +120,7 @@ test('a pending message is matched by its event when the event comes first', () 
 test("another person's message with the same clientMsgId is another message", () => {
   const timeline = new Timeline('ana');
   timeline.addPending({ clientMsgId: 'c1', content: 'mine', ts });
-  timeline.apply(said(2, { senderId: 'bo', clientMsgId: 'c1' }));
+  timeline.apply(messageEvent(2, { senderId: 'bo', clientMsgId: 'c1' }));
   assert.deepEqual(timeline.items.map((item) => item.kind), ['message', 'pending']);
 });
 
@@ -136,7 +136,7 @@ test('a failed message can be tried again or discarded', () => {
 
 test('trimming keeps the newest and remembers that there is more', () => {
   const timeline = new Timeline('ana');
-  for (let seq = 1; seq <= 50; seq += 1) timeline.apply(said(seq));
+  for (let seq = 1; seq <= 50; seq += 1) timeline.apply(messageEvent(seq));
   timeline.hasMoreBefore = false;
   timeline.trim(10);
   assert.deepEqual(seqs(timeline), [41, 42, 43, 44, 45, 46, 47, 48, 49, 50]);

@@ -23,11 +23,11 @@ export function chatView(room, workspace) {
   const peopleButton = h('button', { type: 'button', class: 'icon-button', 'aria-label': 'People in this room', title: 'People', 'aria-expanded': 'false', 'data-testid': 'invite', onclick: () => toggleDetails() }, icon('people'));
   const details = detailsView(room, workspace, () => toggleDetails(false));
   details.element.hidden = true;
-  /** @param {boolean} [open] @param {boolean} [invites] */
-  const toggleDetails = (open = details.element.hidden === true, invites = false) => {
+  /** @param {boolean} [open] @param {boolean} [focusInvite] */
+  const toggleDetails = (open = details.element.hidden === true, focusInvite = false) => {
     details.element.hidden = !open;
     peopleButton.setAttribute('aria-expanded', String(open));
-    if (open && invites) details.focusInvite();
+    if (open && focusInvite) details.focusInvite();
     if (!open) peopleButton.focus();
   };
 
@@ -47,7 +47,7 @@ export function chatView(room, workspace) {
   };
   const messages = messagesView({
     room, people, actions,
-    beginning: () => beginningOf(room, name(), () => toggleDetails(true, true)),
+    intro: () => introOf(room, name(), () => toggleDetails(true, true)),
     onSeen(seq, unreadAfter) {
       room.markRead(seq);
       workspace.list.markRead(room.roomId, room.readSeq, unreadAfter);
@@ -72,8 +72,8 @@ export function chatView(room, workspace) {
     const names = room.typingUserIds.map((userId) => people.name(userId));
     fill(typing, names.length === 0 ? '' : [h('span', { class: 'typing-dots', 'aria-hidden': 'true' }, h('i'), h('i'), h('i')), `${joinNames(names.map(isolate))} ${names.length === 1 ? 'is' : 'are'} typing…`]);
   };
-  const headSoon = batched(renderHead, 50);
-  const offs = [room.on('members', headSoon), people.on('names', headSoon), people.on('presence', headSoon), room.on('typing', renderTyping), people.on('names', renderTyping)];
+  const scheduleHead = batched(renderHead, 50);
+  const unsubscribes = [room.on('members', scheduleHead), people.on('names', scheduleHead), people.on('presence', scheduleHead), room.on('typing', renderTyping), people.on('names', renderTyping)];
   const chat = h('section', { class: 'chat', 'aria-label': 'Open room', 'data-testid': 'chat', 'data-room-id': room.roomId },
     h('header', { class: 'chat-head' },
       h('a', { class: 'icon-button only-narrow', href: '#/', 'aria-label': 'Back to my rooms', 'data-testid': 'back' }, icon('back')),
@@ -89,7 +89,7 @@ export function chatView(room, workspace) {
       if (focus) composer.focus();
     },
     dispose() {
-      for (const off of offs) off();
+      for (const unsubscribe of unsubscribes) unsubscribe();
       messages.dispose();
       details.dispose();
     },
@@ -108,9 +108,9 @@ function subtitleOf(room, people) {
 }
 
 /** What stands above the first message. @param {import('./room.js').Room} room @param {string} name @param {() => void} onInvite */
-function beginningOf(room, name, onInvite) {
+function introOf(room, name, onInvite) {
   const isDirect = room.info.kind === 'DIRECT';
-  return h('div', { class: 'beginning' },
+  return h('div', { class: 'intro' },
     h('h2', {}, isDirect ? 'This is your chat with ' : 'Welcome to ', h('bdi', {}, name)),
     h('p', {}, isDirect ? 'What you say here only the two of you can read.' : 'Nothing came before this. Say something worth keeping.'),
     room.mayManage ? h('button', { type: 'button', class: 'button', 'data-testid': 'invite-first', onclick: onInvite }, icon('people'), 'Invite someone') : null);
@@ -125,7 +125,7 @@ export function noRoomView(workspace) {
       h('h2', {}, isNew ? ['Hello, ', h('bdi', {}, displayNameOf(workspace.me))] : 'Choose a room'),
       h('p', {}, isNew ? 'A room is where people talk. Make one and invite somebody, or look for one that is already there.' : 'Your rooms are on the left, the liveliest first.'),
       h('div', { class: 'welcome-actions' },
-        h('button', { type: 'button', class: 'button', 'data-testid': 'first-room', onclick: () => workspace.startSomething('room') }, icon('plus'), isNew ? 'Create your first room' : 'New room'),
-        h('button', { type: 'button', class: 'button quiet', 'data-testid': 'first-find', onclick: () => workspace.startSomething('find') }, icon('hash'), 'Find a public room'),
-        h('button', { type: 'button', class: 'button quiet', 'data-testid': 'first-direct', onclick: () => workspace.startSomething('direct') }, icon('people'), 'Message someone'))));
+        h('button', { type: 'button', class: 'button', 'data-testid': 'first-room', onclick: () => workspace.openStartDialog('room') }, icon('plus'), isNew ? 'Create your first room' : 'New room'),
+        h('button', { type: 'button', class: 'button quiet', 'data-testid': 'first-find', onclick: () => workspace.openStartDialog('find') }, icon('hash'), 'Find a public room'),
+        h('button', { type: 'button', class: 'button quiet', 'data-testid': 'first-direct', onclick: () => workspace.openStartDialog('direct') }, icon('people'), 'Message someone'))));
 }

@@ -35,16 +35,16 @@ export function composerView({ room, people, name, onSent, onProblem }) {
     h('div', { class: 'composer-row' }, input, button));
 
   /** What is sent beside the text. @param {string} content */
-  const besides = (content) => {
+  const metadataOf = (content) => {
     const names = new Map(content.includes('@') ? candidates().map((user) => [user.name.toLowerCase(), user.userId]) : []);
     return { replyTo: mode.kind === 'reply' ? mode.message.messageId : undefined, mentions: mode.kind === 'edit' ? [] : mentionsIn(content, names) };
   };
   /** Shows what keeps the text from being sent; it stays where it is. @param {string} content @returns {boolean} whether it can be sent */
   const isSendable = (content) => {
     const isEmpty = content.trim() === '';
-    const says = isEmpty ? '' : room.problemWith(content, besides(content));
-    setText(problem, says);
-    button.disabled = isEmpty || says !== '';
+    const text = isEmpty ? '' : room.problemWith(content, metadataOf(content));
+    setText(problem, text);
+    button.disabled = isEmpty || text !== '';
     return !button.disabled;
   };
   const fit = () => {
@@ -85,7 +85,7 @@ export function composerView({ room, people, name, onSent, onProblem }) {
       enter({ kind: 'new' });
       return;
     }
-    room.send(content, besides(content));
+    room.send(content, metadataOf(content));
     write('');
     if (mode.kind === 'reply') enter({ kind: 'new' });
     input.focus();
@@ -98,7 +98,7 @@ export function composerView({ room, people, name, onSent, onProblem }) {
     if (input.value !== '' && mode.kind !== 'edit') room.client.typing(room.roomId);
   });
   input.addEventListener('keydown', (event) => {
-    if (isComposing(event) || picker.handled(event)) return;
+    if (isComposing(event) || picker.handleKey(event)) return;
     if (event.key === 'Enter' && !event.shiftKey) {
       event.preventDefault();
       submit();

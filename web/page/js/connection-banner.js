@@ -4,7 +4,7 @@ import { fill, h, icon } from './dom.js';
 const BACK_ONLINE_SHOWN_MS = 4_000;
 const WARNING_SHOWN_MS = 10_000;
 /** A blink without a connection is not worth a word. */
-const PATIENCE_MS = 400;
+const SHOW_DELAY_MS = 400;
 
 /**
  * @param {import('./workspace.js').Workspace} workspace
@@ -27,12 +27,12 @@ export function connectionBanner(workspace) {
     fill(action, button);
     view.hidden = words === '';
   };
-  const waiting = (/** @type {number} */ retryAt) => {
+  const showReconnecting = (/** @type {number} */ retryAt) => {
     const now = h('button', { type: 'button', class: 'link', 'data-testid': 'reconnect-now', onclick: () => client.reconnectNow() }, 'Try now');
     const count = h('span', { 'aria-hidden': 'true' });
     const tick = () => fill(count, retryAt - Date.now() > 1500 ? ` in ${Math.round((retryAt - Date.now()) / 1000)} s ` : ' ');
-    const kept = workspace.outbox.isDurable ? 'What you write is kept and sent when the connection is back.' : 'What you write is sent when the connection is back. Keep this page open: this browser does not let it store anything.';
-    show('reconnecting', `Reconnecting… ${kept}`, h('span', {}, count, now));
+    const note = workspace.outbox.isDurable ? 'What you write is kept and sent when the connection is back.' : 'What you write is sent when the connection is back. Keep this page open: this browser does not let it store anything.';
+    show('reconnecting', `Reconnecting… ${note}`, h('span', {}, count, now));
     tick();
     counting = setInterval(tick, 1000);
   };
@@ -46,12 +46,12 @@ export function connectionBanner(workspace) {
       wasLost = true;
       view.dataset.state = 'reconnecting';
       clearTimeout(timer);
-      timer = setTimeout(() => waiting(retryAt), view.hidden ? PATIENCE_MS : 0);
-    } else if (phase === 'online') caughtUp();
+      timer = setTimeout(() => showReconnecting(retryAt), view.hidden ? SHOW_DELAY_MS : 0);
+    } else if (phase === 'online') showOnline();
     else if (!wasLost) show('connecting', '');
   };
   /** Announces that everything has arrived, once. */
-  const caughtUp = () => {
+  const showOnline = () => {
     if (client.state.phase !== 'online') return;
     if (!wasLost) return show('online', '');
     if (!client.caughtUp || workspace.openRoom?.caughtUp === false) return show('catching-up', 'Back online, catching up…');
@@ -60,8 +60,8 @@ export function connectionBanner(workspace) {
     timer = setTimeout(() => show('online', ''), BACK_ONLINE_SHOWN_MS);
   };
   client.on('state', render);
-  client.on('caught-up', () => { if (wasLost) caughtUp(); });
-  workspace.on('caught-up', () => { if (wasLost) caughtUp(); });
+  client.on('caught-up', () => { if (wasLost) showOnline(); });
+  workspace.on('caught-up', () => { if (wasLost) showOnline(); });
   client.on('warning', ({ code, message }) => {
     if (code === 'PRESENCE_TOO_LARGE' || wasLost) return;
     show('warning', code === 'LOG_UNAVAILABLE' ? 'Messages wait a moment before they are stored. Nothing is lost.' : message);

@@ -43,10 +43,10 @@ export function detailsView(room, workspace, onClose) {
       room.mayManage ? h('button', { type: 'button', class: 'button quiet', 'data-testid': 'rename', onclick: () => renameDialog(room) }, icon('pencil'), 'Rename room') : null,
       isGroup ? h('button', { type: 'button', class: 'button quiet danger-text', 'data-testid': 'leave', onclick: () => void leave(room, workspace) }, icon('exit'), 'Leave room') : null);
   };
-  const soon = batched(render, 50);
-  const offs = [room.on('members', soon), people.on('names', soon), people.on('presence', soon)];
+  const scheduleRender = batched(render, 50);
+  const unsubscribes = [room.on('members', scheduleRender), people.on('names', scheduleRender), people.on('presence', scheduleRender)];
   render();
-  return { element: view, focusInvite: () => /** @type {HTMLElement | null} */ (invite.querySelector('input'))?.focus(), dispose: () => { for (const off of offs) off(); } };
+  return { element: view, focusInvite: () => /** @type {HTMLElement | null} */ (invite.querySelector('input'))?.focus(), dispose: () => { for (const unsubscribe of unsubscribes) unsubscribe(); } };
 }
 
 /** @param {Member} member @param {Room} room @param {Workspace} workspace */

@@ -26,9 +26,9 @@ export function mentionPicker(input, candidates) {
     input.removeAttribute('aria-controls');
   };
   const typed = () => /(?:^|\s)@([A-Za-z0-9_\-.:]*)$/.exec(input.value.slice(0, input.selectionStart));
-  const take = (/** @type {number} */ place) => {
+  const take = (/** @type {number} */ index) => {
     const match = typed();
-    const user = found[place];
+    const user = found[index];
     if (!match || !user) return close();
     const start = input.selectionStart - match[1].length;
     input.setRangeText(`${user.name} `, start, input.selectionStart, 'end');
@@ -37,9 +37,9 @@ export function mentionPicker(input, candidates) {
     input.dispatchEvent(new Event('input'));
   };
   const render = () => {
-    fill(list, found.map((user, place) => h('li', {
-      role: 'option', id: `${LIST_ID}-${place}`, 'aria-selected': String(place === chosen), class: 'mention-option',
-      onpointerdown: (/** @type {Event} */ event) => { event.preventDefault(); take(place); },
+    fill(list, found.map((user, index) => h('li', {
+      role: 'option', id: `${LIST_ID}-${index}`, 'aria-selected': String(index === chosen), class: 'mention-option',
+      onpointerdown: (/** @type {Event} */ event) => { event.preventDefault(); take(index); },
     }, avatar(user.userId, displayNameOf(user)), h('bdi', {}, displayNameOf(user)), h('span', { class: 'handle' }, `@${user.name}`))));
     list.hidden = found.length === 0;
     if (found.length === 0) return close();
@@ -60,7 +60,7 @@ export function mentionPicker(input, candidates) {
     element: list,
     close,
     /** @param {KeyboardEvent} event @returns {boolean} whether the key was for this list */
-    handled(event) {
+    handleKey(event) {
       if (found.length === 0) return false;
       if (event.key === 'ArrowDown' || event.key === 'ArrowUp') {
         chosen = (chosen + (event.key === 'ArrowDown' ? 1 : found.length - 1)) % found.length;

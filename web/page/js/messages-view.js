@@ -9,7 +9,7 @@ import { messageView, noticeText } from './message-view.js';
 
 const NEAR_BOTTOM_PX = 60;
 const LOAD_BEFORE_PX = 400;
-const GROUP_WITHIN_MS = 5 * 60_000;
+const GROUP_WINDOW_MS = 5 * 60_000;
 
 /**
  * @typedef {import('./room.js').Room} Room
@@ -18,9 +18,9 @@ const GROUP_WITHIN_MS = 5 * 60_000;
 
 /**
  * @param {{ room: Room, people: import('./people.js').People, actions: import('./message-view.js').Actions,
- *   onSeen: (seq: number, unreadAfter: number) => void, beginning: () => HTMLElement }} options
+ *   onSeen: (seq: number, unreadAfter: number) => void, intro: () => HTMLElement }} options
  */
-export function messagesView({ room, people, actions, onSeen, beginning }) {
+export function messagesView({ room, people, actions, onSeen, intro }) {
   const rows = h('div', { class: 'rows' });
   const top = h('div', { class: 'rows-top' });
   const scroller = h('div', { class: 'scroller', tabindex: '0', role: 'region', 'aria-label': 'Messages', 'data-testid': 'messages' }, top, rows);
@@ -31,24 +31,24 @@ export function messagesView({ room, people, actions, onSeen, beginning }) {
 
   /** @type {Map<string, { version: string, element: HTMLElement }>} */
   const shown = new Map();
-  let sticks = true;
+  let isSticky = true;
   let placed = false;
   let seenSeq = room.readSeq;
 
   const render = () => {
     if (!view.isConnected) return;
-    const anchor = sticks ? undefined : anchorOf(scroller, rows);
+    const anchor = isSticky ? undefined : anchorOf(scroller, rows);
     reconcile(rows, shown, rowsOf(room, people, actions));
-    renderTop(top, room, beginning);
+    renderTop(top, room, intro);
     if (!placed && room.state === 'ready') {
       placed = true;
       const divider = rows.querySelector('.divider');
       if (divider) {
         scroller.scrollTop = /** @type {HTMLElement} */ (divider).offsetTop - scroller.clientHeight / 3;
-        sticks = isAtBottom();
+        isSticky = isAtBottom();
       }
     }
-    if (sticks) scroller.scrollTop = scroller.scrollHeight;
+    if (isSticky) scroller.scrollTop = scroller.scrollHeight;
     else if (anchor?.element.isConnected) scroller.scrollTop += anchor.element.getBoundingClientRect().top - anchor.top;
     afterMove();
   };
@@ -58,43 +58,43 @@ export function messagesView({ room, people, actions, onSeen, beginning }) {
   const afterMove = () => {
     if (room.state !== 'ready') return;
     if (scroller.scrollTop < LOAD_BEFORE_PX) void room.loadBefore();
-    if (document.visibilityState === 'visible') noteSeen();
+    if (document.visibilityState === 'visible') markSeen();
     else if (room.newAfter === undefined && room.timeline.lastSeq > seenSeq) room.newAfter = seenSeq;
     const below = room.timeline.messages.filter((message) => message.seq > seenSeq && message.senderId !== room.selfId).length;
-    jump.hidden = sticks;
+    jump.hidden = isSticky;
     setText(jumpText, below > 0 ? plural(below, 'new message') : 'Latest');
   };
-  const noteSeen = () => {
-    const seq = sticks ? room.timeline.lastSeq : lastVisibleSeq(scroller, rows);
+  const markSeen = () => {
+    const seq = isSticky ? room.timeline.lastSeq : lastVisibleSeq(scroller, rows);
     if (seq <= seenSeq) return;
     seenSeq = seq;
     const unreadAfter = room.timeline.messages.filter((message) => message.seq > seq && message.senderId !== room.selfId).length;
     onSeen(seq, unreadAfter);
   };
   const stickToBottom = () => {
-    sticks = true;
+    isSticky = true;
     scroller.scrollTop = scroller.scrollHeight;
     afterMove();
   };
 
   scroller.addEventListener('scroll', () => {
-    sticks = isAtBottom();
+    isSticky = isAtBottom();
     afterMove();
   }, { passive: true });
   scroller.addEventListener('keydown', (event) => moveFocus(event, scroller, rows));
   const resized = new ResizeObserver(() => {
-    if (sticks) scroller.scrollTop = scroller.scrollHeight;
+    if (isSticky) scroller.scrollTop = scroller.scrollHeight;
   });
   resized.observe(scroller);
-  const soon = batched(render);
-  const offs = [
-    room.on('changed', soon), room.on('receipts', soon), room.on('members', soon), people.on('names', soon),
+  const scheduleRender = batched(render);
+  const unsubscribes = [
+    room.on('changed', scheduleRender), room.on('receipts', scheduleRender), room.on('members', scheduleRender), people.on('names', scheduleRender),
     room.on('message', (event) => {
-      if (!sticks && room.newAfter === undefined) room.newAfter = Math.max(seenSeq, 1);
+      if (!isSticky && room.newAfter === undefined) room.newAfter = Math.max(seenSeq, 1);
       setText(announcer, `${isolate(people.name(event.senderId))}: ${event.content.slice(0, 200)}`);
     }),
   ];
-  document.addEventListener('visibilitychange', soon);
+  document.addEventListener('visibilitychange', scheduleRender);
   return {
     element: view,
     render,
@@ -107,9 +107,9 @@ export function messagesView({ room, people, actions, onSeen, beginning }) {
       return element !== null;
     },
     dispose() {
-      for (const off of offs) off();
+      for (const unsubscribe of unsubscribes) unsubscribe();
       resized.disconnect();
-      document.removeEventListener('visibilitychange', soon);
+      document.removeEventListener('visibilitychange', scheduleRender);
     },
   };
 }
@@ -144,7 +144,7 @@ function rowsOf(room, people, actions) {
       before = undefined;
       continue;
     }
-    const grouped = before !== undefined && before.kind !== 'notice' && before.senderId === item.senderId && Date.parse(item.ts) - Date.parse(before.ts) < GROUP_WITHIN_MS;
+    const grouped = before !== undefined && before.kind !== 'notice' && before.senderId === item.senderId && Date.parse(item.ts) - Date.parse(before.ts) < GROUP_WINDOW_MS;
     const quote = item.replyTo ? room.quoted(item.replyTo) : null;
     rows.push({
       key: item.key,
@@ -167,20 +167,20 @@ function receiptRow(room, people, seq) {
 
 /** @param {HTMLElement} parent @param {Map<string, { version: string, element: HTMLElement }>} shown @param {Row[]} rows */
 function reconcile(parent, shown, rows) {
-  const kept = new Set(rows.map((row) => row.key));
+  const keys = new Set(rows.map((row) => row.key));
   for (const [key, { element }] of shown) {
-    if (kept.has(key)) continue;
+    if (keys.has(key)) continue;
     element.remove();
     shown.delete(key);
   }
   /** @type {ChildNode | null} */
-  let place = parent.firstChild;
+  let next = parent.firstChild;
   for (const { key, version, build } of rows) {
     let row = shown.get(key);
     if (!row || row.version !== version) {
       const element = build();
       if (row) {
-        if (place === row.element) place = element;
+        if (next === row.element) next = element;
         const hadFocus = row.element.contains(document.activeElement);
         row.element.replaceWith(element);
         if (hadFocus) element.focus({ preventScroll: true });
@@ -188,19 +188,19 @@ function reconcile(parent, shown, rows) {
       row = { version, element };
       shown.set(key, row);
     }
-    if (row.element === place) place = place.nextSibling;
-    else parent.insertBefore(row.element, place);
+    if (row.element === next) next = next.nextSibling;
+    else parent.insertBefore(row.element, next);
   }
 }
 
-/** @param {HTMLElement} top @param {Room} room @param {() => HTMLElement} beginning */
-function renderTop(top, room, beginning) {
-  const state = room.state === 'failed' ? 'failed' : room.state === 'loading' ? 'loading' : room.timeline.hasMoreBefore ? 'more' : 'beginning';
-  const version = state === 'beginning' ? `${state} ${room.info.name} ${room.mayManage} ${room.timeline.messages.length === 0}` : state;
+/** @param {HTMLElement} top @param {Room} room @param {() => HTMLElement} intro */
+function renderTop(top, room, intro) {
+  const state = room.state === 'failed' ? 'failed' : room.state === 'loading' ? 'loading' : room.timeline.hasMoreBefore ? 'more' : 'intro';
+  const version = state === 'intro' ? `${state} ${room.info.name} ${room.mayManage} ${room.timeline.messages.length === 0}` : state;
   if (top.dataset.version === version) return;
   top.dataset.version = version;
   if (state === 'failed') fill(top, h('p', { class: 'problem', role: 'alert' }, icon('alert'), room.error));
-  else if (state === 'beginning') fill(top, beginning());
+  else if (state === 'intro') fill(top, intro());
   else fill(top, h('p', { class: 'loading' }, state === 'more' ? 'Reading earlier messages…' : 'Reading messages…'));
 }
 
@@ -217,8 +217,8 @@ function anchorOf(scroller, rows) {
 /** @param {HTMLElement} scroller @param {HTMLElement} rows */
 function lastVisibleSeq(scroller, rows) {
   const edge = scroller.getBoundingClientRect().bottom + 4;
-  for (let place = rows.children.length - 1; place >= 0; place -= 1) {
-    const element = /** @type {HTMLElement} */ (rows.children[place]);
+  for (let index = rows.children.length - 1; index >= 0; index -= 1) {
+    const element = /** @type {HTMLElement} */ (rows.children[index]);
     if (element.dataset.seq && element.getBoundingClientRect().bottom <= edge) return Number(element.dataset.seq);
   }
   return 0;

@@ -31,7 +31,7 @@ export function sidebarView(workspace) {
   const view = h('aside', { class: 'sidebar', 'aria-label': 'Rooms and account' },
     h('header', { class: 'sidebar-head' },
       h('h1', { class: 'brand' }, logo(), 'Roomcast'),
-      h('button', { type: 'button', class: 'icon-button filled', 'aria-label': 'New room or chat', title: 'New room or chat', 'data-testid': 'new-room', onclick: () => workspace.startSomething() }, icon('plus'))),
+      h('button', { type: 'button', class: 'icon-button filled', 'aria-label': 'New room or chat', title: 'New room or chat', 'data-testid': 'new-room', onclick: () => workspace.openStartDialog() }, icon('plus'))),
     h('nav', { class: 'rooms-scroll', 'aria-label': 'My rooms' }, rooms, empty),
     h('footer', { class: 'sidebar-foot' },
       avatar(me.userId, displayNameOf(me), { status: 'ONLINE' }),
@@ -49,12 +49,12 @@ export function sidebarView(workspace) {
     document.title = list.unread > 0 ? `(${badge(list.unread)}) Roomcast` : 'Roomcast';
     view.querySelector('.sidebar-foot .dot')?.setAttribute('data-status', workspace.client.state.phase === 'online' ? 'ONLINE' : 'OFFLINE');
   };
-  const soon = batched(render, 30);
-  list.on('changed', soon);
-  people.on('names', soon);
-  people.on('presence', soon);
-  workspace.on('opened', soon);
-  workspace.client.on('state', soon);
+  const scheduleRender = batched(render, 30);
+  list.on('changed', scheduleRender);
+  people.on('names', scheduleRender);
+  people.on('presence', scheduleRender);
+  workspace.on('opened', scheduleRender);
+  workspace.client.on('state', scheduleRender);
   render();
   return view;
 }

@@ -21,8 +21,8 @@ export function startDialog(workspace, first = 'room') {
     }, label));
     /** @param {'room' | 'find' | 'direct'} key @param {boolean} [focusTab] */
     const show = (key, focusTab = false) => {
-      tabs.forEach((tab, place) => {
-        const on = TABS[place][0] === key;
+      tabs.forEach((tab, index) => {
+        const on = TABS[index][0] === key;
         tab.setAttribute('aria-selected', String(on));
         tab.tabIndex = on ? 0 : -1;
         if (on && focusTab) tab.focus();

@@ -20,8 +20,8 @@ import { RoomList } from './room-list.js';
 import { sidebarView } from './sidebar-view.js';
 import { startDialog } from './start-dialog.js';
 
-const AWAY_AFTER_MS = 5 * 60_000;
-const WIDE = '(min-width: 760px)';
+const AWAY_DELAY_MS = 5 * 60_000;
+const WIDE_LAYOUT = '(min-width: 760px)';
 /** How far the fleet's clock was ahead at the last connection. */
 const CLOCK_KEY = 'roomcast.clock-skew-ms';
 
@@ -36,7 +36,7 @@ export class Workspace extends Emitter {
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #awayTimer;
   #stage = h('div', { class: 'stage' });
   #frame = h('div', { class: 'workspace', 'data-pane': 'list' });
-  #ending = new AbortController();
+  #abort = new AbortController();
   #session;
 
   /**
@@ -54,14 +54,14 @@ export class Workspace extends Emitter {
     this.people = new People({ api: this.api, watch: (userIds) => this.client.watchPresence(userIds) });
     this.people.put(me);
     this.list = new RoomList(this.api, me.userId);
-    this.#listen();
+    this.#bindEvents();
   }
 
   /** Puts the workspace on the page and starts. @param {HTMLElement} root */
   start(root) {
     fill(this.#frame, sidebarView(this), h('main', { class: 'main' }, connectionBanner(this), this.#stage));
     fill(root, this.#frame);
-    const { signal } = this.#ending;
+    const { signal } = this.#abort;
     addEventListener('hashchange', () => this.#route(true), { signal });
     addEventListener('online', () => this.client.reconnectNow(), { signal });
     document.addEventListener('visibilitychange', () => this.#visibilityChanged(), { signal });
@@ -72,7 +72,7 @@ export class Workspace extends Emitter {
   /** Ends the connection and listens no more. */
   dispose() {
     clearTimeout(this.#awayTimer);
-    this.#ending.abort();
+    this.#abort.abort();
     this.#chat?.dispose();
     this.outbox.close();
     this.client.stop();
@@ -92,7 +92,7 @@ export class Workspace extends Emitter {
   }
 
   /** @param {'room' | 'find' | 'direct'} [what] */
-  startSomething(what = 'room') {
+  openStartDialog(what = 'room') {
     startDialog(this, what);
   }
 
@@ -107,7 +107,7 @@ export class Workspace extends Emitter {
     this.people.watch('room', userIds.slice(0, 150));
   }
 
-  #listen() {
+  #bindEvents() {
     const { client, list, outbox, people } = this;
     const forOpenRoom = (/** @type {(room: Room, frame: any) => void} */ work) => (/** @type {any} */ frame) => {
       if (this.openRoom && frame.roomId === this.openRoom.roomId) work(this.openRoom, frame);
@@ -125,7 +125,7 @@ export class Workspace extends Emitter {
     outbox.on('restored', (unsent) => this.#rooms.get(unsent.roomId)?.restored(unsent));
     outbox.on('rejected', (error) => toast(`A change you made earlier was not kept. ${error.message}`));
     client.on('subscribed', forOpenRoom((room, frame) => room.onSubscribed(frame)));
-    client.on('unsubscribed', forOpenRoom((room) => this.#gone(room.roomId, 'You are no longer in this room.')));
+    client.on('unsubscribed', forOpenRoom((room) => this.#onRoomRemoved(room.roomId, 'You are no longer in this room.')));
     client.on('event', (event) => {
       list.onEvent(event);
       const room = this.#rooms.get(event.roomId);
@@ -142,7 +142,7 @@ export class Workspace extends Emitter {
     client.on('error', (error) => {
       if (error.code !== 'NOT_MEMBER') toast(error.message);
     });
-    list.on('removed', (roomId) => this.#gone(roomId, ''));
+    list.on('removed', (roomId) => this.#onRoomRemoved(roomId, ''));
     list.on('changed', () => {
       this.#frame.toggleAttribute('data-empty', list.loaded && list.rooms.length === 0);
       people.watch('list', list.rooms.map((room) => room.peerId ?? '').filter((userId) => userId !== '').slice(0, 100));
@@ -160,19 +160,19 @@ export class Workspace extends Emitter {
     }
   }
 
-  /** Shows what the address names. @param {boolean} byPerson @returns {void} */
-  #route(byPerson) {
+  /** Shows what the address names. @param {boolean} byUser @returns {void} */
+  #route(byUser) {
     const roomId = roomIdIn(location.hash);
     const info = roomId === undefined ? undefined : this.list.get(roomId);
     this.#frame.dataset.pane = roomId === undefined ? 'list' : 'chat';
-    if (info) return this.#show(info, byPerson);
+    if (info) return this.#show(info, byUser);
     if (!this.list.loaded) return;
     const first = this.list.rooms[0];
-    if (roomId === undefined && first && !byPerson && matchMedia(WIDE).matches) {
+    if (roomId === undefined && first && !byUser && matchMedia(WIDE_LAYOUT).matches) {
       history.replaceState(null, '', `#/rooms/${encodeURIComponent(first.roomId)}`);
       return this.#route(false);
     }
-    if (roomId !== undefined && byPerson) toast('That room is not one of yours.');
+    if (roomId !== undefined && byUser) toast('That room is not one of yours.');
     if (roomId !== undefined) {
       history.replaceState(null, '', '#/');
       this.#frame.dataset.pane = 'list';
@@ -188,7 +188,7 @@ export class Workspace extends Emitter {
     let room = this.#rooms.get(info.roomId);
     if (!room) {
       room = new Room({ info, selfId: this.me.userId, client: this.client, api: this.api, outbox: this.outbox });
-      room.on('removed', (text) => this.#gone(info.roomId, text));
+      room.on('removed', (text) => this.#onRoomRemoved(info.roomId, text));
       room.on('history', (/** @type {import('../../types/wire').EventFrame[]} */ events) => { for (const event of events) this.list.onEvent(event); });
       room.on('members', () => { if (room) this.list.setMemberCount(info.roomId, room.info.memberCount); });
       room.on('changed', () => { if (room?.caughtUp) this.emit('caught-up'); });
@@ -199,7 +199,7 @@ export class Workspace extends Emitter {
     room.open();
     this.#chat = chatView(room, this);
     fill(this.#stage, this.#chat.elements);
-    this.#chat.shown(focus && matchMedia(WIDE).matches);
+    this.#chat.shown(focus && matchMedia(WIDE_LAYOUT).matches);
     this.emit('opened');
   }
 
@@ -212,7 +212,7 @@ export class Workspace extends Emitter {
   }
 
   /** @param {string} roomId @param {string} text */
-  #gone(roomId, text) {
+  #onRoomRemoved(roomId, text) {
     this.#rooms.delete(roomId);
     const wasOpen = this.openRoom?.roomId === roomId;
     if (wasOpen) {
@@ -231,7 +231,7 @@ export class Workspace extends Emitter {
       this.client.reconnectNow();
     } else {
       this.client.flush();
-      this.#awayTimer = setTimeout(() => this.client.setStatus('AWAY'), AWAY_AFTER_MS);
+      this.#awayTimer = setTimeout(() => this.client.setStatus('AWAY'), AWAY_DELAY_MS);
     }
   }
 }
