@@ -32,6 +32,8 @@ mod world;
 mod everywhere;
 #[path = "fleet/flood.rs"]
 mod flood;
+#[path = "fleet/full_log.rs"]
+mod full_log;
 #[path = "fleet/killed.rs"]
 mod killed;
 #[path = "fleet/rebuilt.rs"]
