@@ -20,7 +20,7 @@ CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || comman
 NODES ?= 1
 PORT ?= 8080
 PROFILE ?= dev
-FLEET := $(CARGO_TARGET_DIR)/debug/fleet
+CLUSTER := $(CARGO_TARGET_DIR)/debug/cluster
 FLEET_DIR ?= roomcast-fleet
 
 # The benchmark programs of server/benches, by name.
@@ -41,28 +41,28 @@ run: needs-rust ## build Roomcast and serve it on http://127.0.0.1:8080 (options
 .PHONY: fleet
 fleet: servers ## a whole fleet in the background, on http://127.0.0.1:8080 (options: NODES=3 PORT=8081 PROFILE=dist)
 	@cargo build $(LOCKED) --package roomcast --profile '$(PROFILE)'
-	@'$(FLEET)' start --directory '$(FLEET_DIR)' --nodes '$(NODES)' --port '$(PORT)' \
+	@'$(CLUSTER)' start --directory '$(FLEET_DIR)' --nodes '$(NODES)' --port '$(PORT)' \
 		--program '$(CARGO_TARGET_DIR)/$(PROFILE:dev=debug)/roomcast' -- $(ARGS)
 
 .PHONY: fleet-status
-fleet-status: fleet-program ## what of the fleet runs where
-	@'$(FLEET)' status --directory '$(FLEET_DIR)'
+fleet-status: cluster-program ## what of the fleet runs where
+	@'$(CLUSTER)' status --directory '$(FLEET_DIR)'
 
 .PHONY: fleet-stop
-fleet-stop: fleet-program ## end the fleet; its data stays in ./roomcast-fleet
-	@'$(FLEET)' stop --directory '$(FLEET_DIR)'
+fleet-stop: cluster-program ## end the fleet; its data stays in ./roomcast-fleet
+	@'$(CLUSTER)' stop --directory '$(FLEET_DIR)'
 
 .PHONY: fleet-clean
-fleet-clean: fleet-program ## end the fleet and remove its data
-	@'$(FLEET)' clean --directory '$(FLEET_DIR)'
+fleet-clean: cluster-program ## end the fleet and remove its data
+	@'$(CLUSTER)' clean --directory '$(FLEET_DIR)'
 
 .PHONY: servers
-servers: fleet-program ## install the servers a fleet and its tests stand on: nats-server, Redis, Cassandra, HAProxy
-	@'$(FLEET)' servers
+servers: cluster-program ## install the servers a fleet and its tests stand on: nats-server, Redis, Cassandra, HAProxy
+	@'$(CLUSTER)' servers
 
-.PHONY: fleet-program
-fleet-program: needs-rust
-	@cargo build $(LOCKED) --quiet --package roomcast-local
+.PHONY: cluster-program
+cluster-program: needs-rust
+	@cargo build $(LOCKED) --quiet --package roomcast-test-cluster
 
 .PHONY: build
 build: needs-rust
@@ -118,7 +118,7 @@ test-rust: servers ## all Rust tests; the servers they need are started by them
 .PHONY: test-fleet
 test-fleet: servers build ## the black-box tests, unchanged, through the edge of a fleet
 	$(call say,black-box tests against a fleet)
-	'$(FLEET)' under --program '$(ROOMCAST)' -- cargo test $(LOCKED) --package roomcast --test wire
+	'$(CLUSTER)' exec --program '$(ROOMCAST)' -- cargo test $(LOCKED) --package roomcast --test wire
 
 .PHONY: test-web
 test-web: web/node_modules/.package-lock.json ## types and tests of the page

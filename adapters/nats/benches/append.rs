@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use roomcast_local::Nats;
 use roomcast_nats::{NatsConfig, NatsLog};
 use roomcast_ports::event_log::{Append, EventLog};
 use roomcast_protocol::event::Message;
 use roomcast_protocol::{EventBody, EventId, RoomEvent, RoomId, Timestamp, UserId};
+use roomcast_test_cluster::Nats;
 
 const ROOMS: usize = 1_000;
 const MEASURED_FOR: Duration = Duration::from_secs(5);

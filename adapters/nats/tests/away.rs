@@ -219,7 +219,7 @@ async fn a_full_log_refuses_appends_and_drops_nothing_until_it_is_trimmed() {
 }
 
 /// Ends the server, puts the copy of its data in the place of the data, and starts it again.
-fn restore(nats: &mut roomcast_local::Nats, data: &Path, copy: &Path) {
+fn restore(nats: &mut roomcast_test_cluster::Nats, data: &Path, copy: &Path) {
     nats.stop(0);
     std::fs::remove_dir_all(data).expect("remove the data");
     copy_directory(copy, data);

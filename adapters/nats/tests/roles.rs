@@ -13,7 +13,6 @@ use std::time::Duration;
 use async_nats::ConnectOptions;
 use certificates::Certificates;
 use nkeys::KeyPair;
-use roomcast_local::{Nats, NatsSpec};
 use roomcast_nats::{ConnectError, NatsConfig, NatsLog, partition_of};
 use roomcast_ports::conformance::sample::{event, said, user};
 use roomcast_ports::conformance::within_timeout;
@@ -21,6 +20,7 @@ use roomcast_ports::event_log::Append;
 use roomcast_ports::live::LiveEvent;
 use roomcast_ports::pubsub::EphemeralEvent;
 use roomcast_protocol::{RoomId, Seq};
+use roomcast_test_cluster::{Nats, NatsSpec};
 use servers::{blocking, client, open};
 use tokio::sync::mpsc;
 

@@ -7,13 +7,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use roomcast_local::Nats;
 use roomcast_nats::{NatsConfig, NatsLog, partition_of};
 use roomcast_ports::conformance::event_log::LogHarness;
 use roomcast_ports::conformance::pubsub::SignalsHarness;
 use roomcast_ports::event_log::EventLog;
 use roomcast_ports::pubsub::PubSub;
 use roomcast_protocol::RoomId;
+use roomcast_test_cluster::Nats;
 use tokio::sync::{OnceCell, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 /// The servers that the tests of one program share: who kills them has them alone.

@@ -8,10 +8,10 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use roomcast_local::{Redis, RedisCluster};
 use roomcast_ports::presence::{Lease, PresenceStore as _};
 use roomcast_protocol::{ConnectionId, PresenceStatus, UserId};
 use roomcast_redis::{RedisConfig, RedisPresence};
+use roomcast_test_cluster::{Redis, RedisCluster};
 
 const USERS: usize = 50_000;
 const TTL: Duration = Duration::from_secs(90);

@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use roomcast_local::{Redis, RedisCluster};
 use roomcast_ports::conformance::presence::PresenceHarness;
 use roomcast_ports::presence::PresenceStore;
 use roomcast_protocol::RoomId;
 use roomcast_redis::{RedisConfig, RedisPresence};
+use roomcast_test_cluster::{Redis, RedisCluster};
 
 mod single {
     use super::redis;

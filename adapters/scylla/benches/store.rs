@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
-use roomcast_local::{Cassandra, CassandraSpec};
 use roomcast_ports::conformance::sample::{Script, user};
 use roomcast_ports::message_store::{Checkpoint, MessageReader as _, MessageWriter as _};
 use roomcast_protocol::{RoomId, Seq, StoredEvent, UserId};
 use roomcast_scylla::{ScyllaConfig, ScyllaMessages, ScyllaStore};
+use roomcast_test_cluster::{Cassandra, CassandraSpec};
 
 /// Partitions of the log, each fed by one worker.
 const PARTITIONS: u16 = 32;

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use roomcast_local::{Cassandra, CassandraSpec, Sync};
 use roomcast_ports::StoreError;
 use roomcast_ports::accounts::{Account, Registration};
 use roomcast_ports::message_store::{
@@ -12,6 +11,7 @@ use roomcast_ports::message_store::{
 };
 use roomcast_protocol::{Seq, StoredEvent};
 use roomcast_scylla::{ScyllaConfig, ScyllaMessages, ScyllaStore};
+use roomcast_test_cluster::{Cassandra, CassandraSpec, Sync};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use roomcast_local::{Cassandra, CassandraSpec};
 use roomcast_scylla::{ScyllaConfig, ScyllaStore};
+use roomcast_test_cluster::{Cassandra, CassandraSpec};
 use scylla::client::caching_session::CachingSession;
 use scylla::client::session_builder::SessionBuilder;
 use scylla::serialize::row::SerializeRow;

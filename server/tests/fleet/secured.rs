@@ -5,7 +5,7 @@ use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use roomcast_local::{Cassandra, CassandraSpec, Certificates, Redis};
+use roomcast_test_cluster::{Cassandra, CassandraSpec, Certificates, Redis};
 
 use crate::support::program::{Ended, roomcast, run};
 use crate::support::scratch::Scratch;

@@ -3,8 +3,8 @@
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use roomcast_local::Sync;
-use roomcast_local::cluster::{Cluster, ClusterSpec};
+use roomcast_test_cluster::Sync;
+use roomcast_test_cluster::cluster::{Cluster, ClusterSpec};
 use serde_json::{Value, json};
 
 use crate::line::pause;

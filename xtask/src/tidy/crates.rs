@@ -55,14 +55,19 @@ const OUTSIDERS: [(&[&str], &[Layer], &str); 3] = [
             Layer::Adapter,
             Layer::Server,
             Layer::LoadTest,
-            Layer::Local,
+            Layer::TestCluster,
             Layer::XTask,
         ],
         "the protocol and the checker are pure data, without network or tasks",
     ),
     (
         &["anyhow"],
-        &[Layer::Server, Layer::LoadTest, Layer::Local, Layer::XTask],
+        &[
+            Layer::Server,
+            Layer::LoadTest,
+            Layer::TestCluster,
+            Layer::XTask,
+        ],
         "libraries have error types that a caller can act on",
     ),
 ];
@@ -137,7 +142,7 @@ enum Layer {
     /// Judges recorded histories, for the load test and for tests of the server.
     Checker,
     /// Starts the servers of a fleet; it knows programs, and no crate of ours.
-    Local,
+    TestCluster,
     XTask,
 }
 
@@ -149,7 +154,7 @@ impl Layer {
             "server" => Some(Self::Server),
             "loadtest" => Some(Self::LoadTest),
             "loadtest/checker" => Some(Self::Checker),
-            "deploy/local" => Some(Self::Local),
+            "testing/cluster" => Some(Self::TestCluster),
             "xtask" => Some(Self::XTask),
             _ if SERVICES.contains(&folder) => Some(Self::Service),
             _ => {
@@ -161,7 +166,7 @@ impl Layer {
 
     fn may_depend_on(self) -> &'static [Self] {
         match self {
-            Self::Protocol | Self::Local => &[],
+            Self::Protocol | Self::TestCluster => &[],
             Self::Ports | Self::Checker | Self::XTask => &[Self::Protocol],
             Self::LoadTest => &[Self::Protocol, Self::Checker],
             Self::Service | Self::Adapter => &[Self::Protocol, Self::Ports],
@@ -173,9 +178,9 @@ impl Layer {
     fn may_test_with(self, folder: &str) -> bool {
         match self {
             Self::Service => folder == "adapters/embedded",
-            Self::Adapter | Self::LoadTest => folder == "deploy/local",
-            Self::Server => matches!(folder, "deploy/local" | "loadtest/checker"),
-            Self::Protocol | Self::Ports | Self::Checker | Self::Local | Self::XTask => false,
+            Self::Adapter | Self::LoadTest => folder == "testing/cluster",
+            Self::Server => matches!(folder, "testing/cluster" | "loadtest/checker"),
+            Self::Protocol | Self::Ports | Self::Checker | Self::TestCluster | Self::XTask => false,
         }
     }
 }

@@ -4,12 +4,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use roomcast_local::Nats;
 use roomcast_nats::{NatsConfig, NatsLog, StreamHealth};
 use roomcast_ports::conformance::sample::{event, said, user};
 use roomcast_ports::event_log::{Append, EventLog};
 use roomcast_ports::live::{LiveEvent, LiveSubscription};
 use roomcast_protocol::{RoomId, Seq};
+use roomcast_test_cluster::Nats;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::servers::{alone, blocking, client, manager, open, rooms_in};

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use roomcast_local::RedisCluster;
 use roomcast_ports::presence::{Presence, PresenceStore as _};
 use roomcast_protocol::{PresenceStatus, Timestamp, UserId};
 use roomcast_redis::RedisPresence;
+use roomcast_test_cluster::RedisCluster;
 use tokio::task::block_in_place;
 use tokio::time::sleep;
 

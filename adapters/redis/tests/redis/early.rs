@@ -2,9 +2,9 @@
 
 use fred::interfaces::ClientLike as _;
 use fred::types::CustomCommand;
-use roomcast_local::RedisCluster;
 use roomcast_ports::presence::PresenceStore as _;
 use roomcast_redis::RedisPresence;
+use roomcast_test_cluster::RedisCluster;
 use tokio::task::block_in_place;
 use tokio::time::{sleep, timeout};
 

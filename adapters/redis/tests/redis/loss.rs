@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use fred::interfaces::ClientLike as _;
-use roomcast_local::RedisCluster;
 use roomcast_ports::StoreError;
 use roomcast_ports::presence::PresenceStore as _;
 use roomcast_redis::{ConnectError, RedisConfig, RedisPresence};
+use roomcast_test_cluster::RedisCluster;
 use tokio::sync::watch;
 use tokio::task::block_in_place;
 use tokio::time::{sleep, timeout};

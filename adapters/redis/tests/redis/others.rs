@@ -1,9 +1,9 @@
 //! What others see: the key of a user, other fleets on the same Redis, the operator's check.
 
 use fred::interfaces::KeysInterface as _;
-use roomcast_local::RedisCluster;
 use roomcast_ports::presence::PresenceStore as _;
 use roomcast_redis::{RedisConfig, RedisPresence};
+use roomcast_test_cluster::RedisCluster;
 use serde_json::Value;
 use tokio::task::block_in_place;
 use tokio::time::sleep;

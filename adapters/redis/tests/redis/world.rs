@@ -7,10 +7,10 @@ use fred::clients::Client;
 use fred::interfaces::ClientLike as _;
 use fred::types::Builder;
 use fred::types::config::Config;
-use roomcast_local::Redis;
 use roomcast_ports::presence::{Lease, Presence, PresenceStore as _};
 use roomcast_protocol::{ConnectionId, PresenceStatus, UserId};
 use roomcast_redis::{RedisConfig, RedisPresence};
+use roomcast_test_cluster::Redis;
 
 pub(crate) use PresenceStatus::{Away, Offline, Online};
 

@@ -62,10 +62,10 @@ fn every_other_edge_is_found() {
         ("loadtest", "ports"),
         ("loadtest", "server"),
         ("xtask", "gateway"),
-        ("server", "deploy/local"),
-        ("adapters/nats", "deploy/local"),
-        ("deploy/local", "protocol"),
-        ("deploy/local", "server"),
+        ("server", "testing/cluster"),
+        ("adapters/nats", "testing/cluster"),
+        ("testing/cluster", "protocol"),
+        ("testing/cluster", "server"),
         ("gateway", "vendor/codec"),
     ];
     for (folder, on) in edges {
@@ -88,13 +88,13 @@ fn a_service_may_have_the_embedded_adapter_in_its_tests_and_nothing_else() {
 fn the_local_servers_are_for_the_tests_of_adapters_server_and_load_test() {
     let dev = Some("dev");
     for folder in ["adapters/nats", "server", "loadtest"] {
-        assert_eq!(edge(folder, dev, "deploy/local"), [""; 0], "{folder}");
+        assert_eq!(edge(folder, dev, "testing/cluster"), [""; 0], "{folder}");
     }
     for folder in ["gateway", "ports", "protocol", "xtask"] {
-        assert_eq!(edge(folder, dev, "deploy/local").len(), 1, "{folder}");
+        assert_eq!(edge(folder, dev, "testing/cluster").len(), 1, "{folder}");
     }
-    assert_eq!(edge("server", Some("build"), "deploy/local").len(), 1);
-    assert_eq!(edge("deploy/local", dev, "ports").len(), 1);
+    assert_eq!(edge("server", Some("build"), "testing/cluster").len(), 1);
+    assert_eq!(edge("testing/cluster", dev, "ports").len(), 1);
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn io_in_the_protocol_is_found() {
 #[test]
 fn anyhow_in_a_library_is_found() {
     assert_eq!(found("ingest", &[("anyhow", None, None)]).len(), 1);
-    for folder in ["server", "deploy/local"] {
+    for folder in ["server", "testing/cluster"] {
         assert_eq!(found(folder, &[("anyhow", None, None)]), [""; 0]);
     }
 }

@@ -125,7 +125,7 @@ fn haproxy_takes_the_configuration_of_the_compose_file() {
 #[test]
 fn nats_server_takes_the_configuration_of_the_compose_file() {
     let config = root().join("deploy/compose/nats.conf");
-    let server = roomcast_local::nats_server().expect("nats-server");
+    let server = roomcast_test_cluster::nats_server().expect("nats-server");
     let output = std::process::Command::new(server)
         .arg("-t")
         .arg("-c")
@@ -155,7 +155,7 @@ fn nats_server_takes_the_configuration_of_the_compose_file() {
 
 #[test]
 fn the_pinned_nats_server_is_the_tested_one() {
-    let tested = roomcast_local::install::NATS_VERSION;
+    let tested = roomcast_test_cluster::install::NATS_VERSION;
     let compose = compose();
     let services = faults::services(&compose);
     let images: Vec<&str> = services

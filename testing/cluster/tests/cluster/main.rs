@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use roomcast_local::cluster::{Cluster, ClusterSpec};
+use roomcast_test_cluster::cluster::{Cluster, ClusterSpec};
 
 mod routes;
 
-const STAND_IN: &str = env!("CARGO_BIN_EXE_fleet-stand-in");
+const STAND_IN: &str = env!("CARGO_BIN_EXE_cluster-stand-in");
 
 fn small() -> ClusterSpec {
     ClusterSpec {
@@ -89,7 +89,7 @@ fn every_call_reaches_a_process_of_its_role_and_the_loss_of_a_gateway_is_not_see
 }
 
 fn fleet(arguments: &[&str], directory: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_fleet"))
+    Command::new(env!("CARGO_BIN_EXE_cluster"))
         .args(arguments)
         .arg("--directory")
         .arg(directory)
@@ -137,7 +137,7 @@ fn a_fleet_in_the_background_is_found_again_and_ends_whole_with_its_data_kept() 
     let none = fleet(&["status"], &directory);
     assert!(text(&none).contains("nothing runs here"), "{}", text(&none));
 
-    let port = roomcast_local::Port::free()
+    let port = roomcast_test_cluster::Port::free()
         .expect("a port")
         .number()
         .to_string();

@@ -9,7 +9,7 @@ use crate::process_group::ProcessGroup;
 use crate::{ClusterError, HaProxy};
 
 /// Which call goes to which role.
-const ROUTES: &str = include_str!("../../../haproxy/edge.cfg");
+const ROUTES: &str = include_str!("../../../../deploy/haproxy/edge.cfg");
 
 /// The roles that answer calls.
 const ROLES: [&str; 5] = ["gateway", "history", "presence", "accounts", "rooms"];

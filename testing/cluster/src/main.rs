@@ -1,4 +1,4 @@
-//! `fleet`: a whole fleet in the background of this machine, as `make fleet` starts, shows and ends it.
+//! `cluster`: a whole fleet in the background of this machine, as `make fleet` starts, shows and ends it.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -6,20 +6,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, bail, ensure};
-use roomcast_local::cluster::{Cluster, ClusterSpec, Manifest};
-use roomcast_local::{Sync, install};
+use roomcast_test_cluster::cluster::{Cluster, ClusterSpec, Manifest};
+use roomcast_test_cluster::{Sync, install};
 
 mod status_table;
 
 const USAGE: &str = "\
-fleet: Roomcast as a fleet on this machine.
+cluster: Roomcast as a fleet on this machine.
 
-  fleet servers                         install the servers that are missing
-  fleet start --program FILE [OPTIONS]  start a fleet, or say that it runs
-  fleet status [--directory DIR]        what runs where
-  fleet stop [--directory DIR]          end it; its data stays
-  fleet clean [--directory DIR]         end it and remove its data
-  fleet under --program FILE -- COMMAND run COMMAND against a fleet of its own on free ports, which ends
+  cluster servers                         install the servers that are missing
+  cluster start --program FILE [OPTIONS]  start a fleet, or say that it runs
+  cluster status [--directory DIR]        what runs where
+  cluster stop [--directory DIR]          end it; its data stays
+  cluster clean [--directory DIR]         end it and remove its data
+  cluster exec --program FILE -- COMMAND run COMMAND against a fleet of its own on free ports, which ends
                                         with it; ROOMCAST_TEST_URL, ROOMCAST_TEST_ADMIN_URL and
                                         ROOMCAST_TEST_HS256 tell it where and by which secret
 
@@ -33,7 +33,7 @@ Options of start:
   --ingest N        [2]
   --edges N         HAProxy processes that share the edge's port [2]
   --port PORT       where clients come in, on 127.0.0.1 [8080]
-  -- OPTIONS        more options for every process of roomcast; of `under`, the command
+  -- OPTIONS        more options for every process of roomcast; of `exec`, the command
 ";
 
 fn main() -> ExitCode {
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "fleet: {error:#}");
+            let _ = writeln!(io::stderr(), "cluster: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -56,7 +56,7 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
     match command.as_str() {
         "servers" => Ok(install::install(&mut |line| say(line))?),
         "start" => start(&options.spec),
-        "under" => exec(options.spec),
+        "exec" => exec(options.spec),
         "status" => say_what_runs(&Manifest::read(directory)?),
         "stop" => {
             let ended = stop(directory)?;

@@ -4,7 +4,7 @@ mod speak;
 
 use std::process::Command;
 
-use roomcast_local::{
+use roomcast_test_cluster::{
     Cassandra, CassandraSpec, HaProxy, Nats, NatsSpec, Port, Redis, RedisCluster, Sync,
 };
 use speak::{nats, redis};

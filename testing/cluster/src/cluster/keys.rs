@@ -13,7 +13,7 @@ use nkeys::KeyPair;
 use crate::ClusterError;
 
 /// Who may do what on the bus. It names the public keys by variables.
-pub(super) const RULES: &str = include_str!("../../../nats/roles.conf");
+pub(super) const RULES: &str = include_str!("../../../../deploy/nats/roles.conf");
 
 const NAMED_IN_THE_RULES: [&str; 7] = [
     "gateway", "ingest", "history", "presence", "accounts", "rooms", "all",

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use roomcast_local::cluster::Manifest;
+use roomcast_test_cluster::cluster::Manifest;
 use rustix::process::{Resource, getrlimit};
 
 const HEAD: [&str; 6] = ["name", "state", "address", "admin", "pid", "log"];
