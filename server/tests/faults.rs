@@ -15,6 +15,12 @@ mod follower;
 #[allow(dead_code, reason = "shared with the tests of the promises")]
 #[path = "promises/line.rs"]
 mod line;
+#[allow(dead_code, reason = "shared with the tests of the promises")]
+#[path = "promises/observed.rs"]
+mod observed;
+#[allow(dead_code, reason = "shared with the tests of the promises")]
+#[path = "promises/pages.rs"]
+mod pages;
 
 #[path = "faults/faulty_log.rs"]
 mod faulty_log;

@@ -14,6 +14,9 @@ mod follower;
 #[path = "promises/line.rs"]
 #[allow(dead_code, reason = "shared with the tests of the promises")]
 mod line;
+#[path = "promises/observed.rs"]
+#[allow(dead_code, reason = "shared with the tests of the promises")]
+mod observed;
 #[path = "promises/pages.rs"]
 #[allow(dead_code, reason = "shared with the tests of the promises")]
 mod pages;

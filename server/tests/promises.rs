@@ -11,6 +11,8 @@ mod follower;
 mod line;
 #[path = "promises/model.rs"]
 mod model;
+#[path = "promises/observed.rs"]
+mod observed;
 #[path = "promises/pages.rs"]
 mod pages;
 #[path = "promises/races.rs"]

@@ -1,14 +1,14 @@
 //! People who talk in a room while something happens to the fleet, and what has to be true afterwards.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::chance::{Chance, seed};
 use crate::follower::Follower;
-use crate::line::{Line, number, pause};
+use crate::line::pause;
+use crate::observed::Observed;
 use crate::pages::Reader;
 use crate::sender::{Sender, StopAtEnd};
 use crate::support::node::unique;
@@ -20,6 +20,7 @@ pub(crate) struct Conversation {
     names: Vec<String>,
     senders: Vec<Sender>,
     listeners: Vec<Follower>,
+    observed: Observed,
     seed: u64,
 }
 
@@ -42,14 +43,13 @@ impl Conversation {
         let names: Vec<String> = (0..senders + listeners).map(|_| unique("u")).collect();
         let members: Vec<&str> = names.iter().map(String::as_str).collect();
         let room = world.edge.room(&members);
+        let observed = Observed::new();
+        let client = |name: &str| observed.client(&world.edge, name);
         let senders = (0..senders)
             .map(|number| {
-                let (token, chance) = (
-                    world.edge.token(&names[number]),
-                    Chance::new(seed, number as u64),
-                );
+                let chance = Chance::new(seed, number as u64);
                 let rooms = std::slice::from_ref(&room);
-                let mut sender = Sender::new(number, token, rooms, 4, chance);
+                let mut sender = Sender::new(number, client(&names[number]), rooms, 4, chance);
                 sender.is_patient = true;
                 sender.pace = Duration::from_millis(10);
                 sender
@@ -58,7 +58,7 @@ impl Conversation {
         let listeners = names[senders.len()..]
             .iter()
             .map(|name| {
-                let mut listener = Follower::new(world.edge.token(name), &room);
+                let mut listener = Follower::recorded(client(name), &room);
                 listener.is_patient = true;
                 listener
             })
@@ -68,6 +68,7 @@ impl Conversation {
             names,
             senders,
             listeners,
+            observed,
             seed,
         }
     }
@@ -91,7 +92,10 @@ impl Conversation {
         trouble: impl FnOnce(&mut World),
     ) -> Heard {
         let (stop, end) = (AtomicBool::new(false), unique("end"));
-        let (edge, token) = (world.edge.clone(), world.edge.token(&self.names[0]));
+        let (edge, client) = (
+            world.edge.clone(),
+            self.observed.client(&world.edge, &self.names[0]),
+        );
         let mut chances: Vec<Chance> = (0..self.listeners.len())
             .map(|number| Chance::new(self.seed, 1_000 + number as u64))
             .collect();
@@ -124,48 +128,31 @@ impl Conversation {
             for one in talking {
                 one.join().expect("a sender");
             }
-            let mut line = Line::connect(edge.http(), &token);
-            line.acknowledged(json!({
-                "type": "SEND_MESSAGE", "roomId": self.room, "content": "that is all", "clientMsgId": end
-            }));
+            client.send_one(edge.http(), &self.room, end);
         });
         self.is_whole(world)
     }
 
-    /// Compares acknowledged and received messages with history.
+    /// Reads the whole history, both ways, and has everything checked.
     fn is_whole(&self, world: &World) -> Heard {
-        let events = Reader::new(&world.edge, &self.room).after(0, 200);
-        let mut places = HashMap::new();
-        let mut last = 0;
-        for event in &events {
-            assert_eq!(number(event, "prev"), last, "the chain breaks: {event}");
-            last = number(event, "seq");
-            let name = event["clientMsgId"].as_str().and_then(Sender::parse);
-            if let Some(name) = name {
-                let id = event["messageId"].as_str().expect("an id").to_owned();
-                assert!(places.insert(name, (last, id)).is_none(), "twice: {event}");
-            }
-        }
-        let mut messages = 0;
-        for sender in &self.senders {
-            assert_eq!(sender.waiting(), 0, "all is acknowledged");
-            messages += sender.sent();
-            for (message, _, acked) in sender.acked() {
-                let (seq, id) = places
-                    .get(&(sender.number, message))
-                    .unwrap_or_else(|| panic!("{message} of {} is lost", sender.number));
-                assert_eq!((*seq, id), (acked.seq, &acked.message_id));
-            }
-        }
-        assert_eq!(places.len(), messages, "each is there, and nothing else is");
+        let reader = Reader::recorded(&world.edge, &self.room, &self.observed);
+        let events = reader.after(0, 200);
+        reader.backwards(200);
+        let checked = self.observed.assert_kept();
+        let messages: usize = self.senders.iter().map(Sender::sent).sum();
+        let (sends, members) = (messages as u64 + 1, self.names.len() as u64);
+        assert_eq!((checked.sends, checked.acknowledged), (sends, sends));
+        assert_eq!(
+            checked.events,
+            sends + members,
+            "each is there, and nothing else is"
+        );
+        assert_eq!(checked.rooms_read_whole, 1);
+        // The checker compares sender, kind, content and order; this compares every field, such as `ts`.
         let log: Vec<String> = events.iter().map(Value::to_string).collect();
         for listener in &self.listeners {
-            assert!(listener.heard == log, "a listener heard something else");
+            assert!(listener.heard == log, "live events differ from history");
         }
-        let pages = Reader::new(&world.edge, &self.room).backwards(200);
-        let shown = pages.iter().filter(|it| it["type"] == "MESSAGE").count();
-        let said = events.iter().filter(|it| it["type"] == "MESSAGE").count();
-        assert_eq!(shown, said, "pages backwards show every message");
         let silences = self.listeners.iter().map(|it| it.longest_silence);
         let heard = Heard {
             messages,

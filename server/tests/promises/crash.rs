@@ -1,17 +1,18 @@
 //! Killed at any moment: acknowledged messages are there, once, in order, permanently (§2.1, 2, 4).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::UNLIMITED;
 use crate::chance::{Chance, seed};
 use crate::follower::Follower;
-use crate::line::{Line, number, pause};
+use crate::line::{number, pause};
+use crate::observed::Observed;
 use crate::pages::Reader;
-use crate::sender::{Acked, Sender};
+use crate::sender::Sender;
 use crate::support::node::Node;
 
 const KILLS: usize = 100;
@@ -22,57 +23,26 @@ const WINDOW: usize = 64;
 /// Everything acknowledged is looked for after so many kills.
 const LOOK_EVERY: usize = 20;
 
-/// A room's log as far as it has been read.
-#[derive(Default)]
-struct Ledger {
+/// A room's history as far as it has been read; the checker judges every page of it.
+struct Ledger<'a> {
+    reader: Reader<'a>,
     last: u64,
-    places: HashMap<(usize, usize), Acked>,
     newest: HashMap<usize, usize>,
-    message_ids: Vec<String>,
-    events: usize,
 }
 
-impl Ledger {
-    /// Reads on from where it was.
-    fn read_on(&mut self, reader: &Reader<'_>) {
-        for event in reader.after(self.last, 200) {
-            self.see(&event);
-        }
-    }
-
-    fn see(&mut self, event: &Value) {
-        assert_eq!(
-            number(event, "prev"),
-            self.last,
-            "the chain breaks: {event}"
-        );
-        assert!(number(event, "seq") > self.last, "{event}");
-        self.last = number(event, "seq");
-        self.events += 1;
-        if event["type"] != "MESSAGE" {
-            return;
-        }
-        let text = |field: &str| event[field].as_str().expect("a text").to_owned();
-        let key = Sender::parse(&text("clientMsgId")).expect("a clientMsgId of ours");
-        let place = Acked {
-            seq: self.last,
-            message_id: text("messageId"),
-        };
-        self.message_ids.push(place.message_id.clone());
-        assert!(self.places.insert(key, place).is_none(), "twice: {event}");
-        let before = self.newest.insert(key.0, key.1);
-        assert!(before < Some(key.1), "after {before:?}: {event}");
-    }
-}
-
-fn look_for_all(ledgers: &mut [Ledger], readers: &[Reader<'_>], senders: &[Sender]) {
-    for (ledger, reader) in ledgers.iter_mut().zip(readers) {
-        ledger.read_on(reader);
-    }
-    for sender in senders {
-        for (message, room, acked) in sender.acked() {
-            let found = ledgers[room].places.get(&(sender.number, message));
-            assert_eq!(found, Some(acked), "message {message} of {}", sender.number);
+impl Ledger<'_> {
+    /// Reads the events since the last call.
+    ///
+    /// Checks one rule that the checker lacks: it orders the sends of one connection, and a sender here resends
+    /// everything unacknowledged in order, so that its messages rise across all its connections.
+    fn read_on(&mut self) {
+        for event in self.reader.after(self.last, 200) {
+            self.last = number(&event, "seq");
+            let name = event["clientMsgId"].as_str().and_then(Sender::parse);
+            if let Some((sender, message)) = name {
+                let before = self.newest.insert(sender, message);
+                assert!(before < Some(message), "after {before:?}: {event}");
+            }
         }
     }
 }
@@ -86,12 +56,18 @@ fn a_hundred_kills_lose_nothing_that_was_acknowledged_and_double_nothing() {
     let names: Vec<String> = (0..SENDERS).map(|number| format!("s{number}")).collect();
     let members: Vec<&str> = names.iter().map(String::as_str).collect();
     let rooms: Vec<String> = (0..ROOMS).map(|_| node.room(&members)).collect();
-    let readers: Vec<Reader<'_>> = rooms.iter().map(|room| Reader::new(&node, room)).collect();
-    let mut ledgers: Vec<Ledger> = rooms.iter().map(|_| Ledger::default()).collect();
+    let observed = Observed::new();
+    let client = |name: &str| observed.client(&node, name);
+    let ledger = |room: &String| Ledger {
+        reader: Reader::recorded(&node, room, &observed),
+        last: 0,
+        newest: HashMap::new(),
+    };
+    let mut ledgers: Vec<Ledger<'_>> = rooms.iter().map(ledger).collect();
     let mut senders: Vec<Sender> = (0..SENDERS)
         .map(|number| {
             let chance = Chance::new(seed, 1 + number as u64);
-            Sender::new(number, node.token(&names[number]), &rooms, WINDOW, chance)
+            Sender::new(number, client(&names[number]), &rooms, WINDOW, chance)
         })
         .collect();
 
@@ -106,7 +82,7 @@ fn a_hundred_kills_lose_nothing_that_was_acknowledged_and_double_nothing() {
         });
         node.restart();
         if kill % LOOK_EVERY == 0 {
-            look_for_all(&mut ledgers, &readers, &senders);
+            ledgers.iter_mut().for_each(Ledger::read_on);
         }
     }
     let unanswered: usize = senders.iter().map(Sender::waiting).sum();
@@ -120,44 +96,35 @@ fn a_hundred_kills_lose_nothing_that_was_acknowledged_and_double_nothing() {
             });
         }
     });
-    look_for_all(&mut ledgers, &readers, &senders);
-
+    for (room, ledger) in rooms.iter().zip(&mut ledgers) {
+        client("s0").send_one(node.http(), room, "the-end");
+        ledger.read_on();
+        read_whole(&node, &observed, room);
+    }
+    let checked = observed.assert_kept();
     let sent: usize = senders.iter().map(Sender::sent).sum();
-    let kept: usize = ledgers.iter().map(|ledger| ledger.places.len()).sum();
-    assert_eq!(kept, sent, "each is there, and nothing else is");
+    let (sends, members) = ((sent + ROOMS) as u64, (SENDERS * ROOMS) as u64);
+    assert_eq!((checked.sends, checked.acknowledged), (sends, sends));
+    assert_eq!(checked.events, sends + members, "each is there once");
+    assert_eq!(checked.rooms_read_whole, ROOMS as u64);
     let duplicates: usize = senders.iter().map(|sender| sender.duplicates).sum();
     println!(
         "{KILLS} kills, {sent} messages, {unanswered} unanswered at the last one, {duplicates} resends \
          answered as duplicates, {:.1?}",
         started.elapsed()
     );
-    for (ledger, reader) in ledgers.iter().zip(&readers) {
-        let pages = reader.backwards(200);
-        let ids = pages.iter().map(|message| message["messageId"].as_str());
-        let read: Vec<&str> = ids.map(|id| id.expect("an id")).collect();
-        assert!(read == ledger.message_ids, "pages and the log differ");
-        let unique: HashSet<&str> = read.iter().copied().collect();
-        assert_eq!(unique.len(), read.len());
-    }
-    for (ledger, room) in ledgers.iter().zip(&rooms) {
-        replay_is_the_log(&node, room, ledger);
-    }
 }
 
-/// What `SUBSCRIBE` from the start on gives is what the pages gave.
-fn replay_is_the_log(node: &Node, room: &str, ledger: &Ledger) {
-    let mut line = Line::connect(node.http(), &node.token("s0"));
-    let answer = line.ask(json!({ "type": "SUBSCRIBE", "roomId": room, "after": 0 }));
-    if ledger.events > 100_000 {
-        assert_eq!(answer["recovered"], false, "more than --replay-max");
-        return;
+/// Reads the whole history both ways, and the replay of a subscription from the start on.
+fn read_whole(node: &Node, observed: &Observed, room: &str) {
+    let reader = Reader::recorded(node, room, observed);
+    let events = reader.after(0, 200).len();
+    reader.backwards(200);
+    // A longer replay is refused (`--replay-max`).
+    if events <= 100_000 {
+        let client = observed.client(node, "s0");
+        Follower::recorded(client, room).follow(node.http(), "the-end", || false);
     }
-    assert_eq!(answer["recovered"], true, "{answer}");
-    let mut replayed = Ledger::default();
-    while replayed.last < ledger.last {
-        replayed.see(&line.frame().expect("an event"));
-    }
-    assert!(replayed.places == ledger.places, "the replay differs");
 }
 
 #[test]
@@ -173,15 +140,17 @@ fn fifty_listeners_come_back_after_each_kill_and_miss_nothing() {
     let members: Vec<&str> = names.iter().map(String::as_str).collect();
     let room = node.room(&members);
     let rooms = std::slice::from_ref(&room);
+    let observed = Observed::new();
+    let client = |name: &str| observed.client(&node, name);
     let mut senders: Vec<Sender> = (0..2)
         .map(|number| {
             let chance = Chance::new(seed, 1 + number as u64);
-            Sender::new(number, node.token(&names[number]), rooms, 2, chance)
+            Sender::new(number, client(&names[number]), rooms, 2, chance)
         })
         .collect();
     let mut listeners: Vec<Follower> = names[2..]
         .iter()
-        .map(|name| Follower::new(node.token(name), &room))
+        .map(|name| Follower::recorded(client(name), &room))
         .collect();
 
     let stop = AtomicBool::new(false);
@@ -203,19 +172,20 @@ fn fifty_listeners_come_back_after_each_kill_and_miss_nothing() {
         for sender in &mut senders {
             sender.stream(node.http(), &stop);
         }
-        let mut line = Line::connect(node.http(), &node.token("u0"));
-        line.acknowledged(json!({
-            "type": "SEND_MESSAGE", "roomId": room, "content": "that is all", "clientMsgId": "the-end"
-        }));
+        client("u0").send_one(node.http(), &room, "the-end");
     });
 
-    let log = Reader::new(&node, &room).after(0, 200);
-    let log: Vec<String> = log.iter().map(Value::to_string).collect();
+    let log = Reader::recorded(&node, &room, &observed).after(0, 200);
+    let checked = observed.assert_kept();
     let sent: usize = senders.iter().map(Sender::sent).sum();
     let members = names.len();
     assert_eq!(log.len(), sent + members + 1, "every message once");
+    assert_eq!(checked.acknowledged, sent as u64 + 1);
+    assert_eq!(checked.rooms_read_whole, 1);
+    // The checker compares sender, kind, content and order; this compares every field, such as `ts`.
+    let log: Vec<String> = log.iter().map(Value::to_string).collect();
     for listener in &listeners {
-        assert!(listener.heard == log, "a listener heard something else");
+        assert!(listener.heard == log, "live events differ from history");
     }
     let connections: usize = listeners.iter().map(|it| it.connections).sum();
     println!("{sent} messages, {LISTENERS} listeners, {connections} connections");

@@ -3,9 +3,11 @@
 
 use std::time::{Duration, Instant};
 
+use roomcast_checker::history::Disconnect;
 use serde_json::{Value, json};
 
 use crate::line::{Came, Line, WITHIN, is_event, number, pause};
+use crate::observed::{Client, Log};
 
 /// How long a patient one waits after a refusal.
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
@@ -13,6 +15,8 @@ const AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// The subscriber and the events it received.
 pub(crate) struct Follower {
     token: String,
+    /// Records the connections; without it nothing is recorded.
+    client: Option<Client>,
     room: String,
     /// Every event, as text.
     pub(crate) heard: Vec<String>,
@@ -30,6 +34,7 @@ impl Follower {
     pub(crate) fn new(token: String, room: &str) -> Self {
         Self {
             token,
+            client: None,
             room: room.to_owned(),
             heard: Vec::new(),
             last: 0,
@@ -40,19 +45,41 @@ impl Follower {
         }
     }
 
+    /// A subscriber whose connections are recorded for the checker.
+    pub(crate) fn recorded(client: Client, room: &str) -> Self {
+        let mut follower = Self::new(client.token.clone(), room);
+        follower.client = Some(client);
+        follower
+    }
+
     /// Follows until the message whose `clientMsgId` is `end`, disconnecting by itself where `leaves` demands.
     pub(crate) fn follow(&mut self, address: &str, end: &str, mut leaves: impl FnMut() -> bool) {
         loop {
             let mut line = Line::connect(address, &self.token);
             self.connections += 1;
-            if self.listen(&mut line, end, &mut leaves) {
+            let log = self.client.as_ref().map(|it| it.connection(address));
+            let is_over = self.listen(&mut line, log.as_ref(), end, &mut leaves);
+            if let Some(log) = log {
+                log.ended(if is_over {
+                    Disconnect::Finished
+                } else {
+                    Disconnect::Cut
+                });
+            }
+            if is_over {
                 return;
             }
         }
     }
 
     /// Whether the end has come on this connection.
-    fn listen(&mut self, line: &mut Line, end: &str, leaves: &mut dyn FnMut() -> bool) -> bool {
+    fn listen(
+        &mut self,
+        line: &mut Line,
+        log: Option<&Log>,
+        end: &str,
+        leaves: &mut dyn FnMut() -> bool,
+    ) -> bool {
         let subscribe = json!({ "type": "SUBSCRIBE", "roomId": self.room, "after": self.last });
         if !line.send(&[subscribe]) {
             return false;
@@ -66,6 +93,9 @@ impl Follower {
                 Came::Closed(4500) if self.is_patient => return false,
                 other => panic!("{other:?} after {}", self.last),
             };
+            if let Some(log) = log {
+                log.received(&frame);
+            }
             if self.is_patient && frame["retryable"] == true {
                 pause(AGAIN_AFTER);
                 return false;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::UNLIMITED;
 use crate::chance::{Chance, seed};
 use crate::line::{Came, Line, WITHIN, is_event, number};
+use crate::observed::Observed;
 use crate::races::{Arena, violations};
 use crate::sender::{Sender, StopAtEnd};
 use crate::support::node::Node;
@@ -118,10 +119,11 @@ fn added_member_acts_immediately_and_removed_member_receives_nothing_more_in_100
     let node = Node::own(UNLIMITED);
     let room = node.room(&["owner", "s0", "s1", "s2"]);
     let rooms = std::slice::from_ref(&room);
+    let observed = Observed::new();
     let mut senders: Vec<Sender> = (0..3)
         .map(|number| {
-            let token = node.token(&format!("s{number}"));
-            Sender::new(number, token, rooms, 4, Chance::new(7, number as u64))
+            let client = observed.client(&node, &format!("s{number}"));
+            Sender::new(number, client, rooms, 4, Chance::new(7, number as u64))
         })
         .collect();
     let mut flood = senders.pop().expect("the third");
@@ -150,6 +152,7 @@ fn added_member_acts_immediately_and_removed_member_receives_nothing_more_in_100
         }
     });
     let sent: usize = senders.iter().map(Sender::sent).sum::<usize>() + flood.sent();
+    observed.assert_kept();
     println!("{sent} messages by others, {events} events seen by the guest");
 }
 

@@ -3,12 +3,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::UNLIMITED;
 use crate::chance::{Chance, seed};
 use crate::follower::Follower;
 use crate::line::{Line, pause};
+use crate::observed::Observed;
 use crate::pages::Reader;
 use crate::sender::{Sender, StopAtEnd};
 use crate::support::node::Node;
@@ -22,15 +23,17 @@ fn five_listeners_see_one_order_of_four_senders_and_some_of_them_keep_leaving() 
     let members: Vec<&str> = names.iter().map(String::as_str).collect();
     let room = node.room(&members);
     let rooms = std::slice::from_ref(&room);
+    let observed = Observed::new();
+    let client = |name: &str| observed.client(&node, name);
     let mut senders: Vec<Sender> = (0..4)
         .map(|number| {
             let chance = Chance::new(seed, number as u64);
-            Sender::new(number, node.token(&names[number]), rooms, 8, chance)
+            Sender::new(number, client(&names[number]), rooms, 8, chance)
         })
         .collect();
     let mut listeners: Vec<Follower> = names[4..]
         .iter()
-        .map(|name| Follower::new(node.token(name), &room))
+        .map(|name| Follower::recorded(client(name), &room))
         .collect();
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -48,18 +51,19 @@ fn five_listeners_see_one_order_of_four_senders_and_some_of_them_keep_leaving() 
             pause(Duration::from_secs(2));
             stop.store(true, Ordering::Relaxed);
         });
-        let mut line = Line::connect(node.http(), &node.token("u0"));
-        line.acknowledged(json!({
-            "type": "SEND_MESSAGE", "roomId": room, "content": "that is all", "clientMsgId": "the-end"
-        }));
+        client("u0").send_one(node.http(), &room, "the-end");
     });
-    let log = Reader::new(&node, &room).after(0, 200);
-    let log: Vec<String> = log.iter().map(Value::to_string).collect();
-    for listener in &listeners {
-        assert!(listener.heard == log, "a listener heard another order");
-    }
+    let log = Reader::recorded(&node, &room, &observed).after(0, 200);
+    let checked = observed.assert_kept();
     let sent: usize = senders.iter().map(Sender::sent).sum();
     assert_eq!(log.len(), names.len() + sent + 1);
+    assert_eq!(checked.acknowledged, sent as u64 + 1);
+    assert_eq!(checked.rooms_read_whole, 1);
+    // The checker compares sender, kind, content and order; this compares every field, such as `ts`.
+    let log: Vec<String> = log.iter().map(Value::to_string).collect();
+    for listener in &listeners {
+        assert!(listener.heard == log, "live events differ from history");
+    }
     let connections: Vec<usize> = listeners.iter().map(|it| it.connections).collect();
     println!("{sent} messages, connections {connections:?}");
 }
@@ -69,10 +73,11 @@ fn welcome_comes_first_whatever_is_sent_in_that_moment() {
     let node = Node::own(UNLIMITED);
     let room = node.room(&["u0", "u1", "u2"]);
     let rooms = std::slice::from_ref(&room);
+    let observed = Observed::new();
     let mut senders: Vec<Sender> = (0..2)
         .map(|number| {
-            let token = node.token(&format!("u{number}"));
-            Sender::new(number, token, rooms, 32, Chance::new(1, number as u64))
+            let client = observed.client(&node, &format!("u{number}"));
+            Sender::new(number, client, rooms, 32, Chance::new(1, number as u64))
         })
         .collect();
     let stop = AtomicBool::new(false);
@@ -95,5 +100,6 @@ fn welcome_comes_first_whatever_is_sent_in_that_moment() {
         });
     });
     let sent: usize = senders.iter().map(Sender::sent).sum();
-    assert!(sent > 500, "much was said meanwhile: {sent}");
+    assert!(sent > 500, "too few messages raced the handshakes: {sent}");
+    observed.assert_kept();
 }

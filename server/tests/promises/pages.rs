@@ -1,8 +1,10 @@
 //! Reading a room's history over HTTP, page by page.
 
+use roomcast_checker::history::PageQuery;
 use serde_json::Value;
 
 use crate::line::number;
+use crate::observed::{Log, Observed, seq};
 use crate::support::node::Node;
 
 /// One page: the events, the head, and whether there is more before and after.
@@ -19,13 +21,26 @@ pub(crate) struct Reader<'a> {
     node: &'a Node,
     token: String,
     room: String,
+    /// Records the pages read by [`Self::after`] and [`Self::backwards`].
+    log: Option<Log>,
 }
 
 impl<'a> Reader<'a> {
     /// The host product's server, which may read every room.
     pub(crate) fn new(node: &'a Node, room: &str) -> Self {
-        let (token, room) = (node.admin_token(), room.to_owned());
-        Self { node, token, room }
+        Self {
+            node,
+            token: node.admin_token(),
+            room: room.to_owned(),
+            log: None,
+        }
+    }
+
+    /// A reader whose walks through the history are recorded for the checker.
+    pub(crate) fn recorded(node: &'a Node, room: &str, observed: &Observed) -> Self {
+        let mut reader = Self::new(node, room);
+        reader.log = Some(observed.connection("host", node.http()));
+        reader
     }
 
     /// The page of this query: `after=7&limit=50`.
@@ -48,6 +63,19 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn recorded_page(&self, query: PageQuery, limit: usize) -> Page {
+        let asked_us = self.log.as_ref().map_or(0, Log::now_us);
+        let page = self.page(&match query {
+            PageQuery::After(seq) => format!("after={seq}&limit={limit}"),
+            PageQuery::Before(seq) => format!("before={seq}&limit={limit}"),
+            PageQuery::Newest => format!("limit={limit}"),
+        });
+        if let Some(log) = &self.log {
+            log.page(asked_us, &self.room, query, &page);
+        }
+        page
+    }
+
     /// One message in its current state.
     pub(crate) fn message(&self, message_id: &str) -> Value {
         let path = format!("/v1/rooms/{}/messages/{message_id}", self.room);
@@ -59,7 +87,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn after(&self, mut after: u64, limit: usize) -> Vec<Value> {
         let mut all = Vec::new();
         loop {
-            let page = self.page(&format!("after={after}&limit={limit}"));
+            let page = self.recorded_page(PageQuery::After(seq(after)), limit);
             after = page.events.last().map_or(after, |last| number(last, "seq"));
             all.extend(page.events);
             if !page.more_after {
@@ -71,7 +99,7 @@ impl<'a> Reader<'a> {
     /// Every message, from the newest page backwards; oldest first.
     pub(crate) fn backwards(&self, limit: usize) -> Vec<Value> {
         let mut pages = Vec::new();
-        let mut page = self.page(&format!("limit={limit}"));
+        let mut page = self.recorded_page(PageQuery::Newest, limit);
         loop {
             let (more, events) = (page.more_before, page.events);
             let Some(first) = events.first() else {
@@ -82,7 +110,7 @@ impl<'a> Reader<'a> {
             if !more {
                 break;
             }
-            page = self.page(&format!("before={before}&limit={limit}"));
+            page = self.recorded_page(PageQuery::Before(seq(before)), limit);
         }
         pages.into_iter().rev().flatten().collect()
     }

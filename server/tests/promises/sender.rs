@@ -1,14 +1,16 @@
 //! A client that sends as fast as it is acknowledged, again and again on new connections, and records
-//! every answer.
+//! every send and every answer for the checker.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use roomcast_checker::history::Disconnect;
 use serde_json::{Value, json};
 
 use crate::chance::Chance;
-use crate::line::{Line, number, pause};
+use crate::line::{Line, pause};
+use crate::observed::{Client, Log};
 
 /// Acknowledged messages that are sent again on a new connection.
 const REPEATED: usize = 3;
@@ -16,23 +18,16 @@ const REPEATED: usize = 3;
 /// How long a patient one waits after a refusal.
 const AGAIN_AFTER: Duration = Duration::from_millis(50);
 
-/// The content of an acknowledgement.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Acked {
-    pub(crate) seq: u64,
-    pub(crate) message_id: String,
-}
-
 /// One user's messages, numbered from 0 over all rooms.
 pub(crate) struct Sender {
-    pub(crate) number: usize,
-    token: String,
+    number: usize,
+    client: Client,
     rooms: Vec<String>,
     window: usize,
     /// What lies between an answer and the next message.
     pub(crate) pace: Duration,
-    /// By message: its room, and its first acknowledgement.
-    sent: Vec<(usize, Option<Acked>)>,
+    /// By message: its room.
+    sent: Vec<usize>,
     /// Not acknowledged yet, in order.
     waiting: VecDeque<usize>,
     /// What is behind the server may fail: what was refused for a while is sent again.
@@ -45,14 +40,14 @@ pub(crate) struct Sender {
 impl Sender {
     pub(crate) fn new(
         number: usize,
-        token: String,
+        client: Client,
         rooms: &[String],
         window: usize,
         chance: Chance,
     ) -> Self {
         Self {
             number,
-            token,
+            client,
             rooms: rooms.to_vec(),
             window,
             pace: Duration::ZERO,
@@ -80,18 +75,18 @@ impl Sender {
         self.waiting.len()
     }
 
-    /// The acknowledged messages: number, room, answer.
-    pub(crate) fn acked(&self) -> impl Iterator<Item = (usize, usize, &Acked)> {
-        let all = self.sent.iter().enumerate();
-        all.filter_map(|(message, (room, acked))| Some((message, *room, acked.as_ref()?)))
-    }
-
     /// Sends on a connection of its own until the server goes away; or until stopped, and then
     /// until everything has been acknowledged. What was not acknowledged before goes first.
     pub(crate) fn stream(&mut self, address: &str, stop: &AtomicBool) {
-        let Ok(mut line) = Line::open(address, &self.token) else {
+        let Ok(mut line) = Line::open(address, &self.client.token) else {
             return;
         };
+        let log = self.client.connection(address);
+        let end = self.stream_on(&mut line, &log, stop);
+        log.ended(end);
+    }
+
+    fn stream_on(&mut self, line: &mut Line, log: &Log, stop: &AtomicBool) -> Disconnect {
         let (fresh_from, mut again) = (self.sent.len(), self.waiting.clone());
         for _ in 0..REPEATED.min(fresh_from - again.len()) {
             let message = self.chance.below(fresh_from);
@@ -110,12 +105,19 @@ impl Sender {
                 }
             }
             under_way += frames.len();
-            if under_way == 0 || !frames.is_empty() && !line.send(&frames) {
-                return;
+            for frame in &frames {
+                log.sent(frame);
+            }
+            if under_way == 0 {
+                return Disconnect::Cut;
+            }
+            if !frames.is_empty() && !line.send(&frames) {
+                return Disconnect::Lost;
             }
             let Some(answer) = line.frame() else {
-                return;
+                return Disconnect::Lost;
             };
+            log.received(&answer);
             if self.is_patient && answer["retryable"] == true {
                 let refused = answer["clientMsgId"].as_str().and_then(Self::parse);
                 again.push_back(refused.expect("a message of ours").1);
@@ -128,25 +130,31 @@ impl Sender {
         }
     }
 
-    /// Sends every message again, whenever it was acknowledged; each must get its first answer.
+    /// Sends every `every`th message again, whenever it was acknowledged.
     pub(crate) fn repeat(&mut self, address: &str, every: usize) {
-        let mut line = Line::connect(address, &self.token);
+        let mut line = Line::connect(address, &self.client.token);
+        let log = self.client.connection(address);
         let all: Vec<usize> = (0..self.sent.len()).step_by(every).collect();
         for some in all.chunks(self.window) {
             let frames: Vec<Value> = some.iter().map(|message| self.frame(*message)).collect();
+            for frame in &frames {
+                log.sent(frame);
+            }
             assert!(line.send(&frames), "the server has gone");
             let mut answers = 0;
             while answers < some.len() {
                 let answer = line.frame().expect("an answer");
+                log.received(&answer);
                 answers += usize::from(self.take(&answer, self.sent.len()));
             }
         }
+        log.ended(Disconnect::Cut);
     }
 
     fn new_frame(&mut self) -> Value {
         let room = self.chance.below(self.rooms.len());
         let message = self.sent.len();
-        self.sent.push((room, None));
+        self.sent.push(room);
         self.waiting.push_back(message);
         self.frame(message)
     }
@@ -154,7 +162,7 @@ impl Sender {
     fn frame(&self, message: usize) -> Value {
         json!({
             "type": "SEND_MESSAGE",
-            "roomId": self.rooms[self.sent[message].0],
+            "roomId": self.rooms[self.sent[message]],
             "clientMsgId": format!("sender-{}.{message}", self.number),
             "content": format!("{message}"),
         })
@@ -171,23 +179,12 @@ impl Sender {
         assert_eq!(sender, self.number);
         let duplicate = answer["duplicate"] == true;
         self.duplicates += usize::from(duplicate);
-        let acked = Acked {
-            seq: number(answer, "seq"),
-            message_id: answer["messageId"].as_str().expect("an id").to_owned(),
-        };
-        let (room, first) = &mut self.sent[message];
-        assert_eq!(answer["roomId"], self.rooms[*room]);
-        match first {
-            Some(first) => {
-                assert_eq!(*first, acked, "{client} has another place now");
-                assert!(duplicate, "{client} was acknowledged twice as new");
-            }
-            None => {
-                let resent = message < fresh_from || self.is_patient;
-                assert!(!duplicate || resent, "{client} was not there");
-                *first = Some(acked);
-                self.waiting.retain(|waiting| *waiting != message);
-            }
+        assert_eq!(answer["roomId"], self.rooms[self.sent[message]]);
+        if let Some(waiting) = self.waiting.iter().position(|it| *it == message) {
+            // The checker compares answers of one send; this one compares an answer with the attempts before it.
+            let resent = message < fresh_from || self.is_patient;
+            assert!(!duplicate || resent, "{client} was not there");
+            self.waiting.remove(waiting);
         }
         true
     }
