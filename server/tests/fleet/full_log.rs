@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use roomcast_embedded::Embedded;
 use roomcast_ingest::Ingest;
-use roomcast_local::Nats;
 use roomcast_nats::{NatsConfig, NatsLog};
 use roomcast_ports::conformance::sample::{event, said, user};
 use roomcast_ports::event_log::{Append, EventLog, LogError};
 use roomcast_ports::message_store::MessageReader as _;
 use roomcast_protocol::{EventId, RoomId, Seq, StoredEvent};
+use roomcast_test_cluster::Nats;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
