@@ -1,5 +1,5 @@
-// Starts what a browser test needs, and counts what held. Nothing here is skipped: what is missing is
-// named, with the command that brings it.
+// Starts the browser and the server under test, and counts checks. No check is skipped: a missing
+// dependency fails the run and is printed with the command that installs it.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -14,7 +14,7 @@ export const SCREENSHOTS = fileURLToPath(new URL('./screenshots', import.meta.ur
 let passed = 0;
 let failed = 0;
 
-/** One sentence that could be false. */
+/** Runs one check and prints its outcome. */
 export async function check(sentence, work) {
   const started = Date.now();
   try {
@@ -27,13 +27,13 @@ export async function check(sentence, work) {
   }
 }
 
-/** Prints the count and ends with it. */
+/** Prints the totals and exits. */
 export function finish() {
   console.log(`${passed} passed, ${failed} failed`);
   process.exit(failed === 0 && passed > 0 ? 0 : 1);
 }
 
-/** Prints what is missing and how to get it, and fails. */
+/** Prints a missing dependency and how to install it, and fails. */
 function missing(what, command) {
   console.log(`FAILED  ${what} is missing. Get it with: ${command}`);
   failed += 1;
@@ -55,7 +55,7 @@ export function axeSource() {
   }
 }
 
-/** The program under test: killed and started again on the same port and data as often as wanted. */
+/** The server under test; it restarts on the same port and data. */
 export class Server {
   #binary = process.env.ROOMCAST_BIN ?? '';
   #data = mkdtempSync(join(tmpdir(), 'roomcast-e2e-'));
@@ -86,7 +86,7 @@ export class Server {
     this.listen = new URL(ready.http).host;
   }
 
-  /** Ends this process, and only this one. */
+  /** Stops this process, and only this one. */
   async end(signal) {
     const child = this.#process;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;

@@ -1,12 +1,12 @@
-// What the page keeps when something goes wrong: text too long to send, an input method, broken addresses,
-// a page that ends without a connection, and what other devices do.
+// Behaviour in unusual situations: oversized text, input methods, malformed addresses, reloads while
+// offline, and other devices of the same user.
 import assert from 'node:assert/strict';
 import { check, eventually } from './harness.mjs';
 import { User } from './user.mjs';
 
 const REVERSED_NAME = '\u202Eeninap';
 
-/** What cannot be sent, and what must not be. */
+/** Oversized content, input methods and malformed addresses. */
 export async function composing({ ana, bo, roomId, accessible }) {
   await check('composer_keeps_text_that_is_too_long_and_the_connection_stays', async () => {
     await ana.openRoom(roomId);
@@ -58,7 +58,7 @@ export async function composing({ ana, bo, roomId, accessible }) {
   });
 }
 
-/** A name that turns the text around it. */
+/** A name with direction controls. */
 export async function directionControls({ ana, bo, server, browser, options }) {
   await check('a_name_with_direction_controls_does_not_turn_the_preview', async () => {
     const cy = await User.open(browser, server.http, 'panine', REVERSED_NAME, options);
@@ -90,7 +90,7 @@ export async function directionControls({ ana, bo, server, browser, options }) {
   });
 }
 
-/** The page ends while it has no connection. */
+/** Reloads and sign-out while the server is down. */
 export async function reloads({ ana, bo, roomId, server, duringOutage, readHistory }) {
   let other;
   await bo.openRoom(roomId);
@@ -107,7 +107,7 @@ export async function reloads({ ana, bo, roomId, server, duringOutage, readHisto
     await ana.screenshot('offline-writing-light');
     await ana.page.reload().catch(() => {});
     await server.start();
-    // The browser may still be on its way to its error page.
+    // The browser may still be loading its error page.
     await eventually('the page opens', () => ana.page.reload());
     for (const text of ['kept 1', 'kept 2', 'kept 3']) {
       await bo.expectMessage(text, 30_000);
@@ -170,7 +170,7 @@ export async function reloads({ ana, bo, roomId, server, duringOutage, readHisto
   }));
 }
 
-/** Everything the browser keeps of unsent messages and drafts. */
+/** All unsent messages and drafts in IndexedDB. */
 function stored(page) {
   return page.evaluate(() => new Promise((resolve, reject) => {
     const request = indexedDB.open('roomcast');
@@ -187,7 +187,7 @@ function stored(page) {
   }));
 }
 
-/** One user at two devices; neither shows the room that changes. */
+/** Two devices of one user; neither has the changing room open. */
 export async function devices({ ana, bo, server, browser, options }) {
   const phone = await User.open(browser, server.http, bo.name, bo.displayName, options);
   await phone.id('auth-toggle').click();

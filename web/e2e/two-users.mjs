@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Two people in two browsers: everything the page offers, and then the server is killed under them.
+// Two users in two browsers: every feature of the page, and a server that is killed while they write.
 //
 //   ROOMCAST_BIN=target/release/roomcast node web/e2e/two-users.mjs
 import assert from 'node:assert/strict';
@@ -269,7 +269,7 @@ async function history() {
   });
 }
 
-/** All of a room's messages, as history has them. */
+/** All messages of a room, from the history endpoint. */
 async function readHistory(user) {
   const events = [];
   for (let before; ;) {
@@ -280,7 +280,7 @@ async function readHistory(user) {
   }
 }
 
-/** An outage is no problem while `work` runs. */
+/** Allows connection errors while `work` runs. */
 const duringOutage = (work) => ana.allowingErrors(OUTAGE, () => bo.allowingErrors(OUTAGE, work));
 
 async function outage() {
@@ -383,7 +383,7 @@ async function leaving() {
   await check('no browser noted an error or a breach of the policy', () => assert.deepEqual([...ana.errors, ...bo.errors], []));
 }
 
-/** What the parts in other files need. */
+/** The state shared with the parts in other files. */
 const context = () => ({ ana, bo, roomId, server, browser, accessible, duringOutage, readHistory, options: { ...DESKTOP, colorScheme: 'light' } });
 const resilience = [composing, directionControls, devices, reloads].map((part) => () => part(context()));
 

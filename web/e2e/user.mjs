@@ -1,4 +1,4 @@
-// One user at one browser: what they do and what they see, by the page's test ids.
+// One user in one browser context: actions and expectations by the page's test ids.
 import { join } from 'node:path';
 import { eventually, SCREENSHOTS } from './harness.mjs';
 
@@ -25,7 +25,7 @@ export class User {
     if (!this.#allowed.some((pattern) => pattern.test(text))) this.errors.push(`${this.name}: ${text}`);
   }
 
-  /** What matches is no problem while `work` runs: a browser notes every refused request. */
+  /** Allows matching console errors while `work` runs: browsers log every failed request. */
   async allowingErrors(pattern, work) {
     this.#allowed.push(pattern);
     try {
@@ -78,7 +78,7 @@ export class User {
     await this.id('composer').press('Enter');
   }
 
-  /** The message whose text is exactly this. */
+  /** The message with exactly this text. */
   message(text) {
     return this.id('message').filter({ has: this.page.locator('[data-testid="message-text"]', { hasText: new RegExp(`^${text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}$`) }) });
   }
@@ -91,7 +91,7 @@ export class User {
     await eventually(`${this.name} sees the message "${text}" once`, async () => (await this.message(text).count()) === 1, timeoutMs);
   }
 
-  /** Does one of the things a message's toolbar offers. */
+  /** Clicks one button of a message's toolbar. */
   async clickAction(text, testid) {
     const message = this.message(text);
     await message.hover();
@@ -99,7 +99,7 @@ export class User {
     return message;
   }
 
-  /** Every message on the screen, oldest first, with its place in the log. */
+  /** Every rendered message, oldest first, with its seq. */
   shownMessages() {
     return this.page.$$eval('[data-testid="message"]', (messages) => messages.map((message) => ({
       text: message.querySelector('[data-testid="message-text"]').textContent, seq: Number(message.dataset.seq), messageId: message.dataset.messageId, state: message.dataset.state,
@@ -111,7 +111,7 @@ export class User {
     return JSON.parse(session).accessToken;
   }
 
-  /** A call to the fleet as this user. */
+  /** An HTTP call as this user. */
   async call(base, method, path, body) {
     const response = await fetch(base + path, { method, headers: { Authorization: `Bearer ${await this.token()}`, 'Content-Type': 'application/json' }, body: body && JSON.stringify(body) });
     if (response.status === 429) {
@@ -126,7 +126,7 @@ export class User {
     await this.page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
   }
 
-  /** What axe finds serious or critical in what is shown. */
+  /** Serious and critical axe violations of the rendered page. */
   async accessibilityProblems(axe) {
     await this.page.evaluate(axe);
     return this.page.evaluate(async () => {

@@ -1,4 +1,4 @@
-// The rules of rooms, in memory and in one JSON file: enough of them for the page to be worked on.
+// The rules of rooms, in memory and in one JSON file: enough of them to develop the page.
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -104,7 +104,7 @@ export class Chat {
     return event;
   }
 
-  /** What an event means for members whose connections do not show the room. */
+  /** Notifies members whose connections are not subscribed to the room. */
   #notify(room, event) {
     const { type, messageId, senderId, seq } = event;
     const messages = room.events.filter((each) => each.type === 'MESSAGE');
@@ -128,7 +128,7 @@ export class Chat {
     const before = frame.clientMsgId === undefined ? undefined : this.#state.sent[key];
     if (before) return { ...before, duplicate: true };
     let ack;
-    // The event and the memory of its clientMsgId are saved as one: a kill between them would double it.
+    // The event and its clientMsgId are saved together: a kill between two writes would duplicate the event.
     this.#append(room, frame, userId, (event) => {
       ack = { type: 'ACK', roomId: room.roomId, messageId: event.messageId, clientMsgId: frame.clientMsgId, seq: event.seq, ts: event.ts, duplicate: false };
       if (frame.clientMsgId !== undefined) this.#state.sent[key] = ack;
@@ -171,7 +171,7 @@ export class Chat {
     }));
   }
 
-  /** The events after a seq, or undefined when they are too many for a replay. */
+  /** The events after a seq, or undefined when they exceed the replay limit. */
   replay(room, after) {
     const events = room.events.filter((event) => event.seq > after);
     return events.length > REPLAY_MAX ? undefined : this.#withoutDeleted(room, events);

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// A stand-in for the `roomcast` binary, for working on the page without building the fleet. It takes the
-// same options, prints the same ready line and keeps what it acknowledged, but promises nothing else.
+// A mock of the `roomcast` binary, to develop the page without building the server. It takes the same
+// options, prints the same ready line and stores what it acknowledges, without further guarantees.
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -41,7 +41,7 @@ function presenceChanged(userId) {
   for (const each of connections) if (each.watched.includes(userId)) each.send({ type: 'PRESENCE', userId, status: statusOf(userId), lastSeen: now() });
 }
 
-/** Method and path pattern of each call, and what it answers: `[status, body]`. */
+/** Routes: method and path pattern, and a handler that returns `[status, body]`. */
 const routes = [
   ['POST /v1/accounts', ({ body }) => [201, chat.signUp(body)]],
   ['POST /v1/sessions', ({ body }) => {

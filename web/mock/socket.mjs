@@ -1,7 +1,7 @@
-// A WebSocket whose other end is the test: it records what the client sent and sends what the test wants.
+// A WebSocket controlled by the test: it records sent frames and delivers received ones.
 
 export class MockSocket {
-  /** Every socket made since the last `reset`, oldest first. @type {MockSocket[]} */
+  /** Every socket created since the last `reset`, oldest first. @type {MockSocket[]} */
   static made = [];
   static reset() {
     MockSocket.made = [];
@@ -31,7 +31,7 @@ export class MockSocket {
     this.closedWith = code;
   }
 
-  /** The fleet sends a frame. */
+  /** Delivers a frame from the server. */
   receive(frame) {
     this.readyState = 1;
     this.onmessage?.({ data: JSON.stringify(frame) });
@@ -41,7 +41,7 @@ export class MockSocket {
     this.receive({ type: 'WELCOME', userId: 'ana', heartbeatMs: 15000, serverTime: new Date().toISOString(), limits: { watchedUsersMax: 200 }, ...more });
   }
 
-  /** The fleet, or the network, ends the connection. */
+  /** Closes the connection from the server's side, or by a network failure. */
   closeByServer(code) {
     this.readyState = 3;
     this.onclose?.({ code });
@@ -52,7 +52,7 @@ export class MockSocket {
   }
 }
 
-/** Lets promises settle while timers stand still. */
+/** Runs pending promise callbacks while timers are paused. */
 export async function settle() {
   for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
 }

@@ -1,10 +1,10 @@
-// The little of RFC 6455 a stand-in needs: text frames up to 64 KiB, ping, close. A larger frame closes 1009.
+// A minimal server side of RFC 6455: text frames up to 64 KiB, ping, close. A larger frame closes with 1009.
 import { createHash } from 'node:crypto';
 
 const FRAME_BYTES_MAX = 65_536;
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
-/** Answers the upgrade and gives `{ send, close, onText, onClose }`. */
+/** Completes the upgrade and returns `{ send, close, onText, onClose }`. */
 export function accept(request, socket) {
   const key = createHash('sha1').update(request.headers['sec-websocket-key'] + GUID).digest('base64');
   socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${key}\r\nSec-WebSocket-Protocol: roomcast.v1\r\n\r\n`);
@@ -50,7 +50,7 @@ function encode(opcode, body) {
   return Buffer.concat([head, body]);
 }
 
-/** How long the frame is that begins here. */
+/** The announced payload length of the first frame in `bytes`. */
 function announcedLength(bytes) {
   const short = bytes.length < 2 ? 0 : bytes[1] & 0x7f;
   if (short === 127) return bytes.length < 10 ? 0 : Number(bytes.readBigUInt64BE(2));

@@ -7,7 +7,7 @@ import { MockSocket, settle } from '../mock/socket.mjs';
 
 const R = 'R1';
 
-/** A client on paused timers; `connected` ones have been greeted. */
+/** A client on paused timers; `connected` ones have received WELCOME. */
 async function client(t, { connected = true, tokens } = {}) {
   t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_700_000_000_000 });
   MockSocket.reset();
@@ -32,7 +32,7 @@ async function client(t, { connected = true, tokens } = {}) {
 const eventsOf = (made) => made.seen.filter(([type]) => type === 'event').map(([, frame]) => frame.seq);
 const message = (seq, prev, more = {}) => ({ type: 'MESSAGE', roomId: R, seq, prev, ts: '2026-01-01T00:00:00.000Z', messageId: `m${seq}`, senderId: 'bo', content: 'x', ...more });
 
-/** Subscribes and answers as the fleet would. */
+/** Subscribes and answers like the server. */
 function subscribed(made, { after, head = 10 } = {}) {
   made.subscribe(R, after);
   const { ref } = MockSocket.last.sentOf('SUBSCRIBE').at(-1);
@@ -139,8 +139,8 @@ for (const code of [4409, 4429]) {
 }
 
 /**
- * Close code → what the contract's table asks of a client (§6). After 1009 the client does not repeat what
- * was refused: it fails the largest frame in flight and reconnects for the others.
+ * Close code → the client's policy by the contract's table (§6). After 1009 the client does not repeat the
+ * oversized frame: it fails the largest frame in flight and reconnects for the others.
  */
 const CLOSE_TABLE = new Map([[1001, 'soon'], [1002, 'never'], [1003, 'never'], [1007, 'never'], [1009, 'soon'], [4400, 'never'], [4401, 'new-token'], [4403, 'never'], [4408, 'soon'], [4409, 'later'], [4429, 'later'], [4500, 'soon'], [4508, 'soon']]);
 

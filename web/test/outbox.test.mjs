@@ -24,7 +24,7 @@ class Browser {
   }
 }
 
-/** A connection that answers as the test configures, by clientMsgId; without an answer a frame waits. */
+/** A connection that answers by clientMsgId as configured; frames without an answer stay pending. */
 function connection(answers = {}) {
   const sent = [];
   let next = 0;

@@ -11,7 +11,7 @@ const info = (roomId, { seq = 0, minute = 0, unread = 0, read = 0 } = {}) => ({
 });
 const settle = async () => { for (let turn = 0; turn < 20; turn += 1) await Promise.resolve(); };
 
-/** A list whose service answers what `rooms` holds, in pages of `limit`; it notes the rows requests for. */
+/** A list whose service returns `rooms` in pages of `limit`; it records the rows requested. */
 async function list(t, rooms, { limit = 1_000, onPage = () => {} } = {}) {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const requests = [];
@@ -34,7 +34,7 @@ async function list(t, rooms, { limit = 1_000, onPage = () => {} } = {}) {
   return made;
 }
 
-/** Lets the list read the rows that changed. */
+/** Lets the list fetch the rows that changed. */
 async function refreshed(t) {
   t.mock.timers.tick(1_200);
   await settle();
@@ -278,7 +278,7 @@ test('names are looked up once each, and an id of a host product stands for itse
   assert.equal(requests.length, 3);
 });
 
-/** Just enough of a document to build links and mentions. */
+/** A minimal document, to build links and mentions. */
 function withDocument(work) {
   globalThis.document = { createElement: (tag) => ({ tag, attributes: {}, text: '', setAttribute(name, value) { this.attributes[name] = value; }, append(text) { this.text += text; } }) };
   try {

@@ -7,7 +7,7 @@ const ts = '2026-01-01T00:00:00.000Z';
 const messageEvent = (seq, more = {}) => ({ type: 'MESSAGE', roomId: 'R', seq, ts, messageId: `m${seq}`, senderId: 'bo', content: `text ${seq}`, ...more });
 const flushMicrotasks = async () => { for (let turn = 0; turn < 30; turn += 1) await Promise.resolve(); };
 
-/** A room whose fleet is a list of events; it notes what was requests of it. */
+/** A room whose server is a list of events; it records history requests. */
 function room(t, log, more = {}) {
   t.mock.timers.enable({ apis: ['setTimeout', 'Date'] });
   const requests = [];

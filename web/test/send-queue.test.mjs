@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { ACK_TIMEOUT_MS, QUEUED_PER_ROOM_MAX, SendQueue } from '../page/js/send-queue.js';
 import { settle } from '../mock/socket.mjs';
 
-/** A queue on paused timers, and what it put on the socket. */
+/** A queue on paused timers, and the frames it sent. */
 function queue(t, { online = true } = {}) {
   t.mock.timers.enable({ apis: ['setTimeout', 'Date'] });
   const sent = [];

@@ -13,7 +13,7 @@ function storage(initial = {}) {
 const reply = (status, body) => new Response(body === undefined ? null : JSON.stringify(body), { status });
 const pair = (number, expiresIn = 900) => ({ accessToken: `access-${number}`, refreshToken: `refresh-${number}`, expiresIn });
 
-/** A fleet that knows sessions: it notes each call and rotates refresh tokens. */
+/** A server with sessions: it records calls and rotates refresh tokens. */
 function fleet({ expiresIn = 900, refuses = false } = {}) {
   const calls = [];
   let turn = 1;

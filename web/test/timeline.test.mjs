@@ -9,7 +9,7 @@ const deleted = (seq, target) => ({ type: 'MESSAGE_DELETED', roomId: 'R', seq, t
 const reacted = (seq, target, senderId, emoji = '+', removed = false) => ({ type: 'REACTION', roomId: 'R', seq, ts, messageId: `m${target}`, senderId, emoji, removed });
 const seqs = (timeline) => timeline.messages.map((message) => message.seq);
 const text = (timeline, seq) => timeline.message(`m${seq}`).content;
-/** What a person would see of the reactions to one message. */
+/** The visible reactions of one message. */
 const reactions = (timeline, seq) => [...timeline.message(`m${seq}`).reactions].map(([emoji, { count }]) => `${emoji}${count}`).join(' ');
 
 test('messages stand in the order of seq, whatever the order they came in, and never twice', () => {

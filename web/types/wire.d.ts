@@ -1,5 +1,5 @@
-// What the page and the fleet say to each other (the wire contract, version 1), as types.
-// Optional fields are optional because the contract says so, or because an older fleet may lack them.
+// Types of the wire contract, version 1.
+// Fields are optional where the contract says so, or where older servers lack them.
 
 export type Role = 'OWNER' | 'ADMIN' | 'MEMBER';
 export type Status = 'ONLINE' | 'AWAY' | 'OFFLINE';
@@ -7,7 +7,7 @@ export type Status = 'ONLINE' | 'AWAY' | 'OFFLINE';
 export interface Marks { read?: number; delivered?: number }
 export interface ReactionSummary { emoji: string; count: number; userIds?: string[] }
 
-/** An entry of a room's log, as a live frame, a replay or a line of history. */
+/** A log entry, as a live frame, a replayed one or an event of a history page. */
 export interface EventFrame {
   type: string;
   roomId: string;
@@ -52,7 +52,7 @@ export interface Ack {
   duplicate?: boolean;
 }
 
-/** Any frame from the fleet: the type decides which fields are there. */
+/** Any frame from the server; the fields depend on the type. */
 export interface Frame {
   type: string;
   ref?: string;
@@ -77,9 +77,9 @@ export interface RoomInfo {
 }
 
 export interface Member { userId: string; role: Role; marks?: Marks }
-/** A host product's own users may have no name here: their id stands for them. */
+/** Users of a host product may have no name here: their id is shown. */
 export interface User { userId: string; name?: string; displayName?: string }
 export interface TokenPair { accessToken: string; expiresIn: number; refreshToken: string }
 
-/** Where access tokens come from; `stale` names one that was refused or is about to end. */
+/** A source of access tokens; `stale` is one that was rejected or is about to expire. */
 export interface TokenSource { get(stale?: string): Promise<string> }

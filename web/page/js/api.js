@@ -1,11 +1,10 @@
 /**
- * The fleet's HTTP calls, one method each, with errors a person can read.
+ * HTTP calls to the server, one method each, with readable errors.
  *
- * A 401 is answered by one fresh access token and one more try; when that is refused too, the session
- * is over and fails with that.
+ * A 401 is retried once with a refreshed access token; a second 401 rejects the call.
  */
 
-/** What the fleet refused, from its problem document, or that it could not be reached (`UNREACHABLE`). */
+/** An error of the server's problem document, or `UNREACHABLE` when there was no response. */
 export class ApiError extends Error {
   /**
    * @param {number} status
@@ -21,7 +20,7 @@ export class ApiError extends Error {
 }
 
 /**
- * One request, without a thought for whose it is.
+ * One HTTP request with an optional access token.
  * @param {string} method
  * @param {string} path
  * @param {{ body?: unknown, token?: string, fetch?: typeof globalThis.fetch }} [options]
@@ -106,12 +105,12 @@ export class Api {
     return reply?.users ?? [];
   }
 
-  /** My rooms by latest activity. @param {string} [cursor] @returns {Promise<{ rooms: RoomInfo[], nextCursor?: string }>} */
+  /** One page of the user's rooms, latest activity first. @param {string} [cursor] @returns {Promise<{ rooms: RoomInfo[], nextCursor?: string }>} */
   rooms(cursor) {
     return this.#request('GET', `/v1/rooms${query({ limit: 100, cursor })}`);
   }
 
-  /** The rows of these rooms as the list has them, without those I am not in. @param {string[]} roomIds at most 100 @returns {Promise<RoomInfo[]>} */
+  /** The list's rows of these rooms; rooms without membership are left out. @param {string[]} roomIds at most 100 @returns {Promise<RoomInfo[]>} */
   async roomRows(roomIds) {
     const reply = await this.#request('GET', `/v1/rooms?${new URLSearchParams(roomIds.map((roomId) => ['roomId', roomId]))}`);
     return reply?.rooms ?? [];
@@ -159,13 +158,13 @@ export class Api {
     return this.#request('GET', `/v1/rooms/${id(roomId)}/messages/${id(messageId)}`);
   }
 
-  /** The members of a room, at most a thousand: more than anyone reads. @param {string} roomId @returns {Promise<Member[]>} */
+  /** The members of a room, at most 1000. @param {string} roomId @returns {Promise<Member[]>} */
   async members(roomId) {
     const reply = await this.#request('GET', `/v1/rooms/${id(roomId)}/members${query({ limit: 1000 })}`);
     return reply?.members ?? [];
   }
 
-  /** Adds someone, or joins oneself. @param {string} roomId @param {string} userId */
+  /** Adds a member, or joins a public room. @param {string} roomId @param {string} userId */
   addMember(roomId, userId) {
     return this.#request('PUT', `/v1/rooms/${id(roomId)}/members/${id(userId)}`, {});
   }
@@ -175,7 +174,7 @@ export class Api {
     return this.#request('PATCH', `/v1/rooms/${id(roomId)}/members/${id(userId)}`, { role });
   }
 
-  /** Removes someone, or leaves oneself. @param {string} roomId @param {string} userId */
+  /** Removes a member, or leaves the room. @param {string} roomId @param {string} userId */
   removeMember(roomId, userId) {
     return this.#request('DELETE', `/v1/rooms/${id(roomId)}/members/${id(userId)}`);
   }

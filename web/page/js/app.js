@@ -1,4 +1,4 @@
-/** The page: signed in, it is a workspace; signed out, it is the way in. */
+/** The page's entry point: shows the workspace or the sign-in form. */
 import { Api } from './api.js';
 import { authView } from './auth-view.js';
 import { fill, h } from './dom.js';

@@ -1,4 +1,4 @@
-/** The first page a person sees: sign up, or sign in, and what this is. */
+/** The sign-up and sign-in forms. */
 import { displayNameProblem, passwordProblem } from './bounds.js';
 import { fill, h, icon, logo } from './dom.js';
 import { labelledField, assertValid, withSubmitState } from './dialogs.js';
@@ -26,7 +26,7 @@ export function authView({ session, onSignedIn, notice }) {
       form));
 }
 
-/** A few words as they look inside, for the eye only. */
+/** Decorative example messages, hidden from assistive technology. */
 function sample() {
   const line = (/** @type {string} */ side, /** @type {string} */ text) => h('div', { class: `sample-bubble ${side}` }, text);
   return h('div', { class: 'sample', 'aria-hidden': 'true' },

@@ -1,17 +1,17 @@
 /**
- * Text of different directions side by side. What a person wrote is isolated from what stands around it:
- * by `<bdi>` or `dir="auto"` where it has an element of its own, by `isolate` inside a sentence.
+ * Isolation of user text from the direction of the surrounding text: `<bdi>` or `dir="auto"` for text in
+ * its own element, `isolate` for text inside a sentence.
  */
 
-/** Characters that set the direction of the text around them: they have no place in a name. */
+/** Characters that change the direction of the text around them; they are removed from names. */
 const DIRECTION_CONTROLS = /[\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]/g;
 
-/** A name without the characters that would turn the text around it. @param {string} name */
+/** Removes direction controls from a name. @param {string} name */
 export function stripControls(name) {
   return name.replace(DIRECTION_CONTROLS, '');
 }
 
-/** A name inside a sentence, kept from setting the direction of the rest. @param {string} name */
+/** Wraps a name in isolation characters for use inside a sentence. @param {string} name */
 export function isolate(name) {
   return `\u2068${stripControls(name)}\u2069`;
 }

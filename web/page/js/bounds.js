@@ -1,9 +1,9 @@
 /**
- * The bounds of the wire contract, checked before anything reaches the socket or an HTTP call.
+ * Size limits of the wire contract, checked before frames and requests are sent.
  *
- * A frame over its bound closes the connection with 1009 and takes every queued message with it, so the
- * page refuses such a frame itself and leaves the text where it was typed. WELCOME names the fleet's own
- * frame and content limits; before the first WELCOME the contract's defaults hold.
+ * The server closes the connection with 1009 on an oversized frame, which also fails every queued message.
+ * The page therefore rejects such a frame itself and keeps the text in its input. WELCOME names the
+ * server's frame and content limits; before the first WELCOME the contract's defaults apply.
  */
 
 export const CONTENT_BYTES_MAX = 16_384;
@@ -17,7 +17,7 @@ export const DISPLAY_NAME_CHARS_MAX = 64;
 export const USER_NAME_CHARS_MAX = 32;
 export const PASSWORD_CHARS_MIN = 8;
 export const PASSWORD_CHARS_MAX = 256;
-/** Bytes that the fleet adds to a message when it becomes an event frame: ids, seq, prev, ts and their keys. */
+/** Bytes that the server adds to a message when it becomes an event frame: ids, seq, prev, ts and their keys. */
 const EVENT_BYTES_ADDED = 512;
 
 const encoder = new TextEncoder();
@@ -35,24 +35,24 @@ export function utf8Bytes(text) {
   return encoder.encode(text).length;
 }
 
-/** Unicode scalar values, as the fleet counts characters. @param {string} text */
+/** The number of Unicode scalar values, which is how the server counts characters. @param {string} text */
 export function characters(text) {
   return [...text].length;
 }
 
-/** Replaces lone surrogates, which no UTF-8 can carry and the fleet refuses. @param {string} text */
+/** Replaces lone surrogates, which UTF-8 cannot encode and the server rejects. @param {string} text */
 export function wellFormed(text) {
   return text.replace(/[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g, '\uFFFD');
 }
 
-/** The limits that WELCOME names, none of them above the contract's. @param {Record<string, any> | undefined} announced @returns {Limits} */
+/** The limits of WELCOME, capped at the contract's. @param {Record<string, any> | undefined} announced @returns {Limits} */
 export function limitsOf(announced) {
   const atMost = (/** @type {unknown} */ value, /** @type {number} */ most) => (typeof value === 'number' && value > 0 ? Math.min(value, most) : most);
   return { contentBytesMax: atMost(announced?.contentBytesMax, CONTENT_BYTES_MAX), frameBytesMax: atMost(announced?.frameBytesMax, FRAME_BYTES_MAX) };
 }
 
 /**
- * Why the fleet would refuse this frame for its size, or close the connection on it.
+ * Returns why the server would reject this frame or close the connection on it.
  * @param {{ content?: string, mentions?: string[], attachments?: unknown[], emoji?: string, [field: string]: any }} frame
  * @param {Limits} limits
  * @returns {Problem | undefined}
@@ -66,7 +66,7 @@ export function frameProblem(frame, limits = DEFAULT_LIMITS) {
   if (mentions !== undefined && mentions.length > MENTIONS_MAX) return badFrame(`A message can mention at most ${MENTIONS_MAX} people, and this one mentions ${mentions.length}.`);
   if (attachments !== undefined && attachments.length > ATTACHMENTS_MAX) return badFrame(`A message can have at most ${ATTACHMENTS_MAX} attachments.`);
   if (emoji !== undefined && utf8Bytes(emoji) > EMOJI_BYTES_MAX) return badFrame('This reaction is too long.');
-  // Control characters take up to six bytes in JSON, so content within its bound can still fill a frame.
+  // Control characters take up to six bytes in JSON, so content within its limit can still fill a frame.
   if (utf8Bytes(JSON.stringify(frame)) + EVENT_BYTES_ADDED > limits.frameBytesMax) return tooLarge('This message is too large to send. Shorten it, or send it in parts.');
   return undefined;
 }

@@ -1,4 +1,4 @@
-/** One open room: its head, its messages, who types, where to write, and its people beside it. */
+/** The open room: header, messages, typing line, composer and member panel. */
 import { isolate } from './bidi.js';
 import { batched, fill, h, icon, setText } from './dom.js';
 import { composerView } from './composer-view.js';
@@ -82,7 +82,7 @@ export function chatView(room, workspace) {
   renderHead();
   return {
     elements: [chat, details.element],
-    /** Once the elements are on the page. @param {boolean} focus */
+    /** Renders after the elements are attached. @param {boolean} focus */
     shown(focus) {
       composer.fit();
       messages.render();
@@ -107,7 +107,7 @@ function subtitleOf(room, people) {
   return [room.info.topic ? isolate(room.info.topic) : '', parts.join(' · ')].filter(Boolean).join(' — ');
 }
 
-/** What stands above the first message. @param {import('./room.js').Room} room @param {string} name @param {() => void} onInvite */
+/** The introduction above the first message. @param {import('./room.js').Room} room @param {string} name @param {() => void} onInvite */
 function introOf(room, name, onInvite) {
   const isDirect = room.info.kind === 'DIRECT';
   return h('div', { class: 'intro' },
@@ -116,7 +116,7 @@ function introOf(room, name, onInvite) {
     room.mayManage ? h('button', { type: 'button', class: 'button', 'data-testid': 'invite-first', onclick: onInvite }, icon('people'), 'Invite someone') : null);
 }
 
-/** What stands there while no room is open. @param {import('./workspace.js').Workspace} workspace */
+/** The view while no room is open. @param {import('./workspace.js').Workspace} workspace */
 export function noRoomView(workspace) {
   const isNew = workspace.list.loaded && workspace.list.rooms.length === 0;
   return h('section', { class: 'chat no-room', 'aria-label': 'No room is open', 'data-testid': 'empty-state' },

@@ -1,10 +1,10 @@
 /**
- * One person's live connection to the fleet, kept up through everything that can end it.
+ * A reconnecting WebSocket client of one user.
  *
- * Promises: a frame handed to `enqueue` is sent until it is acknowledged or refused, in order and
- * once in effect; a subscribed room's events are emitted in order, each once, with nothing missing, or a
- * `subscribed` with `recovered: false` means that history must be read; a connection that falls silent is
- * replaced; a close without a way back shows its reason instead of reconnecting without end.
+ * Guarantees: a frame passed to `enqueue` is resent until it is acknowledged or rejected, in order and with
+ * one effect. Events of a subscribed room are emitted in order, each once, without gaps; after a
+ * `subscribed` with `recovered: false` the caller has to read history. A silent connection is replaced.
+ * A final close stops reconnecting and exposes its reason.
  *
  * Emits: `state`, `welcome`, `subscribed`, `unsubscribed`, `caught-up`, `event`, `typing`, `receipt`,
  * `presence`, `notification`, `warning`, `error`, `signed-out`.
@@ -17,12 +17,12 @@ import { SendQueue } from './send-queue.js';
 import { Subscriptions } from './subscriptions.js';
 
 const WELCOME_TIMEOUT_MS = 10_000;
-/** A connection that stood this long counts as a success: the next loss starts again with short delays. */
+/** A connection of this age resets the back-off. */
 const STABLE_AFTER_MS = 5_000;
 const TYPING_INTERVAL_MS = 3_000;
 const MARK_DELAY_MS = 250;
 const WATCHED_USERS_MAX = 200;
-/** RFC 6455: the fleet, or a proxy before it, does not take frames of this size. */
+/** RFC 6455: the server or a proxy does not accept frames of this size. */
 const FRAME_TOO_LARGE = 1009;
 
 /**
@@ -36,15 +36,15 @@ export class RoomcastClient extends Emitter {
   state = { phase: 'idle' };
   /** The last WELCOME; undefined before the first. @type {Frame | undefined} */
   welcome;
-  /** How far the fleet's clock is ahead of this device's, in milliseconds. */
+  /** Milliseconds by which the server's clock is ahead of this device's. */
   clockSkewMs;
-  /** What a frame may hold; see WELCOME. */
+  /** Frame limits; see WELCOME. */
   limits = DEFAULT_LIMITS;
 
   /** @type {WebSocket | undefined} */ #socket;
   /** @type {string | undefined} */ #token;
   /** @type {string | undefined} */ #staleToken;
-  /** Counts connections tried, so that an answer for an earlier one is recognised. */
+  /** Counts connection attempts, to discard results of earlier ones. */
   #attempt = 0;
   #failures = 0;
   #lastReceivedAt = 0;
@@ -69,7 +69,7 @@ export class RoomcastClient extends Emitter {
   /**
    * @param {{ url: string, tokens: import('../../types/wire').TokenSource,
    *   WebSocket?: typeof WebSocket, random?: () => number, clockSkewMs?: number }} options
-   *   `clockSkewMs` is the last one known, for ids made before the first WELCOME
+   *   `clockSkewMs` is the last known one, for ids made before the first WELCOME
    */
   constructor({ url, tokens, WebSocket: Socket = globalThis.WebSocket, random = Math.random, clockSkewMs = 0 }) {
     super();
@@ -83,12 +83,12 @@ export class RoomcastClient extends Emitter {
     this.#subscriptions = new Subscriptions({ send, emit: (type, detail) => this.emit(type, detail) });
   }
 
-  /** How many things this person did that the fleet has not acknowledged. */
+  /** Number of frames without an acknowledgement. */
   get pendingCount() {
     return this.#queue.length;
   }
 
-  /** Whether every subscribed room has everything up to its announced head. */
+  /** Whether every subscribed room has all events up to its announced head. */
   get caughtUp() {
     return this.state.phase === 'online' && this.#subscriptions.caughtUp;
   }
@@ -97,20 +97,20 @@ export class RoomcastClient extends Emitter {
     if (this.state.phase === 'idle' || this.state.phase === 'stopped') void this.#connect();
   }
 
-  /** Ends the connection for good; what was not acknowledged is refused. */
+  /** Ends the connection; frames without an acknowledgement are rejected. */
   stop() {
     this.#closeSocket(1000);
     this.#queue.clear();
     this.#setState({ phase: 'stopped' });
   }
 
-  /** The machine woke up or found a network: try now instead of at the end of the delay. */
+  /** Skips the reconnect delay, for example after the device wakes up or gets a network. */
   reconnectNow() {
     if (this.state.phase === 'waiting' && this.#reconnectAt === undefined) void this.#connect();
     else if (this.state.phase === 'online') this.#checkHeartbeat();
   }
 
-  /** A new id for something this person does, on the fleet's clock. */
+  /** Creates an id for a frame, on the server's clock. */
   mintId() {
     return uuidv7(Date.now() + this.clockSkewMs);
   }
@@ -128,15 +128,15 @@ export class RoomcastClient extends Emitter {
     this.#subscriptions.remove(roomId);
   }
 
-  /** The last seq of a subscribed room this client has, to resume from later. @param {string} roomId */
+  /** The last received seq of a subscribed room, to resume from. @param {string} roomId */
   lastSeq(roomId) {
     return this.#subscriptions.lastSeq(roomId);
   }
 
   /**
-   * Sends a SEND_MESSAGE, EDIT_MESSAGE, DELETE_MESSAGE or REACT until it is acknowledged or refused.
+   * Sends a SEND_MESSAGE, EDIT_MESSAGE, DELETE_MESSAGE or REACT until it is acknowledged or rejected.
    * @param {Frame & { roomId: string, clientMsgId: string }} frame
-   * @param {number} [order] its place among the frames of its room that wait; the last when absent
+   * @param {number} [order] its order among the queued frames of its room; the last when absent
    * @returns {Promise<Ack>} rejects with `SendError`
    */
   enqueue(frame, order) {
@@ -144,7 +144,7 @@ export class RoomcastClient extends Emitter {
     return this.#queue.push(frame, order);
   }
 
-  /** Sends TYPING; call it at every key, it is throttled. @param {string} roomId */
+  /** Sends a throttled TYPING; call it at every key. @param {string} roomId */
   typing(roomId) {
     const now = Date.now();
     if (now - (this.#typingSentAt.get(roomId) ?? 0) < TYPING_INTERVAL_MS) return;
@@ -152,7 +152,7 @@ export class RoomcastClient extends Emitter {
   }
 
   /**
-   * Notes that everything up to `seq` was read; sent a moment later, and again after a reconnect.
+   * Records the read marker; it is sent after a short delay, and again after a reconnect.
    * @param {string} roomId
    * @param {number} seq
    */
@@ -163,12 +163,12 @@ export class RoomcastClient extends Emitter {
     this.#markTimer ??= setTimeout(() => this.#flushMarks(), MARK_DELAY_MS);
   }
 
-  /** Flushes pending marks now: the page may be about to close. */
+  /** Sends pending read markers immediately, before the page may close. */
   flush() {
     this.#flushMarks();
   }
 
-  /** Replaces the list of people whose presence is wanted. @param {string[]} userIds */
+  /** Replaces the list of users whose presence is watched. @param {string[]} userIds */
   watchPresence(userIds) {
     const watched = userIds.slice(0, Math.min(this.welcome?.limits?.watchedUsersMax ?? WATCHED_USERS_MAX, WATCHED_USERS_MAX));
     if (watched.length === this.#watched.length && watched.every((userId, index) => userId === this.#watched[index])) return;
@@ -236,7 +236,7 @@ export class RoomcastClient extends Emitter {
       case 'TYPING': case 'RECEIPT': case 'PRESENCE': case 'NOTIFICATION': case 'WARNING':
         return this.emit(frame.type.toLowerCase(), frame);
       default:
-        // Events of a room carry a seq; a type this page does not know still moves the chain.
+        // Room events carry a seq; an unknown type still advances the subscription.
         if (typeof frame.seq === 'number' && frame.roomId !== undefined) this.#subscriptions.onEvent(frame);
     }
   }
@@ -271,7 +271,7 @@ export class RoomcastClient extends Emitter {
     this.emit('error', frame);
   }
 
-  /** The gateway is draining: stay until it is time to come back elsewhere. @param {Frame} frame */
+  /** The gateway is draining: reconnects after the delay that it names. @param {Frame} frame */
   #migrateAfter(frame) {
     const afterMs = Math.max(0, Number(frame.afterMs) || 0);
     this.#reconnectAt = Date.now() + afterMs;
@@ -289,12 +289,12 @@ export class RoomcastClient extends Emitter {
       this.#token = token;
       this.#send({ type: 'AUTH', token });
     } catch (error) {
-      // Out of reach: the close 4401 that follows starts over.
+      // Unreachable: the following close with 4401 refreshes the token again.
       if (/** @type {any} */ (error)?.code === 'UNAUTHORIZED' && socket === this.#socket) this.#onSignedOut();
     }
   }
 
-  /** Looks after the heartbeat: silence replaces the connection, and we are never silent ourselves. */
+  /** Replaces a silent connection, and pings before the server considers this one silent. */
   #checkHeartbeat() {
     clearTimeout(this.#timer);
     const heartbeatMs = Number(this.welcome?.heartbeatMs) || 15_000;
@@ -315,7 +315,7 @@ export class RoomcastClient extends Emitter {
       this.#setState({ phase: 'stopped', message: policy.message });
       return;
     }
-    // A refused handshake looks like a lost network to a page, so a token that failed twice is renewed.
+    // A page cannot tell a rejected handshake from a lost network, so the token is refreshed after two failures.
     if (policy.reconnect === 'new-token' || (!wasOnline && this.#failures === 1)) this.#staleToken = this.#token;
     if (policy.reconnect === 'later') this.#reconnectAt = Date.now() + LONG_DELAY_MS + backoffMs(this.#failures, this.#random);
     if (this.#reconnectAt !== undefined) this.#scheduleReconnect(this.#reconnectAt - Date.now());
@@ -335,7 +335,7 @@ export class RoomcastClient extends Emitter {
     this.emit('signed-out');
   }
 
-  /** Lets go of the socket, if there is one, and of every timer that belonged to it. @param {number} code */
+  /** Closes the socket, if any, and clears its timers. @param {number} code */
   #closeSocket(code) {
     this.#attempt += 1;
     clearTimeout(this.#timer);
@@ -367,7 +367,7 @@ export class RoomcastClient extends Emitter {
   #send(frame) {
     if (this.#socket?.readyState !== 1) return false;
     const text = JSON.stringify(frame);
-    // One oversized frame would cost the connection, and everything that waits for it.
+    // An oversized frame would close the connection and fail every queued frame.
     if (utf8Bytes(text) > this.limits.frameBytesMax) return false;
     this.#socket.send(text);
     this.#lastSentAt = Date.now();

@@ -1,4 +1,4 @@
-/** Where one writes: a new message, an answer to one, or a better version of one's own. */
+/** The composer: a new message, a reply, or an edit of an own message. */
 import { isolate } from './bidi.js';
 import { wellFormed } from './bounds.js';
 import { isComposing, fill, h, icon, setText } from './dom.js';
@@ -24,7 +24,7 @@ export function composerView({ room, people, name, onSent, onProblem }) {
   const input = h('textarea', { rows: 1, class: 'composer-input', dir: 'auto', 'aria-label': `Message ${isolate(name())}`, placeholder: 'Write a message', 'data-testid': 'composer', autocomplete: 'off', enterkeyhint: 'send' });
   const button = h('button', { type: 'submit', class: 'icon-button filled', 'aria-label': 'Send', title: 'Send (Enter)', 'data-testid': 'send', disabled: true }, icon('send'));
   const problem = h('p', { class: 'composer-problem', role: 'alert', 'data-testid': 'composer-problem' });
-  /** The other members that can be named, those whose user name is known. */
+  /** The other members with a known user name. */
   const candidates = () => [...room.members.keys()].flatMap((userId) => {
     const { name, displayName } = people.user(userId) ?? {};
     return name === undefined || userId === room.selfId ? [] : [{ userId, name, displayName }];
@@ -34,12 +34,12 @@ export function composerView({ room, people, name, onSent, onProblem }) {
     banner, picker.element, problem,
     h('div', { class: 'composer-row' }, input, button));
 
-  /** What is sent beside the text. @param {string} content */
+  /** The reply and mention fields sent with the text. @param {string} content */
   const metadataOf = (content) => {
     const names = new Map(content.includes('@') ? candidates().map((user) => [user.name.toLowerCase(), user.userId]) : []);
     return { replyTo: mode.kind === 'reply' ? mode.message.messageId : undefined, mentions: mode.kind === 'edit' ? [] : mentionsIn(content, names) };
   };
-  /** Shows what keeps the text from being sent; it stays where it is. @param {string} content @returns {boolean} whether it can be sent */
+  /** Shows why the text cannot be sent; the text stays in the input. @param {string} content @returns {boolean} whether it can be sent */
   const isSendable = (content) => {
     const isEmpty = content.trim() === '';
     const text = isEmpty ? '' : room.problemWith(content, metadataOf(content));
@@ -118,7 +118,7 @@ export function composerView({ room, people, name, onSent, onProblem }) {
     focus: () => input.focus(),
     reply: (/** @type {Message} */ message) => enter({ kind: 'reply', message }),
     edit: (/** @type {Message} */ message) => enter({ kind: 'edit', message }),
-    /** Once it is on the page, where heights are known. */
+    /** Resizes the input; heights are known only after it is attached. */
     fit,
   };
 }

@@ -3,7 +3,7 @@ import { fill, h, icon } from './dom.js';
 
 const BACK_ONLINE_SHOWN_MS = 4_000;
 const WARNING_SHOWN_MS = 10_000;
-/** A blink without a connection is not worth a word. */
+/** Shorter interruptions are not shown. */
 const SHOW_DELAY_MS = 400;
 
 /**
@@ -50,7 +50,7 @@ export function connectionBanner(workspace) {
     } else if (phase === 'online') showOnline();
     else if (!wasLost) show('connecting', '');
   };
-  /** Announces that everything has arrived, once. */
+  /** Announces once that all events have arrived. */
   const showOnline = () => {
     if (client.state.phase !== 'online') return;
     if (!wasLost) return show('online', '');

@@ -1,4 +1,4 @@
-/** The side of a room: who is in it, who is here, inviting, and leaving. */
+/** The member panel of a room: members, presence, roles, inviting and leaving. */
 import { isolate } from './bidi.js';
 import { avatar, batched, isComposing, fill, h, icon } from './dom.js';
 import { confirm, withSubmitState, toast } from './dialogs.js';

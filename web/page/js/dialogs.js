@@ -1,10 +1,10 @@
-/** Questions in front of the page, and short words in its corner. The browser's own dialog keeps the focus. */
+/** Modal dialogs, toasts and form helpers. The browser's own dialog element traps the focus. */
 import { fill, h, icon } from './dom.js';
 
 const TOAST_MS = { error: 6_000, info: 3_000 };
 
 /**
- * Opens a dialog; it is gone from the page once closed.
+ * Opens a dialog; closing removes it from the page.
  * @param {string} title
  * @param {(close: () => void) => Node[]} content
  * @param {{ testid?: string }} [options]
@@ -44,7 +44,7 @@ export function confirm({ title, text, action, danger = false }) {
   });
 }
 
-/** Shows a message in the corner for a while. @param {string} text @param {'error' | 'info'} [tone] */
+/** Shows a toast for a few seconds. @param {string} text @param {'error' | 'info'} [tone] */
 export function toast(text, tone = 'error') {
   const container = document.getElementById('toasts');
   if (!container) return;
@@ -54,7 +54,7 @@ export function toast(text, tone = 'error') {
 }
 
 /**
- * A field with its label, its hint, and a place for what is wrong with it.
+ * A form field with its label and hint.
  * @param {{ id: string, label: string, hint?: string, testid?: string, input: HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement }} field
  */
 export function labelledField({ id, label, hint, input }) {
@@ -66,13 +66,13 @@ export function labelledField({ id, label, hint, input }) {
     hint ? h('p', { class: 'hint', id: `${id}-hint` }, hint) : null);
 }
 
-/** Stops a form with what is wrong with it, if anything is. @param {string} problem */
+/** Throws a validation problem, if there is one. @param {string} problem */
 export function assertValid(problem) {
   if (problem !== '') throw new Error(problem);
 }
 
 /**
- * Runs a form's action: its button waits, and an error is shown inside the form.
+ * Runs a form's action: its button is marked busy, and an error is shown inside the form.
  * @param {HTMLElement} problem where errors are shown (a `role="alert"`)
  * @param {HTMLButtonElement} button
  * @param {() => Promise<void>} work

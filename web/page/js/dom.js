@@ -1,6 +1,6 @@
 /**
- * Building elements. Text only ever becomes text nodes, so nothing a person wrote can become markup, and
- * there is no way to set a style or a handler attribute, which the page's policy would refuse anyway.
+ * Element helpers. Text only ever becomes text nodes, so user text cannot become markup. Styles and
+ * handler attributes cannot be set; the Content-Security-Policy would block them.
  */
 
 /** @typedef {Node | string | null | undefined | false} Child */
@@ -23,7 +23,7 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** Replaces what is inside. @param {Element} element @param {...(Child | Child[])} children */
+/** Replaces the children of an element. @param {Element} element @param {...(Child | Child[])} children */
 export function fill(element, ...children) {
   element.replaceChildren();
   append(element, children);
@@ -34,21 +34,21 @@ function append(element, children) {
   for (const child of children.flat()) if (child !== null && child !== undefined && child !== false) element.append(child);
 }
 
-/** Sets text only when it is another one, so that live regions speak once. @param {Element} element @param {string} text */
+/** Sets text only when it differs, so that live regions announce it once. @param {Element} element @param {string} text */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
 /**
  * Whether a key belongs to an input method that composes text. Safari reports the Enter that ends a
- * composition after it, without `isComposing`, and only with the key code 229.
+ * composition afterwards, without `isComposing` and with the key code 229.
  * @param {KeyboardEvent} event
  */
 export function isComposing(event) {
   return event.isComposing || event.keyCode === 229;
 }
 
-/** Runs `work` soon, once for all calls until then. @param {() => void} work @param {number} [ms] */
+/** Debounces `work`: one run for all calls within `ms`. @param {() => void} work @param {number} [ms] */
 export function batched(work, ms = 16) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
@@ -94,13 +94,13 @@ export function icon(name) {
   return svg;
 }
 
-/** The mark of the product. */
+/** The product's logo. */
 export function logo() {
   return h('img', { src: '/favicon.svg', alt: '', class: 'logo', width: 32, height: 32 });
 }
 
 /**
- * Initials on a colour that stays the same for an id.
+ * Initials on a colour derived from the id.
  * @param {string} id
  * @param {string} name
  * @param {{ status?: string, shape?: 'person' | 'room' }} [options]

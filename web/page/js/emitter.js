@@ -1,6 +1,6 @@
 /**
- * Named events with any number of listeners: how the models notify the views of changes
- * without knowing them. A listener that throws does not keep the others from being called.
+ * Named events with any number of listeners, which connect models to views. A listener that throws does
+ * not stop the others.
  */
 export class Emitter {
   /** @type {Map<string, Set<(detail: any) => void>>} */
@@ -34,7 +34,7 @@ export class Emitter {
   }
 }
 
-/** Shows an exception as uncaught, where the browser has a way to. @param {unknown} error */
+/** Reports an exception as uncaught where the browser supports it. @param {unknown} error */
 function reportError(error) {
   if (typeof globalThis.reportError === 'function') globalThis.reportError(error);
   else console.error(error);

@@ -1,4 +1,4 @@
-/** Times and counts in words. */
+/** Formatting of times, counts and lists of names. */
 
 const time = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
 const weekday = new Intl.DateTimeFormat(undefined, { weekday: 'long' });
@@ -13,7 +13,7 @@ export const clock = (ts) => time.format(new Date(ts));
 /** @param {string} ts */
 export const fullTime = (ts) => full.format(new Date(ts));
 
-/** Days between then and now, by the calendar here. @param {string} ts */
+/** Calendar days between then and now, in the local time zone. @param {string} ts */
 function daysAgo(ts) {
   const midnight = (/** @type {Date} */ date) => new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();
   return Math.round((midnight(new Date()) - midnight(new Date(ts))) / DAY_MS);
@@ -27,7 +27,7 @@ export function dayName(ts) {
   return fullDay.format(new Date(ts));
 }
 
-/** As short as it fits beside a room's name. @param {string} ts */
+/** A short time for the room list. @param {string} ts */
 export function shortTime(ts) {
   const days = daysAgo(ts);
   if (days <= 0) return clock(ts);

@@ -1,6 +1,6 @@
 /**
- * Ids the client makes itself. They are UUIDv7 on the fleet's clock: the fleet reads the time in a
- * clientMsgId to know whether a frame may be a resend older than its memory.
+ * UUIDv7 ids made by the client, on the server's clock: the server reads the time of a clientMsgId to
+ * decide whether a frame can be a resend from outside its deduplication window.
  */
 
 /**

@@ -1,13 +1,13 @@
 /**
- * The small things this browser keeps: localStorage, or memory where the browser refuses it (blocked
- * site data, some private windows, a full disk). Memory ends with the page.
+ * localStorage with an in-memory fallback, for browsers that block it (site data, some private windows,
+ * a full disk). The fallback ends with the page.
  */
 
 /** @typedef {Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>} KeyValueStore */
 
 /** @implements {KeyValueStore} */
 export class SafeStore {
-  /** Keys that the browser did not take; `null` for one that it did not remove. @type {Map<string, string | null>} */ #memory = new Map();
+  /** Values that could not be stored; `null` for keys that could not be removed. @type {Map<string, string | null>} */ #memory = new Map();
   #open;
 
   /** @param {() => KeyValueStore} open may throw: in some browsers naming localStorage does */
@@ -47,5 +47,5 @@ export class SafeStore {
   }
 }
 
-/** The one of this page. */
+/** The page's instance. */
 export const safeStore = new SafeStore();

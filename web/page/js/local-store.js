@@ -1,27 +1,27 @@
 /**
- * What this browser keeps of a person's unsent messages and drafts: IndexedDB, or memory where the
- * browser has none (some private windows). Every change is one transaction over both tables, and
- * transactions run in the order they were made, so a later change never loses to an earlier one.
+ * Storage of unsent messages and drafts: IndexedDB, or memory in browsers without it (some private
+ * windows). Every change is one transaction over both tables, and transactions run in the order of their
+ * creation, so an earlier change never overwrites a later one.
  */
 
 const DATABASE = 'roomcast';
 const VERSION = 1;
 const OUTBOX = 'outbox';
 const DRAFTS = 'drafts';
-/** A database that does not open in this time is used without: the page must not wait for it. */
+/** After this time the page uses memory: it must not wait for the database. */
 const OPEN_TIMEOUT_MS = 3_000;
 
 /**
  * @typedef {import('../../types/wire').Frame} Frame
  * @typedef {{ userId: string, roomId: string, clientMsgId: string, order: number, owner: string, ts: string,
  *   frame: Frame & { roomId: string, clientMsgId: string }, status: 'sending' | 'failed', error?: string }} Unsent
- *   a frame that the fleet has not acknowledged; `owner` is the tab that sends it
+ *   a frame without an acknowledgement; `owner` is the tab that sends it
  * @typedef {{ put: Unsent } | { remove: Unsent } | { draft: string, userId: string, roomId: string } | { clear: string }} Change
  *   an empty draft removes it; `clear` names a user
  * @typedef {{ unsent: Unsent[], drafts: Map<string, string> }} StoredState
  * @typedef {{ isDurable: boolean, read: (userId: string) => Promise<StoredState>, apply: (changes: Change[]) => Promise<void>,
  *   claim: (userId: string, from: Set<string>, owner: string) => Promise<Unsent[]>, close: () => void }} Store
- *   `claim` gives `owner` what belongs to the tabs `from`, to one caller only
+ *   `claim` transfers the frames of the tabs `from` to `owner`, for one caller only
  */
 
 /**
@@ -93,7 +93,7 @@ class IndexedDbStore {
   /** @param {IDBDatabase} database */
   constructor(database) {
     this.#database = database;
-    // Another tab with a newer page may need the database to itself.
+    // Another tab with a newer page may need to upgrade the database.
     database.onversionchange = () => database.close();
   }
 
@@ -141,7 +141,7 @@ class IndexedDbStore {
       transaction.oncomplete = () => resolve();
       transaction.onabort = () => reject(transaction.error ?? new Error('the browser ended the transaction'));
     }));
-    // At once, and not when the browser notices that nothing follows: the page may be about to end.
+    // Commit explicitly instead of waiting for the browser's automatic commit: the page may be closing.
     const commit = () => transaction.commit?.();
     return { outbox: transaction.objectStore(OUTBOX), drafts: transaction.objectStore(DRAFTS), done, commit };
   }
@@ -175,7 +175,7 @@ function requestResult(request) {
   });
 }
 
-/** Every key that begins with this user: an array sorts behind any string. @param {string} userId */
+/** The key range of one user: an array sorts behind any string. @param {string} userId */
 function userRange(userId) {
   return IDBKeyRange.bound([userId], [userId, []]);
 }

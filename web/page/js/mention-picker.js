@@ -1,4 +1,4 @@
-/** Completes `@na` to a member's name: arrows choose, Enter or Tab takes, Escape leaves. */
+/** Completes `@na` to a member's name: arrows select, Enter or Tab accepts, Escape closes. */
 import { avatar, fill, h } from './dom.js';
 import { displayNameOf } from './people.js';
 

@@ -1,10 +1,10 @@
-/** One message, or one line about the room, as an element. What it can do is asked of `actions`. */
+/** Renders one message or notice. User actions are delegated to `actions`. */
 import { isolate } from './bidi.js';
 import { avatar, h, icon } from './dom.js';
 import { clock, fullTime, joinNames, plural } from './format.js';
 import { richText } from './rich-text.js';
 
-/** The emoji one can react with. */
+/** The emoji offered as reactions. */
 export const PALETTE = ['👍', '❤️', '😂', '🎉', '😮', '🙏'];
 
 /**
@@ -89,7 +89,7 @@ function pendingNote(item, { actions }) {
     h('button', { type: 'button', class: 'link', 'data-testid': 'discard', onclick: () => actions.discard(item.clientMsgId) }, 'Discard'));
 }
 
-/** Made when the message is pointed at or focused, because most never are. @param {HTMLElement} article @param {Message} message @param {Context} context */
+/** Added on first hover or focus, because most messages never need it. @param {HTMLElement} article @param {Message} message @param {Context} context */
 function addToolbar(article, message, { selfId, actions, mayDelete }) {
   if (article.querySelector('.toolbar')) return;
   const own = message.senderId === selfId;
@@ -120,7 +120,7 @@ function addToolbar(article, message, { selfId, actions, mayDelete }) {
   article.querySelector('.bubble')?.append(toolbar);
 }
 
-/** The palette opens upwards and to the right, unless it would be cut off there. @param {HTMLElement} palette @param {HTMLElement} article */
+/** The palette opens upwards and to the right, unless it would be clipped there. @param {HTMLElement} palette @param {HTMLElement} article */
 function placePalette(palette, article) {
   const scroller = article.closest('.scroller')?.getBoundingClientRect();
   const toolbar = palette.parentElement?.getBoundingClientRect();

@@ -1,6 +1,6 @@
 /**
- * The scrolling part of a room. It keeps what one reads in place while pages arrive above and messages
- * below, follows the newest message only for who is at the bottom, and notes what was seen.
+ * The scrolling message list. It keeps the visible message in position while pages are inserted above,
+ * follows the newest message only at the bottom, and reports what was seen.
  */
 import { isolate } from './bidi.js';
 import { batched, fill, h, icon, setText } from './dom.js';
@@ -54,7 +54,7 @@ export function messagesView({ room, people, actions, onSeen, intro }) {
   };
   const isAtBottom = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_BOTTOM_PX;
 
-  /** Whatever moved, by a person or by news: more pages, what was seen, the button back down. */
+  /** After any scroll or change: loads more, reports what was seen, updates the jump button. */
   const afterMove = () => {
     if (room.state !== 'ready') return;
     if (scroller.scrollTop < LOAD_BEFORE_PX) void room.loadBefore();
@@ -204,7 +204,7 @@ function renderTop(top, room, intro) {
   else fill(top, h('p', { class: 'loading' }, state === 'more' ? 'Reading earlier messages…' : 'Reading messages…'));
 }
 
-/** The first row on the screen and where it stands, to put it back there. @param {HTMLElement} scroller @param {HTMLElement} rows */
+/** The first visible row and its position, to restore the scroll offset. @param {HTMLElement} scroller @param {HTMLElement} rows */
 function anchorOf(scroller, rows) {
   const edge = scroller.getBoundingClientRect().top;
   for (const element of rows.children) {
@@ -224,7 +224,7 @@ function lastVisibleSeq(scroller, rows) {
   return 0;
 }
 
-/** Up and down walk through the messages; the focused one shows what can be done with it. @param {KeyboardEvent} event @param {HTMLElement} scroller @param {HTMLElement} rows */
+/** Arrow keys move the focus between messages; the focused one shows its toolbar. @param {KeyboardEvent} event @param {HTMLElement} scroller @param {HTMLElement} rows */
 function moveFocus(event, scroller, rows) {
   if (event.key !== 'ArrowUp' && event.key !== 'ArrowDown') return;
   const messages = /** @type {HTMLElement[]} */ ([...rows.querySelectorAll('.message')]);

@@ -1,16 +1,15 @@
 /**
- * What a person wrote and the fleet has not acknowledged, and what they have not sent yet, kept over
- * reloads and restarts of the browser.
+ * Unsent messages and drafts, stored across reloads and browser restarts.
  *
- * A frame is stored under its clientMsgId before it is sent and removed when the fleet acknowledged or
- * refused it; a refused message stays, marked as failed, until the person sends it again or discards it.
- * After a reload the stored frames are sent in the order they were written, under their first
- * clientMsgId, so that the fleet takes each once however often it is sent. One tab owns a frame: a tab
- * holds a Web Lock while it lives, and frames of tabs that are gone are claimed by another. Without Web
- * Locks two tabs may both send a frame, and the fleet answers the second as a duplicate.
+ * A frame is stored under its clientMsgId before it is sent and removed when the server acknowledges or
+ * rejects it; a rejected message stays, marked as failed, until the user retries or discards it. After a
+ * reload the stored frames are resent in their order and under their first clientMsgId, so that the server
+ * deduplicates them. Each frame has one owning tab: a tab holds a Web Lock while it is open, and another
+ * tab claims the frames of closed tabs. Without Web Locks two tabs may both send a frame, and the server
+ * acknowledges the second one as a duplicate.
  *
  * Emits `acknowledged` ({ unsent, ack }) and `failed` (unsent) for messages, `restored` (unsent) for a
- * message claimed from another tab, `refused` (error) for other frames of an earlier page, and
+ * message claimed from another tab, `rejected` (error) for other frames of an earlier page, and
  * `durability`.
  */
 import { Emitter } from './emitter.js';
@@ -31,9 +30,9 @@ const FAILED_TTL_MS = 30 * 86_400_000;
  */
 
 export class Outbox extends Emitter {
-  /** Whether what is written survives the end of this page. */
+  /** Whether unsent messages survive the end of this page. */
   isDurable;
-  /** What this tab sends or shows as failed, by clientMsgId. @type {Map<string, Unsent>} */
+  /** Frames that this tab sends or shows as failed, by clientMsgId. @type {Map<string, Unsent>} */
   #unsent = new Map();
   /** @type {Map<string, string>} */ #drafts = new Map();
   /** Rooms whose draft is being stored; `true` when it has changed since. @type {Map<string, boolean>} */
@@ -59,7 +58,7 @@ export class Outbox extends Emitter {
   }
 
   /**
-   * Opens what this browser keeps for the user.
+   * Opens the outbox of a user, with the frames stored in this browser.
    * @param {string} userId
    * @param {{ store?: Store, locks?: LockManager }} [options]
    */
@@ -69,22 +68,22 @@ export class Outbox extends Emitter {
     return outbox;
   }
 
-  /** How many frames wait for their acknowledgement. */
+  /** Number of frames without an acknowledgement. */
   get pendingCount() {
     return [...this.#unsent.values()].filter(({ status }) => status === 'sending').length;
   }
 
-  /** The unsent messages of a room, in the order they were written. @param {string} roomId */
+  /** The unsent messages of a room, in the order of writing. @param {string} roomId */
   messagesOf(roomId) {
     return this.#inOrder().filter((unsent) => unsent.roomId === roomId && unsent.frame.type === 'SEND_MESSAGE');
   }
 
-  /** Whether a room has as many unsent frames as may wait. @param {string} roomId */
+  /** Whether the number of a room's unsent frames is at its limit. @param {string} roomId */
   isFull(roomId) {
     return [...this.#unsent.values()].filter((unsent) => unsent.roomId === roomId).length >= QUEUED_PER_ROOM_MAX;
   }
 
-  /** Begins to send, with what an earlier page left. @param {Client} client */
+  /** Starts sending, beginning with the frames of an earlier page. @param {Client} client */
   start(client) {
     this.#client = client;
     for (const unsent of this.#inOrder()) if (unsent.status === 'sending') this.#resume(unsent);
@@ -114,7 +113,7 @@ export class Outbox extends Emitter {
     await this.#deliver(unsent);
   }
 
-  /** Sends a failed message again, under the same id. @param {string} clientMsgId */
+  /** Resends a failed message under the same id. @param {string} clientMsgId */
   retry(clientMsgId) {
     const unsent = this.#unsent.get(clientMsgId);
     if (unsent?.status !== 'failed') return;
@@ -123,13 +122,13 @@ export class Outbox extends Emitter {
     void this.#deliver(unsent).catch(() => {});
   }
 
-  /** Forgets a failed message. @param {string} clientMsgId */
+  /** Deletes a failed message. @param {string} clientMsgId */
   discard(clientMsgId) {
     const unsent = this.#unsent.get(clientMsgId);
     if (unsent) this.#remove(unsent);
   }
 
-  /** What was typed in a room and not sent. @param {string} roomId */
+  /** The draft of a room. @param {string} roomId */
   draft(roomId) {
     return this.#drafts.get(roomId) ?? '';
   }
@@ -142,7 +141,7 @@ export class Outbox extends Emitter {
     else void this.#storeDraft(roomId);
   }
 
-  /** Takes over what tabs that are gone have left. */
+  /** Claims the frames of closed tabs. */
   async claimOrphans() {
     if (this.#locks === undefined || this.#closed) return;
     try {
@@ -152,7 +151,7 @@ export class Outbox extends Emitter {
     }
   }
 
-  /** Removes everything that is kept for the user, as at a sign-out. */
+  /** Deletes everything stored for the user, at sign-out. */
   async clear() {
     this.close();
     this.#unsent.clear();
@@ -164,7 +163,7 @@ export class Outbox extends Emitter {
     }
   }
 
-  /** Stores nothing more; what is stored is sent by the next page. */
+  /** Stops storing; the next page sends what is stored. */
   close() {
     this.#closed = true;
     this.#release();
@@ -180,7 +179,7 @@ export class Outbox extends Emitter {
     }
   }
 
-  /** Holds a lock that shows other tabs that this one lives, until it ends. @returns {Promise<void>} */
+  /** Holds a lock for as long as this tab is open, which marks it as alive for other tabs. @returns {Promise<void>} */
   #acquireTabLock() {
     const locks = this.#locks;
     if (locks === undefined) return Promise.resolve();
@@ -197,7 +196,7 @@ export class Outbox extends Emitter {
 
   /** @returns {Promise<Unsent[]>} what became this tab's, in order */
   async #claimOrphaned() {
-    // The stored owners are read before the living tabs: a tab that stores something lives already.
+    // The stored owners are read before the held locks: a tab takes its lock before it stores anything.
     const { unsent } = await this.#store.read(this.#userId);
     const owners = new Set(unsent.map(({ owner }) => owner));
     const locks = await this.#locks?.query();
@@ -232,7 +231,7 @@ export class Outbox extends Emitter {
       this.#remove(unsent);
       if (unsent.frame.type === 'SEND_MESSAGE') this.emit('acknowledged', { unsent, ack });
     } catch (error) {
-      // The connection was ended, not the message refused: the next page sends it.
+      // The connection was stopped and the message was not rejected: the next page sends it.
       if (/** @type {any} */ (error).code === 'STOPPED') return;
       if (unsent.frame.type === 'SEND_MESSAGE') this.#fail(unsent, /** @type {Error} */ (error).message);
       else this.#remove(unsent);
@@ -262,7 +261,7 @@ export class Outbox extends Emitter {
     this.#save([{ remove: unsent }]);
   }
 
-  /** Rises with every frame, over reloads too. */
+  /** Increases with every frame, across reloads. */
   #nextOrder() {
     for (const { order } of this.#unsent.values()) this.#lastOrder = Math.max(this.#lastOrder, order);
     this.#lastOrder = Math.max(Date.now(), this.#lastOrder + 1);
@@ -273,7 +272,7 @@ export class Outbox extends Emitter {
     return [...this.#unsent.values()].sort(byOrder);
   }
 
-  /** Stores the newest draft of a room; while that is under way, only the last change waits. @param {string} roomId */
+  /** Stores the newest draft of a room; changes during a write are stored once after it. @param {string} roomId */
   async #storeDraft(roomId) {
     do {
       this.#storing.set(roomId, false);
@@ -292,7 +291,7 @@ export class Outbox extends Emitter {
     }
   }
 
-  /** The browser's disk is full or its database is gone: the page goes on from memory. @param {unknown} error */
+  /** The disk is full or the database is gone: the outbox continues in memory. @param {unknown} error */
   #storeFailed(error) {
     console.warn('Unsent messages cannot be stored in this browser.', error);
     this.isDurable = false;

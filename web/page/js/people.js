@@ -1,13 +1,13 @@
 /**
- * Who is who, and who is here. Ids are opaque, so names are read one by one, a few at a time, and kept;
- * until one is known its owner is shown without a name. Emits `names` and `presence`.
+ * Names and presence of users. Names are fetched by id, a few at a time, and cached; until then a
+ * placeholder is shown. Emits `names` and `presence`.
  */
 import { stripControls } from './bidi.js';
 import { Emitter } from './emitter.js';
 
 const FETCH_CONCURRENCY_MAX = 4;
 const RETRY_DELAY_MS = 5_000;
-/** Accounts made here have such ids; other ids come from a host product and are names of a kind themselves. */
+/** Ids of accounts in this installation; ids of other forms come from the host product and are readable. */
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-/i;
 
 /**
@@ -19,7 +19,7 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-/i;
 export const displayNameOf = ({ displayName, name, userId }) => stripControls(displayName || '') || name || userId;
 
 export class People extends Emitter {
-  /** Rises whenever a name became known: what shows names compares it. */
+  /** Increases when a name becomes known; views compare it. */
   revision = 0;
   /** @type {Map<string, User>} */ #users = new Map();
   /** @type {Set<string>} */ #missing = new Set();
@@ -45,7 +45,7 @@ export class People extends Emitter {
     this.emit('names');
   }
 
-  /** What is known of a person; unknown ones are looked up. @param {string} userId */
+  /** A cached user; unknown ones are fetched. @param {string} userId */
   user(userId) {
     const user = this.#users.get(userId);
     if (!user && userId !== '') {
@@ -55,7 +55,7 @@ export class People extends Emitter {
     return user;
   }
 
-  /** The name to show. @param {string} userId */
+  /** The display name. @param {string} userId */
   name(userId) {
     const user = this.user(userId);
     return user ? displayNameOf(user) : '…';
@@ -98,7 +98,7 @@ export class People extends Emitter {
 
   /** @param {string} userId */
   async #fetch(userId) {
-    // A placeholder keeps a second look-up from starting while this one is under way.
+    // A placeholder prevents a second fetch of the same user.
     this.#users.set(userId, { userId, displayName: '…' });
     try {
       this.put(await this.#api.user(userId));

@@ -1,19 +1,18 @@
 /**
- * Whether and when to come back after a connection ended: the close codes of the contract, and the
- * delays between attempts. Full jitter, because ten thousand browsers that lost the same gateway must
- * not knock on the next one in the same instant.
+ * Reconnect policy: the close codes of the contract and the delays between attempts. Delays have full
+ * jitter, so that clients of a failed gateway do not reconnect in the same instant.
  */
 
 export const BACKOFF_BASE_MS = 500;
 export const BACKOFF_CAP_MS = 20_000;
-/** How long to stay away after a close that asks to come back later (4409, 4429), at least. */
+/** Minimum delay after 4409 and 4429. */
 export const LONG_DELAY_MS = 10_000;
 
 /**
  * @typedef {'soon' | 'later' | 'new-token' | 'never'} ReconnectPolicy
  */
 
-/** The policy of each close code, and the text for the user when it is final. */
+/** The policy of each close code, and the user's message for final ones. */
 const CLOSE_POLICIES = new Map(/** @type {[number, { reconnect: ReconnectPolicy, message?: string }][]} */ ([
   [1002, { reconnect: 'never', message: 'This page and the server do not understand each other. Please reload the page.' }],
   [1003, { reconnect: 'never', message: 'This page and the server do not understand each other. Please reload the page.' }],

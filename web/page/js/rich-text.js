@@ -1,5 +1,5 @@
 /**
- * A message's text as nodes: links become links, mentions are marked, everything else stays text.
+ * Message text as nodes: links and mentions are marked up, everything else stays text.
  */
 import { h } from './dom.js';
 
@@ -31,7 +31,7 @@ function link(text) {
   return { element: h('a', { href, target: '_blank', rel: 'noopener noreferrer nofollow' }, href), length: href.length };
 }
 
-/** A name may end in a full stop, and so may a sentence. @param {string} text @param {(name: string) => 'me' | 'other' | undefined} mentioned */
+/** A full stop can end both a name and a sentence. @param {string} text @param {(name: string) => 'me' | 'other' | undefined} mentioned */
 function mention(text, mentioned) {
   for (let name = text; name.length > 1; name = name.slice(0, -1)) {
     const who = mentioned(name.slice(1));
@@ -42,7 +42,7 @@ function mention(text, mentioned) {
 }
 
 /**
- * The members a text names.
+ * The ids of the members mentioned in a text.
  * @param {string} content
  * @param {Map<string, string>} userIdsByName names in lower case
  */

@@ -1,23 +1,23 @@
 /**
  * The user's rooms by latest activity, with unread counts.
  *
- * The list service orders rooms by the log, and this page keeps its order: timestamps of two rooms are not
+ * The list service orders rooms by the log, and the page keeps that order: timestamps of two rooms are not
  * compared, because they come from clocks that can go back. Between two reads of the list a room moves to
  * the top when a message with a higher seq than its last one arrives, and nothing moves a room down.
  *
- * The list service follows the log within a second and notifications may get lost, so neither is believed
- * alone: notifications and the open room's events count at once, and a moment later the rows of the rooms
- * they name are read again. A row replaces what this page knew, unless the service has not seen
- * yet what this page has: then the row is read again, a few times.
+ * The list service lags the log by up to a second, and notifications can be lost. Notifications and events
+ * of the open room are therefore applied immediately, and the rows of their rooms are fetched a moment
+ * later. A row replaces the local state unless it is older; then it is fetched again, up to
+ * `REFRESH_ATTEMPTS_MAX` times.
  */
 import { Emitter } from './emitter.js';
 
 const PAGES_MAX = 10;
-/** Rooms whose rows one call may name. */
+/** Rows per request. */
 const ROWS_PER_CALL_MAX = 100;
 const REFRESH_DELAY_MS = 1_200;
 const REFRESH_ATTEMPTS_MAX = 4;
-/** Deleted messages that are remembered, so that a row from before does not show their text again. */
+/** Ids of deleted messages, so that an older row does not show their text again. */
 const DELETED_CACHE_CAPACITY = 200;
 
 /**
@@ -33,18 +33,18 @@ export class RoomList extends Emitter {
   /** Ids of the rooms, latest activity first. @type {string[]} */ #order = [];
   #moves = 0;
   /** Number of the last move to the top, by room. @type {Map<string, number>} */ #movedAt = new Map();
-  /** The last message this page knows of, and how far this person has read, by room. @type {Map<string, number>} */
+  /** The last known message and the read marker, by room. @type {Map<string, number>} */
   #lastSeqs = new Map();
   /** @type {Map<string, number>} */ #readSeqs = new Map();
   /** @type {Set<string>} */ #deletedIds = new Set();
-  /** Rooms whose rows are to be read again. @type {Map<string, Stale>} */ #stale = new Map();
+  /** Rooms whose rows are fetched again. @type {Map<string, Stale>} */ #stale = new Map();
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
   #mustReload = false;
   #api;
   #selfId;
 
   /**
-   * Emits `changed`, and `removed` with the id of a room one is no longer in.
+   * Emits `changed`, and `removed` with the id of a room that the user has left.
    * @param {Pick<import('./api.js').Api, 'rooms' | 'roomRows'>} api
    * @param {string} selfId
    */
@@ -70,7 +70,7 @@ export class RoomList extends Emitter {
     return this.#rooms.get(roomId);
   }
 
-  /** Reads the whole list and forgets rooms that are not on it. */
+  /** Fetches the whole list and removes rooms that are not on it. */
   async load() {
     /** @type {Map<string, number>} */
     const listed = new Map();
@@ -150,7 +150,7 @@ export class RoomList extends Emitter {
         return;
     }
     this.emit('changed');
-    // A room that is not shown yet is not kept waiting.
+    // The row of an unknown room is fetched without the delay.
     if (!room) await this.#fetchRows([roomId]).catch(() => {});
   }
 
@@ -179,7 +179,7 @@ export class RoomList extends Emitter {
     this.emit('changed');
   }
 
-  /** This person read up to `seq`, perhaps on another connection. @param {string} roomId @param {number} seq */
+  /** A read marker of this user, possibly from another connection. @param {string} roomId @param {number} seq */
   onReadMarker(roomId, seq) {
     if (seq <= (this.#readSeqs.get(roomId) ?? 0)) return;
     this.#readSeqs.set(roomId, seq);
@@ -189,19 +189,19 @@ export class RoomList extends Emitter {
     this.emit('changed');
   }
 
-  /** The fleet has a message that this person sent. @param {string} roomId @param {number} seq */
+  /** The server has acknowledged a message of this user. @param {string} roomId @param {number} seq */
   onAcknowledged(roomId, seq) {
     if (this.#rooms.has(roomId) && this.#advance(roomId, seq)) this.onReadMarker(roomId, seq);
   }
 
-  /** Reads the list again in a moment, once for all who ask until then. */
+  /** Schedules one fetch of the list for all callers until then. */
   scheduleReload() {
     this.#mustReload = true;
     this.#schedule();
   }
 
   /**
-   * Reads pages from the top and adds the rooms on them to `listed`, with the seq of their last message.
+   * Fetches pages from the top and adds their rooms to `listed`, with the seq of their last message.
    * @param {Map<string, number>} listed
    * @param {Map<string, number>} [known] rooms of an earlier read; the first page without a further room is the last
    * @returns {Promise<number | undefined>} the number of pages of the list; undefined when it has too many to read
@@ -229,8 +229,8 @@ export class RoomList extends Emitter {
   }
 
   /**
-   * Takes over the order of the list. Rooms with a message that the list does not have stay at the top;
-   * rooms that the list does not name are last, unless they have moved since it was read.
+   * Applies the order of the list. Rooms with a message that the list does not have stay at the top;
+   * rooms that are not listed are last, unless they have moved since the list was read.
    * @param {Map<string, number>} listed seqs of last messages, by room, in the order of the list
    * @param {number} moves the number of moves before the list was read
    */
@@ -279,7 +279,7 @@ export class RoomList extends Emitter {
     this.#scheduleRefresh(roomId, ({ lastMessage }) => lastMessage?.messageId !== messageId || lastMessage?.deleted === true);
   }
 
-  /** Reads a room's row again in a moment, until it shows what is expected. @param {string} roomId @param {Expectation} [expectation] */
+  /** Schedules a fetch of a room's row, repeated until it meets the expectation. @param {string} roomId @param {Expectation} [expectation] */
   #scheduleRefresh(roomId, expectation) {
     const expected = this.#stale.get(roomId)?.expected ?? [];
     if (expectation) expected.push(expectation);
@@ -298,13 +298,13 @@ export class RoomList extends Emitter {
         await this.#fetchRows([...this.#stale.keys()]);
         if (this.#stale.size > 0) this.#schedule();
       } catch {
-        // The list is read again when the connection comes back.
+        // The list is fetched again after the next reconnect.
         this.#stale.clear();
       }
     }, REFRESH_DELAY_MS);
   }
 
-  /** Reads the rows of these rooms. @param {string[]} roomIds */
+  /** Fetches the rows of these rooms. @param {string[]} roomIds */
   async #fetchRows(roomIds) {
     for (let first = 0; first < roomIds.length; first += ROWS_PER_CALL_MAX) {
       const requested = roomIds.slice(first, first + ROWS_PER_CALL_MAX);
@@ -318,8 +318,8 @@ export class RoomList extends Emitter {
   }
 
   /**
-   * Removes a room without a row: the user has left it. An announced room that is not on the list yet may
-   * get its row a moment after the announcement, so it is read again first.
+   * Removes a room without a row: the user has left it. The row of a room that was just announced may
+   * not exist yet, so it is fetched again first.
    * @param {string} roomId
    */
   #rowMissing(roomId) {

@@ -1,9 +1,9 @@
 /**
- * One room while it is open: it listens first and reads history second, so that nothing falls between,
- * and it reloads itself when the fleet answers `recovered: false`.
+ * An open room. It subscribes before it reads history, so that no event is missed in between, and
+ * reloads itself after a `recovered: false`.
  *
- * Emits `changed` (the timeline, or whether it is loading), `members`, `typing`, `receipts`, `said` (a live
- * message of another user), `history` (the events of its newest pages) and `gone`.
+ * Emits `changed` (the timeline, or its loading state), `members`, `typing`, `receipts`, `message` (a live
+ * message of another user), `history` (the events of its newest pages) and `removed`.
  */
 import { frameProblem } from './bounds.js';
 import { Emitter } from './emitter.js';
@@ -12,7 +12,7 @@ import { Timeline } from './timeline.js';
 
 const HISTORY_PAGE_SIZE = 50;
 const CATCH_UP_PAGE_SIZE = 200;
-/** Past this many pages of missed events the room starts again from its newest page. */
+/** Past this many pages of missed events the room reloads its newest page. */
 const CATCH_UP_PAGES_MAX = 10;
 const TYPING_TTL_MS = 6_000;
 const RETRY_DELAY_MS = 1_500;
@@ -29,9 +29,9 @@ export class Room extends Emitter {
   /** @type {'loading' | 'ready' | 'failed'} */ state = 'loading';
   error = '';
   loadingBefore = false;
-  /** Messages after this one are new to this person; undefined when none are marked so. @type {number | undefined} */
+  /** Messages after this seq are marked as new; undefined when none are. @type {number | undefined} */
   newAfter;
-  /** The last seq this person has read here. */
+  /** The user's read marker in this room. */
   readSeq;
   /** @type {Map<string, Member>} */ members = new Map();
   /** @type {Map<string, number>} */ #readMarkers = new Map();
@@ -67,7 +67,7 @@ export class Room extends Emitter {
     return this.state === 'ready' && this.#activeLoads === 0;
   }
 
-  /** Who types right now. */
+  /** Ids of the users who are typing. */
   get typingUserIds() {
     return [...this.#typing.keys()];
   }
@@ -131,13 +131,13 @@ export class Room extends Emitter {
     if (typeof read === 'number') this.#advanceReadMarker(userId, read);
   }
 
-  /** Who else has read up to `seq`. @param {number} seq */
+  /** Ids of the other members who have read up to `seq`. @param {number} seq */
   readersOf(seq) {
     return [...this.#readMarkers].filter(([userId, read]) => userId !== this.selfId && read >= seq && this.members.has(userId)).map(([userId]) => userId);
   }
 
   /**
-   * Why a text cannot be sent here as it is; the composer keeps it then.
+   * Why a text cannot be sent in this room; the composer keeps it.
    * @param {string} content
    * @param {{ replyTo?: string, mentions?: string[] }} [more]
    * @returns {string} empty when it can be sent
@@ -171,7 +171,7 @@ export class Room extends Emitter {
     this.outbox.discard(clientMsgId);
   }
 
-  /** An earlier page, or another tab, has left this message unsent. @param {Unsent} unsent */
+  /** Shows an unsent message of an earlier page or another tab. @param {Unsent} unsent */
   restored({ clientMsgId, ts, frame, status, error }) {
     const { content, replyTo, mentions } = frame;
     this.timeline.addPending({ clientMsgId, ts, content, ...(replyTo ? { replyTo } : {}), ...(mentions ? { mentions } : {}) });
@@ -189,7 +189,7 @@ export class Room extends Emitter {
     this.timeline.fail(clientMsgId, error ?? '');
   }
 
-  /** Notes that this person has seen everything up to `seq`. @param {number} seq @returns {boolean} whether that is news */
+  /** Advances the read marker. @param {number} seq @returns {boolean} whether that is news */
   markRead(seq) {
     if (seq <= this.readSeq) return false;
     this.readSeq = seq;
@@ -197,7 +197,7 @@ export class Room extends Emitter {
     return true;
   }
 
-  /** Reads the page before the oldest message here. */
+  /** Loads the page before the oldest loaded message. */
   async loadBefore() {
     if (this.loadingBefore || this.state !== 'ready' || !this.timeline.hasMoreBefore) return;
     this.loadingBefore = true;
@@ -215,7 +215,7 @@ export class Room extends Emitter {
     }
   }
 
-  /** The message another one answers, read when it is not here; null when it cannot be had. @param {string} messageId */
+  /** A quoted message, fetched when it is not loaded; null when it is not available. @param {string} messageId */
   quoted(messageId) {
     const here = this.timeline.message(messageId);
     if (here) return here;
@@ -229,7 +229,7 @@ export class Room extends Emitter {
     return this.#quoted.get(messageId) ?? null;
   }
 
-  /** Runs one piece of repair, again and again until it works or the room is closed. @param {() => Promise<void>} work */
+  /** Retries `work` until it succeeds, fails for good, or the room is closed. @param {() => Promise<void>} work */
   async #withRetry(work) {
     this.#activeLoads += 1;
     try {
@@ -309,7 +309,7 @@ export class Room extends Emitter {
       this.emit('members');
       this.emit('receipts');
     } catch {
-      // Read again with the next subscription.
+      // Fetched again with the next subscription.
     }
   }
 
@@ -319,7 +319,7 @@ export class Room extends Emitter {
     else this.members.set(userId, { marks: { read: 0 }, ...this.members.get(userId), userId, role });
     this.info = { ...this.info, memberCount: this.members.size };
     this.emit('members');
-    // A replay brings old joins and leaves in a row: the list as it stands is read once after them.
+    // A replay can contain many joins and leaves: the members are fetched once after them.
     clearTimeout(this.#membersTimer);
     if (type !== 'MEMBER_LEFT' || userId !== this.selfId) this.#membersTimer = setTimeout(() => void this.#loadMembers(), 500);
   }

@@ -1,20 +1,19 @@
 /**
- * Messages that the fleet has not acknowledged yet.
+ * Queue of frames without an acknowledgement.
  *
- * Each room has its own first-in-first-out queue and one frame of it on its way at a time, so a refusal
- * that asks to try again cannot let a later message overtake. A frame keeps its clientMsgId through
- * every resend, which makes resending always safe. The queue is bounded: past that a send is refused at
- * once, because a person who sees "not sent" can act and one whose browser swells cannot. A frame over
- * the size bounds is refused before the socket: the fleet would close the connection on it.
+ * Each room has its own first-in-first-out queue with one frame in flight, so a retryable error cannot
+ * reorder messages. A frame keeps its clientMsgId through every resend, so the server deduplicates
+ * resends. The queue is bounded: past its limit a send is rejected immediately and shown as "not sent".
+ * An oversized frame is rejected before the socket: the server would close the connection on it.
  */
 import { utf8Bytes } from './bounds.js';
 import { backoffMs } from './reconnect-policy.js';
 
 export const QUEUED_PER_ROOM_MAX = 500;
-/** How long an answer may take before the frame is sent again. */
+/** Timeout after which a frame without an answer is resent. */
 export const ACK_TIMEOUT_MS = 10_000;
 
-/** A refusal with a code of the contract. */
+/** A rejection with an error code of the contract. */
 export class SendError extends Error {
   /**
    * @param {string} code
@@ -47,8 +46,8 @@ export class SendQueue {
   /**
    * @param {{ send: (frame: Frame) => boolean, random: () => number,
    *   problem?: (frame: Frame) => import('./bounds.js').Problem | undefined }} options
-   *   `send` puts a frame on the socket and returns whether there was one; `problem` returns why a frame must
-   *   not reach the socket
+   *   `send` writes a frame to the socket and returns whether there was one; `problem` returns why a frame
+   *   must not be written
    */
   constructor({ send, random, problem = () => undefined }) {
     this.#send = send;
@@ -56,7 +55,7 @@ export class SendQueue {
     this.#problem = problem;
   }
 
-  /** How many frames wait for their acknowledgement. */
+  /** Number of frames without an acknowledgement. */
   get length() {
     let waiting = 0;
     for (const queue of this.#queues.values()) waiting += queue.length;
@@ -64,10 +63,10 @@ export class SendQueue {
   }
 
   /**
-   * Keeps `frame` until the fleet acknowledges or refuses it.
+   * Keeps `frame` until the server acknowledges or rejects it.
    * @param {Frame & { roomId: string, clientMsgId: string }} frame
-   * @param {number} [order] its place in its room's queue, behind every entry of a lower or equal order;
-   *   the end of the queue when absent. An entry that was sent already stays first.
+   * @param {number} [order] its order in its room's queue, behind every entry of a lower or equal one; last
+   *   when absent. An entry that was already sent stays first.
    * @returns {Promise<Ack>}
    */
   push(frame, order = Infinity) {
@@ -88,8 +87,8 @@ export class SendQueue {
   }
 
   /**
-   * The fleet closed the connection because a frame was too large for it. The largest frame that was on
-   * its way is the one to blame: it is refused, so that the others go on when the connection is back.
+   * The server closed the connection on an oversized frame. The largest frame in flight is rejected, so
+   * that the others are resent after the reconnect.
    */
   rejectLargest() {
     const sent = [...this.#queues.values()].map(([first]) => first).filter((first) => first?.inFlight);
@@ -99,13 +98,13 @@ export class SendQueue {
     largest.reject(new SendError('CONTENT_TOO_LARGE', 'The server did not take this message because it is too large. Shorten it, or send it in parts.'));
   }
 
-  /** A connection stands: every queue starts again with its first frame. */
+  /** The connection is up: every queue resends its first frame. */
   online() {
     this.#online = true;
     for (const queue of this.#queues.values()) this.#sendFirst(queue);
   }
 
-  /** The connection is gone: what was on its way may or may not have arrived. */
+  /** The connection is down: frames in flight may or may not have arrived. */
   offline() {
     this.#online = false;
     for (const [first] of this.#queues.values()) {
@@ -115,7 +114,7 @@ export class SendQueue {
     }
   }
 
-  /** Gives up everything that waits, as at a sign-out. */
+  /** Rejects every queued frame, at sign-out. */
   clear() {
     const queues = [...this.#queues.values()];
     this.#queues.clear();
@@ -177,7 +176,7 @@ export class SendQueue {
   }
 
   /**
-   * Only the first of a queue was ever sent, so only it can be answered.
+   * Only the first entry of a queue is ever sent, so only it can be answered.
    * @param {{ ref?: string, roomId?: string, clientMsgId?: string }} answer
    */
   #entryOf(answer) {

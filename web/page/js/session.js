@@ -1,10 +1,10 @@
 /**
- * Who is signed in here, and a valid access token whenever one is wanted.
+ * The signed-in session and its access tokens.
  *
- * The session lives in localStorage, so that every tab of this browser shares it and a closed one comes
- * back signed in. A refresh token works once: within a tab one refresh serves all callers, between
- * tabs a lock makes one of them do it and the others read the outcome. Where the browser has no locks, the
- * fleet's 30 s of grace gives both tabs the same successor.
+ * The session is stored in localStorage and shared by all tabs. A refresh token works once: within a tab
+ * concurrent callers share one refresh; between tabs a Web Lock serialises refreshes, and later tabs use
+ * the stored result. In browsers without locks the server's 30 s of grace returns the same successor to
+ * both tabs.
  */
 import { ApiError, request } from './api.js';
 import { Emitter } from './emitter.js';
@@ -12,7 +12,7 @@ import { safeStore } from './key-value-store.js';
 
 const STORAGE_KEY = 'roomcast.session';
 const LOCK_NAME = 'roomcast.session.refresh';
-/** A token this close to its end is renewed before it is used. */
+/** A token this close to its expiry is refreshed before use. */
 const REFRESH_MARGIN_MS = 20_000;
 
 /**
@@ -28,8 +28,7 @@ export class Session extends Emitter {
   #exclusively;
 
   /**
-   * Emits `ended` when the session is over, here or in another tab, and `replaced` when another tab
-   * signed in again.
+   * Emits `ended` when the session ends in any tab, and `replaced` when another tab signs in again.
    * @param {{ storage?: KeyValueStore, fetch?: typeof globalThis.fetch, exclusively?: Exclusively }} [options]
    */
   constructor({ storage = safeStore, fetch = (...args) => globalThis.fetch(...args), exclusively = withTabLock } = {}) {
@@ -55,7 +54,7 @@ export class Session extends Emitter {
   }
 
   /**
-   * An access token that should be good.
+   * Returns a valid access token.
    * @param {string} [stale] one that was refused, or is about to be: ask for another
    * @returns {Promise<string>} rejects with `UNAUTHORIZED` when there is no session any more
    */
@@ -68,13 +67,13 @@ export class Session extends Emitter {
     return this.#refreshing;
   }
 
-  /** Forgets the session in every tab of this browser. */
+  /** Deletes the session in every tab of this browser. */
   end() {
     this.#storage.removeItem(STORAGE_KEY);
     this.emit('ended');
   }
 
-  /** What another tab did to the session; wire it to the window's `storage` event. @param {StorageEvent} event */
+  /** Handles a session change of another tab; bind it to the window's `storage` event. @param {StorageEvent} event */
   storageChanged(event) {
     if (event.key !== STORAGE_KEY && event.key !== null) return;
     if (!this.signedIn) this.emit('ended');
@@ -85,7 +84,7 @@ export class Session extends Emitter {
   async #refresh(stale) {
     const tokens = this.#read();
     if (!tokens) throw new ApiError(401, 'UNAUTHORIZED', 'You are signed out.');
-    // Another tab may have been first, while this one waited for the lock.
+    // Another tab may have refreshed while this one waited for the lock.
     if (isUsable(tokens, stale)) return tokens.accessToken;
     try {
       return this.#store(await request('POST', '/v1/sessions/refresh', { body: { refreshToken: tokens.refreshToken }, fetch: this.#fetch }));
@@ -126,7 +125,7 @@ function isUsable(tokens, stale) {
 
 /** @type {Exclusively} */
 function withTabLock(work) {
-  // Browsers give locks to secure pages only; without them the fleet's grace has to do.
+  // Browsers provide locks in secure contexts only; elsewhere the server's grace period applies.
   const locks = globalThis.navigator?.locks;
   return locks ? locks.request(LOCK_NAME, /** @type {any} */ (work)) : work();
 }

@@ -1,4 +1,4 @@
-/** My rooms by latest activity, and the person whose page this is. */
+/** The sidebar: the user's rooms by latest activity, and the account. */
 import { stripControls } from './bidi.js';
 import { avatar, batched, fill, h, icon, logo } from './dom.js';
 import { badge, plural, shortTime } from './format.js';
@@ -10,7 +10,7 @@ import { displayNameOf } from './people.js';
  * @typedef {import('./workspace.js').Workspace} Workspace
  */
 
-/** What a room is called. @param {RoomInfo} room @param {import('./people.js').People} people */
+/** The display name of a room. @param {RoomInfo} room @param {import('./people.js').People} people */
 export function roomName(room, people) {
   if (room.kind === 'DIRECT') return room.peerId ? people.name(room.peerId) : 'Direct chat';
   return stripControls(room.name ?? '') || 'Unnamed room';

@@ -1,4 +1,4 @@
-/** Starting something: a new room, a public room that is there already, or a chat with one person. */
+/** Dialogs to create a room, find a public room or start a direct chat. */
 import { isolate, stripControls } from './bidi.js';
 import { ROOM_NAME_BYTES_MAX, roomNameProblem, topicProblem, utf8Bytes } from './bounds.js';
 import { fill, h } from './dom.js';
@@ -127,7 +127,7 @@ function direct(workspace, close) {
 }
 
 /**
- * Changing a room's name and topic.
+ * A dialog to change a room's name and topic.
  * @param {import('./room.js').Room} room
  */
 export function renameDialog(room) {

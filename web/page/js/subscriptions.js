@@ -1,12 +1,12 @@
 /**
- * The rooms this connection listens to, and the proof that nothing was missed.
+ * Room subscriptions of one connection, with gap detection.
  *
- * Every event names the one before it. An event whose `prev` is beyond the last one seen proves a gap,
- * and the room is subscribed again from the last seq. Between asking and the answer all events of that
- * room are dropped: they belong to the old subscription and the replay brings them again.
+ * Every event names its predecessor. An event whose `prev` is beyond the last seq proves a gap, and the
+ * room is subscribed again from the last seq. Until the answer arrives, events of that room are dropped:
+ * they belong to the old subscription, and the replay repeats them.
  */
 
-/** How long a SUBSCRIBE may stay unanswered before it is asked again. */
+/** Timeout after which an unanswered SUBSCRIBE is sent again. */
 export const SUBSCRIBE_TIMEOUT_MS = 10_000;
 const RETRY_DELAY_MS = 1_000;
 
@@ -32,7 +32,7 @@ export class Subscriptions {
     this.#emit = emit;
   }
 
-  /** Whether every room has what it asked for. */
+  /** Whether every room has received the events up to its head. */
   get caughtUp() {
     return [...this.#rooms.values()].every((room) => room.caughtUp);
   }
@@ -89,7 +89,7 @@ export class Subscriptions {
     this.#checkCaughtUp(room);
   }
 
-  /** The fleet ended the subscription itself, as for a member who was removed. @param {Frame} frame */
+  /** The server ended the subscription, for example after a removal. @param {Frame} frame */
   onUnsubscribed(frame) {
     const room = this.#rooms.get(frame.roomId ?? '');
     const answersUs = frame.ref?.startsWith('u') ?? false;

@@ -1,7 +1,7 @@
-/** The theme a person chose; without a choice the system decides. `theme-early.js` applies it at start. */
+/** The chosen colour theme, or the system's. `theme-early.js` applies it before the first paint. */
 const STORAGE_KEY = 'roomcast.theme';
 
-/** What is on the screen now. @returns {'light' | 'dark'} */
+/** The theme in effect. @returns {'light' | 'dark'} */
 export function shownTheme() {
   const chosen = document.documentElement.dataset.theme;
   if (chosen === 'light' || chosen === 'dark') return chosen;
@@ -14,6 +14,6 @@ export function toggleTheme() {
   try {
     localStorage.setItem(STORAGE_KEY, theme);
   } catch {
-    // It holds until the page is closed.
+    // The choice lasts until the page is closed.
   }
 }

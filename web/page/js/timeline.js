@@ -1,10 +1,10 @@
 /**
- * What one room looks like: its events folded into the messages people see, in the order of `seq`.
+ * The timeline of one room: its events folded into messages, in the order of `seq`.
  *
- * Events reach it live, in replays and in catch-up pages, possibly twice and around each other; messages
- * reach it in history pages as they stood at some moment. Whatever the order of arrival, the outcome is
- * the same, because every fold is idempotent and remembers the seq it took its state from. While a page is
- * on its way the events that arrive are kept, and folded again on top of it: the page may be older.
+ * Events arrive live, in replays and in catch-up pages, possibly twice and out of order; messages arrive in
+ * history pages as they were at the time of the read. The result does not depend on the order of arrival,
+ * because every fold is idempotent and records the seq of its state. Events that arrive during a page load
+ * are recorded and folded again on top of the page, which may be older.
  */
 
 /**
@@ -23,7 +23,7 @@
 const NOTICES = new Set(['MEMBER_JOINED', 'MEMBER_LEFT', 'MEMBER_CHANGED', 'ROOM_CHANGED', 'ROOM_DELETED']);
 
 export class Timeline {
-  /** Older messages exist than the first one here. */
+  /** Whether older messages exist than the first loaded one. */
   hasMoreBefore = true;
   /** @type {(Message | Notice)[]} */ #entries = [];
   /** @type {Map<string, Message>} */ #messages = new Map();
@@ -41,7 +41,7 @@ export class Timeline {
     this.#onChange = onChange;
   }
 
-  /** Everything in the order people see it: the log by seq, then what is not in the log yet. @returns {Item[]} */
+  /** All items in display order: the log by seq, then pending messages. @returns {Item[]} */
   get items() {
     return [...this.#entries, ...this.#pending];
   }
@@ -55,7 +55,7 @@ export class Timeline {
     return this.#entries.at(-1)?.seq ?? 0;
   }
 
-  /** The seq of the oldest message here, to read the page before it. */
+  /** The seq of the oldest loaded message, to load the page before it. */
   get firstMessageSeq() {
     return this.#entries.find((entry) => entry.kind === 'message')?.seq;
   }
@@ -71,7 +71,7 @@ export class Timeline {
     if (this.#fold(event)) this.#onChange();
   }
 
-  /** Events from now on are kept until this page is in, or given up. */
+  /** Records events from now on, until the page is inserted or abandoned. */
   startPage() {
     const load = { events: /** @type {EventFrame[]} */ ([]) };
     this.#loads.add(load);
@@ -84,7 +84,7 @@ export class Timeline {
   }
 
   /**
-   * Messages in their current state, as the default, `before` and `around` pages give them.
+   * Inserts messages in their current state, from default, `before` and `around` pages.
    * @param {{ events: EventFrame[] }} load
    * @param {{ events: EventFrame[], hasMoreBefore?: boolean }} page
    */
@@ -95,7 +95,7 @@ export class Timeline {
   }
 
   /**
-   * Events as they happened, as `after` pages give them.
+   * Inserts events as they happened, from `after` pages.
    * @param {{ events: EventFrame[] }} load
    * @param {EventFrame[]} events
    */
@@ -104,7 +104,7 @@ export class Timeline {
     this.#finish(load);
   }
 
-  /** Forgets the log's part, because too much of it was missed; what waits to be sent stays. */
+  /** Removes all entries of the log; pending messages stay. */
   reset() {
     this.#entries = [];
     this.#messages.clear();
@@ -112,7 +112,7 @@ export class Timeline {
     this.#onChange();
   }
 
-  /** Forgets all but the newest `keep` entries, so that a long evening does not fill the browser. @param {number} keep */
+  /** Removes all but the newest `keep` entries, to bound memory. @param {number} keep */
   trim(keep) {
     if (this.#entries.length <= keep * 2) return;
     for (const entry of this.#entries.splice(0, this.#entries.length - keep)) {
@@ -129,13 +129,13 @@ export class Timeline {
     this.#onChange();
   }
 
-  /** Whether the log, or the list of what waits, has this message of one's own. @param {string} clientMsgId */
+  /** Whether this own message is in the log or pending. @param {string} clientMsgId */
   #isKnown(clientMsgId) {
     const isThis = (/** @type {{ clientMsgId?: string, senderId: string }} */ each) => each.clientMsgId === clientMsgId && each.senderId === this.#selfId;
     return this.#pending.some(isThis) || this.messages.some(isThis);
   }
 
-  /** The fleet has it: the message takes its place in the log. @param {import('../../types/wire').Ack} ack */
+  /** Moves an acknowledged message from pending into the log. @param {import('../../types/wire').Ack} ack */
   confirm(ack) {
     const index = this.#pending.findIndex((each) => each.clientMsgId === ack.clientMsgId);
     if (index < 0) return;
@@ -217,7 +217,7 @@ export class Timeline {
     return true;
   }
 
-  /** Puts a message in its place, over an earlier state of it. @param {Message} message */
+  /** Inserts a message, replacing an earlier state of it. @param {Message} message */
   #insert(message) {
     const known = this.#messages.get(message.messageId);
     if (known) message.version = known.version + 1;
@@ -273,7 +273,7 @@ function applyChange(message, event) {
   switch (event.type) {
     case 'MESSAGE_EDITED':
       if (event.seq <= message.contentSeq) return false;
-      // An edit's own text may be gone from a replay when the message was deleted later.
+      // The text of an edit is missing from a replay when the message was deleted later.
       if (event.content !== undefined && event.content !== null) message.content = event.content;
       message.contentSeq = event.seq;
       message.edited = true;

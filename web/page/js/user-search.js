@@ -1,4 +1,4 @@
-/** Finding people by the beginning of their user name, with the ones found to choose from. */
+/** User search by prefix of the user name. */
 import { isolate } from './bidi.js';
 import { USER_NAME_CHARS_MAX } from './bounds.js';
 import { avatar, fill, h } from './dom.js';
@@ -11,7 +11,7 @@ const SEARCH_AFTER_MS = 200;
  */
 
 /**
- * Wires an input to a list of the people found; `choose` takes one of them.
+ * Binds an input to a list of matching users; `choose` receives the selected one.
  * @param {{ input: HTMLInputElement, api: import('./api.js').Api, isExcluded: (userId: string) => boolean,
  *   choose: (user: User) => void }} options
  */
@@ -23,7 +23,7 @@ export function userSearch({ input, api, isExcluded, choose }) {
   input.setAttribute('autocomplete', 'off');
   input.setAttribute('autocapitalize', 'none');
   input.setAttribute('spellcheck', 'false');
-  /** No name is longer, so the fleet is not asked for one. @param {string} name */
+  /** Longer names cannot exist and are not searched. @param {string} name */
   const searchUsers = async (name) => (name.length > USER_NAME_CHARS_MAX ? [] : api.searchUsers(name));
   const search = async () => {
     const name = typedName(input);
@@ -46,7 +46,7 @@ export function userSearch({ input, api, isExcluded, choose }) {
   });
   return {
     element: h('div', { class: 'search-results' }, status, results),
-    /** The person whose user name is exactly what was typed. @returns {Promise<User>} */
+    /** The user whose name matches the input exactly. @returns {Promise<User>} */
     async exact() {
       const name = typedName(input);
       const found = name === '' ? [] : await searchUsers(name);

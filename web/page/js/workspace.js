@@ -1,9 +1,9 @@
 /**
- * Everything a signed-in person has: the connection, the models, the views, and which room is open. This
- * is the one place that knows them all. The address names the open room (`#/rooms/ID`), so that going
- * back, reloading and a second tab do what one expects.
+ * The signed-in workspace: connection, models, views and the open room. It is the only module that connects
+ * them all. The address names the open room (`#/rooms/ID`), so that history navigation, reloads and
+ * further tabs work as usual.
  *
- * Emits `opened` and `repaired`.
+ * Emits `opened` and `caught-up`.
  */
 import { safeStore } from './key-value-store.js';
 import { Api } from './api.js';
@@ -22,7 +22,7 @@ import { startDialog } from './start-dialog.js';
 
 const AWAY_DELAY_MS = 5 * 60_000;
 const WIDE_LAYOUT = '(min-width: 760px)';
-/** How far the fleet's clock was ahead at the last connection. */
+/** The last known skew of the server's clock. */
 const CLOCK_KEY = 'roomcast.clock-skew-ms';
 
 /**
@@ -57,7 +57,7 @@ export class Workspace extends Emitter {
     this.#bindEvents();
   }
 
-  /** Puts the workspace on the page and starts. @param {HTMLElement} root */
+  /** Renders the workspace and connects. @param {HTMLElement} root */
   start(root) {
     fill(this.#frame, sidebarView(this), h('main', { class: 'main' }, connectionBanner(this), this.#stage));
     fill(root, this.#frame);
@@ -69,7 +69,7 @@ export class Workspace extends Emitter {
     this.outbox.start(this.client);
   }
 
-  /** Ends the connection and listens no more. */
+  /** Closes the connection and removes all listeners. */
   dispose() {
     clearTimeout(this.#awayTimer);
     this.#abort.abort();
@@ -96,7 +96,7 @@ export class Workspace extends Emitter {
     startDialog(this, what);
   }
 
-  /** Goes into a room that was just made, found or joined. @param {RoomInfo} room */
+  /** Opens a room that was just created, found or joined. @param {RoomInfo} room */
   enter(room) {
     this.list.put(room);
     location.hash = `#/rooms/${encodeURIComponent(room.roomId)}`;
@@ -150,7 +150,7 @@ export class Workspace extends Emitter {
     });
   }
 
-  /** Reads the list again after every connection: notifications got lost while there was none. */
+  /** Fetches the list after every connect: notifications were lost while there was no connection. */
   async #refresh() {
     try {
       await this.list.load();
@@ -160,7 +160,7 @@ export class Workspace extends Emitter {
     }
   }
 
-  /** Shows what the address names. @param {boolean} byUser @returns {void} */
+  /** Shows the room that the address names. @param {boolean} byUser @returns {void} */
   #route(byUser) {
     const roomId = roomIdIn(location.hash);
     const info = roomId === undefined ? undefined : this.list.get(roomId);
@@ -237,7 +237,7 @@ export class Workspace extends Emitter {
 }
 
 /**
- * The room that an address names; text with an invalid encoding names an unknown room.
+ * The room id of an address; text with an invalid encoding is taken as an unknown id.
  * @param {string} hash
  */
 export function roomIdIn(hash) {
