@@ -78,7 +78,7 @@ export class Server {
         clearTimeout(timer);
         resolve(text.slice(0, text.indexOf('\n')));
       });
-      child.on('exit', (code) => { clearTimeout(timer); reject(new Error(`the server ended with ${code}\n${log}`)); });
+      child.on('exit', (code) => { clearTimeout(timer); reject(new Error(`the server exited with ${code}\n${log}`)); });
     });
     const ready = JSON.parse(line);
     if (ready.event !== 'ready') throw new Error(`not a ready line: ${line}`);
@@ -118,7 +118,7 @@ export async function eventually(what, holds, timeoutMs = 10_000) {
     } catch (error) {
       last = error.message;
     }
-    if (Date.now() > end) throw new Error(`not within ${timeoutMs} ms: ${what} (last: ${JSON.stringify(last)})`);
+    if (Date.now() > end) throw new Error(`timeout after ${timeoutMs} ms: ${what} (last: ${JSON.stringify(last)})`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

@@ -8,7 +8,7 @@ const REVERSED_NAME = '\u202Eeninap';
 
 /** Oversized content, input methods and malformed addresses. */
 export async function composing({ ana, bo, roomId, accessible }) {
-  await check('composer_keeps_text_that_is_too_long_and_the_connection_stays', async () => {
+  await check('composer_keeps_oversized_text_and_the_connection_stays_open', async () => {
     await ana.openRoom(roomId);
     await bo.openRoom(roomId);
     const pasted = `${'long words '.repeat(6_500)}end`;
@@ -27,7 +27,7 @@ export async function composing({ ana, bo, roomId, accessible }) {
     assert.equal(await ana.id('composer-problem').textContent(), '');
     assert.equal(await ana.id('connection-status').getAttribute('data-state'), 'online');
   });
-  await check('form_refuses_a_room_name_over_its_bytes_and_keeps_it', async () => {
+  await check('form_rejects_an_oversized_room_name_and_keeps_it', async () => {
     await ana.id('new-room').click();
     await ana.id('room-name-input').fill('漢'.repeat(43));
     await ana.id('room-create').click();
@@ -45,7 +45,7 @@ export async function composing({ ana, bo, roomId, accessible }) {
     await ana.id('composer').press('Enter');
     await bo.expectMessage('nihongo');
   });
-  await check('a_broken_address_leads_back_to_the_rooms', async () => {
+  await check('malformed_address_shows_the_room_list', async () => {
     for (const hash of ['#/rooms/%', '#/rooms/%E0%A4%A', '#%', '#/rooms/no-such-room']) {
       await ana.page.evaluate((to) => { location.hash = to; }, hash);
       await ana.id('rooms').waitFor();
@@ -60,7 +60,7 @@ export async function composing({ ana, bo, roomId, accessible }) {
 
 /** A name with direction controls. */
 export async function directionControls({ ana, bo, server, browser, options }) {
-  await check('a_name_with_direction_controls_does_not_turn_the_preview', async () => {
+  await check('name_with_direction_controls_does_not_reorder_the_preview', async () => {
     const cy = await User.open(browser, server.http, 'panine', REVERSED_NAME, options);
     await cy.signUp();
     const { userId } = await cy.call(server.http, 'GET', '/v1/me');
@@ -81,9 +81,9 @@ export async function directionControls({ ana, bo, server, browser, options }) {
         return range.getBoundingClientRect().left;
       });
     });
-    assert.ok(lefts[0] < lefts[1] && lefts[1] < lefts[2], `name, colon and text stand in this order: ${lefts}`);
+    assert.ok(lefts[0] < lefts[1] && lefts[1] < lefts[2], `unexpected order of name, colon and text: ${lefts}`);
     await cy.sendMessage('\u202Eturned \u2069text');
-    await eventually('content keeps its characters', async () => (await ana.id('message-text').last().textContent()) === '\u202Eturned \u2069text');
+    await eventually('the content is unchanged', async () => (await ana.id('message-text').last().textContent()) === '\u202Eturned \u2069text');
     await ana.screenshot('direction-light');
     await cy.context.close();
     assert.deepEqual(cy.errors, []);
@@ -94,12 +94,12 @@ export async function directionControls({ ana, bo, server, browser, options }) {
 export async function reloads({ ana, bo, roomId, server, duringOutage, readHistory }) {
   let other;
   await bo.openRoom(roomId);
-  await check('what_was_written_without_a_connection_is_sent_once_after_a_reload', () => duringOutage(async () => {
+  await check('messages_written_offline_are_sent_once_after_a_reload', () => duringOutage(async () => {
     other = await ana.createRoom('Drafts');
     await ana.id('composer').fill('half a thought');
     await ana.openRoom(roomId);
     await server.end('SIGKILL');
-    await eventually('the page knows', async () => (await ana.id('connection-status').getAttribute('data-state')) === 'reconnecting');
+    await eventually('the page shows reconnecting', async () => (await ana.id('connection-status').getAttribute('data-state')) === 'reconnecting');
     for (const text of ['kept 1', 'kept 2', 'kept 3']) await ana.sendMessage(text);
     await ana.id('composer').fill('kept draft');
     const ids = await ana.page.$$eval('[data-testid="message"][data-state="sending"]', (messages) => messages.map((message) => message.dataset.clientMsgId));
@@ -113,12 +113,12 @@ export async function reloads({ ana, bo, roomId, server, duringOutage, readHisto
       await bo.expectMessage(text, 30_000);
       await ana.expectMessage(text);
     }
-    await eventually('nothing waits', async () => (await ana.id('pending').count()) === 0);
+    await eventually('no message is pending', async () => (await ana.id('pending').count()) === 0);
     const sent = (await readHistory(ana)).filter(({ content }) => /^kept \d$/.test(content ?? ''));
     assert.deepEqual(sent.map(({ content }) => content), ['kept 1', 'kept 2', 'kept 3'], 'in order, each once');
     assert.deepEqual(sent.map(({ clientMsgId }) => clientMsgId), ids, 'under their first ids');
   }));
-  await check('drafts_outlive_a_reload_and_end_with_sending', async () => {
+  await check('drafts_survive_a_reload_and_are_deleted_when_sent', async () => {
     assert.equal(await ana.id('composer').inputValue(), 'kept draft');
     await ana.openRoom(other);
     assert.equal(await ana.id('composer').inputValue(), 'half a thought');
@@ -129,13 +129,13 @@ export async function reloads({ ana, bo, roomId, server, duringOutage, readHisto
     await ana.expectMessage('half a thought');
     assert.equal(await ana.id('composer').inputValue(), '');
   });
-  await check('two_tabs_send_what_a_third_left_exactly_once', () => duringOutage(async () => {
+  await check('two_tabs_send_the_frame_of_a_closed_tab_once', () => duringOutage(async () => {
     await ana.openRoom(roomId);
     const tabs = [await ana.context.newPage(), await ana.context.newPage()];
     await server.end('SIGKILL');
-    await eventually('the page knows', async () => (await ana.id('connection-status').getAttribute('data-state')) === 'reconnecting');
+    await eventually('the page shows reconnecting', async () => (await ana.id('connection-status').getAttribute('data-state')) === 'reconnecting');
     await ana.sendMessage('left by a tab');
-    await eventually('it is kept', async () => (await stored(ana.page)).length === 1);
+    await eventually('the frame is stored', async () => (await stored(ana.page)).length === 1);
     await ana.page.goto('about:blank');
     await server.start();
     await Promise.all(tabs.map((tab) => tab.goto(server.http)));
@@ -143,17 +143,17 @@ export async function reloads({ ana, bo, roomId, server, duringOutage, readHisto
     await ana.page.goto(`${server.http}/#/rooms/${encodeURIComponent(roomId)}`);
     await ana.expectMessage('left by a tab');
     assert.equal((await readHistory(ana)).filter(({ content }) => content === 'left by a tab').length, 1);
-    await eventually('the browser keeps nothing unsent', async () => (await stored(ana.page)).length === 0);
+    await eventually('the outbox is empty', async () => (await stored(ana.page)).length === 0);
     for (const tab of tabs) await tab.close();
   }));
-  await check('signing_out_asks_about_unsent_messages_and_removes_what_is_kept', () => duringOutage(async () => {
+  await check('sign_out_confirms_unsent_messages_and_deletes_stored_data', () => duringOutage(async () => {
     await ana.openRoom(other);
     await ana.id('composer').fill('a draft to forget');
     await ana.openRoom(roomId);
     await server.end('SIGKILL');
-    await eventually('the page knows', async () => (await ana.id('connection-status').getAttribute('data-state')) === 'reconnecting');
+    await eventually('the page shows reconnecting', async () => (await ana.id('connection-status').getAttribute('data-state')) === 'reconnecting');
     await ana.sendMessage('never sent');
-    await eventually('it is kept', async () => (await stored(ana.page)).length === 2);
+    await eventually('the frame is stored', async () => (await stored(ana.page)).length === 2);
     await ana.id('sign-out').click();
     await ana.id('confirm').waitFor();
     await ana.screenshot('sign-out-unsent-light');
@@ -196,13 +196,13 @@ export async function devices({ ana, bo, server, browser, options }) {
   const [shared, lobby] = [await ana.createRoom('Shared'), await bo.createRoom('Lobby')];
   const me = await bo.call(server.http, 'GET', '/v1/me');
   const preview = (text) => eventually(`the preview shows "${text}"`, async () => (await phone.roomItem(shared).getByTestId('room-preview').textContent())?.includes(text));
-  await check('a_room_made_or_joined_on_one_device_is_shown_on_the_other', async () => {
+  await check('room_created_or_joined_on_one_device_appears_on_the_other', async () => {
     await phone.roomItem(lobby).waitFor();
     await phone.openRoom(lobby);
     await ana.call(server.http, 'PUT', `/v1/rooms/${shared}/members/${me.userId}`, {});
     await phone.roomItem(shared).waitFor();
   });
-  await check('a_message_read_on_one_device_is_read_on_the_other', async () => {
+  await check('message_read_on_one_device_is_read_on_the_other', async () => {
     await ana.openRoom(shared);
     await ana.sendMessage('read me once');
     await eventually('the badge is there', async () => (await phone.roomItem(shared).getByTestId('unread').count()) === 1);
@@ -210,7 +210,7 @@ export async function devices({ ana, bo, server, browser, options }) {
     await bo.expectMessage('read me once');
     await eventually('the badge is gone', async () => (await phone.roomItem(shared).getByTestId('unread').count()) === 0);
   });
-  await check('the_preview_follows_an_answer_an_edit_and_a_deletion', async () => {
+  await check('preview_follows_a_reply_an_edit_and_a_deletion', async () => {
     await bo.sendMessage('answered here');
     await preview('You: answered here');
     await bo.id('composer').press('ArrowUp');
@@ -222,7 +222,7 @@ export async function devices({ ana, bo, server, browser, options }) {
     await preview('message deleted');
     await phone.screenshot('device-preview-light');
   });
-  await check('the_list_follows_a_rename_a_leave_and_a_deletion', async () => {
+  await check('room_list_follows_a_rename_a_leave_and_a_deletion', async () => {
     await ana.call(server.http, 'PATCH', `/v1/rooms/${shared}`, { name: 'Renamed' });
     await eventually('the new name', async () => (await phone.roomItem(shared).textContent())?.includes('Renamed'));
     await bo.call(server.http, 'DELETE', `/v1/rooms/${shared}/members/${me.userId}`);

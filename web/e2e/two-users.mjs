@@ -21,18 +21,18 @@ async function accessible(user, view) {
 }
 
 async function accounts() {
-  await check('the page opens, in light and in dark', async () => {
+  await check('page_opens_in_light_and_dark_theme', async () => {
     ana = await User.open(browser, server.http, 'ana', 'Ana Lindqvist', { ...DESKTOP, colorScheme: 'light' });
     bo = await User.open(browser, server.http, 'bo.k', 'Bo Kimura', { ...DESKTOP, colorScheme: 'dark' });
     await ana.id('auth-submit').waitFor();
     await ana.screenshot('auth-light');
     await bo.screenshot('auth-dark');
   });
-  await check('the way in is accessible in both themes', async () => {
+  await check('sign_up_form_is_accessible_in_both_themes', async () => {
     await accessible(ana, 'sign up, light');
     await accessible(bo, 'sign up, dark');
   });
-  await check('two people sign up and are shown how to begin', async () => {
+  await check('two_users_sign_up_and_see_the_empty_state', async () => {
     await ana.signUp();
     await bo.signUp();
     await ana.expectText('empty-state', 'Create your first room');
@@ -41,7 +41,7 @@ async function accounts() {
     await accessible(ana, 'empty state, light');
     await accessible(bo, 'empty state, dark');
   });
-  await check('a taken name and a wrong password are said kindly', () => bo.allowingErrors(/status of 4(01|09)/, async () => {
+  await check('sign_up_shows_a_taken_name_and_sign_in_a_wrong_password', () => bo.allowingErrors(/status of 4(01|09)/, async () => {
     await bo.id('sign-out').click();
     await bo.id('auth-toggle').click();
     await bo.id('auth-name').fill('ana');
@@ -54,14 +54,14 @@ async function accounts() {
     await bo.signIn();
     await bo.id('new-room').waitFor();
   }));
-  await check('a reload stays signed in', async () => {
+  await check('session_survives_a_reload', async () => {
     await bo.page.reload();
     await bo.expectText('me-handle', '@bo.k');
   });
 }
 
 async function messaging() {
-  await check('a room is created, and its people panel invites by name', async () => {
+  await check('owner_creates_a_room_and_invites_by_user_name', async () => {
     await ana.id('first-room').click();
     await accessible(ana, 'the start dialog');
     await ana.page.keyboard.press('Escape');
@@ -71,12 +71,12 @@ async function messaging() {
     await ana.id('invite-submit').click();
     await eventually('two members are listed', async () => (await ana.id('member').count()) === 2);
   });
-  await check('the invited user sees the room without asking', async () => {
+  await check('invited_user_sees_the_room_without_a_reload', async () => {
     await bo.roomItem(roomId).waitFor();
     await bo.openRoom(roomId);
     await bo.expectText('room-title', 'Weekend plans');
   });
-  await check('both see what either says, once and in one order', async () => {
+  await check('both_users_see_each_message_once_in_the_same_order', async () => {
     await ana.sendMessage('Who is up for the lake?');
     await bo.expectMessage('Who is up for the lake?');
     await bo.sendMessage('Count me in');
@@ -85,7 +85,7 @@ async function messaging() {
     await bo.expectMessage('Splendid');
     assert.deepEqual((await ana.shownMessages()).map(({ seq }) => seq), (await bo.shownMessages()).map(({ seq }) => seq));
   });
-  await check('typing is shown, and over when the message is there', async () => {
+  await check('typing_is_shown_until_the_message_arrives', async () => {
     await bo.id('composer').pressSequentially('I will bring');
     await ana.expectText('typing', 'Bo Kimura');
     await ana.expectText('typing', 'is typing');
@@ -94,22 +94,22 @@ async function messaging() {
     await ana.expectMessage('I will bring the boat');
     await eventually('the typing line is empty', async () => (await ana.id('typing').textContent()) === '');
   });
-  await check('typing that leads to nothing is over after six seconds', async () => {
+  await check('typing_expires_after_six_seconds', async () => {
     await bo.id('composer').fill('hm');
     await ana.expectText('typing', 'typing');
     await bo.id('composer').fill('');
     await eventually('the typing line is empty', async () => (await ana.id('typing').textContent()) === '', 9_000);
   });
-  await check('the sender sees who has read', () => bo.sendMessage('Read this').then(() => bo.expectText('read-by', 'Ana Lindqvist')));
-  await check('who is here is shown', () => eventually('a green dot for Bo', async () => (await ana.page.locator('[data-testid="member"][data-status="ONLINE"]').count()) === 2));
-  await check('shift and Enter make a new line, Enter sends', async () => {
+  await check('sender_sees_the_read_receipt', () => bo.sendMessage('Read this').then(() => bo.expectText('read-by', 'Ana Lindqvist')));
+  await check('presence_is_shown', () => eventually('a green dot for Bo', async () => (await ana.page.locator('[data-testid="member"][data-status="ONLINE"]').count()) === 2));
+  await check('shift_enter_adds_a_line_and_enter_sends', async () => {
     await ana.id('composer').pressSequentially('one');
     await ana.id('composer').press('Shift+Enter');
     await ana.id('composer').pressSequentially('two');
     await ana.id('composer').press('Enter');
     await bo.expectMessage('one\ntwo');
   });
-  await check('what looks like markup stays text', async () => {
+  await check('markup_in_a_message_stays_text', async () => {
     const text = '<img src=x onerror=alert(1)><b>bold</b>';
     await ana.sendMessage(text);
     await bo.expectMessage(text);
@@ -118,7 +118,7 @@ async function messaging() {
 }
 
 async function editing() {
-  await check('an edit reaches the other, with the arrow key and Escape in hand', async () => {
+  await check('edit_by_keyboard_reaches_the_other_user', async () => {
     await bo.id('composer').press('ArrowUp');
     await bo.expectText('composer-mode', 'Editing your message');
     await bo.id('composer').press('Escape');
@@ -130,17 +130,17 @@ async function editing() {
     await ana.message('Read that').getByTestId('edited').waitFor();
     assert.equal(await ana.message('Read this').count(), 0);
   });
-  await check('a reaction is added and taken back', async () => {
+  await check('reaction_is_added_and_removed', async () => {
     const message = await ana.clickAction('Count me in', 'react');
     await message.getByTestId('react-emoji').first().click();
     const onBos = bo.message('Count me in').getByTestId('reaction');
     await onBos.waitFor();
     await onBos.click();
-    await eventually('two people reacted', async () => (await ana.message('Count me in').getByTestId('reaction').textContent())?.includes('2'));
+    await eventually('both users reacted', async () => (await ana.message('Count me in').getByTestId('reaction').textContent())?.includes('2'));
     await bo.message('Count me in').getByTestId('reaction').click();
-    await eventually('one is left', async () => (await ana.message('Count me in').getByTestId('reaction').textContent())?.includes('1'));
+    await eventually('one reaction is left', async () => (await ana.message('Count me in').getByTestId('reaction').textContent())?.includes('1'));
   });
-  await check('a reply shows what it answers, a mention whom it names', async () => {
+  await check('reply_shows_its_quote_and_a_mention_is_marked', async () => {
     await bo.clickAction('Who is up for the lake?', 'reply');
     await bo.sendMessage('Me, @ana.');
     const reply = ana.message('Me, @ana.');
@@ -148,7 +148,7 @@ async function editing() {
     await eventually('the quote is shown', async () => (await reply.getByTestId('quote').textContent())?.includes('Who is up for the lake?'));
     await eventually('the mention is marked', async () => (await reply.getByTestId('mention').textContent()) === '@ana');
   });
-  await check('a deleted message is gone for both and keeps its place', async () => {
+  await check('deleted_message_is_hidden_for_both_and_keeps_its_seq', async () => {
     const seq = await ana.message('Splendid').getAttribute('data-seq');
     await ana.clickAction('Splendid', 'delete');
     await ana.id('confirm').click();
@@ -157,14 +157,14 @@ async function editing() {
       assert.equal(await user.message('Splendid').count(), 0);
     }
   });
-  await check('an open room is accessible in both themes', async () => {
+  await check('open_room_is_accessible_in_both_themes', async () => {
     await ana.message('Count me in').hover();
     await accessible(ana, 'room with people, light');
     await accessible(bo, 'room, dark');
     await ana.screenshot('room-light');
     await bo.screenshot('room-dark');
   });
-  await check('the theme can be chosen', async () => {
+  await check('theme_can_be_switched', async () => {
     const paper = () => ana.page.evaluate(() => getComputedStyle(document.body).backgroundColor);
     const before = await paper();
     await ana.id('theme-toggle').click();
@@ -176,18 +176,18 @@ async function editing() {
 
 async function otherRooms() {
   let other;
-  await check('messages of another room are counted, and reading clears the count', async () => {
+  await check('unread_messages_are_counted_until_they_are_read', async () => {
     other = await bo.createRoom('Harbour club', 'public');
     await ana.sendMessage('Unread one');
     await ana.sendMessage('Unread two');
-    await eventually('the badge says 2', async () => (await bo.roomItem(roomId).getByTestId('unread').textContent())?.startsWith('2'));
+    await eventually('the badge shows 2', async () => (await bo.roomItem(roomId).getByTestId('unread').textContent())?.startsWith('2'));
     await eventually('the preview follows', async () => (await bo.roomItem(roomId).getByTestId('room-preview').textContent())?.includes('Unread two'));
     await bo.openRoom(roomId);
     await bo.id('new-divider').waitFor();
     await eventually('the badge is gone', async () => (await bo.roomItem(roomId).getByTestId('unread').count()) === 0);
     await ana.expectText('read-by', 'Bo Kimura');
   });
-  await check('a public room is found and joined, and left again', async () => {
+  await check('public_room_is_found_joined_and_left', async () => {
     await ana.id('new-room').click();
     await ana.id('tab-find').click();
     await ana.id('find-input').fill('Harbour');
@@ -198,7 +198,7 @@ async function otherRooms() {
     await ana.id('confirm').click();
     await ana.roomItem(other).waitFor({ state: 'detached' });
   });
-  await check('a direct chat is one room for the pair, whoever begins', async () => {
+  await check('direct_chat_is_one_room_for_both_users', async () => {
     await bo.id('new-room').click();
     await bo.id('tab-direct').click();
     await bo.id('direct-name').fill('ana');
@@ -212,7 +212,7 @@ async function otherRooms() {
     await ana.expectText('room-title', 'Bo Kimura');
     await ana.expectMessage('Just us');
   });
-  await check('an owner renames the room and the other sees it', async () => {
+  await check('rename_reaches_the_other_user', async () => {
     await ana.openRoom(roomId);
     if (!(await ana.id('details').isVisible())) await ana.id('invite').click();
     await ana.id('rename').click();
@@ -224,7 +224,7 @@ async function otherRooms() {
 }
 
 async function history() {
-  await check('older messages come by scrolling up, and what one reads stays in place', async () => {
+  await check('scrolling_up_loads_older_messages_and_keeps_the_scroll_position', async () => {
     for (let number = 1; number <= 130; number += 1) await ana.call(server.http, 'POST', `/v1/rooms/${roomId}/messages`, { content: `line ${number}`, clientMsgId: `seed-${number}` });
     await bo.expectMessage('line 130');
     await bo.page.reload();
@@ -242,10 +242,10 @@ async function history() {
       while (element.querySelectorAll('[data-testid="message"]').length === count) await new Promise((resolve) => setTimeout(resolve, 10));
       return Math.abs(anchor.getBoundingClientRect().top - wanted);
     });
-    assert.ok(moved <= 4, `the message one reads moved by ${moved} px`);
+    assert.ok(moved <= 4, `the visible message moved by ${moved} px`);
     assert.ok((await bo.shownMessages()).length > before);
   });
-  await check('news below does not move who reads above, and a button leads down', async () => {
+  await check('new_message_keeps_the_scroll_position_and_shows_the_jump_button', async () => {
     const scroller = bo.id('messages');
     await scroller.evaluate((element) => { element.scrollTop = element.scrollHeight; });
     await bo.id('jump-latest').waitFor({ state: 'hidden' });
@@ -258,7 +258,7 @@ async function history() {
     await bo.message('news below').waitFor();
     await bo.id('jump-latest').waitFor({ state: 'hidden' });
   });
-  await check('the oldest page is reached, and nothing is missing or doubled on the way', async () => {
+  await check('scrolling_to_the_oldest_message_shows_each_message_once', async () => {
     await eventually('the beginning is shown', async () => {
       await bo.id('messages').evaluate((element) => { element.scrollTop = 0; });
       return (await bo.id('messages').textContent())?.includes('Welcome to Lake plans');
@@ -293,28 +293,28 @@ async function outage() {
       await user.page.waitForTimeout(pauseMs);
     }
   };
-  await check('when the server is killed under them, both are told, and go on writing', () => duringOutage(async () => {
+  await check('server_kill_shows_reconnecting_and_users_can_keep_writing', () => duringOutage(async () => {
     const sending = Promise.all([sendMany(ana, 30, 60), sendMany(bo, 30, 70)]);
     await ana.page.waitForTimeout(900);
     await server.end('SIGKILL');
     await sending;
-    for (const user of [ana, bo]) await eventually('the page says so', async () => (await user.id('connection-status').getAttribute('data-state')) === 'reconnecting' && (await user.id('connection-status').isVisible()));
-    assert.ok((await ana.id('pending').count()) > 0, 'what could not be sent is shown as waiting');
+    for (const user of [ana, bo]) await eventually('the page shows reconnecting', async () => (await user.id('connection-status').getAttribute('data-state')) === 'reconnecting' && (await user.id('connection-status').isVisible()));
+    assert.ok((await ana.id('pending').count()) > 0, 'unsent messages are shown as pending');
     await ana.screenshot('reconnecting-light');
     await bo.screenshot('reconnecting-dark');
     await accessible(ana, 'reconnecting, light');
     await accessible(bo, 'reconnecting, dark');
   }));
-  await check('when it is back, both catch up by themselves', () => duringOutage(async () => {
+  await check('both_pages_catch_up_after_the_restart', () => duringOutage(async () => {
     await ana.page.waitForTimeout(1500);
     await server.start();
     for (const user of [ana, bo]) {
       await eventually('online again', async () => (await user.id('connection-status').getAttribute('data-state')) === 'online', 30_000);
-      await eventually('everything is sent', async () => (await user.id('pending').count()) === 0, 30_000);
+      await eventually('no message is pending', async () => (await user.id('pending').count()) === 0, 30_000);
     }
     await ana.screenshot('caught-up-light');
   }));
-  await check('nothing is lost, nothing is doubled, and both agree with history', async () => {
+  await check('no_message_is_lost_or_duplicated_and_both_pages_match_history', async () => {
     const expected = new Set(sentTexts);
     await eventually('both show everything', async () => {
       const counts = await Promise.all([ana, bo].map(async (user) => (await user.shownMessages()).filter(({ text }) => expected.has(text)).length));
@@ -330,7 +330,7 @@ async function outage() {
       assert.deepEqual(own, sentTexts.filter((text) => text.startsWith(user.name)), `${user.name}'s messages are in the order they were written`);
     }
   });
-  await check('a server that leaves in good order is followed by the next', () => duringOutage(async () => {
+  await check('page_reconnects_after_a_graceful_restart', () => duringOutage(async () => {
     await server.end('SIGTERM');
     await server.start();
     await ana.sendMessage('after the handover');
@@ -340,7 +340,7 @@ async function outage() {
 }
 
 async function leaving() {
-  await check('on a phone everything is within reach', async () => {
+  await check('phone_layout_is_usable_and_accessible', async () => {
     const cy = await User.open(browser, server.http, 'cyrus', 'Cyrus Obi', { ...PHONE, colorScheme: 'light' });
     await cy.signUp();
     await cy.screenshot('phone-empty');
@@ -363,24 +363,24 @@ async function leaving() {
     assert.deepEqual(cy.errors, []);
     await cy.context.close();
   });
-  await check('who was removed is told and loses the room', async () => {
+  await check('removed_member_loses_the_room', async () => {
     const item = ana.page.locator('[data-testid="member"]', { hasText: 'Bo Kimura' });
     await item.getByTestId('remove-member').click();
     await ana.id('confirm').click();
     await bo.roomItem(roomId).waitFor({ state: 'detached' });
   });
-  await check('who leaves is shown as gone', async () => {
+  await check('closed_page_is_shown_as_offline', async () => {
     await bo.context.close();
     await ana.id('rooms').getByText('Bo Kimura', { exact: true }).click();
     await eventually('Bo is offline', async () => (await ana.id('room-subtitle').textContent()) === 'Offline', 20_000);
   });
-  await check('signing out leads back to the way in, and stays so after a reload', async () => {
+  await check('sign_out_survives_a_reload', async () => {
     await ana.id('sign-out').click();
     await ana.id('auth-submit').waitFor();
     await ana.page.reload();
     await ana.id('auth-submit').waitFor();
   });
-  await check('no browser noted an error or a breach of the policy', () => assert.deepEqual([...ana.errors, ...bo.errors], []));
+  await check('browsers_logged_no_error_or_policy_violation', () => assert.deepEqual([...ana.errors, ...bo.errors], []));
 }
 
 /** The state shared with the parts in other files. */
@@ -392,7 +392,7 @@ try {
   await server.start();
   for (const part of [accounts, messaging, editing, otherRooms, history, outage, ...resilience, leaving]) await part();
 } catch (error) {
-  await check('the test ran to its end', () => { throw error; });
+  await check('test_ran_to_its_end', () => { throw error; });
 } finally {
   await browser.close();
   await server.dispose();

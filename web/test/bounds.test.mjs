@@ -5,7 +5,7 @@ import { displayNameProblem, frameProblem, limitsOf, passwordProblem, roomNamePr
 const frame = (content, more = {}) => ({ type: 'SEND_MESSAGE', roomId: 'R1', clientMsgId: 'c1', content, ...more });
 const code = (...of) => frameProblem(...of)?.code;
 
-test('content_is_counted_in_utf8_bytes', () => {
+test('content_limit_counts_utf8_bytes', () => {
   assert.equal(code(frame('x'.repeat(16_384))), undefined);
   assert.equal(code(frame('x'.repeat(16_385))), 'CONTENT_TOO_LARGE');
   assert.equal(code(frame('漢'.repeat(5_461))), undefined);
@@ -13,12 +13,12 @@ test('content_is_counted_in_utf8_bytes', () => {
   assert.equal(code(frame('👍'.repeat(4_097))), 'CONTENT_TOO_LARGE');
 });
 
-test('content_within_its_bound_is_refused_when_its_escapes_fill_the_frame', () => {
+test('content_is_rejected_when_its_json_escapes_exceed_the_frame_limit', () => {
   assert.equal(code(frame('\u0001'.repeat(10_000))), undefined);
   assert.equal(code(frame('\u0001'.repeat(16_000))), 'CONTENT_TOO_LARGE');
 });
 
-test('mentions_attachments_and_emoji_have_bounds', () => {
+test('mentions_attachments_and_emoji_have_limits', () => {
   const many = (count) => Array.from({ length: count }, (_, index) => `u${index}`);
   assert.equal(code(frame('x', { mentions: many(50) })), undefined);
   assert.equal(code(frame('x', { mentions: many(51) })), 'BAD_FRAME');
@@ -26,12 +26,12 @@ test('mentions_attachments_and_emoji_have_bounds', () => {
   assert.equal(code({ type: 'REACT', emoji: 'x'.repeat(65) }), 'BAD_FRAME');
 });
 
-test('limits_of_welcome_count_up_to_those_of_the_contract', () => {
+test('welcome_limits_are_capped_at_the_contract', () => {
   assert.deepEqual(limitsOf({ contentBytesMax: 10, frameBytesMax: 1_000_000 }), { contentBytesMax: 10, frameBytesMax: 65_536 });
   assert.deepEqual(limitsOf(undefined), { contentBytesMax: 16_384, frameBytesMax: 65_536 });
 });
 
-test('names_topics_and_passwords_have_bounds_in_the_units_of_the_fleet', () => {
+test('names_topics_and_passwords_are_measured_like_on_the_server', () => {
   assert.equal(roomNameProblem('x'.repeat(128)), '');
   assert.match(roomNameProblem('漢'.repeat(43)), /129 bytes/);
   assert.notEqual(roomNameProblem('   '), '');

@@ -13,7 +13,7 @@ async function client(t, { connected = true, tokens } = {}) {
   MockSocket.reset();
   const requests = [];
   const made = new RoomcastClient({
-    url: 'ws://fleet/v1/ws',
+    url: 'ws://server/v1/ws',
     tokens: tokens ?? { get: async (stale) => (requests.push(stale), `token-${requests.length}`) },
     WebSocket: MockSocket,
     random: () => 0.5,
@@ -39,12 +39,12 @@ function subscribed(made, { after, head = 10 } = {}) {
   MockSocket.last.receive({ type: 'SUBSCRIBED', roomId: R, ref, head, recovered: true, after: after ?? head });
 }
 
-test('the token travels as a second subprotocol', async (t) => {
+test('client_sends_the_token_as_second_subprotocol', async (t) => {
   await client(t, { connected: false });
   assert.deepEqual(MockSocket.last.protocols, ['roomcast.v1', 'bearer.token-1']);
 });
 
-test('a client that hears nothing for one and a half heartbeats connects anew', async (t) => {
+test('client_reconnects_after_one_and_a_half_silent_heartbeats', async (t) => {
   const made = await client(t);
   const first = MockSocket.last;
   t.mock.timers.tick(22_000);
@@ -55,7 +55,7 @@ test('a client that hears nothing for one and a half heartbeats connects anew', 
   assert.equal(first.closedWith, 1000);
 });
 
-test('a client with nothing to say pings, so that it is not taken for gone', async (t) => {
+test('client_pings_while_idle', async (t) => {
   await client(t);
   for (let beat = 0; beat < 4; beat += 1) {
     t.mock.timers.tick(15_000);
@@ -65,7 +65,7 @@ test('a client with nothing to say pings, so that it is not taken for gone', asy
   assert.equal(MockSocket.made.length, 1);
 });
 
-test('delays between attempts grow, with full jitter, up to a cap', async (t) => {
+test('client_backs_off_with_full_jitter_up_to_a_cap', async (t) => {
   const made = await client(t, { connected: false });
   const delays = [];
   for (let attempt = 0; attempt < 9; attempt += 1) {
@@ -77,7 +77,7 @@ test('delays between attempts grow, with full jitter, up to a cap', async (t) =>
   assert.deepEqual(delays, [250, 500, 1000, 2000, 4000, 8000, 10_000, 10_000, 10_000]);
 });
 
-test('RECONNECT is obeyed to the millisecond', async (t) => {
+test('client_reconnects_after_the_delay_of_RECONNECT', async (t) => {
   const made = await client(t);
   MockSocket.last.receive({ type: 'RECONNECT', afterMs: 3000, reason: 'draining' });
   t.mock.timers.tick(1000);
@@ -92,7 +92,7 @@ test('RECONNECT is obeyed to the millisecond', async (t) => {
   assert.equal(MockSocket.made.length, 2);
 });
 
-test('a draining gateway that does not close is left when the time has come', async (t) => {
+test('client_leaves_a_draining_gateway_that_does_not_close', async (t) => {
   await client(t);
   const first = MockSocket.last;
   first.receive({ type: 'RECONNECT', afterMs: 500, reason: 'draining' });
@@ -104,7 +104,7 @@ test('a draining gateway that does not close is left when the time has come', as
 });
 
 for (const code of [1002, 1003, 1007, 4400, 4403]) {
-  test(`a close with ${code} is the end, and says why`, async (t) => {
+  test(`client_stops_with_a_message_after_close_${code}`, async (t) => {
     const made = await client(t);
     MockSocket.last.closeByServer(code);
     t.mock.timers.tick(120_000);
@@ -116,7 +116,7 @@ for (const code of [1002, 1003, 1007, 4400, 4403]) {
 }
 
 for (const code of [1001, 1006, 1009, 4408, 4500, 4508]) {
-  test(`after a close with ${code} the client comes back`, async (t) => {
+  test(`client_reconnects_after_close_${code}`, async (t) => {
     await client(t);
     MockSocket.last.closeByServer(code);
     t.mock.timers.tick(500);
@@ -126,7 +126,7 @@ for (const code of [1001, 1006, 1009, 4408, 4500, 4508]) {
 }
 
 for (const code of [4409, 4429]) {
-  test(`after ${code} the client stays away for ten seconds at least`, async (t) => {
+  test(`client_waits_at_least_ten_seconds_after_close_${code}`, async (t) => {
     await client(t);
     MockSocket.last.closeByServer(code);
     t.mock.timers.tick(9_999);
@@ -151,7 +151,7 @@ test('client_follows_the_close_table_for_every_code_the_gateway_sends', async ()
   for (const code of sent) assert.equal(closePolicy(code).reconnect, CLOSE_TABLE.get(code), String(code));
 });
 
-test('after 4401 the client comes back at once with another token', async (t) => {
+test('client_reconnects_with_a_new_token_after_4401', async (t) => {
   const made = await client(t);
   MockSocket.last.closeByServer(4401);
   t.mock.timers.tick(0);
@@ -160,7 +160,7 @@ test('after 4401 the client comes back at once with another token', async (t) =>
   assert.deepEqual(MockSocket.last.protocols, ['roomcast.v1', 'bearer.token-2']);
 });
 
-test('a refused session signs out instead of knocking for ever', async (t) => {
+test('client_signs_out_when_the_session_is_rejected', async (t) => {
   let requests = 0;
   const tokens = { get: async () => { if (requests++ === 0) return 'a'; throw Object.assign(new Error('over'), { code: 'UNAUTHORIZED' }); } };
   const made = await client(t, { tokens });
@@ -171,7 +171,7 @@ test('a refused session signs out instead of knocking for ever', async (t) => {
   assert.ok(made.seen.some(([type]) => type === 'signed-out'));
 });
 
-test('a handshake that fails twice renews the token, in case it was the token', async (t) => {
+test('client_refreshes_the_token_after_two_failed_handshakes', async (t) => {
   const made = await client(t, { connected: false });
   for (let attempt = 0; attempt < 2; attempt += 1) {
     MockSocket.last.closeByServer(1006);
@@ -181,7 +181,7 @@ test('a handshake that fails twice renews the token, in case it was the token', 
   assert.deepEqual(made.requests, [undefined, undefined, 'token-2']);
 });
 
-test('an expiring token is renewed on the same connection', async (t) => {
+test('client_refreshes_an_expiring_token_on_the_same_connection', async (t) => {
   await client(t);
   MockSocket.last.receive({ type: 'TOKEN_EXPIRING', expiresAt: '2026-01-01T00:00:00.000Z' });
   await settle();
@@ -189,7 +189,7 @@ test('an expiring token is renewed on the same connection', async (t) => {
   assert.equal(MockSocket.made.length, 1);
 });
 
-test('a room is subscribed again after its last seq when the connection comes back', async (t) => {
+test('client_resubscribes_from_the_last_seq_after_a_reconnect', async (t) => {
   const made = await client(t);
   subscribed(made);
   MockSocket.last.receive(message(12, 10));
@@ -200,7 +200,7 @@ test('a room is subscribed again after its last seq when the connection comes ba
   assert.equal(MockSocket.last.sentOf('SUBSCRIBE')[0].after, 12);
 });
 
-test('an event whose prev is beyond the last one makes the client ask again, and nothing is doubled or lost', async (t) => {
+test('client_resubscribes_at_a_gap_and_emits_each_event_once', async (t) => {
   const made = await client(t);
   subscribed(made);
   const socket = MockSocket.last;
@@ -216,7 +216,7 @@ test('an event whose prev is beyond the last one makes the client ask again, and
   assert.equal(made.caughtUp, true);
 });
 
-test('an event whose prev is older than the last one is no gap', async (t) => {
+test('client_accepts_an_event_whose_prev_is_older_than_the_last', async (t) => {
   const made = await client(t);
   subscribed(made);
   MockSocket.last.receive(message(11, 0));
@@ -225,7 +225,7 @@ test('an event whose prev is older than the last one is no gap', async (t) => {
   assert.equal(MockSocket.last.sentOf('SUBSCRIBE').length, 1);
 });
 
-test('an event of a type the page does not know still moves the chain', async (t) => {
+test('client_advances_past_an_event_of_unknown_type', async (t) => {
   const made = await client(t);
   subscribed(made);
   MockSocket.last.receive({ type: 'POLL_OPENED', roomId: R, seq: 11, prev: 10 });
@@ -233,7 +233,7 @@ test('an event of a type the page does not know still moves the chain', async (t
   assert.deepEqual(eventsOf(made), [11, 12]);
 });
 
-test('a subscription that was not recovered says from where history must be read', async (t) => {
+test('unrecovered_subscription_reports_the_last_known_seq', async (t) => {
   const made = await client(t);
   made.subscribe(R, 4);
   const { ref } = MockSocket.last.sentOf('SUBSCRIBE')[0];
@@ -244,14 +244,14 @@ test('a subscription that was not recovered says from where history must be read
   assert.deepEqual(eventsOf(made), [5001]);
 });
 
-test('a room the person was removed from is left with a word', async (t) => {
+test('client_emits_unsubscribed_when_the_user_is_removed', async (t) => {
   const made = await client(t);
   subscribed(made);
   MockSocket.last.receive({ type: 'UNSUBSCRIBED', roomId: R });
   assert.ok(made.seen.some(([type, detail]) => type === 'unsubscribed' && detail.code === 'REMOVED'));
 });
 
-test('leaving a room and coming straight back is not taken for a removal', async (t) => {
+test('resubscribing_immediately_is_not_reported_as_a_removal', async (t) => {
   const made = await client(t);
   subscribed(made);
   made.unsubscribe(R);
@@ -261,7 +261,7 @@ test('leaving a room and coming straight back is not taken for a removal', async
   assert.ok(!made.seen.some(([type]) => type === 'unsubscribed'));
 });
 
-test('typing is said at most every three seconds', async (t) => {
+test('client_sends_typing_at_most_every_three_seconds', async (t) => {
   const made = await client(t);
   for (let key = 0; key < 10; key += 1) made.typing(R);
   assert.equal(MockSocket.last.sentOf('TYPING').length, 1);
@@ -270,7 +270,7 @@ test('typing is said at most every three seconds', async (t) => {
   assert.equal(MockSocket.last.sentOf('TYPING').length, 2);
 });
 
-test('read marks are gathered, never go back, and are said again after a reconnect', async (t) => {
+test('client_coalesces_read_markers_and_resends_them_after_a_reconnect', async (t) => {
   const made = await client(t);
   made.markRead(R, 5);
   made.markRead(R, 9);
@@ -284,7 +284,7 @@ test('read marks are gathered, never go back, and are said again after a reconne
   assert.deepEqual(MockSocket.last.sentOf('MARK'), [{ type: 'MARK', roomId: R, read: 9 }]);
 });
 
-test('watched people are named again after a reconnect', async (t) => {
+test('client_resends_watched_users_after_a_reconnect', async (t) => {
   const made = await client(t);
   made.watchPresence(['bo', 'cy']);
   made.watchPresence(['bo', 'cy']);
@@ -296,7 +296,7 @@ test('watched people are named again after a reconnect', async (t) => {
   assert.deepEqual(MockSocket.last.sentOf('WATCH_PRESENCE')[0].userIds, ['bo', 'cy']);
 });
 
-test('unknown frames and broken text are ignored', async (t) => {
+test('client_ignores_unknown_frames_and_malformed_json', async (t) => {
   const made = await client(t);
   MockSocket.last.receive({ type: 'FIREWORKS', anything: true });
   MockSocket.last.onmessage({ data: '{"type":' });
@@ -305,7 +305,7 @@ test('unknown frames and broken text are ignored', async (t) => {
 
 const send = (made, clientMsgId, content) => made.enqueue({ type: 'SEND_MESSAGE', roomId: R, clientMsgId, content });
 
-test('client_refuses_an_oversized_frame_before_the_socket_and_sends_the_next', async (t) => {
+test('client_rejects_an_oversized_frame_before_the_socket_and_sends_the_next', async (t) => {
   const made = await client(t);
   await assert.rejects(send(made, 'a', 'x'.repeat(70_000)), { code: 'CONTENT_TOO_LARGE' });
   await assert.rejects(send(made, 'b', '\u0001'.repeat(16_000)), { code: 'CONTENT_TOO_LARGE' });
@@ -313,13 +313,13 @@ test('client_refuses_an_oversized_frame_before_the_socket_and_sends_the_next', a
   assert.deepEqual(MockSocket.last.sentOf('SEND_MESSAGE').map(({ clientMsgId }) => clientMsgId), ['c']);
 });
 
-test('client_obeys_the_limits_that_welcome_names', async (t) => {
+test('client_applies_the_limits_of_welcome', async (t) => {
   const made = await client(t, { connected: false });
   MockSocket.last.welcome({ limits: { contentBytesMax: 10, frameBytesMax: 65_536, watchedUsersMax: 200 } });
   await assert.rejects(send(made, 'a', 'eleven char'), { code: 'CONTENT_TOO_LARGE' });
 });
 
-test('client_refuses_the_largest_frame_in_flight_after_1009_and_resends_the_others', async (t) => {
+test('client_rejects_the_largest_frame_in_flight_after_1009_and_resends_the_others', async (t) => {
   const made = await client(t);
   const large = send(made, 'large', 'x'.repeat(9_000));
   void made.enqueue({ type: 'SEND_MESSAGE', roomId: 'R2', clientMsgId: 'small', content: 'y' }).catch(() => {});
@@ -331,7 +331,7 @@ test('client_refuses_the_largest_frame_in_flight_after_1009_and_resends_the_othe
   assert.deepEqual(MockSocket.last.sentOf('SEND_MESSAGE').map(({ clientMsgId }) => clientMsgId), ['small']);
 });
 
-test('client_mints_ids_on_the_clock_of_the_fleet', async (t) => {
+test('client_creates_ids_on_the_server_clock', async (t) => {
   const made = await client(t, { connected: false });
   const mintedAt = () => parseInt(made.mintId().replaceAll('-', '').slice(0, 12), 16);
   MockSocket.last.welcome({ serverTime: new Date(Date.now() - 3_600_000).toISOString() });

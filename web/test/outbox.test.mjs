@@ -42,7 +42,7 @@ function connection(answers = {}) {
 const refused = (code) => Object.assign(new Error(code), { code });
 const ids = (sent) => sent.map(({ clientMsgId }) => clientMsgId);
 
-test('outbox_sends_what_an_earlier_page_left_under_the_same_ids_in_order', async () => {
+test('outbox_resends_frames_of_an_earlier_page_in_order_under_their_ids', async () => {
   const store = new MemoryStore();
   const before = await Outbox.open('ana', { store });
   before.start(connection());
@@ -81,7 +81,7 @@ test('outbox_shows_the_unsent_messages_of_a_room_after_a_reload', async () => {
   assert.deepEqual((await Outbox.open('ana', { store })).messagesOf('R'), []);
 });
 
-test('outbox_keeps_what_a_stopped_connection_gave_up', async () => {
+test('outbox_keeps_frames_of_a_stopped_connection', async () => {
   const store = new MemoryStore();
   const before = await Outbox.open('ana', { store });
   const failed = [];
@@ -93,7 +93,7 @@ test('outbox_keeps_what_a_stopped_connection_gave_up', async () => {
   assert.equal((await Outbox.open('ana', { store })).pendingCount, 1);
 });
 
-test('outbox_of_one_user_does_not_show_those_of_another', async () => {
+test('outbox_separates_users', async () => {
   const store = new MemoryStore();
   const ana = await Outbox.open('ana', { store });
   ana.start(connection());
@@ -105,7 +105,7 @@ test('outbox_of_one_user_does_not_show_those_of_another', async () => {
   assert.equal(bo.draft('R'), '');
 });
 
-test('outbox_is_empty_after_a_sign_out_even_when_answers_come_late', async () => {
+test('outbox_is_empty_after_sign_out_despite_late_answers', async () => {
   const store = new MemoryStore();
   const ana = await Outbox.open('ana', { store });
   let refuse;
@@ -123,7 +123,7 @@ test('outbox_is_empty_after_a_sign_out_even_when_answers_come_late', async () =>
   assert.equal(again.draft('R'), '');
 });
 
-test('drafts_outlive_the_page_and_end_with_the_message', async () => {
+test('drafts_survive_a_reload_and_are_deleted_when_sent', async () => {
   const store = new MemoryStore();
   const before = await Outbox.open('ana', { store });
   before.start(connection());
@@ -137,7 +137,7 @@ test('drafts_outlive_the_page_and_end_with_the_message', async () => {
   assert.equal((await Outbox.open('ana', { store })).draft('R'), '');
 });
 
-test('a_tab_does_not_send_what_a_living_tab_sends_and_takes_it_over_when_that_tab_is_gone', async () => {
+test('tab_claims_frames_of_closed_tabs_only', async () => {
   const store = new MemoryStore();
   const browser = new Browser();
   const first = await Outbox.open('ana', { store, locks: browser.locks() });
@@ -159,7 +159,7 @@ test('a_tab_does_not_send_what_a_living_tab_sends_and_takes_it_over_when_that_ta
   assert.deepEqual([restored, ids(line.sent), third.pendingCount], [[], [], 1], 'the third tab was first to claim it');
 });
 
-test('outbox_refuses_edits_past_its_bound_and_reports_the_refusals_of_restored_ones', async () => {
+test('outbox_rejects_edits_past_its_limit_and_reports_rejections_of_restored_ones', async () => {
   const store = new MemoryStore();
   const before = await Outbox.open('ana', { store });
   before.start(connection());
@@ -177,7 +177,7 @@ test('outbox_refuses_edits_past_its_bound_and_reports_the_refusals_of_restored_o
   assert.equal(after.pendingCount, 499);
 });
 
-test('outbox_goes_on_from_memory_when_the_browser_stores_nothing', async (t) => {
+test('outbox_continues_in_memory_when_storage_fails', async (t) => {
   t.mock.method(console, 'warn', () => {});
   const store = Object.assign(new MemoryStore(), { isDurable: true, apply: async () => { throw new Error('quota'); } });
   const outbox = await Outbox.open('ana', { store });
@@ -192,7 +192,7 @@ test('outbox_goes_on_from_memory_when_the_browser_stores_nothing', async (t) => 
   assert.ok(notified > 0);
 });
 
-test('a_failed_message_is_forgotten_after_a_month_and_an_unsent_one_is_not', async () => {
+test('failed_message_expires_after_a_month_and_an_unsent_one_does_not', async () => {
   const store = new MemoryStore();
   const before = await Outbox.open('ana', { store });
   before.start(connection({ a: refused('BLOCKED') }));

@@ -117,7 +117,7 @@ test('room_list_puts_new_rooms_on_top', async (t) => {
   assert.equal(order(made), 'joined created a');
 });
 
-test('a notification counts once, at once', async (t) => {
+test('room_list_counts_a_notified_message_once', async (t) => {
   const made = await list(t, [info('a', { seq: 5, read: 5 })]);
   const frame = { type: 'NOTIFICATION', kind: 'MESSAGE', roomId: 'a', seq: 7, senderId: 'bo' };
   await made.onNotification(frame);
@@ -125,7 +125,7 @@ test('a notification counts once, at once', async (t) => {
   assert.equal(made.get('a').unread, 1);
 });
 
-test('a list that is behind does not take back what this page has counted', async (t) => {
+test('room_list_keeps_its_unread_count_while_the_service_lags', async (t) => {
   const rooms = [info('a', { seq: 5, read: 5 })];
   const made = await list(t, rooms);
   await made.onNotification({ kind: 'MESSAGE', roomId: 'a', seq: 7, senderId: 'bo' });
@@ -138,14 +138,14 @@ test('a list that is behind does not take back what this page has counted', asyn
   assert.equal(made.get('a').unread, 2);
 });
 
-test('a list that is behind does not bring back what was read', async (t) => {
+test('room_list_keeps_its_read_marker_while_the_service_lags', async (t) => {
   const made = await list(t, [info('a', { seq: 9, read: 5, unread: 2 })]);
   made.markRead('a', 9, 0);
   await made.load();
   assert.equal(made.get('a').unread, 0);
 });
 
-test('an invitation adds the room and a removal takes it away', async (t) => {
+test('room_list_adds_a_room_at_an_invitation_and_drops_it_at_a_removal', async (t) => {
   const rooms = [];
   const made = await list(t, rooms);
   rooms.push(info('new'));
@@ -194,7 +194,7 @@ test('room_list_follows_a_read_mark_of_another_device', async (t) => {
   assert.equal(made.get('b').unread, 1);
 });
 
-test('room_list_hides_the_text_of_a_deleted_message_and_a_late_row_does_not_bring_it_back', async (t) => {
+test('room_list_hides_the_text_of_a_deleted_message_from_an_older_row', async (t) => {
   const rooms = [info('a', { seq: 9 })];
   const made = await list(t, rooms);
   await made.onNotification({ kind: 'MESSAGE_DELETED', roomId: 'a', seq: 10, messageId: 'm9', senderId: 'bo' });
@@ -257,7 +257,7 @@ test('room_list_finds_a_room_that_moves_up_while_the_list_is_read_first', async 
   assert.equal(order(made), 'r4 r0 r1 r2 r3 r5');
 });
 
-test('a room that is on the list no more is gone here too', async (t) => {
+test('room_list_drops_a_room_that_is_no_longer_listed', async (t) => {
   const rooms = [info('a'), info('b')];
   const made = await list(t, rooms);
   const removed = [];
@@ -267,7 +267,7 @@ test('a room that is on the list no more is gone here too', async (t) => {
   assert.deepEqual(removed, ['b']);
 });
 
-test('names are looked up once each, and an id of a host product stands for itself', async () => {
+test('people_fetch_each_name_once_and_show_host_ids', async () => {
   const requests = [];
   const people = new People({ api: { user: async (userId) => { requests.push(userId); if (userId !== 'bo') throw Object.assign(new Error(), { status: 404 }); return { userId, name: 'bo', displayName: 'Bo' }; } }, watch: () => {} });
   for (let turn = 0; turn < 3; turn += 1) for (const userId of ['bo', 'host-user-7', '0190a0b0-1111-7222-8333-444455556666']) people.name(userId);
@@ -288,12 +288,12 @@ function withDocument(work) {
   }
 }
 
-test('a text names its members, also at the end of a sentence', () => withDocument(() => {
+test('mentions_are_found_at_the_end_of_a_sentence', () => withDocument(() => {
   const ids = new Map([['bo.k', 'u1'], ['ana', 'u2']]);
   assert.deepEqual(mentionsIn('@Bo.K. but not @nobody or me@ana', ids), ['u1']);
 }));
 
-test('a link ends before the full stop, and a script is no link', () => withDocument(() => {
+test('links_end_before_a_full_stop_and_exclude_scripts', () => withDocument(() => {
   const [, link, rest] = richText('see https://example.org/a. javascript:alert(1)', () => undefined);
   assert.equal(link.attributes.href, 'https://example.org/a');
   assert.equal(link.attributes.rel, 'noopener noreferrer nofollow');

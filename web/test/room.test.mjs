@@ -37,7 +37,7 @@ function room(t, log, more = {}) {
 const seqs = (made) => made.timeline.messages.map((message) => message.seq);
 const range = (from, to) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
 
-test('a room listens first and reads history second, and what comes between is there once', async (t) => {
+test('room_subscribes_before_it_reads_history_and_shows_events_once', async (t) => {
   const log = range(1, 3).map((seq) => messageEvent(seq));
   const { made } = room(t, log);
   made.onSubscribed({ recovered: true, missedAfter: undefined });
@@ -48,7 +48,7 @@ test('a room listens first and reads history second, and what comes between is t
   assert.deepEqual(seqs(made), [1, 2, 3, 4]);
 });
 
-test('a replay that was too much is read from history, page by page, and nothing is missing', async (t) => {
+test('room_pages_through_history_when_the_replay_is_refused', async (t) => {
   const log = range(1, 3).map((seq) => messageEvent(seq));
   const { made, requests } = room(t, log);
   made.onSubscribed({ recovered: true, missedAfter: undefined });
@@ -76,7 +76,7 @@ test('room_emits_the_events_it_reads_from_history', async (t) => {
   assert.deepEqual(read, [[1, 2, 3], [4], [1, 2, 3, 4]]);
 });
 
-test('when far too much was missed the room starts again from its newest page', async (t) => {
+test('room_reloads_its_newest_page_when_it_missed_too_many_events', async (t) => {
   const log = range(1, 3).map((seq) => messageEvent(seq));
   const { made } = room(t, log);
   made.onSubscribed({ recovered: true, missedAfter: undefined });
@@ -88,7 +88,7 @@ test('when far too much was missed the room starts again from its newest page', 
   assert.equal(made.timeline.hasMoreBefore, true);
 });
 
-test('history out of reach is requests for again until it comes', async (t) => {
+test('room_retries_history_until_it_succeeds', async (t) => {
   let down = true;
   const log = [messageEvent(1)];
   const { made } = room(t, log, { api: { async history() { if (down) throw Object.assign(new Error('no'), { status: 0 }); return { events: log, hasMoreBefore: false }; } } });
@@ -102,7 +102,7 @@ test('history out of reach is requests for again until it comes', async (t) => {
   assert.deepEqual(seqs(made), [1]);
 });
 
-test('scrolling up reads the page before the oldest message', async (t) => {
+test('room_loads_the_page_before_its_oldest_message', async (t) => {
   const { made, requests } = room(t, range(1, 80).map((seq) => messageEvent(seq)));
   made.onSubscribed({ recovered: true, missedAfter: undefined });
   await flushMicrotasks();
@@ -112,7 +112,7 @@ test('scrolling up reads the page before the oldest message', async (t) => {
   assert.equal(made.timeline.hasMoreBefore, false);
 });
 
-test('typing is over after six seconds, or when the message comes', async (t) => {
+test('typing_ends_after_six_seconds_or_with_the_message', async (t) => {
   const { made } = room(t, []);
   made.onTyping('bo');
   made.onTyping('ana');
@@ -124,7 +124,7 @@ test('typing is over after six seconds, or when the message comes', async (t) =>
   assert.deepEqual(made.typingUserIds, []);
 });
 
-test('who has read is known from marks and from what they messageEvent since', async (t) => {
+test('readers_follow_read_markers_and_sent_messages', async (t) => {
   const { made } = room(t, []);
   await flushMicrotasks();
   made.onReceipt({ userId: 'bo', read: 5 });
@@ -135,7 +135,7 @@ test('who has read is known from marks and from what they messageEvent since', a
   assert.deepEqual(made.readersOf(9), ['bo']);
 });
 
-test('a refused message is marked and can be sent again under its id', async (t) => {
+test('rejected_message_is_marked_failed_and_resent_under_its_id', async (t) => {
   const sent = [];
   let refuse = true;
   const { made } = room(t, [], { client: { async enqueue(message) { sent.push(message.clientMsgId); if (refuse) throw new Error('blocked'); return { roomId: 'R', messageId: 'm1', clientMsgId: message.clientMsgId, seq: 1, ts }; } } });

@@ -16,7 +16,7 @@ const push = (made, clientMsgId, roomId = 'R1') => made.push({ type: 'SEND_MESSA
 const ack = (frame, more = {}) => ({ type: 'ACK', ref: frame.ref, roomId: frame.roomId, clientMsgId: frame.clientMsgId, messageId: `m-${frame.clientMsgId}`, seq: 1, ts: '', ...more });
 const idsOf = (sent) => sent.map((frame) => frame.clientMsgId);
 
-test('messages of one room go one after the other, those of another room beside them', async (t) => {
+test('send_queue_has_one_frame_in_flight_per_room', async (t) => {
   const { made, sent } = queue(t);
   const first = push(made, 'a');
   push(made, 'b');
@@ -27,7 +27,7 @@ test('messages of one room go one after the other, those of another room beside 
   assert.deepEqual(idsOf(sent), ['a', 'c', 'b']);
 });
 
-test('what was not acknowledged is sent again after a reconnect, in order and under the same id', async (t) => {
+test('send_queue_resends_unacknowledged_frames_in_order_after_a_reconnect', async (t) => {
   const { made, sent } = queue(t);
   push(made, 'a');
   push(made, 'b');
@@ -39,7 +39,7 @@ test('what was not acknowledged is sent again after a reconnect, in order and un
   assert.deepEqual(idsOf(sent), ['a', 'a', 'b', 'c']);
 });
 
-test('a refusal that asks to try again holds the line back for as long as it says', async (t) => {
+test('send_queue_waits_for_the_retry_delay_of_an_error', async (t) => {
   const { made, sent } = queue(t);
   push(made, 'a');
   push(made, 'b');
@@ -50,7 +50,7 @@ test('a refusal that asks to try again holds the line back for as long as it say
   assert.deepEqual(idsOf(sent), ['a', 'a']);
 });
 
-test('a final refusal rejects its own message and lets the next one go', async (t) => {
+test('send_queue_continues_after_a_final_error', async (t) => {
   const { made, sent } = queue(t);
   const first = push(made, 'a');
   push(made, 'b');
@@ -59,14 +59,14 @@ test('a final refusal rejects its own message and lets the next one go', async (
   assert.deepEqual(idsOf(sent), ['a', 'b']);
 });
 
-test('an answer that never comes is asked for again on the same connection', async (t) => {
+test('send_queue_resends_after_the_ack_timeout', async (t) => {
   const { made, sent } = queue(t);
   push(made, 'a');
   t.mock.timers.tick(ACK_TIMEOUT_MS);
   assert.deepEqual(idsOf(sent), ['a', 'a']);
 });
 
-test('an answer to something else is not ours', async (t) => {
+test('send_queue_ignores_unrelated_answers', async (t) => {
   const { made, sent } = queue(t);
   push(made, 'a');
   assert.equal(made.acknowledge(ack(sent[0], { ref: 'other' })), false);
@@ -74,7 +74,7 @@ test('an answer to something else is not ours', async (t) => {
   assert.equal(made.length, 1);
 });
 
-test('a full queue refuses at once instead of growing', async (t) => {
+test('send_queue_rejects_when_full', async (t) => {
   const { made } = queue(t, { online: false });
   for (let index = 0; index < QUEUED_PER_ROOM_MAX; index += 1) push(made, `m${index}`).catch(() => {});
   await assert.rejects(push(made, 'one-more'), { code: 'QUEUE_FULL' });
@@ -83,7 +83,7 @@ test('a full queue refuses at once instead of growing', async (t) => {
   assert.equal(made.length, 0);
 });
 
-test('an_entry_of_an_earlier_page_goes_before_what_was_written_since', async (t) => {
+test('send_queue_places_restored_frames_before_newer_ones', async (t) => {
   const { made, sent } = queue(t);
   const pushAt = (clientMsgId, order) => made.push({ type: 'SEND_MESSAGE', roomId: 'R1', clientMsgId, content: '' }, order).catch(() => {});
   void pushAt('on its way', 20);

@@ -14,7 +14,7 @@ const reply = (status, body) => new Response(body === undefined ? null : JSON.st
 const pair = (number, expiresIn = 900) => ({ accessToken: `access-${number}`, refreshToken: `refresh-${number}`, expiresIn });
 
 /** A server with sessions: it records calls and rotates refresh tokens. */
-function fleet({ expiresIn = 900, refuses = false } = {}) {
+function server({ expiresIn = 900, refuses = false } = {}) {
   const calls = [];
   let turn = 1;
   const fetch = async (path, { method, headers, body }) => {
@@ -33,16 +33,16 @@ function fleet({ expiresIn = 900, refuses = false } = {}) {
 
 const alone = (work) => work();
 
-test('a good token is used as it is', async () => {
-  const { calls, fetch } = fleet();
+test('session_returns_a_valid_token_without_a_refresh', async () => {
+  const { calls, fetch } = server();
   const session = new Session({ storage: storage(), fetch, exclusively: alone });
   await session.signIn({ name: 'ana', password: 'long enough' });
   assert.equal(await session.get(), 'access-1');
   assert.deepEqual(calls, ['POST /v1/sessions']);
 });
 
-test('everyone who asks during a refresh gets its outcome, and the refresh token is used once', async () => {
-  const { calls, fetch } = fleet();
+test('concurrent_callers_share_one_refresh', async () => {
+  const { calls, fetch } = server();
   const session = new Session({ storage: storage(), fetch, exclusively: alone });
   await session.signIn({ name: 'ana', password: 'long enough' });
   const tokens = await Promise.all([session.get('access-1'), session.get('access-1'), session.get('access-1')]);
@@ -50,8 +50,8 @@ test('everyone who asks during a refresh gets its outcome, and the refresh token
   assert.equal(calls.filter((call) => call.endsWith('/refresh')).length, 1);
 });
 
-test('two tabs refresh one after the other and share the outcome', async () => {
-  const { calls, fetch } = fleet();
+test('two_tabs_share_one_refresh', async () => {
+  const { calls, fetch } = server();
   const shared = storage();
   let line = Promise.resolve();
   const exclusively = (work) => (line = line.then(work, work));
@@ -62,8 +62,8 @@ test('two tabs refresh one after the other and share the outcome', async () => {
   assert.equal(calls.filter((call) => call.endsWith('/refresh')).length, 1);
 });
 
-test('a token near its end is renewed before it is used', async (t) => {
-  const { fetch } = fleet({ expiresIn: 60 });
+test('session_refreshes_a_token_before_it_expires', async (t) => {
+  const { fetch } = server({ expiresIn: 60 });
   t.mock.timers.enable({ apis: ['Date'] });
   const session = new Session({ storage: storage(), fetch, exclusively: alone });
   await session.signIn({ name: 'ana', password: 'long enough' });
@@ -72,8 +72,8 @@ test('a token near its end is renewed before it is used', async (t) => {
   assert.equal(await session.get(), 'access-2');
 });
 
-test('a refused refresh ends the session', async () => {
-  const { fetch } = fleet({ refuses: true });
+test('session_ends_when_the_refresh_is_rejected', async () => {
+  const { fetch } = server({ refuses: true });
   const session = new Session({ storage: storage(), fetch, exclusively: alone });
   await session.signIn({ name: 'ana', password: 'long enough' });
   let ended = 0;
@@ -83,8 +83,8 @@ test('a refused refresh ends the session', async () => {
   assert.equal(session.signedIn, false);
 });
 
-test('a fleet out of reach does not end the session', async () => {
-  const { fetch } = fleet();
+test('session_survives_an_unreachable_server', async () => {
+  const { fetch } = server();
   let down = false;
   const session = new Session({ storage: storage(), fetch: (...request) => (down ? Promise.reject(new TypeError('no network')) : fetch(...request)), exclusively: alone });
   await session.signIn({ name: 'ana', password: 'long enough' });
@@ -93,8 +93,8 @@ test('a fleet out of reach does not end the session', async () => {
   assert.equal(session.signedIn, true);
 });
 
-test('a call refused with 401 is tried once more with a fresh token', async () => {
-  const { calls, fetch } = fleet();
+test('api_retries_once_with_a_new_token_after_401', async () => {
+  const { calls, fetch } = server();
   const session = new Session({ storage: storage(), fetch, exclusively: alone });
   await session.signIn({ name: 'ana', password: 'long enough' });
   await session.get('access-1');
@@ -104,21 +104,21 @@ test('a call refused with 401 is tried once more with a fresh token', async () =
   assert.equal(calls.filter((call) => call === 'GET /v1/me').length, 2);
 });
 
-test('a problem document becomes an error with its code and words', async () => {
+test('problem_document_becomes_an_error_with_code_and_detail', async () => {
   const fetch = async () => reply(409, { code: 'CONFLICT', title: 'Conflict', detail: 'the name is taken' });
   const session = new Session({ storage: storage(), fetch, exclusively: alone });
   await assert.rejects(session.signUp({ name: 'ana', password: 'long enough' }), { status: 409, code: 'CONFLICT', message: 'the name is taken' });
 });
 
-test('ids made here carry the time in front and are version 7', () => {
+test('uuidv7_starts_with_the_time', () => {
   const id = uuidv7(0x0189_abcd_ef01, (bytes) => bytes.fill(0xff));
   assert.equal(id, '0189abcd-ef01-7fff-bfff-ffffffffffff');
 });
 
-test('session_lives_in_memory_when_the_browser_refuses_storage', async () => {
+test('session_is_kept_in_memory_when_storage_is_blocked', async () => {
   const refuse = () => { throw new DOMException('blocked', 'SecurityError'); };
   for (const open of [refuse, () => ({ getItem: refuse, setItem: refuse, removeItem: refuse })]) {
-    const { fetch } = fleet();
+    const { fetch } = server();
     const session = new Session({ storage: new SafeStore(open), fetch, exclusively: alone });
     assert.equal(session.signedIn, false);
     await session.signIn({ name: 'ana', password: 'long enough' });
@@ -128,7 +128,7 @@ test('session_lives_in_memory_when_the_browser_refuses_storage', async () => {
   }
 });
 
-test('safe_store_prefers_the_value_that_a_full_browser_did_not_take', () => {
+test('safe_store_returns_the_value_that_a_full_storage_rejected', () => {
   const kept = storage({ a: 'old' });
   const store = new SafeStore(() => ({ ...kept, setItem: () => { throw new DOMException('full', 'QuotaExceededError'); } }));
   assert.equal(store.getItem('a'), 'old');

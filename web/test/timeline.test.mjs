@@ -12,13 +12,13 @@ const text = (timeline, seq) => timeline.message(`m${seq}`).content;
 /** The visible reactions of one message. */
 const reactions = (timeline, seq) => [...timeline.message(`m${seq}`).reactions].map(([emoji, { count }]) => `${emoji}${count}`).join(' ');
 
-test('messages stand in the order of seq, whatever the order they came in, and never twice', () => {
+test('timeline_orders_messages_by_seq_without_duplicates', () => {
   const timeline = new Timeline('ana');
   for (const seq of [5, 3, 9, 5, 7, 3]) timeline.apply(messageEvent(seq));
   assert.deepEqual(seqs(timeline), [3, 5, 7, 9]);
 });
 
-test('an edit changes its message and an older edit does not change it back', () => {
+test('timeline_applies_the_newest_edit', () => {
   const timeline = new Timeline('ana');
   timeline.apply(messageEvent(1));
   timeline.apply(edited(4, 1, 'second'));
@@ -27,7 +27,7 @@ test('an edit changes its message and an older edit does not change it back', ()
   assert.equal(timeline.message('m1').edited, true);
 });
 
-test('a deleted message keeps its place, loses its text, and stays deleted', () => {
+test('deleted_message_keeps_its_seq_and_stays_deleted', () => {
   const timeline = new Timeline('ana');
   timeline.apply(messageEvent(1));
   timeline.apply(deleted(2, 1));
@@ -38,7 +38,7 @@ test('a deleted message keeps its place, loses its text, and stays deleted', () 
   assert.equal(text(timeline, 1), '');
 });
 
-test('reactions count people once and a removal takes back only its own', () => {
+test('reactions_count_each_user_once', () => {
   const timeline = new Timeline('ana');
   timeline.apply(messageEvent(1));
   timeline.apply(reacted(2, 1, 'bo'));
@@ -49,14 +49,14 @@ test('reactions count people once and a removal takes back only its own', () => 
   assert.equal(reactions(timeline, 1), '+1');
 });
 
-test('a removal by someone beyond the listed fifty still lowers the count', () => {
+test('removal_by_an_unlisted_user_lowers_the_count', () => {
   const timeline = new Timeline('ana');
   timeline.insertPage(timeline.startPage(), { events: [messageEvent(1, { reactions: [{ emoji: '+', count: 80, userIds: ['bo'] }] })] });
   timeline.apply(reacted(9, 1, 'someone-unlisted', '+', true));
   assert.equal(reactions(timeline, 1), '+79');
 });
 
-test('an older page goes before what is there', () => {
+test('older_page_is_inserted_before_newer_entries', () => {
   const timeline = new Timeline('ana');
   timeline.insertPage(timeline.startPage(), { events: [messageEvent(10), messageEvent(12)], hasMoreBefore: true });
   assert.equal(timeline.firstMessageSeq, 10);
@@ -66,7 +66,7 @@ test('an older page goes before what is there', () => {
   assert.equal(timeline.message('m4').deleted, true);
 });
 
-test('an edit that arrives while an older page is on its way is not lost under the page', () => {
+test('events_during_a_page_load_are_applied_on_top_of_the_page', () => {
   const timeline = new Timeline('ana');
   const load = timeline.startPage();
   timeline.apply(messageEvent(20));
@@ -79,7 +79,7 @@ test('an edit that arrives while an older page is on its way is not lost under t
   assert.equal(timeline.message('m6').deleted, true);
 });
 
-test('a page that already holds what arrives live counts nothing twice', () => {
+test('page_that_contains_live_events_counts_them_once', () => {
   const timeline = new Timeline('ana');
   const load = timeline.startPage();
   timeline.apply(reacted(3, 1, 'cy'));
@@ -88,7 +88,7 @@ test('a page that already holds what arrives live counts nothing twice', () => {
   assert.equal(timeline.message('m1').edited, true);
 });
 
-test('events read from history fold around the ones that came live meanwhile', () => {
+test('catch_up_events_merge_with_live_events', () => {
   const timeline = new Timeline('ana');
   timeline.apply(messageEvent(1));
   const load = timeline.startPage();
@@ -99,7 +99,7 @@ test('events read from history fold around the ones that came live meanwhile', (
   assert.equal(text(timeline, 5), 'newest');
 });
 
-test('a pending message takes its place when acknowledged, and its own event does not double it', () => {
+test('acknowledged_message_is_not_duplicated_by_its_event', () => {
   const timeline = new Timeline('ana');
   timeline.apply(messageEvent(1));
   timeline.addPending({ clientMsgId: 'c1', content: 'mine', ts });
@@ -109,7 +109,7 @@ test('a pending message takes its place when acknowledged, and its own event doe
   assert.deepEqual(timeline.items.map((item) => [item.kind, item.content]), [['message', 'text 1'], ['message', 'mine']]);
 });
 
-test('a pending message is matched by its event when the event comes first', () => {
+test('pending_message_is_replaced_by_its_event_before_the_ack', () => {
   const timeline = new Timeline('ana');
   timeline.addPending({ clientMsgId: 'c1', content: 'mine', ts });
   timeline.apply(messageEvent(2, { senderId: 'ana', clientMsgId: 'c1', content: 'mine' }));
@@ -117,14 +117,14 @@ test('a pending message is matched by its event when the event comes first', () 
   assert.deepEqual(timeline.items.map((item) => item.kind), ['message']);
 });
 
-test("another person's message with the same clientMsgId is another message", () => {
+test('same_client_msg_id_of_another_user_is_another_message', () => {
   const timeline = new Timeline('ana');
   timeline.addPending({ clientMsgId: 'c1', content: 'mine', ts });
   timeline.apply(messageEvent(2, { senderId: 'bo', clientMsgId: 'c1' }));
   assert.deepEqual(timeline.items.map((item) => item.kind), ['message', 'pending']);
 });
 
-test('a failed message can be tried again or discarded', () => {
+test('failed_message_can_be_retried_or_discarded', () => {
   const timeline = new Timeline('ana');
   timeline.addPending({ clientMsgId: 'c1', content: 'mine', ts });
   timeline.fail('c1', 'no');
@@ -134,7 +134,7 @@ test('a failed message can be tried again or discarded', () => {
   assert.deepEqual(timeline.items, []);
 });
 
-test('trimming keeps the newest and remembers that there is more', () => {
+test('trim_keeps_the_newest_entries_and_marks_older_ones', () => {
   const timeline = new Timeline('ana');
   for (let seq = 1; seq <= 50; seq += 1) timeline.apply(messageEvent(seq));
   timeline.hasMoreBefore = false;

@@ -57,8 +57,8 @@ function parse(text) {
  * @param {{ code?: string, detail?: string, title?: string } | undefined} problem
  */
 function messageOf(status, problem) {
-  if (problem?.code === 'RATE_LIMITED') return 'That was a little fast. Wait a moment and try again.';
-  if (problem?.code === 'LOG_UNAVAILABLE' || status === 503) return 'Roomcast is busy or restarting. Try again in a moment.';
+  if (problem?.code === 'RATE_LIMITED') return 'Too many requests. Wait a moment and try again.';
+  if (problem?.code === 'LOG_UNAVAILABLE' || status === 503) return 'Roomcast is temporarily unavailable. Try again in a moment.';
   return problem?.detail ?? problem?.title ?? `Something went wrong (${status}).`;
 }
 

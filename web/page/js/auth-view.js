@@ -18,11 +18,11 @@ export function authView({ session, onSignedIn, notice }) {
   return h('main', { class: 'auth', 'data-testid': 'auth' },
     h('section', { class: 'auth-story', 'aria-label': 'About Roomcast' },
       h('p', { class: 'brand' }, logo(), 'Roomcast'),
-      h('p', { class: 'auth-claim' }, 'Rooms where nothing gets lost.'),
-      h('p', { class: 'auth-sub' }, 'Everyone sees the same messages in the same order, within a blink. Whoever was away catches up.'),
+      h('p', { class: 'auth-claim' }, 'Chat that never loses a message.'),
+      h('p', { class: 'auth-sub' }, 'Everyone sees the same messages in the same order. After a break you catch up automatically.'),
       sample()),
     h('section', { class: 'auth-panel' },
-      h('button', { type: 'button', class: 'icon-button theme-corner', 'aria-label': 'Switch between light and dark', 'data-testid': 'theme-toggle', onclick: toggleTheme }, icon('sun'), icon('moon')),
+      h('button', { type: 'button', class: 'icon-button theme-corner', 'aria-label': 'Switch theme', 'data-testid': 'theme-toggle', onclick: toggleTheme }, icon('sun'), icon('moon')),
       form));
 }
 
@@ -61,8 +61,8 @@ function formFor({ signsUp, name, session, onSignedIn, notice, onToggle }) {
   return h('form', { onsubmit: submit, 'aria-labelledby': 'auth-title' },
     h('h1', { id: 'auth-title' }, signsUp ? 'Create your account' : 'Welcome back'),
     notice ? h('p', { class: 'notice', role: 'status' }, notice) : null,
-    labelledField({ id: 'auth-name', label: 'User name', hint: signsUp ? '3 to 32 letters, digits or _ - . : People find you by it.' : undefined, input: nameInput }),
-    signsUp ? labelledField({ id: 'auth-display-name', label: 'Your name (optional)', hint: 'Shown with your messages.', input: displayInput }) : null,
+    labelledField({ id: 'auth-name', label: 'User name', hint: signsUp ? '3 to 32 letters, digits or _ - . : Others find you by this name.' : undefined, input: nameInput }),
+    signsUp ? labelledField({ id: 'auth-display-name', label: 'Display name (optional)', hint: 'Shown with your messages.', input: displayInput }) : null,
     labelledField({ id: 'auth-password', label: 'Password', hint: signsUp ? 'At least 8 characters.' : undefined, input: passwordInput }),
     problem, button,
     h('p', { class: 'auth-switch' }, signsUp ? 'Already have an account? ' : 'New here? ',

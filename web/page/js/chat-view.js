@@ -20,7 +20,7 @@ export function chatView(room, workspace) {
   const subtitle = h('p', { class: 'chat-subtitle', 'data-testid': 'room-subtitle' });
   const face = h('span', { class: 'chat-face' });
   const typing = h('p', { class: 'typing', 'data-testid': 'typing' });
-  const peopleButton = h('button', { type: 'button', class: 'icon-button', 'aria-label': 'People in this room', title: 'People', 'aria-expanded': 'false', 'data-testid': 'invite', onclick: () => toggleDetails() }, icon('people'));
+  const peopleButton = h('button', { type: 'button', class: 'icon-button', 'aria-label': 'Members of this room', title: 'Members', 'aria-expanded': 'false', 'data-testid': 'invite', onclick: () => toggleDetails() }, icon('people'));
   const details = detailsView(room, workspace, () => toggleDetails(false));
   details.element.hidden = true;
   /** @param {boolean} [open] @param {boolean} [focusInvite] */
@@ -36,12 +36,12 @@ export function chatView(room, workspace) {
   const actions = {
     reply: (message) => composer.reply(message),
     edit: (message) => composer.edit(message),
-    react: (message, emoji) => report(outbox.submit({ type: 'REACT', roomId: room.roomId, messageId: message.messageId, emoji, ...(message.reactions.get(emoji)?.userIds.has(me.userId) ? { remove: true } : {}) }), 'The reaction was not kept.'),
+    react: (message, emoji) => report(outbox.submit({ type: 'REACT', roomId: room.roomId, messageId: message.messageId, emoji, ...(message.reactions.get(emoji)?.userIds.has(me.userId) ? { remove: true } : {}) }), 'The reaction was not saved.'),
     retry: (clientMsgId) => room.retry(clientMsgId),
     discard: (clientMsgId) => room.discard(clientMsgId),
     async remove(message) {
-      const sure = await confirm({ title: 'Delete this message?', text: 'It will be gone for everyone in the room.', action: 'Delete', danger: true });
-      if (sure) report(outbox.submit({ type: 'DELETE_MESSAGE', roomId: room.roomId, messageId: message.messageId }), 'The message is still there.');
+      const sure = await confirm({ title: 'Delete this message?', text: 'The message will be deleted for everyone.', action: 'Delete', danger: true });
+      if (sure) report(outbox.submit({ type: 'DELETE_MESSAGE', roomId: room.roomId, messageId: message.messageId }), 'The message was not deleted.');
     },
     jump: (messageId) => void jumpTo(messageId),
   };
@@ -76,7 +76,7 @@ export function chatView(room, workspace) {
   const unsubscribes = [room.on('members', scheduleHead), people.on('names', scheduleHead), people.on('presence', scheduleHead), room.on('typing', renderTyping), people.on('names', renderTyping)];
   const chat = h('section', { class: 'chat', 'aria-label': 'Open room', 'data-testid': 'chat', 'data-room-id': room.roomId },
     h('header', { class: 'chat-head' },
-      h('a', { class: 'icon-button only-narrow', href: '#/', 'aria-label': 'Back to my rooms', 'data-testid': 'back' }, icon('back')),
+      h('a', { class: 'icon-button only-narrow', href: '#/', 'aria-label': 'Back to rooms', 'data-testid': 'back' }, icon('back')),
       face, h('div', { class: 'chat-names' }, h('h1', { class: 'chat-title', 'data-testid': 'room-title' }, title), subtitle), peopleButton),
     messages.element, typing, composer.element);
   renderHead();
@@ -102,8 +102,8 @@ function subtitleOf(room, people) {
     const status = people.status(room.info.peerId ?? '');
     return status === 'ONLINE' ? 'Online' : status === 'AWAY' ? 'Away' : 'Offline';
   }
-  const here = [...room.members.keys()].filter((userId) => userId !== room.selfId && people.status(userId) !== 'OFFLINE').length;
-  const parts = [room.info.visibility === 'PUBLIC' ? 'Public' : 'Private', plural(room.info.memberCount, 'member'), here > 0 ? `${here + 1} here` : 'only you are here'];
+  const online = [...room.members.keys()].filter((userId) => userId !== room.selfId && people.status(userId) !== 'OFFLINE').length;
+  const parts = [room.info.visibility === 'PUBLIC' ? 'Public' : 'Private', plural(room.info.memberCount, 'member'), `${online + 1} online`];
   return [room.info.topic ? isolate(room.info.topic) : '', parts.join(' · ')].filter(Boolean).join(' — ');
 }
 
@@ -111,9 +111,9 @@ function subtitleOf(room, people) {
 function introOf(room, name, onInvite) {
   const isDirect = room.info.kind === 'DIRECT';
   return h('div', { class: 'intro' },
-    h('h2', {}, isDirect ? 'This is your chat with ' : 'Welcome to ', h('bdi', {}, name)),
-    h('p', {}, isDirect ? 'What you say here only the two of you can read.' : 'Nothing came before this. Say something worth keeping.'),
-    room.mayManage ? h('button', { type: 'button', class: 'button', 'data-testid': 'invite-first', onclick: onInvite }, icon('people'), 'Invite someone') : null);
+    h('h2', {}, isDirect ? 'Your conversation with ' : 'Welcome to ', h('bdi', {}, name)),
+    h('p', {}, isDirect ? 'Only the two of you can read this conversation.' : 'This is the beginning of the room.'),
+    room.mayManage ? h('button', { type: 'button', class: 'button', 'data-testid': 'invite-first', onclick: onInvite }, icon('people'), 'Invite people') : null);
 }
 
 /** The view while no room is open. @param {import('./workspace.js').Workspace} workspace */
@@ -122,10 +122,10 @@ export function noRoomView(workspace) {
   return h('section', { class: 'chat no-room', 'aria-label': 'No room is open', 'data-testid': 'empty-state' },
     h('div', { class: 'welcome' },
       h('div', { class: 'welcome-art', 'aria-hidden': 'true' }, h('i'), h('i'), h('i')),
-      h('h2', {}, isNew ? ['Hello, ', h('bdi', {}, displayNameOf(workspace.me))] : 'Choose a room'),
-      h('p', {}, isNew ? 'A room is where people talk. Make one and invite somebody, or look for one that is already there.' : 'Your rooms are on the left, the liveliest first.'),
+      h('h2', {}, isNew ? ['Hello, ', h('bdi', {}, displayNameOf(workspace.me))] : 'Select a room'),
+      h('p', {}, isNew ? 'Create a room and invite people, or join a public room.' : 'Select a room from the list to open it.'),
       h('div', { class: 'welcome-actions' },
         h('button', { type: 'button', class: 'button', 'data-testid': 'first-room', onclick: () => workspace.openStartDialog('room') }, icon('plus'), isNew ? 'Create your first room' : 'New room'),
         h('button', { type: 'button', class: 'button quiet', 'data-testid': 'first-find', onclick: () => workspace.openStartDialog('find') }, icon('hash'), 'Find a public room'),
-        h('button', { type: 'button', class: 'button quiet', 'data-testid': 'first-direct', onclick: () => workspace.openStartDialog('direct') }, icon('people'), 'Message someone'))));
+        h('button', { type: 'button', class: 'button quiet', 'data-testid': 'first-direct', onclick: () => workspace.openStartDialog('direct') }, icon('people'), 'New direct message'))));
 }

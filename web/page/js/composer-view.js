@@ -80,7 +80,7 @@ export function composerView({ room, people, name, onSent, onProblem }) {
     if (mode.kind === 'edit') {
       const { message } = mode;
       if (content !== message.content) {
-        outbox.submit({ type: 'EDIT_MESSAGE', roomId, messageId: message.messageId, content }).catch((error) => onProblem(`The change was not kept. ${error.message}`));
+        outbox.submit({ type: 'EDIT_MESSAGE', roomId, messageId: message.messageId, content }).catch((error) => onProblem(`The edit was not saved. ${error.message}`));
       }
       enter({ kind: 'new' });
       return;

@@ -28,10 +28,10 @@ export function connectionBanner(workspace) {
     view.hidden = words === '';
   };
   const showReconnecting = (/** @type {number} */ retryAt) => {
-    const now = h('button', { type: 'button', class: 'link', 'data-testid': 'reconnect-now', onclick: () => client.reconnectNow() }, 'Try now');
+    const now = h('button', { type: 'button', class: 'link', 'data-testid': 'reconnect-now', onclick: () => client.reconnectNow() }, 'Retry now');
     const count = h('span', { 'aria-hidden': 'true' });
     const tick = () => fill(count, retryAt - Date.now() > 1500 ? ` in ${Math.round((retryAt - Date.now()) / 1000)} s ` : ' ');
-    const note = workspace.outbox.isDurable ? 'What you write is kept and sent when the connection is back.' : 'What you write is sent when the connection is back. Keep this page open: this browser does not let it store anything.';
+    const note = workspace.outbox.isDurable ? 'Your messages will be sent when you are back online.' : 'Your messages will be sent when you are back online. Keep this page open: this browser cannot store them.';
     show('reconnecting', `Reconnecting… ${note}`, h('span', {}, count, now));
     tick();
     counting = setInterval(tick, 1000);
@@ -54,9 +54,9 @@ export function connectionBanner(workspace) {
   const showOnline = () => {
     if (client.state.phase !== 'online') return;
     if (!wasLost) return show('online', '');
-    if (!client.caughtUp || workspace.openRoom?.caughtUp === false) return show('catching-up', 'Back online, catching up…');
+    if (!client.caughtUp || workspace.openRoom?.caughtUp === false) return show('catching-up', 'Back online. Catching up…');
     wasLost = false;
-    show('online', 'Back online, caught up', icon('check'));
+    show('online', 'Back online', icon('check'));
     timer = setTimeout(() => show('online', ''), BACK_ONLINE_SHOWN_MS);
   };
   client.on('state', render);
@@ -64,7 +64,7 @@ export function connectionBanner(workspace) {
   workspace.on('caught-up', () => { if (wasLost) showOnline(); });
   client.on('warning', ({ code, message }) => {
     if (code === 'PRESENCE_TOO_LARGE' || wasLost) return;
-    show('warning', code === 'LOG_UNAVAILABLE' ? 'Messages wait a moment before they are stored. Nothing is lost.' : message);
+    show('warning', code === 'LOG_UNAVAILABLE' ? 'Sending is delayed. No messages are lost.' : message);
     timer = setTimeout(() => show('online', ''), WARNING_SHOWN_MS);
   });
   return view;

@@ -4,14 +4,14 @@
  */
 
 /**
- * @param {number} nowMs milliseconds since 1970 on the fleet's clock
+ * @param {number} nowMs milliseconds since 1970 on the server's clock
  * @param {(bytes: Uint8Array) => Uint8Array} [fill] fills the bytes with random numbers
  */
 export function uuidv7(nowMs, fill = (bytes) => crypto.getRandomValues(bytes)) {
   const bytes = fill(new Uint8Array(16));
   let rest = Math.max(0, Math.floor(nowMs));
-  for (let place = 5; place >= 0; place -= 1) {
-    bytes[place] = rest % 256;
+  for (let index = 5; index >= 0; index -= 1) {
+    bytes[index] = rest % 256;
     rest = Math.floor(rest / 256);
   }
   bytes[6] = (bytes[6] & 0x0f) | 0x70;

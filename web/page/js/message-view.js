@@ -63,7 +63,7 @@ function mentioned(mentions, { people, selfId }) {
 /** @param {string} messageId @param {Context} context */
 function quote(messageId, { quoted, people, actions }) {
   const target = quoted(messageId);
-  const text = target?.deleted ? 'This message was deleted' : target?.content ?? 'An earlier message';
+  const text = target?.deleted ? 'This message was deleted' : target?.content ?? 'Earlier message';
   return h('button', { type: 'button', class: 'quote', 'data-testid': 'quote', onclick: () => actions.jump(messageId) },
     h('span', { class: 'hidden' }, 'In reply to '),
     target?.senderId ? h('strong', {}, h('bdi', {}, people.name(target.senderId))) : null,
@@ -138,12 +138,12 @@ export function noticeText({ event }, people, selfId) {
   switch (event.type) {
     case 'MEMBER_JOINED': return event.userId === event.senderId ? `${who} joined` : `${by} added ${who === 'You' ? 'you' : who}`;
     case 'MEMBER_LEFT': return event.userId === event.senderId ? `${who} left` : `${by} removed ${who === 'You' ? 'you' : who}`;
-    case 'MEMBER_CHANGED': return `${who} ${who === 'You' ? 'are' : 'is'} now ${(event.role ?? 'MEMBER').toLowerCase()}`;
+    case 'MEMBER_CHANGED': return `${who} ${who === 'You' ? 'are' : 'is'} now ${event.role === 'OWNER' ? 'an owner' : event.role === 'ADMIN' ? 'an admin' : 'a member'}`;
     case 'ROOM_CHANGED':
       if (event.name) return `${by} renamed the room to “${isolate(event.name)}”`;
       if (event.topic !== undefined) return `${by} changed the topic`;
       if (event.visibility) return `${by} made the room ${event.visibility.toLowerCase()}`;
-      return event.memberCount !== undefined ? `The room has ${plural(event.memberCount, 'member')} now` : `${by} changed the room`;
+      return event.memberCount !== undefined ? `The room now has ${plural(event.memberCount, 'member')}` : `${by} changed the room`;
     case 'ROOM_DELETED': return `${by} deleted the room`;
     default: return '';
   }

@@ -201,7 +201,7 @@ function renderTop(top, room, intro) {
   top.dataset.version = version;
   if (state === 'failed') fill(top, h('p', { class: 'problem', role: 'alert' }, icon('alert'), room.error));
   else if (state === 'intro') fill(top, intro());
-  else fill(top, h('p', { class: 'loading' }, state === 'more' ? 'Reading earlier messages…' : 'Reading messages…'));
+  else fill(top, h('p', { class: 'loading' }, state === 'more' ? 'Loading earlier messages…' : 'Loading messages…'));
 }
 
 /** The first visible row and its position, to restore the scroll offset. @param {HTMLElement} scroller @param {HTMLElement} rows */

@@ -104,7 +104,7 @@ export class Outbox extends Emitter {
   /**
    * Sends an edit, a deletion or a reaction.
    * @param {{ type: 'EDIT_MESSAGE' | 'DELETE_MESSAGE' | 'REACT', roomId: string, messageId: string, [field: string]: any }} frame
-   * @returns {Promise<void>} rejects when the fleet refuses it
+   * @returns {Promise<void>} rejects when the server rejects it
    */
   async submit(frame) {
     if (this.isFull(frame.roomId)) throw new Error('Too many changes are waiting to be sent.');

@@ -14,19 +14,19 @@ export const LONG_DELAY_MS = 10_000;
 
 /** The policy of each close code, and the user's message for final ones. */
 const CLOSE_POLICIES = new Map(/** @type {[number, { reconnect: ReconnectPolicy, message?: string }][]} */ ([
-  [1002, { reconnect: 'never', message: 'This page and the server do not understand each other. Please reload the page.' }],
-  [1003, { reconnect: 'never', message: 'This page and the server do not understand each other. Please reload the page.' }],
-  [1007, { reconnect: 'never', message: 'This page and the server do not understand each other. Please reload the page.' }],
-  [4400, { reconnect: 'never', message: 'This page and the server do not understand each other. Please reload the page.' }],
+  [1002, { reconnect: 'never', message: 'This page does not match the server. Reload the page.' }],
+  [1003, { reconnect: 'never', message: 'This page does not match the server. Reload the page.' }],
+  [1007, { reconnect: 'never', message: 'This page does not match the server. Reload the page.' }],
+  [4400, { reconnect: 'never', message: 'This page does not match the server. Reload the page.' }],
   [4401, { reconnect: 'new-token' }],
-  [4403, { reconnect: 'never', message: 'This account may not connect at the moment.' }],
+  [4403, { reconnect: 'never', message: 'This account is not allowed to connect.' }],
   [4409, { reconnect: 'later' }],
   [4429, { reconnect: 'later' }],
 ]));
 
 /**
  * @param {number} code
- * @returns {{ reconnect: ReconnectPolicy, message?: string }} unknown codes ask to come back: nothing was refused
+ * @returns {{ reconnect: ReconnectPolicy, message?: string }} unknown codes reconnect
  */
 export function closePolicy(code) {
   return CLOSE_POLICIES.get(code) ?? { reconnect: 'soon' };

@@ -7,7 +7,7 @@ const PIECES = /https?:\/\/[^\s<>"']+|(?<![A-Za-z0-9_])@[A-Za-z0-9_\-.:]{1,64}/g
 
 /**
  * @param {string} content
- * @param {(name: string) => 'me' | 'other' | undefined} mentioned whether `@name` names someone the message mentions
+ * @param {(name: string) => 'me' | 'other' | undefined} mentioned whether `@name` is a mention
  * @returns {(Node | string)[]}
  */
 export function richText(content, mentioned) {

@@ -95,7 +95,7 @@ export class SendQueue {
     const [largest] = sent.sort((one, other) => sizeOf(other) - sizeOf(one));
     if (!largest) return;
     this.#finish(largest);
-    largest.reject(new SendError('CONTENT_TOO_LARGE', 'The server did not take this message because it is too large. Shorten it, or send it in parts.'));
+    largest.reject(new SendError('CONTENT_TOO_LARGE', 'This message is too large for the server. Shorten it, or send it in parts.'));
   }
 
   /** The connection is up: every queue resends its first frame. */
@@ -120,7 +120,7 @@ export class SendQueue {
     this.#queues.clear();
     for (const entry of queues.flat()) {
       clearTimeout(entry.timer);
-      entry.reject(new SendError('STOPPED', 'Not sent: the connection was ended.'));
+      entry.reject(new SendError('STOPPED', 'Not sent: the connection was closed.'));
     }
   }
 

@@ -12,7 +12,7 @@ import { displayNameOf } from './people.js';
 
 /** The display name of a room. @param {RoomInfo} room @param {import('./people.js').People} people */
 export function roomName(room, people) {
-  if (room.kind === 'DIRECT') return room.peerId ? people.name(room.peerId) : 'Direct chat';
+  if (room.kind === 'DIRECT') return room.peerId ? people.name(room.peerId) : 'Direct message';
   return stripControls(room.name ?? '') || 'Unnamed room';
 }
 
@@ -31,12 +31,12 @@ export function sidebarView(workspace) {
   const view = h('aside', { class: 'sidebar', 'aria-label': 'Rooms and account' },
     h('header', { class: 'sidebar-head' },
       h('h1', { class: 'brand' }, logo(), 'Roomcast'),
-      h('button', { type: 'button', class: 'icon-button filled', 'aria-label': 'New room or chat', title: 'New room or chat', 'data-testid': 'new-room', onclick: () => workspace.openStartDialog() }, icon('plus'))),
-    h('nav', { class: 'rooms-scroll', 'aria-label': 'My rooms' }, rooms, empty),
+      h('button', { type: 'button', class: 'icon-button filled', 'aria-label': 'New conversation', title: 'New conversation', 'data-testid': 'new-room', onclick: () => workspace.openStartDialog() }, icon('plus'))),
+    h('nav', { class: 'rooms-scroll', 'aria-label': 'Rooms' }, rooms, empty),
     h('footer', { class: 'sidebar-foot' },
       avatar(me.userId, displayNameOf(me), { status: 'ONLINE' }),
       h('span', { class: 'account' }, myName, h('span', { class: 'me-handle', 'data-testid': 'me-handle' }, me.name ? `@${me.name}` : me.userId)),
-      h('button', { type: 'button', class: 'icon-button', 'aria-label': 'Switch between light and dark', title: 'Light or dark', 'data-testid': 'theme-toggle', onclick: toggleTheme }, icon('sun'), icon('moon')),
+      h('button', { type: 'button', class: 'icon-button', 'aria-label': 'Switch theme', title: 'Switch theme', 'data-testid': 'theme-toggle', onclick: toggleTheme }, icon('sun'), icon('moon')),
       h('button', { type: 'button', class: 'icon-button', 'aria-label': 'Sign out', title: 'Sign out', 'data-testid': 'sign-out', onclick: () => void workspace.signOut() }, icon('exit'))));
 
   const render = () => {
@@ -45,7 +45,7 @@ export function sidebarView(workspace) {
     if (focused) /** @type {HTMLElement | null} */ (rooms.querySelector(`[data-room-id="${CSS.escape(focused)}"]`))?.focus({ preventScroll: true });
     const isEmpty = list.loaded && list.rooms.length === 0;
     empty.hidden = !isEmpty;
-    if (isEmpty) fill(empty, h('p', {}, 'Your rooms will appear here.'));
+    if (isEmpty) fill(empty, h('p', {}, 'No rooms yet.'));
     document.title = list.unread > 0 ? `(${badge(list.unread)}) Roomcast` : 'Roomcast';
     view.querySelector('.sidebar-foot .dot')?.setAttribute('data-status', workspace.client.state.phase === 'online' ? 'ONLINE' : 'OFFLINE');
   };
@@ -84,8 +84,8 @@ function roomItem(room, workspace) {
 /** @param {RoomInfo} room @param {Workspace} workspace @returns {(Node | string)[]} */
 function preview(room, { people, me }) {
   const last = room.lastMessage;
-  if (!last) return [room.kind === 'DIRECT' ? 'Say hello' : plural(room.memberCount, 'member')];
+  if (!last) return [room.kind === 'DIRECT' ? 'No messages yet' : plural(room.memberCount, 'member')];
   const who = last.senderId === me.userId ? ['You: '] : room.kind === 'GROUP' ? [h('bdi', {}, people.name(last.senderId ?? '')), ': '] : [];
   if (last.deleted) return [...who, 'message deleted'];
-  return [...who, last.content ? h('bdi', {}, last.content) : last.attachments?.length ? 'an attachment' : ''];
+  return [...who, last.content ? h('bdi', {}, last.content) : last.attachments?.length ? 'Attachment' : ''];
 }

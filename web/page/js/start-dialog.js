@@ -6,14 +6,14 @@ import { labelledField, openDialog, assertValid, withSubmitState } from './dialo
 import { plural } from './format.js';
 import { userSearch } from './user-search.js';
 
-const TABS = /** @type {const} */ ([['room', 'New room'], ['find', 'Find a room'], ['direct', 'Direct chat']]);
+const TABS = /** @type {const} */ ([['room', 'New room'], ['find', 'Find a room'], ['direct', 'Direct message']]);
 
 /**
  * @param {import('./workspace.js').Workspace} workspace
  * @param {'room' | 'find' | 'direct'} [first]
  */
 export function startDialog(workspace, first = 'room') {
-  openDialog('Start something', (close) => {
+  openDialog('New conversation', (close) => {
     const panel = h('div', { class: 'tab-panel', role: 'tabpanel', id: 'start-panel', tabindex: '-1' });
     const panels = { room: () => newRoom(workspace, close), find: () => findRoom(workspace, close), direct: () => direct(workspace, close) };
     const tabs = TABS.map(([key, label]) => h('button', {
@@ -31,7 +31,7 @@ export function startDialog(workspace, first = 'room') {
       fill(panel, panels[key]());
       if (!focusTab) setTimeout(() => /** @type {HTMLElement | null} */ (panel.querySelector('input'))?.focus());
     };
-    const list = h('div', { class: 'tabs', role: 'tablist', 'aria-label': 'What to start', onkeydown: (/** @type {KeyboardEvent} */ event) => {
+    const list = h('div', { class: 'tabs', role: 'tablist', 'aria-label': 'Conversation type', onkeydown: (/** @type {KeyboardEvent} */ event) => {
       const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
       if (step === 0) return;
       const at = tabs.findIndex((tab) => tab.tabIndex === 0);
@@ -44,7 +44,7 @@ export function startDialog(workspace, first = 'room') {
 
 /** @param {import('./workspace.js').Workspace} workspace @param {() => void} close */
 function newRoom(workspace, close) {
-  const input = h('input', { type: 'text', required: true, dir: 'auto', autocomplete: 'off', 'data-testid': 'room-name-input', placeholder: 'For example: Weekend plans' });
+  const input = h('input', { type: 'text', required: true, dir: 'auto', autocomplete: 'off', 'data-testid': 'room-name-input', placeholder: 'e.g. Weekend plans' });
   const problem = h('p', { class: 'problem', role: 'alert' });
   const button = h('button', { type: 'submit', class: 'button', 'data-testid': 'room-create' }, 'Create room');
   const choice = (/** @type {string} */ value, /** @type {string} */ label, /** @type {string} */ hint, /** @type {boolean} */ checked) => h('label', { class: 'choice' },
@@ -62,16 +62,16 @@ function newRoom(workspace, close) {
   } },
   labelledField({ id: 'new-room-name', label: 'Name', input }),
   h('fieldset', { class: 'choices' }, h('legend', {}, 'Who can join'),
-    choice('PRIVATE', 'Private', 'Only people you add.', true),
-    choice('PUBLIC', 'Public', 'Anyone here can find and join it.', false)),
+    choice('PRIVATE', 'Private', 'Only invited people can join.', true),
+    choice('PUBLIC', 'Public', 'Anyone can find and join it.', false)),
   problem, h('div', { class: 'actions' }, button));
   return form;
 }
 
 /** @param {import('./workspace.js').Workspace} workspace @param {() => void} close */
 function findRoom(workspace, close) {
-  const input = h('input', { type: 'search', autocomplete: 'off', 'data-testid': 'find-input', placeholder: 'Begin to type its name' });
-  const results = h('ul', { class: 'results', 'aria-label': 'Rooms found', 'data-testid': 'find-results' });
+  const input = h('input', { type: 'search', autocomplete: 'off', 'data-testid': 'find-input', placeholder: 'Search by name' });
+  const results = h('ul', { class: 'results', 'aria-label': 'Search results', 'data-testid': 'find-results' });
   const status = h('p', { class: 'hint', role: 'status' });
   const problem = h('p', { class: 'problem', role: 'alert' });
   const result = (/** @type {import('../../types/wire').RoomInfo} */ room) => {
@@ -90,7 +90,7 @@ function findRoom(workspace, close) {
       const found = utf8Bytes(name) > ROOM_NAME_BYTES_MAX ? [] : await workspace.api.searchPublicRooms(name);
       if (input.value.trim() !== name) return;
       fill(results, found.map(result));
-      fill(status, found.length > 0 ? plural(found.length, 'public room') : name === '' ? 'There are no public rooms yet. Make the first one.' : `No public room begins with “${isolate(name)}”.`);
+      fill(status, found.length > 0 ? plural(found.length, 'public room') : name === '' ? 'There are no public rooms yet.' : `No public rooms found for “${isolate(name)}”.`);
     } catch (error) {
       fill(status, /** @type {Error} */ (error).message);
     }
@@ -102,7 +102,7 @@ function findRoom(workspace, close) {
     timer = setTimeout(() => void search(), 200);
   });
   void search();
-  return h('div', {}, labelledField({ id: 'find-room', label: 'Name of a public room', input }), status, problem, results);
+  return h('div', {}, labelledField({ id: 'find-room', label: 'Room name', input }), status, problem, results);
 }
 
 /** @param {import('./workspace.js').Workspace} workspace @param {() => void} close */
@@ -111,7 +111,7 @@ function direct(workspace, close) {
   const problem = h('p', { class: 'problem', role: 'alert' });
   const button = h('button', { type: 'submit', class: 'button', 'data-testid': 'direct-start' }, 'Start chat');
   const start = async (/** @type {import('../../types/wire').User} */ user) => {
-    if (user.userId === workspace.me.userId) throw new Error('That is you. Choose somebody else.');
+    if (user.userId === workspace.me.userId) throw new Error('You cannot message yourself.');
     const room = await workspace.api.createRoom({ kind: 'DIRECT', memberIds: [user.userId] });
     workspace.people.put(user);
     close();
@@ -122,7 +122,7 @@ function direct(workspace, close) {
     event.preventDefault();
     void withSubmitState(problem, button, async () => start(await search.exact()));
   } },
-  labelledField({ id: 'direct-name', label: 'Who do you want to talk to?', hint: 'The user name they signed up with.', input }),
+  labelledField({ id: 'direct-name', label: 'Send a message to', input }),
   search.element, problem, h('div', { class: 'actions' }, button));
 }
 
@@ -137,7 +137,7 @@ export function renameDialog(room) {
   topic.value = room.info.topic ?? '';
   const problem = h('p', { class: 'problem', role: 'alert' });
   const button = h('button', { type: 'submit', class: 'button', 'data-testid': 'rename-save' }, 'Save');
-  openDialog('Rename room', (close) => [h('form', { onsubmit: (/** @type {Event} */ event) => {
+  openDialog('Edit room', (close) => [h('form', { onsubmit: (/** @type {Event} */ event) => {
     event.preventDefault();
     void withSubmitState(problem, button, async () => {
       assertValid(roomNameProblem(name.value) || topicProblem(topic.value));

@@ -16,7 +16,7 @@ const SEARCH_AFTER_MS = 200;
  *   choose: (user: User) => void }} options
  */
 export function userSearch({ input, api, isExcluded, choose }) {
-  const results = h('ul', { class: 'results', 'aria-label': 'People found', 'data-testid': 'user-results' });
+  const results = h('ul', { class: 'results', 'aria-label': 'Search results', 'data-testid': 'user-results' });
   const status = h('p', { class: 'hint', role: 'status' });
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
@@ -38,7 +38,7 @@ export function userSearch({ input, api, isExcluded, choose }) {
     fill(results, shown.map((user) => h('li', {}, h('button', { type: 'button', class: 'result', 'data-testid': 'user-result', 'data-user-name': user.name, onclick: () => choose(user) },
       avatar(user.userId, displayNameOf(user)),
       h('span', { class: 'result-text' }, h('strong', {}, h('bdi', {}, displayNameOf(user))), h('span', { class: 'handle' }, `@${user.name}`))))));
-    fill(status, shown.length > 0 ? '' : found.length > 0 ? 'Already here.' : `No user name begins with “${isolate(name)}”.`);
+    fill(status, shown.length > 0 ? '' : found.length > 0 ? 'No other users found.' : `No users found for “${isolate(name)}”.`);
   };
   input.addEventListener('input', () => {
     clearTimeout(timer);
@@ -51,7 +51,7 @@ export function userSearch({ input, api, isExcluded, choose }) {
       const name = typedName(input);
       const found = name === '' ? [] : await searchUsers(name);
       const user = found.find((each) => each.name?.toLowerCase() === name.toLowerCase());
-      if (!user) throw new Error(name === '' ? 'Type a user name first.' : `Nobody is called “${isolate(name)}” here.`);
+      if (!user) throw new Error(name === '' ? 'Enter a user name.' : `There is no user named “${isolate(name)}”.`);
       return user;
     },
     clear() {

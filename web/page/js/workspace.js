@@ -80,8 +80,8 @@ export class Workspace extends Emitter {
 
   async signOut() {
     const { pendingCount } = this.outbox;
-    const text = `${plural(pendingCount, 'message or change', 'messages or changes')} of yours could not be sent yet. Signing out discards what is not sent.`;
-    if (pendingCount > 0 && !(await confirm({ title: 'Sign out without sending?', text, action: 'Sign out', danger: true }))) return;
+    const text = `${plural(pendingCount, 'unsent message or change', 'unsent messages or changes')} will be discarded.`;
+    if (pendingCount > 0 && !(await confirm({ title: 'Sign out and discard unsent messages?', text, action: 'Sign out', danger: true }))) return;
     this.client.stop();
     await this.outbox.clear();
     await this.api.signOut().catch(() => {});
@@ -123,7 +123,7 @@ export class Workspace extends Emitter {
     });
     outbox.on('failed', (unsent) => this.#rooms.get(unsent.roomId)?.failed(unsent));
     outbox.on('restored', (unsent) => this.#rooms.get(unsent.roomId)?.restored(unsent));
-    outbox.on('rejected', (error) => toast(`A change you made earlier was not kept. ${error.message}`));
+    outbox.on('rejected', (error) => toast(`An earlier change was not saved. ${error.message}`));
     client.on('subscribed', forOpenRoom((room, frame) => room.onSubscribed(frame)));
     client.on('unsubscribed', forOpenRoom((room) => this.#onRoomRemoved(room.roomId, 'You are no longer in this room.')));
     client.on('event', (event) => {
@@ -172,7 +172,7 @@ export class Workspace extends Emitter {
       history.replaceState(null, '', `#/rooms/${encodeURIComponent(first.roomId)}`);
       return this.#route(false);
     }
-    if (roomId !== undefined && byUser) toast('That room is not one of yours.');
+    if (roomId !== undefined && byUser) toast('This room does not exist, or you are not a member.');
     if (roomId !== undefined) {
       history.replaceState(null, '', '#/');
       this.#frame.dataset.pane = 'list';
