@@ -47,7 +47,7 @@ export function wellFormed(text) {
 
 /** The limits of WELCOME, capped at the contract's. @param {Record<string, any> | undefined} announced @returns {Limits} */
 export function limitsOf(announced) {
-  const atMost = (/** @type {unknown} */ value, /** @type {number} */ most) => (typeof value === 'number' && value > 0 ? Math.min(value, most) : most);
+  const atMost = (/** @type {unknown} */ value, /** @type {number} */ max) => (typeof value === 'number' && value > 0 ? Math.min(value, max) : max);
   return { contentBytesMax: atMost(announced?.contentBytesMax, CONTENT_BYTES_MAX), frameBytesMax: atMost(announced?.frameBytesMax, FRAME_BYTES_MAX) };
 }
 
@@ -71,7 +71,7 @@ export function frameProblem(frame, limits = DEFAULT_LIMITS) {
   return undefined;
 }
 
-/** @param {string} name @returns {string} what is wrong with a room's name; empty when nothing is */
+/** @param {string} name @returns {string} the problem with a room's name; empty when it is valid */
 export function roomNameProblem(name) {
   if (name.trim() === '') return 'Give the room a name.';
   return bytesProblem('The name', name, ROOM_NAME_BYTES_MAX);
@@ -95,10 +95,10 @@ export function passwordProblem(password) {
   return length > PASSWORD_CHARS_MAX ? `The password is too long: ${length} characters, and at most ${PASSWORD_CHARS_MAX} are allowed.` : '';
 }
 
-/** @param {string} what @param {string} text @param {number} most */
-function bytesProblem(what, text, most) {
+/** @param {string} label @param {string} text @param {number} bytesMax */
+function bytesProblem(label, text, bytesMax) {
   const bytes = utf8Bytes(text.normalize('NFC'));
-  return bytes > most ? `${what} is too long: ${count(bytes)} bytes, and at most ${count(most)} are allowed. Letters outside the English alphabet and emoji take 2 to 4 bytes.` : '';
+  return bytes > bytesMax ? `${label} is too long: ${count(bytes)} bytes, and at most ${count(bytesMax)} are allowed. Letters outside the English alphabet and emoji take 2 to 4 bytes.` : '';
 }
 
 /** @param {number} number */

@@ -92,7 +92,7 @@ export class Outbox extends Emitter {
   /**
    * Sends a message; the outcome is emitted.
    * @param {{ roomId: string, clientMsgId: string, content: string, replyTo?: string, mentions?: string[] }} message
-   * @param {string} ts when it was written
+   * @param {string} ts time of writing
    */
   send(message, ts) {
     const unsent = this.#add({ type: 'SEND_MESSAGE', ...message }, ts);
@@ -194,7 +194,7 @@ export class Outbox extends Emitter {
     });
   }
 
-  /** @returns {Promise<Unsent[]>} what became this tab's, in order */
+  /** @returns {Promise<Unsent[]>} the claimed frames, in order */
   async #claimOrphaned() {
     // The stored owners are read before the held locks: a tab takes its lock before it stores anything.
     const { unsent } = await this.#store.read(this.#userId);

@@ -33,7 +33,7 @@ export function closePolicy(code) {
 }
 
 /**
- * @param {number} attempt how many attempts failed in a row before this one
+ * @param {number} attempt number of consecutive failed attempts
  * @param {() => number} random from 0 to 1
  */
 export function backoffMs(attempt, random) {

@@ -204,7 +204,7 @@ export class RoomList extends Emitter {
    * Fetches pages from the top and adds their rooms to `listed`, with the seq of their last message.
    * @param {Map<string, number>} listed
    * @param {Map<string, number>} [known] rooms of an earlier read; the first page without a further room is the last
-   * @returns {Promise<number | undefined>} the number of pages of the list; undefined when it has too many to read
+   * @returns {Promise<number | undefined>} the number of pages of the list; undefined above `PAGES_MAX`
    */
   async #fetchPages(listed, known) {
     let cursor;
@@ -343,7 +343,7 @@ export class RoomList extends Emitter {
 
   /**
    * @param {RoomInfo} room as the list service sees it
-   * @returns {boolean} whether it had seen what this page has
+   * @returns {boolean} whether the row is at least as new as the local state
    */
   #merge(room) {
     const { roomId, lastMessage } = room;

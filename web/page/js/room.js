@@ -189,7 +189,7 @@ export class Room extends Emitter {
     this.timeline.fail(clientMsgId, error ?? '');
   }
 
-  /** Advances the read marker. @param {number} seq @returns {boolean} whether that is news */
+  /** Advances the read marker. @param {number} seq @returns {boolean} whether it has advanced */
   markRead(seq) {
     if (seq <= this.readSeq) return false;
     this.readSeq = seq;

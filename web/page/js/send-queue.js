@@ -126,7 +126,7 @@ export class SendQueue {
 
   /**
    * @param {Ack} ack
-   * @returns {boolean} whether it answered something of this queue
+   * @returns {boolean} whether a frame of this queue matched
    */
   acknowledge(ack) {
     const entry = this.#entryOf(ack);
@@ -138,7 +138,7 @@ export class SendQueue {
 
   /**
    * @param {Frame} error
-   * @returns {boolean} whether it answered something of this queue
+   * @returns {boolean} whether a frame of this queue matched
    */
   reject(error) {
     const entry = this.#entryOf(error);

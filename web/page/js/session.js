@@ -55,7 +55,7 @@ export class Session extends Emitter {
 
   /**
    * Returns a valid access token.
-   * @param {string} [stale] one that was refused, or is about to be: ask for another
+   * @param {string} [stale] a token that was rejected or is about to expire
    * @returns {Promise<string>} rejects with `UNAUTHORIZED` when there is no session any more
    */
   async get(stale) {

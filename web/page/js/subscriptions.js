@@ -39,7 +39,7 @@ export class Subscriptions {
 
   /**
    * @param {string} roomId
-   * @param {number} [after] the last seq one has; without it the room starts live from now
+   * @param {number} [after] the last received seq; without it the subscription starts at the head
    */
   add(roomId, after) {
     clearTimeout(this.#rooms.get(roomId)?.timer);
@@ -114,7 +114,7 @@ export class Subscriptions {
 
   /**
    * @param {Frame} error
-   * @returns {boolean} whether it answered a SUBSCRIBE or UNSUBSCRIBE of ours
+   * @returns {boolean} whether a SUBSCRIBE or UNSUBSCRIBE matched
    */
   reject(error) {
     if (error.ref?.startsWith('u')) return true;

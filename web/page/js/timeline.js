@@ -267,7 +267,7 @@ function messageOf(event) {
 /**
  * @param {Message} message
  * @param {EventFrame} event
- * @returns {boolean} whether the message is another one now
+ * @returns {boolean} whether the message has changed
  */
 function applyChange(message, event) {
   switch (event.type) {
