@@ -315,7 +315,7 @@ export class RoomcastClient extends Emitter {
       this.#setState({ phase: 'stopped', message: policy.message });
       return;
     }
-    // A page cannot tell a rejected handshake from a lost network, so the token is refreshed after two failures.
+    // Browsers report a rejected handshake like a lost network, so the token is refreshed after two failures.
     if (policy.reconnect === 'new-token' || (!wasOnline && this.#failures === 1)) this.#staleToken = this.#token;
     if (policy.reconnect === 'later') this.#reconnectAt = Date.now() + LONG_DELAY_MS + backoffMs(this.#failures, this.#random);
     if (this.#reconnectAt !== undefined) this.#scheduleReconnect(this.#reconnectAt - Date.now());
