@@ -31,26 +31,26 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use arguments::Asked;
+use arguments::Request;
 use progress_view::View;
 use report::{RunReport, Status};
 use settings::Settings;
 
 /// Runs the program with these arguments (its own name left out) and gives its exit status.
 pub fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
-    let status = match arguments::read(arguments) {
-        Ok(Asked::Help) => {
-            print(&arguments::help());
+    let status = match arguments::parse(arguments) {
+        Ok(Request::Help(text)) => {
+            print(&text);
             Status::Met
         }
-        Ok(Asked::Worker) => failed(worker::run()),
-        Ok(Asked::Compare(before, after)) => compared(&before, &after),
-        Ok(Asked::Run(settings)) => measure(*settings),
-        Err(faults) => {
-            for fault in faults {
-                complain(&fault);
+        Ok(Request::Worker) => failed(worker::run()),
+        Ok(Request::Compare(before, after)) => compared(&before, &after),
+        Ok(Request::Run(settings)) => measure(*settings),
+        Err(errors) => {
+            for error in errors {
+                complain(&error);
             }
-            complain("loadtest --help says what there is");
+            complain("loadtest --help lists all options");
             Status::NoVerdict
         }
     };

@@ -2,13 +2,20 @@
 
 use super::*;
 
-fn ask(line: &str) -> Result<Asked, Vec<String>> {
-    read(line.split_whitespace().map(str::to_owned))
+fn ask(line: &str) -> Result<Request, Vec<String>> {
+    parse(line.split_whitespace().map(str::to_owned))
+}
+
+fn help() -> String {
+    match ask("--help") {
+        Ok(Request::Help(text)) => text,
+        other => panic!("{other:?}"),
+    }
 }
 
 fn settings(line: &str) -> Settings {
     match ask(line) {
-        Ok(Asked::Run(settings)) => *settings,
+        Ok(Request::Run(settings)) => *settings,
         other => panic!("{line}: {other:?}"),
     }
 }
@@ -54,18 +61,83 @@ fn every_profile_needs_no_more_than_its_word() {
 }
 
 #[test]
-fn all_errors_are_reported_together() {
-    let faults = ask("--connections many --rate fast --colour blue --rooms").unwrap_err();
-    let all = faults.join("\n");
-    for part in [
-        "--connections many",
-        "--rate fast",
-        "--colour is no option",
-        "--rooms needs",
-        "--url",
-        "--accounts",
+fn command_line_definition_is_consistent_and_help_lists_every_option() {
+    use clap::CommandFactory as _;
+    CommandLine::command().debug_assert();
+    let help = help();
+    for option in [
+        "url",
+        "token-key",
+        "accounts",
+        "connections",
+        "rooms",
+        "rooms-per-connection",
+        "senders",
+        "rate",
+        "duration",
+        "ramp",
+        "arrivals",
+        "popularity",
+        "room-sizes",
+        "content-bytes",
+        "seed",
+        "workers",
+        "profile",
+        "reload-command",
+        "slo-ms",
+        "whole-within",
+        "recovery-slo",
+        "sends-per-second",
+        "json",
+        "html",
+        "keep",
     ] {
-        assert!(all.contains(part), "{part} is missing in {all}");
+        assert!(
+            help.contains(&format!("--{option}")),
+            "{option} is missing in {help}"
+        );
+    }
+}
+
+#[test]
+fn malformed_value_is_named_with_its_option() {
+    let line = "--url ws://127.0.0.1:1 --accounts";
+    for (more, message) in [
+        ("--connections many", "'many' for '--connections"),
+        ("--rate fast", "'fast' for '--rate <N/s>': expected a rate"),
+        ("--duration long", "expected a duration"),
+        ("--arrivals never", "expected poisson or constant"),
+        ("--popularity zipf:9", "expected uniform, zipf or zipf:1.2"),
+        ("--profile calm", "steady, spike, stampede"),
+        ("--colour blue", "'--colour'"),
+        ("--rooms", "'--rooms <N>'"),
+        ("--token-key hs256:x", "cannot be read"),
+    ] {
+        let error = ask(&format!("{line} {more}")).unwrap_err().join("\n");
+        assert!(error.contains(message), "{more}: {error}");
+        assert!(
+            !error.contains("Usage") && !error.starts_with("error"),
+            "{error}"
+        );
+    }
+    let missing = ask("--connections 10").unwrap_err().join("\n");
+    assert!(
+        missing.contains("--url") && missing.contains("--accounts"),
+        "{missing}"
+    );
+    let both = ask("--url ws://127.0.0.1:1 --accounts --token-key hs256:/dev/null").unwrap_err();
+    assert!(both.join("\n").contains("--token-key"), "{both:?}");
+    assert!(matches!(ask("compare one.json"), Err(error) if error[0].contains("<AFTER>")));
+    assert!(matches!(ask("worker"), Ok(Request::Worker)));
+}
+
+#[test]
+fn contradictions_are_reported_together() {
+    let line =
+        "--url ws://127.0.0.1:1 --accounts --connections 0 --duration 0s --ramp 0 --workers 300";
+    let errors = ask(line).unwrap_err().join("\n");
+    for option in ["--connections", "--duration", "--ramp", "--workers"] {
+        assert!(errors.contains(option), "{option} is missing in {errors}");
     }
 }
 
@@ -85,9 +157,8 @@ fn what_the_fleet_would_refuse_is_refused_here() {
         ("--connections 10 --senders 20", "20 senders"),
         ("--workers 0", "--workers"),
         ("--url wss://127.0.0.1:1", "TLS"),
-        ("--url http://127.0.0.1:1", "not ws://host:port"),
-        ("--content-bytes 5..3", "not a length"),
-        ("--token-key hs256:/no/such/file", "cannot be read"),
+        ("--url http://127.0.0.1:1", "expected ws://host:port"),
+        ("--content-bytes 5..3", "expected a range"),
     ] {
         let faults = ask(&format!("{line} {more}")).unwrap_err().join("\n");
         assert!(faults.contains(says), "{more}: {faults}");

@@ -2,43 +2,21 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::path::Path;
+use std::process::ExitCode;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
+use clap::Parser as _;
 use roomcast_test_cluster::cluster::{Cluster, ClusterSpec, Manifest};
-use roomcast_test_cluster::{Sync, install};
+use roomcast_test_cluster::install;
 
+use arguments::{Command, CommandLine, DirectoryArgs};
+
+mod arguments;
 mod status_table;
 
-const USAGE: &str = "\
-cluster: Roomcast as a fleet on this machine.
-
-  cluster servers                         install the servers that are missing
-  cluster start --program FILE [OPTIONS]  start a fleet, or say that it runs
-  cluster status [--directory DIR]        what runs where
-  cluster stop [--directory DIR]          end it; its data stays
-  cluster clean [--directory DIR]         end it and remove its data
-  cluster exec --program FILE -- COMMAND run COMMAND against a fleet of its own on free ports, which ends
-                                        with it; ROOMCAST_TEST_URL, ROOMCAST_TEST_ADMIN_URL and
-                                        ROOMCAST_TEST_HS256 tell it where and by which secret
-
-Options of start:
-  --program FILE    the program `roomcast`
-  --directory DIR   where everything is kept [./roomcast-fleet]
-  --nodes N         nodes of the store, 1 or 3 [1]
-  --store-sync HOW  when the store's commit log is written: batch, before it answers, or periodic, as clusters do by
-                    default: a killed node then forgets its last seconds, which the log gives back [batch]
-  --gateways N      [2]
-  --ingest N        [2]
-  --edges N         HAProxy processes that share the edge's port [2]
-  --port PORT       where clients come in, on 127.0.0.1 [8080]
-  -- OPTIONS        more options for every process of roomcast; of `exec`, the command
-";
-
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match run(&arguments) {
+    match run(CommandLine::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "cluster: {error:#}");
@@ -47,84 +25,30 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &[String]) -> anyhow::Result<()> {
-    let Some((command, rest)) = arguments.split_first() else {
-        bail!("what shall it do?\n\n{USAGE}");
-    };
-    let options = Options::read(rest)?;
-    let directory = &options.spec.directory.clone().unwrap_or_default();
-    match command.as_str() {
-        "servers" => Ok(install::install(&mut |line| say(line))?),
-        "start" => start(&options.spec),
-        "exec" => exec(options.spec),
-        "status" => say_what_runs(&Manifest::read(directory)?),
-        "stop" => {
-            let ended = stop(directory)?;
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Servers => Ok(install::install(&mut |line| say(line))?),
+        Command::Start(arguments) => start(&arguments.into_spec()),
+        Command::Exec(arguments) => {
+            let (spec, command) = arguments.into_parts();
+            exec(spec, &command)
+        }
+        Command::Status(DirectoryArgs { directory }) => say_what_runs(&Manifest::read(&directory)?),
+        Command::Stop(DirectoryArgs { directory }) => {
+            let ended = stop(&directory)?;
             say(&format!("{ended}; the data is in {}", directory.display()));
             Ok(())
         }
-        "clean" => {
-            let ended = stop(directory)?;
+        Command::Clean(DirectoryArgs { directory }) => {
+            let ended = stop(&directory)?;
             say(&format!("{ended}; the data is removed"));
-            fs::remove_dir_all(directory)
+            fs::remove_dir_all(&directory)
                 .or_else(|error| match error.kind() {
                     io::ErrorKind::NotFound => Ok(()),
                     _ => Err(error),
                 })
                 .with_context(|| format!("remove {}", directory.display()))
         }
-        "help" | "--help" => {
-            say(USAGE);
-            Ok(())
-        }
-        other => bail!("`{other}` is nothing it can do\n\n{USAGE}"),
-    }
-}
-
-struct Options {
-    spec: ClusterSpec,
-}
-
-impl Options {
-    fn read(arguments: &[String]) -> anyhow::Result<Self> {
-        let mut spec = ClusterSpec::new(PathBuf::new());
-        spec.directory = Some(PathBuf::from("roomcast-fleet"));
-        spec.edges = 2;
-        spec.edge_port = Some(8080);
-        let mut arguments = arguments.iter();
-        while let Some(name) = arguments.next() {
-            if name == "--" {
-                spec.arguments = arguments.cloned().collect();
-                break;
-            }
-            let value = arguments
-                .next()
-                .with_context(|| format!("{name} has no value"))?;
-            let number = || value.parse().with_context(|| format!("{name} {value}"));
-            match name.as_str() {
-                "--program" => spec.program = PathBuf::from(value),
-                "--directory" => spec.directory = Some(PathBuf::from(value)),
-                "--nodes" => spec.store_nodes = number()?,
-                "--store-sync" => spec.sync = sync(value)?,
-                "--gateways" => spec.gateways = number()?,
-                "--ingest" => spec.ingest = number()?,
-                "--edges" => spec.edges = number()?,
-                "--port" => spec.edge_port = Some(value.parse().context("--port")?),
-                _ => bail!("{name} is no option\n\n{USAGE}"),
-            }
-        }
-        ensure!(matches!(spec.store_nodes, 1 | 3), "--nodes is 1 or 3");
-        let several = [spec.gateways, spec.ingest, spec.edges];
-        ensure!(!several.contains(&0), "a fleet has one of each at least");
-        Ok(Self { spec })
-    }
-}
-
-fn sync(name: &str) -> anyhow::Result<Sync> {
-    match name {
-        "batch" => Ok(Sync::Batch),
-        "periodic" => Ok(Sync::Periodic),
-        _ => bail!("--store-sync is batch or periodic"),
     }
 }
 
@@ -149,18 +73,16 @@ fn start(spec: &ClusterSpec) -> anyhow::Result<()> {
 }
 
 /// Runs a command against a fleet of its own; fails as the command fails.
-fn exec(mut spec: ClusterSpec) -> anyhow::Result<()> {
+fn exec(mut spec: ClusterSpec, command: &[String]) -> anyhow::Result<()> {
     ensure!(spec.program.is_file(), "--program names no file");
-    let command = std::mem::take(&mut spec.arguments);
     let (program, arguments) = command.split_first().context("-- COMMAND is missing")?;
     let secret = std::env::temp_dir().join(format!("fleet-secret-{}", std::process::id()));
     let name = secret.to_str().context("the temporary directory's name")?;
     fs::write(&secret, format!("known to this run only: {name}")).context("write a secret")?;
     spec.arguments = ["--token-key".to_owned(), format!("hs256:{name}")].into();
-    (spec.directory, spec.edge_port) = (None, None);
     let fleet = Cluster::start(&spec)?;
     let gateway = fleet.role("gateway").next().context("no gateway")?;
-    let status = Command::new(program)
+    let status = std::process::Command::new(program)
         .args(arguments)
         .env("ROOMCAST_TEST_URL", fleet.url())
         .env(

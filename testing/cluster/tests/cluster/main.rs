@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use roomcast_test_cluster::cluster::{Cluster, ClusterSpec};
 
+mod arguments;
 mod routes;
 
 const STAND_IN: &str = env!("CARGO_BIN_EXE_cluster-stand-in");
