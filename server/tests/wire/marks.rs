@@ -67,20 +67,19 @@ fn typing_is_passed_on_at_most_every_two_seconds() {
     let scene = Scene::with(&["ann", "ben"]);
     let (mut ann, mut ben) = (scene.connect("ann"), scene.join("ben"));
     let mut heard = Vec::new();
-    let until = Instant::now() + Duration::from_millis(4_500);
-    while Instant::now() < until {
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(4_500) {
         ann.send(typing(&scene));
         if let Some(frame) = ben.next_within(Duration::from_millis(100)) {
             assert_eq!(frame["type"], "TYPING");
-            heard.push(Instant::now());
+            heard.push(begun.elapsed());
         }
     }
     assert!((2..=3).contains(&heard.len()), "{heard:?}");
-    let gaps = heard.windows(2).map(|two| two[1] - two[0]);
-    assert!(
-        gaps.clone().all(|gap| gap > Duration::from_millis(1_700)),
-        "{heard:?}"
-    );
+    // One may arrive late and the next in time, so each is counted from the beginning.
+    for (number, at) in (0..).zip(&heard) {
+        assert!(*at >= number * Duration::from_secs(2), "{heard:?}");
+    }
 }
 
 #[test]
