@@ -78,7 +78,7 @@ fn leases_return_in_time_after_the_presence_store_lost_its_data() {
     let scratch = Scratch::new();
     let empty = Embedded::open(scratch.path()).expect("another store");
     world.presence.replace(empty.presence());
-    // All leases are renewed every two seconds; without that, the empty store has nobody online.
+    // All leases are renewed every two seconds; without that, the empty store has no user online.
     eventually("alice is known again", HEALED_WITHIN, || {
         status(&world, "alice") == "ONLINE"
     });
