@@ -73,6 +73,11 @@ export class User {
     return this.page.locator(`[data-testid="room-item"][data-room-id="${roomId}"]`);
   }
 
+  /** The listed rooms, from the top. */
+  roomIds() {
+    return this.page.$$eval('[data-testid="room-item"]', (items) => items.map((item) => item.dataset.roomId));
+  }
+
   async sendMessage(text) {
     await this.id('composer').fill(text);
     await this.id('composer').press('Enter');

@@ -189,8 +189,8 @@ export class Chat {
   }
 
   #withoutDeleted(room, events) {
-    const gone = new Set(room.events.filter((event) => event.type === 'MESSAGE_DELETED').map((event) => event.messageId));
-    return events.map((event) => (event.type === 'MESSAGE' && gone.has(event.messageId) ? { ...event, content: undefined, deleted: true } : event));
+    const deletedIds = new Set(room.events.filter((event) => event.type === 'MESSAGE_DELETED').map((event) => event.messageId));
+    return events.map((event) => (event.type === 'MESSAGE' && deletedIds.has(event.messageId) ? { ...event, content: undefined, deleted: true } : event));
   }
 
   myRooms(userId) {

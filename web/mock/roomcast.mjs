@@ -18,9 +18,9 @@ const HEARTBEAT_MS = 15_000;
 
 /** @type {Set<{ userId: string, rooms: Set<string>, watched: string[], send: Function, close: Function }>} */
 const connections = new Set();
-const chat = new Chat(options.data, (userIds, frame, roomId, onlyElsewhere = false) => {
+const chat = new Chat(options.data, (userIds, frame, roomId, onlyUnsubscribed = false) => {
   for (const connection of connections) {
-    if (userIds.includes(connection.userId) && connection.rooms.has(roomId) !== onlyElsewhere) connection.send(frame);
+    if (userIds.includes(connection.userId) && connection.rooms.has(roomId) !== onlyUnsubscribed) connection.send(frame);
   }
 });
 

@@ -2,12 +2,12 @@
 
 export class MockSocket {
   /** Every socket created since the last `reset`, oldest first. @type {MockSocket[]} */
-  static made = [];
+  static instances = [];
   static reset() {
-    MockSocket.made = [];
+    MockSocket.instances = [];
   }
   static get last() {
-    return MockSocket.made.at(-1);
+    return MockSocket.instances.at(-1);
   }
 
   readyState = 0;
@@ -19,7 +19,7 @@ export class MockSocket {
   constructor(url, protocols) {
     this.url = url;
     this.protocols = protocols;
-    MockSocket.made.push(this);
+    MockSocket.instances.push(this);
   }
 
   send(text) {

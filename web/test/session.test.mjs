@@ -6,8 +6,8 @@ import { SafeStore } from '../page/js/key-value-store.js';
 import { Session } from '../page/js/session.js';
 
 function storage(initial = {}) {
-  const kept = new Map(Object.entries(initial));
-  return { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => kept.set(key, value), removeItem: (key) => kept.delete(key) };
+  const values = new Map(Object.entries(initial));
+  return { getItem: (key) => values.get(key) ?? null, setItem: (key, value) => values.set(key, value), removeItem: (key) => values.delete(key) };
 }
 
 const reply = (status, body) => new Response(body === undefined ? null : JSON.stringify(body), { status });
@@ -129,8 +129,8 @@ test('session_is_kept_in_memory_when_storage_is_blocked', async () => {
 });
 
 test('safe_store_returns_the_value_that_a_full_storage_rejected', () => {
-  const kept = storage({ a: 'old' });
-  const store = new SafeStore(() => ({ ...kept, setItem: () => { throw new DOMException('full', 'QuotaExceededError'); } }));
+  const full = storage({ a: 'old' });
+  const store = new SafeStore(() => ({ ...full, setItem: () => { throw new DOMException('full', 'QuotaExceededError'); } }));
   assert.equal(store.getItem('a'), 'old');
   store.setItem('a', 'new');
   assert.equal(store.getItem('a'), 'new');

@@ -14,7 +14,7 @@ export function authView({ session, onSignedIn, notice }) {
     fill(form, formFor({ signsUp, name, session, onSignedIn, notice, onToggle: (typed) => show(!signsUp, typed) }));
     /** @type {HTMLInputElement | null} */ (form.querySelector('input'))?.focus();
   };
-  show(safeStore.getItem('roomcast.was-here') === null);
+  show(safeStore.getItem('roomcast.has-signed-in') === null);
   return h('main', { class: 'auth', 'data-testid': 'auth' },
     h('section', { class: 'auth-story', 'aria-label': 'About Roomcast' },
       h('p', { class: 'brand' }, logo(), 'Roomcast'),
@@ -54,7 +54,7 @@ function formFor({ signsUp, name, session, onSignedIn, notice, onToggle }) {
       if (signsUp) assertValid(displayNameProblem(displayName) || passwordProblem(account.password));
       if (signsUp) await session.signUp({ ...account, ...(displayName ? { displayName } : {}) });
       else await session.signIn(account);
-      safeStore.setItem('roomcast.was-here', '1');
+      safeStore.setItem('roomcast.has-signed-in', '1');
       onSignedIn();
     });
   };

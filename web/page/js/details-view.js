@@ -70,9 +70,9 @@ function memberItem({ userId, role }, room, workspace) {
 /** @param {string} userId @param {string} name @param {string} role @param {Room} room */
 function roleChoice(userId, name, role, room) {
   const select = h('select', { class: 'role-choice', 'aria-label': `Role of ${isolate(name)}`, 'data-testid': 'role-choice', onchange: async () => {
-    const wanted = select.value;
+    const newRole = select.value;
     select.blur();
-    await room.api.changeRole(room.roomId, userId, wanted).catch((error) => {
+    await room.api.changeRole(room.roomId, userId, newRole).catch((error) => {
       select.value = role;
       toast(error.message);
     });

@@ -33,14 +33,14 @@ export function openDialog(title, content, { testid } = {}) {
  */
 export function confirm({ title, text, action, danger = false }) {
   return new Promise((resolve) => {
-    let answer = false;
+    let isConfirmed = false;
     const dialog = openDialog(title, (close) => [
       h('p', {}, text),
       h('div', { class: 'actions' },
         h('button', { type: 'button', class: 'button quiet', onclick: close }, 'Cancel'),
-        h('button', { type: 'button', class: danger ? 'button danger' : 'button', 'data-testid': 'confirm', autofocus: true, onclick: () => { answer = true; close(); } }, action)),
+        h('button', { type: 'button', class: danger ? 'button danger' : 'button', 'data-testid': 'confirm', autofocus: true, onclick: () => { isConfirmed = true; close(); } }, action)),
     ]);
-    dialog.addEventListener('close', () => resolve(answer));
+    dialog.addEventListener('close', () => resolve(isConfirmed));
   });
 }
 

@@ -32,7 +32,7 @@ export function messagesView({ room, people, actions, onSeen, intro }) {
   /** @type {Map<string, { version: string, element: HTMLElement }>} */
   const shown = new Map();
   let isSticky = true;
-  let placed = false;
+  let isPositioned = false;
   let seenSeq = room.readSeq;
 
   const render = () => {
@@ -40,8 +40,8 @@ export function messagesView({ room, people, actions, onSeen, intro }) {
     const anchor = isSticky ? undefined : anchorOf(scroller, rows);
     reconcile(rows, shown, rowsOf(room, people, actions));
     renderTop(top, room, intro);
-    if (!placed && room.state === 'ready') {
-      placed = true;
+    if (!isPositioned && room.state === 'ready') {
+      isPositioned = true;
       const divider = rows.querySelector('.divider');
       if (divider) {
         scroller.scrollTop = /** @type {HTMLElement} */ (divider).offsetTop - scroller.clientHeight / 3;

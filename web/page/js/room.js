@@ -93,7 +93,7 @@ export class Room extends Emitter {
     for (const userId of this.typingUserIds) this.#stopTyping(userId);
   }
 
-  /** @param {{ recovered: boolean, missedAfter?: number }} answer */
+  /** @param {{ recovered: boolean, missedAfter?: number }} result */
   onSubscribed({ recovered, missedAfter }) {
     if (this.state !== 'ready') void this.#withRetry(() => this.#loadNewest());
     else if (missedAfter === undefined) void this.#withRetry(() => this.#reload());
@@ -217,8 +217,8 @@ export class Room extends Emitter {
 
   /** A quoted message, fetched when it is not loaded; null when it is not available. @param {string} messageId */
   quoted(messageId) {
-    const here = this.timeline.message(messageId);
-    if (here) return here;
+    const loaded = this.timeline.message(messageId);
+    if (loaded) return loaded;
     if (!this.#quoted.has(messageId)) {
       this.#quoted.set(messageId, null);
       this.api.message(this.roomId, messageId).then((event) => {

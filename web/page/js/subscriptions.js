@@ -92,8 +92,8 @@ export class Subscriptions {
   /** The server ended the subscription, for example after a removal. @param {Frame} frame */
   onUnsubscribed(frame) {
     const room = this.#rooms.get(frame.roomId ?? '');
-    const answersUs = frame.ref?.startsWith('u') ?? false;
-    if (!room || answersUs || room.ref !== undefined) return;
+    const isOwnUnsubscribe = frame.ref?.startsWith('u') ?? false;
+    if (!room || isOwnUnsubscribe || room.ref !== undefined) return;
     this.#delete(room);
     this.#emit('unsubscribed', { roomId: room.roomId, code: 'REMOVED' });
   }
