@@ -1,13 +1,12 @@
-//! What a run came to: one model, written as a table for a terminal, as JSON for programs and as a page
-//! for people.
+//! The report of a run: one model, written as JSON and as an HTML page.
 
 mod chart;
 mod format;
+mod guarantees;
 mod html;
 pub mod latency;
 pub mod model;
 mod page;
-mod promises;
 
 pub use latency::Latency;
 pub use model::{Generator, Machine, Profile, RunReport, Second, Setting, Status, Threshold, Unit};

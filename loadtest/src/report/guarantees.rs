@@ -1,42 +1,42 @@
-//! The promises of the wire contract in a sentence each, and what a run had to hold them against.
+//! The guarantees of the wire contract, with the evidence and the violations of a run.
 
 use super::format::count;
 use roomcast_checker::{Checked, Verdict};
 
-/// A promise, what was checked of it, and how often it was broken.
-pub(super) struct Promise {
+/// A guarantee, what was checked of it, and how often it was violated.
+pub(super) struct Guarantee {
     pub(super) number: u8,
-    pub(super) says: &'static str,
-    /// What it was held against; nothing when the run had nothing to hold it against.
+    pub(super) statement: &'static str,
+    /// What was compared; `None` when the run had no evidence.
     pub(super) evidence: Option<String>,
-    pub(super) broken: u64,
+    pub(super) violations: u64,
 }
 
-const PROMISES: [(u8, &str); 7] = [
-    (1, "What is acknowledged is kept."),
-    (2, "Everybody sees one order, live and later."),
-    (3, "Nobody misses anything without being told."),
-    (4, "What is sent again is stored once."),
-    (5, "History and live are one sequence, at once."),
-    (6, "Whatever is not done is refused by name."),
-    (8, "Who has left, or did not ask, gets nothing."),
+const GUARANTEES: [(u8, &str); 7] = [
+    (1, "Acknowledged messages are kept."),
+    (2, "All readers see one order, live and in history."),
+    (3, "Subscribers have no silent gap."),
+    (4, "A resend is stored once."),
+    (5, "History and live events are one sequence."),
+    (6, "Every refused operation is answered with an error code."),
+    (8, "Removed or unsubscribed connections receive no events."),
 ];
 
 /// The verdict for each guarantee. (The seventh names what may be lost, so there is nothing to check.)
-pub(super) fn judged(verdict: &Verdict) -> Vec<Promise> {
-    let of = |(number, says): (u8, &'static str)| {
+pub(super) fn checked(verdict: &Verdict) -> Vec<Guarantee> {
+    let of = |(number, statement): (u8, &'static str)| {
         let mine = verdict
             .violations
             .iter()
             .filter(|count| count.promise == number);
-        Promise {
+        Guarantee {
             number,
-            says,
+            statement,
             evidence: evidence(number, &verdict.checked),
-            broken: mine.map(|count| count.count).sum(),
+            violations: mine.map(|count| count.count).sum(),
         }
     };
-    PROMISES.into_iter().map(of).collect()
+    GUARANTEES.into_iter().map(of).collect()
 }
 
 fn evidence(promise: u8, checked: &Checked) -> Option<String> {
@@ -44,15 +44,12 @@ fn evidence(promise: u8, checked: &Checked) -> Option<String> {
     match promise {
         1 => seen(
             checked.acknowledged,
-            format!(
-                "{} acknowledged messages looked for",
-                count(checked.acknowledged)
-            ),
+            format!("{} acknowledged messages", count(checked.acknowledged)),
         ),
         2 => seen(
             checked.deliveries + checked.page_events,
             format!(
-                "{} events in {} rooms, seen {} times",
+                "{} events in {} rooms, observed {} times",
                 count(checked.events),
                 count(checked.rooms),
                 count(checked.deliveries + checked.page_events)
@@ -83,7 +80,7 @@ fn evidence(promise: u8, checked: &Checked) -> Option<String> {
         6 => seen(
             checked.sends,
             format!(
-                "{} sends, {} of them refused, {} left open by a lost connection",
+                "{} sends, {} of them refused, {} without an answer on a lost connection",
                 count(checked.sends),
                 count(checked.refused),
                 count(checked.unconfirmed)
