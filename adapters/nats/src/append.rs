@@ -24,11 +24,11 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::connection::NatsConnection;
-use crate::live::SubscriptionGate;
 use crate::observed_seqs::ObservedSeqs;
 use crate::reader::Reader;
 use crate::request::RequestMux;
 use crate::streams::Streams;
+use crate::subscription_gate::SubscriptionGate;
 use queue::{PublishAttempt, Queue, QueuedAppend};
 use unconfirmed_live::AwaitingRepublish;
 

@@ -19,13 +19,14 @@ use crate::direct::DirectGet;
 use crate::error::NatsError;
 use crate::feed::Feeds;
 use crate::health::{HealthReport, StreamHealth};
-use crate::live::{LiveDispatcher, SubscriptionGate};
+use crate::live::LiveDispatcher;
 use crate::log::Log;
 use crate::observed_seqs::ObservedSeqs;
 use crate::pubsub::NatsPubSub;
 use crate::reader::Reader;
 use crate::request::RequestMux;
 use crate::streams::Streams;
+use crate::subscription_gate::SubscriptionGate;
 
 /// The oldest server that has batch reads and pinned consumers.
 const SERVER_MIN: (i64, i64, i64, &str) = (2, 11, 0, "2.11.0");

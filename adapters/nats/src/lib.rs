@@ -23,6 +23,7 @@ mod reader;
 mod request;
 mod streams;
 mod subjects;
+mod subscription_gate;
 
 pub use client::NatsLog;
 pub use config::{HighWatermark, NatsConfig, PARTITION_BYTES_MAX};

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_nats::{Message, Subscriber};
 use futures_util::StreamExt as _;
 use roomcast_ports::live::{LiveEvent, LiveSubscription};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
@@ -21,60 +21,10 @@ use crate::observed_seqs::ObservedSeqs;
 use crate::reader::{event_at, seq};
 use crate::streams::Streams;
 use crate::subjects::{self, PARTITIONS};
+use crate::subscription_gate::SubscriptionGate;
 
 /// Events a listener may be behind before it loses the oldest.
 const SUBSCRIBER_QUEUE_MAX: usize = 32_768;
-
-/// Whether this process has a subscription.
-#[derive(Debug)]
-pub(crate) struct SubscriptionGate {
-    stage: watch::Sender<Stage>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Idle,
-    Beginning,
-    Begun,
-}
-
-impl SubscriptionGate {
-    pub(crate) fn new() -> Self {
-        Self {
-            stage: watch::Sender::new(Stage::Idle),
-        }
-    }
-
-    /// Whether live events come here.
-    pub(crate) fn listens(&self) -> bool {
-        *self.stage.borrow() != Stage::Idle
-    }
-
-    /// Waits while the listening is about to begin.
-    pub(crate) async fn begun(&self) {
-        if *self.stage.borrow() == Stage::Beginning {
-            let mut stage = self.stage.subscribe();
-            // The sender is ours, so it is there.
-            let _ = stage.wait_for(|stage| *stage != Stage::Beginning).await;
-        }
-    }
-
-    /// Resolves when everything published from now on is received.
-    pub(crate) fn has_begun(&self) {
-        self.stage.send_replace(Stage::Begun);
-    }
-
-    /// Whether it is the caller who has to begin.
-    pub(crate) fn begin(&self) -> bool {
-        self.stage.send_if_modified(|stage| {
-            let first = *stage == Stage::Idle;
-            if first {
-                *stage = Stage::Beginning;
-            }
-            first
-        })
-    }
-}
 
 /// The listening.
 #[derive(Debug)]

@@ -19,9 +19,9 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use crate::connection::NatsConnection;
-use crate::live::SubscriptionGate;
 use crate::request::REPLY_TIMEOUT;
 use crate::subjects;
+use crate::subscription_gate::SubscriptionGate;
 use revocations::Revocations;
 
 /// Signals a listener may be behind before it loses the oldest.

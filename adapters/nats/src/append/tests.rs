@@ -18,11 +18,11 @@ use super::{AppendDeps, Appender};
 use crate::config::NatsConfig;
 use crate::connection::NatsConnection;
 use crate::direct::DirectGet;
-use crate::live::SubscriptionGate;
 use crate::observed_seqs::ObservedSeqs;
 use crate::reader::Reader;
 use crate::request::RequestMux;
 use crate::streams::Streams;
+use crate::subscription_gate::SubscriptionGate;
 
 /// Longer than the watch takes from one look at its clock to the next.
 const ASLEEP_AFTER: Duration = Duration::from_millis(50);

@@ -16,9 +16,9 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use crate::connection::{ConnectionStats, NatsConnection};
-use crate::live::SubscriptionGate;
 use crate::request::REPLY_TIMEOUT;
 use crate::subjects;
+use crate::subscription_gate::SubscriptionGate;
 
 /// Revocations buffered for one subscriber; past it the subscriber gets a loss report.
 const SUBSCRIBER_QUEUE_MAX: usize = 4_096;
