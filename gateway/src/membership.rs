@@ -7,6 +7,7 @@ use roomcast_ports::access::Membership;
 use roomcast_protocol::{Refusal, RoomId};
 
 use crate::GatewayState;
+use crate::hub::room::send_unsubscribed;
 use crate::hub::{Room, User, fanout};
 use crate::lock::lock;
 use crate::publish::read_error_to_refusal;
@@ -87,7 +88,7 @@ impl GatewayState {
         let Some(learnt) = state.apply_membership(user, standing, now) else {
             return false;
         };
-        fanout::send_unsubscribed(&room.id, &learnt.ended, now);
+        send_unsubscribed(&room.id, &learnt.ended, now);
         if standing.role.is_some() && !user.enter(room) {
             state.forget_user(user);
         }

@@ -13,7 +13,7 @@ use roomcast_ports::back_off::BackOff;
 use roomcast_ports::live::{LiveEvent, LiveSubscription};
 use roomcast_ports::timeline::{EventPage, ReadError};
 use roomcast_protocol::limits::HEARTBEAT_INTERVAL;
-use roomcast_protocol::{CloseCode, EventBody, RoomId, Seq, ServerFrame, StoredEvent, Timestamp};
+use roomcast_protocol::{CloseCode, EventBody, RoomId, Seq, StoredEvent, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -467,22 +467,4 @@ fn is_behind(state: &mut RoomState, head: Seq, now: Seconds) -> bool {
         state.head_checked(now);
     }
     behind
-}
-
-/// Sends `UNSUBSCRIBED` to connections whose subscription has ended.
-pub(crate) fn send_unsubscribed(
-    room_id: &RoomId,
-    connections: &[Arc<connection::Connection>],
-    now: crate::clock::Seconds,
-) {
-    if connections.is_empty() {
-        return;
-    }
-    let frame = connection::encode(&ServerFrame::Unsubscribed {
-        reference: None,
-        room_id: room_id.clone(),
-    });
-    for connection in connections {
-        connection.send(&frame, now);
-    }
 }

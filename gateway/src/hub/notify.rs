@@ -9,7 +9,8 @@ use roomcast_protocol::room::NotificationKind;
 use roomcast_protocol::{EventBody, MessageId, RoomId, Seq, ServerFrame, StoredEvent, UserId};
 use tracing::debug;
 
-use super::{Hub, Room, RoomState, User, fanout};
+use super::room::send_unsubscribed;
+use super::{Hub, Room, RoomState, User};
 use crate::GatewayState;
 use crate::clock::Seconds;
 use crate::connection::{self, Connection};
@@ -70,7 +71,7 @@ impl Hub {
                 };
                 send_to_user(state, stored, &user, kind, now);
                 let ended = state.remove_member(&user, stored.seq);
-                fanout::send_unsubscribed(&room.id, &ended, now);
+                send_unsubscribed(&room.id, &ended, now);
                 user.leave(room);
             }
             EventBody::RoomChanged(_) => {
@@ -79,7 +80,7 @@ impl Hub {
             EventBody::RoomDeleted => {
                 notify_all(state, stored, NotificationKind::RoomDeleted, now);
                 let (users, connections) = state.clear(stored.seq);
-                fanout::send_unsubscribed(&room.id, &connections, now);
+                send_unsubscribed(&room.id, &connections, now);
                 for user in users {
                     self.record_membership_change(&room.id, &user.id, false);
                     user.leave(room);

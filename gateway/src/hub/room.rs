@@ -16,7 +16,7 @@ use super::recent_frames::RecentFrames;
 use crate::clock::{Seconds, after, ticks};
 use crate::connection::Connection;
 use subscriptions::Replay;
-pub(crate) use subscriptions::{ReplayId, SubscriptionStart};
+pub(crate) use subscriptions::{ReplayId, SubscriptionStart, send_unsubscribed};
 
 /// Events that wait while a gap before them is read.
 const REORDER_BUFFER_MAX: usize = 4_096;

@@ -17,8 +17,8 @@ use tracing::warn;
 
 use crate::GatewayState;
 use crate::connection::{self, Connection};
-use crate::hub::fanout::{catch_up_to, send_unsubscribed};
-use crate::hub::room::{ReplayId, SubscriptionStart};
+use crate::hub::fanout::catch_up_to;
+use crate::hub::room::{ReplayId, SubscriptionStart, send_unsubscribed};
 use crate::hub::{Room, User};
 use crate::lock::lock;
 use crate::outbound;

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use roomcast_protocol::Seq;
+use roomcast_protocol::{RoomId, Seq, ServerFrame};
 
 use super::{PAUSED, RoomState, Subscriber};
-use crate::connection::Connection;
+use crate::clock::Seconds;
+use crate::connection::{self, Connection};
 use crate::hub::User;
 
 /// Names one replay of one subscription within its room.
@@ -163,5 +164,19 @@ impl RoomState {
         }
         self.enter(connection, user, last.get());
         Some((last, frames))
+    }
+}
+
+/// Sends `UNSUBSCRIBED` to connections whose subscription has ended.
+pub(crate) fn send_unsubscribed(room_id: &RoomId, connections: &[Arc<Connection>], now: Seconds) {
+    if connections.is_empty() {
+        return;
+    }
+    let frame = connection::encode(&ServerFrame::Unsubscribed {
+        reference: None,
+        room_id: room_id.clone(),
+    });
+    for connection in connections {
+        connection.send(&frame, now);
     }
 }
