@@ -21,6 +21,7 @@ use roomcast_ports::live::LiveSubscription;
 use roomcast_ports::message_store::{
     Checkpoint, MessageReader as _, MessageWriter, ResyncRequests,
 };
+use roomcast_ports::wrapper::MessageWriterWrapper;
 use roomcast_protocol::event::{Message, encode};
 use roomcast_protocol::{
     EventBody, EventId, RoomEvent, RoomId, Seq, StoredEvent, Timestamp, UserId,
@@ -101,7 +102,11 @@ struct Flaky {
 }
 
 #[async_trait]
-impl MessageWriter for Flaky {
+impl MessageWriterWrapper for Flaky {
+    fn inner(&self) -> Arc<dyn MessageWriter> {
+        self.store.clone()
+    }
+
     async fn apply(
         &self,
         events: &[Arc<StoredEvent>],
@@ -115,17 +120,6 @@ impl MessageWriter for Flaky {
             return Err(StoreError::Unavailable("away".into()));
         }
         self.store.apply(events, place).await
-    }
-    async fn checkpoint(&self, partition: u16) -> Result<u64, StoreError> {
-        self.store.checkpoint(partition).await
-    }
-
-    fn crash_loss_window(&self) -> Option<Duration> {
-        self.store.crash_loss_window()
-    }
-
-    fn resync_requests(&self) -> watch::Receiver<ResyncRequests> {
-        self.store.resync_requests()
     }
 }
 
@@ -235,7 +229,7 @@ async fn a_store_that_is_away_is_waited_for_and_nothing_is_left_out() {
     while flaky.refused.load(Ordering::SeqCst) < 3 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    assert_eq!(flaky.checkpoint(0).await.unwrap(), 0);
+    assert_eq!(MessageWriter::checkpoint(&*flaky, 0).await.unwrap(), 0);
     flaky.away.store(false, Ordering::SeqCst);
     world.is_written("a").await;
     running.stop().await;

@@ -19,6 +19,7 @@ pub mod reactions;
 pub mod access;
 pub mod departures;
 pub mod timeline;
+pub mod wrapper;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;

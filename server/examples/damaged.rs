@@ -9,15 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use roomcast::config::{self, Command};
 use roomcast::{serve, telemetry};
-use roomcast_ports::event_log::{
-    Append, Appended, ConsumerBatch, EventLog, LogError, PartitionLease,
-};
-use roomcast_ports::live::LiveSubscription;
-use roomcast_protocol::{EventBody, EventId, RoomId, Seq, StoredEvent};
+use roomcast_ports::event_log::{Append, Appended, EventLog, LogError};
+use roomcast_ports::wrapper::EventLogWrapper;
+use roomcast_protocol::{EventBody, EventId, Seq};
 use tokio::sync::oneshot;
 
 /// What is done to one message of so many.
@@ -91,8 +88,11 @@ impl DamagedLog {
     }
 }
 
-#[async_trait]
-impl EventLog for DamagedLog {
+impl EventLogWrapper for DamagedLog {
+    fn inner(&self) -> Arc<dyn EventLog> {
+        Arc::clone(&self.inner)
+    }
+
     fn append(&self, append: Append) -> Answer {
         if !matches!(append.event.body, EventBody::MessageSent(_)) {
             return self.place(append);
@@ -116,60 +116,6 @@ impl EventLog for DamagedLog {
         } else {
             self.place(append)
         }
-    }
-
-    async fn ping(&self) -> Result<(), LogError> {
-        self.inner.ping().await
-    }
-
-    async fn head(&self, room_id: &RoomId) -> Result<Seq, LogError> {
-        self.inner.head(room_id).await
-    }
-
-    async fn heads(&self, room_ids: &[RoomId]) -> Result<Vec<Seq>, LogError> {
-        self.inner.heads(room_ids).await
-    }
-
-    async fn read(
-        &self,
-        room_id: &RoomId,
-        after: Seq,
-        limit: usize,
-    ) -> Result<Vec<Arc<StoredEvent>>, LogError> {
-        self.inner.read(room_id, after, limit).await
-    }
-
-    fn subscribe(&self) -> LiveSubscription {
-        self.inner.subscribe()
-    }
-
-    fn partitions(&self) -> u16 {
-        self.inner.partitions()
-    }
-
-    async fn claim(&self, partition: u16) -> Result<Box<dyn PartitionLease>, LogError> {
-        self.inner.claim(partition).await
-    }
-
-    async fn read_partition(
-        &self,
-        partition: u16,
-        position: u64,
-        limit: usize,
-    ) -> Result<ConsumerBatch, LogError> {
-        self.inner.read_partition(partition, position, limit).await
-    }
-
-    async fn position_before(&self, partition: u16, age: Duration) -> Result<u64, LogError> {
-        self.inner.position_before(partition, age).await
-    }
-
-    async fn trim(&self, partition: u16, settled: u64) -> Result<(), LogError> {
-        self.inner.trim(partition, settled).await
-    }
-
-    fn dedupe_window(&self) -> Option<Duration> {
-        self.inner.dedupe_window()
     }
 }
 

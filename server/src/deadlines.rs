@@ -6,18 +6,28 @@
 //! [`Bounded`]. Calls that wait by design (a claim, the next batch of a feed, the next expired presence)
 //! are passed through.
 
-mod accounts;
-mod log;
-mod presence;
-mod store;
-
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use roomcast_ports::StoreError;
-use roomcast_ports::event_log::LogError;
-use roomcast_ports::pubsub::PubSubError;
-use roomcast_protocol::limits::CALL_TIMEOUT;
+use roomcast_ports::accounts::{AccountStore, SessionStore};
+use roomcast_ports::dead_letters::DeadLetters;
+use roomcast_ports::directory::RoomDirectory;
+use roomcast_ports::event_log::{
+    Append, Appended, ConsumerBatch, EventLog, LogError, PartitionConsumer, PartitionLease,
+};
+use roomcast_ports::message_store::{Checkpoint, MessageReader, MessageWriter};
+use roomcast_ports::presence::PresenceStore;
+use roomcast_ports::pubsub::{PubSub, PubSubError};
+use roomcast_ports::wrapper::{
+    AccountStoreWrapper, CallFuture, CallKind, DeadLettersWrapper, EventLogWrapper,
+    MessageReaderWrapper, MessageWriterWrapper, PresenceStoreWrapper, PubSubWrapper,
+    RoomDirectoryWrapper, SessionStoreWrapper,
+};
+use roomcast_protocol::StoredEvent;
+use roomcast_protocol::limits::{APPEND_GRACE, APPEND_TIMEOUT, BATCH_TIMEOUT, CALL_TIMEOUT};
 
 /// A port whose calls end within a deadline.
 pub struct Bounded<P: ?Sized>(Arc<P>);
@@ -57,38 +67,115 @@ impl TimedOut for PubSubError {
     }
 }
 
-async fn within<T, E: TimedOut>(
+fn within<'f, T: Send + 'f, E: TimedOut + Send + 'f>(
     timeout: Duration,
-    call: impl Future<Output = Result<T, E>>,
-) -> Result<T, E> {
-    match tokio::time::timeout(timeout, call).await {
-        Ok(answer) => answer,
-        Err(_) => {
-            metrics::counter!("chat_port_timeouts_total").increment(1);
-            Err(E::timed_out(timeout))
+    call: CallFuture<'f, T, E>,
+) -> CallFuture<'f, T, E> {
+    Box::pin(async move {
+        match tokio::time::timeout(timeout, call).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                metrics::counter!("chat_port_timeouts_total").increment(1);
+                Err(E::timed_out(timeout))
+            }
         }
+    })
+}
+
+/// The call with the deadline of its kind; one that waits by design has none.
+fn bounded<'f, T: Send + 'f, E: TimedOut + Send + 'f>(
+    kind: CallKind,
+    call: CallFuture<'f, T, E>,
+) -> CallFuture<'f, T, E> {
+    match kind {
+        CallKind::Call => within(CALL_TIMEOUT, call),
+        CallKind::Batch => within(BATCH_TIMEOUT, call),
+        CallKind::Wait => call,
     }
 }
 
-async fn bounded<T, E: TimedOut>(call: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-    within(CALL_TIMEOUT, call).await
-}
-
-/// Implements a port for [`Bounded`]: each call with the deadline of all calls, then what stands in `also`.
+/// Wraps a port for [`Bounded`]: each call with the deadline of its kind, but for those that follow.
 macro_rules! bounded_port {
-    (
-        impl $port:ident, $error:ty {
-            $(fn $call:ident($($argument:ident: $type:ty),* $(,)?) -> $answer:ty;)*
-        }
-        also { $($also:item)* }
-    ) => {
-        #[async_trait::async_trait]
-        impl $port for super::Bounded<dyn $port> {
-            $(async fn $call(&self, $($argument: $type),*) -> Result<$answer, $error> {
-                super::bounded(self.0.$call($($argument),*)).await
-            })*
-            $($also)*
+    ($wrapper:ident of $port:ident, $error:ty; $($call:item)*) => {
+        #[async_trait]
+        impl $wrapper for Bounded<dyn $port> {
+            fn inner(&self) -> Arc<dyn $port> {
+                Arc::clone(&self.0)
+            }
+
+            fn around<'f, T: Send + 'f>(
+                &'f self,
+                kind: CallKind,
+                call: CallFuture<'f, T, $error>,
+            ) -> CallFuture<'f, T, $error> {
+                bounded(kind, call)
+            }
+
+            $($call)*
         }
     };
 }
-use bounded_port;
+
+bounded_port! { PubSubWrapper of PubSub, PubSubError; }
+bounded_port! { PresenceStoreWrapper of PresenceStore, StoreError; }
+bounded_port! { MessageReaderWrapper of MessageReader, StoreError; }
+bounded_port! { RoomDirectoryWrapper of RoomDirectory, StoreError; }
+bounded_port! { DeadLettersWrapper of DeadLetters, StoreError; }
+bounded_port! { AccountStoreWrapper of AccountStore, StoreError; }
+bounded_port! { SessionStoreWrapper of SessionStore, StoreError; }
+
+bounded_port! {
+    MessageWriterWrapper of MessageWriter, StoreError;
+
+    async fn apply(
+        &self,
+        events: &[Arc<StoredEvent>],
+        place: Option<Checkpoint>,
+    ) -> Result<(), StoreError> {
+        let timeout = if place.is_some() { BATCH_TIMEOUT } else { CALL_TIMEOUT };
+        within(timeout, self.0.apply(events, place)).await
+    }
+}
+
+bounded_port! {
+    EventLogWrapper of EventLog, LogError;
+
+    /// A log that answers later than its own deadline has perhaps stored the event.
+    fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, LogError>> {
+        let (started, pending) = (Instant::now(), self.0.append(append));
+        Box::pin(async move {
+            let answer = tokio::time::timeout(APPEND_TIMEOUT + APPEND_GRACE, pending).await;
+            answer.unwrap_or_else(|_| {
+                metrics::counter!("chat_port_timeouts_total").increment(1);
+                Err(LogError::Unconfirmed(started.elapsed()))
+            })
+        })
+    }
+
+    async fn claim(&self, partition: u16) -> Result<Box<dyn PartitionLease>, LogError> {
+        Ok(Box::new(BoundedLease(self.0.claim(partition).await?)))
+    }
+}
+
+struct BoundedLease(Box<dyn PartitionLease>);
+
+#[async_trait]
+impl PartitionLease for BoundedLease {
+    async fn open(self: Box<Self>, position: u64) -> Result<Box<dyn PartitionConsumer>, LogError> {
+        let consumer = within(CALL_TIMEOUT, self.0.open(position)).await?;
+        Ok(Box::new(BoundedConsumer(consumer)))
+    }
+}
+
+struct BoundedConsumer(Box<dyn PartitionConsumer>);
+
+#[async_trait]
+impl PartitionConsumer for BoundedConsumer {
+    async fn next(&mut self, limit: usize) -> Result<ConsumerBatch, LogError> {
+        self.0.next(limit).await
+    }
+
+    async fn acknowledge(&mut self, position: u64) -> Result<(), LogError> {
+        within(CALL_TIMEOUT, self.0.acknowledge(position)).await
+    }
+}

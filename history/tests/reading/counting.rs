@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use roomcast_embedded::EmbeddedStore;
 use roomcast_history::{History, PageQuery};
 use roomcast_ports::StoreError;
-use roomcast_ports::message_store::{MessageReader, MessageState};
-use roomcast_ports::reactions::ReactionScope;
+use roomcast_ports::message_store::MessageReader;
 use roomcast_ports::timeline::Timeline as _;
-use roomcast_protocol::{EventId, MessageId, RoomId, Seq, StoredEvent};
+use roomcast_ports::wrapper::{CallFuture, CallKind, MessageReaderWrapper};
+use roomcast_protocol::Seq;
 use tokio_util::task::TaskTracker;
 
 use crate::world::World;
@@ -21,65 +20,21 @@ struct Counting {
     asked: AtomicUsize,
 }
 
-impl Counting {
-    async fn count(&self) -> &EmbeddedStore {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        &self.store
+impl MessageReaderWrapper for Counting {
+    fn inner(&self) -> Arc<dyn MessageReader> {
+        self.store.clone()
     }
-}
 
-#[async_trait]
-impl MessageReader for Counting {
-    async fn applied_seq(&self, room_id: &RoomId) -> Result<Seq, StoreError> {
-        self.count().await.applied_seq(room_id).await
-    }
-    async fn events_after(
-        &self,
-        room_id: &RoomId,
-        after: Seq,
-        limit: usize,
-    ) -> Result<Vec<Arc<StoredEvent>>, StoreError> {
-        self.count().await.events_after(room_id, after, limit).await
-    }
-    async fn messages_before(
-        &self,
-        room_id: &RoomId,
-        before: Seq,
-        limit: usize,
-        tail_from: Seq,
-    ) -> Result<Vec<MessageState>, StoreError> {
-        self.count()
-            .await
-            .messages_before(room_id, before, limit, tail_from)
-            .await
-    }
-    async fn messages_from(
-        &self,
-        room_id: &RoomId,
-        from: Seq,
-        limit: usize,
-        tail_from: Seq,
-    ) -> Result<Vec<MessageState>, StoreError> {
-        self.count()
-            .await
-            .messages_from(room_id, from, limit, tail_from)
-            .await
-    }
-    async fn message(
-        &self,
-        room_id: &RoomId,
-        message_id: &MessageId,
-        scope: ReactionScope<'_>,
-    ) -> Result<Option<MessageState>, StoreError> {
-        self.count().await.message(room_id, message_id, scope).await
-    }
-    async fn event(
-        &self,
-        room_id: &RoomId,
-        event_id: &EventId,
-    ) -> Result<Option<Arc<StoredEvent>>, StoreError> {
-        self.count().await.event(room_id, event_id).await
+    fn around<'f, T: Send + 'f>(
+        &'f self,
+        _: CallKind,
+        call: CallFuture<'f, T, StoreError>,
+    ) -> CallFuture<'f, T, StoreError> {
+        Box::pin(async move {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            call.await
+        })
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use roomcast_ports::wrapper::EventLogWrapper;
+
 use super::*;
 
 /// Writes within this time before a machine left may be forgotten.
@@ -100,7 +102,11 @@ impl Drop for Lossy {
 }
 
 #[async_trait]
-impl MessageWriter for Lossy {
+impl MessageWriterWrapper for Lossy {
+    fn inner(&self) -> Arc<dyn MessageWriter> {
+        self.store()
+    }
+
     async fn apply(
         &self,
         events: &[Arc<StoredEvent>],
@@ -110,12 +116,11 @@ impl MessageWriter for Lossy {
         self.batches.lock().unwrap().push((events.to_vec(), place));
         Ok(())
     }
-    async fn checkpoint(&self, partition: u16) -> Result<u64, StoreError> {
-        self.store().checkpoint(partition).await
-    }
+
     fn crash_loss_window(&self) -> Option<Duration> {
         Some(FORGETS)
     }
+
     fn resync_requests(&self) -> watch::Receiver<ResyncRequests> {
         self.setbacks.subscribe()
     }
@@ -126,44 +131,11 @@ impl MessageWriter for Lossy {
 struct Timed(Arc<dyn EventLog>, watch::Sender<u64>);
 
 #[async_trait]
-impl EventLog for Timed {
-    fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, LogError>> {
-        self.0.append(append)
+impl EventLogWrapper for Timed {
+    fn inner(&self) -> Arc<dyn EventLog> {
+        Arc::clone(&self.0)
     }
-    async fn ping(&self) -> Result<(), LogError> {
-        self.0.ping().await
-    }
-    async fn head(&self, room_id: &RoomId) -> Result<Seq, LogError> {
-        self.0.head(room_id).await
-    }
-    async fn heads(&self, room_ids: &[RoomId]) -> Result<Vec<Seq>, LogError> {
-        self.0.heads(room_ids).await
-    }
-    async fn read(
-        &self,
-        room_id: &RoomId,
-        after: Seq,
-        limit: usize,
-    ) -> Result<Vec<Arc<StoredEvent>>, LogError> {
-        self.0.read(room_id, after, limit).await
-    }
-    fn subscribe(&self) -> LiveSubscription {
-        self.0.subscribe()
-    }
-    fn partitions(&self) -> u16 {
-        self.0.partitions()
-    }
-    async fn claim(&self, partition: u16) -> Result<Box<dyn PartitionLease>, LogError> {
-        self.0.claim(partition).await
-    }
-    async fn read_partition(
-        &self,
-        partition: u16,
-        position: u64,
-        limit: usize,
-    ) -> Result<ConsumerBatch, LogError> {
-        self.0.read_partition(partition, position, limit).await
-    }
+
     async fn position_before(&self, partition: u16, age: Duration) -> Result<u64, LogError> {
         let all = self.0.read_partition(partition, 0, 10_000).await?.events;
         let now = Duration::from_millis(Timestamp::now().as_millis());
@@ -173,14 +145,12 @@ impl EventLog for Timed {
         let older = all.iter().take_while(is_older).last();
         Ok(older.map_or(0, |stored| stored.seq.get()))
     }
+
     async fn trim(&self, partition: u16, settled: u64) -> Result<(), LogError> {
         if settled > 0 {
             self.1.send_replace(settled);
         }
         self.0.trim(partition, settled).await
-    }
-    fn dedupe_window(&self) -> Option<Duration> {
-        self.0.dedupe_window()
     }
 }
 

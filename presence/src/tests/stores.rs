@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use roomcast_ports::StoreError;
 use roomcast_ports::presence::{Lease, Presence, PresenceStore};
+use roomcast_ports::wrapper::{CallFuture, CallKind, PresenceStoreWrapper};
 use roomcast_protocol::{ConnectionId, UserId};
 use tokio::sync::watch;
 
@@ -34,39 +35,30 @@ impl Away {
         self.asked.load(Ordering::SeqCst)
     }
 
-    fn answer(&self) -> Result<&dyn PresenceStore, StoreError> {
+    fn check(&self) -> Result<(), StoreError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         if self.is_back.load(Ordering::SeqCst) {
-            Ok(&*self.store)
+            Ok(())
         } else {
             Err(StoreError::Unavailable("the cable is out".into()))
         }
     }
 }
 
-#[async_trait]
-impl PresenceStore for Away {
-    async fn renew(&self, leases: &[Lease], ttl: Duration) -> Result<(), StoreError> {
-        self.answer()?.renew(leases, ttl).await
+impl PresenceStoreWrapper for Away {
+    fn inner(&self) -> Arc<dyn PresenceStore> {
+        Arc::clone(&self.store)
     }
-    async fn shorten(
-        &self,
-        connections: &[(UserId, ConnectionId)],
-        grace: Duration,
-    ) -> Result<(), StoreError> {
-        self.answer()?.shorten(connections, grace).await
-    }
-    async fn read(&self, user_ids: &[UserId]) -> Result<Vec<Presence>, StoreError> {
-        self.answer()?.read(user_ids).await
-    }
-    async fn sweep(&self) -> Result<Vec<Presence>, StoreError> {
-        self.answer()?.sweep().await
-    }
-    async fn online_users(&self) -> Result<u64, StoreError> {
-        self.answer()?.online_users().await
-    }
-    fn resync_requests(&self) -> watch::Receiver<u64> {
-        self.store.resync_requests()
+
+    fn around<'f, T: Send + 'f>(
+        &'f self,
+        _: CallKind,
+        call: CallFuture<'f, T, StoreError>,
+    ) -> CallFuture<'f, T, StoreError> {
+        Box::pin(async move {
+            self.check()?;
+            call.await
+        })
     }
 }
 

@@ -3,15 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use async_trait::async_trait;
 use roomcast_embedded::EmbeddedStore;
 use roomcast_ports::StoreError;
 use roomcast_ports::access::Memberships as _;
-use roomcast_ports::directory::{
-    ListingCursor, MemberRecord, PublicCursor, RoomDirectory, RoomListing, RoomRecord,
-};
-use roomcast_protocol::api::Marks;
-use roomcast_protocol::{MemberRole, RoomId, Seq, UserId};
+use roomcast_ports::directory::RoomDirectory;
+use roomcast_ports::wrapper::{CallFuture, CallKind, RoomDirectoryWrapper};
+use roomcast_protocol::{MemberRole, RoomId};
 use roomcast_rooms::Rooms;
 
 use crate::unreliable::Unreliable;
@@ -25,74 +22,29 @@ struct Counting {
 }
 
 impl Counting {
-    fn count(&self) -> Result<&EmbeddedStore, StoreError> {
+    fn count(&self) -> Result<(), StoreError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         if self.away.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable("the test says so".into()));
         }
-        Ok(&self.store)
+        Ok(())
     }
 }
 
-#[async_trait]
-impl RoomDirectory for Counting {
-    async fn room(&self, room_id: &RoomId) -> Result<Option<RoomRecord>, StoreError> {
-        self.count()?.room(room_id).await
+impl RoomDirectoryWrapper for Counting {
+    fn inner(&self) -> Arc<dyn RoomDirectory> {
+        self.store.clone()
     }
-    async fn member(
-        &self,
-        room_id: &RoomId,
-        user_id: &UserId,
-    ) -> Result<Option<MemberRecord>, StoreError> {
-        self.count()?.member(room_id, user_id).await
-    }
-    async fn members(
-        &self,
-        room_id: &RoomId,
-        after: Option<&UserId>,
-        limit: usize,
-    ) -> Result<Vec<MemberRecord>, StoreError> {
-        self.count()?.members(room_id, after, limit).await
-    }
-    async fn owner_count(&self, room_id: &RoomId) -> Result<u64, StoreError> {
-        self.count()?.owner_count(room_id).await
-    }
-    async fn rooms_of(
-        &self,
-        user_id: &UserId,
-        after: Option<&ListingCursor>,
-        limit: usize,
-    ) -> Result<Vec<RoomListing>, StoreError> {
-        self.count()?.rooms_of(user_id, after, limit).await
-    }
-    async fn rooms_of_among(
-        &self,
-        user_id: &UserId,
-        room_ids: &[RoomId],
-    ) -> Result<Vec<RoomListing>, StoreError> {
-        self.count()?.rooms_of_among(user_id, room_ids).await
-    }
-    async fn room_ids_of(&self, user_id: &UserId, limit: usize) -> Result<Vec<RoomId>, StoreError> {
-        self.count()?.room_ids_of(user_id, limit).await
-    }
-    async fn public_rooms(
-        &self,
-        name_prefix: &str,
-        after: Option<&PublicCursor>,
-        limit: usize,
-    ) -> Result<Vec<RoomRecord>, StoreError> {
-        self.count()?.public_rooms(name_prefix, after, limit).await
-    }
-    async fn advance_markers(
-        &self,
-        room_id: &RoomId,
-        user_id: &UserId,
-        read: Seq,
-        delivered: Seq,
-    ) -> Result<Option<Marks>, StoreError> {
-        self.count()?
-            .advance_markers(room_id, user_id, read, delivered)
-            .await
+
+    fn around<'f, T: Send + 'f>(
+        &'f self,
+        _: CallKind,
+        call: CallFuture<'f, T, StoreError>,
+    ) -> CallFuture<'f, T, StoreError> {
+        Box::pin(async move {
+            self.count()?;
+            call.await
+        })
     }
 }
 

@@ -2,13 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
-use roomcast_ports::event_log::{
-    Append, Appended, ConsumerBatch, EventLog, LogError, PartitionLease,
-};
-use roomcast_ports::live::LiveSubscription;
+use roomcast_ports::event_log::{Append, Appended, EventLog, LogError};
+use roomcast_ports::wrapper::EventLogWrapper;
 use roomcast_protocol::{RoomId, Seq, StoredEvent};
 
 type Answer<T> = futures_util::future::BoxFuture<'static, Result<T, LogError>>;
@@ -40,16 +37,17 @@ impl Unreliable {
 }
 
 #[async_trait]
-impl EventLog for Unreliable {
+impl EventLogWrapper for Unreliable {
+    fn inner(&self) -> Arc<dyn EventLog> {
+        Arc::clone(&self.log)
+    }
+
     fn append(&self, append: Append) -> Answer<Appended> {
         if self.takes.fetch_sub(1, Ordering::SeqCst) > 0 {
             self.log.append(append)
         } else {
             Box::pin(async { Err(LogError::Unavailable("away".into())) })
         }
-    }
-    async fn ping(&self) -> Result<(), LogError> {
-        self.log.ping().await
     }
 
     async fn head(&self, room_id: &RoomId) -> Result<Seq, LogError> {
@@ -60,9 +58,7 @@ impl EventLog for Unreliable {
             Seq::ZERO
         })
     }
-    async fn heads(&self, room_ids: &[RoomId]) -> Result<Vec<Seq>, LogError> {
-        self.log.heads(room_ids).await
-    }
+
     async fn read(
         &self,
         room_id: &RoomId,
@@ -75,32 +71,5 @@ impl EventLog for Unreliable {
             Arc::make_mut(first).prev = Seq::ZERO;
         }
         Ok(events)
-    }
-    fn subscribe(&self) -> LiveSubscription {
-        self.log.subscribe()
-    }
-    fn partitions(&self) -> u16 {
-        self.log.partitions()
-    }
-    async fn claim(&self, partition: u16) -> Result<Box<dyn PartitionLease>, LogError> {
-        self.log.claim(partition).await
-    }
-    async fn read_partition(
-        &self,
-        partition: u16,
-        position: u64,
-        limit: usize,
-    ) -> Result<ConsumerBatch, LogError> {
-        self.log.read_partition(partition, position, limit).await
-    }
-    async fn position_before(&self, partition: u16, age: Duration) -> Result<u64, LogError> {
-        self.log.position_before(partition, age).await
-    }
-    async fn trim(&self, partition: u16, settled: u64) -> Result<(), LogError> {
-        self.log.trim(partition, settled).await
-    }
-
-    fn dedupe_window(&self) -> Option<Duration> {
-        self.log.dedupe_window()
     }
 }

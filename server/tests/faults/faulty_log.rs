@@ -8,10 +8,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
-use roomcast_ports::event_log::{
-    Append, Appended, ConsumerBatch, EventLog, LogError, PartitionLease,
-};
+use roomcast_ports::event_log::{Append, Appended, EventLog, LogError};
 use roomcast_ports::live::{LiveEvent, LiveSubscription};
+use roomcast_ports::wrapper::EventLogWrapper;
 use roomcast_protocol::{EventId, RoomId, Seq, StoredEvent};
 use tokio::sync::{broadcast, oneshot};
 
@@ -278,7 +277,11 @@ impl FaultyLog {
 }
 
 #[async_trait]
-impl EventLog for FaultyLog {
+impl EventLogWrapper for FaultyLog {
+    fn inner(&self) -> Arc<dyn EventLog> {
+        Arc::clone(&self.inner)
+    }
+
     fn append(&self, mut append: Append) -> BoxFuture<'static, Result<Appended, LogError>> {
         if self.has_forgotten(&append) {
             // What was stored before under this name is not recognised.
@@ -365,30 +368,6 @@ impl EventLog for FaultyLog {
 
     fn subscribe(&self) -> LiveSubscription {
         LiveSubscription::new(self.live.subscribe())
-    }
-
-    fn partitions(&self) -> u16 {
-        self.inner.partitions()
-    }
-
-    async fn claim(&self, partition: u16) -> Result<Box<dyn PartitionLease>, LogError> {
-        self.inner.claim(partition).await
-    }
-
-    async fn read_partition(
-        &self,
-        partition: u16,
-        position: u64,
-        limit: usize,
-    ) -> Result<ConsumerBatch, LogError> {
-        self.inner.read_partition(partition, position, limit).await
-    }
-    async fn position_before(&self, partition: u16, age: Duration) -> Result<u64, LogError> {
-        self.inner.position_before(partition, age).await
-    }
-
-    async fn trim(&self, partition: u16, settled: u64) -> Result<(), LogError> {
-        self.inner.trim(partition, settled).await
     }
 
     fn dedupe_window(&self) -> Option<Duration> {

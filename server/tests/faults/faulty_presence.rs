@@ -2,12 +2,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use async_trait::async_trait;
 use roomcast_ports::StoreError;
-use roomcast_ports::presence::{Lease, Presence, PresenceStore};
-use roomcast_protocol::{ConnectionId, UserId};
+use roomcast_ports::presence::PresenceStore;
+use roomcast_ports::wrapper::{CallFuture, CallKind, PresenceStoreWrapper};
 use tokio::sync::watch;
 
 type Store = Arc<dyn PresenceStore>;
@@ -45,38 +43,28 @@ impl FaultyPresence {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn there(&self) -> Result<Store, StoreError> {
+    fn there(&self) -> Result<(), StoreError> {
         if self.away.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable("the test says so".into()));
         }
-        Ok(self.held().clone())
+        Ok(())
     }
 }
 
-#[async_trait]
-impl PresenceStore for FaultyPresence {
-    async fn renew(&self, leases: &[Lease], ttl: Duration) -> Result<(), StoreError> {
-        self.there()?.renew(leases, ttl).await
+impl PresenceStoreWrapper for FaultyPresence {
+    fn inner(&self) -> Arc<dyn PresenceStore> {
+        self.held().clone()
     }
 
-    async fn shorten(
-        &self,
-        connections: &[(UserId, ConnectionId)],
-        grace: Duration,
-    ) -> Result<(), StoreError> {
-        self.there()?.shorten(connections, grace).await
-    }
-
-    async fn read(&self, user_ids: &[UserId]) -> Result<Vec<Presence>, StoreError> {
-        self.there()?.read(user_ids).await
-    }
-
-    async fn sweep(&self) -> Result<Vec<Presence>, StoreError> {
-        self.there()?.sweep().await
-    }
-
-    async fn online_users(&self) -> Result<u64, StoreError> {
-        self.there()?.online_users().await
+    fn around<'f, T: Send + 'f>(
+        &'f self,
+        _: CallKind,
+        call: CallFuture<'f, T, StoreError>,
+    ) -> CallFuture<'f, T, StoreError> {
+        Box::pin(async move {
+            self.there()?;
+            call.await
+        })
     }
 
     fn resync_requests(&self) -> watch::Receiver<u64> {
