@@ -1,15 +1,27 @@
 //! My rooms, by latest activity.
 
-use roomcast_ports::access::Caller;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use roomcast_ports::access::{Caller, Membership, Memberships as _};
+use roomcast_ports::back_off::BackOff;
 use roomcast_ports::directory::{ListingCursor, RoomListing};
 use roomcast_ports::message_store::MessageState;
 use roomcast_protocol::api::{RoomEntries, RoomEntry};
 use roomcast_protocol::limits::ROOMS_BY_ID_MAX;
 use roomcast_protocol::{Refusal, RoomId, Seq};
+use tokio::time::{Instant, sleep};
 use tracing::debug;
 
 use crate::get::view_of;
 use crate::{Rooms, cursor, errors};
+
+/// Limit of the wait for a row that the log has an event for.
+const ROW_TIMEOUT: Duration = Duration::from_secs(1);
+/// Missing rooms of one request whose members are looked up; clients ask for one or two.
+const ROWS_AWAITED_MAX: usize = 8;
+const BACKOFF_MIN: Duration = Duration::from_millis(5);
+const BACKOFF_MAX: Duration = Duration::from_millis(100);
 
 impl Rooms {
     /// The caller's rooms with what is unread in them. Activity and last messages are as far as the
@@ -47,15 +59,38 @@ impl Rooms {
                 "roomId: at most {ROOMS_BY_ID_MAX}"
             )));
         }
-        let listings = self
-            .directory
-            .rooms_of_among(&caller.user_id, room_ids)
-            .await;
-        let listings = listings.map_err(errors::read_failed)?;
+        let read = || async {
+            let listings = self.directory.rooms_of_among(&caller.user_id, room_ids);
+            listings.await.map_err(errors::read_failed)
+        };
+        let mut listings = read().await?;
+        let until = Instant::now() + ROW_TIMEOUT;
+        let mut back_off = BackOff::new(BACKOFF_MIN, BACKOFF_MAX);
+        while Instant::now() < until && self.is_row_due(caller, room_ids, &listings).await {
+            sleep(back_off.next_delay()).await;
+            listings = read().await?;
+        }
         Ok(RoomEntries {
             rooms: self.entries(listings).await,
             next_cursor: None,
         })
+    }
+
+    /// Whether the caller is in one of the rooms that are not listed. The log notifies a client of its
+    /// joining a moment before the store has the row.
+    async fn is_row_due(
+        &self,
+        caller: &Caller,
+        room_ids: &[RoomId],
+        listings: &[RoomListing],
+    ) -> bool {
+        let is_listed = |room_id: &RoomId| listings.iter().any(|it| it.room.room_id == *room_id);
+        let missing = room_ids.iter().filter(|room_id| !is_listed(room_id));
+        let missing = missing.take(ROWS_AWAITED_MAX);
+        let memberships = missing.map(|room_id| self.membership(room_id, &caller.user_id));
+        let memberships = join_all(memberships).await;
+        let is_member = |it: &Membership| it.room.is_some() && it.role.is_some();
+        memberships.iter().flatten().any(is_member)
     }
 
     async fn entries(&self, listings: Vec<RoomListing>) -> Vec<RoomEntry> {

@@ -1,7 +1,12 @@
 //! Lists and pages.
 
+use std::time::Duration;
+
 use roomcast_ports::access::Memberships as _;
-use roomcast_protocol::{ErrorCode, MemberRole, RoomId, Visibility};
+use roomcast_ports::event_log::Append;
+use roomcast_protocol::{
+    ErrorCode, EventBody, EventId, MemberRole, RoomEvent, RoomId, Timestamp, Visibility,
+};
 use roomcast_rooms::CreateRoom;
 
 use crate::world::{World, by_host, caller, code, direct, group, host, user};
@@ -194,4 +199,38 @@ async fn there_is_no_standing_in_a_room_that_never_was() {
     let never = RoomId::new("never").unwrap();
     let standing = world.rooms.membership(&never, &user("anna")).await.unwrap();
     assert_eq!((standing.room, standing.role), (None, None));
+}
+
+#[tokio::test]
+async fn a_row_that_the_log_is_ahead_of_is_waited_for() {
+    let world = World::new();
+    let room_id = world.group("anna", &[]).await;
+    world.ingest().await;
+    let joined = RoomEvent {
+        id: EventId::generate(),
+        room_id: room_id.clone(),
+        sender_id: user("anna"),
+        client_message_id: None,
+        sent_at: Timestamp::now(),
+        body: EventBody::MemberJoined {
+            user_id: user("bert"),
+            role: MemberRole::Member,
+            founding: None,
+        },
+    };
+    // Only in the log, as between the event's publication and the store's row.
+    world.log.append(Append::new(joined)).await.unwrap();
+    let wanted = [room_id.clone()];
+    let bert = caller("bert");
+    let (rows, ()) = tokio::join!(world.rooms.list_among(&bert, &wanted), async {
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        world.ingest().await;
+    });
+    assert_eq!(rows.unwrap().rooms[0].room.room_id, room_id);
+
+    // Other rooms are not waited for.
+    let stranger = caller("carl");
+    let rows = world.rooms.list_among(&stranger, &wanted);
+    let rows = tokio::time::timeout(Duration::from_millis(500), rows).await;
+    assert!(rows.expect("answered at once").unwrap().rooms.is_empty());
 }
