@@ -1,34 +1,35 @@
-//! One client's connection, as senders see it: the socket and its outbox.
+//! One client's connection: the socket and its outbox, with the sends that wait for an answer.
 //!
 //! Senders write frames directly to the socket, without waking a task or
 //! copying a byte; only what the kernel does not take waits in the [`outbox`], which the connection's
-//! task drains. The task ([`task`]) is the only reader.
+//! [task](crate::task) drains. The task is the only reader.
 
 pub(crate) mod outbox;
 pub(crate) mod own_actions;
 pub(crate) mod send_order;
-pub(crate) mod task;
+pub(crate) mod sender_clock;
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
-use roomcast_protocol::limits::OUTBOX_BYTES_FAIR;
-use roomcast_protocol::{CloseCode, ConnectionId, PresenceStatus, RoomId, ServerFrame, SessionId};
+use roomcast_protocol::limits::{CLIENT_IDLE_PING_AFTER, HEARTBEAT_INTERVAL, OUTBOX_BYTES_FAIR};
+use roomcast_protocol::{CloseCode, ConnectionId, PresenceStatus, ServerFrame, SessionId};
+use socket2::SockRef;
 use tokio::net::TcpStream;
 
-use crate::clock::Ticks;
+use crate::clock::{Ticks, after, ticks};
 use crate::codec;
-use crate::hub::{Room, User};
 use crate::lock::lock;
 use crate::outbound;
-use crate::publish::SenderClock;
 use outbox::{Outbox, Pushed};
 use own_actions::OwnAction;
 use send_order::Refused;
+use sender_clock::SenderClock;
 
 /// A socket with what is waiting for it.
 #[derive(Debug)]
@@ -37,9 +38,6 @@ pub(crate) struct Connection {
     parts: Mutex<Parts>,
     waker: AtomicWaker,
     number: uuid::Uuid,
-    user: OnceLock<Arc<User>>,
-    /// Rooms this connection may be subscribed to; the rooms themselves know better.
-    subscriptions: Mutex<Vec<Arc<Room>>>,
     /// Sends that the log has not answered.
     unacknowledged: AtomicU16,
     /// Sends whose answer has not been given to the socket: as many, and one for each thread at most.
@@ -88,8 +86,6 @@ impl Connection {
             parts: Mutex::default(),
             waker: AtomicWaker::new(),
             number: uuid::Uuid::now_v7(),
-            user: OnceLock::new(),
-            subscriptions: Mutex::default(),
             unacknowledged: AtomicU16::new(0),
             unanswered: AtomicU16::new(0),
             last_received_at: AtomicU32::new(now),
@@ -109,15 +105,9 @@ impl Connection {
         ConnectionId::new(&self.number.to_string()).expect("a UUID is an id")
     }
 
-    /// Sets the connection's user and session; the user once, the session with each token.
-    pub(crate) fn identify(&self, user: &Arc<User>, session_id: Option<SessionId>) {
-        let known = self.user.get_or_init(|| user.clone());
-        debug_assert!(Arc::ptr_eq(known, user), "a connection keeps its user");
+    /// Sets the session of the last token.
+    pub(crate) fn set_session(&self, session_id: Option<SessionId>) {
         lock(&self.parts).session_id = session_id;
-    }
-
-    pub(crate) fn user(&self) -> Option<&Arc<User>> {
-        self.user.get()
     }
 
     /// Whether it came from this sign-in.
@@ -128,15 +118,14 @@ impl Connection {
     /// Has the sign-in looked up again, and the connection closed if it has ended.
     pub(crate) fn recheck_session(&self) {
         self.recheck.store(true, Ordering::Release);
-        self.ticked.store(true, Ordering::Release);
-        self.waker.wake();
+        self.wake_for_tick();
     }
 
     /// Sends a frame's bytes, in order with everything sent before. Never waits: past the outbox's
     /// bounds the connection closes with [`CloseCode::TooSlow`].
     pub(crate) fn send(&self, frame: &Bytes, now: Ticks) {
         if self.write(frame, now) {
-            self.spoke_at.store(now, Ordering::Relaxed);
+            self.record_sent(now);
         }
     }
 
@@ -178,8 +167,18 @@ impl Connection {
         self.last_received_at.load(Ordering::Relaxed)
     }
 
+    /// When a frame was last sent that a script can receive.
+    pub(crate) fn spoke_at(&self) -> Ticks {
+        self.spoke_at.load(Ordering::Relaxed)
+    }
+
+    /// A frame that a script can receive was sent.
+    pub(crate) fn record_sent(&self, at: Ticks) {
+        self.spoke_at.store(at, Ordering::Relaxed);
+    }
+
     /// Takes a sign of life, unless a later one is known.
-    fn record_received(&self, at: Ticks) {
+    pub(crate) fn record_received(&self, at: Ticks) {
         self.last_received_at.fetch_max(at, Ordering::Relaxed);
     }
 
@@ -213,20 +212,30 @@ impl Connection {
         lock(&self.parts).outbox.bytes()
     }
 
-    /// Whether this connection may be subscribed to the room.
-    pub(crate) fn may_read_events(&self, room_id: &RoomId) -> bool {
-        self.subscriptions().iter().any(|room| room.id == *room_id)
-    }
-
-    /// Rooms this connection may be subscribed to.
-    pub(crate) fn subscriptions(&self) -> MutexGuard<'_, Vec<Arc<Room>>> {
-        lock(&self.subscriptions)
+    /// When the kernel last took something, while bytes wait.
+    pub(crate) fn last_progress_at(&self) -> Option<Ticks> {
+        lock(&self.parts).outbox.last_progress_at()
     }
 
     /// Wakes the task to look at its deadlines.
     pub(crate) fn wake_for_tick(&self) {
-        self.ticked.store(true, Ordering::Release);
+        self.request_tick();
         self.waker.wake();
+    }
+
+    /// Has the task look at its deadlines when it is polled next.
+    pub(crate) fn request_tick(&self) {
+        self.ticked.store(true, Ordering::Release);
+    }
+
+    /// Whether the task is to look at its deadlines; it is asked once.
+    pub(crate) fn take_tick(&self) -> bool {
+        self.ticked.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether the session is to be looked up again; the task is asked once.
+    pub(crate) fn take_recheck(&self) -> bool {
+        self.recheck.swap(false, Ordering::AcqRel)
     }
 
     /// One more send waits for its acknowledgement.
@@ -256,6 +265,16 @@ impl Connection {
         self.unanswered.load(Ordering::Acquire) > 0
     }
 
+    /// Whether the socket has failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.dead.load(Ordering::Acquire)
+    }
+
+    /// The task has ended.
+    pub(crate) fn mark_gone(&self) {
+        self.gone.store(true, Ordering::Release);
+    }
+
     pub(crate) fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Acquire)
     }
@@ -278,6 +297,61 @@ impl Connection {
     }
 }
 
+/// What the task of the connection does with the socket.
+impl Connection {
+    /// Sets the task that is woken when there is something to do.
+    pub(crate) fn register(&self, waker: &Waker) {
+        self.waker.register(waker);
+    }
+
+    /// Writes what waits, until the kernel takes no more. Also returns whether a close frame was among
+    /// what waits or has been written: read under the outbox's lock, so that it is exact.
+    pub(crate) fn poll_flush(
+        &self,
+        now: Ticks,
+        cx: &mut Context<'_>,
+    ) -> (Poll<io::Result<()>>, bool) {
+        loop {
+            let outbox = &mut lock(&self.parts).outbox;
+            let is_closing = self.is_closing();
+            if outbox.is_empty() {
+                return (Poll::Ready(Ok(())), is_closing);
+            }
+            match self.stream.poll_write_ready(cx) {
+                Poll::Ready(Ok(())) => {}
+                stopped => return (stopped, is_closing),
+            }
+            let since = outbox.waiting_since();
+            match outbox.write(now, |slices| self.stream.try_write_vectored(slices)) {
+                Ok(()) => self.record_sent(now),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return (Poll::Ready(Err(error)), is_closing),
+            }
+            if outbox.is_empty()
+                && since.is_some_and(|since| now >= after(since, HEARTBEAT_INTERVAL))
+            {
+                // It was taking bytes all the time; now it can show that by itself.
+                self.record_received(now.saturating_sub(ticks(CLIENT_IDLE_PING_AFTER)));
+            }
+        }
+    }
+
+    /// Resolves when the socket has something to read.
+    pub(crate) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.poll_read_ready(cx)
+    }
+
+    /// Reads what the kernel has.
+    pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.try_read(buffer)
+    }
+
+    /// Closes the sending half of the socket.
+    pub(crate) fn shutdown_write(&self) -> io::Result<()> {
+        SockRef::from(&self.stream).shutdown(std::net::Shutdown::Write)
+    }
+}
+
 /// Whether so many bytes may wait for one connection, for all that the process has to send.
 fn may_queue(bytes: usize) -> bool {
     let too_much = bytes > OUTBOX_BYTES_FAIR && outbound::is_over();
@@ -295,21 +369,6 @@ pub(crate) fn encode(frame: &ServerFrame<'_>) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_waiting_connection_is_small() {
-        // Ten thousand of them wait at any moment; the figures are what is needed, and a little.
-        assert!(
-            size_of::<task::Task>() <= 136,
-            "{}",
-            size_of::<task::Task>()
-        );
-        assert!(
-            size_of::<Connection>() <= 192,
-            "{}",
-            size_of::<Connection>()
-        );
-    }
 
     #[test]
     fn the_codec_takes_messages_as_long_as_frames_may_be() {

@@ -22,10 +22,10 @@ use roomcast_protocol::{
 use tracing::{debug, warn};
 
 use crate::GatewayState;
-use crate::connection::Connection;
 use crate::connection::send_order::{RefusedSend, behind_refused, fails_later_sends};
-use crate::hub::User;
+use crate::hub::{User, UserConnection};
 use crate::lock::lock;
+use crate::port_errors::log_error_to_refusal;
 use crate::presence_heartbeat;
 use crate::publish::{self, MessageCommand, PendingAppend, PublishOutcome, PublishRequest};
 use crate::session::RequestRef;
@@ -72,7 +72,7 @@ pub(crate) enum HandlerResult {
 #[derive(Clone)]
 pub(crate) struct FrameHandler {
     pub(crate) shared: Arc<GatewayState>,
-    pub(crate) connection: Arc<Connection>,
+    pub(crate) connection: Arc<UserConnection>,
 }
 
 impl FrameHandler {
@@ -311,7 +311,7 @@ impl FrameHandler {
     }
 
     fn check_rate_limit(&self, user: &Arc<User>) -> Result<(), Refusal> {
-        self.shared.check_rate_limit(&user.id)?;
+        publish::check_rate_limit(&self.shared.rates, &self.shared.config, &user.id)?;
         if usize::from(self.connection.unacknowledged()) >= IN_FLIGHT_SENDS_MAX {
             return Err(Refusal {
                 message: "too many sends wait for their acknowledgement".into(),
@@ -364,7 +364,7 @@ impl FrameHandler {
         echo: RequestRef<'static>,
         was_given: bool,
     ) {
-        match answer.map_err(|error| publish::log_error_to_refusal(&error)) {
+        match answer.map_err(|error| log_error_to_refusal(&error)) {
             Ok(appended) => self.acknowledge(&appended, echo),
             Err(refusal) if fails_later_sends(&refusal) => {
                 return self.refuse_send(refusal, echo, was_given);

@@ -8,6 +8,7 @@ use roomcast_protocol::{CloseCode, ServerFrame};
 use tokio::time::Instant;
 
 use crate::connection::Connection;
+use crate::hub::UserConnection;
 use crate::{Gateway, GatewayState};
 
 /// The largest `afterMs`.
@@ -28,7 +29,7 @@ impl Gateway {
     pub async fn drain(&self, within: Duration) {
         self.start_drain();
         let shared = &self.shared;
-        let connections = shared.all_connections();
+        let connections = shared.hub.all_connections();
         let count = connections.len().max(1) as u64;
         let spread_ms = AFTER_MAX_MS.min(u64::try_from(within.as_millis()).unwrap_or(AFTER_MAX_MS));
         for (place, connection) in (0u64..).zip(&connections) {
@@ -49,7 +50,7 @@ impl Gateway {
             }
         }
         // Those that authenticated in the meantime.
-        for connection in shared.all_connections() {
+        for connection in shared.hub.all_connections() {
             shared.send_reconnect(&connection, 0);
             connection.close(CloseCode::GoingAway, shared.clock.now());
         }
@@ -69,7 +70,7 @@ impl Gateway {
 }
 
 /// Waits until every send of these connections has been answered, but no longer than `until`.
-async fn wait_for_acks(connections: &[Arc<Connection>], until: Instant) {
+async fn wait_for_acks(connections: &[Arc<UserConnection>], until: Instant) {
     for connection in connections {
         while connection.has_unwritten_ack() && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -78,15 +79,6 @@ async fn wait_for_acks(connections: &[Arc<Connection>], until: Instant) {
 }
 
 impl GatewayState {
-    /// Every connection that is not closing, those that have not authenticated yet among them.
-    fn all_connections(&self) -> Vec<Arc<Connection>> {
-        let users = self.hub.all_users();
-        let mut all: Vec<_> = users.iter().flat_map(|user| user.connections()).collect();
-        all.extend(self.newcomers.all());
-        all.retain(|connection| !connection.is_closing());
-        all
-    }
-
     /// Sends a client `RECONNECT`.
     pub(crate) fn send_reconnect(&self, connection: &Connection, after_ms: u64) {
         let frame = ServerFrame::Reconnect {
@@ -96,20 +88,9 @@ impl GatewayState {
         connection.send_frame(&frame, self.clock.now());
     }
 
-    /// Closes all connections in batches, so that clients do not reconnect in the same moment.
-    pub(crate) async fn close_all(&self, close: CloseCode) {
-        let connections = self.all_connections();
-        for batch in connections.chunks(connections.len().div_ceil(STEPS as usize).max(1)) {
-            for connection in batch {
-                connection.close(close, self.clock.now());
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
     async fn closed_within(&self, most: Duration) {
         let until = Instant::now() + most;
-        let is_empty = || self.hub.all_users().is_empty() && self.newcomers.all().is_empty();
+        let is_empty = || self.hub.all_users().is_empty() && self.hub.newcomers.all().is_empty();
         while !is_empty() && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

@@ -17,9 +17,10 @@ use roomcast_protocol::{CloseCode, ErrorCode, Refusal};
 use tracing::{debug, warn};
 
 use crate::connection::Connection;
-use crate::connection::task::Task;
+use crate::hub::UserConnection;
 use crate::parser_refusals::{self, ParserRefusals};
 use crate::stall::Stall;
+use crate::task::Task;
 use crate::{Gateway, GatewayState};
 
 /// The subprotocol we speak.
@@ -284,17 +285,15 @@ async fn serve_socket(shared: Arc<GatewayState>, socket: UpgradeFut, who: Handsh
         return;
     };
     let now = shared.clock.now();
-    let connection = Arc::new(Connection::new(
-        parts.io.into_inner().into_inner().into_inner(),
-        now,
-    ));
+    let stream = parts.io.into_inner().into_inner().into_inner();
+    let connection = Arc::new(UserConnection::new(Connection::new(stream, now)));
     // What the client sent without waiting for the answer; an empty buffer would still hold 8 KiB.
     let mut task = Task::new(shared.clone(), connection.clone(), &parts.read_buf);
     drop(parts.read_buf);
     match who {
         HandshakeAuth::Authenticated(caller) => task.welcome(caller),
         HandshakeAuth::AccountDisabled => connection.close(CloseCode::AccountRefused, now),
-        HandshakeAuth::Deferred => shared.newcomers.add(&connection),
+        HandshakeAuth::Deferred => shared.hub.newcomers.add(&connection),
     }
     if shared.is_draining() {
         shared.send_reconnect(&connection, 0);

@@ -3,9 +3,9 @@
 use roomcast_protocol::event::Message;
 use roomcast_protocol::{ClientMessageId, Refusal, RoomId, ServerFrame, UserId};
 
+use crate::Gateway;
+use crate::port_errors::{log_error_to_refusal, read_error_to_refusal};
 use crate::publish::{self, MessageCommand, PublishOutcome, PublishRequest};
-use crate::rate_limit::Rate;
-use crate::{Gateway, GatewayState};
 
 /// A message to send over HTTP.
 #[derive(Debug, Clone)]
@@ -28,14 +28,14 @@ impl Gateway {
     pub async fn publish(&self, post: HttpPublish) -> Result<ServerFrame<'static>, Refusal> {
         let shared = &*self.shared;
         if !post.server_side {
-            shared.check_rate_limit(&post.sender_id)?;
+            publish::check_rate_limit(&shared.rates, &shared.config, &post.sender_id)?;
         }
         let standing = shared
             .ports
             .memberships
             .membership(&post.room_id, &post.sender_id)
             .await;
-        let standing = standing.map_err(|error| publish::read_error_to_refusal(&error))?;
+        let standing = standing.map_err(|error| read_error_to_refusal(&error))?;
         let role = standing.role.ok_or_else(Refusal::not_member)?;
         let said = PublishRequest {
             room_id: post.room_id,
@@ -49,21 +49,8 @@ impl Gateway {
             PublishOutcome::Completed(appended) => appended,
             PublishOutcome::Pending(pending) => publish::await_append(shared, &room_id, pending)
                 .await
-                .map_err(|error| publish::log_error_to_refusal(&error))?,
+                .map_err(|error| log_error_to_refusal(&error))?,
         };
         Ok(publish::ack(room_id, client_message_id, None, &appended))
-    }
-}
-
-impl GatewayState {
-    /// Takes one send from the user's rate, which sockets and HTTP share.
-    pub(crate) fn check_rate_limit(&self, user_id: &UserId) -> Result<(), Refusal> {
-        let rate = Rate {
-            per_second: self.config.sends_per_second,
-            burst: self.config.send_burst,
-        };
-        self.rates
-            .take(user_id, 1, rate)
-            .map_err(Refusal::rate_limited)
     }
 }

@@ -6,24 +6,32 @@
 
 pub(crate) mod fanout;
 pub(crate) mod losses;
+pub(crate) mod newcomers;
 pub(crate) mod notify;
 pub(crate) mod presence_watchers;
 mod recent_frames;
 pub(crate) mod room;
 pub(crate) mod subscribe_race_check;
+mod user_connection;
 pub(crate) mod users;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use roomcast_protocol::{RoomId, UserId};
+use roomcast_protocol::{CloseCode, RoomId, UserId};
 
+use crate::clock::Clock;
 use crate::lock::lock;
 pub(crate) use room::{Room, RoomState};
+pub(crate) use user_connection::UserConnection;
 pub(crate) use users::User;
 
 const SHARDS: usize = 16;
+/// Batches of [`Hub::close_all`], and the delay between two.
+const CLOSE_BATCHES: usize = 20;
+const CLOSE_BATCH_DELAY: Duration = Duration::from_millis(50);
 
 /// The rooms and users of one gateway.
 #[derive(Debug)]
@@ -35,6 +43,7 @@ pub(crate) struct Hub {
     /// How many rooms there are.
     kept: metrics::Gauge,
     pub(crate) watchers: presence_watchers::PresenceWatchers,
+    pub(crate) newcomers: newcomers::Newcomers,
 }
 
 impl Hub {
@@ -46,6 +55,7 @@ impl Hub {
             recent: users::RecentChanges::default(),
             kept: metrics::gauge!("chat_gateway_rooms"),
             watchers: presence_watchers::PresenceWatchers::default(),
+            newcomers: newcomers::Newcomers::default(),
         }
     }
 
@@ -124,5 +134,25 @@ impl Hub {
             .iter()
             .flat_map(|shard| lock(shard).values().cloned().collect::<Vec<_>>())
             .collect()
+    }
+
+    /// Every connection that is not closing, those that have not authenticated yet among them.
+    pub(crate) fn all_connections(&self) -> Vec<Arc<UserConnection>> {
+        let users = self.all_users();
+        let mut all: Vec<_> = users.iter().flat_map(|user| user.connections()).collect();
+        all.extend(self.newcomers.all());
+        all.retain(|connection| !connection.is_closing());
+        all
+    }
+
+    /// Closes all connections in batches, so that clients do not reconnect in the same moment.
+    pub(crate) async fn close_all(&self, close: CloseCode, clock: &Clock) {
+        let connections = self.all_connections();
+        for batch in connections.chunks(connections.len().div_ceil(CLOSE_BATCHES).max(1)) {
+            for connection in batch {
+                connection.close(close, clock.now());
+            }
+            tokio::time::sleep(CLOSE_BATCH_DELAY).await;
+        }
     }
 }

@@ -23,13 +23,14 @@ mod http_publish;
 mod hub;
 mod lock;
 mod membership;
-mod newcomers;
+mod port_errors;
 mod presence_heartbeat;
 mod publish;
 mod pubsub;
 mod receipts;
 mod session;
 mod subscribe;
+mod task;
 mod timer_wheel;
 
 use std::sync::Arc;
@@ -83,7 +84,6 @@ pub(crate) struct GatewayState {
     pub(crate) replayed: rate_limit::RateLimiter,
     /// Turns to read a page of a replay.
     pub(crate) replay_reads: Semaphore,
-    pub(crate) newcomers: newcomers::Newcomers,
     pub(crate) metrics: Metrics,
     pub(crate) tracker: TaskTracker,
     pub(crate) audit_now: Notify,
@@ -127,7 +127,6 @@ impl Gateway {
             receipts: receipts::Receipts::default(),
             replayed: rate_limit::RateLimiter::default(),
             replay_reads: Semaphore::new(limits::REPLAY_READ_CONCURRENCY_MAX),
-            newcomers: newcomers::Newcomers::default(),
             metrics: Metrics {
                 fanout_latency_ms: metrics::histogram!("chat_messages_fanout_latency_ms"),
                 deliveries: metrics::counter!("chat_deliveries_total"),

@@ -10,7 +10,7 @@ use crate::GatewayState;
 use crate::hub::room::send_unsubscribed;
 use crate::hub::{Room, User, fanout};
 use crate::lock::lock;
-use crate::publish::read_error_to_refusal;
+use crate::port_errors::read_error_to_refusal;
 
 /// Attempts until an answer is not older than the room's last applied event.
 const ATTEMPTS_MAX: usize = 5;

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::GatewayState;
-use crate::connection::Connection;
+use crate::hub::UserConnection;
 use crate::lock::lock;
 
 /// Linger: how long changes are collected before a report.
@@ -38,13 +38,13 @@ pub(crate) struct PresenceReporter {
 
 #[derive(Debug, Default)]
 struct Changes {
-    alive: Vec<Arc<Connection>>,
+    alive: Vec<Arc<UserConnection>>,
     gone: Vec<(UserId, ConnectionId)>,
 }
 
 impl PresenceReporter {
     /// The connection has come, or has another status.
-    pub(crate) fn report_online(&self, connection: Arc<Connection>) {
+    pub(crate) fn report_online(&self, connection: Arc<UserConnection>) {
         lock(&self.changed).alive.push(connection);
         self.wake.notify_one();
     }
@@ -69,7 +69,7 @@ impl PresenceReporter {
 const RENEW_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Reports a new connection immediately: its user's next presence read counts it.
-pub(crate) async fn renew_now(shared: &GatewayState, connection: &Arc<Connection>) {
+pub(crate) async fn renew_now(shared: &GatewayState, connection: &Arc<UserConnection>) {
     let Some(lease) = lease(shared, connection) else {
         return;
     };
@@ -190,7 +190,7 @@ async fn flush(shared: &GatewayState) -> bool {
     true
 }
 
-fn lease(shared: &GatewayState, connection: &Connection) -> Option<Lease> {
+fn lease(shared: &GatewayState, connection: &UserConnection) -> Option<Lease> {
     // A connection that closed in between must not be reported online after it was reported offline.
     if connection.is_gone() {
         return None;

@@ -14,7 +14,6 @@ use futures_util::future::BoxFuture;
 use roomcast_ports::event_log::{Append, Appended, LogError};
 use roomcast_ports::message_store::MessageState;
 use roomcast_ports::reactions::{ReactionState, Reactions};
-use roomcast_ports::timeline::ReadError;
 use roomcast_protocol::event::Message;
 use roomcast_protocol::limits::{
     CONTENT_BYTES_MAX, FRAME_BYTES_MAX, REACTIONS_MAX, REACTIONS_PER_USER_MAX,
@@ -24,13 +23,17 @@ use roomcast_protocol::{
     ClientMessageId, ErrorCode, EventBody, EventId, MemberRole, MessageId, Refusal, RoomEvent,
     RoomId, Seq, ServerFrame, StoredEvent, Timestamp, UserId,
 };
-use tracing::{debug, warn};
 
-use crate::connection::Connection;
+use crate::GatewayState;
+use crate::config::GatewayConfig;
+use crate::connection;
 use crate::connection::send_order::behind_refused;
+use crate::connection::sender_clock::SenderClock;
+use crate::hub::UserConnection;
 use crate::lock::lock;
-use crate::{GatewayState, connection};
-pub(crate) use resend::{OptionalLookups, SenderClock, is_new};
+use crate::port_errors::{content_too_large, log_error_to_refusal, read_error_to_refusal};
+use crate::rate_limit::{Rate, RateLimiter};
+pub(crate) use resend::{OptionalLookups, is_new};
 
 /// Tries to append on an unmoved room before appending anyway.
 const CONDITIONAL_TRIES: usize = 8;
@@ -50,7 +53,7 @@ pub(crate) struct PublishRequest {
     pub(crate) client_message_id: Option<ClientMessageId>,
     pub(crate) speech: MessageCommand,
     /// The connection it came on; `None` over HTTP.
-    pub(crate) connection: Option<Arc<Connection>>,
+    pub(crate) connection: Option<Arc<UserConnection>>,
 }
 
 /// The command.
@@ -107,6 +110,19 @@ impl PublishRequest {
             body,
         }
     }
+}
+
+/// Takes one send from the user's rate, which sockets and HTTP share.
+pub(crate) fn check_rate_limit(
+    rates: &RateLimiter,
+    config: &GatewayConfig,
+    user_id: &UserId,
+) -> Result<(), Refusal> {
+    let rate = Rate {
+        per_second: config.sends_per_second,
+        burst: config.send_burst,
+    };
+    rates.take(user_id, 1, rate).map_err(Refusal::rate_limited)
 }
 
 /// Whether a message can be judged by itself alone: new, with nothing to look up.
@@ -355,12 +371,8 @@ fn check(content: Option<&str>) -> Result<(), Refusal> {
             "a message needs content",
         )),
         1..=CONTENT_BYTES_MAX => Ok(()),
-        _ => Err(too_large()),
+        _ => Err(content_too_large()),
     }
-}
-
-fn too_large() -> Refusal {
-    Refusal::new(ErrorCode::ContentTooLarge, "the content is over its bound")
 }
 
 /// Escapes can make a frame six times its content; what could never be delivered is not taken.
@@ -379,45 +391,9 @@ fn check_size(event: &RoomEvent) -> Result<(), Refusal> {
         event: event.clone(),
     };
     if stored.frame().encoded_len() > FRAME_BYTES_MAX {
-        Err(too_large())
+        Err(content_too_large())
     } else {
         Ok(())
-    }
-}
-
-/// The refusal for a failed append.
-pub(crate) fn log_error_to_refusal(error: &LogError) -> Refusal {
-    match error {
-        LogError::Unavailable(_) | LogError::HeadMismatch { .. } => {
-            warn!(error = error as &dyn std::error::Error, "append to the log");
-            Refusal::new(
-                ErrorCode::LogUnavailable,
-                "not stored; send it again with the same clientMsgId",
-            )
-        }
-        LogError::Unconfirmed(_) => {
-            warn!(error = error as &dyn std::error::Error, "append to the log");
-            Refusal::new(
-                ErrorCode::Unconfirmed,
-                "perhaps stored; send it again with the same clientMsgId",
-            )
-        }
-        LogError::TooLarge { .. } => {
-            debug!(error = error as &dyn std::error::Error, "append to the log");
-            too_large()
-        }
-    }
-}
-
-/// The refusal for a failed read.
-pub(crate) fn read_error_to_refusal(error: &ReadError) -> Refusal {
-    warn!(error = error as &dyn std::error::Error, "read a room");
-    match error {
-        ReadError::Log(_) => Refusal::new(
-            ErrorCode::LogUnavailable,
-            "the room cannot be read now; try again",
-        ),
-        ReadError::Store(_) => Refusal::internal(),
     }
 }
 

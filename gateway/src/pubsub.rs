@@ -1,10 +1,11 @@
-//! Delivers ephemeral events of other gateways and services to local connections.
+//! Publishes ephemeral events, and delivers those of other gateways and services to local connections.
 
 use std::sync::Arc;
 
-use roomcast_ports::pubsub::{EphemeralEvent, EphemeralSubscription};
+use roomcast_ports::pubsub::{EphemeralEvent, EphemeralSubscription, PubSub};
 use roomcast_protocol::ServerFrame;
 use tokio_util::sync::CancellationToken;
+use tracing::debug;
 
 use crate::GatewayState;
 use crate::connection;
@@ -75,5 +76,15 @@ fn deliver(shared: &GatewayState, signal: &EphemeralEvent) {
                 .watchers
                 .notify(user_id, *status, *last_seen, now);
         }
+    }
+}
+
+/// Publishes what may be lost; the log knows when it was.
+pub(crate) async fn publish_signal(signals: &dyn PubSub, signal: EphemeralEvent) {
+    if let Err(error) = signals.publish(signal).await {
+        debug!(
+            error = &error as &dyn std::error::Error,
+            "failed to publish an ephemeral event"
+        );
     }
 }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex};
 
-use roomcast_ports::pubsub::EphemeralEvent;
+use roomcast_ports::pubsub::{EphemeralEvent, PubSub};
 use roomcast_protocol::api::Marks;
 use roomcast_protocol::limits::{RECEIPT_INTERVAL, RECEIPT_QUEUE_MAX};
 use roomcast_protocol::{RoomId, UserId};
@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::GatewayState;
 use crate::lock::lock;
+use crate::pubsub::publish_signal;
 
 type Key = (RoomId, UserId);
 
@@ -124,6 +125,7 @@ impl Receipts {
 
 /// Publishes until `stop`, and then what is left.
 pub(crate) async fn run(shared: Arc<GatewayState>, stop: CancellationToken) {
+    let signals = &*shared.ports.signals;
     let mut turn_at = None;
     loop {
         let turn = async {
@@ -135,24 +137,24 @@ pub(crate) async fn run(shared: Arc<GatewayState>, stop: CancellationToken) {
         tokio::select! {
             () = shared.receipts.wake.notified() => {
                 turn_at.get_or_insert_with(|| Instant::now() + RECEIPT_INTERVAL);
-                publish(&shared, shared.receipts.take_fresh()).await;
+                publish(signals, shared.receipts.take_fresh()).await;
             }
             () = turn => {
-                let (signals, is_next) = shared.receipts.turn();
+                let (changed, is_next) = shared.receipts.turn();
                 turn_at = is_next.then(|| Instant::now() + RECEIPT_INTERVAL);
-                publish(&shared, signals).await;
+                publish(signals, changed).await;
             }
             () = stop.cancelled() => {
-                publish(&shared, shared.receipts.turn().0).await;
+                publish(signals, shared.receipts.turn().0).await;
                 return;
             }
         }
     }
 }
 
-async fn publish(shared: &GatewayState, signals: Vec<EphemeralEvent>) {
-    for signal in signals {
-        shared.publish_signal(signal).await;
+async fn publish(signals: &dyn PubSub, receipts: Vec<EphemeralEvent>) {
+    for receipt in receipts {
+        publish_signal(signals, receipt).await;
     }
 }
 

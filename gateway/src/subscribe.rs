@@ -19,9 +19,9 @@ use crate::GatewayState;
 use crate::connection::Connection;
 use crate::hub::fanout::catch_up_to;
 use crate::hub::room::ReplayId;
-use crate::hub::{Room, User};
+use crate::hub::{Room, User, UserConnection};
 use crate::lock::lock;
-use crate::publish::read_error_to_refusal;
+use crate::port_errors::read_error_to_refusal;
 use replay::Replay;
 
 /// What a `SUBSCRIBE` asks for.
@@ -35,7 +35,7 @@ pub(crate) struct Subscription {
 /// been queued yet. After a refusal the connection is subscribed as it was before.
 pub(crate) async fn subscribe(
     shared: &Arc<GatewayState>,
-    connection: &Arc<Connection>,
+    connection: &Arc<UserConnection>,
     user: &Arc<User>,
     subscription: Subscription,
 ) -> Result<Option<Replay>, Refusal> {
@@ -51,7 +51,7 @@ pub(crate) async fn subscribe(
     subscriber.open(&subscription).await
 }
 
-fn remember(connection: &Connection, room: &Arc<Room>) {
+fn remember(connection: &UserConnection, room: &Arc<Room>) {
     let mut subscriptions = connection.subscriptions();
     if !subscriptions.iter().any(|known| Arc::ptr_eq(known, room)) {
         subscriptions.push(room.clone());
@@ -61,7 +61,7 @@ fn remember(connection: &Connection, room: &Arc<Room>) {
 /// Who subscribes to what.
 struct Subscriber<'a> {
     shared: &'a Arc<GatewayState>,
-    connection: &'a Arc<Connection>,
+    connection: &'a Arc<UserConnection>,
     user: &'a Arc<User>,
     room: &'a Arc<Room>,
 }

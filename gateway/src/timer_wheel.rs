@@ -10,7 +10,7 @@ use std::sync::{Mutex, Weak};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, TICK, Ticks};
-use crate::connection::Connection;
+use crate::hub::UserConnection;
 use crate::lock::lock;
 use crate::outbound;
 
@@ -24,7 +24,7 @@ const GAUGE_INTERVAL: Ticks = 20;
 
 #[derive(Debug)]
 pub(crate) struct TimerWheel {
-    slots: [Mutex<Vec<Weak<Connection>>>; SLOTS as usize],
+    slots: [Mutex<Vec<Weak<UserConnection>>>; SLOTS as usize],
     /// The last tick whose slot was emptied. Changed under that slot's lock.
     turned_to: AtomicU32,
 }
@@ -37,7 +37,7 @@ impl TimerWheel {
         }
     }
 
-    fn slot(&self, tick: Ticks) -> &Mutex<Vec<Weak<Connection>>> {
+    fn slot(&self, tick: Ticks) -> &Mutex<Vec<Weak<UserConnection>>> {
         &self.slots[(tick % SLOTS) as usize]
     }
 
@@ -48,7 +48,7 @@ impl TimerWheel {
 
     /// Wakes the connection at `due` or, when that is far, before; at the next turn if it has passed.
     /// Returns the tick at which that will be.
-    pub(crate) fn schedule(&self, connection: Weak<Connection>, due: Ticks) -> Ticks {
+    pub(crate) fn schedule(&self, connection: Weak<UserConnection>, due: Ticks) -> Ticks {
         loop {
             let turned_to = self.turned_to();
             let at = due.clamp(

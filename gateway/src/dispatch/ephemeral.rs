@@ -5,13 +5,13 @@ use std::sync::Arc;
 use roomcast_ports::pubsub::EphemeralEvent;
 use roomcast_protocol::limits::WATCHED_USERS_MAX;
 use roomcast_protocol::{Refusal, RoomId, Seq, UserId};
-use tracing::{debug, warn};
+use tracing::warn;
 
 use super::{FrameHandler, HandlerResult, Outcome};
-use crate::GatewayState;
 use crate::hub::User;
 use crate::lock::lock;
-use crate::publish;
+use crate::port_errors::read_error_to_refusal;
+use crate::pubsub::publish_signal;
 use crate::receipts::Moved;
 use crate::session::RequestRef;
 
@@ -29,13 +29,11 @@ impl FrameHandler {
                 return Outcome::Refused(refusal, echo);
             }
             if lock(&pinned.room.state).may_type(&user.id) {
-                actor
-                    .shared
-                    .publish_signal(EphemeralEvent::Typing {
-                        room_id: room_id.clone(),
-                        user_id: user.id.clone(),
-                    })
-                    .await;
+                let typing = EphemeralEvent::Typing {
+                    room_id: room_id.clone(),
+                    user_id: user.id.clone(),
+                };
+                publish_signal(&*actor.shared.ports.signals, typing).await;
             }
             Outcome::Nothing
         }))
@@ -72,7 +70,7 @@ impl FrameHandler {
         let pinned = shared.pin_room(room_id);
         shared.ensure_member(&pinned.room, user).await?;
         let head = shared.ports.timeline.head(room_id).await;
-        let head = head.map_err(|error| publish::read_error_to_refusal(&error))?;
+        let head = head.map_err(|error| read_error_to_refusal(&error))?;
         let read = read.unwrap_or(Seq::ZERO).min(head);
         let delivered = delivered.unwrap_or(Seq::ZERO).min(head).max(read);
         let moved = shared
@@ -80,7 +78,7 @@ impl FrameHandler {
             .directory
             .advance_markers(room_id, &user.id, read, delivered)
             .await;
-        if let Some(marks) = moved.map_err(|error| publish::read_error_to_refusal(&error.into()))? {
+        if let Some(marks) = moved.map_err(|error| read_error_to_refusal(&error.into()))? {
             let is_read = read > Seq::ZERO;
             if is_read && !self.connection.may_read_events(room_id) {
                 self.connection.remember_read(room_id.clone(), marks.read);
@@ -91,7 +89,7 @@ impl FrameHandler {
                 delivered: true,
             };
             if let Some(signal) = shared.receipts.add(room_id, &user.id, moved) {
-                shared.publish_signal(signal).await;
+                publish_signal(&*shared.ports.signals, signal).await;
             }
         }
         Ok(())
@@ -123,17 +121,5 @@ impl FrameHandler {
             ),
         }
         Outcome::Watching(user_ids)
-    }
-}
-
-impl GatewayState {
-    /// Publishes what may be lost; the log knows when it was.
-    pub(crate) async fn publish_signal(&self, signal: EphemeralEvent) {
-        if let Err(error) = self.ports.signals.publish(signal).await {
-            debug!(
-                error = &error as &dyn std::error::Error,
-                "failed to publish an ephemeral event"
-            );
-        }
     }
 }

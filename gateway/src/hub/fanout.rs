@@ -414,7 +414,8 @@ pub(crate) async fn reconcile_loop(shared: Arc<GatewayState>, stop: Cancellation
                     "failed to reconcile heads with the log"
                 );
                 if seen_at.elapsed() >= LOG_UNREACHABLE_MAX {
-                    shared.close_all(CloseCode::StateLost).await;
+                    let close = CloseCode::StateLost;
+                    shared.hub.close_all(close, &shared.clock).await;
                 }
             }
         }

@@ -10,10 +10,10 @@ use roomcast_protocol::{EventBody, MessageId, RoomId, Seq, ServerFrame, StoredEv
 use tracing::debug;
 
 use super::room::send_unsubscribed;
-use super::{Hub, Room, RoomState, User};
+use super::{Hub, Room, RoomState, User, UserConnection};
 use crate::GatewayState;
 use crate::clock::Seconds;
-use crate::connection::{self, Connection};
+use crate::connection;
 use crate::lock::lock;
 
 /// Lookups for notifications that run at once; past it notifications go out without.
@@ -329,7 +329,7 @@ impl<'a> Frames<'a> {
         }
     }
 
-    fn send(&mut self, kind: NotificationKind, connections: &[Arc<Connection>], now: Seconds) {
+    fn send(&mut self, kind: NotificationKind, connections: &[Arc<UserConnection>], now: Seconds) {
         if connections.is_empty() {
             return;
         }
@@ -343,7 +343,7 @@ impl<'a> Frames<'a> {
     fn send_to_sender(
         &mut self,
         kind: NotificationKind,
-        connections: &[Arc<Connection>],
+        connections: &[Arc<UserConnection>],
         now: Seconds,
     ) {
         for connection in connections {

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use roomcast_ports::presence::Presence;
 use roomcast_protocol::{PresenceStatus, ServerFrame, Timestamp, UserId};
 
+use super::UserConnection;
 use crate::clock::Seconds;
-use crate::connection::{self, Connection};
+use crate::connection;
 use crate::lock::lock;
 use crate::outbound;
 
@@ -20,14 +21,14 @@ pub(crate) struct PresenceWatchers {
 
 #[derive(Debug)]
 struct Watcher {
-    connection: Arc<Connection>,
+    connection: Arc<UserConnection>,
     /// The state sent last; none since it started to watch.
     last_sent: Option<PresenceStatus>,
 }
 
 impl PresenceWatchers {
     /// Starts or restarts a watch.
-    pub(crate) fn watch(&self, connection: &Arc<Connection>, user_ids: &[UserId]) {
+    pub(crate) fn watch(&self, connection: &Arc<UserConnection>, user_ids: &[UserId]) {
         let mut by_user = lock(&self.by_user);
         for user_id in user_ids {
             let watching = by_user.entry(user_id.clone()).or_default();
@@ -44,7 +45,7 @@ impl PresenceWatchers {
         }
     }
 
-    pub(crate) fn unwatch(&self, connection: &Arc<Connection>, user_ids: &[UserId]) {
+    pub(crate) fn unwatch(&self, connection: &Arc<UserConnection>, user_ids: &[UserId]) {
         let mut by_user = lock(&self.by_user);
         for user_id in user_ids {
             if let Some(watching) = by_user.get_mut(user_id) {
@@ -85,7 +86,7 @@ impl PresenceWatchers {
     /// is newer than the read, was sent already.
     pub(crate) fn send_initial(
         &self,
-        connection: &Arc<Connection>,
+        connection: &Arc<UserConnection>,
         all: &[Presence],
         now: Seconds,
     ) {

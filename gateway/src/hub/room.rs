@@ -11,10 +11,9 @@ use roomcast_ports::access::Membership;
 use roomcast_protocol::limits::TYPING_INTERVAL;
 use roomcast_protocol::{MessageId, RoomId, Seq, StoredEvent, UserId};
 
-use super::User;
 use super::recent_frames::RecentFrames;
+use super::{User, UserConnection};
 use crate::clock::{Seconds, after, ticks};
-use crate::connection::Connection;
 use subscriptions::Replay;
 pub(crate) use subscriptions::{ReplayId, SubscriptionStart, send_unsubscribed};
 
@@ -55,7 +54,7 @@ struct LocalMember {
 
 #[derive(Debug)]
 struct Subscriber {
-    connection: Arc<Connection>,
+    connection: Arc<UserConnection>,
     /// Gets events after this; [`PAUSED`] while older ones are being replayed to it.
     deliver_after: u64,
 }
@@ -99,7 +98,7 @@ pub(crate) struct Learnt {
     /// The room's position here is new.
     pub(crate) began: bool,
     /// Connections whose subscription has ended.
-    pub(crate) ended: Vec<Arc<Connection>>,
+    pub(crate) ended: Vec<Arc<UserConnection>>,
 }
 
 impl RoomState {
@@ -242,7 +241,7 @@ impl RoomState {
 
     /// Nothing is certain of any member any more, because events were lost for good; gives the
     /// connections that were to get them.
-    pub(super) fn mark_unconfirmed(&mut self) -> Vec<Arc<Connection>> {
+    pub(super) fn mark_unconfirmed(&mut self) -> Vec<Arc<UserConnection>> {
         for member in &mut self.members {
             member.confirmed = false;
         }
@@ -262,7 +261,11 @@ impl RoomState {
 
     /// The user is no member after `place`: gives the connections whose subscription ends at once.
     /// Replays go on up to there.
-    pub(super) fn remove_member(&mut self, user: &Arc<User>, place: Seq) -> Vec<Arc<Connection>> {
+    pub(super) fn remove_member(
+        &mut self,
+        user: &Arc<User>,
+        place: Seq,
+    ) -> Vec<Arc<UserConnection>> {
         if let Ok(at) = self.find(user) {
             self.members.remove(at);
         }
@@ -270,7 +273,7 @@ impl RoomState {
     }
 
     /// Removes all members after `place`; returns the users, and the connections whose subscription ends.
-    pub(super) fn clear(&mut self, place: Seq) -> (Vec<Arc<User>>, Vec<Arc<Connection>>) {
+    pub(super) fn clear(&mut self, place: Seq) -> (Vec<Arc<User>>, Vec<Arc<UserConnection>>) {
         let users = self.members.drain(..).map(|here| here.user).collect();
         (users, self.end_subscriptions(place, |_| true))
     }
@@ -286,17 +289,17 @@ impl RoomState {
         !lately
     }
 
-    fn position(&self, connection: &Arc<Connection>) -> Option<usize> {
+    fn position(&self, connection: &Arc<UserConnection>) -> Option<usize> {
         self.subscribers
             .iter()
             .position(|known| Arc::ptr_eq(&known.connection, connection))
     }
 
-    pub(crate) fn is_subscribed(&self, connection: &Arc<Connection>) -> bool {
+    pub(crate) fn is_subscribed(&self, connection: &Arc<UserConnection>) -> bool {
         self.position(connection).is_some()
     }
 
-    pub(crate) fn unsubscribe(&mut self, connection: &Arc<Connection>) {
+    pub(crate) fn unsubscribe(&mut self, connection: &Arc<UserConnection>) {
         let Some(at) = self.position(connection) else {
             return;
         };
@@ -383,7 +386,7 @@ impl RoomState {
     /// Members with a connection here that is not subscribed, with those connections.
     pub(super) fn unsubscribed_connections(
         &self,
-    ) -> impl Iterator<Item = (&Arc<User>, Vec<Arc<Connection>>)> {
+    ) -> impl Iterator<Item = (&Arc<User>, Vec<Arc<UserConnection>>)> {
         self.members
             .iter()
             .filter(|here| here.user.connection_count() > here.subscribed)
@@ -405,7 +408,7 @@ impl RoomState {
     }
 }
 
-fn is_of(connection: &Connection, user: &Arc<User>) -> bool {
+fn is_of(connection: &UserConnection, user: &Arc<User>) -> bool {
     connection
         .user()
         .is_some_and(|owner| Arc::ptr_eq(owner, user))

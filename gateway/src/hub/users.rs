@@ -8,16 +8,15 @@ use std::time::{Duration, Instant};
 use roomcast_protocol::limits::HEARTBEAT_INTERVAL;
 use roomcast_protocol::{CloseCode, RoomId, UserId};
 
-use super::{Hub, Room};
+use super::{Hub, Room, UserConnection};
 use crate::clock::{Ticks, after};
-use crate::connection::Connection;
 use crate::lock::lock;
 
 /// A user with one or more local connections.
 #[derive(Debug)]
 pub(crate) struct User {
     pub(crate) id: UserId,
-    connections: Mutex<Vec<Arc<Connection>>>,
+    connections: Mutex<Vec<Arc<UserConnection>>>,
     count: AtomicU32,
     /// The rooms of the hub that know this user as a member.
     rooms: Mutex<Vec<Arc<Room>>>,
@@ -44,7 +43,7 @@ impl User {
         }
     }
 
-    pub(crate) fn connections(&self) -> Vec<Arc<Connection>> {
+    pub(crate) fn connections(&self) -> Vec<Arc<UserConnection>> {
         lock(&self.connections).clone()
     }
 
@@ -82,11 +81,11 @@ enum Surplus {
     /// The new one.
     New,
     /// One of those there are.
-    Silent(Arc<Connection>),
+    Silent(Arc<UserConnection>),
 }
 
 /// What one more connection would make one too many.
-fn surplus(connections: &[Arc<Connection>], most: usize, now: Ticks) -> Surplus {
+fn surplus(connections: &[Arc<UserConnection>], most: usize, now: Ticks) -> Surplus {
     // One that is being closed has given its place up.
     let held = || connections.iter().filter(|it| !it.is_closing());
     if held().count() < most {
@@ -106,7 +105,7 @@ impl Hub {
     pub(crate) fn register(
         &self,
         user_id: &UserId,
-        connection: &Arc<Connection>,
+        connection: &Arc<UserConnection>,
         most: usize,
         now: Ticks,
         greet: impl FnOnce(&Arc<User>),
@@ -145,7 +144,7 @@ impl Hub {
     pub(crate) fn unregister(
         &self,
         user: &Arc<User>,
-        connection: &Arc<Connection>,
+        connection: &Arc<UserConnection>,
         subscriptions: &[Arc<Room>],
     ) {
         for room in subscriptions {

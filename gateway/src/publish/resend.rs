@@ -8,7 +8,6 @@
 //! send is looked up whatever its id claims, and so is every send of a connection whose clock was seen
 //! to be ahead.
 
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,8 +16,10 @@ use roomcast_protocol::limits::CLOCK_LEEWAY;
 use roomcast_protocol::{ClientMessageId, ErrorCode, Refusal, StoredEvent, Timestamp};
 use tracing::warn;
 
-use super::{PublishRequest, read_error_to_refusal};
+use super::PublishRequest;
 use crate::GatewayState;
+use crate::connection::sender_clock::{ClockState, SenderClock};
+use crate::port_errors::read_error_to_refusal;
 
 /// Timeout of a lookup that is made although the id looks new.
 const OPTIONAL_LOOKUP_TIMEOUT: Duration = Duration::from_secs(1);
@@ -34,38 +35,6 @@ enum Lookup {
     IfAnswered,
     /// The id is old, shows no time, or comes from a wrong clock: ask, or refuse.
     Required,
-}
-
-/// What a connection's ids have shown of its client's clock.
-#[derive(Debug, Default)]
-pub(crate) struct SenderClock(AtomicU8);
-
-impl SenderClock {
-    const UNKNOWN: u8 = 0;
-    const PLAUSIBLE: u8 = 1;
-    const AHEAD: u8 = 2;
-
-    /// A new id with a recent time was seen.
-    fn seems_right(&self) {
-        let (from, to) = (Self::UNKNOWN, Self::PLAUSIBLE);
-        // One that was ahead stays so.
-        let _ = self
-            .0
-            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire);
-    }
-
-    fn is_ahead(&self) {
-        self.0.store(Self::AHEAD, Ordering::Release);
-    }
-
-    /// What a recent-looking id of this clock needs.
-    fn lookup(&self) -> Lookup {
-        match self.0.load(Ordering::Acquire) {
-            Self::PLAUSIBLE => Lookup::NotNeeded,
-            Self::AHEAD => Lookup::Required,
-            _ => Lookup::IfAnswered,
-        }
-    }
 }
 
 /// When optional lookups last failed, in this gateway.
@@ -131,15 +100,17 @@ fn lookup(shared: &GatewayState, said: &PublishRequest) -> Lookup {
     if let Some(clock) = clock
         && claim.was_ahead(now)
     {
-        clock.is_ahead();
+        clock.mark_ahead();
     }
     if !claim.is_recent(now) {
         return Lookup::Required;
     }
     // A call over HTTP comes from no known clock.
-    match clock.map_or(Lookup::IfAnswered, SenderClock::lookup) {
-        Lookup::IfAnswered if shared.optional_lookups.are_paused() => Lookup::NotNeeded,
-        lookup => lookup,
+    match clock.map_or(ClockState::Unknown, SenderClock::state) {
+        ClockState::Plausible => Lookup::NotNeeded,
+        ClockState::Ahead => Lookup::Required,
+        ClockState::Unknown if shared.optional_lookups.are_paused() => Lookup::NotNeeded,
+        ClockState::Unknown => Lookup::IfAnswered,
     }
 }
 
@@ -161,7 +132,7 @@ pub(super) async fn first(
             match tokio::time::timeout(OPTIONAL_LOOKUP_TIMEOUT, lookup).await {
                 Ok(Ok(first)) => {
                     if let (None, Some(clock)) = (&first, said.clock()) {
-                        clock.seems_right();
+                        clock.mark_plausible();
                     }
                     Ok(first)
                 }
@@ -205,7 +176,7 @@ pub(super) async fn find_duplicate(
     if let (Some(window), Some(clock)) = (shared.ports.log.dedupe_window(), said.clock())
         && claim(client, window).is_some_and(|claim| claim.was_ahead(first.event.sent_at))
     {
-        clock.is_ahead();
+        clock.mark_ahead();
     }
     Ok(Some(duplicate_ack(&first)))
 }

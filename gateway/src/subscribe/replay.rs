@@ -19,7 +19,7 @@ use crate::GatewayState;
 use crate::connection::{self, Connection};
 use crate::hub::fanout::catch_up_to;
 use crate::hub::room::{ReplayId, SubscriptionStart, send_unsubscribed};
-use crate::hub::{Room, User};
+use crate::hub::{Room, User, UserConnection};
 use crate::lock::lock;
 use crate::outbound;
 use crate::rate_limit::{READING, kib};
@@ -57,7 +57,7 @@ impl Replay {
     pub(super) fn start(
         &mut self,
         shared: &GatewayState,
-        connection: &Arc<Connection>,
+        connection: &Arc<UserConnection>,
         missed: &EventPage,
     ) -> bool {
         if connection.queued_bytes() > OUTBOX_BYTES_FAIR {
@@ -73,7 +73,7 @@ impl Replay {
     pub(crate) async fn run(
         mut self,
         shared: Arc<GatewayState>,
-        connection: Arc<Connection>,
+        connection: Arc<UserConnection>,
     ) -> Result<(), CloseCode> {
         let mut most = REPLAY_PAGE_EVENTS;
         loop {
@@ -127,7 +127,7 @@ impl Replay {
     fn send(
         &mut self,
         shared: &GatewayState,
-        connection: &Arc<Connection>,
+        connection: &Arc<UserConnection>,
         events: &[Arc<StoredEvent>],
     ) -> bool {
         let now = shared.clock.now();
@@ -157,7 +157,7 @@ impl Replay {
     }
 
     /// Ends the replay if what comes next is at hand: in the room's ring, or nothing.
-    fn finish(&self, shared: &GatewayState, connection: &Arc<Connection>) -> bool {
+    fn finish(&self, shared: &GatewayState, connection: &Arc<UserConnection>) -> bool {
         let now = shared.clock.now();
         let mut state = lock(&self.room.state);
         let (frames, ended) = match state.activate_after(self.id, self.cursor) {

@@ -10,21 +10,6 @@ use super::Finding;
 use super::code::{code_only, is_identifier};
 use super::tree::TextFile;
 
-/// Cycles that exist: crate folder, parent module (empty for the crate's root), members. An entry goes
-/// when its cycle is gone; none is added.
-const KNOWN: [(&str, &str, &[&str]); 1] = [(
-    "gateway",
-    "",
-    &[
-        "connection",
-        "dispatch",
-        "hub",
-        "presence_heartbeat",
-        "publish",
-        "subscribe",
-    ],
-)];
-
 /// A module by the names on its path from the crate's root.
 type Module = Vec<String>;
 
@@ -51,35 +36,14 @@ pub(crate) fn check(files: &[TextFile]) -> Vec<Finding> {
             .into_iter()
             .map(move |(parent, members)| (*folder, parent, members))
     });
-    let found: Vec<_> = found.collect();
-    let is_known = |(folder, parent, members): &(&str, String, Vec<String>)| {
-        KNOWN
-            .iter()
-            .any(|known| known.0 == *folder && known.1 == parent && known.2 == members)
-    };
-    let new = found
-        .iter()
-        .filter(|cycle| !is_known(cycle))
-        .map(|(folder, parent, members)| {
-            let path = format!("{folder}/src");
-            Finding::in_file(
-                &path,
-                format!("modules of `{parent}` form a cycle: {}", members.join(", ")),
-            )
-        });
-    let gone = KNOWN.iter().filter(|known| {
-        !found
-            .iter()
-            .any(|cycle| known.0 == cycle.0 && known.1 == cycle.1 && known.2 == cycle.2)
+    let findings = found.map(|(folder, parent, members)| {
+        let path = format!("{folder}/src");
+        Finding::in_file(
+            &path,
+            format!("modules of `{parent}` form a cycle: {}", members.join(", ")),
+        )
     });
-    let gone = gone.map(|known| {
-        let message = format!(
-            "the cycle of `{}` in {} is gone; remove it from the list",
-            known.1, known.0
-        );
-        Finding::in_file("xtask/src/tidy/cycles.rs", message)
-    });
-    new.chain(gone).collect()
+    findings.collect()
 }
 
 /// `gateway/src/hub/room.rs` is `hub::room`; `lib.rs` and `main.rs` are the root.

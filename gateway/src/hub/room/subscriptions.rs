@@ -8,8 +8,8 @@ use roomcast_protocol::{RoomId, Seq, ServerFrame};
 
 use super::{PAUSED, RoomState, Subscriber};
 use crate::clock::Seconds;
-use crate::connection::{self, Connection};
-use crate::hub::User;
+use crate::connection;
+use crate::hub::{User, UserConnection};
 
 /// Names one replay of one subscription within its room.
 pub(crate) type ReplayId = u64;
@@ -18,7 +18,7 @@ pub(crate) type ReplayId = u64;
 #[derive(Debug)]
 pub(super) struct Replay {
     id: ReplayId,
-    pub(super) connection: Arc<Connection>,
+    pub(super) connection: Arc<UserConnection>,
     /// The event that ended the subscription; the replay goes on as far as that.
     ends_at: Option<Seq>,
 }
@@ -40,8 +40,8 @@ impl RoomState {
     pub(super) fn end_subscriptions(
         &mut self,
         place: Seq,
-        which: impl Fn(&Connection) -> bool,
-    ) -> Vec<Arc<Connection>> {
+        which: impl Fn(&UserConnection) -> bool,
+    ) -> Vec<Arc<UserConnection>> {
         for replay in &mut self.replays {
             if replay.ends_at.is_none() && which(&replay.connection) {
                 replay.ends_at = Some(place);
@@ -54,7 +54,7 @@ impl RoomState {
     }
 
     /// Subscribes a connection of a member to what comes after `place`.
-    fn enter(&mut self, connection: &Arc<Connection>, user: &Arc<User>, place: u64) {
+    fn enter(&mut self, connection: &Arc<UserConnection>, user: &Arc<User>, place: u64) {
         self.replays
             .retain(|known| !Arc::ptr_eq(&known.connection, connection));
         if let Some(at) = self.position(connection) {
@@ -72,7 +72,7 @@ impl RoomState {
     /// place where that is, or `None` if the user is no member any more.
     pub(crate) fn subscribe(
         &mut self,
-        connection: &Arc<Connection>,
+        connection: &Arc<UserConnection>,
         user: &Arc<User>,
         head: Seq,
     ) -> Option<Seq> {
@@ -86,7 +86,7 @@ impl RoomState {
     /// to it; `None` if the user is no member any more.
     pub(crate) fn subscribe_paused(
         &mut self,
-        connection: &Arc<Connection>,
+        connection: &Arc<UserConnection>,
         user: &Arc<User>,
     ) -> Option<ReplayId> {
         self.last.filter(|_| self.is_member(user))?;
@@ -145,7 +145,7 @@ impl RoomState {
     /// may be a deletion: a deleted message's content is not sent again.
     pub(crate) fn recover_from_cache(
         &mut self,
-        connection: &Arc<Connection>,
+        connection: &Arc<UserConnection>,
         user: &Arc<User>,
         after: Seq,
         most: usize,
@@ -168,7 +168,11 @@ impl RoomState {
 }
 
 /// Sends `UNSUBSCRIBED` to connections whose subscription has ended.
-pub(crate) fn send_unsubscribed(room_id: &RoomId, connections: &[Arc<Connection>], now: Seconds) {
+pub(crate) fn send_unsubscribed(
+    room_id: &RoomId,
+    connections: &[Arc<UserConnection>],
+    now: Seconds,
+) {
     if connections.is_empty() {
         return;
     }

@@ -1,4 +1,5 @@
-//! The task of one connection: the only reader of its socket, and who drains its outbox.
+//! The task of one connection: the only reader of its socket. It drains the outbox and drives the
+//! dispatch of frames, so it stands above every other module of a connection's path.
 //!
 //! Written as a state machine by hand, since ten thousand of them wait at any moment and a byte here
 //! is a byte ten thousand times. It holds no buffer: it reads into one that the thread's connections
@@ -12,7 +13,6 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -20,13 +20,13 @@ use roomcast_ports::back_off::BackOff;
 use roomcast_protocol::limits::{AUTH_COST, READ_AHEAD_BYTES_MAX, WRITE_STALL_TIMEOUT};
 use roomcast_protocol::{ClientFrame, CloseCode, ParsedFrame, ServerFrame, Timestamp, UserId};
 
-use super::Connection;
 use crate::GatewayState;
 use crate::clock::{Ticks, after, ticks};
 use crate::codec::{self, Decoder};
+use crate::connection::{self, Connection};
 use crate::dispatch::{DeferredWork, FrameHandler, HandlerResult, Outcome};
+use crate::hub::UserConnection;
 use crate::hub::users::{Registered, User};
-use crate::lock::lock;
 use crate::session::{self, Activity, AuthResult, ConnectionState, Due, FrameAction, RequestRef};
 use queued_work::QueuedWork;
 
@@ -107,7 +107,7 @@ impl Task {
     /// A task for an upgraded socket; `early` are bytes that came with the handshake.
     pub(crate) fn new(
         shared: Arc<GatewayState>,
-        connection: Arc<Connection>,
+        connection: Arc<UserConnection>,
         early: &[u8],
     ) -> Self {
         let session = ConnectionState::anonymous(shared.clock.now());
@@ -144,10 +144,10 @@ impl Task {
     }
 
     fn tick(&mut self) -> PollResult {
-        if !self.actor.connection.ticked.swap(false, Ordering::AcqRel) {
+        if !self.actor.connection.take_tick() {
             return PollResult::Continue;
         }
-        if self.actor.connection.recheck.swap(false, Ordering::AcqRel) {
+        if self.actor.connection.take_recheck() {
             self.session.revalidate_now();
         }
         let now = self.actor.shared.clock.now();
@@ -165,7 +165,7 @@ impl Task {
 
     fn run_due_timers(&mut self, now: Ticks) {
         let connection = self.actor.connection.clone();
-        let stuck = lock(&connection.parts).outbox.last_progress_at();
+        let stuck = connection.last_progress_at();
         if stuck.is_some_and(|since| now >= after(since, WRITE_STALL_TIMEOUT)) {
             connection.close(CloseCode::TooSlow, now);
         }
@@ -177,7 +177,7 @@ impl Task {
             match due {
                 Due::Heartbeat => {
                     connection.send(&heartbeat(), now);
-                    connection.spoke_at.store(now, Ordering::Relaxed);
+                    connection.record_sent(now);
                 }
                 Due::Ping => connection.send_control(&codec::encode_ping(b""), now),
                 Due::TokenExpiring => {
@@ -327,7 +327,7 @@ impl Task {
                     expires_at,
                 };
                 self.actor.connection.send_frame(&frame, now);
-                self.actor.connection.ticked.store(true, Ordering::Release);
+                self.actor.connection.request_tick();
             }
             AuthResult::First => self.greet(&user_id, session_id, echo, now),
         }
@@ -361,11 +361,11 @@ impl Task {
             connection.close(CloseCode::TooManyConnections, now);
             return;
         }
-        shared.newcomers.remove(&connection);
+        shared.hub.newcomers.remove(&connection);
         shared.metrics.active_sessions.increment(1.0);
         shared.check_recent_revocations(&connection, session_id.as_ref());
         // A token that ends soon is announced at once, not when the first frame would have been late.
-        connection.ticked.store(true, Ordering::Release);
+        connection.request_tick();
         let actor = self.actor.clone();
         self.work = Some(Box::pin(async move {
             actor
@@ -381,9 +381,9 @@ impl Future for Task {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        this.actor.connection.waker.register(cx.waker());
+        this.actor.connection.register(cx.waker());
         loop {
-            if this.actor.connection.dead.load(Ordering::Acquire) {
+            if this.actor.connection.has_failed() {
                 return Poll::Ready(());
             }
             if matches!(this.tick(), PollResult::End) {
@@ -425,7 +425,7 @@ impl Future for Task {
 impl Drop for Task {
     fn drop(&mut self) {
         let (shared, connection) = (&self.actor.shared, &self.actor.connection);
-        connection.gone.store(true, Ordering::Release);
+        connection.mark_gone();
         shared.hub.watchers.unwatch(connection, &self.watched);
         let subscriptions = std::mem::take(&mut *connection.subscriptions());
         if let Some(user) = connection.user() {
@@ -435,7 +435,7 @@ impl Drop for Task {
                 .report_offline(user.id.clone(), connection.id());
             shared.metrics.active_sessions.decrement(1.0);
         } else {
-            shared.newcomers.remove(connection);
+            shared.hub.newcomers.remove(connection);
         }
     }
 }
@@ -454,14 +454,30 @@ fn paused(pause: Duration, work: DeferredWork) -> DeferredWork {
 fn activity(connection: &Connection) -> Activity {
     Activity {
         heard_at: connection.heard_at(),
-        spoke_at: connection.spoke_at.load(Ordering::Relaxed),
-        moved_at: lock(&connection.parts).outbox.last_progress_at(),
+        spoke_at: connection.spoke_at(),
+        moved_at: connection.last_progress_at(),
     }
 }
 
 fn heartbeat() -> bytes::Bytes {
     static FRAME: std::sync::OnceLock<bytes::Bytes> = std::sync::OnceLock::new();
     FRAME
-        .get_or_init(|| super::encode(&ServerFrame::Heartbeat {}))
+        .get_or_init(|| connection::encode(&ServerFrame::Heartbeat {}))
         .clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_waiting_connection_is_small() {
+        // Ten thousand of them wait at any moment; the figures are what is needed, and a little.
+        assert!(size_of::<Task>() <= 136, "{}", size_of::<Task>());
+        assert!(
+            size_of::<UserConnection>() <= 192,
+            "{}",
+            size_of::<UserConnection>()
+        );
+    }
 }

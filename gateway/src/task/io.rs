@@ -1,65 +1,35 @@
 //! The socket's side of a connection's task: what goes out, and what comes in until it is a frame.
 
 use std::io;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use roomcast_protocol::CloseCode;
-use roomcast_protocol::limits::{CLIENT_IDLE_PING_AFTER, HEARTBEAT_INTERVAL, READ_AHEAD_BYTES_MAX};
-use socket2::SockRef;
+use roomcast_protocol::limits::READ_AHEAD_BYTES_MAX;
 
 use super::{
     CLOSE_TIMEOUT, ClosePhase, FRAMES_PER_TURN, LINGER_BYTES, LINGER_TIMEOUT, PollResult,
     READ_BYTES, READS_MAX, ReadBuffer, SCRATCH, Task,
 };
-use crate::clock::{after, ticks};
+use crate::clock::{Ticks, after};
 use crate::codec::{self, Message, ProtocolError};
-use crate::lock::lock;
 
 impl Task {
     /// Writes what waits; the connection begins to end when a close frame is among it.
     pub(super) fn flush(&mut self, cx: &mut Context<'_>) -> PollResult {
-        let connection = self.actor.connection.clone();
         let now = self.actor.shared.clock.now();
-        loop {
-            let outbox = &mut lock(&connection.parts).outbox;
-            if connection.is_closing() && self.ending == ClosePhase::No {
-                self.ending = ClosePhase::Closing {
-                    until: after(now, CLOSE_TIMEOUT),
-                };
-                self.work = None;
-                self.read_buffer = None;
-                self.queued = None;
-                self.schedule();
-            }
-            if outbox.is_empty() {
-                break;
-            }
-            match connection.stream.poll_write_ready(cx) {
-                Poll::Pending => return PollResult::Pending,
-                Poll::Ready(Err(_)) => return PollResult::End,
-                Poll::Ready(Ok(())) => {}
-            }
-            let since = outbox.waiting_since();
-            match outbox.write(now, |slices| connection.stream.try_write_vectored(slices)) {
-                Ok(()) => connection.spoke_at.store(now, Ordering::Relaxed),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return PollResult::End,
-            }
-            if outbox.is_empty()
-                && since.is_some_and(|since| now >= after(since, HEARTBEAT_INTERVAL))
-            {
-                // It was taking bytes all the time; now it can show that by itself.
-                connection.record_received(now.saturating_sub(ticks(CLIENT_IDLE_PING_AFTER)));
-            }
+        let (flushed, is_closing) = self.actor.connection.poll_flush(now, cx);
+        if is_closing && self.ending == ClosePhase::No {
+            self.begin_closing(now);
+        }
+        match flushed {
+            Poll::Pending => return PollResult::Pending,
+            Poll::Ready(Err(_)) => return PollResult::End,
+            Poll::Ready(Ok(())) => {}
         }
         if let ClosePhase::Closing { .. } = self.ending {
             // Half a close: closing whole with unread bytes would reset the connection, and the
             // client might never read why.
-            if SockRef::from(&connection.stream)
-                .shutdown(std::net::Shutdown::Write)
-                .is_err()
-            {
+            if self.actor.connection.shutdown_write().is_err() {
                 return PollResult::End;
             }
             self.ending = ClosePhase::Lingering {
@@ -69,6 +39,18 @@ impl Task {
             self.schedule();
         }
         PollResult::Continue
+    }
+
+    /// Stops handling frames. What they wait for is dropped here, where no lock is held: it may hold a room
+    /// in the hub, and a room is locked before its connections.
+    fn begin_closing(&mut self, now: Ticks) {
+        self.ending = ClosePhase::Closing {
+            until: after(now, CLOSE_TIMEOUT),
+        };
+        self.work = None;
+        self.read_buffer = None;
+        self.queued = None;
+        self.schedule();
     }
 
     /// Whether as much has been read ahead as may be.
@@ -89,7 +71,7 @@ impl Task {
             if self.is_full() {
                 return PollResult::Pending;
             }
-            match self.actor.connection.stream.poll_read_ready(cx) {
+            match self.actor.connection.poll_read_ready(cx) {
                 Poll::Pending => {
                     // What has been read behind a frame that waits is still to be judged.
                     if self.work.is_none() {
@@ -130,7 +112,7 @@ impl Task {
     fn read_once(&mut self, scratch: &mut [u8]) -> PollResult {
         let kept = self.read_buffer.as_ref().map_or(0, |held| held.bytes.len());
         let scratch = &mut scratch[..READ_BYTES - kept];
-        match self.actor.connection.stream.try_read(scratch) {
+        match self.actor.connection.try_read(scratch) {
             // What it sent before it left is dealt with first.
             Ok(0) if self.work.is_some() => PollResult::Pending,
             Ok(0) => PollResult::End,
