@@ -25,7 +25,8 @@ use tracing::{debug, warn};
 
 use crate::parser_refusals::ParserRefusals;
 use crate::stall::Stall;
-use crate::{Gateway, GatewayState, handshake, parser_refusals};
+use crate::state::GatewayState;
+use crate::{Gateway, handshake, parser_refusals};
 
 /// Bytes not yet sent that a socket lets us write ahead. A stalled reader otherwise holds megabytes
 /// of the kernel's memory.

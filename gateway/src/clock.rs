@@ -37,7 +37,8 @@ pub(crate) const fn after(since: Ticks, duration: Duration) -> Ticks {
     since.saturating_add(ticks(duration)).saturating_add(1)
 }
 
-#[derive(Debug)]
+/// Copies have the same start.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     started: Instant,
 }

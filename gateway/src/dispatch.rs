@@ -8,7 +8,6 @@ mod command;
 mod ephemeral;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -21,21 +20,18 @@ use roomcast_protocol::{
 };
 use tracing::{debug, warn};
 
-use crate::GatewayState;
 use crate::connection::send_order::{RefusedSend, behind_refused, fails_later_sends};
 use crate::hub::{User, UserConnection};
 use crate::lock::lock;
 use crate::port_errors::log_error_to_refusal;
-use crate::presence_heartbeat;
 use crate::publish::{self, MessageCommand, PendingAppend, PublishOutcome, PublishRequest};
 use crate::session::RequestRef;
+use crate::state::GatewayState;
 use crate::subscribe::replay::Replay;
 use crate::subscribe::{self, Subscription};
 use command::{ParsedCommand, to_ids};
 
-/// Lists of users' rooms read at once.
-pub(crate) const ROOM_LIST_CONCURRENCY_MAX: usize = 16;
-/// How long a new connection's first frame waits for them.
+/// How long a new connection's first frame waits for the list of the user's rooms.
 const ROOM_LIST_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a frame came to.
@@ -92,14 +88,19 @@ impl FrameHandler {
     pub(crate) async fn on_connected(&self, user: &Arc<User>, first: bool) {
         let shared = &self.shared;
         // A resuming client waits neither for a slow or unavailable store nor for other users' lists.
-        let is_soon = !shared.room_list_failing.load(Ordering::Acquire)
-            && shared.room_list_permits.available_permits() > 0;
+        let is_soon = shared.room_lists.are_ready();
         let loaded = first.then(|| {
             let (loading, user) = (shared.clone(), user.clone());
-            let load = async move { load_user_rooms(&loading, &user).await };
+            let load = async move {
+                let directory = &*loading.ports.directory;
+                loading
+                    .room_lists
+                    .load(&loading.hub, directory, &user)
+                    .await;
+            };
             shared.tracker.spawn(load)
         });
-        presence_heartbeat::renew_now(shared, &self.connection).await;
+        shared.presence_reporter.renew_now(&self.connection).await;
         if let Some(loaded) = loaded
             && is_soon
         {
@@ -167,7 +168,9 @@ impl FrameHandler {
             ClientFrame::WatchPresence { user_ids } => self.on_watch_presence(to_ids(&user_ids)),
             ClientFrame::SetStatus { status } => {
                 self.connection.set_status(status);
-                self.shared.vitals.report_online(self.connection.clone());
+                self.shared
+                    .presence_reporter
+                    .report_online(self.connection.clone());
                 HandlerResult::Ready(Outcome::Nothing)
             }
             ClientFrame::Auth { .. } => unreachable!("the session keeps tokens to itself"),
@@ -202,7 +205,15 @@ impl FrameHandler {
                 after,
                 reference,
             };
-            let replay = subscribe::subscribe(shared, connection, &user, subscription).await;
+            let replay = subscribe::subscribe(
+                &shared.hub,
+                &*shared.ports.memberships,
+                &shared.replay_limits,
+                connection,
+                &user,
+                subscription,
+            )
+            .await;
             let replay = match replay {
                 Ok(replay) => replay,
                 Err(refusal) => return Outcome::Refused(refusal, echo),
@@ -226,10 +237,10 @@ impl FrameHandler {
         watched: &[UserId],
         echo: RequestRef<'static>,
     ) -> Outcome {
-        match subscribe::watchable_members(&self.shared, room_id, watched).await {
+        match subscribe::watchable_members(&*self.shared.ports.directory, room_id, watched).await {
             Ok(Some(all)) => self.send_presence_snapshot(all).await,
             Ok(None) => {
-                subscribe::warn_too_large(&self.shared, &self.connection);
+                subscribe::warn_too_large(&self.connection, self.shared.clock.now());
                 Outcome::Nothing
             }
             Err(refusal) => Outcome::Refused(refusal, echo),
@@ -285,13 +296,15 @@ impl FrameHandler {
         }
         let certain = self
             .shared
+            .hub
             .room_if_confirmed_member(room_id.as_str(), user)
             .is_some();
+        let log = &*self.shared.ports.log;
         // A send that would be refused may be a resend: the slow path looks it up.
         if certain
             && publish::is_fast_path(&said.speech)
-            && publish::is_new(&self.shared, &said)
-            && let Ok(pending) = publish::publish_fast_path(&self.shared, &said)
+            && publish::is_new(log, &self.shared.optional_lookups, &said)
+            && let Ok(pending) = publish::publish_fast_path(log, &said)
         {
             self.await_log(pending, echo);
             return HandlerResult::Ready(Outcome::Nothing);
@@ -326,15 +339,19 @@ impl FrameHandler {
         user: &Arc<User>,
         said: PublishRequest,
     ) -> Result<PublishOutcome, Refusal> {
-        let pinned = self.shared.pin_room(&said.room_id);
+        let (hub, memberships) = (&self.shared.hub, &*self.shared.ports.memberships);
+        let pinned = hub.pin_room(&said.room_id);
         let mut role = None;
         if matches!(said.speech, MessageCommand::Delete { .. }) {
-            role = self.shared.fetch_membership(&pinned.room, user).await?.role;
+            role = hub
+                .fetch_membership(memberships, &pinned.room, user)
+                .await?
+                .role;
             role.ok_or_else(Refusal::not_member)?;
         } else {
-            self.shared.ensure_member(&pinned.room, user).await?;
+            hub.ensure_member(memberships, &pinned.room, user).await?;
         }
-        publish::publish(&self.shared, said, role).await
+        publish::publish(hub, &self.shared.optional_lookups, said, role).await
     }
 
     /// Waits for the log on the side, and answers.
@@ -344,11 +361,11 @@ impl FrameHandler {
             return self.answer(answer, echo, false);
         }
         self.connection.send_started();
-        let given = self.shared.track_in_flight();
+        let given = self.shared.hub.track_in_flight();
         let actor = self.clone();
         self.shared.tracker.spawn(async move {
             let answer = match &echo.room_id {
-                Some(room_id) => publish::await_append(&actor.shared, room_id, pending).await,
+                Some(room_id) => publish::await_append(&actor.shared.hub, room_id, pending).await,
                 None => pending.await,
             };
             drop(given);
@@ -416,32 +433,6 @@ impl FrameHandler {
             *client_msg_id = echo.client_message_id;
         }
         self.connection.send_frame(&frame, self.shared.clock.now());
-    }
-}
-
-/// Makes the user known in the rooms that the directory lists for them. When a gateway's clients all
-/// come at once these lists wait for each other, behind what the clients themselves ask for.
-async fn load_user_rooms(shared: &GatewayState, user: &Arc<User>) {
-    let Ok(_turn) = shared.room_list_permits.acquire().await else {
-        return;
-    };
-    if user.connection_count() == 0 {
-        return;
-    }
-    let room_ids = shared
-        .ports
-        .directory
-        .room_ids_of(&user.id, ROOMS_PER_CONNECTION_MAX)
-        .await;
-    shared
-        .room_list_failing
-        .store(room_ids.is_err(), Ordering::Release);
-    match room_ids {
-        Ok(room_ids) => shared.hub.enter_rooms(user, room_ids),
-        Err(error) => warn!(
-            error = &error as &dyn std::error::Error,
-            "failed to load a user's rooms"
-        ),
     }
 }
 

@@ -1,15 +1,15 @@
 //! Drain: refuses new connections, sends `RECONNECT`, waits for acks, closes in batches.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use roomcast_protocol::{CloseCode, ServerFrame};
 use tokio::time::Instant;
 
+use crate::Gateway;
 use crate::connection::Connection;
 use crate::hub::UserConnection;
-use crate::{Gateway, GatewayState};
+use crate::state::GatewayState;
 
 /// The largest `afterMs`.
 const AFTER_MAX_MS: u64 = 10_000;
@@ -21,7 +21,7 @@ const LINGER: Duration = Duration::from_secs(1);
 impl Gateway {
     /// Refuses new connections from now on.
     pub fn start_drain(&self) {
-        self.shared.draining.store(true, Ordering::Release);
+        self.shared.start_drain();
     }
 
     /// Drains within about `within`: sends every client `RECONNECT`, waits for sends that are not

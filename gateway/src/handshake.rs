@@ -16,12 +16,13 @@ use roomcast_ports::access::{Caller, TokenError};
 use roomcast_protocol::{CloseCode, ErrorCode, Refusal};
 use tracing::{debug, warn};
 
+use crate::Gateway;
 use crate::connection::Connection;
 use crate::hub::UserConnection;
 use crate::parser_refusals::{self, ParserRefusals};
 use crate::stall::Stall;
+use crate::state::GatewayState;
 use crate::task::Task;
-use crate::{Gateway, GatewayState};
 
 /// The subprotocol we speak.
 const PROTOCOL: &str = "roomcast.v1";

@@ -27,6 +27,7 @@ impl Gateway {
     /// was added.
     pub async fn publish(&self, post: HttpPublish) -> Result<ServerFrame<'static>, Refusal> {
         let shared = &*self.shared;
+        let hub = &*shared.hub;
         if !post.server_side {
             publish::check_rate_limit(&shared.rates, &shared.config, &post.sender_id)?;
         }
@@ -45,12 +46,13 @@ impl Gateway {
             connection: None,
         };
         let (room_id, client_message_id) = (said.room_id.clone(), said.client_message_id.clone());
-        let appended = match publish::publish(shared, said, Some(role)).await? {
-            PublishOutcome::Completed(appended) => appended,
-            PublishOutcome::Pending(pending) => publish::await_append(shared, &room_id, pending)
-                .await
-                .map_err(|error| log_error_to_refusal(&error))?,
-        };
+        let appended =
+            match publish::publish(hub, &shared.optional_lookups, said, Some(role)).await? {
+                PublishOutcome::Completed(appended) => appended,
+                PublishOutcome::Pending(pending) => publish::await_append(hub, &room_id, pending)
+                    .await
+                    .map_err(|error| log_error_to_refusal(&error))?,
+            };
         Ok(publish::ack(room_id, client_message_id, None, &appended))
     }
 }

@@ -17,10 +17,15 @@ pub(crate) mod users;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use roomcast_ports::event_log::EventLog;
+use roomcast_ports::timeline::Timeline;
 use roomcast_protocol::{CloseCode, RoomId, UserId};
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::lock::lock;
@@ -33,8 +38,7 @@ const SHARDS: usize = 16;
 const CLOSE_BATCHES: usize = 20;
 const CLOSE_BATCH_DELAY: Duration = Duration::from_millis(50);
 
-/// The rooms and users of one gateway.
-#[derive(Debug)]
+/// The rooms and users of one gateway, and what their fan-out uses.
 pub(crate) struct Hub {
     hasher: RandomState,
     rooms: [Mutex<HashMap<RoomId, Arc<Room>>>; SHARDS],
@@ -44,10 +48,44 @@ pub(crate) struct Hub {
     kept: metrics::Gauge,
     pub(crate) watchers: presence_watchers::PresenceWatchers,
     pub(crate) newcomers: newcomers::Newcomers,
+    /// Live events that were lost on the way here.
+    pub(crate) losses: losses::Losses,
+    pub(crate) head_checks: subscribe_race_check::HeadChecks,
+    /// The log did not answer the last time it was asked: what is known here may be old.
+    pub(crate) blind: AtomicBool,
+    /// Turns to look up what notifications need.
+    notification_lookups: Semaphore,
+    /// Events given to the log by this gateway's connections and not answered yet.
+    in_flight: AtomicUsize,
+    metrics: Metrics,
+    pub(crate) clock: Clock,
+    pub(crate) log: Arc<dyn EventLog>,
+    pub(crate) timeline: Arc<dyn Timeline>,
+    tracker: TaskTracker,
+}
+
+/// The metrics of the hot path, looked up once.
+struct Metrics {
+    fanout_latency_ms: metrics::Histogram,
+    deliveries: metrics::Counter,
+}
+
+/// An event that the log has been given and has not answered.
+pub(crate) struct InFlightGuard(Arc<Hub>);
+
+impl Drop for InFlightGuard {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl Hub {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(
+        log: Arc<dyn EventLog>,
+        timeline: Arc<dyn Timeline>,
+        clock: Clock,
+        tracker: TaskTracker,
+    ) -> Self {
         Self {
             hasher: RandomState::new(),
             rooms: std::array::from_fn(|_| Mutex::default()),
@@ -56,7 +94,30 @@ impl Hub {
             kept: metrics::gauge!("chat_gateway_rooms"),
             watchers: presence_watchers::PresenceWatchers::default(),
             newcomers: newcomers::Newcomers::default(),
+            losses: losses::Losses::default(),
+            head_checks: subscribe_race_check::HeadChecks::default(),
+            blind: AtomicBool::new(false),
+            notification_lookups: Semaphore::new(notify::LOOKUPS_MAX),
+            in_flight: AtomicUsize::new(0),
+            metrics: Metrics {
+                fanout_latency_ms: metrics::histogram!("chat_messages_fanout_latency_ms"),
+                deliveries: metrics::counter!("chat_deliveries_total"),
+            },
+            clock,
+            log,
+            timeline,
+            tracker,
         }
+    }
+
+    /// Counts an event given to the log, until the guard is dropped with its answer.
+    pub(crate) fn track_in_flight(self: &Arc<Self>) -> InFlightGuard {
+        self.in_flight.fetch_add(1, Ordering::AcqRel);
+        InFlightGuard(self.clone())
+    }
+
+    fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Acquire)
     }
 
     fn shard(&self, id: &str) -> usize {
@@ -146,11 +207,11 @@ impl Hub {
     }
 
     /// Closes all connections in batches, so that clients do not reconnect in the same moment.
-    pub(crate) async fn close_all(&self, close: CloseCode, clock: &Clock) {
+    pub(crate) async fn close_all(&self, close: CloseCode) {
         let connections = self.all_connections();
         for batch in connections.chunks(connections.len().div_ceil(CLOSE_BATCHES).max(1)) {
             for connection in batch {
-                connection.close(close, clock.now());
+                connection.close(close, self.clock.now());
             }
             tokio::time::sleep(CLOSE_BATCH_DELAY).await;
         }

@@ -3,12 +3,11 @@
 
 use std::sync::Arc;
 
-use roomcast_ports::access::Membership;
+use roomcast_ports::access::{Membership, Memberships};
 use roomcast_protocol::{Refusal, RoomId};
 
-use crate::GatewayState;
 use crate::hub::room::send_unsubscribed;
-use crate::hub::{Room, User, fanout};
+use crate::hub::{Hub, Room, User, fanout};
 use crate::lock::lock;
 use crate::port_errors::read_error_to_refusal;
 
@@ -17,15 +16,15 @@ const ATTEMPTS_MAX: usize = 5;
 
 /// A room that stays in the hub while this is held.
 pub(crate) struct RoomPin<'a> {
-    shared: &'a GatewayState,
+    hub: &'a Hub,
     pub(crate) room: Arc<Room>,
 }
 
-impl GatewayState {
+impl Hub {
     /// Pins the room in the hub, so that it stays current during the call.
     pub(crate) fn pin_room(&self, room_id: &RoomId) -> RoomPin<'_> {
-        let (room, ()) = self.hub.with_room(room_id, |_, state| state.pins += 1);
-        RoomPin { shared: self, room }
+        let (room, ()) = self.with_room(room_id, |_, state| state.pins += 1);
+        RoomPin { hub: self, room }
     }
 
     /// The room, if the hub is certain that the user is a member.
@@ -34,7 +33,7 @@ impl GatewayState {
         room_id: &str,
         user: &Arc<User>,
     ) -> Option<Arc<Room>> {
-        let room = self.hub.room_named(room_id)?;
+        let room = self.room_named(room_id)?;
         self.is_member_now(&room, user).then_some(room)
     }
 
@@ -46,13 +45,14 @@ impl GatewayState {
     /// Makes certain that the user is a member.
     pub(crate) async fn ensure_member(
         self: &Arc<Self>,
+        memberships: &dyn Memberships,
         room: &Arc<Room>,
         user: &Arc<User>,
     ) -> Result<(), Refusal> {
         if self.is_member_now(room, user) {
             return Ok(());
         }
-        self.fetch_membership(room, user)
+        self.fetch_membership(memberships, room, user)
             .await?
             .role
             .map(|_| ())
@@ -62,11 +62,12 @@ impl GatewayState {
     /// Asks the rooms service what the user is in the room, and remembers it.
     pub(crate) async fn fetch_membership(
         self: &Arc<Self>,
+        memberships: &dyn Memberships,
         room: &Arc<Room>,
         user: &Arc<User>,
     ) -> Result<Membership, Refusal> {
         for _ in 0..ATTEMPTS_MAX {
-            let standing = self.ports.memberships.membership(&room.id, &user.id).await;
+            let standing = memberships.membership(&room.id, &user.id).await;
             let standing = standing.map_err(|error| read_error_to_refusal(&error))?;
             if self.apply_membership(room, user, &standing) {
                 return Ok(standing);
@@ -95,7 +96,7 @@ impl GatewayState {
         let behind = state.is_behind();
         drop(state);
         if learnt.began {
-            self.second_looks.schedule(room);
+            self.head_checks.schedule(room);
         }
         if behind {
             fanout::repair_gap(self, room);
@@ -110,6 +111,6 @@ impl Drop for RoomPin<'_> {
             let mut state = lock(&self.room.state);
             state.pins -= 1;
         }
-        self.shared.hub.release(&self.room);
+        self.hub.release(&self.room);
     }
 }

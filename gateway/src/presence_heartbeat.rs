@@ -8,15 +8,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use roomcast_ports::back_off::BackOff;
-use roomcast_ports::presence::Lease;
+use roomcast_ports::presence::{Lease, PresenceStore};
 use roomcast_protocol::limits::OFFLINE_GRACE;
 use roomcast_protocol::{ConnectionId, UserId};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::GatewayState;
-use crate::hub::UserConnection;
+use crate::hub::{Hub, UserConnection};
 use crate::lock::lock;
 
 /// Linger: how long changes are collected before a report.
@@ -30,8 +29,11 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
 /// Changes not yet reported. Bounded by the connections that exist or existed within a batch's time.
-#[derive(Debug, Default)]
 pub(crate) struct PresenceReporter {
+    store: Arc<dyn PresenceStore>,
+    /// The gateway's name in leases.
+    gateway: Arc<str>,
+    ttl: Duration,
     changed: Mutex<Changes>,
     wake: Notify,
 }
@@ -43,6 +45,16 @@ struct Changes {
 }
 
 impl PresenceReporter {
+    pub(crate) fn new(store: Arc<dyn PresenceStore>, gateway: Arc<str>, ttl: Duration) -> Self {
+        Self {
+            store,
+            gateway,
+            ttl,
+            changed: Mutex::default(),
+            wake: Notify::new(),
+        }
+    }
+
     /// The connection has come, or has another status.
     pub(crate) fn report_online(&self, connection: Arc<UserConnection>) {
         lock(&self.changed).alive.push(connection);
@@ -68,57 +80,121 @@ impl PresenceReporter {
 /// Timeout of the presence store before `WELCOME`; past it the next batch reports.
 const RENEW_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Reports a new connection immediately: its user's next presence read counts it.
-pub(crate) async fn renew_now(shared: &GatewayState, connection: &Arc<UserConnection>) {
-    let Some(lease) = lease(shared, connection) else {
-        return;
-    };
-    let leases = [lease];
-    let told = shared
-        .ports
-        .presence
-        .renew(&leases, shared.config.presence_ttl);
-    if !matches!(tokio::time::timeout(RENEW_TIMEOUT, told).await, Ok(Ok(()))) {
-        shared.vitals.report_online(connection.clone());
+impl PresenceReporter {
+    /// Reports a new connection immediately: its user's next presence read counts it.
+    pub(crate) async fn renew_now(&self, connection: &Arc<UserConnection>) {
+        let Some(lease) = self.lease(connection) else {
+            return;
+        };
+        let leases = [lease];
+        let told = self.store.renew(&leases, self.ttl);
+        if !matches!(tokio::time::timeout(RENEW_TIMEOUT, told).await, Ok(Ok(()))) {
+            self.report_online(connection.clone());
+        }
     }
-}
 
-/// Reports to the store until `stop`, then reports all connections as gone.
-pub(crate) async fn run(shared: Arc<GatewayState>, stop: CancellationToken) {
-    let again_every = shared.config.presence_ttl / 3;
-    let mut again_at = tokio::time::Instant::now() + again_every;
-    let mut setbacks = shared.ports.presence.resync_requests();
-    let mut compare_at = None;
-    let mut back_off = BackOff::new(RETRY_AFTER, RETRY_MAX);
-    loop {
-        tokio::select! {
-            () = shared.vitals.wake.notified() => tokio::time::sleep(LINGER).await,
-            () = tokio::time::sleep_until(again_at) => {
-                again_at = tokio::time::Instant::now() + again_every;
-                let mut changes = lock(&shared.vitals.changed);
-                changes.alive = shared.hub.all_users().iter().flat_map(|user| user.connections()).collect();
+    /// Reports to the store until `stop`, then reports all connections as gone.
+    pub(crate) async fn run(&self, hub: &Hub, stop: &CancellationToken) {
+        let again_every = self.ttl / 3;
+        let mut again_at = tokio::time::Instant::now() + again_every;
+        let mut setbacks = self.store.resync_requests();
+        let mut compare_at = None;
+        let mut back_off = BackOff::new(RETRY_AFTER, RETRY_MAX);
+        loop {
+            tokio::select! {
+                () = self.wake.notified() => tokio::time::sleep(LINGER).await,
+                () = tokio::time::sleep_until(again_at) => {
+                    again_at = tokio::time::Instant::now() + again_every;
+                    let mut changes = lock(&self.changed);
+                    changes.alive = hub.all_users().iter().flat_map(|user| user.connections()).collect();
+                }
+                () = wait_for_resync(&mut setbacks) => {
+                    again_at = tokio::time::Instant::now();
+                    // By then every gateway has renewed its leases.
+                    compare_at = Some(again_at + again_every);
+                    continue;
+                }
+                () = at(compare_at) => {
+                    compare_at = None;
+                    self.reconcile_watchers(hub).await;
+                    continue;
+                }
+                () = stop.cancelled() => {
+                    self.flush().await;
+                    return;
+                }
             }
-            () = wait_for_resync(&mut setbacks) => {
-                again_at = tokio::time::Instant::now();
-                // By then every gateway has renewed its leases.
-                compare_at = Some(again_at + again_every);
-                continue;
-            }
-            () = at(compare_at) => {
-                compare_at = None;
-                reconcile_watchers(&shared).await;
-                continue;
-            }
-            () = stop.cancelled() => {
-                flush(&shared).await;
-                return;
+            if self.flush().await {
+                back_off.reset();
+            } else {
+                again_at = again_at.min(tokio::time::Instant::now() + back_off.next_delay());
             }
         }
-        if flush(&shared).await {
-            back_off.reset();
-        } else {
-            again_at = again_at.min(tokio::time::Instant::now() + back_off.next_delay());
+    }
+
+    /// Sends watchers the changes during the store's data loss: no other component has them.
+    async fn reconcile_watchers(&self, hub: &Hub) {
+        for user_ids in hub.watchers.watched().chunks(BATCH) {
+            match self.store.read(user_ids).await {
+                Ok(all) => {
+                    let (watchers, now) = (&hub.watchers, hub.clock.now());
+                    for presence in all {
+                        watchers.notify(
+                            &presence.user_id,
+                            presence.status,
+                            presence.last_seen,
+                            now,
+                        );
+                    }
+                }
+                Err(error) => warn!(
+                    error = &error as &dyn std::error::Error,
+                    "failed to reconcile presence watchers"
+                ),
+            }
         }
+    }
+
+    async fn flush(&self) -> bool {
+        let Changes { alive, gone } = std::mem::take(&mut *lock(&self.changed));
+        let leases: Vec<Lease> = alive
+            .iter()
+            .filter_map(|connection| self.lease(connection))
+            .collect();
+        for batch in leases.chunks(BATCH) {
+            if let Err(error) = self.store.renew(batch, self.ttl).await {
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "failed to report online connections"
+                );
+                self.requeue(&gone);
+                return false;
+            }
+        }
+        for (batch, told) in gone.chunks(BATCH).zip(0..) {
+            if let Err(error) = self.store.shorten(batch, OFFLINE_GRACE).await {
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "failed to report closed connections"
+                );
+                self.requeue(&gone[told * BATCH..]);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn lease(&self, connection: &UserConnection) -> Option<Lease> {
+        // A connection that closed in between must not be reported online after it was reported offline.
+        if connection.is_gone() {
+            return None;
+        }
+        Some(Lease {
+            user_id: connection.user()?.id.clone(),
+            connection_id: connection.id(),
+            status: connection.status(),
+            gateway: self.gateway.clone(),
+        })
     }
 }
 
@@ -136,69 +212,4 @@ async fn at(when: Option<tokio::time::Instant>) {
         Some(when) => tokio::time::sleep_until(when).await,
         None => std::future::pending().await,
     }
-}
-
-/// Sends watchers the changes during the store's data loss: no other component has them.
-async fn reconcile_watchers(shared: &GatewayState) {
-    for user_ids in shared.hub.watchers.watched().chunks(BATCH) {
-        match shared.ports.presence.read(user_ids).await {
-            Ok(all) => {
-                let (watchers, now) = (&shared.hub.watchers, shared.clock.now());
-                for presence in all {
-                    watchers.notify(&presence.user_id, presence.status, presence.last_seen, now);
-                }
-            }
-            Err(error) => warn!(
-                error = &error as &dyn std::error::Error,
-                "failed to reconcile presence watchers"
-            ),
-        }
-    }
-}
-
-async fn flush(shared: &GatewayState) -> bool {
-    let Changes { alive, gone } = std::mem::take(&mut *lock(&shared.vitals.changed));
-    let leases: Vec<Lease> = alive
-        .iter()
-        .filter_map(|connection| lease(shared, connection))
-        .collect();
-    for batch in leases.chunks(BATCH) {
-        if let Err(error) = shared
-            .ports
-            .presence
-            .renew(batch, shared.config.presence_ttl)
-            .await
-        {
-            warn!(
-                error = &error as &dyn std::error::Error,
-                "failed to report online connections"
-            );
-            shared.vitals.requeue(&gone);
-            return false;
-        }
-    }
-    for (batch, told) in gone.chunks(BATCH).zip(0..) {
-        if let Err(error) = shared.ports.presence.shorten(batch, OFFLINE_GRACE).await {
-            warn!(
-                error = &error as &dyn std::error::Error,
-                "failed to report closed connections"
-            );
-            shared.vitals.requeue(&gone[told * BATCH..]);
-            return false;
-        }
-    }
-    true
-}
-
-fn lease(shared: &GatewayState, connection: &UserConnection) -> Option<Lease> {
-    // A connection that closed in between must not be reported online after it was reported offline.
-    if connection.is_gone() {
-        return None;
-    }
-    Some(Lease {
-        user_id: connection.user()?.id.clone(),
-        connection_id: connection.id(),
-        status: connection.status(),
-        gateway: shared.config.name.clone(),
-    })
 }

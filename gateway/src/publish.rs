@@ -11,9 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use roomcast_ports::event_log::{Append, Appended, LogError};
+use roomcast_ports::event_log::{Append, Appended, EventLog, LogError};
 use roomcast_ports::message_store::MessageState;
 use roomcast_ports::reactions::{ReactionState, Reactions};
+use roomcast_ports::timeline::Timeline;
 use roomcast_protocol::event::Message;
 use roomcast_protocol::limits::{
     CONTENT_BYTES_MAX, FRAME_BYTES_MAX, REACTIONS_MAX, REACTIONS_PER_USER_MAX,
@@ -24,12 +25,11 @@ use roomcast_protocol::{
     RoomId, Seq, ServerFrame, StoredEvent, Timestamp, UserId,
 };
 
-use crate::GatewayState;
 use crate::config::GatewayConfig;
 use crate::connection;
 use crate::connection::send_order::behind_refused;
 use crate::connection::sender_clock::SenderClock;
-use crate::hub::UserConnection;
+use crate::hub::{Hub, UserConnection};
 use crate::lock::lock;
 use crate::port_errors::{content_too_large, log_error_to_refusal, read_error_to_refusal};
 use crate::rate_limit::{Rate, RateLimiter};
@@ -132,22 +132,22 @@ pub(crate) fn is_fast_path(speech: &MessageCommand) -> bool {
 
 /// Waits for the log. While that takes long, the room's members get a `WARNING`.
 pub(crate) async fn await_append(
-    shared: &GatewayState,
+    hub: &Hub,
     room_id: &RoomId,
     mut pending: PendingAppend,
 ) -> Result<Appended, LogError> {
     match tokio::time::timeout(LOG_SLOW_WARNING_DELAY, &mut pending).await {
         Ok(answer) => return answer,
-        Err(_) => warn_log_unavailable(shared, room_id),
+        Err(_) => warn_log_unavailable(hub, room_id),
     }
     pending.await
 }
 
-fn warn_log_unavailable(shared: &GatewayState, room_id: &RoomId) {
-    let Some(room) = shared.hub.room(room_id) else {
+fn warn_log_unavailable(hub: &Hub, room_id: &RoomId) {
+    let Some(room) = hub.room(room_id) else {
         return;
     };
-    let now = shared.clock.now();
+    let now = hub.clock.now();
     let mut state = lock(&room.state);
     if state.may_warn(now) {
         let frame = connection::encode(&ServerFrame::Warning {
@@ -160,19 +160,19 @@ fn warn_log_unavailable(shared: &GatewayState, room_id: &RoomId) {
 
 /// Gives a plain message of a certain member to the log, at once and in the order of the calls.
 pub(crate) fn publish_fast_path(
-    shared: &GatewayState,
+    log: &dyn EventLog,
     said: &PublishRequest,
 ) -> Result<PendingAppend, Refusal> {
     let MessageCommand::Send(message) = said.speech.clone() else {
         unreachable!("only a message is plain")
     };
     let event = said.event(EventBody::MessageSent(message));
-    append(shared, said, Append::new(event))
+    append(log, said, Append::new(event))
 }
 
 /// Gives an event to the log, unless an earlier send of its connection has just been refused.
 fn append(
-    shared: &GatewayState,
+    log: &dyn EventLog,
     said: &PublishRequest,
     append: Append,
 ) -> Result<PendingAppend, Refusal> {
@@ -186,52 +186,52 @@ fn append(
     {
         connection.remember_append(append.event.id.clone());
     }
-    Ok(shared.ports.log.append(append))
+    Ok(log.append(append))
 }
 
 /// Validates the command of a confirmed member, and appends it to the log.
 pub(crate) async fn publish(
-    shared: &GatewayState,
+    hub: &Hub,
+    lookups: &OptionalLookups,
     said: PublishRequest,
     role: Option<MemberRole>,
 ) -> Result<PublishOutcome, Refusal> {
-    if let Some(first) = resend::first(shared, &said).await? {
+    if let Some(first) = resend::first(hub, lookups, &said).await? {
         return Ok(PublishOutcome::Completed(first));
     }
-    match judge(shared, &said, role).await {
+    match judge(hub, &said, role).await {
         Ok(saying) => Ok(saying),
         // Memory goes before judgement, and is asked only when it matters.
-        Err(refusal) => resend::first_or_refusal(shared, &said, refusal)
+        Err(refusal) => resend::first_or_refusal(hub, &said, refusal)
             .await
             .map(PublishOutcome::Completed),
     }
 }
 
 async fn judge(
-    shared: &GatewayState,
+    hub: &Hub,
     said: &PublishRequest,
     role: Option<MemberRole>,
 ) -> Result<PublishOutcome, Refusal> {
     if let MessageCommand::Send(message) = &said.speech {
         check(message.content.as_deref())?;
         if let Some(target) = &message.reply_to {
-            load_live_message(shared, &said.room_id, target, None).await?;
+            load_live_message(&*hub.timeline, &said.room_id, target, None).await?;
         }
-        return publish_fast_path(shared, said).map(PublishOutcome::Pending);
+        return publish_fast_path(&*hub.log, said).map(PublishOutcome::Pending);
     }
     // Two reactions that race must not both be the last that is allowed.
     let counted = matches!(&said.speech, MessageCommand::React { .. });
     for attempt in 0.. {
-        let head = shared
-            .ports
+        let head = hub
             .timeline
             .head(&said.room_id)
             .await
             .map_err(|error| read_error_to_refusal(&error))?;
-        let body = match validate_command(shared, said, role).await? {
+        let body = match validate_command(&*hub.timeline, said, role).await? {
             Decision::Append(body) => body,
             Decision::NoOp(state) => {
-                let first = resend::find_duplicate(shared, said).await?;
+                let first = resend::find_duplicate(hub, said).await?;
                 return Ok(PublishOutcome::Completed(
                     first.unwrap_or_else(|| unchanged_ack(&state)),
                 ));
@@ -241,8 +241,8 @@ async fn judge(
             event: said.event(body),
             expected_head: (counted || attempt < CONDITIONAL_TRIES).then_some(head),
         };
-        let pending = append(shared, said, conditional)?;
-        match await_append(shared, &said.room_id, pending).await {
+        let pending = append(&*hub.log, said, conditional)?;
+        match await_append(hub, &said.room_id, pending).await {
             Err(LogError::HeadMismatch { .. }) if attempt < COUNTED_TRIES => {}
             Err(error) => return Err(log_error_to_refusal(&error)),
             Ok(appended) => return Ok(PublishOutcome::Completed(appended)),
@@ -257,7 +257,7 @@ enum Decision {
 }
 
 async fn validate_command(
-    shared: &GatewayState,
+    timeline: &dyn Timeline,
     said: &PublishRequest,
     role: Option<MemberRole>,
 ) -> Result<Decision, Refusal> {
@@ -267,7 +267,7 @@ async fn validate_command(
             content,
         } => {
             check(Some(&content))?;
-            let target = load_live_message(shared, &said.room_id, &message_id, None).await?;
+            let target = load_live_message(timeline, &said.room_id, &message_id, None).await?;
             if target.sender_id != said.sender_id {
                 return Err(Refusal::forbidden("only its sender edits a message"));
             }
@@ -277,7 +277,7 @@ async fn validate_command(
             }))
         }
         MessageCommand::Delete { message_id } => {
-            let target = load_message(shared, &said.room_id, &message_id, None).await?;
+            let target = load_message(timeline, &said.room_id, &message_id, None).await?;
             if target.sender_id != said.sender_id && role < Some(MemberRole::Admin) {
                 return Err(Refusal::forbidden(
                     "only its sender and the room's admins delete a message",
@@ -294,7 +294,7 @@ async fn validate_command(
             remove,
         } => {
             let target =
-                load_live_message(shared, &said.room_id, &message_id, Some(&said.sender_id))
+                load_live_message(timeline, &said.room_id, &message_id, Some(&said.sender_id))
                     .await?;
             if target.reactions.is_own(&emoji) != remove {
                 return Ok(Decision::NoOp(target));
@@ -336,28 +336,24 @@ fn unchanged_ack(state: &MessageState) -> Appended {
 }
 
 async fn load_message(
-    shared: &GatewayState,
+    timeline: &dyn Timeline,
     room_id: &RoomId,
     message_id: &MessageId,
     user_id: Option<&UserId>,
 ) -> Result<MessageState, Refusal> {
-    let found = shared
-        .ports
-        .timeline
-        .message(room_id, message_id, user_id)
-        .await;
+    let found = timeline.message(room_id, message_id, user_id).await;
     found
         .map_err(|error| read_error_to_refusal(&error))?
         .ok_or_else(|| Refusal::not_found("there is no such message in this room"))
 }
 
 async fn load_live_message(
-    shared: &GatewayState,
+    timeline: &dyn Timeline,
     room_id: &RoomId,
     message_id: &MessageId,
     user_id: Option<&UserId>,
 ) -> Result<MessageState, Refusal> {
-    let state = load_message(shared, room_id, message_id, user_id).await?;
+    let state = load_message(timeline, room_id, message_id, user_id).await?;
     if state.is_deleted() {
         return Err(Refusal::not_found("the message is deleted"));
     }

@@ -7,14 +7,13 @@ use roomcast_protocol::ServerFrame;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::GatewayState;
 use crate::connection;
-use crate::hub::notify;
+use crate::hub::{Hub, notify};
 use crate::lock::lock;
 
 /// Passes signals on to those here whom they concern, until `stop`.
 pub(crate) async fn run(
-    shared: Arc<GatewayState>,
+    hub: Arc<Hub>,
     mut signals: EphemeralSubscription,
     stop: CancellationToken,
 ) {
@@ -24,17 +23,17 @@ pub(crate) async fn run(
             () = stop.cancelled() => return,
         };
         match signal {
-            Some(signal) => deliver(&shared, &signal),
+            Some(signal) => deliver(&hub, &signal),
             None => return,
         }
     }
 }
 
-fn deliver(shared: &GatewayState, signal: &EphemeralEvent) {
-    let now = shared.clock.now();
+fn deliver(hub: &Hub, signal: &EphemeralEvent) {
+    let now = hub.clock.now();
     match signal {
         EphemeralEvent::Typing { room_id, user_id } => {
-            let Some(room) = shared.hub.room(room_id) else {
+            let Some(room) = hub.room(room_id) else {
                 return;
             };
             let frame = connection::encode(&ServerFrame::Typing {
@@ -50,8 +49,8 @@ fn deliver(shared: &GatewayState, signal: &EphemeralEvent) {
             read,
             delivered,
         } => {
-            let room = shared.hub.room(room_id);
-            if *read && let Some(user) = shared.hub.user(user_id) {
+            let room = hub.room(room_id);
+            if *read && let Some(user) = hub.user(user_id) {
                 let state = room.as_ref().map(|room| lock(&room.state));
                 notify::read(state.as_deref(), &user, room_id, marks.read, now);
             }
@@ -71,10 +70,7 @@ fn deliver(shared: &GatewayState, signal: &EphemeralEvent) {
             status,
             last_seen,
         } => {
-            shared
-                .hub
-                .watchers
-                .notify(user_id, *status, *last_seen, now);
+            hub.watchers.notify(user_id, *status, *last_seen, now);
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use roomcast_ports::pubsub::{EphemeralEvent, PubSub};
 use roomcast_protocol::api::Marks;
@@ -17,7 +17,6 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::GatewayState;
 use crate::lock::lock;
 use crate::pubsub::publish_signal;
 
@@ -123,30 +122,31 @@ impl Receipts {
     }
 }
 
-/// Publishes until `stop`, and then what is left.
-pub(crate) async fn run(shared: Arc<GatewayState>, stop: CancellationToken) {
-    let signals = &*shared.ports.signals;
-    let mut turn_at = None;
-    loop {
-        let turn = async {
-            match turn_at {
-                Some(at) => sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = shared.receipts.wake.notified() => {
-                turn_at.get_or_insert_with(|| Instant::now() + RECEIPT_INTERVAL);
-                publish(signals, shared.receipts.take_fresh()).await;
-            }
-            () = turn => {
-                let (changed, is_next) = shared.receipts.turn();
-                turn_at = is_next.then(|| Instant::now() + RECEIPT_INTERVAL);
-                publish(signals, changed).await;
-            }
-            () = stop.cancelled() => {
-                publish(signals, shared.receipts.turn().0).await;
-                return;
+impl Receipts {
+    /// Publishes until `stop`, and then what is left.
+    pub(crate) async fn run(&self, signals: &dyn PubSub, stop: &CancellationToken) {
+        let mut turn_at = None;
+        loop {
+            let turn = async {
+                match turn_at {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.wake.notified() => {
+                    turn_at.get_or_insert_with(|| Instant::now() + RECEIPT_INTERVAL);
+                    publish(signals, self.take_fresh()).await;
+                }
+                () = turn => {
+                    let (changed, is_next) = self.turn();
+                    turn_at = is_next.then(|| Instant::now() + RECEIPT_INTERVAL);
+                    publish(signals, changed).await;
+                }
+                () = stop.cancelled() => {
+                    publish(signals, self.turn().0).await;
+                    return;
+                }
             }
         }
     }

@@ -6,7 +6,7 @@
 //! up again, at most once a second.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use roomcast_ports::pubsub::{Revocation, RevocationSubscription};
@@ -15,8 +15,9 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::GatewayState;
+use crate::clock::Ticks;
 use crate::connection::Connection;
+use crate::hub::Hub;
 use crate::lock::lock;
 
 /// How long a revocation is remembered: longer than a token's judgement takes.
@@ -80,74 +81,76 @@ impl RecentRevocations {
     }
 }
 
-impl GatewayState {
+impl RecentRevocations {
     /// Checks a connection that has just got its session against recent revocations.
-    pub(crate) fn check_recent_revocations(
+    pub(crate) fn check(
         &self,
         connection: &Connection,
         session_id: Option<&SessionId>,
+        now: Ticks,
     ) {
         let Some(session_id) = session_id else { return };
-        match self.revocations.of(session_id) {
-            Recent::Ended => connection.close(CloseCode::Unauthorized, self.clock.now()),
+        match self.of(session_id) {
+            Recent::Ended => connection.close(CloseCode::Unauthorized, now),
             Recent::Unknown => connection.recheck_session(),
             Recent::Holds => {}
         }
     }
 
-    fn end_session(&self, session_id: &SessionId, user_id: &UserId) {
-        self.revocations.remember(session_id);
-        let Some(user) = self.hub.user(user_id) else {
+    fn end_session(&self, hub: &Hub, session_id: &SessionId, user_id: &UserId) {
+        self.remember(session_id);
+        let Some(user) = hub.user(user_id) else {
             return;
         };
         for connection in user.connections() {
             if connection.is_of_session(session_id) {
-                connection.close(CloseCode::Unauthorized, self.clock.now());
+                connection.close(CloseCode::Unauthorized, hub.clock.now());
             }
         }
     }
 
-    fn recheck_all_sessions(&self) {
-        info!("revalidated all sessions: revocations may have been lost");
-        for user in self.hub.all_users() {
-            for connection in user.connections() {
-                connection.recheck_session();
+    /// Ends connections with their sign-ins, until `stop`.
+    pub(crate) async fn run(
+        &self,
+        hub: &Hub,
+        mut revocations: RevocationSubscription,
+        stop: &CancellationToken,
+    ) {
+        let mut recheck_at: Option<Instant> = None;
+        let mut rechecked_at: Option<Instant> = None;
+        loop {
+            let due = recheck_at.unwrap_or_else(Instant::now);
+            let revocation = tokio::select! {
+                revocation = revocations.recv() => revocation,
+                () = sleep_until(due), if recheck_at.is_some() => {
+                    recheck_all_sessions(hub);
+                    (recheck_at, rechecked_at) = (None, Some(Instant::now()));
+                    continue;
+                }
+                () = stop.cancelled() => return,
+            };
+            match revocation {
+                Some(Revocation::SessionEnded {
+                    session_id,
+                    user_id,
+                }) => self.end_session(hub, &session_id, &user_id),
+                Some(Revocation::Missed) => {
+                    self.missed();
+                    let soonest = rechecked_at.map(|at| at + RECHECK_INTERVAL);
+                    let now = Instant::now();
+                    recheck_at.get_or_insert(soonest.map_or(now, |soonest| soonest.max(now)));
+                }
+                None => return,
             }
         }
     }
 }
 
-/// Ends connections with their sign-ins, until `stop`.
-pub(crate) async fn run(
-    shared: Arc<GatewayState>,
-    mut revocations: RevocationSubscription,
-    stop: CancellationToken,
-) {
-    let mut recheck_at: Option<Instant> = None;
-    let mut rechecked_at: Option<Instant> = None;
-    loop {
-        let due = recheck_at.unwrap_or_else(Instant::now);
-        let revocation = tokio::select! {
-            revocation = revocations.recv() => revocation,
-            () = sleep_until(due), if recheck_at.is_some() => {
-                shared.recheck_all_sessions();
-                (recheck_at, rechecked_at) = (None, Some(Instant::now()));
-                continue;
-            }
-            () = stop.cancelled() => return,
-        };
-        match revocation {
-            Some(Revocation::SessionEnded {
-                session_id,
-                user_id,
-            }) => shared.end_session(&session_id, &user_id),
-            Some(Revocation::Missed) => {
-                shared.revocations.missed();
-                let soonest = rechecked_at.map(|at| at + RECHECK_INTERVAL);
-                let now = Instant::now();
-                recheck_at.get_or_insert(soonest.map_or(now, |soonest| soonest.max(now)));
-            }
-            None => return,
+fn recheck_all_sessions(hub: &Hub) {
+    info!("revalidated all sessions: revocations may have been lost");
+    for user in hub.all_users() {
+        for connection in user.connections() {
+            connection.recheck_session();
         }
     }
 }

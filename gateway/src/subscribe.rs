@@ -11,18 +11,20 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use roomcast_ports::access::Memberships;
+use roomcast_ports::directory::RoomDirectory;
 use roomcast_protocol::limits::{REPLAY_PAGE_BYTES, WATCHED_USERS_MAX};
 use roomcast_protocol::server_frame::WarningCode;
 use roomcast_protocol::{Refusal, RoomId, Seq, ServerFrame, UserId};
 
-use crate::GatewayState;
+use crate::clock::Ticks;
 use crate::connection::Connection;
 use crate::hub::fanout::catch_up_to;
 use crate::hub::room::ReplayId;
-use crate::hub::{Room, User, UserConnection};
+use crate::hub::{Hub, Room, User, UserConnection};
 use crate::lock::lock;
 use crate::port_errors::read_error_to_refusal;
-use replay::Replay;
+use replay::{Replay, ReplayLimits};
 
 /// What a `SUBSCRIBE` asks for.
 pub(crate) struct Subscription {
@@ -34,16 +36,19 @@ pub(crate) struct Subscription {
 /// Subscribes, and gives the replay that is to go on at the client's pace, if what was missed has not
 /// been queued yet. After a refusal the connection is subscribed as it was before.
 pub(crate) async fn subscribe(
-    shared: &Arc<GatewayState>,
+    hub: &Arc<Hub>,
+    memberships: &dyn Memberships,
+    limits: &ReplayLimits,
     connection: &Arc<UserConnection>,
     user: &Arc<User>,
     subscription: Subscription,
 ) -> Result<Option<Replay>, Refusal> {
-    let pinned = shared.pin_room(&subscription.room_id);
-    shared.ensure_member(&pinned.room, user).await?;
+    let pinned = hub.pin_room(&subscription.room_id);
+    hub.ensure_member(memberships, &pinned.room, user).await?;
     remember(connection, &pinned.room);
     let subscriber = Subscriber {
-        shared,
+        hub,
+        limits,
         connection,
         user,
         room: &pinned.room,
@@ -60,7 +65,8 @@ fn remember(connection: &UserConnection, room: &Arc<Room>) {
 
 /// Who subscribes to what.
 struct Subscriber<'a> {
-    shared: &'a Arc<GatewayState>,
+    hub: &'a Arc<Hub>,
+    limits: &'a ReplayLimits,
     connection: &'a Arc<UserConnection>,
     user: &'a Arc<User>,
     room: &'a Arc<Room>,
@@ -73,7 +79,7 @@ impl Subscriber<'_> {
         {
             return Ok(None);
         }
-        let (timeline, room_id) = (&self.shared.ports.timeline, &self.room.id);
+        let (timeline, room_id) = (&self.hub.timeline, &self.room.id);
         let head = timeline.head(room_id).await;
         let head = head.map_err(|error| read_error_to_refusal(&error))?;
         let Some(after) = subscription.after else {
@@ -82,22 +88,22 @@ impl Subscriber<'_> {
         if after > head {
             return self.activate_at_head(subscription, head, false).await;
         }
-        let most = self.shared.config.replay_max;
+        let most = self.limits.events_max;
         // A user who has had much replayed waits before more is read.
-        replay::pace(self.shared, self.user, 0).await;
-        let turn = self.shared.replay_reads.acquire().await;
+        self.limits.pace(self.user, 0).await;
+        let turn = self.limits.reads.acquire().await;
         let missed = timeline
             .first_events_after(room_id, after, most, REPLAY_PAGE_BYTES)
             .await;
         let missed = missed.map_err(|error| read_error_to_refusal(&error))?;
-        replay::charge(self.shared, self.user, &missed);
+        self.limits.charge(self.user, &missed);
         let head = missed.head.max(head);
         if missed.has_more || !missed.is_complete {
             return self.activate_at_head(subscription, head, false).await;
         }
         let id = self.start_replay(subscription, head, after).await?;
         let mut replay = Replay::new(self.room.clone(), self.user.clone(), id, after);
-        let is_done = replay.start(self.shared, self.connection, &missed);
+        let is_done = replay.start(self.hub, self.connection, &missed);
         drop(turn);
         Ok((!is_done).then_some(replay))
     }
@@ -105,10 +111,10 @@ impl Subscriber<'_> {
     /// Resumes from the room's recent frames, without a read: when all clients of a gateway come
     /// back at once, the log is read by rooms and not by clients. Whether that was possible.
     fn resume_at_once(&self, subscription: &Subscription, after: Seq) -> bool {
-        if self.shared.blind.load(Ordering::Acquire) || self.shared.losses.has_unreconciled() {
+        if self.hub.blind.load(Ordering::Acquire) || self.hub.losses.has_unreconciled() {
             return false;
         }
-        let most = self.shared.config.replay_max;
+        let most = self.limits.events_max;
         let mut state = lock(&self.room.state);
         let Some((head, frames)) =
             state.recover_from_cache(self.connection, self.user, after, most)
@@ -118,7 +124,7 @@ impl Subscriber<'_> {
         // Under the room's lock, so that no live event goes out before these.
         self.send_subscribed(subscription, head, true, after);
         for frame in &frames {
-            self.connection.send(frame, self.shared.clock.now());
+            self.connection.send(frame, self.hub.clock.now());
         }
         true
     }
@@ -163,7 +169,7 @@ impl Subscriber<'_> {
 
     /// Applies to the room what the answer will know of, a removal of this user among it.
     async fn catch_up_room(&self, place: Seq) -> Result<(), Refusal> {
-        let done = catch_up_to(self.shared, self.room, place).await;
+        let done = catch_up_to(self.hub, self.room, place).await;
         done.map_err(|error| read_error_to_refusal(&error))
     }
 
@@ -175,19 +181,17 @@ impl Subscriber<'_> {
             recovered,
             after,
         };
-        self.connection.send_frame(&frame, self.shared.clock.now());
+        self.connection.send_frame(&frame, self.hub.clock.now());
     }
 }
 
 /// The members of a room to watch with it, unless they and those watched already are too many.
 pub(crate) async fn watchable_members(
-    shared: &GatewayState,
+    directory: &dyn RoomDirectory,
     room_id: &RoomId,
     watched: &[UserId],
 ) -> Result<Option<Vec<UserId>>, Refusal> {
-    let members = shared
-        .ports
-        .directory
+    let members = directory
         .members(room_id, None, WATCHED_USERS_MAX + 1)
         .await;
     let members = members.map_err(|error| read_error_to_refusal(&error.into()))?;
@@ -202,10 +206,10 @@ pub(crate) async fn watchable_members(
 }
 
 /// Sends the warning that a room is too large to watch.
-pub(crate) fn warn_too_large(shared: &GatewayState, connection: &Connection) {
+pub(crate) fn warn_too_large(connection: &Connection, now: Ticks) {
     let frame = ServerFrame::Warning {
         code: WarningCode::PresenceTooLarge,
         message: "the room has more members than one connection may watch".into(),
     };
-    connection.send_frame(&frame, shared.clock.now());
+    connection.send_frame(&frame, now);
 }

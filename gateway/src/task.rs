@@ -20,7 +20,6 @@ use roomcast_ports::back_off::BackOff;
 use roomcast_protocol::limits::{AUTH_COST, READ_AHEAD_BYTES_MAX, WRITE_STALL_TIMEOUT};
 use roomcast_protocol::{ClientFrame, CloseCode, ParsedFrame, ServerFrame, Timestamp, UserId};
 
-use crate::GatewayState;
 use crate::clock::{Ticks, after, ticks};
 use crate::codec::{self, Decoder};
 use crate::connection::{self, Connection};
@@ -28,6 +27,7 @@ use crate::dispatch::{DeferredWork, FrameHandler, HandlerResult, Outcome};
 use crate::hub::UserConnection;
 use crate::hub::users::{Registered, User};
 use crate::session::{self, Activity, AuthResult, ConnectionState, Due, FrameAction, RequestRef};
+use crate::state::GatewayState;
 use queued_work::QueuedWork;
 
 /// Bytes read at once, into the thread's buffer.
@@ -321,7 +321,8 @@ impl Task {
                     self.actor.connection.identify(user, session_id.clone());
                 }
                 let (shared, connection) = (&self.actor.shared, &self.actor.connection);
-                shared.check_recent_revocations(connection, session_id.as_ref());
+                let (recent, now) = (&shared.revocations, shared.clock.now());
+                recent.check(connection, session_id.as_ref(), now);
                 let frame = ServerFrame::Authenticated {
                     reference: echo.reference,
                     expires_at,
@@ -362,8 +363,9 @@ impl Task {
             return;
         }
         shared.hub.newcomers.remove(&connection);
-        shared.metrics.active_sessions.increment(1.0);
-        shared.check_recent_revocations(&connection, session_id.as_ref());
+        shared.active_sessions.increment(1.0);
+        let recent = &shared.revocations;
+        recent.check(&connection, session_id.as_ref(), shared.clock.now());
         // A token that ends soon is announced at once, not when the first frame would have been late.
         connection.request_tick();
         let actor = self.actor.clone();
@@ -431,9 +433,9 @@ impl Drop for Task {
         if let Some(user) = connection.user() {
             shared.hub.unregister(user, connection, &subscriptions);
             shared
-                .vitals
+                .presence_reporter
                 .report_offline(user.id.clone(), connection.id());
-            shared.metrics.active_sessions.decrement(1.0);
+            shared.active_sessions.decrement(1.0);
         } else {
             shared.hub.newcomers.remove(connection);
         }

@@ -24,8 +24,9 @@ impl FrameHandler {
     ) -> HandlerResult {
         let (actor, user, echo) = (self.clone(), user.clone(), echo.into_owned());
         HandlerResult::Deferred(Box::pin(async move {
-            let pinned = actor.shared.pin_room(&room_id);
-            if let Err(refusal) = actor.shared.ensure_member(&pinned.room, &user).await {
+            let (hub, memberships) = (&actor.shared.hub, &*actor.shared.ports.memberships);
+            let pinned = hub.pin_room(&room_id);
+            if let Err(refusal) = hub.ensure_member(memberships, &pinned.room, &user).await {
                 return Outcome::Refused(refusal, echo);
             }
             if lock(&pinned.room.state).may_type(&user.id) {
@@ -67,8 +68,9 @@ impl FrameHandler {
         delivered: Option<Seq>,
     ) -> Result<(), Refusal> {
         let shared = &self.shared;
-        let pinned = shared.pin_room(room_id);
-        shared.ensure_member(&pinned.room, user).await?;
+        let (hub, memberships) = (&shared.hub, &*shared.ports.memberships);
+        let pinned = hub.pin_room(room_id);
+        hub.ensure_member(memberships, &pinned.room, user).await?;
         let head = shared.ports.timeline.head(room_id).await;
         let head = head.map_err(|error| read_error_to_refusal(&error))?;
         let read = read.unwrap_or(Seq::ZERO).min(head);

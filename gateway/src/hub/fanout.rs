@@ -17,8 +17,7 @@ use roomcast_protocol::{CloseCode, EventBody, RoomId, Seq, StoredEvent, Timestam
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::{Room, RoomState};
-use crate::GatewayState;
+use super::{Hub, Room, RoomState};
 use crate::clock::Seconds;
 use crate::connection;
 use crate::lock::lock;
@@ -44,11 +43,7 @@ const RECONCILE_BATCH: usize = 1_024;
 const LOG_UNREACHABLE_MAX: Duration = HEARTBEAT_INTERVAL.saturating_mul(2);
 
 /// Fans out until `stop`.
-pub(crate) async fn run(
-    shared: Arc<GatewayState>,
-    mut live: LiveSubscription,
-    stop: CancellationToken,
-) {
+pub(crate) async fn run(hub: Arc<Hub>, mut live: LiveSubscription, stop: CancellationToken) {
     let mut turn: Vec<Arc<StoredEvent>> = Vec::new();
     loop {
         let first = tokio::select! {
@@ -56,21 +51,21 @@ pub(crate) async fn run(
             () = stop.cancelled() => return,
         };
         let Some(first) = first else { return };
-        linger(&shared, &mut live, first, &mut turn);
-        if shared.in_flight() > turn.len() && has_large_audience(&shared, &turn) {
+        linger(&hub, &mut live, first, &mut turn);
+        if hub.in_flight() > turn.len() && has_large_audience(&hub, &turn) {
             let more = tokio::time::timeout(LINGER, live.next()).await;
             if let Ok(Some(more)) = more {
-                linger(&shared, &mut live, more, &mut turn);
+                linger(&hub, &mut live, more, &mut turn);
             }
         }
-        fan_out(&shared, &mut turn);
+        fan_out(&hub, &mut turn);
         tokio::task::yield_now().await;
     }
 }
 
 /// Takes everything that is there.
 fn linger(
-    shared: &Arc<GatewayState>,
+    hub: &Arc<Hub>,
     live: &mut LiveSubscription,
     first: LiveEvent,
     turn: &mut Vec<Arc<StoredEvent>>,
@@ -79,8 +74,8 @@ fn linger(
     while let Some(item) = next {
         match item {
             LiveEvent::Event(event) => turn.push(event),
-            LiveEvent::HeadAdvanced(room_id, seq) => on_head_advanced(shared, &room_id, seq),
-            LiveEvent::Lagged => shared.losses.record(&shared.audit_now),
+            LiveEvent::HeadAdvanced(room_id, seq) => on_head_advanced(hub, &room_id, seq),
+            LiveEvent::Lagged => hub.losses.record(),
         }
         next = if turn.len() < BATCH_MAX {
             live.try_next()
@@ -92,22 +87,22 @@ fn linger(
 
 /// Whether writing this turn takes so much longer than [`LINGER`] that waiting for the events which
 /// are on their way costs their readers nothing and saves them all a write.
-fn has_large_audience(shared: &Arc<GatewayState>, turn: &[Arc<StoredEvent>]) -> bool {
+fn has_large_audience(hub: &Arc<Hub>, turn: &[Arc<StoredEvent>]) -> bool {
     turn.last().is_some_and(|event| {
-        let room = shared.hub.room(&event.event.room_id);
+        let room = hub.room(&event.event.room_id);
         room.is_some_and(|room| lock(&room.state).subscriber_count() >= LARGE_AUDIENCE)
     })
 }
 
-fn on_head_advanced(shared: &Arc<GatewayState>, room_id: &RoomId, seq: Seq) {
-    if let Some(room) = shared.hub.room(room_id)
+fn on_head_advanced(hub: &Arc<Hub>, room_id: &RoomId, seq: Seq) {
+    if let Some(room) = hub.room(room_id)
         && lock(&room.state).observe_head(seq)
     {
-        repair_gap(shared, &room);
+        repair_gap(hub, &room);
     }
 }
 
-fn fan_out(shared: &Arc<GatewayState>, turn: &mut Vec<Arc<StoredEvent>>) {
+fn fan_out(hub: &Arc<Hub>, turn: &mut Vec<Arc<StoredEvent>>) {
     if turn.len() > 1 {
         // Stable: the order within a room stays.
         turn.sort_by(|one, other| one.event.room_id.cmp(&other.event.room_id));
@@ -115,12 +110,12 @@ fn fan_out(shared: &Arc<GatewayState>, turn: &mut Vec<Arc<StoredEvent>>) {
     for events in turn.chunk_by(|one, other| one.event.room_id == other.event.room_id) {
         let room_id = &events[0].event.room_id;
         let find = || {
-            let known = shared.hub.room(room_id);
-            known.or_else(|| shared.hub.room_for_local_joins(events))
+            let known = hub.room(room_id);
+            known.or_else(|| hub.room_for_local_joins(events))
         };
         // One that has left the hub since it was found there takes nothing: it is looked for again.
         while let Some(room) = find() {
-            if apply_events(shared, &room, events) {
+            if apply_events(hub, &room, events) {
                 break;
             }
         }
@@ -128,15 +123,15 @@ fn fan_out(shared: &Arc<GatewayState>, turn: &mut Vec<Arc<StoredEvent>>) {
         for event in events {
             let waited_ms = now.saturating_sub(event.event.sent_at.as_millis());
             #[expect(clippy::cast_precision_loss, reason = "milliseconds of a fan-out")]
-            shared.metrics.fanout_latency_ms.record(waited_ms as f64);
+            hub.metrics.fanout_latency_ms.record(waited_ms as f64);
         }
     }
     turn.clear();
 }
 
 /// Takes a room's events in the order they came; `false` when the room has left the hub.
-fn apply_events(shared: &Arc<GatewayState>, room: &Arc<Room>, events: &[Arc<StoredEvent>]) -> bool {
-    let now = shared.clock.now();
+fn apply_events(hub: &Arc<Hub>, room: &Arc<Room>, events: &[Arc<StoredEvent>]) -> bool {
+    let now = hub.clock.now();
     let mut state = lock(&room.state);
     if state.evicted {
         return false;
@@ -153,13 +148,13 @@ fn apply_events(shared: &Arc<GatewayState>, room: &Arc<Room>, events: &[Arc<Stor
             }
             gap = !state.filling;
         } else {
-            run.push_event(shared, room, &mut state, event);
+            run.push_event(hub, room, &mut state, event);
         }
     }
-    run.flush(shared, &mut state);
-    leave(shared, room, state);
+    run.flush(hub, &mut state);
+    leave(hub, room, state);
     if gap {
-        repair_gap(shared, room);
+        repair_gap(hub, room);
     }
     true
 }
@@ -174,12 +169,12 @@ fn before(event: &StoredEvent) -> Seq {
 }
 
 /// Ends a change of the room, which leaves the hub when it has no local interest any more.
-fn leave(shared: &GatewayState, room: &Arc<Room>, state: MutexGuard<'_, RoomState>) {
+fn leave(hub: &Hub, room: &Arc<Room>, state: MutexGuard<'_, RoomState>) {
     let unwanted = state.is_idle();
     // The hub's table is locked before a room.
     drop(state);
     if unwanted {
-        shared.hub.release(room);
+        hub.release(room);
     }
 }
 
@@ -192,28 +187,28 @@ struct WriteBatch {
 impl WriteBatch {
     fn push_event(
         &mut self,
-        shared: &Arc<GatewayState>,
+        hub: &Arc<Hub>,
         room: &Arc<Room>,
         state: &mut MutexGuard<'_, RoomState>,
         event: &Arc<StoredEvent>,
     ) {
         let frame = connection::encode(&event.frame());
-        let now = shared.clock.now();
+        let now = hub.clock.now();
         state.advance(event, frame.clone(), now);
         self.frames.push((event.seq, frame));
         if event.event.body.changes_room() {
             // A removed member still gets the event of its removal, and nothing after it.
-            self.flush(shared, state);
-            shared.hub.apply_membership_event(room, state, event, now);
+            self.flush(hub, state);
+            hub.apply_membership_event(room, state, event, now);
         } else {
             if matches!(event.event.body, EventBody::MessageSent(_)) {
                 state.typed(&event.event.sender_id);
             }
-            super::notify::message_event(shared, room, state, event, now);
+            super::notify::message_event(hub, room, state, event, now);
         }
     }
 
-    fn flush(&mut self, shared: &GatewayState, state: &mut RoomState) {
+    fn flush(&mut self, hub: &Hub, state: &mut RoomState) {
         let all = match self.frames.as_slice() {
             [] => return,
             [(_, frame)] => frame.clone(),
@@ -225,9 +220,8 @@ impl WriteBatch {
                 outbound::counted(all)
             }
         };
-        let reached = state.deliver(&self.frames, &all, shared.clock.now());
-        shared
-            .metrics
+        let reached = state.deliver(&self.frames, &all, hub.clock.now());
+        hub.metrics
             .deliveries
             .increment((reached * self.frames.len()) as u64);
         self.frames.clear();
@@ -235,20 +229,20 @@ impl WriteBatch {
 }
 
 /// Reads what is missing between what the room has fanned out and what waits, once at a time.
-pub(crate) fn repair_gap(shared: &Arc<GatewayState>, room: &Arc<Room>) {
+pub(crate) fn repair_gap(hub: &Arc<Hub>, room: &Arc<Room>) {
     if std::mem::replace(&mut lock(&room.state).filling, true) {
         return;
     }
     metrics::counter!("chat_gap_fills_total").increment(1);
-    let (shared, room) = (shared.clone(), room.clone());
-    let tracker = shared.tracker.clone();
+    let tracker = &hub.tracker;
+    let (hub, room) = (hub.clone(), room.clone());
     tracker.spawn(async move {
         let mut back_off = BackOff::new(REPAIR_BACKOFF_MIN, REPAIR_BACKOFF_MAX);
         for tries in 0..REPAIR_ATTEMPTS_MAX {
             if tries > 0 {
                 tokio::time::sleep(back_off.next_delay()).await;
             }
-            match repair_gap_once(&shared, &room).await {
+            match repair_gap_once(&hub, &room).await {
                 Ok(true) => return,
                 Ok(false) => {}
                 Err(error) => {
@@ -256,7 +250,7 @@ pub(crate) fn repair_gap(shared: &Arc<GatewayState>, room: &Arc<Room>) {
                         error = &error as &dyn std::error::Error,
                         "failed to repair a gap"
                     );
-                    if matches!(error, ReadError::Store(_)) && repair_gap_by_age(&shared, &room) {
+                    if matches!(error, ReadError::Store(_)) && repair_gap_by_age(&hub, &room) {
                         return;
                     }
                 }
@@ -269,23 +263,22 @@ pub(crate) fn repair_gap(shared: &Arc<GatewayState>, room: &Arc<Room>) {
 }
 
 /// Whether nothing is missing any more.
-async fn repair_gap_once(shared: &Arc<GatewayState>, room: &Arc<Room>) -> Result<bool, ReadError> {
+async fn repair_gap_once(hub: &Arc<Hub>, room: &Arc<Room>) -> Result<bool, ReadError> {
     loop {
         let Some(cursor) = lock(&room.state).last() else {
             return Ok(false);
         };
-        let page = shared
-            .ports
+        let page = hub
             .timeline
             .events_after(&room.id, cursor, REPAIR_PAGE)
             .await?;
-        let mut state = apply(shared, room, &page);
+        let mut state = apply(hub, room, &page);
         let ended = state.reorder_buffer.is_empty() && !page.has_more;
         if ended || state.evicted {
             state.filling = false;
         }
         let filling = state.filling;
-        leave(shared, room, state);
+        leave(hub, room, state);
         if !filling {
             return Ok(true);
         }
@@ -296,32 +289,28 @@ async fn repair_gap_once(shared: &Arc<GatewayState>, room: &Arc<Room>) -> Result
 }
 
 /// Applies what was read after a place that the room had reached, and what waited for it.
-fn apply<'a>(
-    shared: &Arc<GatewayState>,
-    room: &'a Arc<Room>,
-    page: &EventPage,
-) -> MutexGuard<'a, RoomState> {
+fn apply<'a>(hub: &Arc<Hub>, room: &'a Arc<Room>, page: &EventPage) -> MutexGuard<'a, RoomState> {
     let mut state = lock(&room.state);
     let mut run = WriteBatch::default();
     if !page.is_complete {
         warn!(room_id = %room.id, "events of a room are permanently lost; closed its subscribers");
         for connection in state.mark_unconfirmed() {
-            connection.close(CloseCode::StateLost, shared.clock.now());
+            connection.close(CloseCode::StateLost, hub.clock.now());
         }
     }
     for event in &page.events {
         if state.last() < Some(event.seq) {
-            run.push_event(shared, room, &mut state, event);
+            run.push_event(hub, room, &mut state, event);
         }
     }
-    push_reordered(shared, room, &mut state, &mut run, RoomState::is_next);
-    run.flush(shared, &mut state);
+    push_reordered(hub, room, &mut state, &mut run, RoomState::is_next);
+    run.flush(hub, &mut state);
     state
 }
 
 /// Places the events that waited and are next now.
 fn push_reordered(
-    shared: &Arc<GatewayState>,
+    hub: &Arc<Hub>,
     room: &Arc<Room>,
     state: &mut MutexGuard<'_, RoomState>,
     run: &mut WriteBatch,
@@ -334,7 +323,7 @@ fn push_reordered(
             continue;
         }
         if is_next(state, &event) {
-            run.push_event(shared, room, state, &event);
+            run.push_event(hub, room, state, &event);
         } else {
             state.reorder_buffer.push(event);
         }
@@ -343,26 +332,26 @@ fn push_reordered(
 
 /// While the store is away, the first event after a room's long silence cannot be read for certain. A
 /// comparison with the log not long ago proves as well that nothing is missing before it.
-fn repair_gap_by_age(shared: &Arc<GatewayState>, room: &Arc<Room>) -> bool {
-    let now = shared.clock.now();
+fn repair_gap_by_age(hub: &Arc<Hub>, room: &Arc<Room>) -> bool {
+    let now = hub.clock.now();
     let mut state = lock(&room.state);
     let mut run = WriteBatch::default();
-    push_reordered(shared, room, &mut state, &mut run, |state, event| {
+    push_reordered(hub, room, &mut state, &mut run, |state, event| {
         state.is_next(event) || state.is_next_by_age(event, now)
     });
-    run.flush(shared, &mut state);
+    run.flush(hub, &mut state);
     let filled = state.reorder_buffer.is_empty() && !state.is_behind();
     if filled {
         state.filling = false;
     }
-    leave(shared, room, state);
+    leave(hub, room, state);
     filled
 }
 
 /// Reads and applies the room's events up to `place`, unless that has been done. What cannot be read by
 /// this version is passed over.
 pub(crate) async fn catch_up_to(
-    shared: &Arc<GatewayState>,
+    hub: &Arc<Hub>,
     room: &Arc<Room>,
     place: Seq,
 ) -> Result<(), ReadError> {
@@ -377,13 +366,12 @@ pub(crate) async fn catch_up_to(
                 _ => return Ok(()),
             }
         };
-        let page = shared
-            .ports
+        let page = hub
             .timeline
             .events_after(&room.id, cursor, REPAIR_PAGE)
             .await?;
-        let state = apply(shared, room, &page);
-        leave(shared, room, state);
+        let state = apply(hub, room, &page);
+        leave(hub, room, state);
         if page.events.is_empty() {
             return Ok(());
         }
@@ -392,41 +380,38 @@ pub(crate) async fn catch_up_to(
 
 /// Compares the heads of all rooms here with the log's, every so often and whenever something may
 /// have been lost, until `stop`.
-pub(crate) async fn reconcile_loop(shared: Arc<GatewayState>, stop: CancellationToken) {
+pub(crate) async fn reconcile_loop(hub: Arc<Hub>, stop: CancellationToken) {
     let mut seen_at = tokio::time::Instant::now();
     loop {
         tokio::select! {
             () = tokio::time::sleep(RECONCILE_INTERVAL) => {}
-            () = shared.audit_now.notified() => {}
+            () = hub.losses.recorded() => {}
             () = stop.cancelled() => return,
         }
-        let losses = shared.losses.noted();
-        match reconcile_all(&shared).await {
+        let losses = hub.losses.noted();
+        match reconcile_all(&hub).await {
             Ok(()) => {
-                shared.losses.looked_into(losses);
-                shared.blind.store(false, Ordering::Release);
+                hub.losses.looked_into(losses);
+                hub.blind.store(false, Ordering::Release);
                 seen_at = tokio::time::Instant::now();
             }
             Err(error) => {
-                shared.blind.store(true, Ordering::Release);
+                hub.blind.store(true, Ordering::Release);
                 warn!(
                     error = &error as &dyn std::error::Error,
                     "failed to reconcile heads with the log"
                 );
                 if seen_at.elapsed() >= LOG_UNREACHABLE_MAX {
-                    let close = CloseCode::StateLost;
-                    shared.hub.close_all(close, &shared.clock).await;
+                    hub.close_all(CloseCode::StateLost).await;
                 }
             }
         }
     }
 }
 
-async fn reconcile_all(
-    shared: &Arc<GatewayState>,
-) -> Result<(), roomcast_ports::event_log::LogError> {
-    let now = shared.clock.now();
-    let mut rooms = shared.hub.all_rooms();
+async fn reconcile_all(hub: &Arc<Hub>) -> Result<(), roomcast_ports::event_log::LogError> {
+    let now = hub.clock.now();
+    let mut rooms = hub.all_rooms();
     rooms.retain(|room| {
         let mut state = lock(&room.state);
         state.evict_idle_cache(now);
@@ -434,23 +419,23 @@ async fn reconcile_all(
     });
     if rooms.is_empty() {
         // There is no room to reconcile, but an unavailable log should be detected all the same.
-        shared.ports.log.ping().await?;
+        hub.log.ping().await?;
     }
-    reconcile_rooms(shared, &rooms).await
+    reconcile_rooms(hub, &rooms).await
 }
 
 /// Compares the heads of these rooms with the log's, and reads what is missing here.
 pub(super) async fn reconcile_rooms(
-    shared: &Arc<GatewayState>,
+    hub: &Arc<Hub>,
     rooms: &[Arc<Room>],
 ) -> Result<(), roomcast_ports::event_log::LogError> {
     for batch in rooms.chunks(RECONCILE_BATCH) {
         let room_ids: Vec<RoomId> = batch.iter().map(|room| room.id.clone()).collect();
-        let now = shared.clock.now();
-        let heads = shared.ports.log.heads(&room_ids).await?;
+        let now = hub.clock.now();
+        let heads = hub.log.heads(&room_ids).await?;
         for (room, head) in batch.iter().zip(heads) {
             if is_behind(&mut lock(&room.state), head, now) {
-                repair_gap(shared, room);
+                repair_gap(hub, room);
             }
         }
     }

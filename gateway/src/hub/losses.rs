@@ -9,13 +9,19 @@ use tokio::sync::Notify;
 pub(crate) struct Losses {
     recorded: AtomicU64,
     reconciled: AtomicU64,
+    wake: Notify,
 }
 
 impl Losses {
     /// Notes a loss, and asks for the audit.
-    pub(crate) fn record(&self, audit: &Notify) {
+    pub(crate) fn record(&self) {
         self.recorded.fetch_add(1, Ordering::AcqRel);
-        audit.notify_one();
+        self.wake.notify_one();
+    }
+
+    /// Resolves when an audit was asked for.
+    pub(crate) async fn recorded(&self) {
+        self.wake.notified().await;
     }
 
     /// How many there have been.

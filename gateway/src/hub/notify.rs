@@ -11,7 +11,6 @@ use tracing::debug;
 
 use super::room::send_unsubscribed;
 use super::{Hub, Room, RoomState, User, UserConnection};
-use crate::GatewayState;
 use crate::clock::Seconds;
 use crate::connection;
 use crate::lock::lock;
@@ -118,7 +117,7 @@ impl Hub {
 
 /// Notifies members here of what happened to a message, on their connections that do not show the room.
 pub(super) fn message_event(
-    shared: &Arc<GatewayState>,
+    hub: &Arc<Hub>,
     room: &Arc<Room>,
     state: &mut RoomState,
     stored: &Arc<StoredEvent>,
@@ -127,14 +126,14 @@ pub(super) fn message_event(
     match &stored.event.body {
         EventBody::MessageSent(message) => {
             state.last_message = stored.event.message_id();
-            sent(shared, room, state, stored, message, now);
+            sent(hub, room, state, stored, message, now);
         }
         EventBody::MessageEdited { message_id, .. } | EventBody::MessageDeleted { message_id } => {
             match &state.last_message {
                 Some(last) if last == message_id => changed(state, stored, now),
                 Some(_) => {}
                 None if state.unsubscribed_connections().next().is_some() => {
-                    spawn_change_of_unknown(shared, room, stored, message_id.clone());
+                    spawn_change_of_unknown(hub, room, stored, message_id.clone());
                 }
                 None => {}
             }
@@ -144,7 +143,7 @@ pub(super) fn message_event(
 }
 
 fn sent(
-    shared: &Arc<GatewayState>,
+    hub: &Arc<Hub>,
     room: &Arc<Room>,
     state: &RoomState,
     stored: &Arc<StoredEvent>,
@@ -165,32 +164,24 @@ fn sent(
         }
     }
     if is_reply_to_someone && let Some(target) = message.reply_to.clone() {
-        spawn_reply(shared, room, stored, target);
+        spawn_reply(hub, room, stored, target);
     }
 }
 
 /// Notifies of a reply, once the sender of the message it replies to has been looked up: one lookup per
 /// event. While too many lookups run, or the lookup fails, the kind is `MESSAGE` for everyone.
-fn spawn_reply(
-    shared: &Arc<GatewayState>,
-    room: &Arc<Room>,
-    stored: &Arc<StoredEvent>,
-    target: MessageId,
-) {
-    let (gateway, room, stored) = (shared.clone(), room.clone(), stored.clone());
-    shared.tracker.spawn(async move {
-        let author = lookup(&gateway, async {
-            gateway
-                .ports
-                .timeline
-                .message(&room.id, &target, None)
-                .await
+fn spawn_reply(hub: &Arc<Hub>, room: &Arc<Room>, stored: &Arc<StoredEvent>, target: MessageId) {
+    let tracker = &hub.tracker;
+    let (hub, room, stored) = (hub.clone(), room.clone(), stored.clone());
+    tracker.spawn(async move {
+        let author = lookup(&hub, async {
+            hub.timeline.message(&room.id, &target, None).await
         });
         let author = author.await.flatten().map(|message| message.sender_id);
         let EventBody::MessageSent(message) = &stored.event.body else {
             return;
         };
-        let now = gateway.clock.now();
+        let now = hub.clock.now();
         let mut frames = Frames::of(&stored);
         for (user, connections) in lock(&room.state).unsubscribed_connections() {
             if user.id == stored.event.sender_id || message.mentions.contains(&user.id) {
@@ -209,15 +200,16 @@ fn spawn_reply(
 /// Notifies of an edit or deletion where the gateway has seen no message of the room yet, if the log
 /// shows that no message came after the changed one.
 fn spawn_change_of_unknown(
-    shared: &Arc<GatewayState>,
+    hub: &Arc<Hub>,
     room: &Arc<Room>,
     stored: &Arc<StoredEvent>,
     target: MessageId,
 ) {
-    let (gateway, room, stored) = (shared.clone(), room.clone(), stored.clone());
-    shared.tracker.spawn(async move {
-        let timeline = &gateway.ports.timeline;
-        let is_last = lookup(&gateway, async {
+    let tracker = &hub.tracker;
+    let (hub, room, stored) = (hub.clone(), room.clone(), stored.clone());
+    tracker.spawn(async move {
+        let timeline = &hub.timeline;
+        let is_last = lookup(&hub, async {
             let Some(message) = timeline.message(&room.id, &target, None).await? else {
                 return Ok(false);
             };
@@ -232,17 +224,17 @@ fn spawn_change_of_unknown(
         if is_last.await == Some(true) {
             let mut state = lock(&room.state);
             state.last_message.get_or_insert(target);
-            changed(&state, &stored, gateway.clock.now());
+            changed(&state, &stored, hub.clock.now());
         }
     });
 }
 
 /// The answer of a lookup that a notification needs, unless too many run or it takes too long.
 async fn lookup<T>(
-    shared: &GatewayState,
+    hub: &Hub,
     ask: impl Future<Output = Result<T, roomcast_ports::timeline::ReadError>>,
 ) -> Option<T> {
-    let _permit = shared.notification_lookups.try_acquire().ok()?;
+    let _permit = hub.notification_lookups.try_acquire().ok()?;
     match tokio::time::timeout(LOOKUP_TIMEOUT, ask).await {
         Ok(Ok(answer)) => Some(answer),
         Ok(Err(error)) => {

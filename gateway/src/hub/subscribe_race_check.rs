@@ -13,8 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::{Room, fanout};
-use crate::GatewayState;
+use super::{Hub, Room, fanout};
 use crate::lock::lock;
 
 /// How long after the first subscription.
@@ -51,20 +50,20 @@ impl HeadChecks {
 }
 
 /// Looks until `stop`.
-pub(crate) async fn run(shared: Arc<GatewayState>, stop: CancellationToken) {
+pub(crate) async fn run(hub: Arc<Hub>, stop: CancellationToken) {
     loop {
         let due = async {
-            match shared.second_looks.next_due() {
+            match hub.head_checks.next_due() {
                 Some(due) => sleep_until(due).await,
-                None => shared.second_looks.wake.notified().await,
+                None => hub.head_checks.wake.notified().await,
             }
         };
         tokio::select! {
             () = due => {}
             () = stop.cancelled() => return,
         }
-        let rooms = shared.second_looks.take_due();
-        if let Err(error) = fanout::reconcile_rooms(&shared, &rooms).await {
+        let rooms = hub.head_checks.take_due();
+        if let Err(error) = fanout::reconcile_rooms(&hub, &rooms).await {
             // The reconcile loop repairs it.
             warn!(
                 error = &error as &dyn std::error::Error,

@@ -11,14 +11,14 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use roomcast_ports::event_log::Appended;
+use roomcast_ports::event_log::{Appended, EventLog};
 use roomcast_protocol::limits::CLOCK_LEEWAY;
 use roomcast_protocol::{ClientMessageId, ErrorCode, Refusal, StoredEvent, Timestamp};
 use tracing::warn;
 
 use super::PublishRequest;
-use crate::GatewayState;
 use crate::connection::sender_clock::{ClockState, SenderClock};
+use crate::hub::Hub;
 use crate::port_errors::read_error_to_refusal;
 
 /// Timeout of a lookup that is made although the id looks new.
@@ -82,15 +82,13 @@ fn millis(time: Timestamp) -> Duration {
 }
 
 /// Whether the send may be appended without a lookup.
-pub(crate) fn is_new(shared: &GatewayState, said: &PublishRequest) -> bool {
-    lookup(shared, said) == Lookup::NotNeeded
+pub(crate) fn is_new(log: &dyn EventLog, lookups: &OptionalLookups, said: &PublishRequest) -> bool {
+    lookup(log, lookups, said) == Lookup::NotNeeded
 }
 
-fn lookup(shared: &GatewayState, said: &PublishRequest) -> Lookup {
-    let (Some(window), Some(client)) = (
-        shared.ports.log.dedupe_window(),
-        said.client_message_id.as_ref(),
-    ) else {
+fn lookup(log: &dyn EventLog, lookups: &OptionalLookups, said: &PublishRequest) -> Lookup {
+    let (Some(window), Some(client)) = (log.dedupe_window(), said.client_message_id.as_ref())
+    else {
         return Lookup::NotNeeded;
     };
     let Some(claim) = claim(client, window) else {
@@ -109,7 +107,7 @@ fn lookup(shared: &GatewayState, said: &PublishRequest) -> Lookup {
     match clock.map_or(ClockState::Unknown, SenderClock::state) {
         ClockState::Plausible => Lookup::NotNeeded,
         ClockState::Ahead => Lookup::Required,
-        ClockState::Unknown if shared.optional_lookups.are_paused() => Lookup::NotNeeded,
+        ClockState::Unknown if lookups.are_paused() => Lookup::NotNeeded,
         ClockState::Unknown => Lookup::IfAnswered,
     }
 }
@@ -121,14 +119,15 @@ fn claim(client: &ClientMessageId, window: Duration) -> Option<Claim> {
 
 /// The first event of a send that the log may no longer recognise.
 pub(super) async fn first(
-    shared: &GatewayState,
+    hub: &Hub,
+    lookups: &OptionalLookups,
     said: &PublishRequest,
 ) -> Result<Option<Appended>, Refusal> {
-    match lookup(shared, said) {
+    match lookup(&*hub.log, lookups, said) {
         Lookup::NotNeeded => Ok(None),
-        Lookup::Required => find_duplicate(shared, said).await,
+        Lookup::Required => find_duplicate(hub, said).await,
         Lookup::IfAnswered => {
-            let lookup = find_duplicate(shared, said);
+            let lookup = find_duplicate(hub, said);
             match tokio::time::timeout(OPTIONAL_LOOKUP_TIMEOUT, lookup).await {
                 Ok(Ok(first)) => {
                     if let (None, Some(clock)) = (&first, said.clock()) {
@@ -138,7 +137,7 @@ pub(super) async fn first(
                 }
                 Ok(Err(_)) | Err(_) => {
                     warn!("skipped duplicate look-ups: the store does not answer");
-                    shared.optional_lookups.failed();
+                    lookups.failed();
                     Ok(None)
                 }
             }
@@ -148,11 +147,11 @@ pub(super) async fn first(
 
 /// What a refused send is answered with: its first event, if it was stored before.
 pub(super) async fn first_or_refusal(
-    shared: &GatewayState,
+    hub: &Hub,
     said: &PublishRequest,
     refusal: Refusal,
 ) -> Result<Appended, Refusal> {
-    match find_duplicate(shared, said).await {
+    match find_duplicate(hub, said).await {
         Ok(Some(first)) => Ok(first),
         // "Perhaps stored" stays true when the store cannot be asked; "not stored" would not be.
         Err(unreadable) if refusal.code != ErrorCode::Unconfirmed => Err(unreadable),
@@ -162,18 +161,18 @@ pub(super) async fn first_or_refusal(
 
 /// The first event of the send's id.
 pub(super) async fn find_duplicate(
-    shared: &GatewayState,
+    hub: &Hub,
     said: &PublishRequest,
 ) -> Result<Option<Appended>, Refusal> {
     let Some(client) = &said.client_message_id else {
         return Ok(None);
     };
-    let timeline = &shared.ports.timeline;
+    let timeline = &hub.timeline;
     let first = timeline.event(&said.room_id, &said.event_id()).await;
     let Some(first) = first.map_err(|error| read_error_to_refusal(&error))? else {
         return Ok(None);
     };
-    if let (Some(window), Some(clock)) = (shared.ports.log.dedupe_window(), said.clock())
+    if let (Some(window), Some(clock)) = (hub.log.dedupe_window(), said.clock())
         && claim(client, window).is_some_and(|claim| claim.was_ahead(first.event.sent_at))
     {
         clock.mark_ahead();

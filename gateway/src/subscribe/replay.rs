@@ -7,25 +7,65 @@
 
 use std::sync::Arc;
 
-use roomcast_ports::timeline::{EventPage, ReadError};
+use roomcast_ports::timeline::{EventPage, ReadError, Timeline};
 use roomcast_protocol::limits::{
     OUTBOUND_TIMEOUT, OUTBOX_BYTES_FAIR, REPLAY_PAGE_BYTES, REPLAY_PAGE_EVENTS,
+    REPLAY_READ_CONCURRENCY_MAX,
 };
 use roomcast_protocol::{CloseCode, Seq, StoredEvent};
+use tokio::sync::Semaphore;
 use tokio::time::{Duration, Instant, sleep};
 use tracing::warn;
 
-use crate::GatewayState;
 use crate::connection::{self, Connection};
 use crate::hub::fanout::catch_up_to;
 use crate::hub::room::{ReplayId, SubscriptionStart, send_unsubscribed};
-use crate::hub::{Room, User, UserConnection};
+use crate::hub::{Hub, Room, User, UserConnection};
 use crate::lock::lock;
 use crate::outbound;
-use crate::rate_limit::{READING, kib};
+use crate::rate_limit::{READING, RateLimiter, kib};
 
 /// Delay before a replay checks the process's outbound bytes again.
 const BUDGET_RECHECK_DELAY: Duration = Duration::from_millis(50);
+
+/// What the replays of one gateway share.
+#[derive(Debug)]
+pub(crate) struct ReplayLimits {
+    /// Events replayed by one `SUBSCRIBE` at most.
+    pub(super) events_max: usize,
+    /// Turns to read a page.
+    pub(super) reads: Semaphore,
+    /// What each user has had replayed lately.
+    replayed: RateLimiter,
+}
+
+impl ReplayLimits {
+    pub(crate) fn new(events_max: usize) -> Self {
+        Self {
+            events_max,
+            reads: Semaphore::new(REPLAY_READ_CONCURRENCY_MAX),
+            replayed: RateLimiter::default(),
+        }
+    }
+
+    /// Charges so many bytes to the user, and waits until the rate allows for them.
+    pub(super) async fn pace(&self, user: &User, bytes: usize) {
+        let pause = self.replayed.draw(&user.id, kib(bytes), READING);
+        if !pause.is_zero() {
+            sleep(pause).await;
+        }
+    }
+
+    /// Charges what was read to find out what was missed, most of which may not be here.
+    pub(super) fn charge(&self, user: &User, missed: &EventPage) {
+        let sizes = missed
+            .events
+            .iter()
+            .map(|event| event.frame().encoded_len());
+        let bytes = sizes.sum::<usize>() * missed.count / missed.events.len().max(1);
+        self.replayed.draw(&user.id, kib(bytes), READING);
+    }
+}
 
 /// How far one replay has come.
 #[derive(Debug)]
@@ -56,43 +96,44 @@ impl Replay {
     /// all.
     pub(super) fn start(
         &mut self,
-        shared: &GatewayState,
+        hub: &Hub,
         connection: &Arc<UserConnection>,
         missed: &EventPage,
     ) -> bool {
         if connection.queued_bytes() > OUTBOX_BYTES_FAIR {
             return false;
         }
-        if !self.send(shared, connection, &missed.events) {
+        if !self.send(hub, connection, &missed.events) {
             return true;
         }
-        missed.events.len() == missed.count && self.finish(shared, connection)
+        missed.events.len() == missed.count && self.finish(hub, connection)
     }
 
     /// Goes on to the room's present, or to where the subscription ended.
     pub(crate) async fn run(
         mut self,
-        shared: Arc<GatewayState>,
-        connection: Arc<UserConnection>,
+        hub: &Arc<Hub>,
+        limits: &ReplayLimits,
+        connection: &Arc<UserConnection>,
     ) -> Result<(), CloseCode> {
         let mut most = REPLAY_PAGE_EVENTS;
         loop {
-            wait_for_client(&connection).await;
-            if connection.is_closing() || self.finish(&shared, &connection) {
+            wait_for_client(connection).await;
+            if connection.is_closing() || self.finish(hub, connection) {
                 return Ok(());
             }
             wait_for_budget().await?;
-            let turn = shared.replay_reads.acquire().await;
-            let events = self.read(&shared, most).await?;
+            let turn = limits.reads.acquire().await;
+            let events = self.read(&*hub.timeline, most).await?;
             let (count, bytes) = fitting(&events);
             let page = &events[..count];
             let Some(last) = page.last() else {
                 return Err(CloseCode::StateLost);
             };
             // A removal of this user among them ends the subscription there.
-            let applied = catch_up_to(&shared, &self.room, last.seq).await;
+            let applied = catch_up_to(hub, &self.room, last.seq).await;
             applied.map_err(|error| lost(&error))?;
-            if !self.send(&shared, &connection, page) {
+            if !self.send(hub, connection, page) {
                 return Ok(());
             }
             // As many as will fit if they are like these.
@@ -101,17 +142,16 @@ impl Replay {
                 most = (2 * most).min(REPLAY_PAGE_EVENTS);
             }
             drop(turn);
-            pace(&shared, &self.user, bytes).await;
+            limits.pace(&self.user, bytes).await;
             tokio::task::yield_now().await;
         }
     }
 
     async fn read(
         &self,
-        shared: &GatewayState,
+        timeline: &dyn Timeline,
         most: usize,
     ) -> Result<Vec<Arc<StoredEvent>>, CloseCode> {
-        let timeline = &shared.ports.timeline;
         let page = timeline
             .events_after(&self.room.id, self.cursor, most)
             .await;
@@ -126,11 +166,11 @@ impl Replay {
     /// Sends these events as far as the subscription goes; `false` if something has taken its place.
     fn send(
         &mut self,
-        shared: &GatewayState,
+        hub: &Hub,
         connection: &Arc<UserConnection>,
         events: &[Arc<StoredEvent>],
     ) -> bool {
-        let now = shared.clock.now();
+        let now = hub.clock.now();
         loop {
             let Some(end) = lock(&self.room.state).replay_end(self.id) else {
                 return false;
@@ -157,8 +197,8 @@ impl Replay {
     }
 
     /// Ends the replay if what comes next is at hand: in the room's ring, or nothing.
-    fn finish(&self, shared: &GatewayState, connection: &Arc<UserConnection>) -> bool {
-        let now = shared.clock.now();
+    fn finish(&self, hub: &Hub, connection: &Arc<UserConnection>) -> bool {
+        let now = hub.clock.now();
         let mut state = lock(&self.room.state);
         let (frames, ended) = match state.activate_after(self.id, self.cursor) {
             SubscriptionStart::CaughtUp(frames) => (frames, false),
@@ -182,24 +222,6 @@ fn lost(error: &ReadError) -> CloseCode {
         "failed to read the next page of a replay"
     );
     CloseCode::StateLost
-}
-
-/// Charges so many bytes to the user, and waits until the rate allows for them.
-pub(super) async fn pace(shared: &GatewayState, user: &User, bytes: usize) {
-    let pause = shared.replayed.draw(&user.id, kib(bytes), READING);
-    if !pause.is_zero() {
-        sleep(pause).await;
-    }
-}
-
-/// Charges what was read to find out what was missed, most of which may not be here.
-pub(super) fn charge(shared: &GatewayState, user: &User, missed: &EventPage) {
-    let sizes = missed
-        .events
-        .iter()
-        .map(|event| event.frame().encoded_len());
-    let bytes = sizes.sum::<usize>() * missed.count / missed.events.len().max(1);
-    shared.replayed.draw(&user.id, kib(bytes), READING);
 }
 
 /// How many of these events make a page, one at least, and their bytes.

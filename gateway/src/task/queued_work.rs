@@ -98,7 +98,10 @@ impl Task {
             && let Some(next) = later.waiting.pop_front()
         {
             let (shared, connection) = (self.actor.shared.clone(), self.actor.connection.clone());
-            later.replay = Some(Box::pin(next.run(shared, connection)));
+            later.replay = Some(Box::pin(async move {
+                next.run(&shared.hub, &shared.replay_limits, &connection)
+                    .await
+            }));
         }
         let Some(replay) = &mut later.replay else {
             if later.is_over() {
