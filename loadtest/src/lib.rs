@@ -61,7 +61,7 @@ pub fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
 fn measure(settings: Settings) -> Status {
     let title = format!(
         "{} with {} connections",
-        settings.profile.word(),
+        settings.profile.as_str(),
         settings.connections
     );
     let mut view = View::new(title);

@@ -103,12 +103,12 @@ macro_rules! profiles {
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
             /// Its word on the command line.
-            pub const fn word(self) -> &'static str {
+            pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $word,)* }
             }
 
             /// What it does, in a sentence without an end.
-            pub const fn says(self) -> &'static str {
+            pub const fn description(self) -> &'static str {
                 match self { $(Self::$name => $says,)* }
             }
         }
@@ -138,8 +138,8 @@ profiles! {
 
 impl Profile {
     /// Finds the profile of a word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|one| one.word() == word)
+    pub fn from_name(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|one| one.as_str() == word)
     }
 
     /// Whether the run itself disconnects clients, so that messages due in that time are late by design

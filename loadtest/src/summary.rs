@@ -145,8 +145,8 @@ fn empty(settings: &Settings, began_ms: u64) -> RunReport {
         status: Status::NoVerdict,
         reasons: Vec::new(),
         profile: Profile {
-            name: settings.profile.word().to_owned(),
-            says: settings.profile.says().to_owned(),
+            name: settings.profile.as_str().to_owned(),
+            says: settings.profile.description().to_owned(),
         },
         settings: inputs::settings(settings),
         machine: inputs::machine(),

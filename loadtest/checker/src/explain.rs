@@ -36,8 +36,8 @@ pub(crate) fn ending(recording: &Recording, connection: u32) -> String {
 
 impl Room<'_> {
     /// Who first saw this view of an event, and what it is.
-    pub(crate) fn tell_sighting(&self, view: usize) -> String {
-        let (seen, shown) = (self.sightings.view(view), self.view(view));
+    pub(crate) fn describe_observation(&self, view: usize) -> String {
+        let (seen, shown) = (self.observations.view(view), self.view(view));
         let others = (u64::from(seen.delivered) + u64::from(seen.paged)).saturating_sub(1);
         let others = match others {
             0 => String::new(),
@@ -52,12 +52,12 @@ impl Room<'_> {
             "{}: {} got {}{prev}{others}",
             time(seen.first_us),
             who(self.recording, seen.by),
-            self.tell_view(view),
+            self.describe_view(view),
         )
     }
 
     /// What a view shows.
-    pub(crate) fn tell_view(&self, view: usize) -> String {
+    pub(crate) fn describe_view(&self, view: usize) -> String {
         let shown = self.view(view);
         let sender = self.recording.name(shown.sender);
         let deleted = if shown.deleted { "deleted " } else { "" };
@@ -76,26 +76,33 @@ impl Room<'_> {
     }
 
     /// A send and its responses.
-    pub(crate) fn tell_said(&self, speech: &Sends, said: usize) -> Vec<String> {
-        let what = &speech.said[said];
+    pub(crate) fn describe_send(&self, sends: &Sends, send: usize) -> Vec<String> {
+        let what = &sends.all[send];
         let mut lines = Vec::new();
-        for number in &what.tries {
-            let tried = &self.tries[*number];
-            let name = format!("{}, clientMsgId {}", tried.kind.name(), short(what.client));
+        for number in &what.attempts {
+            let attempt = &self.attempts[*number];
+            let name = format!(
+                "{}, clientMsgId {}",
+                attempt.kind.name(),
+                short(what.client)
+            );
             let again = if lines.is_empty() {
                 "sent"
             } else {
                 "sent again"
             };
             lines.push((
-                tried.at_us,
-                format!("{} {again} a {name}", who(self.recording, tried.connection)),
+                attempt.at_us,
+                format!(
+                    "{} {again} a {name}",
+                    who(self.recording, attempt.connection)
+                ),
             ));
         }
-        for number in &what.answers {
-            let answer = &self.answers[*number];
-            let who = who(self.recording, answer.connection);
-            let says = match answer.says {
+        for number in &what.responses {
+            let response = &self.responses[*number];
+            let who = who(self.recording, response.connection);
+            let text = match response.outcome {
                 Response::Acked {
                     message,
                     seq,
@@ -106,28 +113,29 @@ impl Room<'_> {
                 ),
                 Response::Refused(code) => format!("{who} was refused with {}", code.as_str()),
             };
-            lines.push((answer.at_us, says));
+            lines.push((response.at_us, text));
         }
         lines.sort_by_key(|(at_us, _)| *at_us);
-        let told = lines.into_iter();
-        told.map(|(at_us, says)| format!("{}: {says}", time(at_us)))
+        let described = lines.into_iter();
+        described
+            .map(|(at_us, text)| format!("{}: {text}", time(at_us)))
             .collect()
     }
 
     /// All that is known about a place.
-    pub(crate) fn tell_place(
+    pub(crate) fn describe_event(
         &self,
         order: &TotalOrder,
-        speech: &Sends,
-        place: usize,
+        sends: &Sends,
+        event: usize,
     ) -> Vec<String> {
-        let place: &OrderedEvent = &order.places[place];
-        let mut lines = match place.said {
-            Some(said) => self.tell_said(speech, said),
+        let event: &OrderedEvent = &order.events[event];
+        let mut lines = match event.send {
+            Some(send) => self.describe_send(sends, send),
             None => Vec::new(),
         };
-        match place.view {
-            Some(view) => lines.push(self.tell_sighting(view)),
+        match event.view {
+            Some(view) => lines.push(self.describe_observation(view)),
             None => lines.push("nobody was shown it, live or in history".to_owned()),
         }
         lines

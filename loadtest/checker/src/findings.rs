@@ -13,7 +13,7 @@ pub(crate) struct Findings {
 #[derive(Default)]
 struct Kind {
     count: u64,
-    stories: Vec<Counterexample>,
+    counterexamples: Vec<Counterexample>,
 }
 
 impl Findings {
@@ -24,20 +24,22 @@ impl Findings {
         room: &str,
         seq: u64,
         at_us: u64,
-        tell: impl FnOnce() -> Vec<String>,
+        describe: impl FnOnce() -> Vec<String>,
     ) {
         let found = self.kinds.entry(kind).or_default();
         found.count += 1;
-        let mut told = found.stories.iter_mut();
-        if let Some(story) = told.find(|story| story.seq == seq && story.room == room) {
-            story.more += 1;
-        } else if found.stories.len() < COUNTEREXAMPLES_MAX {
-            found.stories.push(Counterexample {
+        let mut described = found.counterexamples.iter_mut();
+        if let Some(counterexample) = described
+            .find(|counterexample| counterexample.seq == seq && counterexample.room == room)
+        {
+            counterexample.more += 1;
+        } else if found.counterexamples.len() < COUNTEREXAMPLES_MAX {
+            found.counterexamples.push(Counterexample {
                 kind,
                 room: room.to_owned(),
                 seq,
                 at_us,
-                lines: tell(),
+                lines: describe(),
                 more: 0,
             });
         }
@@ -48,7 +50,7 @@ impl Findings {
         for (kind, found) in other.kinds {
             let mine = self.kinds.entry(kind).or_default();
             mine.count += found.count;
-            mine.stories.extend(found.stories);
+            mine.counterexamples.extend(found.counterexamples);
         }
     }
 
@@ -62,16 +64,21 @@ impl Findings {
         let violations = violations.collect();
         let mut ranked: Vec<(usize, Counterexample)> = Vec::new();
         for mut found in self.kinds.into_values() {
-            found.stories.sort_by_key(|story| (story.at_us, story.seq));
-            ranked.extend(found.stories.into_iter().enumerate());
+            found
+                .counterexamples
+                .sort_by_key(|counterexample| (counterexample.at_us, counterexample.seq));
+            ranked.extend(found.counterexamples.into_iter().enumerate());
         }
-        ranked.sort_by_key(|(rank, story)| (*rank, story.kind));
+        ranked.sort_by_key(|(rank, counterexample)| (*rank, counterexample.kind));
         ranked.truncate(COUNTEREXAMPLES_MAX);
-        ranked.sort_by_key(|(rank, story)| (story.kind, *rank));
+        ranked.sort_by_key(|(rank, counterexample)| (counterexample.kind, *rank));
         Verdict {
             checked,
             violations,
-            stories: ranked.into_iter().map(|(_, story)| story).collect(),
+            counterexamples: ranked
+                .into_iter()
+                .map(|(_, counterexample)| counterexample)
+                .collect(),
         }
     }
 }
@@ -91,12 +98,12 @@ mod tests {
         }
         let verdict = findings.into_verdict(Checked::default());
         assert_eq!(verdict.count(ViolationKind::Gap), 1_000);
-        assert_eq!(verdict.stories.len(), COUNTEREXAMPLES_MAX);
-        let invented = &verdict.stories[0];
+        assert_eq!(verdict.counterexamples.len(), COUNTEREXAMPLES_MAX);
+        let invented = &verdict.counterexamples[0];
         assert_eq!((invented.kind, invented.more), (ViolationKind::Invented, 4));
-        let gaps: Vec<u64> = verdict.stories[1..]
+        let gaps: Vec<u64> = verdict.counterexamples[1..]
             .iter()
-            .map(|story| story.at_us)
+            .map(|counterexample| counterexample.at_us)
             .collect();
         assert!(gaps.is_sorted(), "{gaps:?}");
     }

@@ -24,9 +24,9 @@ impl<T: Copy> Groups<T> {
         let mut sorted = first.map_or_else(Vec::new, |first| vec![first; starts[rooms]]);
         let mut next = starts.clone();
         for item in items {
-            let place = &mut next[room_of(&item) as usize];
-            sorted[*place] = item;
-            *place += 1;
+            let slot = &mut next[room_of(&item) as usize];
+            sorted[*slot] = item;
+            *slot += 1;
         }
         Self {
             items: sorted,

@@ -93,7 +93,7 @@ pub struct Attempt<'a> {
     /// Its name, the same in every try.
     pub client_msg_id: &'a str,
     /// The content.
-    pub speech: MessageAction<'a>,
+    pub action: MessageAction<'a>,
 }
 
 /// Which page of history was asked for.
@@ -188,8 +188,8 @@ impl Recorder {
 
 impl ConnectionLog {
     /// A try was sent.
-    pub fn tried(&self, at_us: u64, attempt: &Attempt<'_>) {
-        self.shard().tried(at_us, self.number, attempt);
+    pub fn sent(&self, at_us: u64, attempt: &Attempt<'_>) {
+        self.shard().sent(at_us, self.number, attempt);
     }
 
     /// `ACK` came.

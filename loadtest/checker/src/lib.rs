@@ -23,7 +23,7 @@ use std::thread;
 use findings::Findings;
 use groups::Groups;
 use history::Recording;
-use history::recording::{Answer, PageRead, Record, Tried};
+use history::recording::{AttemptRecord, PageRead, Record, ResponseRecord};
 use observations::Observations;
 pub use result::{COUNTEREXAMPLES_MAX, Checked, Count, Counterexample, Verdict, ViolationKind};
 use room::Room;
@@ -32,19 +32,21 @@ use room::Room;
 /// and some seconds for ten million deliveries.
 pub fn check(recording: &Recording) -> Verdict {
     let rooms = recording.names();
-    let sightings = Observations::of(recording);
+    let observations = Observations::of(recording);
     let everything = RoomChecker {
         recording,
-        sightings: &sightings,
+        observations: &observations,
         views: Groups::new(0..recording.views.len(), rooms, |view| {
             recording.views[*view].room
         }),
-        entries: Groups::new(recording.entries.iter().copied(), rooms, |entry| {
-            recording.room_of(entry)
+        records: Groups::new(recording.records.iter().copied(), rooms, |record| {
+            recording.room_of(record)
         }),
-        tries: Groups::new(recording.tries.iter().copied(), rooms, |tried| tried.room),
-        answers: Groups::new(recording.answers.iter().copied(), rooms, |answer| {
-            answer.room
+        attempts: Groups::new(recording.attempts.iter().copied(), rooms, |attempt| {
+            attempt.room
+        }),
+        responses: Groups::new(recording.responses.iter().copied(), rooms, |response| {
+            response.room
         }),
         pages: Groups::new(recording.pages.iter(), rooms, |page| page.room),
     };
@@ -71,11 +73,11 @@ pub fn check(recording: &Recording) -> Verdict {
 /// A recording, sorted by rooms.
 struct RoomChecker<'a> {
     recording: &'a Recording,
-    sightings: &'a Observations,
+    observations: &'a Observations,
     views: Groups<usize>,
-    entries: Groups<Record>,
-    tries: Groups<Tried>,
-    answers: Groups<Answer>,
+    records: Groups<Record>,
+    attempts: Groups<AttemptRecord>,
+    responses: Groups<ResponseRecord>,
     pages: Groups<&'a PageRead>,
 }
 
@@ -85,16 +87,16 @@ impl RoomChecker<'_> {
         let mut checked = Checked::default();
         let mut findings = Findings::default();
         for number in (worker..self.recording.names()).step_by(workers) {
-            let mut entries = self.entries.of(number).to_vec();
-            entries.sort_by_key(|entry| entry.connection);
+            let mut records = self.records.of(number).to_vec();
+            records.sort_by_key(|record| record.connection);
             let room = Room {
                 recording: self.recording,
-                sightings: self.sightings,
+                observations: self.observations,
                 number: u32::try_from(number).expect("names are numbered by u32"),
                 views: self.views.of(number),
-                entries: &entries,
-                tries: self.tries.of(number),
-                answers: self.answers.of(number),
+                records: &records,
+                attempts: self.attempts.of(number),
+                responses: self.responses.of(number),
                 pages: self.pages.of(number),
             };
             if room.is_used() {

@@ -5,12 +5,12 @@ use crate::history::recording::{Observation, Recording};
 
 /// Who saw each view of an event.
 pub(crate) struct Observations {
-    of_view: Vec<Sighting>,
+    of_view: Vec<ViewSummary>,
 }
 
 /// Who saw one view of an event, and first when.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Sighting {
+pub(crate) struct ViewSummary {
     /// Deliveries to subscriptions.
     pub(crate) delivered: u32,
     /// Times on a page of events as they happened.
@@ -23,25 +23,25 @@ pub(crate) struct Sighting {
 
 impl Observations {
     pub(crate) fn of(recording: &Recording) -> Self {
-        let nobody = Sighting {
+        let nobody = ViewSummary {
             delivered: 0,
             paged: 0,
             shown: false,
             first_us: u64::MAX,
             by: 0,
         };
-        let mut sightings = Self {
+        let mut observations = Self {
             of_view: vec![nobody; recording.views.len()],
         };
-        for entry in &recording.entries {
-            if let Observation::Delivered(view, _) = recording.saw(entry) {
-                let (at_us, by) = (entry.at_us, entry.connection);
-                sightings.seen(view, at_us, by).delivered += 1;
+        for record in &recording.records {
+            if let Observation::Delivered(view, _) = recording.saw(record) {
+                let (at_us, by) = (record.at_us, record.connection);
+                observations.seen(view, at_us, by).delivered += 1;
             }
         }
         for page in &recording.pages {
             for view in &recording.page_views[page.events.clone()] {
-                let seen = sightings.seen(*view as usize, page.at_us, page.connection);
+                let seen = observations.seen(*view as usize, page.at_us, page.connection);
                 if matches!(page.asked, PageQuery::After(_)) {
                     seen.paged += 1;
                 } else {
@@ -49,14 +49,14 @@ impl Observations {
                 }
             }
         }
-        sightings
+        observations
     }
 
-    pub(crate) fn view(&self, view: usize) -> &Sighting {
+    pub(crate) fn view(&self, view: usize) -> &ViewSummary {
         &self.of_view[view]
     }
 
-    fn seen(&mut self, view: usize, at_us: u64, by: u32) -> &mut Sighting {
+    fn seen(&mut self, view: usize, at_us: u64, by: u32) -> &mut ViewSummary {
         let seen = &mut self.of_view[view];
         if at_us < seen.first_us {
             (seen.first_us, seen.by) = (at_us, by);

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $name:ident = $word:literal, $promise:literal, $says:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $name_text:literal, $promise:literal, $description:literal;)*) => {
         /// How a promise can be broken.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "kebab-case")]
@@ -16,8 +16,8 @@ macro_rules! kinds {
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
             /// Its name in reports.
-            pub const fn word(self) -> &'static str {
-                match self { $(Self::$name => $word,)* }
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $name_text,)* }
             }
 
             /// The promise of the wire contract that it breaks.
@@ -26,8 +26,8 @@ macro_rules! kinds {
             }
 
             /// What happened, in a sentence without an end.
-            pub const fn says(self) -> &'static str {
-                match self { $(Self::$name => $says,)* }
+            pub const fn description(self) -> &'static str {
+                match self { $(Self::$name => $description,)* }
             }
         }
     };
@@ -92,7 +92,8 @@ pub struct Verdict {
     /// How often each kind was found; kinds that were not are absent.
     pub violations: Vec<Count>,
     /// At most [`COUNTEREXAMPLES_MAX`], of each kind the earliest first.
-    pub stories: Vec<Counterexample>,
+    #[serde(rename = "stories")]
+    pub counterexamples: Vec<Counterexample>,
 }
 
 /// How often a promise was broken in one way.
@@ -190,16 +191,16 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for count in &self.violations {
-            let (word, says) = (count.kind.word(), count.kind.says());
+            let (name, description) = (count.kind.as_str(), count.kind.description());
             writeln!(
                 f,
-                "{:>9} × {word} (promise {}): {says}",
+                "{:>9} × {name} (promise {}): {description}",
                 count.count, count.promise
             )?;
         }
-        for story in &self.stories {
+        for counterexample in &self.counterexamples {
             writeln!(f)?;
-            write!(f, "{story}")?;
+            write!(f, "{counterexample}")?;
         }
         Ok(())
     }
@@ -207,10 +208,10 @@ impl fmt::Display for Verdict {
 
 impl fmt::Display for Counterexample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (word, says) = (self.kind.word(), self.kind.says());
+        let (name, description) = (self.kind.as_str(), self.kind.description());
         writeln!(
             f,
-            "{word} in room {} at seq {}: {says}",
+            "{name} in room {} at seq {}: {description}",
             self.room, self.seq
         )?;
         for line in &self.lines {
@@ -235,7 +236,7 @@ mod tests {
     fn a_kind_has_one_name_everywhere() {
         for kind in ViolationKind::ALL {
             let json = serde_json::to_string(kind).unwrap();
-            assert_eq!(json, format!("\"{}\"", kind.word()));
+            assert_eq!(json, format!("\"{}\"", kind.as_str()));
             assert!((1..=8).contains(&kind.promise()));
         }
     }

@@ -1,29 +1,29 @@
 //! The observations of one room.
 
 use crate::history::event::View;
-use crate::history::recording::{Answer, PageRead, Record, Recording, Tried};
+use crate::history::recording::{AttemptRecord, PageRead, Record, Recording, ResponseRecord};
 use crate::observations::Observations;
 
 /// What was seen of one room.
 pub(crate) struct Room<'a> {
     pub(crate) recording: &'a Recording,
-    pub(crate) sightings: &'a Observations,
+    pub(crate) observations: &'a Observations,
     /// The number of its name.
     pub(crate) number: u32,
     /// Every view of its events.
     pub(crate) views: &'a [usize],
     /// What happened to subscriptions: all of one connection together, in their order.
-    pub(crate) entries: &'a [Record],
+    pub(crate) records: &'a [Record],
     /// Of each connection in their order.
-    pub(crate) tries: &'a [Tried],
-    pub(crate) answers: &'a [Answer],
+    pub(crate) attempts: &'a [AttemptRecord],
+    pub(crate) responses: &'a [ResponseRecord],
     pub(crate) pages: &'a [&'a PageRead],
 }
 
 impl<'a> Room<'a> {
     /// Whether anything happened in it; names of users are rooms in which nothing did.
     pub(crate) fn is_used(&self) -> bool {
-        !(self.entries.is_empty() && self.tries.is_empty() && self.pages.is_empty())
+        !(self.records.is_empty() && self.attempts.is_empty() && self.pages.is_empty())
     }
 
     /// Its name.

@@ -13,11 +13,11 @@ use crate::room::Room;
 /// Applies every rule to `room`.
 pub(crate) fn check(room: &Room<'_>, checked: &mut Checked, findings: &mut Findings) {
     let mut order = total_order::merge(room, findings);
-    let speech = sends::check(room, &mut order, checked, findings);
-    send_order::check(room, &order, &speech, findings);
+    let sends = sends::check(room, &mut order, checked, findings);
+    send_order::check(room, &order, &sends, findings);
     total_order::check_prevs(room, &order, findings);
-    subscriptions::check(room, &order, &speech, checked, findings);
-    pages::check(room, &order, &speech, checked, findings);
+    subscriptions::check(room, &order, &sends, checked, findings);
+    pages::check(room, &order, &sends, checked, findings);
     checked.rooms += 1;
-    checked.events += order.places.len() as u64;
+    checked.events += order.events.len() as u64;
 }

@@ -16,7 +16,7 @@ impl ValueEnum for Profile {
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
-        Some(PossibleValue::new(self.word()).help(self.says()))
+        Some(PossibleValue::new(self.as_str()).help(self.description()))
     }
 }
 

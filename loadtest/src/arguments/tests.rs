@@ -53,10 +53,10 @@ fn every_profile_needs_no_more_than_its_word() {
         };
         let asked = settings(&format!(
             "--url ws://127.0.0.1:1 --profile {} {accounts}",
-            profile.word()
+            profile.as_str()
         ));
         assert_eq!(asked.profile, *profile);
-        assert!(help().contains(profile.says()));
+        assert!(help().contains(profile.description()));
     }
 }
 

@@ -148,19 +148,22 @@ fn violations(report: &RunReport) -> String {
         return String::new();
     }
     let row = |one: &roomcast_checker::Count| {
-        let (kind, says) = (one.kind.word().to_owned(), one.kind.says().to_owned());
+        let (kind, says) = (
+            one.kind.as_str().to_owned(),
+            one.kind.description().to_owned(),
+        );
         vec![kind, says, one.promise.to_string(), count(one.count)]
     };
     let rows: Vec<_> = verdict.violations.iter().map(row).collect();
     let heads = ["kind", "what happened", "guarantee", "count"];
     let mut out = table("Violations by kind", &heads, &rows);
-    for (number, one) in verdict.stories.iter().enumerate() {
+    for (number, one) in verdict.counterexamples.iter().enumerate() {
         let open = if number < OPEN_VIOLATIONS {
             " open"
         } else {
             ""
         };
-        let (kind, room, says) = (one.kind.word(), escape(&one.room), one.kind.says());
+        let (kind, room, says) = (one.kind.as_str(), escape(&one.room), one.kind.description());
         let _ = write!(
             out,
             "<details class=\"violation\"{open}><summary><b>{kind}</b> in room {room} at seq {}: {says}</summary><ol>",

@@ -13,7 +13,7 @@ pub(super) fn settings(settings: &Settings) -> Vec<Setting> {
     let (shortest, longest) = settings.content_bytes;
     let mut list = vec![
         ("url", urls.join(" ")),
-        ("profile", settings.profile.word().to_owned()),
+        ("profile", settings.profile.as_str().to_owned()),
         ("connections", settings.connections.to_string()),
         ("rooms", settings.rooms.to_string()),
         (

@@ -93,12 +93,12 @@ impl Client {
         let content = content(worker.number, pending.number, pending.bytes as usize);
         let room = &worker.rooms[pending.room as usize];
         if let Some(log) = &*self.log.borrow() {
-            log.tried(
+            log.sent(
                 now,
                 &Attempt {
                     room_id: room,
                     client_msg_id: &id,
-                    speech: MessageAction::Message { content: &content },
+                    action: MessageAction::Message { content: &content },
                 },
             );
         }

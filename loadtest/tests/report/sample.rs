@@ -135,7 +135,7 @@ pub(crate) fn broken() -> RunReport {
         "62.000000 s: the run was over, the connection still stood",
         "expected: every event after its beginning, once",
     ];
-    let story = |kind, seq, more| Counterexample {
+    let counterexample = |kind, seq, more| Counterexample {
         kind,
         room: "r<1>".to_owned(),
         seq,
@@ -143,11 +143,11 @@ pub(crate) fn broken() -> RunReport {
         lines: lines.map(str::to_owned).to_vec(),
         more,
     };
-    report.promises.stories = vec![
-        story(ViolationKind::OutOfOrder, 40, 0),
-        story(ViolationKind::NotDelivered, 41, 3),
-        story(ViolationKind::NotDelivered, 42, 0),
-        story(ViolationKind::NotDelivered, 43, 0),
+    report.promises.counterexamples = vec![
+        counterexample(ViolationKind::OutOfOrder, 40, 0),
+        counterexample(ViolationKind::NotDelivered, 41, 3),
+        counterexample(ViolationKind::NotDelivered, 42, 0),
+        counterexample(ViolationKind::NotDelivered, 43, 0),
     ];
     report
 }

@@ -103,12 +103,12 @@ impl Log {
     /// Records a `SEND_MESSAGE`; call it before the frame is written.
     pub(crate) fn sent(&self, frame: &Value) {
         let content = frame["content"].as_str().expect("a content");
-        self.log.tried(
+        self.log.sent(
             self.now_us(),
             &Attempt {
                 room_id: &room_of(frame),
                 client_msg_id: frame["clientMsgId"].as_str().expect("a clientMsgId"),
-                speech: MessageAction::Message { content },
+                action: MessageAction::Message { content },
             },
         );
     }

@@ -80,7 +80,7 @@ impl EventKind {
     ];
 
     /// Whether a client made it by a frame, so that a recording must hold its being sent.
-    pub(crate) const fn is_speech(self) -> bool {
+    pub(crate) const fn is_client_send(self) -> bool {
         matches!(
             self,
             Self::Message | Self::MessageEdited | Self::MessageDeleted | Self::Reaction

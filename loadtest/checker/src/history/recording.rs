@@ -18,10 +18,10 @@ pub struct Recording {
     pub(crate) connections: Vec<Connection>,
     pub(crate) views: Vec<View>,
     /// What happened to subscriptions, for each connection in its order.
-    pub(crate) entries: Vec<Record>,
+    pub(crate) records: Vec<Record>,
     pub(crate) marks: Vec<Mark>,
-    pub(crate) tries: Vec<Tried>,
-    pub(crate) answers: Vec<Answer>,
+    pub(crate) attempts: Vec<AttemptRecord>,
+    pub(crate) responses: Vec<ResponseRecord>,
     pub(crate) pages: Vec<PageRead>,
     pub(crate) page_views: Vec<u32>,
 }
@@ -66,7 +66,7 @@ pub(crate) struct Mark {
 
 /// One attempt of a send.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Tried {
+pub(crate) struct AttemptRecord {
     pub(crate) at_us: u64,
     pub(crate) connection: u32,
     pub(crate) room: u32,
@@ -79,12 +79,12 @@ pub(crate) struct Tried {
 
 /// What was answered to a try.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Answer {
+pub(crate) struct ResponseRecord {
     pub(crate) at_us: u64,
     pub(crate) connection: u32,
     pub(crate) room: u32,
     pub(crate) client: u64,
-    pub(crate) says: Response,
+    pub(crate) outcome: Response,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -147,7 +147,7 @@ impl Recording {
 
     /// How many deliveries were seen.
     pub fn deliveries(&self) -> u64 {
-        (self.entries.len() - self.marks.len()) as u64
+        (self.records.len() - self.marks.len()) as u64
     }
 
     /// The text behind a number of a name.
@@ -161,12 +161,12 @@ impl Recording {
     }
 
     /// The content of a record.
-    pub(crate) fn saw(&self, entry: &Record) -> Observation<'_> {
-        if entry.what & MARK == 0 {
-            let view = entry.what as usize;
+    pub(crate) fn saw(&self, record: &Record) -> Observation<'_> {
+        if record.what & MARK == 0 {
+            let view = record.what as usize;
             return Observation::Delivered(view, &self.views[view]);
         }
-        match self.marks[(entry.what & !MARK) as usize].subscribed {
+        match self.marks[(record.what & !MARK) as usize].subscribed {
             Some((after, head, recovered)) => Observation::Subscribed {
                 after,
                 head,
@@ -177,11 +177,11 @@ impl Recording {
     }
 
     /// The room an entry is about.
-    pub(crate) fn room_of(&self, entry: &Record) -> u32 {
-        if entry.what & MARK == 0 {
-            self.views[entry.what as usize].room
+    pub(crate) fn room_of(&self, record: &Record) -> u32 {
+        if record.what & MARK == 0 {
+            self.views[record.what as usize].room
         } else {
-            self.marks[(entry.what & !MARK) as usize].room
+            self.marks[(record.what & !MARK) as usize].room
         }
     }
 
@@ -219,7 +219,7 @@ impl Recording {
                     .views
                     .get(reader.small()? as usize)
                     .ok_or_else(damaged)?;
-                self.entries.push(Record {
+                self.records.push(Record {
                     at_us,
                     connection,
                     what,
@@ -227,7 +227,7 @@ impl Recording {
             }
             Tag::Subscribed | Tag::Unsubscribed => {
                 let what = MARK | number_of(&self.marks)?;
-                self.entries.push(Record {
+                self.records.push(Record {
                     at_us,
                     connection,
                     what,
@@ -241,13 +241,13 @@ impl Recording {
                 };
                 self.marks.push(Mark { room, subscribed });
             }
-            Tag::Tried => self
-                .tries
-                .push(read_try(reader, stream, at_us, connection)?),
+            Tag::Attempt => self
+                .attempts
+                .push(read_attempt(reader, stream, at_us, connection)?),
             Tag::Page => self.paged(reader, stream, at_us, connection)?,
             _ => {
-                let answer = read_answer(reader, stream, tag, at_us, connection)?;
-                self.answers.push(answer);
+                let response = read_response(reader, stream, tag, at_us, connection)?;
+                self.responses.push(response);
             }
         }
         Ok(())
@@ -362,13 +362,13 @@ fn read_end(reader: &mut Reader<'_>) -> io::Result<Disconnect> {
     })
 }
 
-fn read_try(
+fn read_attempt(
     reader: &mut Reader<'_>,
     stream: &Stream,
     at_us: u64,
     connection: u32,
-) -> io::Result<Tried> {
-    Ok(Tried {
+) -> io::Result<AttemptRecord> {
+    Ok(AttemptRecord {
         at_us,
         connection,
         room: stream.name(reader)?,
@@ -381,33 +381,33 @@ fn read_try(
     })
 }
 
-fn read_answer(
+fn read_response(
     reader: &mut Reader<'_>,
     stream: &Stream,
     tag: Tag,
     at_us: u64,
     connection: u32,
-) -> io::Result<Answer> {
+) -> io::Result<ResponseRecord> {
     let room = stream.name(reader)?;
-    let (client, says) = if tag == Tag::Acked {
+    let (client, outcome) = if tag == Tag::Acked {
         let (seq, duplicate) = (reader.number()?, reader.number()? == 1);
         let (client, message) = (reader.fingerprint()?, reader.fingerprint()?);
-        let says = Response::Acked {
+        let outcome = Response::Acked {
             message,
             seq,
             duplicate,
         };
-        (client, says)
+        (client, outcome)
     } else {
         let code = ErrorCode::ALL.get(reader.small()? as usize);
         let code = *code.ok_or_else(damaged)?;
         (reader.fingerprint()?, Response::Refused(code))
     };
-    Ok(Answer {
+    Ok(ResponseRecord {
         at_us,
         connection,
         room,
         client,
-        says,
+        outcome,
     })
 }

@@ -91,11 +91,11 @@ impl Shard {
         self.end();
     }
 
-    pub(super) fn tried(&mut self, at_us: u64, connection: u32, attempt: &Attempt<'_>) {
+    pub(super) fn sent(&mut self, at_us: u64, connection: u32, attempt: &Attempt<'_>) {
         let room = self.name(attempt.room_id.as_str());
-        self.begin(Tag::Tried, at_us, connection);
+        self.begin(Tag::Attempt, at_us, connection);
         self.numbers(&[room.into()]);
-        let (kind, message, content) = match attempt.speech {
+        let (kind, message, content) = match attempt.action {
             MessageAction::Message { content } => (0, 0, fingerprint(content)),
             MessageAction::Edit {
                 message_id,

@@ -52,11 +52,11 @@ fn assert_holds(recording: &Recording, processes: usize, deliveries: usize) {
         assert_eq!(connection.ended, Some((30, Disconnect::Closed(4508))));
         assert_eq!(recording.name(connection.gateway), "ws://a");
         let mine = recording
-            .entries
+            .records
             .iter()
-            .filter(|entry| entry.connection == number);
+            .filter(|record| record.connection == number);
         let seen: Vec<_> = mine
-            .map(|entry| (entry.at_us, recording.saw(entry)))
+            .map(|record| (record.at_us, recording.saw(record)))
             .collect();
         assert_eq!(seen.len(), deliveries + 2);
         assert!(matches!(

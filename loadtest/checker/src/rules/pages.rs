@@ -17,14 +17,14 @@ use crate::total_order::TotalOrder;
 pub(crate) fn check(
     room: &Room<'_>,
     order: &TotalOrder,
-    speech: &Sends,
+    sends: &Sends,
     checked: &mut Checked,
     findings: &mut Findings,
 ) {
-    let mut judge = HistoryChecker {
+    let mut checker = HistoryChecker {
         room,
         order,
-        speech,
+        sends,
         changes: changes(room, order),
         lost: HashSet::new(),
         findings,
@@ -32,11 +32,11 @@ pub(crate) fn check(
     for page in room.pages {
         checked.pages += 1;
         checked.page_events += page.events.len() as u64;
-        let seqs = judge.check_bounds(page);
-        judge.check_chain(page);
-        judge.check_complete(page, &seqs);
+        let seqs = checker.check_bounds(page);
+        checker.check_chain(page);
+        checker.check_complete(page, &seqs);
         if !matches!(page.asked, PageQuery::After(_)) {
-            judge.check_state(page);
+            checker.check_state(page);
         }
     }
     checked.rooms_read_whole += u64::from(read_whole(room));
@@ -53,7 +53,7 @@ struct Change {
 struct HistoryChecker<'a> {
     room: &'a Room<'a>,
     order: &'a TotalOrder,
-    speech: &'a Sends,
+    sends: &'a Sends,
     /// The edits and deletes of each message, in order.
     changes: HashMap<u64, Vec<Change>>,
     /// Acknowledged seqs without an observation, reported once and not for every page.
@@ -98,9 +98,9 @@ impl HistoryChecker<'_> {
             let between = self.order.after(last);
             let known = self
                 .order
-                .places
+                .events
                 .get(between)
-                .is_some_and(|place| place.seq < shown.seq);
+                .is_some_and(|event| event.seq < shown.seq);
             if shown.has_prev() && shown.prev > last && shown.prev < shown.seq && !known {
                 let expected = format!(
                     "expected: seq {} before it; the last was {last}",
@@ -130,51 +130,51 @@ impl HistoryChecker<'_> {
         };
         let at_the_end = !page.has_more_after || messages_only;
         let last = last.unwrap_or(from);
-        for number in self.order.after(from)..self.order.places.len() {
-            let place = self.order.places[number];
-            if place.seq >= until || (place.seq > last && !at_the_end) {
+        for number in self.order.after(from)..self.order.events.len() {
+            let event = self.order.events[number];
+            if event.seq >= until || (event.seq > last && !at_the_end) {
                 break;
             }
-            let is_message = match place.view {
+            let is_message = match event.view {
                 Some(view) => self.room.view(view).kind == EventKind::Message,
-                None => place
-                    .said
-                    .is_some_and(|said| self.speech.said[said].kind == EventKind::Message),
+                None => event
+                    .send
+                    .is_some_and(|send| self.sends.all[send].kind == EventKind::Message),
             };
-            let due = place.seq < last || place.known_us < page.asked_us;
+            let due = event.seq < last || event.known_us < page.asked_us;
             if due
                 && (is_message || !messages_only)
-                && !place.doubtful
-                && seqs.binary_search(&place.seq).is_err()
+                && !event.doubtful
+                && seqs.binary_search(&event.seq).is_err()
             {
-                self.lacks(page, number);
+                self.report_missing(page, number);
             }
         }
     }
 
-    fn lacks(&mut self, page: &PageRead, missing: usize) {
-        let place = self.order.places[missing];
-        let kind = if place.view.is_none() {
-            if !self.lost.insert(place.seq) {
+    fn report_missing(&mut self, page: &PageRead, missing: usize) {
+        let event = self.order.events[missing];
+        let kind = if event.view.is_none() {
+            if !self.lost.insert(event.seq) {
                 return;
             }
             ViolationKind::AcknowledgedLost
         } else {
             ViolationKind::HistoryLacks
         };
-        let expected = format!("expected: seq {} on it", place.seq);
-        self.report_violation(kind, page, place.seq, None, expected);
+        let expected = format!("expected: seq {} on it", event.seq);
+        self.report_violation(kind, page, event.seq, None, expected);
     }
 
     /// A page of messages shows each as it was when it was asked for, or later.
     fn check_state(&mut self, page: &PageRead) {
         for view in self.views(page) {
             let shown = self.room.view(view);
-            let said = self
+            let send = self
                 .order
                 .find(shown.seq)
-                .and_then(|place| self.order.places[place].said);
-            let Some(said) = said.map(|said| &self.speech.said[said]) else {
+                .and_then(|event| self.order.events[event].send);
+            let Some(send) = send.map(|send| &self.sends.all[send]) else {
                 continue;
             };
             let none = Vec::new();
@@ -185,16 +185,16 @@ impl HistoryChecker<'_> {
             let state = (!shown.deleted).then_some(shown.content);
             let current = &changes[known.unwrap_or(0)..];
             let mut allowed = current.iter().map(|change| change.content);
-            let edited = self.speech.edits(self.room, shown.subject, shown.content);
+            let edited = self.sends.edits(self.room, shown.subject, shown.content);
             let is_current = allowed.any(|content| content == state)
-                || (known.is_none() && state == Some(said.content))
-                || (state.is_none() && self.speech.deletes(self.room, shown.subject))
+                || (known.is_none() && state == Some(send.content))
+                || (state.is_none() && self.sends.deletes(self.room, shown.subject))
                 || (state.is_some() && edited == Some(true));
             if is_current {
                 continue;
             }
             let before = changes.iter().any(|change| change.content == state)
-                || state == Some(said.content)
+                || state == Some(send.content)
                 || edited.is_some();
             let kind = if before {
                 ViolationKind::StaleState
@@ -217,7 +217,7 @@ impl HistoryChecker<'_> {
         let room = self.room;
         self.findings.add(kind, room.name(), seq, page.at_us, || {
             let mut lines = match self.order.find(seq) {
-                Some(place) => room.tell_place(self.order, self.speech, place),
+                Some(event) => room.describe_event(self.order, self.sends, event),
                 None => Vec::new(),
             };
             let asked = match page.asked {
@@ -232,7 +232,8 @@ impl HistoryChecker<'_> {
                 page.events.len(),
                 page.head,
             ));
-            lines.extend(view.map(|view| format!("on it: seq {seq}, {}", room.tell_view(view))));
+            lines
+                .extend(view.map(|view| format!("on it: seq {seq}, {}", room.describe_view(view))));
             lines.push(expected);
             lines
         });
@@ -247,8 +248,8 @@ impl HistoryChecker<'_> {
 /// The edits and deletes of every message.
 fn changes(room: &Room<'_>, order: &TotalOrder) -> HashMap<u64, Vec<Change>> {
     let mut changes: HashMap<u64, Vec<Change>> = HashMap::new();
-    for place in &order.places {
-        let Some(shown) = place.view.map(|view| room.view(view)) else {
+    for event in &order.events {
+        let Some(shown) = event.view.map(|view| room.view(view)) else {
             continue;
         };
         let content = match shown.kind {
@@ -258,7 +259,7 @@ fn changes(room: &Room<'_>, order: &TotalOrder) -> HashMap<u64, Vec<Change>> {
             _ => continue,
         };
         changes.entry(shown.subject).or_default().push(Change {
-            known_us: place.known_us,
+            known_us: event.known_us,
             content,
         });
     }
@@ -267,8 +268,8 @@ fn changes(room: &Room<'_>, order: &TotalOrder) -> HashMap<u64, Vec<Change>> {
 
 /// Whether a client read the whole history after all responses had arrived.
 fn read_whole(room: &Room<'_>) -> bool {
-    let answered = room.answers.iter().map(|answer| answer.at_us).max();
-    let sent = room.tries.iter().map(|tried| tried.at_us).max();
+    let answered = room.responses.iter().map(|response| response.at_us).max();
+    let sent = room.attempts.iter().map(|attempt| attempt.at_us).max();
     let quiet_us = answered.max(sent).unwrap_or(0);
     let mut pages: Vec<(u64, u64, bool)> = Vec::new();
     for page in room.pages.iter().filter(|page| page.asked_us >= quiet_us) {

@@ -17,7 +17,7 @@ use roomcast_protocol::ErrorCode;
 
 use crate::findings::Findings;
 use crate::history::event::EventKind;
-use crate::history::recording::{Answer, Response, Tried};
+use crate::history::recording::{AttemptRecord, Response, ResponseRecord};
 use crate::result::ViolationKind;
 use crate::room::Room;
 use crate::sends::Sends;
@@ -28,64 +28,64 @@ use crate::total_order::TotalOrder;
 const REACHED_AFTER_US: u64 = 5_000_000;
 
 /// A try that may have been stored, by its number among the room's, which are in order on a connection.
-type TryNumber = usize;
+type AttemptIndex = usize;
 
 /// A send whose event's place is known.
 #[derive(Debug, Clone, Copy)]
 struct Stored {
-    said: usize,
+    send: usize,
     seq: u64,
     connection: u32,
     /// The first and the last try that may have been stored.
-    first: TryNumber,
-    last: TryNumber,
+    first: AttemptIndex,
+    last: AttemptIndex,
 }
 
 /// A try that was refused, of a send that is stored all the same.
 #[derive(Debug, Clone, Copy)]
 struct Refused {
-    said: usize,
+    send: usize,
     seq: u64,
     connection: u32,
-    number: TryNumber,
-    answered_us: u64,
+    number: AttemptIndex,
+    responded_us: u64,
 }
 
 /// Judges both rules in `room`.
-pub(crate) fn check(room: &Room<'_>, order: &TotalOrder, speech: &Sends, findings: &mut Findings) {
-    let answers = answers_by_try(room);
+pub(crate) fn check(room: &Room<'_>, order: &TotalOrder, sends: &Sends, findings: &mut Findings) {
+    let responses = responses_by_attempt(room);
     let mut stored: Vec<Stored> = Vec::new();
     let mut refused: Vec<Refused> = Vec::new();
-    for said in 0..speech.said.len() {
-        let Some(seq) = seq_of(room, speech, said) else {
+    for send in 0..sends.all.len() {
+        let Some(seq) = seq_of(room, sends, send) else {
             continue;
         };
-        stored.extend(stored_by(room, speech, &answers, said, seq));
-        let tries = speech.said[said].tries.iter();
-        refused.extend(tries.filter_map(|&number| {
-            let answer = answers[number].filter(|answer| takes_later_with_it(answer))?;
+        stored.extend(stored_send(room, sends, &responses, send, seq));
+        let attempts = sends.all[send].attempts.iter();
+        refused.extend(attempts.filter_map(|&number| {
+            let response = responses[number].filter(|response| takes_later_with_it(response))?;
             Some(Refused {
-                said,
+                send,
                 seq,
-                connection: room.tries[number].connection,
+                connection: room.attempts[number].connection,
                 number,
-                answered_us: answer.at_us,
+                responded_us: response.at_us,
             })
         }));
     }
     let mut report = |earlier: usize, later: &Stored, expected: String| {
-        let at_us = order.find(later.seq).map(|at| order.places[at].known_us);
-        let at_us = at_us.unwrap_or(room.tries[later.first].at_us);
+        let at_us = order.find(later.seq).map(|at| order.events[at].known_us);
+        let at_us = at_us.unwrap_or(room.attempts[later.first].at_us);
         let kind = ViolationKind::SendersOrder;
         findings.add(kind, room.name(), later.seq, at_us, || {
-            let mut lines = room.tell_said(speech, earlier);
-            lines.extend(room.tell_said(speech, later.said));
+            let mut lines = room.describe_send(sends, earlier);
+            lines.extend(room.describe_send(sends, later.send));
             lines.push(expected);
             lines
         });
     };
     check_attempts(&mut stored, &mut report);
-    check_refusals(room, &stored, &mut refused, &answers, &mut report);
+    check_refusals(room, &stored, &mut refused, &responses, &mut report);
 }
 
 /// Rule 1.
@@ -112,7 +112,7 @@ fn check_attempts(stored: &mut [Stored], report: &mut impl FnMut(usize, &Stored,
             let expected = format!(
                 "expected: a seq above {seq}, since it was sent later on the same connection"
             );
-            report(highest.said, later, expected);
+            report(highest.send, later, expected);
         }
     }
 }
@@ -122,7 +122,7 @@ fn check_refusals(
     room: &Room<'_>,
     stored: &[Stored],
     refused: &mut [Refused],
-    answers: &[Option<&Answer>],
+    responses: &[Option<&ResponseRecord>],
     report: &mut impl FnMut(usize, &Stored, String),
 ) {
     refused.sort_by_key(|one| (one.connection, one.number));
@@ -130,49 +130,49 @@ fn check_refusals(
     // Those whose refusal had not come when the try was sent.
     let mut open: Vec<&Refused> = Vec::new();
     for behind in stored.iter().filter(|one| one.first == one.last) {
-        let place = (behind.connection, behind.first);
-        while let Some(one) = coming.next_if(|one| (one.connection, one.number) < place) {
+        let event = (behind.connection, behind.first);
+        while let Some(one) = coming.next_if(|one| (one.connection, one.number) < event) {
             open.push(one);
         }
-        let sent_us = room.tries[behind.first].at_us;
-        open.retain(|one| one.connection == behind.connection && one.answered_us > sent_us);
-        let answered_us = answers[behind.first].map_or(u64::MAX, |answer| answer.at_us);
+        let sent_us = room.attempts[behind.first].at_us;
+        open.retain(|one| one.connection == behind.connection && one.responded_us > sent_us);
+        let responded_us = responses[behind.first].map_or(u64::MAX, |response| response.at_us);
         let overtaken = open.iter().find(|one| {
             let had_reached =
-                one.answered_us > sent_us + REACHED_AFTER_US || one.answered_us > answered_us;
-            one.said != behind.said && one.seq > behind.seq && had_reached
+                one.responded_us > sent_us + REACHED_AFTER_US || one.responded_us > responded_us;
+            one.send != behind.send && one.seq > behind.seq && had_reached
         });
         if let Some(overtaken) = overtaken {
             let expected = "expected: the second to be refused like the first, since it was sent \
                             before the first was refused";
-            report(overtaken.said, behind, expected.to_owned());
+            report(overtaken.send, behind, expected.to_owned());
         }
     }
 }
 
 /// The place of a send's event, where it is known which event is its.
-fn seq_of(room: &Room<'_>, speech: &Sends, said: usize) -> Option<u64> {
-    let said = &speech.said[said];
-    match said.kind {
-        EventKind::Message => said.seq,
+fn seq_of(room: &Room<'_>, sends: &Sends, send: usize) -> Option<u64> {
+    let send = &sends.all[send];
+    match send.kind {
+        EventKind::Message => send.seq,
         // Only the ACK shows which of two equal edits an event is.
-        _ => said.acked(room).map(|(_, _, seq)| seq),
+        _ => send.acked(room).map(|(_, _, seq)| seq),
     }
 }
 
 /// The tries that may have been stored, when all of them were made on one connection.
-fn stored_by(
+fn stored_send(
     room: &Room<'_>,
-    speech: &Sends,
-    answers: &[Option<&Answer>],
-    said: usize,
+    sends: &Sends,
+    responses: &[Option<&ResponseRecord>],
+    send: usize,
     seq: u64,
 ) -> Option<Stored> {
-    let tries = &speech.said[said].tries;
-    let is_new = |number: &&TryNumber| {
-        answers[**number].is_some_and(|answer| {
+    let attempts = &sends.all[send].attempts;
+    let is_new = |number: &&AttemptIndex| {
+        responses[**number].is_some_and(|response| {
             matches!(
-                answer.says,
+                response.outcome,
                 Response::Acked {
                     duplicate: false,
                     ..
@@ -180,23 +180,23 @@ fn stored_by(
             )
         })
     };
-    let possible: Vec<TryNumber> = match tries.iter().find(is_new) {
+    let possible: Vec<AttemptIndex> = match attempts.iter().find(is_new) {
         Some(new) => vec![*new],
         None => {
-            let tries = tries.iter().copied();
-            tries
-                .filter(|number| answers[*number].is_none_or(|answer| !is_not_stored(answer)))
+            let attempts = attempts.iter().copied();
+            attempts
+                .filter(|number| responses[*number].is_none_or(|response| !is_not_stored(response)))
                 .collect()
         }
     };
-    let connection_of = |number: &TryNumber| room.tries[*number].connection;
+    let connection_of = |number: &AttemptIndex| room.attempts[*number].connection;
     let connection = connection_of(possible.first()?);
-    let is_elsewhere = |number: &TryNumber| connection_of(number) != connection;
+    let is_elsewhere = |number: &AttemptIndex| connection_of(number) != connection;
     if possible.iter().any(is_elsewhere) {
         return None;
     }
     Some(Stored {
-        said,
+        send,
         seq,
         connection,
         first: *possible.iter().min()?,
@@ -205,28 +205,32 @@ fn stored_by(
 }
 
 /// Whether the answer rules out that the try was stored.
-fn is_not_stored(answer: &Answer) -> bool {
-    match answer.says {
+fn is_not_stored(response: &ResponseRecord) -> bool {
+    match response.outcome {
         Response::Refused(code) => !matches!(code, ErrorCode::Unconfirmed | ErrorCode::Internal),
         Response::Acked { .. } => false,
     }
 }
 
 /// Whether the answer is a refusal after which the tries behind it are refused, too.
-const fn takes_later_with_it(answer: &Answer) -> bool {
+const fn takes_later_with_it(response: &ResponseRecord) -> bool {
     matches!(
-        answer.says,
+        response.outcome,
         Response::Refused(ErrorCode::LogUnavailable | ErrorCode::Unconfirmed | ErrorCode::Internal)
     )
 }
 
 /// The answer to each try: on a connection those to one `clientMsgId` come in the order of its tries.
-fn answers_by_try<'a>(room: &Room<'a>) -> Vec<Option<&'a Answer>> {
-    let mut answers: HashMap<(u32, u64), Vec<&Answer>> = HashMap::new();
-    for answer in room.answers.iter().rev() {
-        let name = (answer.connection, answer.client);
-        answers.entry(name).or_default().push(answer);
+fn responses_by_attempt<'a>(room: &Room<'a>) -> Vec<Option<&'a ResponseRecord>> {
+    let mut responses: HashMap<(u32, u64), Vec<&ResponseRecord>> = HashMap::new();
+    for response in room.responses.iter().rev() {
+        let name = (response.connection, response.client);
+        responses.entry(name).or_default().push(response);
     }
-    let next = |tried: &Tried| answers.get_mut(&(tried.connection, tried.client))?.pop();
-    room.tries.iter().map(next).collect()
+    let next = |attempt: &AttemptRecord| {
+        responses
+            .get_mut(&(attempt.connection, attempt.client))?
+            .pop()
+    };
+    room.attempts.iter().map(next).collect()
 }

@@ -23,99 +23,108 @@ pub(crate) fn check(
     checked: &mut Checked,
     findings: &mut Findings,
 ) -> Sends {
-    let (mut speech, unmatched) = Sends::gather(room);
-    for answer in unmatched {
+    let (mut sends, unmatched) = Sends::gather(room);
+    for response in unmatched {
         let kind = ViolationKind::Invented;
-        findings.add(kind, room.name(), 0, answer.at_us, || {
-            let (at, who) = (time(answer.at_us), who(room.recording, answer.connection));
-            let client = short(answer.client);
+        findings.add(kind, room.name(), 0, response.at_us, || {
+            let (at, who) = (
+                time(response.at_us),
+                who(room.recording, response.connection),
+            );
+            let client = short(response.client);
             vec![format!("{at}: {who} was answered for {client}, never sent")]
         });
     }
-    place(room, order, &mut speech, findings);
-    order.add(unseen(room, order, &mut speech));
-    for said in 0..speech.said.len() {
-        check_answers(room, order, &speech, said, findings);
-        check_refusal(room, order, &speech, said, findings);
+    match_events(room, order, &mut sends, findings);
+    order.add(unseen(room, order, &mut sends));
+    for send in 0..sends.all.len() {
+        check_responses(room, order, &sends, send, findings);
+        check_refusal(room, order, &sends, send, findings);
     }
     check_unanswered(room, findings);
-    count(room, &speech, checked);
-    speech
+    count(room, &sends, checked);
+    sends
 }
 
 /// Finds the send of every observed event.
-fn place(room: &Room<'_>, order: &mut TotalOrder, speech: &mut Sends, findings: &mut Findings) {
-    for place in &mut order.places {
-        let Some(shown) = place.view.map(|view| *room.view(view)) else {
+fn match_events(
+    room: &Room<'_>,
+    order: &mut TotalOrder,
+    sends: &mut Sends,
+    findings: &mut Findings,
+) {
+    for event in &mut order.events {
+        let Some(shown) = event.view.map(|view| *room.view(view)) else {
             continue;
         };
-        if !shown.kind.is_speech() {
+        if !shown.kind.is_client_send() {
             continue;
         }
-        let found = speech.match_send(room, &shown);
-        let at_us = place.known_us;
-        let Some(said) = found else {
-            place.doubtful = true;
+        let found = sends.match_send(room, &shown);
+        let at_us = event.known_us;
+        let Some(send) = found else {
+            event.doubtful = true;
             findings.add(
                 ViolationKind::Invented,
                 room.name(),
-                place.seq,
+                event.seq,
                 at_us,
                 || {
-                    let told = place.view.map(|view| room.tell_sighting(view));
-                    told.into_iter()
+                    let described = event.view.map(|view| room.describe_observation(view));
+                    described
+                        .into_iter()
                         .chain(["expected: no event that no client of the run sent".to_owned()])
                         .collect()
                 },
             );
             continue;
         };
-        place.said = Some(said);
+        event.send = Some(send);
         if shown.deleted && shown.kind != EventKind::Message {
             continue;
         }
-        check_seq(room, place, speech, said, findings);
+        check_seq(room, event, sends, send, findings);
     }
 }
 
 /// Compares an event with its send: once, and with the same content.
 fn check_seq(
     room: &Room<'_>,
-    place: &mut OrderedEvent,
-    speech: &mut Sends,
+    event: &mut OrderedEvent,
+    sends: &mut Sends,
     number: usize,
     findings: &mut Findings,
 ) {
-    let said = &mut speech.said[number];
-    let shown = place.view.map(|view| *room.view(view));
+    let send = &mut sends.all[number];
+    let shown = event.view.map(|view| *room.view(view));
     let Some(shown) = shown else { return };
-    if let Some(first) = said.seq {
-        place.doubtful = true;
+    if let Some(first) = send.seq {
+        event.doubtful = true;
         let kind = ViolationKind::StoredTwice;
-        findings.add(kind, room.name(), place.seq, place.known_us, || {
-            let mut lines = room.tell_said(speech, number);
-            lines.extend(place.view.map(|view| room.tell_sighting(view)));
+        findings.add(kind, room.name(), event.seq, event.known_us, || {
+            let mut lines = room.describe_send(sends, number);
+            lines.extend(event.view.map(|view| room.describe_observation(view)));
             lines.push(format!("expected: only the first, at seq {first}"));
             lines
         });
         return;
     }
-    said.seq = Some(place.seq);
-    let is_message = shown.kind == EventKind::Message && !place.state_only;
-    if is_message && !shown.deleted && shown.content != said.content {
-        let content = short(said.content);
+    send.seq = Some(event.seq);
+    let is_message = shown.kind == EventKind::Message && !event.state_only;
+    if is_message && !shown.deleted && shown.content != send.content {
+        let content = short(send.content);
         let kind = ViolationKind::ContentChanged;
-        findings.add(kind, room.name(), place.seq, place.known_us, || {
-            let mut lines = room.tell_said(speech, number);
-            lines.extend(place.view.map(|view| room.tell_sighting(view)));
+        findings.add(kind, room.name(), event.seq, event.known_us, || {
+            let mut lines = room.describe_send(sends, number);
+            lines.extend(event.view.map(|view| room.describe_observation(view)));
             lines.push(format!("expected: content {content}, as it was sent"));
             lines
         });
-    } else if is_message && shown.deleted && !speech.deletes(room, shown.subject) {
+    } else if is_message && shown.deleted && !sends.deletes(room, shown.subject) {
         let kind = ViolationKind::ContentChanged;
-        findings.add(kind, room.name(), place.seq, place.known_us, || {
-            let mut lines = room.tell_said(speech, number);
-            lines.extend(place.view.map(|view| room.tell_sighting(view)));
+        findings.add(kind, room.name(), event.seq, event.known_us, || {
+            let mut lines = room.describe_send(sends, number);
+            lines.extend(event.view.map(|view| room.describe_observation(view)));
             lines.push("expected: its content, since nobody deleted it".to_owned());
             lines
         });
@@ -123,20 +132,20 @@ fn check_seq(
 }
 
 /// The acknowledged seqs without an observation.
-fn unseen(room: &Room<'_>, order: &TotalOrder, speech: &mut Sends) -> Vec<OrderedEvent> {
+fn unseen(room: &Room<'_>, order: &TotalOrder, sends: &mut Sends) -> Vec<OrderedEvent> {
     let mut unseen = Vec::new();
-    for (number, said) in speech.said.iter_mut().enumerate() {
-        let Some((answer, _, seq)) = said.acked(room) else {
+    for (number, send) in sends.all.iter_mut().enumerate() {
+        let Some((response, _, seq)) = send.acked(room) else {
             continue;
         };
-        if said.seq.is_none() && order.find(seq).is_none() {
-            said.seq = Some(seq);
+        if send.seq.is_none() && order.find(seq).is_none() {
+            send.seq = Some(seq);
             unseen.push(OrderedEvent {
                 seq,
                 view: None,
                 state_only: false,
-                known_us: room.answers[answer].at_us,
-                said: Some(number),
+                known_us: room.responses[response].at_us,
+                send: Some(number),
                 doubtful: false,
             });
         }
@@ -145,59 +154,63 @@ fn unseen(room: &Room<'_>, order: &TotalOrder, speech: &mut Sends) -> Vec<Ordere
 }
 
 /// Holds the answers against each other and against the event.
-fn check_answers(
+fn check_responses(
     room: &Room<'_>,
     order: &mut TotalOrder,
-    speech: &Sends,
+    sends: &Sends,
     number: usize,
     findings: &mut Findings,
 ) {
-    let said = &speech.said[number];
-    let Some((first, message, seq)) = said.acked(room) else {
+    let send = &sends.all[number];
+    let Some((first, message, seq)) = send.acked(room) else {
         return;
     };
-    let at_us = room.answers[first].at_us;
-    if let Some(place) = said.seq.and_then(|seq| order.find(seq)) {
-        let place = &mut order.places[place];
-        place.known_us = place.known_us.min(at_us);
+    let at_us = room.responses[first].at_us;
+    if let Some(event) = send.seq.and_then(|seq| order.find(seq)) {
+        let event = &mut order.events[event];
+        event.known_us = event.known_us.min(at_us);
     }
     let mut found = |kind, at_us, expected: String| {
         findings.add(kind, room.name(), seq, at_us, || {
-            let mut lines = room.tell_said(speech, number);
-            let place = said.seq.and_then(|seq| order.find(seq));
-            let view = place.and_then(|place| order.places[place].view);
-            lines.extend(view.map(|view| room.tell_sighting(view)));
+            let mut lines = room.describe_send(sends, number);
+            let event = send.seq.and_then(|seq| order.find(seq));
+            let view = event.and_then(|event| order.events[event].view);
+            lines.extend(view.map(|view| room.describe_observation(view)));
             lines.push(expected);
             lines
         });
     };
     let mut news = 0;
-    for answer in said.answers.iter().map(|answer| &room.answers[*answer]) {
+    for response in send
+        .responses
+        .iter()
+        .map(|response| &room.responses[*response])
+    {
         let Response::Acked {
             message: its_message,
             seq: its_seq,
             duplicate,
-        } = answer.says
+        } = response.outcome
         else {
             continue;
         };
         news += u32::from(!duplicate);
         if (its_message, its_seq) != (message, seq) {
             let expected = "expected: seq and message of the first answer".to_owned();
-            found(ViolationKind::DuplicateDiffers, answer.at_us, expected);
+            found(ViolationKind::DuplicateDiffers, response.at_us, expected);
         } else if !duplicate && news == 2 {
             let expected = "expected: duplicate true from the second on".to_owned();
-            found(ViolationKind::NotCalledDuplicate, answer.at_us, expected);
+            found(ViolationKind::NotCalledDuplicate, response.at_us, expected);
         }
     }
-    let place = order.find(seq).map(|place| &order.places[place]);
-    let shown = place
-        .and_then(|place| place.view)
+    let event = order.find(seq).map(|event| &order.events[event]);
+    let shown = event
+        .and_then(|event| event.view)
         .map(|view| room.view(view));
-    if said.kind == EventKind::Message || news > 0 {
+    if send.kind == EventKind::Message || news > 0 {
         let at_its_place =
-            shown.is_none_or(|shown| shown.kind == said.kind && shown.subject == message);
-        if said.seq.is_some_and(|its_seq| its_seq != seq) || !at_its_place {
+            shown.is_none_or(|shown| shown.kind == send.kind && shown.subject == message);
+        if send.seq.is_some_and(|its_seq| its_seq != seq) || !at_its_place {
             let expected = "expected: the ACK to name the event's own seq and message".to_owned();
             found(ViolationKind::AcknowledgedOtherwise, at_us, expected);
         }
@@ -208,21 +221,21 @@ fn check_answers(
 fn check_refusal(
     room: &Room<'_>,
     order: &TotalOrder,
-    speech: &Sends,
+    sends: &Sends,
     number: usize,
     findings: &mut Findings,
 ) {
-    let said = &speech.said[number];
-    let Some(seq) = said.seq else { return };
-    if said.all_refused(room) && speech.equal_sends(said) == 1 {
+    let send = &sends.all[number];
+    let Some(seq) = send.seq else { return };
+    if send.all_refused(room) && sends.equal_sends(send) == 1 {
         let at_us = order
             .find(seq)
-            .map_or(0, |place| order.places[place].known_us);
+            .map_or(0, |event| order.events[event].known_us);
         let kind = ViolationKind::RefusedButStored;
         findings.add(kind, room.name(), seq, at_us, || {
             let mut lines = match order.find(seq) {
-                Some(place) => room.tell_place(order, speech, place),
-                None => room.tell_said(speech, number),
+                Some(event) => room.describe_event(order, sends, event),
+                None => room.describe_send(sends, number),
             };
             lines.push("expected: not to be there".to_owned());
             lines
@@ -230,13 +243,13 @@ fn check_refusal(
     }
 }
 
-fn count(room: &Room<'_>, speech: &Sends, checked: &mut Checked) {
-    checked.sends += speech.said.len() as u64;
-    checked.resends += (room.tries.len() - speech.said.len()) as u64;
-    for said in &speech.said {
-        if said.acked(room).is_some() {
+fn count(room: &Room<'_>, sends: &Sends, checked: &mut Checked) {
+    checked.sends += sends.all.len() as u64;
+    checked.resends += (room.attempts.len() - sends.all.len()) as u64;
+    for send in &sends.all {
+        if send.acked(room).is_some() {
             checked.acknowledged += 1;
-        } else if said.answers.len() >= said.tries.len() {
+        } else if send.responses.len() >= send.attempts.len() {
             checked.refused += 1;
         } else {
             checked.unconfirmed += 1;
@@ -246,12 +259,14 @@ fn count(room: &Room<'_>, speech: &Sends, checked: &mut Checked) {
 /// Whatever is asked is answered, where the connection lasts long enough.
 fn check_unanswered(room: &Room<'_>, findings: &mut Findings) {
     let mut waiting: HashMap<(u32, u64), (usize, u64)> = HashMap::new();
-    for tried in room.tries {
-        let wait = waiting.entry((tried.connection, tried.client)).or_default();
-        *wait = (wait.0 + 1, tried.at_us);
+    for attempt in room.attempts {
+        let wait = waiting
+            .entry((attempt.connection, attempt.client))
+            .or_default();
+        *wait = (wait.0 + 1, attempt.at_us);
     }
-    for answer in room.answers {
-        if let Some(wait) = waiting.get_mut(&(answer.connection, answer.client)) {
+    for response in room.responses {
+        if let Some(wait) = waiting.get_mut(&(response.connection, response.client)) {
             wait.0 = wait.0.saturating_sub(1);
         }
     }

@@ -17,33 +17,40 @@ use crate::total_order::TotalOrder;
 pub(crate) fn check(
     room: &Room<'_>,
     order: &TotalOrder,
-    speech: &Sends,
+    sends: &Sends,
     checked: &mut Checked,
     findings: &mut Findings,
 ) {
-    let mut judge = SubscriptionChecker {
+    let mut checker = SubscriptionChecker {
         room,
         order,
-        speech,
+        sends,
         lost: HashSet::new(),
         findings,
     };
     let is_leave = |view: &&usize| room.view(**view).kind == EventKind::MemberLeft;
     let anybody_left = room.views.iter().any(|view| is_leave(&view));
-    for entries in room
-        .entries
+    for records in room
+        .records
         .chunk_by(|one, other| one.connection == other.connection)
     {
-        let connection = entries[0].connection;
-        let mut span: Option<Span> = None;
+        let connection = records[0].connection;
+        let mut subscription: Option<Subscription> = None;
         let mut was_subscribed = false;
-        for entry in entries {
-            match room.recording.saw(entry) {
+        for record in records {
+            match room.recording.saw(record) {
                 Observation::Delivered(view, shown) => {
                     checked.deliveries += 1;
-                    match &mut span {
-                        Some(span) => judge.delivered(span, entry.at_us, view, shown),
-                        None => judge.uninvited(connection, entry.at_us, view, was_subscribed),
+                    match &mut subscription {
+                        Some(subscription) => {
+                            checker.delivered(subscription, record.at_us, view, shown)
+                        }
+                        None => checker.unsubscribed_delivery(
+                            connection,
+                            record.at_us,
+                            view,
+                            was_subscribed,
+                        ),
                     }
                 }
                 Observation::Subscribed {
@@ -51,7 +58,7 @@ pub(crate) fn check(
                     head,
                     recovered,
                 } => {
-                    judge.end(span.take(), None);
+                    checker.end(subscription.take(), None);
                     checked.subscriptions += 1;
                     checked.resumes += u64::from(recovered && after.is_some());
                     checked.not_recovered += u64::from(!recovered);
@@ -60,32 +67,32 @@ pub(crate) fn check(
                     } else {
                         head
                     };
-                    let mut new = Span::begin(order, connection, entry.at_us, start);
+                    let mut new = Subscription::begin(order, connection, record.at_us, start);
                     if anybody_left {
-                        new.removed_at = judge.removal(connection, head);
+                        new.removed_at = checker.removal(connection, head);
                     }
-                    span = Some(new);
+                    subscription = Some(new);
                     was_subscribed = true;
                 }
-                Observation::Unsubscribed => judge.end(span.take(), None),
+                Observation::Unsubscribed => checker.end(subscription.take(), None),
             }
         }
         let ended = room.recording.connections[connection as usize].ended;
-        judge.end(span, ended.map(|(_, end)| end));
+        checker.end(subscription, ended.map(|(_, end)| end));
     }
 }
 
 struct SubscriptionChecker<'a> {
     room: &'a Room<'a>,
     order: &'a TotalOrder,
-    speech: &'a Sends,
+    sends: &'a Sends,
     /// Acknowledged seqs without an observation, reported once and not for every reader.
     lost: HashSet<u64>,
     findings: &'a mut Findings,
 }
 
 /// A subscription while it is gone through.
-struct Span {
+struct Subscription {
     connection: u32,
     since_us: u64,
     /// It begins after this place.
@@ -100,7 +107,7 @@ struct Span {
     removed_at: Option<u64>,
 }
 
-impl Span {
+impl Subscription {
     fn begin(order: &TotalOrder, connection: u32, since_us: u64, start: u64) -> Self {
         Self {
             connection,
@@ -119,75 +126,108 @@ impl SubscriptionChecker<'_> {
     /// The first leaving of the connection's user after `head`.
     fn removal(&self, connection: u32, head: u64) -> Option<u64> {
         let user = fingerprint(self.room.recording.name(self.room.user(connection)));
-        let later = &self.order.places[self.order.after(head)..];
+        let later = &self.order.events[self.order.after(head)..];
         let leaves = |view: usize| {
             let shown = self.room.view(view);
             shown.kind == EventKind::MemberLeft && shown.subject == user
         };
-        let left = later.iter().find(|place| place.view.is_some_and(leaves));
-        left.map(|place| place.seq)
+        let left = later.iter().find(|event| event.view.is_some_and(leaves));
+        left.map(|event| event.seq)
     }
 
-    fn delivered(&mut self, span: &mut Span, at_us: u64, view: usize, shown: &View) {
-        if let Some(left) = span.removed_at.filter(|left| shown.seq > *left) {
+    fn delivered(
+        &mut self,
+        subscription: &mut Subscription,
+        at_us: u64,
+        view: usize,
+        shown: &View,
+    ) {
+        if let Some(left) = subscription.removed_at.filter(|left| shown.seq > *left) {
             let expected = format!("expected: nothing after its user's leaving at seq {left}");
-            self.report_violation(ViolationKind::AfterRemoval, span, at_us, view, expected);
+            self.report_violation(
+                ViolationKind::AfterRemoval,
+                subscription,
+                at_us,
+                view,
+                expected,
+            );
             return;
         }
-        if shown.seq <= span.last {
-            self.went_back(span, at_us, view, shown.seq);
+        if shown.seq <= subscription.last {
+            self.check_repeat(subscription, at_us, view, shown.seq);
             return;
         }
-        let skipped = span.missing.len();
-        while let Some(place) = self.order.places.get(span.next) {
-            if place.seq >= shown.seq {
+        let skipped = subscription.missing.len();
+        while let Some(event) = self.order.events.get(subscription.next) {
+            if event.seq >= shown.seq {
                 break;
             }
-            if !place.doubtful {
-                span.missing.push(span.next);
+            if !event.doubtful {
+                subscription.missing.push(subscription.next);
             }
-            span.next += 1;
+            subscription.next += 1;
         }
-        span.next = self.order.after(shown.seq).max(span.next);
-        if shown.has_prev() && shown.prev > span.last && span.missing.len() == skipped {
+        subscription.next = self.order.after(shown.seq).max(subscription.next);
+        if shown.has_prev()
+            && shown.prev > subscription.last
+            && subscription.missing.len() == skipped
+        {
             let expected = format!(
                 "expected: seq {} before it, or a close, or recovered:false; the last was seq {}",
-                shown.prev, span.last
+                shown.prev, subscription.last
             );
-            self.report_violation(ViolationKind::Gap, span, at_us, view, expected);
+            self.report_violation(ViolationKind::Gap, subscription, at_us, view, expected);
         }
-        (span.last, span.last_us) = (shown.seq, at_us);
+        (subscription.last, subscription.last_us) = (shown.seq, at_us);
     }
 
     /// An event that is not after the last one.
-    fn went_back(&mut self, span: &mut Span, at_us: u64, view: usize, seq: u64) {
-        if seq <= span.start {
+    fn check_repeat(&mut self, subscription: &mut Subscription, at_us: u64, view: usize, seq: u64) {
+        if seq <= subscription.start {
             let expected = format!(
                 "expected: only what comes after seq {}, where it began",
-                span.start
+                subscription.start
             );
-            self.report_violation(ViolationKind::ReplayedTwice, span, at_us, view, expected);
+            self.report_violation(
+                ViolationKind::ReplayedTwice,
+                subscription,
+                at_us,
+                view,
+                expected,
+            );
             return;
         }
-        let place = self.order.find(seq);
-        let missing = span
+        let event = self.order.find(seq);
+        let missing = subscription
             .missing
             .iter()
-            .position(|missing| Some(*missing) == place);
+            .position(|missing| Some(*missing) == event);
         if let Some(missing) = missing {
-            span.missing.remove(missing);
-            let expected = format!("expected: before seq {}", span.last);
-            self.report_violation(ViolationKind::OutOfOrder, span, at_us, view, expected);
+            subscription.missing.remove(missing);
+            let expected = format!("expected: before seq {}", subscription.last);
+            self.report_violation(
+                ViolationKind::OutOfOrder,
+                subscription,
+                at_us,
+                view,
+                expected,
+            );
         } else {
             let expected = "expected: once".to_owned();
-            self.report_violation(ViolationKind::DeliveredTwice, span, at_us, view, expected);
+            self.report_violation(
+                ViolationKind::DeliveredTwice,
+                subscription,
+                at_us,
+                view,
+                expected,
+            );
         }
     }
 
     fn report_violation(
         &mut self,
         kind: ViolationKind,
-        span: &Span,
+        subscription: &Subscription,
         at_us: u64,
         view: usize,
         expected: String,
@@ -196,15 +236,15 @@ impl SubscriptionChecker<'_> {
         let seq = room.view(view).seq;
         self.findings.add(kind, room.name(), seq, at_us, || {
             let mut lines = match self.order.find(seq) {
-                Some(place) => room.tell_place(self.order, self.speech, place),
+                Some(event) => room.describe_event(self.order, self.sends, event),
                 None => Vec::new(),
             };
-            lines.push(tell_span(room, span));
+            lines.push(describe_subscription(room, subscription));
             lines.push(format!(
                 "{}: {} got seq {seq}, {}",
                 time(at_us),
-                who(room.recording, span.connection),
-                room.tell_view(view),
+                who(room.recording, subscription.connection),
+                room.describe_view(view),
             ));
             lines.push(expected);
             lines
@@ -212,7 +252,13 @@ impl SubscriptionChecker<'_> {
     }
 
     /// An event on a connection that has no subscription to the room.
-    fn uninvited(&mut self, connection: u32, at_us: u64, view: usize, was_subscribed: bool) {
+    fn unsubscribed_delivery(
+        &mut self,
+        connection: u32,
+        at_us: u64,
+        view: usize,
+        was_subscribed: bool,
+    ) {
         let room = self.room;
         let kind = if was_subscribed {
             ViolationKind::AfterRemoval
@@ -226,9 +272,9 @@ impl SubscriptionChecker<'_> {
             } else {
                 "expected: nothing, since it had not subscribed"
             };
-            let (who, told) = (who(room.recording, connection), room.tell_view(view));
+            let (who, described) = (who(room.recording, connection), room.describe_view(view));
             vec![
-                format!("{}: {who} got seq {seq}, {told}", time(at_us)),
+                format!("{}: {who} got seq {seq}, {described}", time(at_us)),
                 expected.to_owned(),
             ]
         });
@@ -236,59 +282,61 @@ impl SubscriptionChecker<'_> {
 
     /// Ends a subscription and reports what it lacks. Where the connection was still open when everything had had
     /// its time, that is also whatever came after the last event it got.
-    fn end(&mut self, span: Option<Span>, end: Option<Disconnect>) {
-        let Some(mut span) = span else { return };
+    fn end(&mut self, subscription: Option<Subscription>, end: Option<Disconnect>) {
+        let Some(mut subscription) = subscription else {
+            return;
+        };
         if end == Some(Disconnect::Finished) {
-            let rest = (span.next..).zip(&self.order.places[span.next..]);
-            let until = span.removed_at.unwrap_or(u64::MAX);
-            let due = rest.filter(|(_, place)| !place.doubtful && place.seq <= until);
-            span.missing.extend(due.map(|(number, _)| number));
+            let rest = (subscription.next..).zip(&self.order.events[subscription.next..]);
+            let until = subscription.removed_at.unwrap_or(u64::MAX);
+            let due = rest.filter(|(_, event)| !event.doubtful && event.seq <= until);
+            subscription.missing.extend(due.map(|(number, _)| number));
         }
-        for missing in &span.missing {
-            self.lacks(&span, *missing);
+        for missing in &subscription.missing {
+            self.report_missing(&subscription, *missing);
         }
     }
 
-    fn lacks(&mut self, span: &Span, missing: usize) {
-        let (room, place) = (self.room, self.order.places[missing]);
-        if place.view.is_none() && !self.lost.insert(place.seq) {
+    fn report_missing(&mut self, subscription: &Subscription, missing: usize) {
+        let (room, event) = (self.room, self.order.events[missing]);
+        if event.view.is_none() && !self.lost.insert(event.seq) {
             return;
         }
-        let kind = if place.view.is_none() {
+        let kind = if event.view.is_none() {
             ViolationKind::AcknowledgedLost
         } else {
             ViolationKind::NotDelivered
         };
         self.findings
-            .add(kind, room.name(), place.seq, place.known_us, || {
-                let mut lines = room.tell_place(self.order, self.speech, missing);
-                lines.push(tell_span(room, span));
-                lines.push(if span.last > place.seq {
+            .add(kind, room.name(), event.seq, event.known_us, || {
+                let mut lines = room.describe_event(self.order, self.sends, missing);
+                lines.push(describe_subscription(room, subscription));
+                lines.push(if subscription.last > event.seq {
                     format!(
                         "it went on to seq {} at {} without seq {}",
-                        span.last,
-                        time(span.last_us),
-                        place.seq
+                        subscription.last,
+                        time(subscription.last_us),
+                        event.seq
                     )
                 } else {
                     format!(
                         "its last event was seq {} at {}",
-                        span.last,
-                        time(span.last_us)
+                        subscription.last,
+                        time(subscription.last_us)
                     )
                 });
-                lines.push(ending(room.recording, span.connection));
+                lines.push(ending(room.recording, subscription.connection));
                 lines.push("expected: every event after its beginning, once".to_owned());
                 lines
             });
     }
 }
 
-fn tell_span(room: &Room<'_>, span: &Span) -> String {
+fn describe_subscription(room: &Room<'_>, subscription: &Subscription) -> String {
     format!(
         "{}: {} was subscribed, from seq {} on",
-        time(span.since_us),
-        who(room.recording, span.connection),
-        span.start
+        time(subscription.since_us),
+        who(room.recording, subscription.connection),
+        subscription.start
     )
 }

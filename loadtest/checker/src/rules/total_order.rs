@@ -14,11 +14,11 @@ pub(crate) fn merge(room: &Room<'_>, findings: &mut Findings) -> TotalOrder {
     let acked = acked(room);
     let mut seen: Vec<usize> = room.views.to_vec();
     seen.sort_by_key(|view| room.view(*view).seq);
-    let places = seen
+    let events = seen
         .chunk_by(|one, other| room.view(*one).seq == room.view(*other).seq)
         .filter_map(|same| merge_seq(room, same, &acked, findings))
         .collect();
-    TotalOrder { places }
+    TotalOrder { events }
 }
 
 /// Merges the views observed at one seq.
@@ -28,7 +28,7 @@ fn merge_seq(
     acked: &HashMap<u64, u64>,
     findings: &mut Findings,
 ) -> Option<OrderedEvent> {
-    let seen = |view: &usize| room.sightings.view(*view);
+    let seen = |view: &usize| room.observations.view(*view);
     let is_event = |view: &usize| seen(view).delivered > 0 || seen(view).paged > 0;
     let events: Vec<usize> = same.iter().copied().filter(is_event).collect();
     // Most readers are right, and so is the ACK; some still saw a deleted message's content.
@@ -46,8 +46,8 @@ fn merge_seq(
             let kind = ViolationKind::OneSeqTwoEvents;
             findings.add(kind, room.name(), seq, at_us, || {
                 vec![
-                    room.tell_sighting(best),
-                    room.tell_sighting(*view),
+                    room.describe_observation(best),
+                    room.describe_observation(*view),
                     "expected: the same event at one place, for everybody".to_owned(),
                 ]
             });
@@ -58,7 +58,7 @@ fn merge_seq(
         view: Some(best),
         state_only: events.is_empty(),
         known_us: same.iter().map(|view| seen(view).first_us).min()?,
-        said: None,
+        send: None,
         doubtful: false,
     })
 }
@@ -67,12 +67,12 @@ fn merge_seq(
 /// so already.)
 fn acked(room: &Room<'_>) -> HashMap<u64, u64> {
     let mut acked = HashMap::new();
-    for answer in room.answers {
+    for response in room.responses {
         if let Response::Acked {
             message,
             seq,
             duplicate: false,
-        } = answer.says
+        } = response.outcome
         {
             acked.entry(seq).or_insert(message);
         }
@@ -89,17 +89,17 @@ fn same_event(one: &View, other: &View) -> bool {
 /// Judges `prev` of every view of an event: a place before it, and none left out between.
 pub(crate) fn check_prevs(room: &Room<'_>, order: &TotalOrder, findings: &mut Findings) {
     for view in room.views {
-        let (shown, seen) = (room.view(*view), room.sightings.view(*view));
+        let (shown, seen) = (room.view(*view), room.observations.view(*view));
         if !shown.has_prev() || (seen.delivered == 0 && seen.paged == 0) {
             continue;
         }
         let Some(at) = order.find(shown.seq) else {
             continue;
         };
-        let before = order.places[..at]
+        let before = order.events[..at]
             .iter()
             .rev()
-            .find(|place| !place.doubtful);
+            .find(|event| !event.doubtful);
         let too_old = before.is_some_and(|before| {
             shown.prev < before.seq && incarnation(before.seq) == incarnation(shown.seq)
         });
@@ -110,7 +110,7 @@ pub(crate) fn check_prevs(room: &Room<'_>, order: &TotalOrder, findings: &mut Fi
             };
             let kind = ViolationKind::WrongPrev;
             findings.add(kind, room.name(), shown.seq, seen.first_us, || {
-                vec![room.tell_sighting(*view), expected]
+                vec![room.describe_observation(*view), expected]
             });
         }
     }

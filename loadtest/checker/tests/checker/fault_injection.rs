@@ -2,74 +2,74 @@
 
 use crate::rng::Rng;
 
-use crate::mutations::{DELIVERIES, Damage};
-use crate::mutations_of_answers::ANSWERS;
+use crate::mutations::{DELIVERIES, Mutation};
 use crate::mutations_of_history::HISTORY;
-use crate::simulation::honest;
+use crate::mutations_of_responses::RESPONSES;
+use crate::simulation::valid_history;
 
 /// Not every history has what a damage needs, so some more are made than are damaged.
 const SEEDS: u64 = 400;
-const DAMAGED: u64 = 40;
-const DAMAGED_AT_LEAST: u64 = 20;
+const MUTATED_MAX: u64 = 40;
+const MUTATED_MIN: u64 = 20;
 
 /// Damages honest histories in this way and checks the result.
-fn assert_caught(damage: &Damage) {
-    let mut damaged = 0;
+fn assert_found(mutation: &Mutation) {
+    let mut mutated = 0;
     for seed in 0..SEEDS {
-        if damaged == DAMAGED {
+        if mutated == MUTATED_MAX {
             break;
         }
-        let mut trace = honest(seed, 600);
-        let mut chance = Rng::new(seed, 1);
-        let Some(place) = (damage.does)(&mut trace, &mut chance) else {
+        let mut trace = valid_history(seed, 600);
+        let mut rng = Rng::new(seed, 1);
+        let Some(place) = (mutation.apply)(&mut trace, &mut rng) else {
             continue;
         };
-        damaged += 1;
+        mutated += 1;
         let verdict = trace.verdict();
-        let name = damage.name;
+        let name = mutation.name;
         assert!(
-            verdict.count(damage.kind) > 0,
+            verdict.count(mutation.kind) > 0,
             "{name}, seed {seed}: not caught at {:?} in {}\n{verdict}",
             place.seq,
             place.room
         );
         for count in &verdict.violations {
             assert!(
-                count.kind == damage.kind || damage.also.contains(&count.kind),
+                count.kind == mutation.kind || mutation.also.contains(&count.kind),
                 "{name}, seed {seed}: {} is accused beside it\n{verdict}",
-                count.kind.word()
+                count.kind.as_str()
             );
         }
-        let told = verdict.stories.iter().find(|story| {
-            story.kind == damage.kind
-                && story.room == place.room
-                && place.seq.is_none_or(|seq| seq == story.seq)
+        let found = verdict.counterexamples.iter().find(|counterexample| {
+            counterexample.kind == mutation.kind
+                && counterexample.room == place.room
+                && place.seq.is_none_or(|seq| seq == counterexample.seq)
         });
         assert!(
-            told.is_some_and(|story| story.lines.len() >= 2),
+            found.is_some_and(|counterexample| counterexample.lines.len() >= 2),
             "{name}, seed {seed}: no story of seq {:?} in {}\n{verdict}",
             place.seq,
             place.room
         );
     }
-    let name = damage.name;
+    let name = mutation.name;
     assert!(
-        damaged >= DAMAGED_AT_LEAST,
-        "{name}: only {damaged} histories had it"
+        mutated >= MUTATED_MIN,
+        "{name}: only {mutated} histories had it"
     );
 }
 
 #[test]
-fn damage_to_deliveries_is_caught() {
-    DELIVERIES.iter().for_each(assert_caught);
+fn checker_finds_every_mutation_of_deliveries() {
+    DELIVERIES.iter().for_each(assert_found);
 }
 
 #[test]
-fn damage_to_answers_is_caught() {
-    ANSWERS.iter().for_each(assert_caught);
+fn checker_finds_every_mutation_of_responses() {
+    RESPONSES.iter().for_each(assert_found);
 }
 
 #[test]
-fn damage_to_history_is_caught() {
-    HISTORY.iter().for_each(assert_caught);
+fn checker_finds_every_mutation_of_history() {
+    HISTORY.iter().for_each(assert_found);
 }

@@ -6,7 +6,7 @@ use crate::rng::Rng;
 use roomcast_checker::history::{Event, EventKind};
 use roomcast_protocol::ErrorCode;
 
-use crate::trace::{Said, seq, text};
+use crate::trace::{Command, seq, text};
 
 /// A room: its log and what follows from it.
 pub(crate) struct Room {
@@ -56,8 +56,8 @@ impl Room {
         &mut self,
         user: &str,
         client: &str,
-        said: &Said,
-        chance: &mut Rng,
+        command: &Command,
+        rng: &mut Rng,
     ) -> Result<Stored, ErrorCode> {
         let name = (user.to_owned(), client.to_owned());
         if let Some(first) = self.known.get(&name) {
@@ -71,22 +71,24 @@ impl Room {
             seq: room.head(),
             duplicate: true,
         };
-        match said {
-            Said::Message { .. } => {}
-            Said::Delete { message } if self.deleted.contains(message) => {
+        match command {
+            Command::Message { .. } => {}
+            Command::Delete { message } if self.deleted.contains(message) => {
                 return Ok(settled(self, message));
             }
-            Said::Edit { message, .. } | Said::Delete { message } | Said::React { message, .. } => {
+            Command::Edit { message, .. }
+            | Command::Delete { message }
+            | Command::React { message, .. } => {
                 if self.deleted.contains(message) {
                     return Err(ErrorCode::NotFound);
                 }
             }
         }
-        if let Said::React {
+        if let Command::React {
             message,
             emoji,
             remove,
-        } = said
+        } = command
         {
             let reaction = (message.clone(), user.to_owned(), emoji.clone());
             if self.reactions.contains(&reaction) != *remove {
@@ -98,16 +100,16 @@ impl Room {
                 self.reactions.insert(reaction);
             }
         }
-        let mut event = self.event_of(user, said);
-        if matches!(said, Said::Message { .. }) {
+        let mut event = self.event_of(user, command);
+        if matches!(command, Command::Message { .. }) {
             event.client_msg_id = Some(text(client));
         }
         let stored = Stored {
             message: event.message_id.clone().unwrap().0.into_owned(),
-            seq: self.append(event, chance),
+            seq: self.append(event, rng),
             duplicate: false,
         };
-        if let Said::Delete { message } = said {
+        if let Command::Delete { message } = command {
             self.deleted.insert(message.clone());
         }
         self.known.insert(name, stored.clone());
@@ -115,7 +117,7 @@ impl Room {
     }
 
     /// A member comes or goes.
-    pub(crate) fn member(&mut self, user: &str, joins: bool, chance: &mut Rng) {
+    pub(crate) fn member(&mut self, user: &str, joins: bool, rng: &mut Rng) {
         let kind = if joins {
             self.members.insert(user.to_owned());
             EventKind::MemberJoined
@@ -125,7 +127,7 @@ impl Room {
         };
         let mut event = blank(kind, "host");
         event.user_id = Some(text(user));
-        self.append(event, chance);
+        self.append(event, rng);
     }
 
     /// An event as it is read later: a deleted message has lost its content.
@@ -160,27 +162,27 @@ impl Room {
         messages
     }
 
-    fn event_of(&mut self, user: &str, said: &Said) -> Event<'static> {
-        match said {
-            Said::Message { content } => {
+    fn event_of(&mut self, user: &str, command: &Command) -> Event<'static> {
+        match command {
+            Command::Message { content } => {
                 let mut event = blank(EventKind::Message, user);
                 self.messages += 1;
                 event.message_id = Some(text(&format!("{}-m{}", self.name, self.messages)));
                 event.content = Some(text(content));
                 event
             }
-            Said::Edit { message, content } => {
+            Command::Edit { message, content } => {
                 let mut event = blank(EventKind::MessageEdited, user);
                 event.message_id = Some(text(message));
                 event.content = Some(text(content));
                 event
             }
-            Said::Delete { message } => {
+            Command::Delete { message } => {
                 let mut event = blank(EventKind::MessageDeleted, user);
                 event.message_id = Some(text(message));
                 event
             }
-            Said::React {
+            Command::React {
                 message,
                 emoji,
                 remove,
@@ -195,15 +197,15 @@ impl Room {
     }
 
     /// Appends at the next seq; sometimes the log has been created again in between.
-    fn append(&mut self, mut event: Event<'static>, chance: &mut Rng) -> u64 {
+    fn append(&mut self, mut event: Event<'static>, rng: &mut Rng) -> u64 {
         let mut prev = self.head();
-        if chance.below(200) == 0 {
+        if rng.below(200) == 0 {
             self.next_seq = ((self.next_seq >> 40) + 1) << 40 | 1;
             prev = 0;
         }
         event.seq = seq(self.next_seq);
         event.prev = Some(seq(prev));
-        self.next_seq += 1 + chance.below(3) as u64;
+        self.next_seq += 1 + rng.below(3) as u64;
         let seq = event.seq.get();
         self.log.push(event);
         seq

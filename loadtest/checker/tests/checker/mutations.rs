@@ -5,131 +5,131 @@ use roomcast_checker::ViolationKind;
 use roomcast_checker::history::{Event, EventKind};
 
 use crate::model::blank;
-use crate::trace::{Delivery, Trace, What, seq, text};
+use crate::trace::{Delivery, StepKind, Trace, seq, text};
 
 /// What was damaged: where, and, if it is about an event, at which place.
-pub(crate) struct Damaged {
+pub(crate) struct Mutated {
     pub(crate) room: String,
     pub(crate) seq: Option<u64>,
 }
 
 /// A way to damage a history. It finds nothing to damage in some.
-pub(crate) struct Damage {
+pub(crate) struct Mutation {
     pub(crate) name: &'static str,
-    pub(crate) does: fn(&mut Trace, &mut Rng) -> Option<Damaged>,
+    pub(crate) apply: fn(&mut Trace, &mut Rng) -> Option<Mutated>,
     pub(crate) kind: ViolationKind,
     /// What else it breaks, where it breaks more than one thing.
     pub(crate) also: &'static [ViolationKind],
 }
 
 /// Damages what subscriptions were shown.
-pub(crate) const DELIVERIES: &[Damage] = &[
-    Damage {
+pub(crate) const DELIVERIES: &[Mutation] = &[
+    Mutation {
         name: "one reader never gets an event",
-        does: drop_one,
+        apply: drop_one,
         kind: ViolationKind::NotDelivered,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "the last event of a connection that stands is missing",
-        does: drop_last,
+        apply: drop_last,
         kind: ViolationKind::NotDelivered,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "nobody gets an event live, though history has it",
-        does: drop_live,
+        apply: drop_live,
         kind: ViolationKind::NotDelivered,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "an event that nobody acknowledged is gone without a trace",
-        does: drop_unacknowledged,
+        apply: drop_unacknowledged,
         kind: ViolationKind::Gap,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "a resume leaves out its first event",
-        does: drop_first_of_resume,
+        apply: drop_first_of_resume,
         kind: ViolationKind::NotDelivered,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "an event comes twice",
-        does: double,
+        apply: double,
         kind: ViolationKind::DeliveredTwice,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "a resume repeats the event before it",
-        does: repeat_in_resume,
+        apply: repeat_in_resume,
         kind: ViolationKind::ReplayedTwice,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "two events come in the wrong order",
-        does: reorder,
+        apply: reorder,
         kind: ViolationKind::OutOfOrder,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "one reader gets two events with their places exchanged",
-        does: swap_for_one,
+        apply: swap_for_one,
         kind: ViolationKind::OneSeqTwoEvents,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "one reader gets other words",
-        does: other_words_for_one,
+        apply: other_words_for_one,
         kind: ViolationKind::OneSeqTwoEvents,
         also: &[ViolationKind::ContentChanged],
     },
-    Damage {
+    Mutation {
         name: "prev names a place after the last one seen",
-        does: prev_too_new,
+        apply: prev_too_new,
         kind: ViolationKind::Gap,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "prev leaves out the event before",
-        does: prev_too_old,
+        apply: prev_too_old,
         kind: ViolationKind::WrongPrev,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "prev is the event's own place",
-        does: prev_of_itself,
+        apply: prev_of_itself,
         kind: ViolationKind::WrongPrev,
         also: &[ViolationKind::Gap],
     },
-    Damage {
+    Mutation {
         name: "an event comes after the subscription's end",
-        does: after_the_end,
+        apply: after_the_end,
         kind: ViolationKind::AfterRemoval,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "a removed member goes on listening",
-        does: after_leaving,
+        apply: after_leaving,
         kind: ViolationKind::AfterRemoval,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "an event comes to a connection that did not subscribe",
-        does: without_subscription,
+        apply: without_subscription,
         kind: ViolationKind::NotSubscribed,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "an event is made up for one reader",
-        does: invent_live,
+        apply: invent_live,
         kind: ViolationKind::Invented,
         also: &[],
     },
 ];
 
-fn at(delivery: &Delivery) -> Damaged {
-    Damaged {
+fn at(delivery: &Delivery) -> Mutated {
+    Mutated {
         room: delivery.room.clone(),
         seq: Some(delivery.seq),
     }
@@ -138,7 +138,7 @@ fn at(delivery: &Delivery) -> Damaged {
 /// One of those deliveries that fit.
 fn pick(
     trace: &Trace,
-    chance: &mut Rng,
+    rng: &mut Rng,
     fits: impl Fn(&Delivery, &[Delivery]) -> bool,
 ) -> Option<Delivery> {
     let all = trace.deliveries();
@@ -146,7 +146,7 @@ fn pick(
     if fitting.is_empty() {
         return None;
     }
-    Some(fitting[chance.below(fitting.len())].clone())
+    Some(fitting[rng.below(fitting.len())].clone())
 }
 
 fn later_in_span(one: &Delivery, all: &[Delivery]) -> bool {
@@ -160,23 +160,23 @@ fn others_got_it(one: &Delivery, all: &[Delivery]) -> bool {
 }
 
 fn event_at<'a>(trace: &'a mut Trace, delivery: &Delivery) -> &'a mut Event<'static> {
-    match &mut trace.steps[delivery.step].what {
-        What::Delivered { event, .. } => event,
+    match &mut trace.steps[delivery.step].kind {
+        StepKind::Delivered { event, .. } => event,
         other => panic!("{other:?} is no delivery"),
     }
 }
 
-fn drop_one(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let one = pick(trace, chance, |one, all| {
+fn drop_one(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let one = pick(trace, rng, |one, all| {
         later_in_span(one, all) && others_got_it(one, all)
     })?;
     trace.steps.remove(one.step);
     Some(at(&one))
 }
 
-fn drop_last(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
+fn drop_last(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
     let finished: Vec<usize> = trace.finished();
-    let one = pick(trace, chance, |one, all| {
+    let one = pick(trace, rng, |one, all| {
         finished.contains(&one.connection)
             && !later_in_span(one, all)
             && one.kind != EventKind::MemberLeft
@@ -187,7 +187,7 @@ fn drop_last(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
             })
     })?;
     let ended = trace.steps[one.step..].iter().any(|step| {
-        matches!(&step.what, What::Unsubscribed { room } | What::Subscribed { room, .. }
+        matches!(&step.kind, StepKind::Unsubscribed { room } | StepKind::Subscribed { room, .. }
             if step.connection == one.connection && *room == one.room)
     });
     if ended {
@@ -197,22 +197,22 @@ fn drop_last(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     Some(at(&one))
 }
 
-fn drop_live(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let one = pick(trace, chance, later_in_span)?;
+fn drop_live(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let one = pick(trace, rng, later_in_span)?;
     trace.forget(true, false, |room, event| {
         room == one.room && event.seq.get() == one.seq
     });
     Some(at(&one))
 }
 
-fn drop_unacknowledged(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
+fn drop_unacknowledged(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
     let acked = trace.acked();
     // A log that was created again right after it does not have it.
     let mut named = Vec::new();
     trace.each_event(|room, _, event| {
         named.extend(event.prev.map(|prev| (room.to_owned(), prev.get())));
     });
-    let one = pick(trace, chance, |one, all| {
+    let one = pick(trace, rng, |one, all| {
         let place = (one.room.clone(), one.seq);
         one.kind == EventKind::Message
             && !acked.contains(&place)
@@ -222,22 +222,22 @@ fn drop_unacknowledged(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     trace.forget(true, true, |room, event| {
         room == one.room && event.seq.get() == one.seq
     });
-    Some(Damaged {
+    Some(Mutated {
         room: one.room,
         seq: None,
     })
 }
 
-fn drop_first_of_resume(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let one = pick(trace, chance, |one, all| {
+fn drop_first_of_resume(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let one = pick(trace, rng, |one, all| {
         one.nth == 0 && one.span > 20 && later_in_span(one, all)
     })?;
     trace.steps.remove(one.step);
     Some(at(&one))
 }
 
-fn double(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let one = pick(trace, chance, later_in_span)?;
+fn double(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let one = pick(trace, rng, later_in_span)?;
     let again = trace.steps[one.step].clone();
     let later: Vec<Delivery> = trace.deliveries();
     let later = later.iter().rfind(|other| other.span == one.span)?;
@@ -245,9 +245,9 @@ fn double(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     Some(at(&one))
 }
 
-fn repeat_in_resume(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
+fn repeat_in_resume(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
     let all = trace.deliveries();
-    let one = pick(trace, chance, |one, _| one.nth == 0 && one.span > 20)?;
+    let one = pick(trace, rng, |one, _| one.nth == 0 && one.span > 20)?;
     let before = all.iter().rfind(|other| {
         (&other.room, other.span < one.span) == (&one.room, true) && other.seq < one.seq
     })?;
@@ -257,20 +257,20 @@ fn repeat_in_resume(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     Some(at(before))
 }
 
-fn reorder(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let one = pick(trace, chance, later_in_span)?;
+fn reorder(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let one = pick(trace, rng, later_in_span)?;
     let all = trace.deliveries();
     let next = all
         .iter()
         .find(|other| other.span == one.span && other.nth == one.nth + 1)?;
-    let (first, second) = (trace.steps[one.step].what.clone(), &next.step);
-    trace.steps[one.step].what = trace.steps[*second].what.clone();
-    trace.steps[*second].what = first;
+    let (first, second) = (trace.steps[one.step].kind.clone(), &next.step);
+    trace.steps[one.step].kind = trace.steps[*second].kind.clone();
+    trace.steps[*second].kind = first;
     Some(at(&one))
 }
 
-fn swap_for_one(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let one = pick(trace, chance, |one, all| {
+fn swap_for_one(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let one = pick(trace, rng, |one, all| {
         later_in_span(one, all) && others_got_it(one, all)
     })?;
     let all = trace.deliveries();
@@ -294,8 +294,8 @@ fn swap_for_one(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     Some(at(&one))
 }
 
-fn other_words_for_one(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let one = pick(trace, chance, |one, all| {
+fn other_words_for_one(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let one = pick(trace, rng, |one, all| {
         one.kind == EventKind::Message && others_got_it(one, all)
     })?;
     let event = event_at(trace, &one);
@@ -306,9 +306,9 @@ fn other_words_for_one(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     Some(at(&one))
 }
 
-fn prev_too_new(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
+fn prev_too_new(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
     // Seqs are not consecutive: no client observed anything after such a one.
-    let one = pick(trace, chance, |one, all| {
+    let one = pick(trace, rng, |one, all| {
         one.nth > 0
             && all
                 .iter()
@@ -318,8 +318,8 @@ fn prev_too_new(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     Some(at(&one))
 }
 
-fn prev_too_old(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let one = pick(trace, chance, |one, _| one.nth > 0)?;
+fn prev_too_old(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let one = pick(trace, rng, |one, _| one.nth > 0)?;
     let event = event_at(trace, &one);
     let prev = event.prev?.get();
     if prev < 8 || prev >> 40 != one.seq >> 40 {
@@ -329,21 +329,21 @@ fn prev_too_old(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     Some(at(&one))
 }
 
-fn prev_of_itself(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let one = pick(trace, chance, |_, _| true)?;
+fn prev_of_itself(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let one = pick(trace, rng, |_, _| true)?;
     event_at(trace, &one).prev = Some(seq(one.seq));
     Some(at(&one))
 }
 
-fn after_the_end(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let ends = |what: &What| matches!(what, What::Unsubscribed { .. });
+fn after_the_end(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let ends = |kind: &StepKind| matches!(kind, StepKind::Unsubscribed { .. });
     let ends: Vec<usize> = trace.numbers(ends);
-    let end = *ends.get(chance.below(ends.len().max(1)))?;
+    let end = *ends.get(rng.below(ends.len().max(1)))?;
     let step = trace.steps[end].clone();
-    let What::Unsubscribed { room } = &step.what else {
+    let StepKind::Unsubscribed { room } = &step.kind else {
         return None;
     };
-    let one = pick(trace, chance, |one, _| one.room == *room && one.step < end)?;
+    let one = pick(trace, rng, |one, _| one.room == *room && one.step < end)?;
     let mut late = trace.steps[one.step].clone();
     (late.connection, late.at_us) = (step.connection, step.at_us);
     trace.steps.insert(end + 1, late);
@@ -351,20 +351,20 @@ fn after_the_end(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
 }
 
 /// The `UNSUBSCRIBED` behind a member's leaving is late, and another event came before it.
-fn after_leaving(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
+fn after_leaving(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
     let all = trace.deliveries();
-    let left = pick(trace, chance, |one, _| {
+    let left = pick(trace, rng, |one, _| {
         one.kind == EventKind::MemberLeft
-            && matches!(&trace.steps.get(one.step + 1).map(|step| (&step.what, step.connection)),
-                Some((What::Unsubscribed { room }, connection))
+            && matches!(&trace.steps.get(one.step + 1).map(|step| (&step.kind, step.connection)),
+                Some((StepKind::Unsubscribed { room }, connection))
                     if *room == one.room && *connection == one.connection)
     })?;
     let next = all
         .iter()
         .find(|other| other.room == left.room && other.seq > left.seq && other.step > left.step)?;
     let changes = trace.steps[left.step + 2..next.step].iter().any(|step| {
-        let ends = matches!(&step.what, What::Ended(_));
-        let begins = matches!(&step.what, What::Subscribed { room, .. } if *room == left.room);
+        let ends = matches!(&step.kind, StepKind::Ended(_));
+        let begins = matches!(&step.kind, StepKind::Subscribed { room, .. } if *room == left.room);
         step.connection == left.connection && (ends || begins)
     });
     if changes {
@@ -377,10 +377,10 @@ fn after_leaving(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     Some(at(next))
 }
 
-fn without_subscription(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let one = pick(trace, chance, |_, _| true)?;
+fn without_subscription(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let one = pick(trace, rng, |_, _| true)?;
     let mut lost = trace.steps[one.step].clone();
-    let page = |what: &What| matches!(what, What::Paged { .. });
+    let page = |kind: &StepKind| matches!(kind, StepKind::Paged { .. });
     let reader = *trace.numbers(page).last()?;
     lost.connection = trace.steps[reader].connection;
     lost.at_us = trace.steps[reader].at_us;
@@ -388,8 +388,8 @@ fn without_subscription(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> 
     Some(at(&one))
 }
 
-fn invent_live(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let one = pick(trace, chance, |one, all| {
+fn invent_live(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let one = pick(trace, rng, |one, all| {
         one.nth > 0
             && all
                 .iter()
@@ -402,12 +402,12 @@ fn invent_live(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     made_up.client_msg_id = Some(text("made-up"));
     made_up.content = Some(text("made up"));
     let mut step = trace.steps[one.step].clone();
-    step.what = What::Delivered {
+    step.kind = StepKind::Delivered {
         room: one.room.clone(),
         event: made_up,
     };
     trace.steps.insert(one.step, step);
-    Some(Damaged {
+    Some(Mutated {
         room: one.room,
         seq: Some(one.seq - 1),
     })

@@ -4,63 +4,63 @@ use crate::rng::Rng;
 use roomcast_checker::ViolationKind;
 use roomcast_checker::history::{Event, EventKind, PageQuery};
 
-use crate::mutations::{Damage, Damaged};
-use crate::mutations_of_answers::pick;
-use crate::trace::{Said, Trace, What, seq, text};
+use crate::mutations::{Mutated, Mutation};
+use crate::mutations_of_responses::pick;
+use crate::trace::{Command, StepKind, Trace, seq, text};
 
 /// Damages pages of history.
-pub(crate) const HISTORY: &[Damage] = &[
-    Damage {
+pub(crate) const HISTORY: &[Mutation] = &[
+    Mutation {
         name: "a page lacks an event",
-        does: page_lacks,
+        apply: page_lacks,
         kind: ViolationKind::HistoryLacks,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "the last page lacks the last event",
-        does: page_ends_early,
+        apply: page_ends_early,
         kind: ViolationKind::HistoryLacks,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "a page is out of order",
-        does: page_out_of_order,
+        apply: page_out_of_order,
         kind: ViolationKind::HistoryOrder,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "a page has an event twice",
-        does: page_twice,
+        apply: page_twice,
         kind: ViolationKind::HistoryOrder,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "a page goes beyond what was asked for",
-        does: page_beyond,
+        apply: page_beyond,
         kind: ViolationKind::HistoryOrder,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "history has an event that nobody sent",
-        does: page_invents,
+        apply: page_invents,
         kind: ViolationKind::Invented,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "history tells an event otherwise than it was live",
-        does: page_says_otherwise,
+        apply: page_says_otherwise,
         kind: ViolationKind::OneSeqTwoEvents,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "a page shows a message as it was before an edit",
-        does: page_before_edit,
+        apply: page_before_edit,
         kind: ViolationKind::StaleState,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "a page shows a message that was deleted",
-        does: page_before_delete,
+        apply: page_before_delete,
         kind: ViolationKind::StaleState,
         also: &[],
     },
@@ -69,14 +69,14 @@ pub(crate) const HISTORY: &[Damage] = &[
 /// A page, and the number of one of its events.
 fn pick_page(
     trace: &Trace,
-    chance: &mut Rng,
-    fits: impl Fn(&What) -> bool,
+    rng: &mut Rng,
+    fits: impl Fn(&StepKind) -> bool,
 ) -> Option<(usize, String, usize, u64)> {
     let pages = trace.numbers(fits);
-    let step = *pages.get(chance.below(pages.len().max(1)))?;
-    match &trace.steps[step].what {
-        What::Paged { room, events, .. } if !events.is_empty() => {
-            let number = chance.below(events.len());
+    let step = *pages.get(rng.below(pages.len().max(1)))?;
+    match &trace.steps[step].kind {
+        StepKind::Paged { room, events, .. } if !events.is_empty() => {
+            let number = rng.below(events.len());
             Some((step, room.clone(), number, events[number].seq.get()))
         }
         _ => None,
@@ -89,15 +89,15 @@ fn seen_live(trace: &Trace, room: &str, seq: u64) -> bool {
 }
 
 fn change_page(trace: &mut Trace, step: usize, change: impl FnOnce(&mut Vec<Event<'static>>)) {
-    if let What::Paged { events, .. } = &mut trace.steps[step].what {
+    if let StepKind::Paged { events, .. } = &mut trace.steps[step].kind {
         change(events);
     }
 }
 
-fn page_lacks(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let long = |what: &What| matches!(what, What::Paged { events, .. } if events.len() > 2);
-    let (step, room, number, seq) = pick_page(trace, chance, long)?;
-    let What::Paged { events, .. } = &trace.steps[step].what else {
+fn page_lacks(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let long = |kind: &StepKind| matches!(kind, StepKind::Paged { events, .. } if events.len() > 2);
+    let (step, room, number, seq) = pick_page(trace, rng, long)?;
+    let StepKind::Paged { events, .. } = &trace.steps[step].kind else {
         return None;
     };
     // What comes after the page's end, or before a page of messages, is another page's matter.
@@ -105,33 +105,33 @@ fn page_lacks(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
         return None;
     }
     change_page(trace, step, |events| drop(events.remove(number)));
-    Some(Damaged {
+    Some(Mutated {
         room,
         seq: Some(seq),
     })
 }
 
-fn page_ends_early(trace: &mut Trace, _: &mut Rng) -> Option<Damaged> {
-    let last = |what: &What| {
-        matches!(what, What::Paged { asked: PageQuery::After(_), more: (_, false), events, .. }
+fn page_ends_early(trace: &mut Trace, _: &mut Rng) -> Option<Mutated> {
+    let last = |kind: &StepKind| {
+        matches!(kind, StepKind::Paged { asked: PageQuery::After(_), more: (_, false), events, .. }
             if !events.is_empty())
     };
     let step = *trace.numbers(last).last()?;
     let mut gone = None;
     change_page(trace, step, |events| gone = events.pop());
-    let (What::Paged { room, .. }, seq) = (&trace.steps[step].what, gone?.seq.get()) else {
+    let (StepKind::Paged { room, .. }, seq) = (&trace.steps[step].kind, gone?.seq.get()) else {
         return None;
     };
     let room = room.clone();
-    seen_live(trace, &room, seq).then_some(Damaged {
+    seen_live(trace, &room, seq).then_some(Mutated {
         room,
         seq: Some(seq),
     })
 }
 
-fn page_out_of_order(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let long = |what: &What| matches!(what, What::Paged { events, .. } if events.len() > 1);
-    let (step, room, number, seq) = pick_page(trace, chance, long)?;
+fn page_out_of_order(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let long = |kind: &StepKind| matches!(kind, StepKind::Paged { events, .. } if events.len() > 1);
+    let (step, room, number, seq) = pick_page(trace, rng, long)?;
     if number == 0 {
         return None;
     }
@@ -140,65 +140,65 @@ fn page_out_of_order(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
         at = events[number - 1].seq.get();
         events.swap(number - 1, number);
     });
-    Some(Damaged {
+    Some(Mutated {
         room,
         seq: Some(at),
     })
 }
 
-fn page_twice(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let any = |what: &What| matches!(what, What::Paged { .. });
-    let (step, room, number, seq) = pick_page(trace, chance, any)?;
+fn page_twice(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let any = |kind: &StepKind| matches!(kind, StepKind::Paged { .. });
+    let (step, room, number, seq) = pick_page(trace, rng, any)?;
     change_page(trace, step, |events| {
         let again = events[number].clone();
         events.insert(number, again);
     });
-    Some(Damaged {
+    Some(Mutated {
         room,
         seq: Some(seq),
     })
 }
 
-fn page_beyond(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let bounded = |what: &What| {
+fn page_beyond(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let bounded = |kind: &StepKind| {
         matches!(
-            what,
-            What::Paged {
+            kind,
+            StepKind::Paged {
                 asked: PageQuery::After(_) | PageQuery::Before(_),
                 ..
             }
         )
     };
-    let (step, room, number, place) = pick_page(trace, chance, bounded)?;
-    match &mut trace.steps[step].what {
-        What::Paged {
+    let (step, room, number, place) = pick_page(trace, rng, bounded)?;
+    match &mut trace.steps[step].kind {
+        StepKind::Paged {
             asked: PageQuery::After(after),
             ..
         } if number == 0 => *after = seq(place),
-        What::Paged {
+        StepKind::Paged {
             asked: PageQuery::Before(before),
             events,
             ..
         } if number + 1 == events.len() => *before = seq(place),
         _ => return None,
     }
-    Some(Damaged {
+    Some(Mutated {
         room,
         seq: Some(place),
     })
 }
 
-fn page_invents(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let after = |what: &What| {
+fn page_invents(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let after = |kind: &StepKind| {
         matches!(
-            what,
-            What::Paged {
+            kind,
+            StepKind::Paged {
                 asked: PageQuery::After(_),
                 ..
             }
         )
     };
-    let (step, room, number, place) = pick_page(trace, chance, after)?;
+    let (step, room, number, place) = pick_page(trace, rng, after)?;
     let mut taken = false;
     trace.each_event(|its_room, _, event| {
         taken |= its_room == room && event.seq.get() == place + 1;
@@ -220,23 +220,23 @@ fn page_invents(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
             .is_some_and(|next| next.seq == made_up.seq);
         events.insert(number + 1, made_up);
     });
-    (!beyond).then_some(Damaged {
+    (!beyond).then_some(Mutated {
         room,
         seq: Some(place + 1),
     })
 }
 
-fn page_says_otherwise(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let after = |what: &What| {
+fn page_says_otherwise(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let after = |kind: &StepKind| {
         matches!(
-            what,
-            What::Paged {
+            kind,
+            StepKind::Paged {
                 asked: PageQuery::After(_),
                 ..
             }
         )
     };
-    let (step, room, number, place) = pick_page(trace, chance, after)?;
+    let (step, room, number, place) = pick_page(trace, rng, after)?;
     let live = trace.deliveries();
     let live = live
         .iter()
@@ -247,29 +247,33 @@ fn page_says_otherwise(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
         changed = events[number].kind == EventKind::Message && !events[number].deleted;
         events[number].content = Some(text("other words"));
     });
-    (changed && live > 1).then_some(Damaged {
+    (changed && live > 1).then_some(Mutated {
         room,
         seq: Some(place),
     })
 }
 
-fn page_before_edit(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    stale(trace, chance, |said| matches!(said, Said::Edit { .. }))
+fn page_before_edit(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    stale(trace, rng, |command| {
+        matches!(command, Command::Edit { .. })
+    })
 }
 
-fn page_before_delete(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    stale(trace, chance, |said| matches!(said, Said::Delete { .. }))
+fn page_before_delete(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    stale(trace, rng, |command| {
+        matches!(command, Command::Delete { .. })
+    })
 }
 
 /// A page of messages shows one unchanged, though a change of it was acknowledged long before.
-fn stale(trace: &mut Trace, chance: &mut Rng, such: fn(&Said) -> bool) -> Option<Damaged> {
-    let change = pick(trace, chance, |one| such(&one.said))?;
-    let (Said::Edit { message, .. } | Said::Delete { message }) = &change.said else {
+fn stale(trace: &mut Trace, rng: &mut Rng, such: fn(&Command) -> bool) -> Option<Mutated> {
+    let change = pick(trace, rng, |one| such(&one.command))?;
+    let (Command::Edit { message, .. } | Command::Delete { message }) = &change.command else {
         return None;
     };
     let known_us = trace.steps[change.step].at_us;
-    let words = trace.steps.iter().find_map(|step| match &step.what {
-        What::Delivered { event, .. }
+    let words = trace.steps.iter().find_map(|step| match &step.kind {
+        StepKind::Delivered { event, .. }
             if event.kind == EventKind::Message
                 && !event.deleted
                 && event.message_id.as_ref().is_some_and(|id| id.0 == *message) =>
@@ -279,13 +283,13 @@ fn stale(trace: &mut Trace, chance: &mut Rng, such: fn(&Said) -> bool) -> Option
         _ => None,
     })?;
     for step in &mut trace.steps {
-        if let What::Paged {
+        if let StepKind::Paged {
             room,
             asked,
             asked_us,
             events,
             ..
-        } = &mut step.what
+        } = &mut step.kind
             && !matches!(asked, PageQuery::After(_))
             && *asked_us > known_us
         {
@@ -294,7 +298,7 @@ fn stale(trace: &mut Trace, chance: &mut Rng, such: fn(&Said) -> bool) -> Option
                 .find(|event| event.message_id.as_ref().is_some_and(|id| id.0 == *message));
             if let Some(event) = shown {
                 (event.content, event.deleted) = (Some(words), false);
-                return Some(Damaged {
+                return Some(Mutated {
                     room: room.clone(),
                     seq: Some(event.seq.get()),
                 });

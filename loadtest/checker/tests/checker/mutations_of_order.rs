@@ -3,17 +3,17 @@
 use crate::rng::Rng;
 use roomcast_protocol::ErrorCode;
 
-use crate::mutations::Damaged;
-use crate::mutations_of_answers::{Acked, is_message, pick};
-use crate::trace::{Trace, What};
+use crate::mutations::Mutated;
+use crate::mutations_of_responses::{Acked, is_message, pick};
+use crate::trace::{StepKind, Trace};
 
 /// Longer than an answer may be under way, in microseconds.
 const LONG_US: u64 = 6_000_000;
 
-pub(crate) fn exchange_sends(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let first = pick(trace, chance, |one| is_message(one) && one.tries == 1)?;
+pub(crate) fn exchange_sends(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let first = pick(trace, rng, |one| is_message(one) && one.tries == 1)?;
     let of = trace.steps[first.step].connection;
-    let second = pick(trace, chance, |one| {
+    let second = pick(trace, rng, |one| {
         is_message(one)
             && one.tries == 1
             && one.room == first.room
@@ -21,16 +21,17 @@ pub(crate) fn exchange_sends(trace: &mut Trace, chance: &mut Rng) -> Option<Dama
             && trace.steps[one.step].connection == of
     })?;
     let steps = |client: &str| {
-        let is_it = |what: &What| matches!(what, What::Tried { client: its, .. } if its == client);
+        let is_it =
+            |kind: &StepKind| matches!(kind, StepKind::Sent { client: its, .. } if its == client);
         trace.numbers(is_it)[0]
     };
     let (early, late) = (steps(&first.client), steps(&second.client));
     let (one, other) = (
-        trace.steps[early].what.clone(),
-        trace.steps[late].what.clone(),
+        trace.steps[early].kind.clone(),
+        trace.steps[late].kind.clone(),
     );
-    (trace.steps[early].what, trace.steps[late].what) = (other, one);
-    Some(Damaged {
+    (trace.steps[early].kind, trace.steps[late].kind) = (other, one);
+    Some(Mutated {
         room: first.room,
         seq: None,
     })
@@ -38,7 +39,8 @@ pub(crate) fn exchange_sends(trace: &mut Trace, chance: &mut Rng) -> Option<Dama
 
 /// The steps at which this was tried on the connection.
 fn tries_on(trace: &Trace, connection: usize, client: &str) -> Vec<usize> {
-    let is_it = |what: &What| matches!(what, What::Tried { client: its, .. } if its == client);
+    let is_it =
+        |kind: &StepKind| matches!(kind, StepKind::Sent { client: its, .. } if its == client);
     let mut tries = trace.numbers(is_it);
     tries.retain(|step| trace.steps[*step].connection == connection);
     tries
@@ -52,20 +54,20 @@ fn is_single(trace: &Trace, one: &Acked, connection: usize, room: &str) -> bool 
         && trace.steps[one.step].connection == connection
 }
 
-pub(crate) fn exchange_resend(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let resent = pick(trace, chance, |one| is_message(one) && one.tries > 1)?;
+pub(crate) fn exchange_resend(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let resent = pick(trace, rng, |one| is_message(one) && one.tries > 1)?;
     let connection = trace.steps[resent.step].connection;
     let early = *tries_on(trace, connection, &resent.client).last()?;
-    let later = pick(trace, chance, |one| {
+    let later = pick(trace, rng, |one| {
         is_single(trace, one, connection, &resent.room) && one.seq > resent.seq
     })?;
     let late = *tries_on(trace, connection, &later.client).first()?;
     let (one, other) = (
-        trace.steps[early].what.clone(),
-        trace.steps[late].what.clone(),
+        trace.steps[early].kind.clone(),
+        trace.steps[late].kind.clone(),
     );
-    (trace.steps[early].what, trace.steps[late].what) = (other, one);
-    Some(Damaged {
+    (trace.steps[early].kind, trace.steps[late].kind) = (other, one);
+    Some(Mutated {
         room: resent.room,
         seq: None,
     })
@@ -77,20 +79,16 @@ struct Pair {
     /// The step of its try.
     tried: usize,
     /// The later send, to be attempted before the earlier one as well.
-    again: What,
+    again: StepKind,
     later: Acked,
 }
 
 /// Two messages; `fits` is given the steps of the earlier one's try and `ACK` and of the later one's try.
-fn pair(
-    trace: &Trace,
-    chance: &mut Rng,
-    fits: impl Fn(usize, usize, usize) -> bool,
-) -> Option<Pair> {
-    let earlier = pick(trace, chance, |one| is_message(one) && one.tries == 1)?;
+fn pair(trace: &Trace, rng: &mut Rng, fits: impl Fn(usize, usize, usize) -> bool) -> Option<Pair> {
+    let earlier = pick(trace, rng, |one| is_message(one) && one.tries == 1)?;
     let connection = trace.steps[earlier.step].connection;
     let tried = *tries_on(trace, connection, &earlier.client).first()?;
-    let later = pick(trace, chance, |one| {
+    let later = pick(trace, rng, |one| {
         let tries = tries_on(trace, connection, &one.client);
         is_single(trace, one, connection, &earlier.room)
             && one.seq > earlier.seq
@@ -99,7 +97,7 @@ fn pair(
                 .is_some_and(|later| fits(tried, earlier.step, *later))
     })?;
     let again = *tries_on(trace, connection, &later.client).first()?;
-    let again = trace.steps[again].what.clone();
+    let again = trace.steps[again].kind.clone();
     Some(Pair {
         earlier,
         tried,
@@ -109,9 +107,9 @@ fn pair(
 }
 
 /// The later message was tried before the earlier one already, and refused after the step `refused`.
-fn refuse_first(trace: &mut Trace, pair: &Pair, refused: usize, delay_us: u64) -> Damaged {
+fn refuse_first(trace: &mut Trace, pair: &Pair, refused: usize, delay_us: u64) -> Mutated {
     let mut refusal = trace.steps[refused].clone();
-    refusal.what = What::Refused {
+    refusal.kind = StepKind::Refused {
         room: pair.later.room.clone(),
         client: pair.later.client.clone(),
         code: ErrorCode::LogUnavailable,
@@ -119,9 +117,9 @@ fn refuse_first(trace: &mut Trace, pair: &Pair, refused: usize, delay_us: u64) -
     trace.steps.insert(refused + 1, refusal);
     delay_after(trace, refused, delay_us);
     let mut again = trace.steps[pair.tried].clone();
-    again.what = pair.again.clone();
+    again.kind = pair.again.clone();
     trace.steps.insert(pair.tried, again);
-    Damaged {
+    Mutated {
         room: pair.earlier.room.clone(),
         seq: Some(pair.earlier.seq),
     }
@@ -132,7 +130,7 @@ fn delay_after(trace: &mut Trace, step: usize, by_us: u64) {
     let from_us = trace.steps[step].at_us;
     for step in &mut trace.steps[step + 1..] {
         step.at_us += by_us;
-        if let What::Paged { asked_us, .. } = &mut step.what
+        if let StepKind::Paged { asked_us, .. } = &mut step.kind
             && *asked_us > from_us
         {
             *asked_us += by_us;
@@ -140,14 +138,14 @@ fn delay_after(trace: &mut Trace, step: usize, by_us: u64) {
     }
 }
 
-pub(crate) fn store_behind_refused(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let pair = pair(trace, chance, |tried, _, later| tried < later)?;
+pub(crate) fn store_behind_refused(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let pair = pair(trace, rng, |tried, _, later| tried < later)?;
     let refused = pair.tried;
     Some(refuse_first(trace, &pair, refused, LONG_US))
 }
 
-pub(crate) fn acknowledge_before_refusal(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let pair = pair(trace, chance, |_, acked, later| acked < later)?;
+pub(crate) fn acknowledge_before_refusal(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let pair = pair(trace, rng, |_, acked, later| acked < later)?;
     let refused = pair.earlier.step;
     Some(refuse_first(trace, &pair, refused, 1))
 }

@@ -1,12 +1,12 @@
 //! Honest histories have no violations, whatever faults happened.
 
-use crate::simulation::honest;
+use crate::simulation::valid_history;
 
 #[test]
-fn honest_histories_are_never_accused() {
+fn checker_reports_no_violation_in_valid_histories() {
     let mut seen = Seen::default();
     for seed in 0..400 {
-        let verdict = honest(seed, 600).verdict();
+        let verdict = valid_history(seed, 600).verdict();
         assert!(verdict.kept(), "seed {seed}:\n{verdict}");
         let checked = verdict.checked;
         assert_eq!(checked.rooms, 3, "seed {seed}");

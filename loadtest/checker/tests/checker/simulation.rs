@@ -8,7 +8,7 @@ use roomcast_checker::history::{Disconnect, PageQuery};
 use roomcast_protocol::ErrorCode;
 
 use crate::model::Room;
-use crate::trace::{Said, Trace, What, seq};
+use crate::trace::{Command, StepKind, Trace, seq};
 
 const ROOMS: usize = 3;
 const DEVICES: usize = 8;
@@ -23,7 +23,7 @@ struct Device {
     /// The last place seen of each room.
     last: HashMap<usize, u64>,
     /// What was refused, not confirmed or not answered.
-    open: Vec<(usize, String, Said)>,
+    open: Vec<(usize, String, Command)>,
 }
 
 /// A connection that stands.
@@ -31,17 +31,17 @@ struct Online {
     number: usize,
     /// Of each room: the number of the next event, and up to where it is replayed.
     subscriptions: BTreeMap<usize, (usize, usize)>,
-    answers: Vec<What>,
+    responses: Vec<StepKind>,
 }
 
-struct World {
-    chance: Rng,
+struct Simulation {
+    rng: Rng,
     trace: Trace,
     now_us: u64,
     rooms: Vec<Room>,
     devices: Vec<Device>,
     connections: usize,
-    said: usize,
+    command: usize,
     /// Microseconds of a step at most.
     step_us: usize,
     /// Messages that can be edited, deleted and reacted to: room, sender, message.
@@ -49,9 +49,9 @@ struct World {
 }
 
 /// What the clients of an honest fleet see in `steps` steps.
-pub(crate) fn honest(seed: u64, steps: usize) -> Trace {
-    let mut world = World {
-        chance: Rng::new(seed, 0),
+pub(crate) fn valid_history(seed: u64, steps: usize) -> Trace {
+    let mut simulation = Simulation {
+        rng: Rng::new(seed, 0),
         trace: Trace::default(),
         now_us: 0,
         rooms: (0..ROOMS)
@@ -59,7 +59,7 @@ pub(crate) fn honest(seed: u64, steps: usize) -> Trace {
             .collect(),
         devices: Vec::new(),
         connections: 0,
-        said: 0,
+        command: 0,
         // Half of the histories are slow enough for what is judged by time.
         step_us: if seed.is_multiple_of(2) {
             1_000
@@ -69,38 +69,38 @@ pub(crate) fn honest(seed: u64, steps: usize) -> Trace {
         messages: Vec::new(),
     };
     for device in 0..DEVICES {
-        world.devices.push(Device {
+        simulation.devices.push(Device {
             user: format!("u{}", device * 3 / 4),
             online: None,
             last: HashMap::new(),
             open: Vec::new(),
         });
         for room in 0..ROOMS {
-            let user = world.devices[device].user.clone();
-            if (device < 6 || room == 0) && !world.rooms[room].members.contains(&user) {
-                world.rooms[room].member(&user, true, &mut world.chance);
+            let user = simulation.devices[device].user.clone();
+            if (device < 6 || room == 0) && !simulation.rooms[room].members.contains(&user) {
+                simulation.rooms[room].member(&user, true, &mut simulation.rng);
             }
         }
     }
     for device in 0..DEVICES {
-        world.connect(device);
+        simulation.connect(device);
     }
     for _ in 0..steps {
-        world.step();
+        simulation.step();
     }
-    world.finish();
-    world.trace
+    simulation.finish();
+    simulation.trace
 }
 
-impl World {
+impl Simulation {
     fn step(&mut self) {
-        self.now_us += 1 + self.chance.below(self.step_us) as u64;
-        let device = self.chance.below(DEVICES);
-        let room = self.chance.below(ROOMS);
-        match self.chance.below(100) {
+        self.now_us += 1 + self.rng.below(self.step_us) as u64;
+        let device = self.rng.below(DEVICES);
+        let room = self.rng.below(ROOMS);
+        match self.rng.below(100) {
             0..30 => self.say(device, room),
             30..70 => {
-                let events = 1 + self.chance.below(6);
+                let events = 1 + self.rng.below(6);
                 self.deliver(device, room, events);
             }
             70..84 => self.answer(device),
@@ -113,9 +113,9 @@ impl World {
         }
     }
 
-    fn push(&mut self, device: usize, what: What) {
+    fn push(&mut self, device: usize, kind: StepKind) {
         if let Some(online) = &self.devices[device].online {
-            self.trace.push(self.now_us, online.number, what);
+            self.trace.push(self.now_us, online.number, kind);
         }
     }
 
@@ -128,13 +128,13 @@ impl World {
         self.devices[device].online = Some(Online {
             number,
             subscriptions: BTreeMap::new(),
-            answers: Vec::new(),
+            responses: Vec::new(),
         });
-        let what = What::Connected {
+        let kind = StepKind::Connected {
             user: self.devices[device].user.clone(),
-            gateway: format!("ws://gateway-{}", self.chance.below(2)),
+            gateway: format!("ws://gateway-{}", self.rng.below(2)),
         };
-        self.push(device, what);
+        self.push(device, kind);
         for room in 0..ROOMS {
             self.subscribe(device, room);
         }
@@ -154,7 +154,7 @@ impl World {
             .last
             .get(&room)
             .copied()
-            .filter(|_| self.chance.below(8) > 0);
+            .filter(|_| self.rng.below(8) > 0);
         let (head, length) = (held.head(), held.log.len());
         let missed = after.map_or(0, |after| length - held.after(after));
         let recovered = missed <= REPLAY_MAX;
@@ -166,13 +166,13 @@ impl World {
             this.last.insert(room, head);
         }
         let name = held.name.clone();
-        let what = What::Subscribed {
+        let kind = StepKind::Subscribed {
             room: name,
             after,
             head,
             recovered,
         };
-        self.push(device, what);
+        self.push(device, kind);
         if let (false, Some(after)) = (recovered, after) {
             self.catch_up(device, room, after);
         }
@@ -195,15 +195,15 @@ impl World {
 
     /// One page of events; gives the last place of it when there are more.
     fn page_after(&mut self, connection: usize, room: usize, after: u64) -> Option<u64> {
-        let asked_us = self.now_us.saturating_sub(self.chance.below(2_000) as u64);
-        let limit = 1 + self.chance.below(9);
+        let asked_us = self.now_us.saturating_sub(self.rng.below(2_000) as u64);
+        let limit = 1 + self.rng.below(9);
         let held = &self.rooms[room];
         let from = held.after(after);
         let until = held.log.len().min(from + limit);
         let events: Vec<_> = (from..until).map(|number| held.replayed(number)).collect();
         let last = events.last().map(|event| event.seq.get());
         let more = until < held.log.len();
-        let what = What::Paged {
+        let kind = StepKind::Paged {
             room: held.name.clone(),
             asked_us,
             asked: PageQuery::After(seq(after)),
@@ -211,7 +211,7 @@ impl World {
             more: (from > 0, more),
             events,
         };
-        self.trace.push(self.now_us, connection, what);
+        self.trace.push(self.now_us, connection, kind);
         last.filter(|_| more)
     }
 
@@ -219,24 +219,24 @@ impl World {
     fn read(&mut self, room: usize) {
         let connection = self.reader();
         let held = &self.rooms[room];
-        let somewhere = self.chance.below(held.log.len() + 1);
+        let somewhere = self.rng.below(held.log.len() + 1);
         let somewhere = held
             .log
             .get(somewhere)
             .map_or(held.head(), |event| event.seq.get());
-        if self.chance.below(2) == 0 {
+        if self.rng.below(2) == 0 {
             self.page_after(connection, room, somewhere);
             return;
         }
-        let newest = self.chance.below(2) == 0;
+        let newest = self.rng.below(2) == 0;
         let before = if newest { u64::MAX } else { somewhere };
         let mut events = held.messages(before);
-        let limit = 1 + self.chance.below(9);
+        let limit = 1 + self.rng.below(9);
         let hidden = events.len().saturating_sub(limit);
         events.drain(..hidden);
-        let what = What::Paged {
+        let kind = StepKind::Paged {
             room: held.name.clone(),
-            asked_us: self.now_us.saturating_sub(self.chance.below(2_000) as u64),
+            asked_us: self.now_us.saturating_sub(self.rng.below(2_000) as u64),
             asked: if newest {
                 PageQuery::Newest
             } else {
@@ -246,85 +246,85 @@ impl World {
             more: (hidden > 0, !newest),
             events,
         };
-        self.trace.push(self.now_us, connection, what);
+        self.trace.push(self.now_us, connection, kind);
     }
 
     fn reader(&mut self) -> usize {
         let number = self.connections;
         self.connections += 1;
-        let what = What::Connected {
+        let kind = StepKind::Connected {
             user: "reader".to_owned(),
             gateway: "http://history".to_owned(),
         };
-        self.trace.push(self.now_us, number, what);
+        self.trace.push(self.now_us, number, kind);
         number
     }
 
     fn say(&mut self, device: usize, room: usize) {
         let user = self.devices[device].user.clone();
-        self.said += 1;
-        let client = format!("c{}", self.said);
-        let content = format!("words {}", self.chance.below(1_000_000));
-        let about = self.chance.below(3) == 0;
+        self.command += 1;
+        let client = format!("c{}", self.command);
+        let content = format!("words {}", self.rng.below(1_000_000));
+        let about = self.rng.below(3) == 0;
         let known = self.messages.iter().rev().filter(|(of, _, _)| *of == room);
         let known: Vec<_> = known.take(6).cloned().collect();
-        let said = match known.get(self.chance.below(6)).filter(|_| about) {
+        let command = match known.get(self.rng.below(6)).filter(|_| about) {
             Some((_, sender, message)) => {
                 let message = message.clone();
-                match self.chance.below(4) {
-                    0 if *sender == user => Said::Edit { message, content },
-                    1 if *sender == user => Said::Delete { message },
-                    mood => Said::React {
+                match self.rng.below(4) {
+                    0 if *sender == user => Command::Edit { message, content },
+                    1 if *sender == user => Command::Delete { message },
+                    mood => Command::React {
                         message,
                         emoji: "+".to_owned(),
                         remove: mood > 2,
                     },
                 }
             }
-            None => Said::Message { content },
+            None => Command::Message { content },
         };
-        self.attempt(device, room, client, said);
+        self.attempt(device, room, client, command);
     }
 
     fn say_again(&mut self, device: usize) {
         if self.devices[device].online.is_some() && !self.devices[device].open.is_empty() {
-            let (room, client, said) = self.devices[device].open.remove(0);
-            self.attempt(device, room, client, said);
+            let (room, client, command) = self.devices[device].open.remove(0);
+            self.attempt(device, room, client, command);
         }
     }
 
     /// Whether the device has a pending refusal in this room, definite or indeterminate.
     fn is_behind_refused(&self, device: usize, name: &str) -> bool {
         let online = self.devices[device].online.iter();
-        let mut answers = online.flat_map(|online| &online.answers);
-        answers.any(|answer| {
-            matches!(answer, What::Refused { room, code, .. }
+        let mut responses = online.flat_map(|online| &online.responses);
+        responses.any(|answer| {
+            matches!(answer, StepKind::Refused { room, code, .. }
                 if room == name && matches!(code, ErrorCode::LogUnavailable | ErrorCode::Unconfirmed))
         })
     }
 
     /// One try, with whatever may come of it.
-    fn attempt(&mut self, device: usize, room: usize, client: String, said: Said) {
+    fn attempt(&mut self, device: usize, room: usize, client: String, command: Command) {
         let user = self.devices[device].user.clone();
         if self.devices[device].online.is_none() || !self.rooms[room].members.contains(&user) {
             return;
         }
         let name = self.rooms[room].name.clone();
-        let tried = What::Tried {
+        let tried = StepKind::Sent {
             room: name.clone(),
             client: client.clone(),
-            said: said.clone(),
+            command: command.clone(),
         };
         self.push(device, tried);
-        let luck = match self.chance.below(40) {
+        let luck = match self.rng.below(40) {
             _ if self.is_behind_refused(device, &name) => NOT_STORED,
             luck => luck,
         };
         let stored = match luck {
             0..4 => Err(ErrorCode::LogUnavailable),
-            _ => self.rooms[room].say(&user, &client, &said, &mut self.chance),
+            _ => self.rooms[room].say(&user, &client, &command, &mut self.rng),
         };
-        if let (Ok(stored), Said::Message { .. }) = (&stored, &said) {
+        if let (Ok(stored), Command::Message { .. }) = (&stored, &command) {
             self.messages
                 .push((room, user.clone(), stored.message.clone()));
         }
@@ -337,17 +337,17 @@ impl World {
         };
         let this = &mut self.devices[device];
         if !matches!(answer, Some(Ok(_))) {
-            this.open.push((room, client.clone(), said));
+            this.open.push((room, client.clone(), command));
         }
         let answer = match answer {
-            Some(Ok(stored)) => What::Acked {
+            Some(Ok(stored)) => StepKind::Acked {
                 room: name,
                 client,
                 message: stored.message,
                 seq: stored.seq,
                 duplicate: stored.duplicate,
             },
-            Some(Err(code)) => What::Refused {
+            Some(Err(code)) => StepKind::Refused {
                 room: name,
                 client,
                 code,
@@ -357,7 +357,7 @@ impl World {
         this.online
             .as_mut()
             .expect("it stands")
-            .answers
+            .responses
             .push(answer);
     }
 
@@ -365,8 +365,8 @@ impl World {
         let Some(online) = &mut self.devices[device].online else {
             return;
         };
-        if !online.answers.is_empty() {
-            let answer = online.answers.remove(0);
+        if !online.responses.is_empty() {
+            let answer = online.responses.remove(0);
             self.push(device, answer);
         }
     }
@@ -397,13 +397,13 @@ impl World {
                 .user_id
                 .as_ref()
                 .is_some_and(|user| *user.0 == *this.user);
-            let what = What::Delivered {
+            let kind = StepKind::Delivered {
                 room: name.clone(),
                 event,
             };
-            self.push(device, what);
+            self.push(device, kind);
             if leaves && mine && !replayed {
-                self.push(device, What::Unsubscribed { room: name });
+                self.push(device, StepKind::Unsubscribed { room: name });
                 let online = self.devices[device].online.as_mut().expect("it stands");
                 online.subscriptions.remove(&room);
             }
@@ -416,21 +416,21 @@ impl World {
             Disconnect::Lost,
             Disconnect::Closed(4508),
             Disconnect::Closed(1001),
-        ][self.chance.below(4)];
-        self.push(device, What::Ended(end));
+        ][self.rng.below(4)];
+        self.push(device, StepKind::Ended(end));
         let this = &mut self.devices[device];
         if let Some(online) = this.online.take() {
             // These are indeterminate; some are resent.
-            for answer in online.answers {
-                if let What::Acked { room, client, .. } = answer
-                    && self.chance.below(2) == 0
+            for answer in online.responses {
+                if let StepKind::Acked { room, client, .. } = answer
+                    && self.rng.below(2) == 0
                 {
-                    let tried = self.trace.steps.iter().find_map(|step| match &step.what {
-                        What::Tried {
+                    let tried = self.trace.steps.iter().find_map(|step| match &step.kind {
+                        StepKind::Sent {
                             room: its_room,
                             client: its_client,
-                            said,
-                        } if (its_room, its_client) == (&room, &client) => Some(said.clone()),
+                            command,
+                        } if (its_room, its_client) == (&room, &client) => Some(command.clone()),
                         _ => None,
                     });
                     let number = self.rooms.iter().position(|held| held.name == room);
@@ -444,7 +444,7 @@ impl World {
     fn come_or_go(&mut self, device: usize, room: usize) {
         let user = self.devices[device].user.clone();
         let joins = !self.rooms[room].members.contains(&user);
-        self.rooms[room].member(&user, joins, &mut self.chance);
+        self.rooms[room].member(&user, joins, &mut self.rng);
         if joins {
             self.subscribe(device, room);
         }
@@ -453,10 +453,10 @@ impl World {
     fn resubscribe(&mut self, device: usize, room: usize) {
         let name = self.rooms[room].name.clone();
         let online = self.devices[device].online.as_mut();
-        if self.chance.below(2) == 0
+        if self.rng.below(2) == 0
             && online.is_some_and(|online| online.subscriptions.remove(&room).is_some())
         {
-            self.push(device, What::Unsubscribed { room: name });
+            self.push(device, StepKind::Unsubscribed { room: name });
         }
         self.subscribe(device, room);
     }
@@ -467,7 +467,7 @@ impl World {
             for _ in 0..self.devices[device]
                 .online
                 .as_ref()
-                .map_or(0, |on| on.answers.len())
+                .map_or(0, |on| on.responses.len())
             {
                 self.answer(device);
             }
@@ -486,7 +486,7 @@ impl World {
         }
         self.now_us += 20_000_000;
         for device in 0..DEVICES {
-            self.push(device, What::Ended(Disconnect::Finished));
+            self.push(device, StepKind::Ended(Disconnect::Finished));
         }
     }
 }

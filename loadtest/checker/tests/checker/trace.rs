@@ -19,19 +19,19 @@ pub(crate) struct Trace {
 pub(crate) struct Step {
     pub(crate) at_us: u64,
     pub(crate) connection: usize,
-    pub(crate) what: What,
+    pub(crate) kind: StepKind,
 }
 
 #[derive(Debug, Clone)]
-pub(crate) enum What {
+pub(crate) enum StepKind {
     Connected {
         user: String,
         gateway: String,
     },
-    Tried {
+    Sent {
         room: String,
         client: String,
-        said: Said,
+        command: Command,
     },
     Acked {
         room: String,
@@ -70,7 +70,7 @@ pub(crate) enum What {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Said {
+pub(crate) enum Command {
     Message {
         content: String,
     },
@@ -112,11 +112,11 @@ pub(crate) fn text(text: &str) -> Text<'static> {
 }
 
 impl Trace {
-    pub(crate) fn push(&mut self, at_us: u64, connection: usize, what: What) {
+    pub(crate) fn push(&mut self, at_us: u64, connection: usize, kind: StepKind) {
         self.steps.push(Step {
             at_us,
             connection,
-            what,
+            kind,
         });
     }
 
@@ -126,15 +126,15 @@ impl Trace {
         let mut open: HashMap<(usize, &str), (usize, usize)> = HashMap::new();
         let mut deliveries = Vec::new();
         for (number, step) in self.steps.iter().enumerate() {
-            match &step.what {
-                What::Subscribed { room, .. } => {
+            match &step.kind {
+                StepKind::Subscribed { room, .. } => {
                     open.insert((step.connection, room), (spans, 0));
                     spans += 1;
                 }
-                What::Unsubscribed { room } => {
+                StepKind::Unsubscribed { room } => {
                     open.remove(&(step.connection, room));
                 }
-                What::Delivered { room, event } => {
+                StepKind::Delivered { room, event } => {
                     if let Some((span, nth)) = open.get_mut(&(step.connection, room)) {
                         deliveries.push(Delivery {
                             step: number,
@@ -157,9 +157,9 @@ impl Trace {
     /// The events shown, live and on pages, with the room and whether it was a page of messages.
     pub(crate) fn each_event(&mut self, mut change: impl FnMut(&str, bool, &mut Event<'static>)) {
         for step in &mut self.steps {
-            match &mut step.what {
-                What::Delivered { room, event } => change(room, false, event),
-                What::Paged {
+            match &mut step.kind {
+                StepKind::Delivered { room, event } => change(room, false, event),
+                StepKind::Paged {
                     room,
                     asked,
                     events,
@@ -182,9 +182,9 @@ impl Trace {
         pages: bool,
         gone: impl Fn(&str, &Event<'_>) -> bool,
     ) {
-        self.steps.retain_mut(|step| match &mut step.what {
-            What::Delivered { room, event } => !(live && gone(room, event)),
-            What::Paged { room, events, .. } if pages => {
+        self.steps.retain_mut(|step| match &mut step.kind {
+            StepKind::Delivered { room, event } => !(live && gone(room, event)),
+            StepKind::Paged { room, events, .. } if pages => {
                 events.retain(|event| !gone(room, event));
                 true
             }
@@ -194,7 +194,7 @@ impl Trace {
 
     /// The connections that stood when the run was over.
     pub(crate) fn finished(&self) -> Vec<usize> {
-        let finished = self.numbers(|what| matches!(what, What::Ended(Disconnect::Finished)));
+        let finished = self.numbers(|kind| matches!(kind, StepKind::Ended(Disconnect::Finished)));
         finished
             .iter()
             .map(|number| self.steps[*number].connection)
@@ -203,18 +203,18 @@ impl Trace {
 
     /// Every place that an `ACK` names.
     pub(crate) fn acked(&self) -> HashSet<(String, u64)> {
-        let acked = self.steps.iter().filter_map(|step| match &step.what {
-            What::Acked { room, seq, .. } => Some((room.clone(), *seq)),
+        let acked = self.steps.iter().filter_map(|step| match &step.kind {
+            StepKind::Acked { room, seq, .. } => Some((room.clone(), *seq)),
             _ => None,
         });
         acked.collect()
     }
 
     /// The numbers of the steps that are such.
-    pub(crate) fn numbers(&self, such: impl Fn(&What) -> bool) -> Vec<usize> {
+    pub(crate) fn numbers(&self, such: impl Fn(&StepKind) -> bool) -> Vec<usize> {
         let steps = (0..).zip(&self.steps);
         steps
-            .filter(|(_, step)| such(&step.what))
+            .filter(|(_, step)| such(&step.kind))
             .map(|(number, _)| number)
             .collect()
     }
@@ -224,7 +224,7 @@ impl Trace {
         let recorder = Recorder::in_memory();
         let mut logs: HashMap<usize, ConnectionLog> = HashMap::new();
         for step in &self.steps {
-            if let What::Connected { user, gateway } = &step.what {
+            if let StepKind::Connected { user, gateway } = &step.kind {
                 let user = UserId::new(user).unwrap();
                 let log = recorder.connection(step.at_us, &user, gateway);
                 logs.insert(step.connection, log);
@@ -239,33 +239,37 @@ impl Trace {
 fn write_step(log: &ConnectionLog, step: &Step) {
     let id = |room: &str| RoomId::new(room).unwrap();
     let at_us = step.at_us;
-    match &step.what {
-        What::Connected { .. } => {}
-        What::Tried { room, client, said } => log.tried(
+    match &step.kind {
+        StepKind::Connected { .. } => {}
+        StepKind::Sent {
+            room,
+            client,
+            command,
+        } => log.sent(
             at_us,
             &Attempt {
                 room_id: &id(room),
                 client_msg_id: client,
-                speech: said.as_speech(),
+                action: command.as_action(),
             },
         ),
-        What::Acked {
+        StepKind::Acked {
             room,
             client,
             message,
             seq: number,
             duplicate,
         } => log.acked(at_us, &id(room), client, message, seq(*number), *duplicate),
-        What::Refused { room, client, code } => log.refused(at_us, &id(room), client, *code),
-        What::Subscribed {
+        StepKind::Refused { room, client, code } => log.refused(at_us, &id(room), client, *code),
+        StepKind::Subscribed {
             room,
             after,
             head,
             recovered,
         } => log.subscribed(at_us, &id(room), after.map(seq), seq(*head), *recovered),
-        What::Unsubscribed { room } => log.unsubscribed(at_us, &id(room)),
-        What::Delivered { room, event } => log.delivered(at_us, &id(room), event),
-        What::Paged {
+        StepKind::Unsubscribed { room } => log.unsubscribed(at_us, &id(room)),
+        StepKind::Delivered { room, event } => log.delivered(at_us, &id(room), event),
+        StepKind::Paged {
             room,
             asked_us,
             asked,
@@ -283,12 +287,12 @@ fn write_step(log: &ConnectionLog, step: &Step) {
             };
             log.page(at_us, &page, events);
         }
-        What::Ended(end) => log.ended(at_us, *end),
+        StepKind::Ended(end) => log.ended(at_us, *end),
     }
 }
 
-impl Said {
-    fn as_speech(&self) -> MessageAction<'_> {
+impl Command {
+    fn as_action(&self) -> MessageAction<'_> {
         match self {
             Self::Message { content } => MessageAction::Message { content },
             Self::Edit { message, content } => MessageAction::Edit {

@@ -7,119 +7,119 @@ use roomcast_checker::ViolationKind;
 use roomcast_checker::history::{EventKind, PageQuery};
 use roomcast_protocol::ErrorCode;
 
-use crate::mutations::{Damage, Damaged};
+use crate::mutations::{Mutated, Mutation};
 use crate::mutations_of_order::{
     acknowledge_before_refusal, exchange_resend, exchange_sends, store_behind_refused,
 };
-use crate::trace::{Said, Trace, What, seq, text};
+use crate::trace::{Command, StepKind, Trace, seq, text};
 
 /// Damages answers and what they stand for.
-pub(crate) const ANSWERS: &[Damage] = &[
-    Damage {
+pub(crate) const RESPONSES: &[Mutation] = &[
+    Mutation {
         name: "an acknowledged message is in nobody's view",
-        does: lose_acknowledged,
+        apply: lose_acknowledged,
         kind: ViolationKind::AcknowledgedLost,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "an acknowledged edit is in nobody's view",
-        does: lose_acknowledged_edit,
+        apply: lose_acknowledged_edit,
         kind: ViolationKind::AcknowledgedLost,
         also: &[ViolationKind::StaleState, ViolationKind::ContentChanged],
     },
-    Damage {
+    Mutation {
         name: "an ACK for what was never stored",
-        does: acknowledge_nothing,
+        apply: acknowledge_nothing,
         kind: ViolationKind::AcknowledgedLost,
         also: &[ViolationKind::WrongPrev, ViolationKind::SendersOrder],
     },
-    Damage {
+    Mutation {
         name: "an ACK names another place",
-        does: acknowledge_elsewhere,
+        apply: acknowledge_elsewhere,
         kind: ViolationKind::AcknowledgedOtherwise,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "an ACK names another message",
-        does: acknowledge_another,
+        apply: acknowledge_another,
         kind: ViolationKind::AcknowledgedOtherwise,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "a resend is answered with another place",
-        does: duplicate_elsewhere,
+        apply: duplicate_elsewhere,
         kind: ViolationKind::DuplicateDiffers,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "a resend is acknowledged as new",
-        does: duplicate_as_new,
+        apply: duplicate_as_new,
         kind: ViolationKind::NotCalledDuplicate,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "a resend is stored again",
-        does: store_again,
+        apply: store_again,
         kind: ViolationKind::StoredTwice,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "refused as not stored, and there",
-        does: refuse_what_is_stored,
+        apply: refuse_what_is_stored,
         kind: ViolationKind::RefusedButStored,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "an answer never comes",
-        does: no_answer,
+        apply: no_answer,
         kind: ViolationKind::Unanswered,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "two sends of one connection are stored in the other order",
-        does: exchange_sends,
+        apply: exchange_sends,
         kind: ViolationKind::SendersOrder,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "a resend is stored after what was sent later on its connection",
-        does: exchange_resend,
+        apply: exchange_resend,
         kind: ViolationKind::SendersOrder,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "a send is stored that was waiting behind a refused one",
-        does: store_behind_refused,
+        apply: store_behind_refused,
         kind: ViolationKind::SendersOrder,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "a send is acknowledged before one in front of it is refused",
-        does: acknowledge_before_refusal,
+        apply: acknowledge_before_refusal,
         kind: ViolationKind::SendersOrder,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "everybody gets other words than were sent",
-        does: other_words_for_all,
+        apply: other_words_for_all,
         kind: ViolationKind::ContentChanged,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "a message loses its words though nobody deleted it",
-        does: delete_by_nobody,
+        apply: delete_by_nobody,
         kind: ViolationKind::ContentChanged,
         also: &[],
     },
-    Damage {
+    Mutation {
         name: "everybody gets a message under another's name",
-        does: another_sender,
+        apply: another_sender,
         kind: ViolationKind::Invented,
         also: &[ViolationKind::NotDelivered, ViolationKind::StaleState],
     },
-    Damage {
+    Mutation {
         name: "an edit says something that nobody wrote",
-        does: edit_by_nobody,
+        apply: edit_by_nobody,
         kind: ViolationKind::Invented,
         also: &[
             ViolationKind::ContentChanged,
@@ -135,42 +135,46 @@ pub(crate) struct Acked {
     pub(crate) room: String,
     pub(crate) client: String,
     pub(crate) seq: u64,
-    pub(crate) said: Said,
+    pub(crate) command: Command,
     pub(crate) tries: usize,
     acks: usize,
 }
 
 /// First acknowledgements that are no duplicates, with what they answer.
 fn acked(trace: &Trace) -> Vec<Acked> {
-    let mut tried: HashMap<(&str, &str), (Said, usize)> = HashMap::new();
+    let mut tried: HashMap<(&str, &str), (Command, usize)> = HashMap::new();
     let mut acks: HashMap<(&str, &str), usize> = HashMap::new();
     for step in &trace.steps {
-        match &step.what {
-            What::Tried { room, client, said } => {
-                let tries = tried.entry((room, client)).or_insert((said.clone(), 0));
+        match &step.kind {
+            StepKind::Sent {
+                room,
+                client,
+                command,
+            } => {
+                let tries = tried.entry((room, client)).or_insert((command.clone(), 0));
                 tries.1 += 1;
             }
-            What::Acked { room, client, .. } => *acks.entry((room, client)).or_default() += 1,
+            StepKind::Acked { room, client, .. } => *acks.entry((room, client)).or_default() += 1,
             _ => {}
         }
     }
     let first = (0..)
         .zip(&trace.steps)
-        .filter_map(|(number, step)| match &step.what {
-            What::Acked {
+        .filter_map(|(number, step)| match &step.kind {
+            StepKind::Acked {
                 room,
                 client,
                 seq,
                 duplicate: false,
                 ..
             } => {
-                let (said, tries) = tried.get(&(room.as_str(), client.as_str()))?;
+                let (command, tries) = tried.get(&(room.as_str(), client.as_str()))?;
                 Some(Acked {
                     step: number,
                     room: room.clone(),
                     client: client.clone(),
                     seq: *seq,
-                    said: said.clone(),
+                    command: command.clone(),
                     tries: *tries,
                     acks: acks[&(room.as_str(), client.as_str())],
                 })
@@ -181,47 +185,45 @@ fn acked(trace: &Trace) -> Vec<Acked> {
 }
 
 /// One of those first acknowledgements that fit.
-pub(crate) fn pick(
-    trace: &Trace,
-    chance: &mut Rng,
-    fits: impl Fn(&Acked) -> bool,
-) -> Option<Acked> {
+pub(crate) fn pick(trace: &Trace, rng: &mut Rng, fits: impl Fn(&Acked) -> bool) -> Option<Acked> {
     let mut fitting: Vec<Acked> = acked(trace).into_iter().filter(fits).collect();
     if fitting.is_empty() {
         return None;
     }
-    Some(fitting.swap_remove(chance.below(fitting.len())))
+    Some(fitting.swap_remove(rng.below(fitting.len())))
 }
 
-fn at(one: &Acked) -> Damaged {
-    Damaged {
+fn at(one: &Acked) -> Mutated {
+    Mutated {
         room: one.room.clone(),
         seq: Some(one.seq),
     }
 }
 
 pub(crate) fn is_message(one: &Acked) -> bool {
-    matches!(one.said, Said::Message { .. })
+    matches!(one.command, Command::Message { .. })
 }
 
-fn lose_acknowledged(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let one = pick(trace, chance, is_message)?;
+fn lose_acknowledged(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let one = pick(trace, rng, is_message)?;
     trace.forget(true, true, |room, event| {
         room == one.room && event.seq.get() == one.seq
     });
     Some(at(&one))
 }
 
-fn lose_acknowledged_edit(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let one = pick(trace, chance, |one| matches!(one.said, Said::Edit { .. }))?;
+fn lose_acknowledged_edit(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let one = pick(trace, rng, |one| {
+        matches!(one.command, Command::Edit { .. })
+    })?;
     trace.forget(true, true, |room, event| {
         room == one.room && event.seq.get() == one.seq
     });
     Some(at(&one))
 }
 
-fn acknowledge_nothing(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let mut one = pick(trace, chance, is_message)?;
+fn acknowledge_nothing(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let mut one = pick(trace, rng, is_message)?;
     let seqs: Vec<u64> = trace.deliveries().iter().map(|one| one.seq).collect();
     if seqs.contains(&(one.seq + 1)) || trace.acked().contains(&(one.room.clone(), one.seq + 1)) {
         return None;
@@ -229,12 +231,12 @@ fn acknowledge_nothing(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     one.seq += 1;
     let mut tried = trace.steps[one.step].clone();
     let mut answer = tried.clone();
-    tried.what = What::Tried {
+    tried.kind = StepKind::Sent {
         room: one.room.clone(),
         client: "never".to_owned(),
-        said: one.said.clone(),
+        command: one.command.clone(),
     };
-    answer.what = What::Acked {
+    answer.kind = StepKind::Acked {
         room: one.room.clone(),
         client: "never".to_owned(),
         message: "never".to_owned(),
@@ -245,20 +247,20 @@ fn acknowledge_nothing(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     Some(at(&one))
 }
 
-fn acknowledge_elsewhere(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let one = pick(trace, chance, |one| is_message(one) && one.acks == 1)?;
-    let other = pick(trace, chance, |other| {
+fn acknowledge_elsewhere(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let one = pick(trace, rng, |one| is_message(one) && one.acks == 1)?;
+    let other = pick(trace, rng, |other| {
         other.room == one.room && other.seq != one.seq
     })?;
-    if let What::Acked { seq, .. } = &mut trace.steps[one.step].what {
+    if let StepKind::Acked { seq, .. } = &mut trace.steps[one.step].kind {
         *seq = other.seq;
     }
     Some(at(&other))
 }
 
-fn acknowledge_another(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let one = pick(trace, chance, |one| is_message(one) && one.acks == 1)?;
-    if let What::Acked { message, .. } = &mut trace.steps[one.step].what {
+fn acknowledge_another(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let one = pick(trace, rng, |one| is_message(one) && one.acks == 1)?;
+    if let StepKind::Acked { message, .. } = &mut trace.steps[one.step].kind {
         "another".clone_into(message);
     }
     Some(at(&one))
@@ -267,79 +269,79 @@ fn acknowledge_another(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
 /// Adds a resend with its answer behind a first one.
 fn resend(trace: &mut Trace, one: &Acked, change: impl Fn(&mut u64, &mut bool)) {
     let mut tried = trace.steps[one.step].clone();
-    tried.what = What::Tried {
+    tried.kind = StepKind::Sent {
         room: one.room.clone(),
         client: one.client.clone(),
-        said: one.said.clone(),
+        command: one.command.clone(),
     };
     let mut answer = trace.steps[one.step].clone();
-    if let What::Acked { seq, duplicate, .. } = &mut answer.what {
+    if let StepKind::Acked { seq, duplicate, .. } = &mut answer.kind {
         *duplicate = true;
         change(seq, duplicate);
     }
     trace.steps.splice(one.step + 1..=one.step, [tried, answer]);
 }
 
-fn duplicate_elsewhere(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let one = pick(trace, chance, is_message)?;
+fn duplicate_elsewhere(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let one = pick(trace, rng, is_message)?;
     resend(trace, &one, |seq, _| *seq += 1);
     Some(at(&one))
 }
 
-fn duplicate_as_new(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let one = pick(trace, chance, is_message)?;
+fn duplicate_as_new(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let one = pick(trace, rng, is_message)?;
     resend(trace, &one, |_, duplicate| *duplicate = false);
     Some(at(&one))
 }
 
 /// The same message stands a second time behind the last event of its room.
-fn store_again(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let one = pick(trace, chance, is_message)?;
+fn store_again(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let one = pick(trace, rng, is_message)?;
     let all = trace.deliveries();
     let first = all
         .iter()
         .find(|other| (&other.room, other.seq) == (&one.room, one.seq))?;
-    let What::Delivered { event, .. } = trace.steps[first.step].what.clone() else {
+    let StepKind::Delivered { event, .. } = trace.steps[first.step].kind.clone() else {
         return None;
     };
-    let heads = trace.steps.iter().filter_map(|step| match &step.what {
-        What::Paged { room, head, .. } if *room == one.room => Some(*head),
+    let heads = trace.steps.iter().filter_map(|step| match &step.kind {
+        StepKind::Paged { room, head, .. } if *room == one.room => Some(*head),
         _ => None,
     });
     let head = heads.max()?;
     let mut again = event;
     (again.seq, again.prev) = (seq(head + 1), Some(seq(head)));
     for step in &mut trace.steps {
-        if let What::Paged {
+        if let StepKind::Paged {
             room,
             asked: PageQuery::After(_),
             head: its_head,
             more: (_, false),
             events,
             ..
-        } = &mut step.what
+        } = &mut step.kind
             && *room == one.room
             && *its_head == head
         {
             events.push(again.clone());
         }
     }
-    Some(Damaged {
+    Some(Mutated {
         room: one.room,
         seq: Some(head + 1),
     })
 }
 
-fn refuse_what_is_stored(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
+fn refuse_what_is_stored(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
     let seen: Vec<(String, u64)> = trace
         .deliveries()
         .into_iter()
         .map(|one| (one.room, one.seq))
         .collect();
-    let one = pick(trace, chance, |one| {
+    let one = pick(trace, rng, |one| {
         is_message(one) && one.tries == 1 && seen.contains(&(one.room.clone(), one.seq))
     })?;
-    trace.steps[one.step].what = What::Refused {
+    trace.steps[one.step].kind = StepKind::Refused {
         room: one.room.clone(),
         client: one.client.clone(),
         code: ErrorCode::LogUnavailable,
@@ -347,13 +349,13 @@ fn refuse_what_is_stored(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged>
     Some(at(&one))
 }
 
-fn no_answer(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
+fn no_answer(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
     let finished = trace.finished();
-    let one = pick(trace, chance, |one| {
+    let one = pick(trace, rng, |one| {
         is_message(one) && one.tries == 1 && finished.contains(&trace.steps[one.step].connection)
     })?;
     trace.steps.remove(one.step);
-    Some(Damaged {
+    Some(Mutated {
         room: one.room,
         seq: None,
     })
@@ -361,7 +363,7 @@ fn no_answer(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
 
 /// Exchanges the names of two tries that one connection sent one after the other.
 /// A message that is shown with its words wherever it is.
-fn pick_shown(trace: &mut Trace, chance: &mut Rng) -> Option<Acked> {
+fn pick_shown(trace: &mut Trace, rng: &mut Rng) -> Option<Acked> {
     let mut gone = Vec::new();
     trace.each_event(|room, _, event| {
         if event.deleted || event.kind == EventKind::MessageDeleted {
@@ -369,7 +371,7 @@ fn pick_shown(trace: &mut Trace, chance: &mut Rng) -> Option<Acked> {
         }
     });
     let seen = trace.deliveries();
-    let one = pick(trace, chance, |one| {
+    let one = pick(trace, rng, |one| {
         is_message(one)
             && seen
                 .iter()
@@ -382,31 +384,31 @@ fn pick_shown(trace: &mut Trace, chance: &mut Rng) -> Option<Acked> {
         }
     });
     let asked = trace.steps.iter().any(|step| {
-        matches!(&step.what, What::Tried { said: Said::Delete { message: about }, .. }
+        matches!(&step.kind, StepKind::Sent { command: Command::Delete { message: about }, .. }
             if message.as_ref().is_some_and(|(_, id)| id.as_ref().is_some_and(|id| id.0 == *about)))
     });
     (!asked && !gone.contains(&message?)).then_some(one)
 }
 
-fn other_words_for_all(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let one = pick_shown(trace, chance)?;
-    let Said::Message { content: said } = &one.said else {
+fn other_words_for_all(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let one = pick_shown(trace, rng)?;
+    let Command::Message { content: command } = &one.command else {
         return None;
     };
     trace.each_event(|room, _, event| {
-        let said = event
+        let command = event
             .content
             .as_ref()
-            .is_some_and(|content| content.0 == *said);
-        if room == one.room && event.seq.get() == one.seq && said {
+            .is_some_and(|content| content.0 == *command);
+        if room == one.room && event.seq.get() == one.seq && command {
             event.content = Some(text("other words"));
         }
     });
     Some(at(&one))
 }
 
-fn delete_by_nobody(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let one = pick_shown(trace, chance)?;
+fn delete_by_nobody(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let one = pick_shown(trace, rng)?;
     trace.each_event(|room, _, event| {
         if room == one.room && event.seq.get() == one.seq {
             (event.content, event.deleted) = (None, true);
@@ -415,8 +417,8 @@ fn delete_by_nobody(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     Some(at(&one))
 }
 
-fn another_sender(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
-    let one = pick_shown(trace, chance)?;
+fn another_sender(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
+    let one = pick_shown(trace, rng)?;
     trace.each_event(|room, _, event| {
         if room == one.room && event.seq.get() == one.seq {
             event.sender_id = text("somebody-else");
@@ -425,10 +427,10 @@ fn another_sender(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
     Some(at(&one))
 }
 
-fn edit_by_nobody(trace: &mut Trace, chance: &mut Rng) -> Option<Damaged> {
+fn edit_by_nobody(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
     let seen = trace.deliveries();
-    let one = pick(trace, chance, |one| {
-        matches!(one.said, Said::Edit { .. })
+    let one = pick(trace, rng, |one| {
+        matches!(one.command, Command::Edit { .. })
             && seen
                 .iter()
                 .any(|other| (&other.room, other.seq) == (&one.room, one.seq))
