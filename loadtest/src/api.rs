@@ -1,4 +1,4 @@
-//! The fleet's HTTP API, as far as a run needs it: with deadlines, and with patience for what may pass.
+//! A client of the fleet's HTTP API, with timeouts and retries.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -15,19 +15,19 @@ use serde_json::Value;
 
 use crate::settings::Endpoint;
 
-/// How long one call may take.
+/// Timeout of one call.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
-/// How often a call is made that is refused in a way that may pass.
+/// Attempts of a call that fails transiently.
 const ATTEMPTS_MAX: u32 = 6;
 
 /// A caller of the API; cheap to clone, connections are kept.
 #[derive(Clone)]
 pub struct Api {
     client: Client<HttpConnector, Full<Bytes>>,
-    doors: Vec<Endpoint>,
+    endpoints: Vec<Endpoint>,
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub struct Reply {
     /// The HTTP status.
@@ -37,11 +37,11 @@ pub struct Reply {
 }
 
 impl Api {
-    /// A caller of the fleet behind `doors`.
-    pub fn new(doors: &[Endpoint]) -> Self {
+    /// A client of the fleet behind `endpoints`.
+    pub fn new(endpoints: &[Endpoint]) -> Self {
         Self {
             client: Client::builder(TokioExecutor::new()).build_http(),
-            doors: doors.to_vec(),
+            endpoints: endpoints.to_vec(),
         }
     }
 
@@ -49,15 +49,15 @@ impl Api {
     /// address may do, and would take the users of a run for one. Elsewhere the address stays.
     #[must_use]
     pub fn at_loopback(&self, source: Ipv4Addr) -> Self {
-        let is_local = |door: &Endpoint| door.authority.starts_with("127.");
-        if !source.is_loopback() || !self.doors.iter().all(is_local) {
+        let is_local = |endpoint: &Endpoint| endpoint.authority.starts_with("127.");
+        if !source.is_loopback() || !self.endpoints.iter().all(is_local) {
             return self.clone();
         }
         let mut connector = HttpConnector::new();
         connector.set_local_address(Some(IpAddr::V4(source)));
         Self {
             client: Client::builder(TokioExecutor::new()).build(connector),
-            doors: self.doors.clone(),
+            endpoints: self.endpoints.clone(),
         }
     }
 
@@ -72,8 +72,8 @@ impl Api {
     ) -> anyhow::Result<Reply> {
         let mut pause = Duration::from_millis(100);
         for attempt in 1.. {
-            let door = &self.doors[(attempt as usize - 1) % self.doors.len()];
-            let failed = match self.once(door, method, path, token, body).await {
+            let endpoint = &self.endpoints[(attempt as usize - 1) % self.endpoints.len()];
+            let failed = match self.once(endpoint, method, path, token, body).await {
                 Ok(reply) if reply.status.is_success() => return Ok(reply),
                 Ok(reply) => {
                     let problem: Option<Problem> = serde_json::from_slice(&reply.body).ok();
@@ -94,7 +94,7 @@ impl Api {
                 Err(error) => error,
             };
             if attempt == ATTEMPTS_MAX {
-                return Err(failed.context(format!("{method} {path} at {}", door.authority)));
+                return Err(failed.context(format!("{method} {path} at {}", endpoint.authority)));
             }
             continue_after(None, &mut pause).await;
         }
@@ -103,7 +103,7 @@ impl Api {
 
     async fn once(
         &self,
-        door: &Endpoint,
+        endpoint: &Endpoint,
         method: &Method,
         path: &str,
         token: &str,
@@ -111,7 +111,7 @@ impl Api {
     ) -> anyhow::Result<Reply> {
         let mut request = Request::builder()
             .method(method)
-            .uri(format!("http://{}{path}", door.authority));
+            .uri(format!("http://{}{path}", endpoint.authority));
         if !token.is_empty() {
             request = request.header("authorization", format!("Bearer {token}"));
         }
@@ -140,7 +140,7 @@ impl Api {
     }
 }
 
-/// Waits as long as the fleet asked for, or longer each time.
+/// Waits for the requested delay, or an exponential back-off.
 async fn continue_after(asked_ms: Option<u64>, pause: &mut Duration) {
     tokio::time::sleep(asked_ms.map_or(*pause, Duration::from_millis)).await;
     *pause *= 2;

@@ -214,7 +214,7 @@ impl RunArgs {
         let minutes = if profile == Profile::Soak { 60 } else { 1 };
         let workers = connections.div_ceil(CONNECTIONS_PER_WORKER).max(1);
         Settings {
-            doors: self.url.clone(),
+            endpoints: self.url.clone(),
             profile,
             connections,
             rooms: load.rooms.unwrap_or(rooms),
@@ -228,7 +228,7 @@ impl RunArgs {
             duration: load.duration.unwrap_or(Duration::from_secs(60 * minutes)),
             ramp: load.ramp.unwrap_or(1_000.0),
             slo: Duration::from_millis(output.slo_ms.unwrap_or(150)),
-            whole_within: output.recovery_slo.unwrap_or(Duration::from_secs(5)),
+            recovery_slo: output.recovery_slo.unwrap_or(Duration::from_secs(5)),
             seed: load.seed.unwrap_or_else(seed_of_now),
             workers: load.workers.unwrap_or(workers),
             keep: output.keep,

@@ -14,7 +14,7 @@ pub struct RunClock {
 }
 
 impl RunClock {
-    /// A run that begins now.
+    /// A clock that starts now.
     pub fn start() -> Self {
         Self {
             monotonic_us: read(ClockId::Monotonic),
@@ -32,7 +32,7 @@ impl RunClock {
         self.wall_ms
     }
 
-    /// How long it is until `at`; nothing when it has passed.
+    /// The time until `at`; zero when it has passed.
     pub fn until(&self, at: u64) -> Duration {
         Duration::from_micros(at.saturating_sub(self.now()))
     }

@@ -1,31 +1,31 @@
-//! RFC 6455 as bytes, on the client's side: what the fleet sent, and the masked frames we send.
+//! RFC 6455 codec of the client: decodes server frames, encodes masked client frames.
 //!
-//! Frames are read where they lie in a buffer that all connections of a process share; a connection
-//! keeps only the beginning of a frame whose end has not come yet.
+//! Frames are decoded in place in a buffer shared by all connections of a process; a connection
+//! keeps only an incomplete frame.
 
 use std::ops::Range;
 
-/// Bytes of a message beyond which we believe nothing: sixteen times what a frame of the fleet may be.
+/// Limit of a message in bytes: sixteen times the fleet's limit of a frame.
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
 
-/// One complete thing the fleet sent.
+/// A complete message or control frame of the fleet.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Message<'a> {
     /// A text message.
     Text(&'a [u8]),
-    /// To be answered with a pong of the same bytes.
+    /// A ping; the pong must carry the same bytes.
     Ping(&'a [u8]),
-    /// A sign of life.
+    /// A pong.
     Pong,
-    /// The end, with its code if one was given.
+    /// A close frame, with its code if present.
     Close(Option<u16>),
 }
 
-/// The fleet broke RFC 6455.
+/// A violation of RFC 6455 by the fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProtocolError(pub &'static str);
 
-/// Finds the items in what one connection receives, in whatever pieces it comes.
+/// Decodes the byte stream of one connection, in pieces of any size.
 #[derive(Debug, Default)]
 pub struct Reader {
     held: Option<Box<Held>>,
@@ -33,7 +33,7 @@ pub struct Reader {
 
 #[derive(Debug, Default)]
 struct Held {
-    /// The beginning of a frame.
+    /// An incomplete frame.
     frame: Vec<u8>,
     /// The fragments of a message so far.
     message: Option<Vec<u8>>,
@@ -71,7 +71,7 @@ impl Reader {
     }
 }
 
-/// Gives the bytes that are no whole frame yet.
+/// Decodes complete frames; returns the rest of the bytes.
 fn items<'a>(
     mut bytes: &'a [u8],
     message: &mut Option<Vec<u8>>,
@@ -234,12 +234,12 @@ mod tests {
         assert_eq!(whole.len(), 17);
         assert_eq!(whole[15], "text 9 Some(98)");
         assert_eq!(whole[16], "Close(Some(4508))");
-        let mut chance = Rng::new(3, 0);
+        let mut rng = Rng::new(3, 0);
         for _ in 0..200 {
             let (mut reader, mut said, mut at) = (Reader::default(), Vec::new(), 0);
             while at < stream.len() {
-                let most = if chance.below(2) == 0 { 4 } else { 60_000 };
-                let to = stream.len().min(at + 1 + chance.below(most));
+                let most = if rng.below(2) == 0 { 4 } else { 60_000 };
+                let to = stream.len().min(at + 1 + rng.below(most));
                 read(&mut reader, &stream[at..to], &mut said).unwrap();
                 at = to;
             }

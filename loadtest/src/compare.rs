@@ -1,4 +1,4 @@
-//! Whether one run was worse than another, or only different, as two runs of the same always are.
+//! Compares two runs: regression, improvement, or noise.
 //!
 //! Both runs are taken second by second. A difference counts when it passes three questions: is it larger
 //! than what the seconds of each run differ by themselves (a bootstrap of whole stretches of seconds, since
@@ -29,18 +29,18 @@ const WARM_UP_SECONDS: usize = 2;
 /// The comparison of two runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
-    /// Measure by measure.
+    /// The metrics.
     pub rows: Vec<Row>,
     /// Settings that differ, so that one may not be the measure of the other: option, before, after.
     pub differences: Vec<(String, String, String)>,
-    /// What is worse, in sentences; empty when nothing is.
+    /// The regressions, in sentences.
     pub worse: Vec<String>,
 }
 
-/// One measure.
+/// The comparison of one metric.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    /// What was measured.
+    /// The metric.
     pub name: &'static str,
     /// Its value over the first run, in milliseconds or a second.
     pub before: f64,
@@ -48,11 +48,11 @@ pub struct Row {
     pub after: f64,
     /// Its unit, as it is shown.
     pub unit: &'static str,
-    /// What is to be made of it.
+    /// The result.
     pub change: Delta,
 }
 
-/// What a difference means. Shares are of the first run's value: 0.2 is a fifth more.
+/// The meaning of a difference, relative to the first run: 0.2 is a fifth more.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Delta {
     /// Too few seconds for a result.
@@ -180,8 +180,8 @@ fn change(measure: &Metric, before: &[f64], after: &[f64]) -> Delta {
         return Delta::Unknown;
     }
     // The same question gets the same answer.
-    let mut chance = Rng::new(0, 0);
-    let ratio = ratio_of_medians(before, after, &mut chance);
+    let mut rng = Rng::new(0, 0);
+    let ratio = ratio_of_medians(before, after, &mut rng);
     let likely = Interval {
         from: ratio.from - 1.0,
         to: ratio.to - 1.0,

@@ -1,4 +1,4 @@
-//! A run from its first room to its verdict.
+//! Coordinates a run: sets up rooms, runs the phases in the workers, collects the result.
 
 mod profile;
 mod settle;
@@ -27,36 +27,36 @@ use roomcast_checker::{Verdict, check};
 
 /// Timeout until all clients are connected and caught up, beyond the ramp.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-/// The part of the seed that nothing of the load follows from.
+/// Stream of the seed for the run id, which does not shape the load.
 const NAME: u64 = 3_000;
 
-/// What a run was.
+/// Everything that a run produced.
 pub struct Run {
-    /// What was asked.
+    /// The settings.
     pub settings: Settings,
-    /// The plan it followed.
+    /// The plan.
     pub plan: Arc<Plan>,
-    /// The clock it ran on.
+    /// The clock of the run.
     pub clock: RunClock,
-    /// What the workers counted.
+    /// The outcomes of the workers.
     pub outcomes: Vec<Outcome>,
-    /// How it went, second by second.
+    /// The progress, second by second.
     pub watch: Progress,
-    /// Whether the promises were kept.
+    /// The result of the checker.
     pub verdict: Verdict,
-    /// What only this profile has.
-    pub moments: RunEvents,
-    /// Why it is no verdict, in sentences.
+    /// Events of the profile.
+    pub events: RunEvents,
+    /// Reasons why there is no verdict.
     pub reasons: Vec<String>,
 }
 
-/// Moments and costs of a run that its judgement needs.
+/// Times and resource use that the summary needs.
 #[derive(Debug, Default, Clone)]
 pub struct RunEvents {
-    /// From the cut, or from reading again, until all were whole.
-    pub whole_after: Option<Duration>,
+    /// Time from the disconnection, or the end of slow reading, until all clients had caught up.
+    pub recovery_time: Option<Duration>,
     /// All clients were caught up at the end.
-    pub whole_at_end: bool,
+    pub caught_up_at_end: bool,
     /// Processor time of the workers while the load ran, in microseconds.
     pub load_cpu_us: u64,
     /// The busiest worker's share of one core while the load ran.
@@ -67,7 +67,7 @@ pub struct RunEvents {
     pub empty_bytes: u64,
 }
 
-/// Runs what `settings` ask for, with `program` as the worker.
+/// Runs the load of `settings`, with `program` as the worker.
 pub async fn run(settings: Settings, program: &Path, view: &mut View) -> anyhow::Result<Run> {
     let clock = RunClock::start();
     let plan = Arc::new(Plan::new(&settings));
@@ -75,7 +75,7 @@ pub async fn run(settings: Settings, program: &Path, view: &mut View) -> anyhow:
     let run = u32::try_from(clock.began_ms() & ((1 << RUN_BITS) - 1)).expect("22 bits");
     let salt = Rng::new(clock.began_ms(), NAME ^ u64::from(std::process::id())).next_u64();
     let prefix = format!("lt{run:x}{:04x}", salt & 0xffff);
-    let api = Api::new(&settings.doors);
+    let api = Api::new(&settings.endpoints);
     let Settings {
         rooms,
         connections,
@@ -95,7 +95,7 @@ pub async fn run(settings: Settings, program: &Path, view: &mut View) -> anyhow:
         clock,
         run,
         host,
-        moments: RunEvents::default(),
+        events: RunEvents::default(),
         reasons: Vec::new(),
         view,
     };
@@ -122,7 +122,7 @@ pub async fn run(settings: Settings, program: &Path, view: &mut View) -> anyhow:
         plan,
         clock,
         watch,
-        moments,
+        events,
         reasons,
         ..
     } = conductor;
@@ -133,7 +133,7 @@ pub async fn run(settings: Settings, program: &Path, view: &mut View) -> anyhow:
         outcomes,
         watch,
         verdict,
-        moments,
+        events,
         reasons,
     })
 }
@@ -145,14 +145,14 @@ struct Coordinator<'v> {
     run: u32,
     host: SetupClient,
     watch: Progress,
-    moments: RunEvents,
+    events: RunEvents,
     reasons: Vec<String>,
     view: &'v mut View,
 }
 
 impl Coordinator<'_> {
     async fn run_phases(&mut self, program: &Path) -> anyhow::Result<(Vec<Outcome>, Recording)> {
-        let mut crew = WorkerPool::start(program, self.settings.workers, |worker, recording| {
+        let mut workers = WorkerPool::start(program, self.settings.workers, |worker, recording| {
             WorkerConfig {
                 settings: self.settings.clone(),
                 clock: self.clock,
@@ -163,22 +163,22 @@ impl Coordinator<'_> {
             }
         })
         .await?;
-        self.connect_all(&mut crew).await?;
-        let before = self.sample_resources(&mut crew).await?;
+        self.connect_all(&mut workers).await?;
+        let before = self.sample_resources(&mut workers).await?;
         let from = (self.clock.now() + 200_000).next_multiple_of(1_000_000);
         self.watch.load_begins(from);
-        crew.send_command(&WorkerCommand::Load { from }).await?;
-        self.run_profile(&mut crew, from).await?;
-        let after = self.sample_resources(&mut crew).await?;
+        workers.send_command(&WorkerCommand::Load { from }).await?;
+        self.run_profile(&mut workers, from).await?;
+        let after = self.sample_resources(&mut workers).await?;
         self.account(&before, &after);
-        self.settle(&mut crew).await?;
-        let outcomes = crew.finish().await?;
+        self.settle(&mut workers).await?;
+        let outcomes = workers.finish().await?;
         self.print_resources(&outcomes);
         let readers = Recorder::in_memory();
         self.read_history(&readers).await.context("read history")?;
         let mut recording = readers.recording()?;
         for worker in 0..self.settings.workers {
-            let path = crew.recording(worker);
+            let path = workers.recording(worker);
             let file =
                 std::fs::File::open(&path).with_context(|| format!("open {}", path.display()))?;
             recording
@@ -189,29 +189,31 @@ impl Coordinator<'_> {
     }
 
     /// Connects all clients.
-    async fn connect_all(&mut self, crew: &mut WorkerPool) -> anyhow::Result<()> {
-        self.moments.empty_bytes = self.progress(crew).await?.resident_bytes;
+    async fn connect_all(&mut self, workers: &mut WorkerPool) -> anyhow::Result<()> {
+        self.events.empty_bytes = self.progress(workers).await?.resident_bytes;
         let from = self.clock.now();
-        crew.send_command(&WorkerCommand::Connect { from }).await?;
+        workers
+            .send_command(&WorkerCommand::Connect { from })
+            .await?;
         let ramp = Duration::from_secs_f64(
             crate::plan::as_f64(self.settings.connections) / self.settings.ramp,
         );
         let deadline = from + micros(ramp + CONNECT_TIMEOUT);
         loop {
-            let standing = self.progress(crew).await?;
-            if standing.all_whole_since.is_some() {
-                self.moments.connected_bytes = standing.resident_bytes;
+            let snapshot = self.progress(workers).await?;
+            if snapshot.all_caught_up_since.is_some() {
+                self.events.connected_bytes = snapshot.resident_bytes;
                 return Ok(());
             }
             if self.clock.now() > deadline {
                 let ProgressSnapshot {
                     connections,
-                    whole,
+                    caught_up,
                     errors,
                     ..
-                } = standing;
+                } = snapshot;
                 bail!(
-                    "{connections} of {} connections came up and {whole} became whole within {:?}; {}",
+                    "{connections} of {} connections came up and {caught_up} caught up within {:?}; {}",
                     self.settings.connections,
                     ramp + CONNECT_TIMEOUT,
                     named(&errors)
@@ -220,20 +222,20 @@ impl Coordinator<'_> {
         }
     }
 
-    /// Receives ticks until every worker has sent another one; returns the progress then.
-    async fn progress(&mut self, crew: &mut WorkerPool) -> anyhow::Result<ProgressSnapshot> {
+    /// Receives ticks until every worker has sent another one; returns the progress.
+    async fn progress(&mut self, workers: &mut WorkerPool) -> anyhow::Result<ProgressSnapshot> {
         let now = self.clock.now();
         while !self.watch.is_later_than(now) {
-            self.receive(crew).await?;
+            self.receive(workers).await?;
         }
         self.watch
             .snapshot()
             .context("no worker has said how it stands")
     }
 
-    async fn receive(&mut self, crew: &mut WorkerPool) -> anyhow::Result<()> {
-        let worker = crew.recv().await?;
-        if let Some(tick) = crew.tick(worker) {
+    async fn receive(&mut self, workers: &mut WorkerPool) -> anyhow::Result<()> {
+        let worker = workers.recv().await?;
+        if let Some(tick) = workers.tick(worker) {
             self.watch.take(worker, tick)?;
             self.view.show(&self.watch, self.clock.now());
         }
@@ -241,10 +243,10 @@ impl Coordinator<'_> {
     }
 
     /// Receives ticks until `at`, in microseconds of the run.
-    async fn until(&mut self, crew: &mut WorkerPool, at: u64) -> anyhow::Result<()> {
+    async fn until(&mut self, workers: &mut WorkerPool, at: u64) -> anyhow::Result<()> {
         while self.clock.now() < at {
             let rest = self.clock.until(at);
-            if let Ok(heard) = tokio::time::timeout(rest, self.receive(crew)).await {
+            if let Ok(heard) = tokio::time::timeout(rest, self.receive(workers)).await {
                 heard?;
             }
         }
@@ -252,9 +254,14 @@ impl Coordinator<'_> {
     }
 
     /// CPU time of each worker, and when it was reported.
-    async fn sample_resources(&mut self, crew: &mut WorkerPool) -> anyhow::Result<Vec<(u64, u64)>> {
-        self.progress(crew).await?;
-        let ticks = crew.ticks().context("no worker has said how it stands")?;
+    async fn sample_resources(
+        &mut self,
+        workers: &mut WorkerPool,
+    ) -> anyhow::Result<Vec<(u64, u64)>> {
+        self.progress(workers).await?;
+        let ticks = workers
+            .ticks()
+            .context("no worker has said how it stands")?;
         Ok(ticks.iter().map(|tick| (tick.at, tick.cpu_us)).collect())
     }
 
@@ -265,9 +272,9 @@ impl Coordinator<'_> {
     fn account(&mut self, before: &[(u64, u64)], after: &[(u64, u64)]) {
         for ((began, cpu_before), (ended, cpu_after)) in before.iter().zip(after) {
             let used = cpu_after - cpu_before;
-            self.moments.load_cpu_us += used;
+            self.events.load_cpu_us += used;
             let share = used as f64 / (ended - began).max(1) as f64;
-            self.moments.busiest_worker = self.moments.busiest_worker.max(share);
+            self.events.busiest_worker = self.events.busiest_worker.max(share);
         }
     }
 
@@ -277,20 +284,20 @@ impl Coordinator<'_> {
         let messages = sum(|outcome| outcome.counts.due);
         let deliveries = sum(|outcome| outcome.counts.delivered + outcome.counts.caught_up);
         let held = self
-            .moments
+            .events
             .connected_bytes
-            .saturating_sub(self.moments.empty_bytes);
+            .saturating_sub(self.events.empty_bytes);
         let each = held / self.settings.connections as u64;
         let future = outcomes.first().map_or(0, |outcome| outcome.future_bytes);
         self.view.print(&format!(
             "the generator itself: {:.2} s of processor time for {messages} sends and {deliveries} deliveries; \
              {} MB with all connected, {each} bytes a connection ({future} of them its task's future)",
-            Duration::from_micros(self.moments.load_cpu_us).as_secs_f64(),
-            self.moments.connected_bytes >> 20,
+            Duration::from_micros(self.events.load_cpu_us).as_secs_f64(),
+            self.events.connected_bytes >> 20,
         ));
     }
 
-    /// Runs the operator's command.
+    /// Runs the operator's reload command.
     fn reload(&mut self, command: &str) -> anyhow::Result<tokio::process::Child> {
         self.view.print(&format!("running: {command}"));
         tokio::process::Command::new("sh")
@@ -303,7 +310,7 @@ impl Coordinator<'_> {
     }
 }
 
-/// Errors as a list for people.
+/// Formats errors with their counts.
 fn named(errors: &std::collections::BTreeMap<String, u64>) -> String {
     if errors.is_empty() {
         return "no error was seen".to_owned();

@@ -18,49 +18,49 @@ pub struct Frame<'a> {
     /// The frame's type, possibly an unknown one.
     #[serde(borrow, rename = "type")]
     pub kind: Text<'a>,
-    /// Its room.
+    /// The room.
     #[serde(borrow, default)]
     pub room_id: Option<Text<'a>>,
-    /// Its place.
+    /// The seq.
     #[serde(default)]
     pub seq: Option<Seq>,
-    /// The place before it.
+    /// The seq before it.
     #[serde(default)]
     pub prev: Option<Seq>,
-    /// Its message.
+    /// The message id.
     #[serde(borrow, default)]
     pub message_id: Option<Text<'a>>,
-    /// Who did it.
+    /// The user that caused it.
     #[serde(borrow, default)]
     pub sender_id: Option<Text<'a>>,
-    /// Whom it is about.
+    /// The member it names.
     #[serde(borrow, default)]
     pub user_id: Option<Text<'a>>,
-    /// What the sender called it.
+    /// The client message id.
     #[serde(borrow, default)]
     pub client_msg_id: Option<Text<'a>>,
     /// Its content.
     #[serde(borrow, default)]
     pub content: Option<Text<'a>>,
-    /// Which reaction.
+    /// The emoji of a reaction.
     #[serde(borrow, default)]
     pub emoji: Option<Text<'a>>,
-    /// Whether the reaction was taken back.
+    /// Whether the reaction is removed.
     #[serde(default)]
     pub removed: bool,
-    /// Whether the message has lost its content.
+    /// Whether the message is deleted.
     #[serde(default)]
     pub deleted: bool,
-    /// Of an `ACK`: it was there already.
+    /// Of an `ACK`: the event was stored before.
     #[serde(default)]
     pub duplicate: bool,
-    /// Of `SUBSCRIBED`: the newest place.
+    /// Of `SUBSCRIBED`: the head.
     #[serde(default)]
     pub head: Option<Seq>,
     /// Of `SUBSCRIBED`: whether the missed events follow.
     #[serde(default)]
     pub recovered: bool,
-    /// Of `RECONNECT`: when to come back.
+    /// Of `RECONNECT`: the delay of the reconnect.
     #[serde(default)]
     pub after_ms: u64,
     /// Of `WELCOME`: the heartbeat interval.
@@ -69,16 +69,16 @@ pub struct Frame<'a> {
     /// Of `ERROR` and `WARNING`.
     #[serde(borrow, default)]
     pub code: Option<Text<'a>>,
-    /// Of `ERROR`: whether to try again.
+    /// Of `ERROR`: whether a retry can succeed.
     #[serde(default)]
     pub retryable: bool,
-    /// Of `ERROR`: when to try again.
+    /// Of `ERROR`: the delay of a retry.
     #[serde(default)]
     pub retry_after_ms: Option<u64>,
 }
 
 impl<'a> Frame<'a> {
-    /// Reads a frame's text.
+    /// Parses a frame.
     pub fn read(text: &'a [u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(text)
     }

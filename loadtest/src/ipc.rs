@@ -10,45 +10,45 @@ use crate::settings::Settings;
 use crate::stats::{Counts, EncodedHistogram, FanoutProgress};
 use crate::users::TestUsers;
 
-/// The first line a worker reads: its whole configuration.
+/// The configuration of a worker, its first line of input.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct WorkerConfig {
-    /// What the run is to do.
+    /// The settings of the run.
     pub settings: Settings,
     /// The run's clock.
     pub clock: RunClock,
-    /// The run's number in stamps.
+    /// The number of the run in message tags.
     pub run: u32,
-    /// Which worker this is.
+    /// The number of the worker.
     pub worker: usize,
-    /// What things are called.
+    /// The users and rooms of the run.
     pub names: TestUsers,
-    /// Where to write down what clients see.
+    /// The file of the recording.
     pub recording: PathBuf,
 }
 
 /// Commands to a worker.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum WorkerCommand {
-    /// Connect, each connection at its time after `from`.
+    /// Connect all clients, each at its time after `from`.
     Connect {
         /// The beginning, in microseconds of the run.
         from: u64,
     },
-    /// Send, each message at its time after `from`.
+    /// Send all messages, each at its time after `from`.
     Load {
         /// The beginning, in microseconds of the run.
         from: u64,
     },
-    /// Cut all connections at once.
+    /// Close all connections at once.
     Cut,
-    /// Those who are slow stop reading.
+    /// Slow readers stop reading.
     Stall,
-    /// They read again.
+    /// Slow readers resume reading.
     Unstall,
     /// Report which clients have not caught up to these seqs yet.
     Await {
-        /// The newest place of each room.
+        /// The head of each room.
         heads: Vec<u64>,
     },
     /// Close all connections and report the outcome.
@@ -58,34 +58,34 @@ pub enum WorkerCommand {
 /// Messages of a worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum WorkerMessage {
-    /// How it stands, four times a second.
+    /// The state of the worker, four times a second.
     Tick(Box<Tick>),
-    /// What came out, the last word.
+    /// The outcome, the last message.
     Outcome(Box<Outcome>),
 }
 
-/// How a worker stands.
+/// The state of a worker.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Tick {
-    /// When, in microseconds of the run.
+    /// Time of the tick, in microseconds of the run.
     pub at: u64,
-    /// What happened so far.
+    /// Counters so far.
     pub counts: Counts,
     /// Refusals and closes so far, by name.
     pub errors: BTreeMap<String, u64>,
-    /// From due to delivered, of what came since the last tick, by the second of the run in which it was due.
+    /// Delivery latency since the last tick, by the second in which the message was due.
     pub recent: Vec<(u64, EncodedHistogram)>,
-    /// Connections that stand.
+    /// Open connections.
     pub connections: u64,
     /// Clients that have every event of their rooms.
-    pub whole: u64,
-    /// Since when all of them are whole, if they are.
-    pub all_whole_since: Option<u64>,
-    /// Messages sent, or due, that are not answered.
+    pub caught_up: u64,
+    /// Since when all clients have caught up.
+    pub all_caught_up_since: Option<u64>,
+    /// Messages sent or due without a response.
     pub pending: u64,
-    /// Rooms of connections that lack something the coordinator asked to wait for; `None` before that.
+    /// Room cursors behind the awaited heads; `None` before the command.
     pub behind: Option<u64>,
-    /// How late sends were at most since the last tick, in microseconds.
+    /// The maximum send lag since the last tick, in microseconds.
     pub lag_us: u64,
     /// Processor time so far, in microseconds.
     pub cpu_us: u64,
@@ -93,31 +93,31 @@ pub struct Tick {
     pub resident_bytes: u64,
 }
 
-/// What came out of a worker.
+/// The outcome of a worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Outcome {
-    /// What happened.
+    /// Counters.
     pub counts: Counts,
     /// Refusals and closes by name.
     pub errors: BTreeMap<String, u64>,
-    /// From due to delivered, live from a sender who was there.
+    /// Delivery latency, live from connected senders.
     pub prompt: EncodedHistogram,
-    /// From due to delivered, of the rest.
+    /// Late delivery latency.
     pub late: EncodedHistogram,
-    /// From due to acknowledged.
+    /// Acknowledgement latency.
     pub acks: EncodedHistogram,
-    /// From due to sent.
+    /// Send lag.
     pub lag: EncodedHistogram,
-    /// From beginning to connect to the greeting.
+    /// Connect time.
     pub connects: EncodedHistogram,
-    /// From losing the connection to being whole again.
+    /// Recovery times: from the loss of the connection until the client has caught up.
     pub away: EncodedHistogram,
-    /// How far each message came, by its worker and number, where that is kept.
+    /// Fan-out progress of each message by worker and number, with one large room.
     pub reach: Vec<(u8, u32, FanoutProgress)>,
     /// Processor time in all, in microseconds.
     pub cpu_us: u64,
-    /// The most memory there was, in bytes.
+    /// Peak memory, in bytes.
     pub peak_bytes: u64,
-    /// Bytes of the future that each connection is.
+    /// Size of the future of a connection, in bytes.
     pub future_bytes: u64,
 }

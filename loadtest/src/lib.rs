@@ -43,43 +43,43 @@ pub fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
             print(&text);
             Status::Met
         }
-        Ok(Request::Worker) => failed(worker::run()),
-        Ok(Request::Compare(before, after)) => compared(&before, &after),
-        Ok(Request::Run(settings)) => measure(*settings),
+        Ok(Request::Worker) => status_of(worker::run()),
+        Ok(Request::Compare(before, after)) => run_compare(&before, &after),
+        Ok(Request::Run(settings)) => run_load(*settings),
         Err(errors) => {
             for error in errors {
-                complain(&error);
+                print_error(&error);
             }
-            complain("loadtest --help lists all options");
+            print_error("loadtest --help lists all options");
             Status::NoVerdict
         }
     };
     ExitCode::from(status.code())
 }
 
-/// Makes a run, writes and shows what came out.
-fn measure(settings: Settings) -> Status {
+/// Runs the load; writes and prints the report.
+fn run_load(settings: Settings) -> Status {
     let title = format!(
         "{} with {} connections",
         settings.profile.as_str(),
         settings.connections
     );
     let mut view = View::new(title);
-    let report = match conducted(settings.clone(), &mut view) {
+    let report = match run_and_report(settings.clone(), &mut view) {
         Ok(report) => report,
         Err(error) => summary::no_run(&settings, vec![format!("{error:#}")]),
     };
     let written = write(&settings, &report);
     print(&summary_table::table(&report));
     if let Err(error) = written {
-        complain(&format!("{error:#}"));
+        print_error(&format!("{error:#}"));
         return Status::NoVerdict;
     }
     report.status
 }
 
 /// Compares two runs by their JSON: [`Status::Met`] when the later is no worse.
-fn compared(before: &Path, after: &Path) -> Status {
+fn run_compare(before: &Path, after: &Path) -> Status {
     let read = |path: &Path| -> anyhow::Result<RunReport> {
         let json = std::fs::read_to_string(path);
         let report = json
@@ -97,11 +97,11 @@ fn compared(before: &Path, after: &Path) -> Status {
                 Status::Met
             }
         }
-        Err(error) => failed(Err(error)),
+        Err(error) => status_of(Err(error)),
     }
 }
 
-fn conducted(settings: Settings, view: &mut View) -> anyhow::Result<RunReport> {
+fn run_and_report(settings: Settings, view: &mut View) -> anyhow::Result<RunReport> {
     let program = std::env::current_exe().context("find this program")?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -122,21 +122,21 @@ fn write(settings: &Settings, report: &RunReport) -> anyhow::Result<()> {
     to(&settings.html, &|| report::html(report))
 }
 
-fn failed(result: anyhow::Result<()>) -> Status {
+fn status_of(result: anyhow::Result<()>) -> Status {
     match result {
         Ok(()) => Status::Met,
         Err(error) => {
-            complain(&format!("{error:#}"));
+            print_error(&format!("{error:#}"));
             Status::NoVerdict
         }
     }
 }
 
-/// A reader that has gone away is no reason to fail.
+/// Ignores write errors of a closed pipe.
 fn print(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
-fn complain(text: &str) {
+fn print_error(text: &str) {
     let _ = writeln!(std::io::stderr(), "loadtest: {text}");
 }

@@ -1,4 +1,4 @@
-//! The memory this process takes, as the kernel counts it.
+//! Resident memory of this process, from the kernel.
 
 /// Resident memory in bytes; zero where the kernel does not report it.
 pub fn resident_bytes() -> u64 {

@@ -1,19 +1,19 @@
 //! The `clientMsgId` of a send: a UUIDv7 that encodes the run, the send, and when it was due.
 //!
-//! Fleets read the time of a client's UUIDv7, so ours is true. The bits that would be random name the run, the
-//! worker and the send, so that every receiver, in any process, knows the latency from
-//! the id alone, and that a message with no such id was never sent by us.
+//! Fleets read the time of a client's UUIDv7, so it is correct. The random bits encode the run, the
+//! worker and the send, so that every receiver in any process computes the latency from
+//! the id alone, and recognises messages that the run did not send.
 
 use std::fmt::Write as _;
 
 use crate::clock::RunClock;
 
-/// One send.
+/// The identity of one send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageTag {
-    /// Which send of the worker, from zero.
+    /// The number of the send in its worker, from zero.
     pub number: u32,
-    /// The worker process it came from.
+    /// The worker process.
     pub worker: u8,
     /// The run, so that two runs in one room are distinct.
     pub run: u32,
@@ -23,11 +23,11 @@ pub struct MessageTag {
     pub away: bool,
 }
 
-/// The bits that name a run.
+/// The number of bits of a run.
 pub const RUN_BITS: u32 = 22;
 
 impl MessageTag {
-    /// The id as it goes over the wire.
+    /// The id on the wire.
     pub fn to_id(self, clock: &RunClock) -> String {
         let time_ms = clock.began_ms() + self.due / 1_000;
         let high = ((time_ms & 0xffff_ffff_ffff) << 16)
@@ -51,7 +51,7 @@ impl MessageTag {
         id
     }
 
-    /// Reads an id; `None` when it is not one of this form.
+    /// Parses an id; `None` for other ids.
     pub fn from_id(id: &[u8], clock: &RunClock) -> Option<Self> {
         if id.len() != 36 || [8, 13, 18, 23].iter().any(|&at| id[at] != b'-') {
             return None;
@@ -89,20 +89,20 @@ mod tests {
     #[test]
     fn every_stamp_reads_back_and_is_a_uuid_of_its_time() {
         let clock = RunClock::start();
-        let mut chance = Rng::new(5, 0);
+        let mut rng = Rng::new(5, 0);
         for _ in 0..10_000 {
-            let bits = chance.next_u64();
-            let stamp = MessageTag {
+            let bits = rng.next_u64();
+            let tag = MessageTag {
                 number: u32::try_from(bits >> 32).unwrap(),
                 worker: u8::try_from(bits & 0xff).unwrap(),
                 run: u32::try_from((bits >> 40) & ((1 << RUN_BITS) - 1)).unwrap(),
-                due: chance.next_u64() % 10_000_000_000,
-                away: chance.below(2) == 1,
+                due: rng.next_u64() % 10_000_000_000,
+                away: rng.below(2) == 1,
             };
-            let id = stamp.to_id(&clock);
+            let id = tag.to_id(&clock);
             assert_eq!(
                 MessageTag::from_id(id.as_bytes(), &clock),
-                Some(stamp),
+                Some(tag),
                 "{id}"
             );
             assert!(

@@ -1,14 +1,14 @@
-//! Who is in which room, who speaks, and who does it from which process: all of it from the settings.
+//! The plan of a run: members, senders and workers, derived from the settings.
 //!
-//! Every process works the plan out for itself and comes to the same, so nothing of it has to be sent.
+//! Every process derives the same plan, so it is not transferred.
 
 use crate::rng::Rng;
 use crate::settings::{Distribution, Settings};
 
-/// The part of the seed that membership follows from.
+/// Stream of the seed for membership.
 const MEMBERSHIP: u64 = 1;
 
-/// Who is where.
+/// Members, rooms and shares of messages.
 #[derive(Debug)]
 pub struct Plan {
     /// The rooms of each connection, in no order, none twice.
@@ -25,7 +25,7 @@ impl Plan {
     /// The plan that follows from `settings`.
     pub fn new(settings: &Settings) -> Self {
         let (connections, rooms) = (settings.connections, settings.rooms);
-        let mut chance = Rng::new(settings.seed, MEMBERSHIP);
+        let mut rng = Rng::new(settings.seed, MEMBERSHIP);
         let sizes = weights(settings.room_sizes, rooms);
         let mut members = vec![Vec::new(); rooms];
         let mut rooms_of = Vec::with_capacity(connections);
@@ -33,7 +33,7 @@ impl Plan {
             let mut own: Vec<u32> = Vec::with_capacity(settings.rooms_per_connection);
             // The first ones see to it that no room is empty.
             let mut room = match settings.room_sizes {
-                Distribution::Zipf(_) if connection >= rooms => pick(&sizes, &mut chance),
+                Distribution::Zipf(_) if connection >= rooms => pick(&sizes, &mut rng),
                 _ => connection % rooms,
             };
             while own.len() < settings.rooms_per_connection.min(rooms) {
@@ -43,8 +43,8 @@ impl Plan {
                     members[room].push(narrow(connection));
                 }
                 room = match settings.room_sizes {
-                    Distribution::Uniform => chance.below(rooms),
-                    Distribution::Zipf(_) => pick(&sizes, &mut chance),
+                    Distribution::Uniform => rng.below(rooms),
+                    Distribution::Zipf(_) => pick(&sizes, &mut rng),
                 };
             }
             rooms_of.push(own.into_boxed_slice());
@@ -60,7 +60,7 @@ impl Plan {
         plan
     }
 
-    /// The members of a room that speak in it.
+    /// The senders in a room.
     pub fn senders_of(&self, room: usize) -> impl Iterator<Item = u32> + '_ {
         let speaks = |&connection: &u32| (connection as usize) < self.senders;
         self.members[room].iter().copied().filter(speaks)
@@ -90,7 +90,7 @@ impl Plan {
         by_sender.into_iter().fold(0.0, f64::max)
     }
 
-    /// The deliveries each message has, on average.
+    /// The average number of deliveries per message.
     pub fn deliveries_per_message(&self) -> f64 {
         let of = |(members, share): (&Vec<u32>, &f64)| as_f64(members.len()) * share;
         self.members.iter().zip(&self.share).map(of).sum()
@@ -120,9 +120,9 @@ fn weights(spread: Distribution, count: usize) -> Vec<f64> {
     (0..count).map(weight).collect()
 }
 
-/// A place in `weights`, the heavier the likelier.
-fn pick(weights: &[f64], chance: &mut Rng) -> usize {
-    let mut left = chance.unit() * weights.iter().sum::<f64>();
+/// A random index, with probability proportional to its weight.
+fn pick(weights: &[f64], rng: &mut Rng) -> usize {
+    let mut left = rng.unit() * weights.iter().sum::<f64>();
     for (place, weight) in weights.iter().enumerate() {
         left -= weight;
         if left < 0.0 {

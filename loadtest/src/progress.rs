@@ -1,32 +1,32 @@
-//! The run as it goes: the workers' ticks put together, now and second by second.
+//! The progress of a run: the ticks of all workers, merged, now and per second.
 
 use std::collections::BTreeMap;
 
 use crate::ipc::Tick;
 use crate::stats::{Counts, LatencyHistogram, times};
 
-/// Everything known while the run goes on.
+/// The progress of a run.
 #[derive(Default)]
 pub struct Progress {
     workers: Vec<Seen>,
     /// When the load began, in microseconds of the run.
     began: u64,
-    /// What happened in each second since, by the clock; deliveries by when they were due.
+    /// Each second since then, by the clock; deliveries by the time they were due.
     seconds: BTreeMap<u64, Second>,
 }
 
 /// One second of the load.
 #[derive(Clone)]
 pub struct Second {
-    /// What happened in it.
+    /// Counters of the second.
     pub counts: Counts,
-    /// From due to delivered, of what was due in it.
+    /// Delivery latency of messages due in it.
     pub times: LatencyHistogram,
-    /// Connections at its end, by worker.
+    /// Open connections at its end, by worker.
     pub connections: Vec<u64>,
     /// Refusals and closes in it.
     pub errors: BTreeMap<String, u64>,
-    /// How late sends were at most, in microseconds.
+    /// The maximum send lag, in microseconds.
     pub lag_us: u64,
 }
 
@@ -35,22 +35,22 @@ struct Seen {
     tick: Option<Tick>,
 }
 
-/// How it stands, all workers together.
+/// The current state, summed over all workers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProgressSnapshot {
-    /// What happened so far.
+    /// Counters so far.
     pub counts: Counts,
     /// Refusals and closes so far.
     pub errors: BTreeMap<String, u64>,
-    /// Connections that stand.
+    /// Open connections.
     pub connections: u64,
-    /// Those that lack nothing.
-    pub whole: u64,
-    /// Since when all are whole, if all are; in microseconds of the run.
-    pub all_whole_since: Option<u64>,
-    /// Messages that are not answered.
+    /// Clients that have caught up.
+    pub caught_up: u64,
+    /// Since when all clients have caught up, in microseconds of the run.
+    pub all_caught_up_since: Option<u64>,
+    /// Messages without a response.
     pub pending: u64,
-    /// What is lacking of what is waited for; `None` unless every worker waits.
+    /// Room cursors behind the awaited heads; `None` unless every worker waits.
     pub behind: Option<u64>,
     /// Processor time, in microseconds.
     pub cpu_us: u64,
@@ -59,7 +59,7 @@ pub struct ProgressSnapshot {
 }
 
 impl Progress {
-    /// Watches so many workers.
+    /// The progress of this many workers.
     pub fn new(workers: usize) -> Self {
         Self {
             workers: vec![Seen::default(); workers],
@@ -67,13 +67,13 @@ impl Progress {
         }
     }
 
-    /// The load begins at `at`: seconds count from here.
+    /// Starts the count of seconds at `at`.
     pub fn load_begins(&mut self, at: u64) {
         self.began = at;
         self.seconds.clear();
     }
 
-    /// A worker ticked.
+    /// Adds a tick of a worker.
     pub fn take(&mut self, worker: usize, tick: &Tick) -> anyhow::Result<()> {
         let before = self.workers[worker].tick.replace(tick.clone());
         if self.began == 0 {
@@ -114,16 +114,16 @@ impl Progress {
         })
     }
 
-    /// The seconds of the load so far, by their number.
+    /// The seconds of the load so far, by number.
     pub fn seconds(&self) -> &BTreeMap<u64, Second> {
         &self.seconds
     }
 
-    /// How it stands; `None` before every worker has ticked.
+    /// The current state; `None` before every worker has ticked.
     pub fn snapshot(&self) -> Option<ProgressSnapshot> {
         let mut all = ProgressSnapshot {
             behind: Some(0),
-            all_whole_since: Some(0),
+            all_caught_up_since: Some(0),
             ..ProgressSnapshot::default()
         };
         for worker in &self.workers {
@@ -133,10 +133,10 @@ impl Progress {
                 *all.errors.entry(name.clone()).or_default() += count;
             }
             all.connections += tick.connections;
-            all.whole += tick.whole;
-            all.all_whole_since = all
-                .all_whole_since
-                .zip(tick.all_whole_since)
+            all.caught_up += tick.caught_up;
+            all.all_caught_up_since = all
+                .all_caught_up_since
+                .zip(tick.all_caught_up_since)
                 .map(|(a, b)| a.max(b));
             all.pending += tick.pending;
             all.behind = all.behind.zip(tick.behind).map(|(a, b)| a + b);
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
     use crate::stats::{EncodedHistogram, record};
 
-    fn tick(at: u64, due: u64, whole_since: Option<u64>) -> Tick {
+    fn tick(at: u64, due: u64, all_caught_up_since: Option<u64>) -> Tick {
         let mut delivered = times();
         record(&mut delivered, 5_000);
         Tick {
@@ -179,8 +179,8 @@ mod tests {
             errors: BTreeMap::from([("RATE_LIMITED".to_owned(), due / 2)]),
             recent: vec![(at / 1_000_000, EncodedHistogram::of(&delivered))],
             connections: 10,
-            whole: 10,
-            all_whole_since: whole_since,
+            caught_up: 10,
+            all_caught_up_since,
             pending: 1,
             behind: None,
             lag_us: 7,
@@ -198,10 +198,10 @@ mod tests {
         watch.load_begins(1_000_000);
         watch.take(0, &tick(1_500_000, 10, Some(5))).unwrap();
         watch.take(1, &tick(1_600_000, 6, Some(1_550_000))).unwrap();
-        let standing = watch.snapshot().unwrap();
-        assert_eq!((standing.counts.due, standing.connections), (16, 20));
-        assert_eq!(standing.all_whole_since, Some(1_550_000));
-        assert_eq!(standing.behind, None);
+        let snapshot = watch.snapshot().unwrap();
+        assert_eq!((snapshot.counts.due, snapshot.connections), (16, 20));
+        assert_eq!(snapshot.all_caught_up_since, Some(1_550_000));
+        assert_eq!(snapshot.behind, None);
         let second = &watch.seconds()[&0];
         assert_eq!((second.counts.due, second.times.len()), (8, 2));
         assert_eq!(second.errors["RATE_LIMITED"], 4);

@@ -1,4 +1,4 @@
-//! What is seen of a run while it goes on: one block that is drawn again and again on a terminal, a line a
+//! Displays the progress of a run: a block that is redrawn on a terminal, a line per
 //! second elsewhere. All of it goes to standard error; standard output is for the result.
 
 use std::io::{IsTerminal as _, Write as _, stderr};
@@ -7,15 +7,15 @@ use crate::plan::as_f64;
 use crate::progress::{Progress, ProgressSnapshot};
 use crate::stats::{LatencyHistogram, times};
 
-/// How often a terminal is drawn again, and a line is written, in microseconds.
+/// Intervals of redrawing a terminal and of writing a line, in microseconds.
 const REDRAW_US: u64 = 250_000;
 const LINE_US: u64 = 1_000_000;
-/// Seconds over which the figures shown are taken.
+/// Window of the displayed figures, in seconds.
 const WINDOW_SECONDS: u64 = 5;
-/// Kinds of errors shown.
+/// Limit of displayed error names.
 const ERRORS_SHOWN: usize = 6;
 
-/// Shows a run.
+/// Displays the progress of a run.
 pub struct View {
     terminal: bool,
     drawn_lines: usize,
@@ -24,7 +24,7 @@ pub struct View {
 }
 
 impl View {
-    /// A view of a run that `title` names, on standard error.
+    /// A view with this title, on standard error.
     pub fn new(title: String) -> Self {
         Self {
             terminal: stderr().is_terminal(),
@@ -42,16 +42,16 @@ impl View {
         write(&out);
     }
 
-    /// Shows how it stands, if it is time to.
+    /// Displays the snapshot, if the interval has passed.
     pub fn show(&mut self, watch: &Progress, now: u64) {
         if now < self.next {
             return;
         }
-        let Some(standing) = watch.snapshot() else {
+        let Some(snapshot) = watch.snapshot() else {
             return;
         };
         self.next = now + if self.terminal { REDRAW_US } else { LINE_US };
-        let figures = Figures::of(watch, &standing);
+        let figures = Figures::of(watch, &snapshot);
         if self.terminal {
             let block = figures.block(&self.title);
             let mut out = self.clear();
@@ -63,7 +63,7 @@ impl View {
         }
     }
 
-    /// What rubs out the block drawn last.
+    /// The control sequence that clears the last block.
     fn clear(&mut self) -> String {
         match std::mem::take(&mut self.drawn_lines) {
             0 => String::new(),
@@ -72,7 +72,7 @@ impl View {
     }
 }
 
-/// A terminal that has gone away is no reason to end the run.
+/// Ignores write errors: a closed terminal must not end the run.
 fn write(text: &str) {
     let _ = stderr().write_all(text.as_bytes());
 }
@@ -82,13 +82,13 @@ struct Figures {
     sent: f64,
     delivered: f64,
     times: LatencyHistogram,
-    standing: ProgressSnapshot,
+    snapshot: ProgressSnapshot,
     lag_us: u64,
 }
 
 impl Figures {
-    /// The last seconds, without the one that is not over.
-    fn of(watch: &Progress, standing: &ProgressSnapshot) -> Self {
+    /// The last complete seconds.
+    fn of(watch: &Progress, snapshot: &ProgressSnapshot) -> Self {
         let second = watch.seconds().keys().next_back().copied();
         let until = second.unwrap_or_default().max(1);
         let from = until.saturating_sub(WINDOW_SECONDS);
@@ -107,7 +107,7 @@ impl Figures {
             sent: rate(sent),
             delivered: rate(delivered),
             times: sum,
-            standing: standing.clone(),
+            snapshot: snapshot.clone(),
             lag_us,
         }
     }
@@ -118,13 +118,13 @@ impl Figures {
             .map_or("up".to_owned(), |second| format!("{second}s"));
         let ProgressSnapshot {
             connections,
-            whole,
+            caught_up,
             pending,
             errors,
             ..
-        } = &self.standing;
+        } = &self.snapshot;
         format!(
-            "{at:>5}  {connections} connected, {whole} whole  {:.0} sent/s  {:.0} delivered/s  \
+            "{at:>5}  {connections} connected, {caught_up} caught up  {:.0} sent/s  {:.0} delivered/s  \
              p50 {} p95 {} p99 {} max {}  {pending} unanswered  lag {}  {}\n",
             self.sent,
             self.delivered,
@@ -143,15 +143,15 @@ impl Figures {
             .map_or("coming up".to_owned(), |second| format!("second {second}"));
         let ProgressSnapshot {
             connections,
-            whole,
+            caught_up,
             pending,
             errors,
             resident_bytes,
             ..
-        } = &self.standing;
+        } = &self.snapshot;
         format!(
             "{title}, {at}\n  \
-             connections  {connections:>9} up      {whole:>9} whole\n  \
+             connections  {connections:>9} up      {caught_up:>9} caught up\n  \
              messages     {:>9.0} sent/s  {:>9.0} delivered/s  {pending} unanswered\n  \
              delivery     {:>9} p50     {:>9} p95    {:>9} p99    {:>9} max\n  \
              ourselves    {:>9} late    {:>6} MB\n  \
@@ -189,7 +189,7 @@ fn worst(errors: &std::collections::BTreeMap<String, u64>) -> String {
     }
 }
 
-/// Microseconds for people.
+/// Formats microseconds.
 fn milliseconds(us: u64) -> String {
     match us {
         0..10_000 => format!(
@@ -206,16 +206,16 @@ mod tests {
 
     #[test]
     fn a_line_has_the_figures_and_the_worst_errors_first() {
-        let mut standing = ProgressSnapshot {
+        let mut snapshot = ProgressSnapshot {
             connections: 12,
-            whole: 11,
+            caught_up: 11,
             pending: 3,
             ..ProgressSnapshot::default()
         };
-        standing.errors.insert("RATE_LIMITED".to_owned(), 9);
-        standing.errors.insert("close 4508".to_owned(), 70);
-        let line = Figures::of(&Progress::default(), &standing).line();
-        assert!(line.contains("12 connected, 11 whole"), "{line}");
+        snapshot.errors.insert("RATE_LIMITED".to_owned(), 9);
+        snapshot.errors.insert("close 4508".to_owned(), 70);
+        let line = Figures::of(&Progress::default(), &snapshot).line();
+        assert!(line.contains("12 connected, 11 caught up"), "{line}");
         assert!(line.contains("70 × close 4508, 9 × RATE_LIMITED"), "{line}");
         assert_eq!(line.lines().count(), 1);
     }

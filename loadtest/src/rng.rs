@@ -1,4 +1,4 @@
-//! Chance from a seed: the same seed makes the same load, in whatever process it is asked.
+//! Pseudo-random numbers from a seed: the same seed makes the same load in every process.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ pub struct Rng {
 }
 
 impl Rng {
-    /// The sequence called `part` of this seed; different parts are independent.
+    /// The stream `part` of this seed; different streams are independent.
     pub fn new(seed: u64, part: u64) -> Self {
-        let mut chance = Self { state: seed };
-        chance.state = chance.next_u64() ^ part.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        chance.next_u64();
-        chance
+        let mut rng = Self { state: seed };
+        rng.state = rng.next_u64() ^ part.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        rng.next_u64();
+        rng
     }
 
     /// The next 64 bits.
@@ -32,7 +32,7 @@ impl Rng {
         usize::try_from(wide >> 64).expect("below a usize")
     }
 
-    /// A number from 0 up to, but not, 1.
+    /// A number in `0.0..1.0`.
     #[expect(
         clippy::cast_precision_loss,
         reason = "53 bits are what a double holds"
@@ -41,12 +41,12 @@ impl Rng {
         (self.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// A time between nothing and `longest`.
+    /// A duration between zero and `longest`.
     pub fn up_to(&mut self, longest: Duration) -> Duration {
         longest.mul_f64(self.unit())
     }
 
-    /// The time to the next of independent happenings that come so far apart on average, in the unit of `mean`.
+    /// An exponentially distributed time with this mean, in the unit of `mean`.
     pub fn exponential(&mut self, mean: f64) -> f64 {
         -mean * (1.0 - self.unit()).ln()
     }
@@ -59,8 +59,8 @@ mod tests {
     #[test]
     fn equal_seeds_give_equal_numbers_and_other_streams_differ() {
         let of = |seed, part| {
-            let mut chance = Rng::new(seed, part);
-            (0..8).map(|_| chance.next_u64()).collect::<Vec<_>>()
+            let mut rng = Rng::new(seed, part);
+            (0..8).map(|_| rng.next_u64()).collect::<Vec<_>>()
         };
         assert_eq!(of(7, 1), of(7, 1));
         assert_ne!(of(7, 1), of(7, 2));
@@ -69,10 +69,10 @@ mod tests {
 
     #[test]
     fn waits_are_as_long_on_average_as_asked() {
-        let mut chance = Rng::new(1, 0);
-        let sum: f64 = (0..100_000).map(|_| chance.exponential(5.0)).sum();
+        let mut rng = Rng::new(1, 0);
+        let sum: f64 = (0..100_000).map(|_| rng.exponential(5.0)).sum();
         let mean = sum / 100_000.0;
         assert!((mean - 5.0).abs() < 0.1, "{mean}");
-        assert!((0..10_000).all(|_| chance.below(3) < 3));
+        assert!((0..10_000).all(|_| rng.below(3) < 3));
     }
 }

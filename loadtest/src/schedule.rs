@@ -1,26 +1,26 @@
 //! The open-loop schedule: when each message is due, its sender and room, from the seed alone.
 //!
-//! The latency of a message counts from here. A system that stalls does not make the schedule stall with it,
-//! so the people who would have waited are counted.
+//! The latency of a message counts from its due time. A stalled fleet does not stall the schedule,
+//! so the waiting time of users is measured (no coordinated omission).
 
 use crate::clock::micros;
 use crate::plan::{Plan, as_f64};
 use crate::rng::Rng;
 use crate::settings::{ArrivalProcess, Settings};
 
-/// The part of the seed that a worker's schedule follows from, its number added.
+/// Stream of the seed for a worker's schedule; its number is added.
 const SENDS: u64 = 1_000;
 
 /// One message to be sent.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Due {
-    /// When, in microseconds from the start of the load.
+    /// Due time, in microseconds from the start of the load.
     pub at: u64,
-    /// By whom.
+    /// The sending connection.
     pub connection: u32,
-    /// Where.
+    /// The room.
     pub room: u32,
-    /// How long its content is, in bytes.
+    /// The length of its content, in bytes.
     pub content_bytes: usize,
 }
 
@@ -28,17 +28,17 @@ pub struct Due {
 #[derive(Debug)]
 pub struct Schedule {
     settings: Settings,
-    chance: Rng,
-    /// Who speaks where, with the sum of the weights up to there.
+    rng: Rng,
+    /// Senders and rooms, with cumulative weights.
     speakers: Vec<(f64, u32, u32)>,
-    /// Messages a second of this worker, when nothing special is on.
+    /// Base rate of this worker, in messages per second.
     rate: f64,
     /// Seconds from the start of the load.
     now: f64,
 }
 
 impl Schedule {
-    /// The part of `worker` in the load that `settings` ask for.
+    /// The schedule of `worker` for `settings`.
     pub fn new(settings: &Settings, plan: &Plan, worker: usize) -> Self {
         let mut speakers = Vec::new();
         let mut sum = 0.0;
@@ -54,14 +54,14 @@ impl Schedule {
         let part = SENDS + worker as u64;
         let mut schedule = Self {
             settings: settings.clone(),
-            chance: Rng::new(settings.seed, part),
+            rng: Rng::new(settings.seed, part),
             speakers,
             rate: settings.rate * sum,
             now: 0.0,
         };
         if schedule.settings.arrivals == ArrivalProcess::Constant && schedule.rate > 0.0 {
             // Workers that begin together must not send together.
-            schedule.now = schedule.chance.unit() / schedule.rate;
+            schedule.now = schedule.rng.unit() / schedule.rate;
         }
         schedule
     }
@@ -70,7 +70,7 @@ impl Schedule {
     fn step(&mut self) -> f64 {
         // In messages at the usual rate's pace; a spike walks through them faster.
         let mut left = match self.settings.arrivals {
-            ArrivalProcess::Poisson => self.chance.exponential(1.0),
+            ArrivalProcess::Poisson => self.rng.exponential(1.0),
             ArrivalProcess::Constant => 1.0,
         };
         let mut at = self.now;
@@ -104,7 +104,7 @@ impl Iterator for Schedule {
         if self.now >= self.settings.duration.as_secs_f64() {
             return None;
         }
-        let wanted = self.chance.unit() * sum;
+        let wanted = self.rng.unit() * sum;
         let place = self.speakers.partition_point(|(upto, ..)| *upto <= wanted);
         let (_, connection, room) = self.speakers[place.min(self.speakers.len() - 1)];
         let (shortest, longest) = self.settings.content_bytes;
@@ -112,7 +112,7 @@ impl Iterator for Schedule {
             at: micros(std::time::Duration::from_secs_f64(self.now)),
             connection,
             room,
-            content_bytes: shortest + self.chance.below(longest - shortest + 1),
+            content_bytes: shortest + self.rng.below(longest - shortest + 1),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! What a run is asked to do: the command line, judged and complete. Workers get it as JSON.
+//! The settings of a run, validated and complete. Workers receive them as JSON.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,49 +9,49 @@ use serde::{Deserialize, Serialize};
 /// Everything that shapes a run; the same settings and the same seed make the same load.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Settings {
-    /// The doors of the fleet; connections spread over them.
-    pub doors: Vec<Endpoint>,
-    /// What happens during the run.
+    /// The endpoints of the fleet; connections are spread over them.
+    pub endpoints: Vec<Endpoint>,
+    /// The load profile.
     pub profile: Profile,
-    /// WebSocket connections, each of a user of its own.
+    /// WebSocket connections, one user each.
     pub connections: usize,
     /// Rooms that the connections are members of.
     pub rooms: usize,
     /// Rooms each connection is a member of.
     pub rooms_per_connection: usize,
-    /// How many of the connections send.
+    /// Connections that send.
     pub senders: usize,
-    /// Messages a second, all senders together.
+    /// Messages per second of all senders.
     pub rate: f64,
-    /// How sends follow each other.
+    /// The arrival process of sends.
     pub arrivals: ArrivalProcess,
-    /// How unevenly messages fall on rooms.
+    /// The distribution of messages over rooms.
     pub popularity: Distribution,
-    /// How unevenly members fall on rooms.
+    /// The distribution of members over rooms.
     pub room_sizes: Distribution,
     /// The shortest and longest content, in bytes.
     pub content_bytes: (usize, usize),
-    /// How long messages are sent.
+    /// Duration of the load.
     pub duration: Duration,
     /// New connections a second at the start.
     pub ramp: f64,
-    /// The bound on the 99th percentile of delivery.
+    /// Limit of the 99th percentile of delivery latency.
     pub slo: Duration,
     /// Limit of the recovery time, where it is checked.
-    pub whole_within: Duration,
-    /// What the load follows from.
+    pub recovery_slo: Duration,
+    /// Seed of the load.
     pub seed: u64,
     /// Worker processes.
     pub workers: usize,
-    /// Whether rooms and accounts are left behind.
+    /// Whether rooms and accounts are left in place.
     pub keep: bool,
-    /// Whose tokens are used.
+    /// The source of tokens.
     pub credentials: Credentials,
-    /// Where to write the results for programs.
+    /// File of the JSON report.
     pub json: Option<PathBuf>,
-    /// Where to write the results for people.
+    /// File of the HTML report.
     pub html: Option<PathBuf>,
-    /// What restarts the gateways, one after the other.
+    /// Shell command that restarts the gateways.
     pub reload_command: Option<String>,
 }
 
@@ -60,34 +60,34 @@ pub struct Settings {
 pub struct Endpoint {
     /// `host:port`, as the operator wrote it.
     pub authority: String,
-    /// Where that is.
+    /// The resolved address.
     pub address: SocketAddr,
 }
 
-/// Where tokens come from.
+/// The source of tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Credentials {
-    /// Signed here with the shared secret of this file (HS256).
+    /// Signed locally with the shared secret in this file (HS256).
     Key(PathBuf),
-    /// Given by the fleet to accounts registered for the run.
+    /// Issued by the fleet to accounts registered for the run.
     Accounts,
 }
 
-/// How sends follow each other.
+/// The arrival process of sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ArrivalProcess {
-    /// Independently of each other, as people do.
+    /// Independent sends, exponential intervals.
     Poisson,
-    /// Evenly.
+    /// Constant intervals.
     Constant,
 }
 
-/// How unevenly something falls on rooms.
+/// A distribution over rooms.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Distribution {
     /// The same for each.
     Uniform,
-    /// The n-th room has the n-th part of the first, to this power.
+    /// Zipf with this exponent.
     Zipf(f64),
 }
 
@@ -102,12 +102,12 @@ macro_rules! profiles {
             /// Every profile.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
-            /// Its word on the command line.
+            /// Its name on the command line.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $word,)* }
             }
 
-            /// What it does, in a sentence without an end.
+            /// A description, without a full stop.
             pub const fn description(self) -> &'static str {
                 match self { $(Self::$name => $says,)* }
             }
@@ -137,7 +137,7 @@ profiles! {
 }
 
 impl Profile {
-    /// Finds the profile of a word.
+    /// The profile with this name.
     pub fn from_name(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|one| one.as_str() == word)
     }
@@ -156,11 +156,11 @@ impl Profile {
 pub const SLOW_SHARE: f64 = 0.05;
 /// The share of connections that leave each second.
 pub const CHURN_SHARE: f64 = 0.02;
-/// How much faster a spike is.
+/// Factor of the rate during a spike.
 pub const SPIKE_TIMES: f64 = 10.0;
 
 impl Settings {
-    /// The times the rate at `at` of the run is the asked one.
+    /// The factor of the rate at `at`.
     pub fn rate_times(&self, at: Duration) -> f64 {
         let spike = self.spike();
         if spike.is_some_and(|(from, until)| (from..until).contains(&at)) {
@@ -177,7 +177,7 @@ impl Settings {
         (self.profile == Profile::Spike).then_some((from, from + length))
     }
 
-    /// Whether this connection is one of those that stop reading.
+    /// Whether this connection is a slow reader.
     pub fn is_slow(&self, connection: usize) -> bool {
         let every = 1.0 / SLOW_SHARE;
         #[expect(
@@ -198,7 +198,7 @@ pub(crate) mod tests {
     /// Settings of a small run.
     pub(crate) fn settings() -> Settings {
         Settings {
-            doors: vec![Endpoint {
+            endpoints: vec![Endpoint {
                 authority: "localhost:8080".to_owned(),
                 address: ([127, 0, 0, 1], 8080).into(),
             }],
@@ -215,7 +215,7 @@ pub(crate) mod tests {
             duration: Duration::from_secs(30),
             ramp: 1_000.0,
             slo: Duration::from_millis(150),
-            whole_within: Duration::from_secs(5),
+            recovery_slo: Duration::from_secs(5),
             seed: 1,
             workers: 1,
             keep: false,

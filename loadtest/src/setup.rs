@@ -1,4 +1,4 @@
-//! Rooms, members and accounts: made through the fleet's API before a run, and taken away after it.
+//! Creates rooms, members and accounts before a run, and removes them afterwards.
 
 use std::future::Future;
 use std::net::Ipv4Addr;
@@ -14,23 +14,23 @@ use crate::api::{Api, Reply};
 use crate::plan::Plan;
 use crate::users::{Account, Given, Signer, TestUsers};
 
-/// Calls in flight while setting up and taking away.
+/// Concurrent calls of setup and teardown.
 const CONCURRENCY_MAX: usize = 16;
-/// Accounts registered from one address; the fleet takes 20 a minute.
+/// Accounts registered per address; the fleet allows 20 a minute.
 const REGISTRATIONS_PER_ADDRESS: usize = 15;
 
-/// Who makes, reads and takes away the rooms of a run.
+/// The rooms and accounts of a run.
 #[derive(Clone)]
 pub struct SetupClient {
     api: Api,
     plan: Arc<Plan>,
     names: Arc<TestUsers>,
-    /// The server API's token, if we may sign one.
+    /// The token of the server API, if the secret is known.
     token: Option<String>,
 }
 
 impl SetupClient {
-    /// Makes the rooms with their members, and before that the accounts when there is no key to sign tokens with.
+    /// Creates the rooms with their members; first the accounts, without a token key.
     pub async fn set_up(
         api: Api,
         plan: Arc<Plan>,
@@ -71,12 +71,12 @@ impl SetupClient {
         Ok(host)
     }
 
-    /// What things are called.
+    /// The users and rooms of the run.
     pub fn names(&self) -> &TestUsers {
         &self.names
     }
 
-    /// Who may read the room, and the token they do it with.
+    /// A user that may read the room, and its token.
     pub fn reader_of(&self, room: usize) -> (UserId, String) {
         match (&self.token, &self.names.given) {
             (Some(token), _) => (UserId::new("loadtest").expect("an id"), token.clone()),
@@ -146,7 +146,7 @@ impl SetupClient {
             .await
     }
 
-    /// Deletes the rooms and the accounts. What is already gone is no failure.
+    /// Deletes the rooms and accounts; missing ones are ignored.
     pub async fn teardown(&self) -> anyhow::Result<()> {
         if self
             .names

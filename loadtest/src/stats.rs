@@ -1,4 +1,4 @@
-//! What a worker counts while it runs, and how the counts of several become one.
+//! Counters and histograms of a worker, and their sums over workers.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer as _, V2Serializer};
 use serde::{Deserialize, Serialize};
 
-/// Times in microseconds, up to ten minutes, to three digits.
+/// Latencies in microseconds, up to ten minutes, with three significant digits.
 pub type LatencyHistogram = Histogram<u64>;
 
 /// Distinct error names that are counted.
@@ -16,27 +16,27 @@ const NAMES_MAX: usize = 100;
 
 const LONGEST_US: u64 = 600_000_000;
 
-/// An empty histogram of times.
+/// An empty histogram.
 pub fn times() -> LatencyHistogram {
     Histogram::new_with_bounds(1, LONGEST_US, 3).expect("these bounds are in order")
 }
 
-/// Counts one time; longer than the longest is the longest.
+/// Records one latency, capped at the maximum.
 pub fn record(times: &mut LatencyHistogram, us: u64) {
     times.saturating_record(us.max(1));
 }
 
 macro_rules! counts {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// How often what happened, since the worker began.
+        /// Counters since the start of the worker.
         #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
         pub struct Counts { $($(#[$doc])* pub $name: u64,)* }
 
         impl Counts {
-            /// Adds another worker's, or a later moment's.
+            /// Adds the counters of another worker or a later time.
             pub fn add(&mut self, other: &Self) { $(self.$name += other.$name;)* }
 
-            /// What came since `before`.
+            /// The difference to `before`.
             pub fn since(&self, before: &Self) -> Self {
                 Self { $($name: self.$name.saturating_sub(before.$name),)* }
             }
@@ -49,13 +49,13 @@ counts! {
     due,
     /// Messages due while their sender was away.
     due_away,
-    /// Tries after the first.
+    /// Attempts after the first.
     resent,
     /// Messages acknowledged.
     acked,
     /// Acknowledgements with `duplicate`.
     duplicates,
-    /// Messages refused for good.
+    /// Messages refused permanently.
     refused,
     /// Messages without a response until the end.
     unanswered,
@@ -67,53 +67,53 @@ counts! {
     connected,
     /// Upgrades that failed.
     connect_failed,
-    /// Connections that ended without our doing.
+    /// Connections not closed by the client.
     lost,
     /// Subscriptions answered with `recovered:false`.
     not_recovered,
-    /// Pages of history read to catch up.
+    /// Pages of history read for recovery.
     pages,
     /// Bytes received.
     bytes,
 }
 
-/// What one worker counts.
+/// The statistics of one worker.
 pub struct Stats {
-    /// How often what happened.
+    /// Counters.
     pub counts: Counts,
-    /// Refusals and closes by their name.
+    /// Refusals and closes by name.
     pub errors: BTreeMap<String, u64>,
-    /// From due to delivered, of what came live from a sender who was there.
+    /// Delivery latency: from due to delivered, of live messages from connected senders.
     pub prompt: LatencyHistogram,
-    /// From due to delivered, of the rest.
+    /// Late delivery latency: of all other messages.
     pub late: LatencyHistogram,
-    /// From due to acknowledged.
+    /// Acknowledgement latency: from due to acknowledged.
     pub acks: LatencyHistogram,
-    /// From due to sent, of senders who were there: how late we ourselves were.
+    /// Send lag: from due to sent, of connected senders.
     pub lag: LatencyHistogram,
-    /// From beginning to connect to the greeting.
+    /// Connect time: from the start of connecting to `WELCOME`.
     pub connects: LatencyHistogram,
-    /// From losing the connection to being whole again.
+    /// Recovery times: from the loss of the connection until the client has caught up.
     pub away: LatencyHistogram,
-    /// From due to delivered, of what came since the last tick, by the second of the run in which it was due.
+    /// Delivery latency since the last tick, by the second in which the message was due.
     pub recent: BTreeMap<u64, LatencyHistogram>,
-    /// From due to sent, the longest since the last tick.
+    /// The maximum send lag since the last tick.
     pub recent_lag_us: u64,
-    /// Of each message: how many have it, and the longest time to one of them. Only kept for one large room.
+    /// Fan-out progress of each message; only with one large room.
     pub reach: Option<HashMap<(u8, u32), FanoutProgress>>,
 }
 
-/// How far a message has come.
+/// The fan-out progress of a message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FanoutProgress {
-    /// Members who have it.
+    /// Members that received it.
     pub members: u64,
-    /// From due to the last of them, in microseconds.
+    /// The maximum delivery latency, in microseconds.
     pub last_us: u64,
 }
 
 impl FanoutProgress {
-    /// Adds another worker's part.
+    /// Adds the progress in another worker.
     pub fn add(&mut self, other: Self) {
         self.members += other.members;
         self.last_us = self.last_us.max(other.last_us);
@@ -121,7 +121,7 @@ impl FanoutProgress {
 }
 
 impl Stats {
-    /// Nothing yet.
+    /// Empty statistics.
     pub fn new(keeps_reach: bool) -> Self {
         Self {
             counts: Counts::default(),
@@ -150,7 +150,7 @@ impl Stats {
         }
     }
 
-    /// Counts a message that arrived `us` after it was `due`.
+    /// Records a message that arrived `us` after it was `due`.
     pub fn delivery(&mut self, due: u64, us: u64, prompt: bool) {
         record(self.recent.entry(due / 1_000_000).or_insert_with(times), us);
         if prompt {
@@ -163,13 +163,13 @@ impl Stats {
     }
 }
 
-/// A histogram as text, exactly (the V2 encoding of HdrHistogram).
+/// A histogram as text (HdrHistogram V2 encoding, lossless).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EncodedHistogram(String);
 
 impl EncodedHistogram {
-    /// Packs a histogram.
+    /// Encodes a histogram.
     pub fn of(times: &LatencyHistogram) -> Self {
         let mut bytes = Vec::new();
         V2Serializer::new()
@@ -178,7 +178,7 @@ impl EncodedHistogram {
         Self(STANDARD.encode(bytes))
     }
 
-    /// Adds it to `sum`. Gives back why it cannot be read.
+    /// Adds it to `sum`. Fails if it cannot be decoded.
     pub fn add_to(&self, sum: &mut LatencyHistogram) -> anyhow::Result<()> {
         let bytes = STANDARD.decode(&self.0)?;
         let times: LatencyHistogram = Deserializer::new().deserialize(&mut bytes.as_slice())?;
@@ -194,12 +194,12 @@ mod tests {
 
     #[test]
     fn what_workers_counted_apart_is_what_one_would_have_counted() {
-        let mut chance = Rng::new(1, 1);
+        let mut rng = Rng::new(1, 1);
         let (mut one, mut merged) = (times(), times());
         for _ in 0..5 {
             let mut part = times();
             for _ in 0..10_000 {
-                let us = chance.next_u64() % 5_000_000;
+                let us = rng.next_u64() % 5_000_000;
                 record(&mut one, us);
                 record(&mut part, us);
             }
@@ -211,11 +211,11 @@ mod tests {
 
     #[test]
     fn errors_are_counted_by_name_without_end_to_names() {
-        let mut tally = Stats::new(false);
+        let mut stats = Stats::new(false);
         for number in 0..1_000 {
-            tally.error(&format!("made-up-{number}"));
+            stats.error(&format!("made-up-{number}"));
         }
-        assert!(tally.errors.len() <= 101);
-        assert_eq!(tally.errors.values().sum::<u64>(), 1_000);
+        assert!(stats.errors.len() <= 101);
+        assert_eq!(stats.errors.values().sum::<u64>(), 1_000);
     }
 }

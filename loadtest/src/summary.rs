@@ -1,4 +1,4 @@
-//! From what was counted to what is judged: the report of a run.
+//! Builds the report of a run from the outcomes of its workers.
 
 mod inputs;
 mod levels;
@@ -18,14 +18,14 @@ use crate::report::{Generator, Latency, Profile, RunReport, Second, Status};
 use crate::settings::Settings;
 use crate::stats::{Counts, EncodedHistogram, FanoutProgress, LatencyHistogram, times};
 
-/// A worker that uses more of its core than this while the load ran was itself what limited the run.
+/// Share of a core above which a worker counts as the limit of the run.
 const BUSY_MAX: f64 = 0.9;
-/// Sends of which one in a hundred leaves later than this share of the service level measure ourselves.
+/// Share of the service level above which the p99 of send lag counts as the limit of the run.
 const LAG_SHARE_MAX: f64 = 0.1;
-/// A lag that no service level makes too long, in microseconds.
+/// Send lag that is always acceptable, in microseconds.
 const LAG_ALLOWED_US: u64 = 10_000;
 
-/// The outcomes of all workers, added up.
+/// The sum of the outcomes of all workers.
 pub(crate) struct Sum {
     pub(crate) counts: Counts,
     pub(crate) errors: BTreeMap<String, u64>,
@@ -88,7 +88,7 @@ impl Sum {
         all
     }
 
-    /// How long it took until the last member had each message that reached all `members` of them.
+    /// Latency until the last member, of messages that reached all `members`.
     pub(crate) fn last_member(&self, members: u64) -> LatencyHistogram {
         let mut last = times();
         for reach in self.reach.values().filter(|reach| reach.members >= members) {
@@ -98,11 +98,11 @@ impl Sum {
     }
 }
 
-/// The report of a run that came to its end.
+/// The report of a completed run.
 pub fn report(run: &Run) -> anyhow::Result<RunReport> {
     let sum = Sum::of(&run.outcomes)?;
-    let generator = generator(&run.settings, &sum, &run.moments);
-    let levels = levels::of(&run.settings, &run.plan, &sum, &run.moments);
+    let generator = generator(&run.settings, &sum, &run.events);
+    let levels = levels::of(&run.settings, &run.plan, &sum, &run.events);
     let status = if run.reasons.is_empty() || !run.verdict.kept() {
         Status::of(&levels, &run.verdict, generator.limited.is_some())
     } else {
@@ -129,7 +129,7 @@ pub fn report(run: &Run) -> anyhow::Result<RunReport> {
     })
 }
 
-/// The report of a run that could not be made, for `reasons`.
+/// The report of a run that failed for `reasons`.
 pub fn no_run(settings: &Settings, reasons: Vec<String>) -> RunReport {
     RunReport {
         reasons,
@@ -159,7 +159,7 @@ fn empty(settings: &Settings, began_ms: u64) -> RunReport {
     }
 }
 
-fn generator(settings: &Settings, sum: &Sum, moments: &RunEvents) -> Generator {
+fn generator(settings: &Settings, sum: &Sum, events: &RunEvents) -> Generator {
     let at = |quantile: f64| in_ms(sum.lag.value_at_quantile(quantile));
     let lag = sum.lag.value_at_quantile(0.99);
     let allowed = micros(settings.slo.mul_f64(LAG_SHARE_MAX)).max(LAG_ALLOWED_US);
@@ -170,17 +170,17 @@ fn generator(settings: &Settings, sum: &Sum, moments: &RunEvents) -> Generator {
             in_ms(lag),
             in_ms(allowed)
         ))
-    } else if moments.busiest_worker > BUSY_MAX {
+    } else if events.busiest_worker > BUSY_MAX {
         Some(format!(
             "the load generator had no processor time left: a worker used {:.0} % of its core",
-            moments.busiest_worker * 100.0
+            events.busiest_worker * 100.0
         ))
     } else {
         None
     };
     Generator {
         workers: u32::try_from(settings.workers).unwrap_or(u32::MAX),
-        cpu_seconds: in_ms(moments.load_cpu_us) / 1_000.0,
+        cpu_seconds: in_ms(events.load_cpu_us) / 1_000.0,
         load_seconds: settings.duration.as_secs_f64(),
         memory_bytes: sum.peak_bytes,
         lag_p50_ms: at(0.5),
@@ -234,7 +234,7 @@ fn latencies(settings: &Settings, sum: &Sum) -> Vec<Latency> {
     list
 }
 
-/// The seconds in which messages were due; what came after belongs to the second it was due in.
+/// The seconds in which messages were due.
 fn seconds(watch: &Progress, duration: Duration, broken: bool) -> Vec<Second> {
     let times = |times: &LatencyHistogram, quantile: f64| {
         (!times.is_empty() && !broken).then(|| in_ms(times.value_at_quantile(quantile)))

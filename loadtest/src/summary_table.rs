@@ -1,8 +1,8 @@
-//! The table a run ends with.
+//! The result of a run as a text table.
 
 use crate::report::{RunReport, Status, Threshold, Unit};
 
-/// The verdict for a terminal: levels, latencies, promises, and why.
+/// Formats levels, latencies, guarantees and reasons for a terminal.
 pub(crate) fn table(report: &RunReport) -> String {
     let mut text = String::new();
     let mut line = |words: String| {

@@ -1,4 +1,4 @@
-//! The users of a run and their tokens: signed here, or given by the fleet for accounts.
+//! The users of a run and their tokens, signed locally or issued to accounts.
 
 use std::path::Path;
 
@@ -10,16 +10,16 @@ use serde_json::json;
 
 use crate::settings::{Credentials, Settings};
 
-/// What things of one run are called, so that two runs never meet.
+/// Ids of users and rooms, unique per run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TestUsers {
-    /// The beginning of every id of the run.
+    /// The prefix of every id of the run.
     pub prefix: String,
-    /// What the fleet called things, where it chose the ids.
+    /// Ids and tokens issued by the fleet.
     pub given: Option<Given>,
 }
 
-/// Ids and tokens that the fleet gave.
+/// Ids and tokens issued by the fleet.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Given {
     /// The accounts, in the order of connections.
@@ -31,11 +31,11 @@ pub struct Given {
 /// A registered account, signed in.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Account {
-    /// Its user.
+    /// The user id.
     pub user_id: UserId,
-    /// Its access token.
+    /// The access token.
     pub access_token: String,
-    /// What brings the next one.
+    /// The refresh token.
     pub refresh_token: String,
 }
 
@@ -57,7 +57,7 @@ impl TestUsers {
     }
 }
 
-/// Signs tokens with the secret that the fleet was given.
+/// Signs tokens with the fleet's secret.
 pub struct Signer {
     key: EncodingKey,
     lifetime_s: u64,

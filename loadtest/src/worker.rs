@@ -1,4 +1,4 @@
-//! A worker: one process and one thread that hold thousands of clients and send what is due.
+//! A worker: one process and one thread with thousands of clients.
 //!
 //! Everything here runs on that thread, so what clients share (buffers, counts, the recording) needs no lock
 //! and a client is a small task beside a small record of what it knows.
@@ -40,14 +40,14 @@ use scheduler::TimerTask;
 
 /// Upgrades in flight; each takes some 20 KB until it is done.
 const HANDSHAKE_CONCURRENCY_MAX: usize = 256;
-/// What one read takes at most.
+/// Limit of one read.
 const READ_BYTES: usize = 64 * 1024;
 /// Interval of progress reports to the coordinator.
 const TICK: Duration = Duration::from_millis(250);
-/// The part of the seed that jitter follows from, the worker's number added.
+/// Stream of the seed for jitter; the worker's number is added.
 const JITTER: u64 = 2_000;
 
-/// What the clients of a worker share.
+/// State shared by the clients of a worker.
 pub(crate) struct Worker {
     settings: Settings,
     clock: RunClock,
@@ -61,27 +61,27 @@ pub(crate) struct Worker {
     api: Api,
     signer: Option<Signer>,
     recorder: Recorder,
-    tally: RefCell<Stats>,
-    chance: RefCell<Rng>,
+    stats: RefCell<Stats>,
+    rng: RefCell<Rng>,
     read_buffer: RefCell<Box<[u8]>>,
     write_buffer: RefCell<Vec<u8>>,
-    agenda: RefCell<BinaryHeap<Reverse<TimerTask>>>,
+    timers: RefCell<BinaryHeap<Reverse<TimerTask>>>,
     /// Clients whose socket did not accept all their bytes.
     blocked: RefCell<Vec<u32>>,
-    /// The schedule, and when it began.
+    /// The schedule and its start.
     load: RefCell<Option<(Schedule, u64)>>,
     heads: RefCell<Option<Vec<u64>>>,
     handshakes: Semaphore,
     tasks: TaskTracker,
     sends: Cell<u32>,
     connections: Cell<u64>,
-    whole: Cell<u64>,
-    all_whole_since: Cell<Option<u64>>,
+    caught_up: Cell<u64>,
+    all_caught_up_since: Cell<Option<u64>>,
     stalled: Cell<bool>,
     over: Cell<bool>,
 }
 
-/// Runs a worker until the coordinator has the outcome, or is gone.
+/// Runs a worker until the coordinator has its outcome or has exited.
 pub fn run() -> anyhow::Result<()> {
     raise_descriptors();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -92,8 +92,8 @@ pub fn run() -> anyhow::Result<()> {
 }
 
 async fn work() -> anyhow::Result<()> {
-    let mut orders = BufReader::new(tokio::io::stdin()).lines();
-    let first = orders.next_line().await?.context("no assignment came")?;
+    let mut commands = BufReader::new(tokio::io::stdin()).lines();
+    let first = commands.next_line().await?.context("no assignment came")?;
     let assignment: WorkerConfig = serde_json::from_str(&first).context("read the assignment")?;
     let worker = Rc::new(Worker::new(assignment)?);
     worker
@@ -105,16 +105,16 @@ async fn work() -> anyhow::Result<()> {
     let mut ticks = tokio::time::interval(TICK);
     loop {
         tokio::select! {
-            order = orders.next_line() => match order? {
-                Some(order) => {
-                    if matches!(worker.run_command(serde_json::from_str(&order)?), CommandResult::Finished) {
-                        say(&WorkerMessage::Outcome(Box::new(worker.outcome()?)))?;
+            command = commands.next_line() => match command? {
+                Some(command) => {
+                    if matches!(worker.run_command(serde_json::from_str(&command)?), CommandResult::Finished) {
+                        send_message(&WorkerMessage::Outcome(Box::new(worker.outcome()?)))?;
                         return Ok(());
                     }
                 }
                 None => anyhow::bail!("the coordinator is gone"),
             },
-            _ = ticks.tick() => say(&WorkerMessage::Tick(Box::new(worker.tick())))?,
+            _ = ticks.tick() => send_message(&WorkerMessage::Tick(Box::new(worker.tick())))?,
         }
     }
 }
@@ -143,14 +143,14 @@ impl Worker {
             .map(|connection| Client::new(connection, &settings, &plan));
         Ok(Self {
             clients: clients.collect(),
-            api: Api::new(&settings.doors),
+            api: Api::new(&settings.endpoints),
             signer: Signer::of(&settings)?,
             recorder,
-            tally: RefCell::new(Stats::new(settings.profile == Profile::Broadcast)),
-            chance: RefCell::new(Rng::new(settings.seed, JITTER + worker as u64)),
+            stats: RefCell::new(Stats::new(settings.profile == Profile::Broadcast)),
+            rng: RefCell::new(Rng::new(settings.seed, JITTER + worker as u64)),
             read_buffer: RefCell::new(vec![0; READ_BYTES].into()),
             write_buffer: RefCell::default(),
-            agenda: RefCell::default(),
+            timers: RefCell::default(),
             blocked: RefCell::default(),
             load: RefCell::default(),
             heads: RefCell::default(),
@@ -158,8 +158,8 @@ impl Worker {
             tasks: TaskTracker::new(),
             sends: Cell::new(0),
             connections: Cell::new(0),
-            whole: Cell::new(0),
-            all_whole_since: Cell::new(None),
+            caught_up: Cell::new(0),
+            all_caught_up_since: Cell::new(None),
             stalled: Cell::new(false),
             over: Cell::new(false),
             number: u8::try_from(worker).context("at most 256 workers")?,
@@ -176,8 +176,8 @@ impl Worker {
         })
     }
 
-    fn run_command(self: &Rc<Self>, order: WorkerCommand) -> CommandResult {
-        match order {
+    fn run_command(self: &Rc<Self>, command: WorkerCommand) -> CommandResult {
+        match command {
             WorkerCommand::Connect { from } => {
                 self.tasks
                     .spawn_local(connect::connect_all(Rc::clone(self), from));
@@ -206,8 +206,8 @@ impl Worker {
     }
 
     fn tick(&self) -> Tick {
-        let mut tally = self.tally.borrow_mut();
-        let recent = std::mem::take(&mut tally.recent);
+        let mut stats = self.stats.borrow_mut();
+        let recent = std::mem::take(&mut stats.recent);
         let recent = recent
             .iter()
             .map(|(&second, times)| (second, EncodedHistogram::of(times)));
@@ -215,17 +215,17 @@ impl Worker {
         let heads = self.heads.borrow();
         Tick {
             at: self.clock.now(),
-            counts: tally.counts.clone(),
-            errors: tally.errors.clone(),
+            counts: stats.counts.clone(),
+            errors: stats.errors.clone(),
             recent,
             connections: self.connections.get(),
-            whole: self.whole.get(),
-            all_whole_since: self.all_whole_since.get(),
+            caught_up: self.caught_up.get(),
+            all_caught_up_since: self.all_caught_up_since.get(),
             pending: self.clients.iter().map(Client::pending).sum(),
             behind: heads
                 .as_ref()
                 .map(|heads| self.clients.iter().map(|client| client.behind(heads)).sum()),
-            lag_us: std::mem::take(&mut tally.recent_lag_us),
+            lag_us: std::mem::take(&mut stats.recent_lag_us),
             cpu_us: cpu_us(),
             resident_bytes: memory::resident_bytes(),
         }
@@ -233,19 +233,19 @@ impl Worker {
 
     fn outcome(&self) -> anyhow::Result<Outcome> {
         self.recorder.flush().context("write what clients saw")?;
-        let tally = self.tally.borrow();
-        let mut counts = tally.counts.clone();
+        let stats = self.stats.borrow();
+        let mut counts = stats.counts.clone();
         counts.unanswered += self.clients.iter().map(Client::pending).sum::<u64>();
-        let reach = tally.reach.iter().flatten();
+        let reach = stats.reach.iter().flatten();
         Ok(Outcome {
             counts,
-            errors: tally.errors.clone(),
-            prompt: EncodedHistogram::of(&tally.prompt),
-            late: EncodedHistogram::of(&tally.late),
-            acks: EncodedHistogram::of(&tally.acks),
-            lag: EncodedHistogram::of(&tally.lag),
-            connects: EncodedHistogram::of(&tally.connects),
-            away: EncodedHistogram::of(&tally.away),
+            errors: stats.errors.clone(),
+            prompt: EncodedHistogram::of(&stats.prompt),
+            late: EncodedHistogram::of(&stats.late),
+            acks: EncodedHistogram::of(&stats.acks),
+            lag: EncodedHistogram::of(&stats.lag),
+            connects: EncodedHistogram::of(&stats.connects),
+            away: EncodedHistogram::of(&stats.away),
             reach: reach
                 .map(|(&(worker, number), &reach)| (worker, number, reach))
                 .collect(),
@@ -255,33 +255,33 @@ impl Worker {
         })
     }
 
-    /// The client at this place of ours.
+    /// The client at this index.
     fn client(&self, index: u32) -> &Client {
         &self.clients[index as usize]
     }
 
-    /// A client has become whole, or is no longer.
-    fn count_caught_up(&self, now: u64, is_whole: bool) {
-        let whole = if is_whole {
-            self.whole.get() + 1
+    /// Counts a client that has caught up, or has fallen behind.
+    fn count_caught_up(&self, now: u64, is_caught_up: bool) {
+        let caught_up = if is_caught_up {
+            self.caught_up.get() + 1
         } else {
-            self.whole.get() - 1
+            self.caught_up.get() - 1
         };
-        self.whole.set(whole);
-        let all = whole == self.clients.len() as u64;
-        self.all_whole_since.set(all.then_some(now));
+        self.caught_up.set(caught_up);
+        let all = caught_up == self.clients.len() as u64;
+        self.all_caught_up_since.set(all.then_some(now));
     }
 }
 
-fn say(word: &WorkerMessage) -> anyhow::Result<()> {
-    let mut line = serde_json::to_vec(word)?;
+fn send_message(message: &WorkerMessage) -> anyhow::Result<()> {
+    let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
     let mut out = std::io::stdout().lock();
     out.write_all(&line)?;
     out.flush().context("tell the coordinator")
 }
 
-/// As many descriptors as we may have: each connection is one.
+/// Raises the limit of file descriptors to the maximum.
 fn raise_descriptors() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);

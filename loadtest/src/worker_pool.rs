@@ -39,9 +39,9 @@ impl WorkerPool {
         assign: impl Fn(usize, PathBuf) -> WorkerConfig,
     ) -> anyhow::Result<Self> {
         let directory = scratch_directory()?;
-        let (say, words) = channel(MESSAGE_QUEUE_MAX);
+        let (sender, words) = channel(MESSAGE_QUEUE_MAX);
         let tracker = TaskTracker::new();
-        let mut crew = Self {
+        let mut workers = Self {
             workers: Vec::new(),
             words,
             directory,
@@ -62,18 +62,18 @@ impl WorkerPool {
                 .stdout
                 .take()
                 .context("a worker without standard output")?;
-            tracker.spawn(listen(number, BufReader::new(said), say.clone()));
+            tracker.spawn(listen(number, BufReader::new(said), sender.clone()));
             let mut worker = Worker {
                 _child: child,
                 orders,
                 tick: None,
                 outcome: None,
             };
-            let assignment = assign(number, crew.recording(number));
+            let assignment = assign(number, workers.recording(number));
             worker.tell(&serde_json::to_vec(&assignment)?).await?;
-            crew.workers.push(worker);
+            workers.workers.push(worker);
         }
-        Ok(crew)
+        Ok(workers)
     }
 
     /// The file a worker writes its recording to.
@@ -82,8 +82,8 @@ impl WorkerPool {
     }
 
     /// Sends a command to all workers.
-    pub async fn send_command(&mut self, order: &WorkerCommand) -> anyhow::Result<()> {
-        let line = serde_json::to_vec(order)?;
+    pub async fn send_command(&mut self, command: &WorkerCommand) -> anyhow::Result<()> {
+        let line = serde_json::to_vec(command)?;
         for worker in &mut self.workers {
             worker.tell(&line).await?;
         }
@@ -92,11 +92,11 @@ impl WorkerPool {
 
     /// Waits for the next tick of any worker, which [`WorkerPool::ticks`] then has; gives the worker.
     pub async fn recv(&mut self) -> anyhow::Result<usize> {
-        let heard = tokio::time::timeout(REPLY_TIMEOUT, self.words.recv()).await;
-        let Some((number, word)) = heard.context("the workers fell silent")? else {
+        let received = tokio::time::timeout(REPLY_TIMEOUT, self.words.recv()).await;
+        let Some((number, message)) = received.context("the workers fell silent")? else {
             bail!("the workers are gone");
         };
-        match word.with_context(|| format!("worker {number} ended before the run did"))? {
+        match message.with_context(|| format!("worker {number} ended before the run did"))? {
             WorkerMessage::Tick(tick) => self.workers[number].tick = Some(*tick),
             WorkerMessage::Outcome(outcome) => self.workers[number].outcome = Some(*outcome),
         }
@@ -130,8 +130,8 @@ impl WorkerPool {
     }
 
     async fn listen_for_outcomes(&mut self) -> anyhow::Result<()> {
-        let heard = tokio::time::timeout(REPLY_TIMEOUT, self.words.recv()).await;
-        match heard.context("the workers did not finish")? {
+        let received = tokio::time::timeout(REPLY_TIMEOUT, self.words.recv()).await;
+        match received.context("the workers did not finish")? {
             Some((number, Some(WorkerMessage::Outcome(outcome)))) => {
                 self.workers[number].outcome = Some(*outcome);
                 Ok(())
@@ -168,18 +168,18 @@ impl Worker {
 async fn listen(
     number: usize,
     said: BufReader<tokio::process::ChildStdout>,
-    say: Sender<(usize, Option<WorkerMessage>)>,
+    sender: Sender<(usize, Option<WorkerMessage>)>,
 ) {
     let mut lines = said.lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        let Ok(word) = serde_json::from_str(&line) else {
+        let Ok(message) = serde_json::from_str(&line) else {
             break;
         };
-        if say.send((number, Some(word))).await.is_err() {
+        if sender.send((number, Some(message))).await.is_err() {
             return;
         }
     }
-    let _ = say.send((number, None)).await;
+    let _ = sender.send((number, None)).await;
 }
 
 fn scratch_directory() -> anyhow::Result<PathBuf> {

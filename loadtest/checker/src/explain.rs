@@ -1,4 +1,4 @@
-//! The sentences that stories are made of: who, where, when, and what was expected.
+//! Lines of a counterexample: connection, time, observation and expectation.
 
 use crate::history::Disconnect;
 use crate::history::recording::{Recording, Response};
@@ -6,19 +6,19 @@ use crate::room::Room;
 use crate::sends::Sends;
 use crate::total_order::{OrderedEvent, TotalOrder};
 
-/// A time of the run, in seconds.
+/// Formats a time of the run, in seconds.
 pub(crate) fn time(at_us: u64) -> String {
     format!("{}.{:06} s", at_us / 1_000_000, at_us % 1_000_000)
 }
 
-/// A connection: whose, through which gateway, and which of all.
+/// Formats a connection: user, gateway and number.
 pub(crate) fn who(recording: &Recording, connection: u32) -> String {
     let this = &recording.connections[connection as usize];
     let (user, gateway) = (recording.name(this.user), recording.name(this.gateway));
     format!("{user} through {gateway} (connection {connection})")
 }
 
-/// How a connection ended.
+/// Describes the end of a connection.
 pub(crate) fn ending(recording: &Recording, connection: u32) -> String {
     match recording.connections[connection as usize].ended {
         None => "the connection's end was not seen".to_owned(),
@@ -35,7 +35,7 @@ pub(crate) fn ending(recording: &Recording, connection: u32) -> String {
 }
 
 impl Room<'_> {
-    /// Who first saw this view of an event, and what it is.
+    /// Describes the first observation of a view.
     pub(crate) fn describe_observation(&self, view: usize) -> String {
         let (seen, shown) = (self.observations.view(view), self.view(view));
         let others = (u64::from(seen.delivered) + u64::from(seen.paged)).saturating_sub(1);
@@ -56,7 +56,7 @@ impl Room<'_> {
         )
     }
 
-    /// What a view shows.
+    /// Describes the content of a view.
     pub(crate) fn describe_view(&self, view: usize) -> String {
         let shown = self.view(view);
         let sender = self.recording.name(shown.sender);
@@ -75,7 +75,7 @@ impl Room<'_> {
         )
     }
 
-    /// A send and its responses.
+    /// Describes a send, its attempts and responses, in time order.
     pub(crate) fn describe_send(&self, sends: &Sends, send: usize) -> Vec<String> {
         let what = &sends.all[send];
         let mut lines = Vec::new();
@@ -122,7 +122,7 @@ impl Room<'_> {
             .collect()
     }
 
-    /// All that is known about a place.
+    /// Describes the send and the first observation of an event.
     pub(crate) fn describe_event(
         &self,
         order: &TotalOrder,
@@ -136,13 +136,13 @@ impl Room<'_> {
         };
         match event.view {
             Some(view) => lines.push(self.describe_observation(view)),
-            None => lines.push("nobody was shown it, live or in history".to_owned()),
+            None => lines.push("no client observed it, live or in history".to_owned()),
         }
         lines
     }
 }
 
-/// Enough of a fingerprint to distinguish two.
+/// Formats the first half of a fingerprint.
 pub(crate) fn short(print: u64) -> String {
     format!("#{:08x}", print >> 32)
 }

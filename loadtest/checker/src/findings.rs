@@ -1,10 +1,10 @@
-//! Gathers what was found: counts all of it, and keeps the first few stories of each kind.
+//! Collects violations: counts all, and keeps the first counterexamples of each kind.
 
 use std::collections::BTreeMap;
 
 use crate::result::{COUNTEREXAMPLES_MAX, Checked, Count, Counterexample, Verdict, ViolationKind};
 
-/// What was found so far; bounded, however much is wrong.
+/// The violations found so far, in bounded memory.
 #[derive(Default)]
 pub(crate) struct Findings {
     kinds: BTreeMap<ViolationKind, Kind>,
@@ -17,7 +17,7 @@ struct Kind {
 }
 
 impl Findings {
-    /// Counts a violation; calls the closure when there is room for another counterexample.
+    /// Counts a violation; calls `describe` if another counterexample is kept.
     pub(crate) fn add(
         &mut self,
         kind: ViolationKind,
@@ -45,7 +45,7 @@ impl Findings {
         }
     }
 
-    /// Takes over what another part of the check found.
+    /// Adds the violations found by another thread.
     pub(crate) fn absorb(&mut self, other: Self) {
         for (kind, found) in other.kinds {
             let mine = self.kinds.entry(kind).or_default();
@@ -54,7 +54,7 @@ impl Findings {
         }
     }
 
-    /// Picks the counterexamples: of each kind the earliest, then of each the next, up to the limit.
+    /// Selects counterexamples round-robin over the kinds, earliest first, up to the limit.
     pub(crate) fn into_verdict(self, checked: Checked) -> Verdict {
         let violations = self.kinds.iter().map(|(kind, found)| Count {
             kind: *kind,

@@ -1,13 +1,13 @@
-//! Things sorted by the room they belong to, in time that grows with their number only.
+//! Groups items by room, in linear time.
 
-/// Things by room; within a room they keep their order.
+/// Items by room, in their order within the room.
 pub(crate) struct Groups<T> {
     items: Vec<T>,
     starts: Vec<usize>,
 }
 
 impl<T: Copy> Groups<T> {
-    /// Sorts `items` by the room that `room_of` names, each below `rooms`.
+    /// Groups `items` by `room_of`, which is below `rooms`.
     pub(crate) fn new<I>(items: I, rooms: usize, room_of: impl Fn(&T) -> u32) -> Self
     where
         I: Iterator<Item = T> + Clone,
@@ -34,7 +34,7 @@ impl<T: Copy> Groups<T> {
         }
     }
 
-    /// What belongs to a room.
+    /// The items of a room.
     pub(crate) fn of(&self, room: usize) -> &[T] {
         &self.items[self.starts[room]..self.starts[room + 1]]
     }
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_room_has_its_own_in_their_order() {
+    fn groups_keep_the_order_of_items_within_a_room() {
         let groups = Groups::new([31, 10, 32, 11, 30].into_iter(), 5, |item| item / 10);
         assert_eq!(groups.of(1), [10, 11]);
         assert_eq!(groups.of(3), [31, 32, 30]);

@@ -1,11 +1,11 @@
-//! What every client of a run writes down while it runs, for the checker to judge afterwards.
+//! Records the observations of all clients of a run, for the checker.
 //!
-//! A run of ten thousand connections sees millions of deliveries, so a delivery costs about ten bytes:
-//! the event itself is written once for all who get it, times are differences, names are numbers. A
-//! [`Recorder`] is shared by all connections of a process and keeps its records in memory or in a file;
-//! what several worker processes wrote is read into one [`Recording`].
+//! A run of ten thousand connections has millions of deliveries, so a delivery takes about ten bytes: an
+//! event is written once for all its readers, times are differences, names are numbers. A [`Recorder`] is
+//! shared by all connections of a process and keeps its records in memory or in a file; the records of
+//! several worker processes are merged into one [`Recording`].
 //!
-//! All times are microseconds on one clock of the whole run, the same for all its processes.
+//! All times are microseconds on one clock, shared by all processes of the run.
 
 pub mod event;
 mod layout;
@@ -24,7 +24,7 @@ pub use event::{Event, EventKind, Text, fingerprint};
 pub use recording::Recording;
 use shard::{Shard, Sink};
 
-/// Writes down what all connections of one process see; cheap to share.
+/// Records the observations of all connections of one process; cheap to clone.
 #[derive(Clone)]
 pub struct Recorder {
     shards: Arc<[Mutex<Shard>]>,
@@ -32,29 +32,28 @@ pub struct Recorder {
     sink: Arc<Sink>,
 }
 
-/// Writes down what one WebSocket, or one reader of history, sees. Calls of one connection must come in
-/// the order in which things happened on it.
+/// Records the observations of one WebSocket connection or one reader of history. Calls must be made in the
+/// order of the observations.
 #[derive(Clone)]
 pub struct ConnectionLog {
     recorder: Recorder,
     number: u32,
 }
 
-/// How a connection ended.
+/// The end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disconnect {
-    /// We closed it when the run was over and everything had had time to arrive: whatever it still lacks
-    /// is lost.
+    /// Closed by the client after the run, when everything had time to arrive: a missing event is lost.
     Finished,
-    /// We cut it, on purpose: what was on its way may be missing.
+    /// Closed by the client during the run: events in flight may be missing.
     Cut,
-    /// It broke without a close code.
+    /// Broken without a close code.
     Lost,
-    /// The fleet closed it with this code.
+    /// Closed by the fleet with this code.
     Closed(u16),
 }
 
-/// What a frame asks the log to hold.
+/// The operation that a frame requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MessageAction<'a> {
     /// `SEND_MESSAGE`
@@ -64,23 +63,23 @@ pub enum MessageAction<'a> {
     },
     /// `EDIT_MESSAGE`
     Edit {
-        /// Which message.
+        /// The message.
         message_id: &'a str,
         /// The new content.
         content: &'a str,
     },
     /// `DELETE_MESSAGE`
     Delete {
-        /// Which message.
+        /// The message.
         message_id: &'a str,
     },
     /// `REACT`
     React {
-        /// Which message.
+        /// The message.
         message_id: &'a str,
-        /// With what.
+        /// The emoji.
         emoji: &'a str,
-        /// Whether the reaction is taken back.
+        /// Whether the reaction is removed.
         remove: bool,
     },
 }
@@ -90,47 +89,47 @@ pub enum MessageAction<'a> {
 pub struct Attempt<'a> {
     /// The room.
     pub room_id: &'a RoomId,
-    /// Its name, the same in every try.
+    /// Its client message id, the same in every attempt.
     pub client_msg_id: &'a str,
     /// The content.
     pub action: MessageAction<'a>,
 }
 
-/// Which page of history was asked for.
+/// The query of a page of history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PageQuery {
-    /// `?after=`: every event after this place.
+    /// `?after=`: every event after this seq.
     After(Seq),
-    /// `?before=`: messages before this place, in their current state.
+    /// `?before=`: messages before this seq, in their current state.
     Before(Seq),
-    /// No place: the newest messages, in their current state.
+    /// Neither: the newest messages, in their current state.
     Newest,
 }
 
 /// A page of history without its events.
 #[derive(Debug, Clone, Copy)]
 pub struct Page<'a> {
-    /// When the question was sent; what was acknowledged before must be in the answer.
+    /// When the request was sent; the page must contain what was acknowledged before.
     pub asked_us: u64,
-    /// Whose history.
+    /// The room.
     pub room_id: &'a RoomId,
-    /// Which page.
+    /// The query.
     pub asked: PageQuery,
-    /// The answer's `head`.
+    /// The response's `head`.
     pub head: Seq,
-    /// The answer's `hasMoreBefore`.
+    /// The response's `hasMoreBefore`.
     pub has_more_before: bool,
-    /// The answer's `hasMoreAfter`.
+    /// The response's `hasMoreAfter`.
     pub has_more_after: bool,
 }
 
 impl Recorder {
-    /// Keeps what is written in memory.
+    /// A recorder that keeps its records in memory.
     pub fn in_memory() -> Self {
         Self::on(Sink::in_memory())
     }
 
-    /// Keeps what is written in a new file at `path`, which [`Recording::absorb`] reads.
+    /// A recorder that writes to a new file at `path`, for [`Recording::absorb`].
     pub fn in_file(path: &Path) -> io::Result<Self> {
         let file = File::options()
             .read(true)
@@ -152,7 +151,7 @@ impl Recorder {
         }
     }
 
-    /// A connection of `user` that stands since `at_us`. `gateway` is the address it was made to.
+    /// Records a connection of `user` to the address `gateway`, open since `at_us`.
     pub fn connection(&self, at_us: u64, user: &UserId, gateway: &str) -> ConnectionLog {
         let log = ConnectionLog {
             recorder: self.clone(),
@@ -171,13 +170,13 @@ impl Recorder {
         self.sink.flush()
     }
 
-    /// Copies everything written so far to `out`, as [`Recording::absorb`] reads it.
+    /// Copies all records to `out`, for [`Recording::absorb`].
     pub fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
         self.flush()?;
         self.sink.copy_to(out)
     }
 
-    /// Everything written so far.
+    /// The recording so far.
     pub fn recording(&self) -> io::Result<Recording> {
         self.flush()?;
         let mut recording = Recording::default();
@@ -187,12 +186,12 @@ impl Recorder {
 }
 
 impl ConnectionLog {
-    /// A try was sent.
+    /// Records an attempt; call it before the frame is written.
     pub fn sent(&self, at_us: u64, attempt: &Attempt<'_>) {
         self.shard().sent(at_us, self.number, attempt);
     }
 
-    /// `ACK` came.
+    /// Records an `ACK`.
     pub fn acked(
         &self,
         at_us: u64,
@@ -207,14 +206,14 @@ impl ConnectionLog {
             .acked(at_us, self.number, room.as_str(), names, seq, duplicate);
     }
 
-    /// `ERROR` came for something that was sent.
+    /// Records an `ERROR` that refuses an attempt.
     pub fn refused(&self, at_us: u64, room: &RoomId, client_msg_id: &str, code: ErrorCode) {
         let client = fingerprint(client_msg_id);
         self.shard()
             .refused(at_us, self.number, room.as_str(), client, code);
     }
 
-    /// `SUBSCRIBED` came as the answer to a `SUBSCRIBE` with this `after`.
+    /// Records `SUBSCRIBED`, the response to a `SUBSCRIBE` with this `after`.
     pub fn subscribed(
         &self,
         at_us: u64,
@@ -227,18 +226,18 @@ impl ConnectionLog {
             .subscribed(at_us, self.number, room.as_str(), after, head, recovered);
     }
 
-    /// `UNSUBSCRIBED` came.
+    /// Records `UNSUBSCRIBED`.
     pub fn unsubscribed(&self, at_us: u64, room: &RoomId) {
         self.shard().unsubscribed(at_us, self.number, room.as_str());
     }
 
-    /// An event frame came.
+    /// Records the delivery of an event.
     pub fn delivered(&self, at_us: u64, room: &RoomId, event: &Event<'_>) {
         self.shard()
             .delivered(at_us, self.number, room.as_str(), event);
     }
 
-    /// A page of history came.
+    /// Records a page of history.
     pub fn page<'a>(
         &self,
         at_us: u64,
@@ -248,7 +247,7 @@ impl ConnectionLog {
         self.shard().page(at_us, self.number, page, events);
     }
 
-    /// It ended. Nothing may be written after this.
+    /// Records the end of the connection; nothing may be recorded afterwards.
     pub fn ended(&self, at_us: u64, end: Disconnect) {
         self.shard().ended(at_us, self.number, end);
     }
@@ -259,7 +258,7 @@ impl ConnectionLog {
     }
 }
 
-/// A panic elsewhere must not hide what was seen.
+/// Ignores poisoning: a panic elsewhere must not hide observations.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

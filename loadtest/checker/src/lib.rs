@@ -1,11 +1,11 @@
-//! Judges what was seen in a run by the promises of the wire contract.
+//! Checks a recorded history against the guarantees of the wire contract.
 //!
 //! For each room the checker merges all observations into one total order of events, and compares every
 //! attempt, response, subscription and page of history with it. A mismatch becomes a short counterexample.
-//! Indeterminate results are never violations: what was in flight when a connection broke may be
-//! missing, what was not confirmed may be there or not.
+//! Indeterminate results are never violations: a frame in flight when a connection broke may be missing,
+//! an unconfirmed send may be stored or not.
 //!
-//! The rooms must be the run's own: an event that no client of the run sent counts as invented.
+//! The rooms must belong to the run: an event that no recorded client sent counts as invented.
 
 mod explain;
 mod findings;
@@ -28,8 +28,8 @@ use observations::Observations;
 pub use result::{COUNTEREXAMPLES_MAX, Checked, Count, Counterexample, Verdict, ViolationKind};
 use room::Room;
 
-/// Holds everything in `recording` against the promises. Takes memory of about the recording's own size,
-/// and some seconds for ten million deliveries.
+/// Checks `recording` against all guarantees. Needs about as much memory as the recording, and some seconds
+/// for ten million deliveries.
 pub fn check(recording: &Recording) -> Verdict {
     let rooms = recording.names();
     let observations = Observations::of(recording);
@@ -70,7 +70,7 @@ pub fn check(recording: &Recording) -> Verdict {
     findings.into_verdict(checked)
 }
 
-/// A recording, sorted by rooms.
+/// A recording, grouped by room.
 struct RoomChecker<'a> {
     recording: &'a Recording,
     observations: &'a Observations,
@@ -82,7 +82,7 @@ struct RoomChecker<'a> {
 }
 
 impl RoomChecker<'_> {
-    /// Judges every `workers`-th room.
+    /// Checks every `workers`-th room.
     fn check_rooms(&self, worker: usize, workers: usize) -> (Checked, Findings) {
         let mut checked = Checked::default();
         let mut findings = Findings::default();

@@ -3,19 +3,19 @@
 use crate::history::PageQuery;
 use crate::history::recording::{Observation, Recording};
 
-/// Who saw each view of an event.
+/// A summary of the observations of each view.
 pub(crate) struct Observations {
     of_view: Vec<ViewSummary>,
 }
 
-/// Who saw one view of an event, and first when.
+/// How often a view was observed, and the first observation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ViewSummary {
     /// Deliveries to subscriptions.
     pub(crate) delivered: u32,
-    /// Times on a page of events as they happened.
+    /// Occurrences on pages of events.
     pub(crate) paged: u32,
-    /// Whether a page of messages in their current state showed it.
+    /// Whether a page of messages in their current state contained it.
     pub(crate) shown: bool,
     pub(crate) first_us: u64,
     pub(crate) by: u32,
@@ -23,7 +23,7 @@ pub(crate) struct ViewSummary {
 
 impl Observations {
     pub(crate) fn of(recording: &Recording) -> Self {
-        let nobody = ViewSummary {
+        let unobserved = ViewSummary {
             delivered: 0,
             paged: 0,
             shown: false,
@@ -31,7 +31,7 @@ impl Observations {
             by: 0,
         };
         let mut observations = Self {
-            of_view: vec![nobody; recording.views.len()],
+            of_view: vec![unobserved; recording.views.len()],
         };
         for record in &recording.records {
             if let Observation::Delivered(view, _) = recording.saw(record) {

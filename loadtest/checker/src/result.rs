@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $name_text:literal, $promise:literal, $description:literal;)*) => {
-        /// How a promise can be broken.
+        /// A kind of violation.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "kebab-case")]
         pub enum ViolationKind { $($(#[$doc])* $name,)* }
 
         impl ViolationKind {
-            /// Every kind, by promise.
+            /// Every kind, ordered by guarantee.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
             /// Its name in reports.
@@ -20,12 +20,12 @@ macro_rules! kinds {
                 match self { $(Self::$name => $name_text,)* }
             }
 
-            /// The promise of the wire contract that it breaks.
+            /// The number of the violated guarantee of the wire contract.
             pub const fn promise(self) -> u8 {
                 match self { $(Self::$name => $promise,)* }
             }
 
-            /// What happened, in a sentence without an end.
+            /// A description, without a full stop.
             pub const fn description(self) -> &'static str {
                 match self { $(Self::$name => $description,)* }
             }
@@ -35,76 +35,76 @@ macro_rules! kinds {
 
 kinds! {
     /// An acknowledged event was observed by no client.
-    AcknowledgedLost = "acknowledged-lost", 1, "acknowledged, and then seen by nobody";
-    /// An `ACK` names another place or message than the event has.
-    AcknowledgedOtherwise = "acknowledged-otherwise", 1, "the ACK names another place or message than the event has";
-    /// Every try was refused as not stored, and it is in the room.
-    RefusedButStored = "refused-but-stored", 1, "refused as not stored, and yet in the room";
+    AcknowledgedLost = "acknowledged-lost", 1, "acknowledged, and observed by no client";
+    /// An `ACK` names another seq or message than the event has.
+    AcknowledgedOtherwise = "acknowledged-otherwise", 1, "the ACK names another seq or message than the event has";
+    /// Every attempt was refused as not stored, and the event is in the room.
+    RefusedButStored = "refused-but-stored", 1, "refused as not stored, and in the room";
     /// An event's content differs from what was sent.
-    ContentChanged = "content-changed", 1, "it says something else than what was sent";
-    /// Two events have one place.
-    OneSeqTwoEvents = "one-seq-two-events", 2, "readers were shown different events at one place";
-    /// A subscription went back.
+    ContentChanged = "content-changed", 1, "its content differs from what was sent";
+    /// Two events have one seq.
+    OneSeqTwoEvents = "one-seq-two-events", 2, "readers observed different events at one seq";
+    /// A subscription received an event after a later one.
     OutOfOrder = "out-of-order", 2, "delivered after an event that comes later in the room's order";
-    /// What one connection sent was not kept in its order.
-    SendersOrder = "senders-order", 2, "one connection's sends stand in another order than it sent them";
+    /// The sends of one connection were stored in another order.
+    SendersOrder = "senders-order", 2, "the sends of one connection are stored in another order";
     /// A page of history is not in order, or reaches beyond its bounds.
     HistoryOrder = "history-order", 2, "a page of history is out of order or out of its bounds";
     /// An event that no client sent.
-    Invented = "invented", 2, "nobody sent it";
+    Invented = "invented", 2, "no client sent it";
     /// A subscriber lacks an event.
-    NotDelivered = "not-delivered", 3, "a subscriber never got it";
+    NotDelivered = "not-delivered", 3, "a subscriber did not receive it";
     /// A `prev` names an event that no client observed.
-    Gap = "gap", 3, "the chain names an event before it that never came";
+    Gap = "gap", 3, "its prev names an event that was not delivered";
     /// A `prev` that would hide a gap.
-    WrongPrev = "wrong-prev", 3, "its prev is not the event before it, so a gap would not show";
+    WrongPrev = "wrong-prev", 3, "its prev is not the event before it, which would hide a gap";
     /// An event came twice in one subscription.
-    DeliveredTwice = "delivered-twice", 3, "it came twice in one subscription";
+    DeliveredTwice = "delivered-twice", 3, "delivered twice in one subscription";
     /// A resume repeated what the client already had.
-    ReplayedTwice = "replayed-twice", 3, "a subscription brought what lies before its beginning";
+    ReplayedTwice = "replayed-twice", 3, "a subscription delivered an event before its start";
     /// A resend was stored again.
-    StoredTwice = "stored-twice", 4, "said once, and in the room twice";
-    /// A resend got another answer than the first try.
-    DuplicateDiffers = "duplicate-differs", 4, "a resend was answered with another place or message than the first";
+    StoredTwice = "stored-twice", 4, "sent once, and in the room twice";
+    /// A resend got another response than the first attempt.
+    DuplicateDiffers = "duplicate-differs", 4, "a resend was answered with another seq or message than the first attempt";
     /// A resend was acknowledged as new.
-    NotCalledDuplicate = "not-called-duplicate", 4, "two tries of one send were both acknowledged as the first";
+    NotCalledDuplicate = "not-called-duplicate", 4, "two attempts of one send were both acknowledged as new";
     /// History lacks an event.
     HistoryLacks = "history-lacks", 5, "a page of history lacks it";
     /// A page of messages shows an old state.
-    StaleState = "stale-state", 5, "a page shows a message as it was before an acknowledged edit or delete";
-    /// A try got no answer.
-    Unanswered = "unanswered", 6, "sent, and never answered on a connection that stayed";
-    /// An event came after one's removal.
-    AfterRemoval = "after-removal", 8, "delivered to somebody who had left or was removed";
-    /// An event came without a subscription.
+    StaleState = "stale-state", 5, "a page shows a message in its state before an acknowledged edit or deletion";
+    /// An attempt got no response.
+    Unanswered = "unanswered", 6, "sent, and not answered on a connection that stayed open";
+    /// An event was delivered after the removal of the user.
+    AfterRemoval = "after-removal", 8, "delivered to a user who had left or was removed";
+    /// An event was delivered without a subscription.
     NotSubscribed = "not-subscribed", 8, "delivered to a connection that was not subscribed";
 }
 
 /// Limit of counterexamples.
 pub const COUNTEREXAMPLES_MAX: usize = 20;
 
-/// What the checker found.
+/// The result of a check.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Verdict {
-    /// How much there was to check.
+    /// How much was checked.
     pub checked: Checked,
-    /// How often each kind was found; kinds that were not are absent.
+    /// The number of violations per kind; other kinds are absent.
     pub violations: Vec<Count>,
     /// At most [`COUNTEREXAMPLES_MAX`], of each kind the earliest first.
     #[serde(rename = "stories")]
     pub counterexamples: Vec<Counterexample>,
 }
 
-/// How often a promise was broken in one way.
+/// The number of violations of one kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Count {
-    /// In which way.
+    /// The kind.
     pub kind: ViolationKind,
-    /// Which promise of the wire contract.
+    /// The guarantee of the wire contract.
     pub promise: u8,
-    /// How often; an event that ten readers lack counts ten times.
+    /// The number; an event that ten readers lack counts ten times.
     pub count: u64,
 }
 
@@ -112,17 +112,17 @@ pub struct Count {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counterexample {
-    /// What kind it is.
+    /// The kind.
     pub kind: ViolationKind,
-    /// Where.
+    /// The room.
     pub room: String,
-    /// At which place of the room's order.
+    /// The seq.
     pub seq: u64,
-    /// When it was seen, in microseconds of the run's clock.
+    /// When it was observed, in microseconds of the run's clock.
     pub at_us: u64,
-    /// Who sent, who got what when and through which gateway, and what was expected; a fact a line.
+    /// Sends, responses, observations and the expectation, with times and gateways; one fact per line.
     pub lines: Vec<String>,
-    /// How many more of this kind were found at this place.
+    /// Further violations of this kind at this seq.
     pub more: u64,
 }
 
@@ -134,7 +134,7 @@ macro_rules! checked {
         pub struct Checked { $($(#[$doc])* pub $name: u64,)* }
 
         impl Checked {
-            /// Counts what another part of the check had.
+            /// Adds the counts of another thread.
             pub(crate) fn add(&mut self, other: &Self) {
                 $(self.$name += other.$name;)*
             }
@@ -145,9 +145,9 @@ macro_rules! checked {
 checked! {
     /// Connections and readers of history.
     connections,
-    /// Rooms in which anything happened.
+    /// Rooms with at least one record.
     rooms,
-    /// Rooms whose whole history was read after the last send.
+    /// Rooms whose history was read completely after the last send.
     rooms_read_whole,
     /// Logical sends, without resends.
     sends,
@@ -165,9 +165,9 @@ checked! {
     deliveries,
     /// Subscriptions.
     subscriptions,
-    /// Subscriptions that went on from an earlier place and were given all since.
+    /// Subscriptions that resumed and recovered.
     resumes,
-    /// Subscriptions that asked for too much and were sent to history.
+    /// Subscriptions that resumed and did not recover.
     not_recovered,
     /// Pages of history.
     pages,
@@ -176,12 +176,12 @@ checked! {
 }
 
 impl Verdict {
-    /// Whether every promise was kept, as far as was seen.
+    /// Whether no violation was found.
     pub fn kept(&self) -> bool {
         self.violations.is_empty()
     }
 
-    /// How many violations there are of this kind.
+    /// The number of violations of this kind.
     pub fn count(&self, kind: ViolationKind) -> u64 {
         let count = self.violations.iter().find(|count| count.kind == kind);
         count.map_or(0, |count| count.count)
@@ -218,11 +218,7 @@ impl fmt::Display for Counterexample {
             writeln!(f, "    {line}")?;
         }
         if self.more > 0 {
-            writeln!(
-                f,
-                "    (and {} more like this at the same place)",
-                self.more
-            )?;
+            writeln!(f, "    (and {} more at the same seq)", self.more)?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use crate::history::event::View;
 use crate::history::recording::{AttemptRecord, PageRead, Record, Recording, ResponseRecord};
 use crate::observations::Observations;
 
-/// What was seen of one room.
+/// The records and observations of one room.
 pub(crate) struct Room<'a> {
     pub(crate) recording: &'a Recording,
     pub(crate) observations: &'a Observations,
@@ -12,7 +12,7 @@ pub(crate) struct Room<'a> {
     pub(crate) number: u32,
     /// Every view of its events.
     pub(crate) views: &'a [usize],
-    /// What happened to subscriptions: all of one connection together, in their order.
+    /// Deliveries and changes of subscriptions, grouped by connection, in order.
     pub(crate) records: &'a [Record],
     /// Of each connection in their order.
     pub(crate) attempts: &'a [AttemptRecord],
@@ -21,7 +21,7 @@ pub(crate) struct Room<'a> {
 }
 
 impl<'a> Room<'a> {
-    /// Whether anything happened in it; names of users are rooms in which nothing did.
+    /// Whether it has records; names of users have none.
     pub(crate) fn is_used(&self) -> bool {
         !(self.records.is_empty() && self.attempts.is_empty() && self.pages.is_empty())
     }

@@ -14,7 +14,7 @@ use crate::room::Room;
 pub(crate) struct Sends {
     pub(crate) all: Vec<LogicalSend>,
     by_name: HashMap<(u32, u64), usize>,
-    /// For commands that are no messages, the numbers of equal sends.
+    /// For operations on messages, the indices of equal sends.
     by_meaning: HashMap<SendKey, Vec<usize>>,
 }
 
@@ -26,15 +26,15 @@ pub(crate) struct LogicalSend {
     pub(crate) client: u64,
     pub(crate) message: u64,
     pub(crate) content: u64,
-    /// Numbers of its tries, in the order of their time.
+    /// Indices of its attempts, in time order.
     pub(crate) attempts: Vec<usize>,
-    /// Numbers of its answers.
+    /// Indices of its responses.
     pub(crate) responses: Vec<usize>,
-    /// Its place, when its event was seen or its `ACK` names one that counts.
+    /// The seq of its event, from an observation or a conclusive `ACK`.
     pub(crate) seq: Option<u64>,
 }
 
-/// Events without a `clientMsgId` are known by what they do: who, what, to which message, with what.
+/// The key of an event without `clientMsgId`: user, kind, message, content.
 type SendKey = (u32, EventKind, u64, u64);
 
 impl Sends {
@@ -75,7 +75,7 @@ impl Sends {
         (sends, unmatched)
     }
 
-    /// Whether a client asked to delete this message, and was not refused.
+    /// Whether a deletion of this message was sent and not refused.
     pub(crate) fn deletes(&self, room: &Room<'_>, message: u64) -> bool {
         let mut send = self.all.iter();
         send.any(|send| {
@@ -84,8 +84,8 @@ impl Sends {
         })
     }
 
-    /// Whether a client asked for this content, and how: nothing if none did, otherwise whether
-    /// that may be so without its event having been seen.
+    /// Whether an edit to this content was sent: `None` if not, `Some(true)` if it may be stored without an
+    /// observed event.
     pub(crate) fn edits(&self, room: &Room<'_>, message: u64, content: u64) -> Option<bool> {
         let meaning = |send: &&LogicalSend| {
             (send.kind, send.message, send.content) == (EventKind::MessageEdited, message, content)
@@ -101,7 +101,7 @@ impl Sends {
             return send.filter(|send| self.all[*send].kind == EventKind::Message);
         }
         if shown.deleted {
-            // An edit that lost its content: any edit of that message by its sender may be it.
+            // A redacted edit: it matches any edit of that message by its sender.
             let key = (shown.sender, shown.kind, shown.subject);
             let mut send = self.all.iter();
             return send.position(|send| (send.user, send.kind, send.message) == key);
@@ -146,7 +146,7 @@ impl LogicalSend {
         }
     }
 
-    /// Whether every try was answered as not stored.
+    /// Whether every attempt was refused as not stored.
     pub(crate) fn all_refused(&self, room: &Room<'_>) -> bool {
         let refused = |response: &usize| match room.responses[*response].outcome {
             Response::Refused(code) => {
@@ -161,8 +161,8 @@ impl LogicalSend {
         (self.user, self.kind, self.message, self.content)
     }
 
-    /// The earliest `ACK`: its number, message and seq. Of what only confirms that something is so already
-    /// (deleting again, for example) the seq is another event's, so it is no evidence.
+    /// The earliest `ACK`: its index, message and seq. A duplicate of an operation (a second deletion, for
+    /// example) names another event's seq, so it is no evidence.
     pub(crate) fn acked(&self, room: &Room<'_>) -> Option<(usize, u64, u64)> {
         let acks = self.responses.iter().filter_map(|number| {
             let response = &room.responses[*number];

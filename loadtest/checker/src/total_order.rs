@@ -1,18 +1,18 @@
 //! The total order of a room's events.
 
-/// A place of the order.
+/// One event of the order.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OrderedEvent {
     pub(crate) seq: u64,
-    /// The event; nothing when only an `ACK` speaks of the place.
+    /// The index of its view; `None` when only an `ACK` names the seq.
     pub(crate) view: Option<usize>,
-    /// Only pages of messages in their current state showed it.
+    /// Observed only on pages of messages in their current state.
     pub(crate) state_only: bool,
-    /// From when on it was known to be stored.
+    /// Time of the first evidence that it is stored.
     pub(crate) known_us: u64,
-    /// The number of its send, an index of `Sends::said`.
+    /// The index of its send in `Sends::all`.
     pub(crate) send: Option<usize>,
-    /// It should not exist, so no client is required to have it.
+    /// A violation by itself (invented, stored twice), so no client is required to have it.
     pub(crate) doubtful: bool,
 }
 
@@ -22,19 +22,19 @@ pub(crate) struct TotalOrder {
 }
 
 impl TotalOrder {
-    /// The number of the first place after `seq`.
+    /// The index of the first event after `seq`.
     pub(crate) fn after(&self, seq: u64) -> usize {
         self.events.partition_point(|event| event.seq <= seq)
     }
 
-    /// The number of the place `seq`.
+    /// The index of the event at `seq`.
     pub(crate) fn find(&self, seq: u64) -> Option<usize> {
         self.events
             .binary_search_by_key(&seq, |event| event.seq)
             .ok()
     }
 
-    /// Adds places of which only an `ACK` speaks. Numbers of places change.
+    /// Adds events known only from an `ACK`. Invalidates indices.
     pub(crate) fn add(&mut self, events: impl IntoIterator<Item = OrderedEvent>) {
         self.events.extend(events);
         self.events.sort_by_key(|event| event.seq);

@@ -32,8 +32,11 @@ fn the_line_of_the_contract_is_understood() {
         (asked.connections, asked.rooms, asked.senders),
         (10_000, 1_000, 500)
     );
-    assert_eq!((asked.doors.len(), asked.workers, asked.seed), (2, 2, 7));
-    assert_eq!(asked.doors[1].authority, "127.0.0.1:8081");
+    assert_eq!(
+        (asked.endpoints.len(), asked.workers, asked.seed),
+        (2, 2, 7)
+    );
+    assert_eq!(asked.endpoints[1].authority, "127.0.0.1:8081");
     assert_eq!(
         (asked.duration, asked.slo),
         (Duration::from_secs(60), Duration::from_millis(150))

@@ -1,20 +1,20 @@
-//! The little statistics that a comparison needs.
+//! Median, bootstrap and Mann–Whitney statistics of a comparison.
 
 use crate::rng::Rng;
 
-/// How often a bootstrap draws.
+/// Draws of a bootstrap.
 const DRAWS: usize = 1_000;
-/// The part of draws left out at each end: what is between is likely at 99 of 100.
+/// Share of draws outside the 99 % confidence interval, at each end.
 const TAIL: f64 = 0.005;
-/// Stretches that a run is cut into for drawing; what is slow now is slow in the next seconds as well.
+/// Blocks of a run for the bootstrap, since neighbouring seconds are correlated.
 const STRETCHES: usize = 12;
 
-/// Where a value likely is.
+/// A confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
-    /// Not likely below.
+    /// The lower end.
     pub from: f64,
-    /// Not likely above.
+    /// The upper end.
     pub to: f64,
 }
 
@@ -31,12 +31,12 @@ fn median_of(values: &mut [f64]) -> f64 {
 }
 
 /// Where the ratio of the medians, `after` over `before`, likely is. Whole stretches of seconds are drawn.
-pub(super) fn ratio_of_medians(before: &[f64], after: &[f64], chance: &mut Rng) -> Interval {
+pub(super) fn ratio_of_medians(before: &[f64], after: &[f64], rng: &mut Rng) -> Interval {
     let mut ratios: Vec<f64> = Vec::with_capacity(DRAWS);
     let mut draw = Vec::new();
     for _ in 0..DRAWS {
-        let one = drawn_median(before, &mut draw, chance);
-        let other = drawn_median(after, &mut draw, chance);
+        let one = drawn_median(before, &mut draw, rng);
+        let other = drawn_median(after, &mut draw, rng);
         ratios.push(other / one.max(f64::MIN_POSITIVE));
     }
     ratios.sort_by(f64::total_cmp);
@@ -56,11 +56,11 @@ pub(super) fn ratio_of_medians(before: &[f64], after: &[f64], chance: &mut Rng) 
     }
 }
 
-fn drawn_median(values: &[f64], draw: &mut Vec<f64>, chance: &mut Rng) -> f64 {
+fn drawn_median(values: &[f64], draw: &mut Vec<f64>, rng: &mut Rng) -> f64 {
     let stretch = values.len().div_ceil(STRETCHES).max(1);
     draw.clear();
     while draw.len() < values.len() {
-        let from = chance.below(values.len());
+        let from = rng.below(values.len());
         let wanted = stretch.min(values.len() - draw.len());
         draw.extend(values.iter().cycle().skip(from).take(wanted));
     }

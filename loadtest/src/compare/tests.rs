@@ -1,4 +1,4 @@
-//! Noise from a seed: equal runs are equal, and a real change is found.
+//! Comparisons of noisy runs from a seed.
 
 use super::*;
 use crate::report::{Generator, Machine, Profile, Setting};
@@ -6,19 +6,19 @@ use roomcast_checker::Verdict;
 
 /// Seconds as a run has them: each like the one before, with a storm now and then.
 fn run(seed: u64, part: u64, seconds: u32, p50_times: f64, p99_times: f64) -> RunReport {
-    let mut chance = Rng::new(seed, part);
+    let mut rng = Rng::new(seed, part);
     let mut drift = 0.0;
     let mut list = Vec::new();
     for at in 0..seconds {
-        let spread = |chance: &mut Rng| (0..6).map(|_| chance.unit()).sum::<f64>() / 3.0 - 1.0;
-        drift = 0.7 * drift + 0.06 * spread(&mut chance);
-        let storm = if chance.below(30) == 0 { 4.0 } else { 1.0 };
-        let p50 = 2.0 * p50_times * (1.0 + drift + 0.05 * spread(&mut chance));
-        let p99 = 9.0 * p99_times * storm * (1.0 + drift + 0.25 * spread(&mut chance));
+        let spread = |rng: &mut Rng| (0..6).map(|_| rng.unit()).sum::<f64>() / 3.0 - 1.0;
+        drift = 0.7 * drift + 0.06 * spread(&mut rng);
+        let storm = if rng.below(30) == 0 { 4.0 } else { 1.0 };
+        let p50 = 2.0 * p50_times * (1.0 + drift + 0.05 * spread(&mut rng));
+        let p99 = 9.0 * p99_times * storm * (1.0 + drift + 0.25 * spread(&mut rng));
         list.push(Second {
             at,
             sent: 1_000,
-            acked: 980 + chance.below(40) as u64,
+            acked: 980 + rng.below(40) as u64,
             delivered: 10_000,
             p50_ms: Some(p50),
             p99_ms: Some(p99),

@@ -13,12 +13,12 @@ use crate::setup::{SetupClient, all};
 use crate::worker_pool::WorkerPool;
 use roomcast_checker::history::{ConnectionLog, Event, Page, PageQuery, Recorder};
 
-/// How long answers and deliveries may be under way after the last message was due; what has not come then
+/// Timeout of responses and deliveries after the last message was due; what has not arrived by then
 /// is lost.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(15);
-/// Events of a page of history.
+/// Events per page of history.
 const PAGE: usize = 200;
-/// Events of one room that are read back; a room with more is read from its beginning up to here.
+/// Limit of events read per room, from its first event.
 const EVENTS_READ_MAX: usize = 200_000;
 
 #[derive(Deserialize)]
@@ -33,31 +33,33 @@ struct PageBody<'a> {
 
 impl Coordinator<'_> {
     /// Waits until every message has a response and all clients have reached the rooms' heads.
-    pub(super) async fn settle(&mut self, crew: &mut WorkerPool) -> anyhow::Result<()> {
+    pub(super) async fn settle(&mut self, workers: &mut WorkerPool) -> anyhow::Result<()> {
         self.view.print("waiting for what is still under way");
         let deadline = self.clock.now() + micros(SETTLE_TIMEOUT);
         loop {
-            let standing = self.progress(crew).await?;
-            if standing.pending == 0 && standing.all_whole_since.is_some()
+            let snapshot = self.progress(workers).await?;
+            if snapshot.pending == 0 && snapshot.all_caught_up_since.is_some()
                 || self.clock.now() > deadline
             {
                 break;
             }
         }
         let heads = self.heads().await.context("ask for the rooms' heads")?;
-        crew.send_command(&WorkerCommand::Await { heads }).await?;
+        workers
+            .send_command(&WorkerCommand::Await { heads })
+            .await?;
         let deadline = self.clock.now() + micros(SETTLE_TIMEOUT);
         loop {
-            let standing = self.progress(crew).await?;
-            self.moments.whole_at_end =
-                standing.behind == Some(0) && standing.all_whole_since.is_some();
-            if self.moments.whole_at_end || self.clock.now() > deadline {
+            let snapshot = self.progress(workers).await?;
+            self.events.caught_up_at_end =
+                snapshot.behind == Some(0) && snapshot.all_caught_up_since.is_some();
+            if self.events.caught_up_at_end || self.clock.now() > deadline {
                 return Ok(());
             }
         }
     }
 
-    /// The newest place of each room.
+    /// The head of each room.
     pub(super) async fn heads(&self) -> anyhow::Result<Vec<u64>> {
         let heads = all(self.settings.rooms, |room| {
             let host = self.host.clone();
@@ -71,13 +73,13 @@ impl Coordinator<'_> {
         heads.await
     }
 
-    /// Reads every room's history from its first event, and writes it down for the checker.
+    /// Reads every room's history from its first event, and records it for the checker.
     pub(super) async fn read_history(&mut self, recorder: &Recorder) -> anyhow::Result<()> {
         self.view.print("reading the history of every room");
-        let door = self.settings.doors[0].authority.clone();
+        let endpoint = self.settings.endpoints[0].authority.clone();
         let cut_short = all(self.settings.rooms, |room| {
             let (host, clock) = (self.host.clone(), self.clock);
-            let log = recorder.connection(clock.now(), &host.reader_of(room).0, &door);
+            let log = recorder.connection(clock.now(), &host.reader_of(room).0, &endpoint);
             async move {
                 let room_id = host.names().room(room);
                 let cut_short = read_room(&host, &clock, &log, room, &room_id).await?;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Latency;
 use roomcast_checker::Verdict;
 
-/// Everything a run came to.
+/// The report of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunReport {
@@ -17,19 +17,19 @@ pub struct RunReport {
     pub program: String,
     /// When the run began, RFC 3339.
     pub began: String,
-    /// How it ended.
+    /// The status.
     pub status: Status,
-    /// Why it could not run or be judged, in sentences; empty when it could.
+    /// Reasons of a run without a verdict.
     pub reasons: Vec<String>,
     /// The profile.
     pub profile: Profile,
-    /// What was asked, in the order to be shown.
+    /// The settings, in display order.
     pub settings: Vec<Setting>,
-    /// Where the load came from.
+    /// The machine of the load generator.
     pub machine: Machine,
-    /// The service levels and whether they held.
+    /// The service levels.
     pub levels: Vec<Threshold>,
-    /// The promises and whether they were kept.
+    /// The result of the checker.
     pub promises: Verdict,
     /// Latencies; the first is the one that most readers want, from a send's scheduled time to its delivery.
     pub latencies: Vec<Latency>,
@@ -37,30 +37,30 @@ pub struct RunReport {
     pub seconds: Vec<Second>,
     /// Refusals and failures by code, over the whole run.
     pub errors: BTreeMap<String, u64>,
-    /// What the load itself cost.
+    /// Resource use of the load generator.
     pub generator: Generator,
 }
 
-/// How a run ended; the number is the program's exit status.
+/// The status of a run; the number is the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
-    /// Every service level held and every promise was kept.
+    /// Every service level was met and every guarantee kept.
     Met = 0,
     /// A service level was missed.
     Missed = 1,
-    /// A promise was broken; the figures mean nothing.
+    /// A guarantee was violated; latencies are meaningless.
     Broken = 2,
-    /// It could not run as asked, or the load generator was what limited it: no verdict.
+    /// The run could not be made as requested, or the load generator limited it.
     NoVerdict = 3,
 }
 
-/// What happened during a run.
+/// The load profile of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
-    /// Its word on the command line.
+    /// Its name on the command line.
     pub name: String,
-    /// What it does, in a sentence without an end.
+    /// A description, without a full stop.
     pub says: String,
 }
 
@@ -73,23 +73,23 @@ pub struct Setting {
     pub value: String,
 }
 
-/// A service level: a bound, and what was seen.
+/// A service level: a limit and the measured value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Threshold {
     /// What is measured, in a few words: `99 of 100 deliveries`.
     pub name: String,
-    /// The bound.
+    /// The limit.
     pub bound: f64,
-    /// What was seen; nothing when there was nothing to see, which misses the level.
+    /// The measured value; `None` without a measurement, which misses the level.
     pub seen: Option<f64>,
-    /// Of both.
+    /// The unit of both.
     pub unit: Unit,
-    /// Whether more is better; otherwise less is.
+    /// Whether the limit is a minimum.
     #[serde(default)]
     pub at_least: bool,
 }
 
-/// What a number counts.
+/// The unit of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Unit {
@@ -97,11 +97,11 @@ pub enum Unit {
     Ms,
     /// Seconds.
     S,
-    /// Parts of one, shown as per cent.
+    /// A share of one, displayed as per cent.
     Share,
-    /// How many.
+    /// A count.
     Count,
-    /// How many a second.
+    /// A rate per second.
     PerSecond,
     /// Bytes.
     Bytes,
@@ -115,9 +115,9 @@ pub struct Second {
     pub at: u32,
     /// Sends that were due.
     pub sent: u64,
-    /// Acknowledgements that came.
+    /// Acknowledgements received.
     pub acked: u64,
-    /// Deliveries that came.
+    /// Deliveries received.
     pub delivered: u64,
     /// Half of the deliveries took at most this long; nothing without deliveries.
     pub p50_ms: Option<f64>,
@@ -125,16 +125,16 @@ pub struct Second {
     pub p99_ms: Option<f64>,
     /// The longest.
     pub max_ms: Option<f64>,
-    /// Connections that stood at its end.
+    /// Open connections at its end.
     pub connections: u64,
     /// Refusals and failures by code.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub errors: BTreeMap<String, u64>,
-    /// How late the load itself was at worst, in milliseconds.
+    /// The maximum send lag, in milliseconds.
     pub lag_max_ms: f64,
 }
 
-/// Where the load came from.
+/// The machine of the load generator.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Machine {
@@ -150,7 +150,7 @@ pub struct Machine {
     pub descriptors_max: u64,
 }
 
-/// What the load itself cost, and whether it was what limited the run.
+/// Resource use of the load generator, and whether it limited the run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Generator {
@@ -160,15 +160,15 @@ pub struct Generator {
     pub cpu_seconds: f64,
     /// How long the load ran, in seconds.
     pub load_seconds: f64,
-    /// The most memory they held, in bytes.
+    /// Peak memory, in bytes.
     pub memory_bytes: u64,
-    /// How late sends left after they were due, in milliseconds: half of them, 99 of 100, the worst.
+    /// The median send lag, in milliseconds.
     pub lag_p50_ms: f64,
-    /// 99 of 100.
+    /// The 99th percentile.
     pub lag_p99_ms: f64,
-    /// The worst.
+    /// The maximum.
     pub lag_max_ms: f64,
-    /// Why the load itself limited the run; nothing when it did not.
+    /// The reason why the load generator limited the run, if it did.
     pub limited: Option<String>,
 }
 
@@ -181,7 +181,7 @@ impl Status {
         self as u8
     }
 
-    /// What follows from levels and promises, when the run could be made as asked.
+    /// The status that follows from levels and guarantees.
     pub fn of(levels: &[Threshold], promises: &Verdict, limited: bool) -> Self {
         if !promises.kept() {
             Self::Broken
@@ -196,7 +196,7 @@ impl Status {
 }
 
 impl Threshold {
-    /// Whether it held.
+    /// Whether it was met.
     pub fn met(&self) -> bool {
         self.seen.is_some_and(|seen| {
             if self.at_least {

@@ -1,4 +1,4 @@
-//! What was asked, in an operator's words, and where it ran.
+//! Settings as options, and the machine of the run.
 
 use crate::report::{Machine, Setting};
 use crate::settings::{ArrivalProcess, Credentials, Distribution, Settings};
@@ -6,9 +6,9 @@ use crate::settings::{ArrivalProcess, Credentials, Distribution, Settings};
 /// The settings as options.
 pub(super) fn settings(settings: &Settings) -> Vec<Setting> {
     let urls: Vec<String> = settings
-        .doors
+        .endpoints
         .iter()
-        .map(|door| format!("ws://{}", door.authority))
+        .map(|endpoint| format!("ws://{}", endpoint.authority))
         .collect();
     let (shortest, longest) = settings.content_bytes;
     let mut list = vec![
@@ -34,7 +34,7 @@ pub(super) fn settings(settings: &Settings) -> Vec<Setting> {
         ("slo-ms", settings.slo.as_millis().to_string()),
         (
             "whole-within",
-            humantime::format_duration(settings.whole_within).to_string(),
+            humantime::format_duration(settings.recovery_slo).to_string(),
         ),
         ("seed", settings.seed.to_string()),
         ("workers", settings.workers.to_string()),

@@ -1,4 +1,4 @@
-//! The service levels of each profile: a bound, and what was seen.
+//! The service levels of each profile.
 
 use crate::coordinator::RunEvents;
 use crate::plan::{Plan, as_f64};
@@ -7,17 +7,17 @@ use crate::settings::{Profile, Settings};
 use crate::stats::LatencyHistogram;
 use crate::summary::{Sum, in_ms};
 
-/// The share of messages that must be acknowledged by the end.
+/// Minimum share of messages acknowledged at the end.
 const ACKNOWLEDGED: f64 = 0.999;
-/// The share of connections that may be lost in a run that does not cut them.
+/// Maximum share of connections lost, in profiles without disconnections.
 const LOST: f64 = 0.001;
 
-/// What this run is judged by.
+/// The service levels of this run.
 pub(super) fn of(
     settings: &Settings,
     plan: &Plan,
     sum: &Sum,
-    moments: &RunEvents,
+    events: &RunEvents,
 ) -> Vec<Threshold> {
     let mut levels = Vec::new();
     let slo_ms = settings.slo.as_secs_f64() * 1_000.0;
@@ -44,29 +44,34 @@ pub(super) fn of(
             )
         });
     }
-    levels.extend(of_profile(settings, plan, sum, moments));
+    levels.extend(of_profile(settings, plan, sum, events));
     if !settings.profile.disturbs() {
         let lost = as_f64(usize::try_from(sum.counts.lost).unwrap_or(usize::MAX));
         let bound = (as_f64(settings.connections) * LOST).floor();
         levels.push(at_most("connections lost", bound, Some(lost), Unit::Count));
     }
-    let whole = if moments.whole_at_end { 1.0 } else { 0.0 };
+    let whole = if events.caught_up_at_end { 1.0 } else { 0.0 };
     levels.push(Threshold {
         at_least: true,
-        ..at_most("everybody whole at the end", 1.0, Some(whole), Unit::Share)
+        ..at_most(
+            "all clients caught up at the end",
+            1.0,
+            Some(whole),
+            Unit::Share,
+        )
     });
     levels
 }
 
-/// The level that only this profile has.
+/// The level specific to the profile.
 fn of_profile(
     settings: &Settings,
     plan: &Plan,
     sum: &Sum,
-    moments: &RunEvents,
+    events: &RunEvents,
 ) -> Option<Threshold> {
-    let within_s = settings.whole_within.as_secs_f64();
-    let whole_after = moments.whole_after.map(|after| after.as_secs_f64());
+    let within_s = settings.recovery_slo.as_secs_f64();
+    let recovery_time = events.recovery_time.map(|after| after.as_secs_f64());
     Some(match settings.profile {
         Profile::Broadcast => {
             let last = sum.last_member(plan.members[0].len() as u64);
@@ -79,15 +84,15 @@ fn of_profile(
             )
         }
         Profile::Stampede => at_most(
-            "all whole again after the cut",
+            "recovery after the disconnection",
             within_s,
-            whole_after,
+            recovery_time,
             Unit::S,
         ),
         Profile::SlowReaders => at_most(
-            "all whole after they read again",
+            "recovery after reading resumed",
             within_s,
-            whole_after,
+            recovery_time,
             Unit::S,
         ),
         Profile::Churn => at_most(
@@ -99,12 +104,7 @@ fn of_profile(
         // No client needs to be disconnected for long while gateways restart.
         Profile::Reload => {
             let away = p99_s(&sum.away).unwrap_or_default();
-            at_most(
-                "whole again, 99 of 100 times",
-                within_s,
-                Some(away),
-                Unit::S,
-            )
+            at_most("recovery, 99 of 100 times", within_s, Some(away), Unit::S)
         }
         Profile::Steady | Profile::Spike | Profile::Idle | Profile::Soak => return None,
     })

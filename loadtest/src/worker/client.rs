@@ -11,17 +11,17 @@ use crate::settings::Settings;
 use crate::stats::record;
 use roomcast_checker::history::{ConnectionLog, Disconnect};
 
-/// Waiting time before the first attempt to come back, at most; doubled with each that fails.
+/// Maximum back-off before the first reconnect; doubled per failure.
 const BACKOFF_FIRST_US: u64 = 1_000_000;
 const BACKOFF_LAST_US: u64 = 16_000_000;
 
 /// A client, connected or not.
 pub(super) struct Client {
-    /// Its number in the run, and so its user.
+    /// Its number in the run, which determines its user.
     pub(super) connection: u32,
-    /// Its place in the worker.
+    /// Its index in the worker.
     pub(super) index: u32,
-    /// Whether it is one of those that stop reading.
+    /// Whether it is a slow reader.
     pub(super) slow: bool,
     pub(super) stream: RefCell<Option<Rc<TcpStream>>>,
     pub(super) log: RefCell<Option<ConnectionLog>>,
@@ -30,63 +30,63 @@ pub(super) struct Client {
     pub(super) caught_up: Cell<bool>,
 }
 
-/// What a client knows.
+/// The state of a client.
 #[derive(Debug, Default)]
 pub(super) struct Session {
-    /// The greeting has come.
+    /// `WELCOME` was received.
     pub(super) live: bool,
-    /// Its rooms, and how far it is in each.
-    pub(super) places: Box<[RoomCursor]>,
-    /// Messages due or sent, in order, that are not answered.
+    /// The cursors of its rooms.
+    pub(super) cursors: Box<[RoomCursor]>,
+    /// Messages due or sent without a response, in order.
     pub(super) pending: Vec<Pending>,
-    /// What the socket has not taken yet.
+    /// Bytes the socket has not accepted.
     pub(super) outbox: Vec<u8>,
-    /// When it last received and last sent a frame, in microseconds of the run.
-    pub(super) heard: u64,
-    pub(super) said: u64,
-    /// When it began to connect.
+    /// Times of the last received and the last sent frame, in microseconds of the run.
+    pub(super) last_received: u64,
+    pub(super) last_sent: u64,
+    /// Start of the current connection attempt.
     pub(super) began: u64,
     /// The heartbeat interval in microseconds.
     pub(super) heartbeat: u64,
-    /// Since when it is away, if it ever was connected.
+    /// Time of the disconnection, if it was ever connected.
     pub(super) lost: Option<u64>,
-    /// Why we ended the connection, if we did, and how long to stay away.
+    /// The reason of a close by the client, and the delay of its reconnect.
     pub(super) leaving: Option<(Disconnect, Option<u64>)>,
-    /// Which connection this is, so that errands of earlier ones are dropped.
+    /// The number of the connection; timers of earlier connections are dropped.
     pub(super) generation: u32,
-    /// Attempts since it was last whole.
+    /// Connection attempts since it had last caught up.
     pub(super) attempts: u32,
-    /// Which door it goes to next.
-    pub(super) door: u32,
-    /// The fleet asked it not to come back.
+    /// The index of its next endpoint.
+    pub(super) endpoint: u32,
+    /// The fleet closed it with a code that forbids reconnects.
     pub(super) gave_up: bool,
 }
 
-/// How far a client is in one of its rooms.
+/// The position of a client in one of its rooms.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RoomCursor {
     pub(super) room: u32,
     pub(super) stage: SubscriptionState,
-    /// The last place it has, once it has subscribed.
+    /// The last received seq, once subscribed.
     pub(super) last: Option<u64>,
 }
 
-/// How a subscription stands.
+/// The state of a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SubscriptionState {
     /// Not subscribed.
     Out,
-    /// Asked for.
+    /// Requested.
     Asked,
-    /// The missed events come, up to this place.
+    /// Replay of missed events up to this seq.
     CatchingUp { head: u64 },
-    /// The missed events are read from history.
+    /// Missed events are being read from history.
     Reading,
-    /// Nothing is missing.
+    /// Live, without missing events.
     Live,
 }
 
-/// A message that is not answered.
+/// A message without a response.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pending {
     pub(super) number: u32,
@@ -95,24 +95,24 @@ pub(super) struct Pending {
     pub(super) due: u64,
     pub(super) bytes: u32,
     pub(super) away: bool,
-    pub(super) tries: u16,
-    /// When it was sent, if it is on its way.
+    pub(super) attempts: u16,
+    /// When it was sent, while a response is outstanding.
     pub(super) sent: Option<u64>,
-    /// Not to be sent again before.
+    /// Earliest time of the next attempt.
     pub(super) not_before: u64,
 }
 
 impl Client {
     pub(super) fn new(connection: u32, settings: &Settings, plan: &Plan) -> Self {
         let rooms = &plan.rooms_of[connection as usize];
-        let place = |&room: &u32| RoomCursor {
+        let cursor = |&room: &u32| RoomCursor {
             room,
             stage: SubscriptionState::Out,
             last: None,
         };
-        let doors = settings.doors.len();
+        let endpoints = settings.endpoints.len();
         // So that the members of one room come in by different doors.
-        let door = (connection as usize + connection as usize / settings.rooms) % doors;
+        let endpoint = (connection as usize + connection as usize / settings.rooms) % endpoints;
         Self {
             connection,
             index: connection / u32::try_from(settings.workers).expect("few workers"),
@@ -120,28 +120,28 @@ impl Client {
             stream: RefCell::default(),
             log: RefCell::default(),
             session: RefCell::new(Session {
-                places: rooms.iter().map(place).collect(),
-                door: u32::try_from(door).expect("few doors"),
+                cursors: rooms.iter().map(cursor).collect(),
+                endpoint: u32::try_from(endpoint).expect("few doors"),
                 ..Session::default()
             }),
             caught_up: Cell::new(false),
         }
     }
 
-    /// Messages due or sent that are not answered.
+    /// The number of messages without a response.
     pub(super) fn pending(&self) -> u64 {
         self.session.borrow().pending.len() as u64
     }
 
-    /// Rooms in which it lacks something up to `heads`.
+    /// The number of rooms in which it is behind `heads`.
     pub(super) fn behind(&self, heads: &[u64]) -> u64 {
         let session = self.session.borrow();
         let lacks =
-            |place: &&RoomCursor| place.last.unwrap_or_default() < heads[place.room as usize];
-        session.places.iter().filter(lacks).count() as u64
+            |cursor: &&RoomCursor| cursor.last.unwrap_or_default() < heads[cursor.room as usize];
+        session.cursors.iter().filter(lacks).count() as u64
     }
 
-    /// Ends the connection, if there is one; the client comes back after `stay_away`, or as it would by itself.
+    /// Closes the connection, if open; the client reconnects after `stay_away` or its back-off.
     pub(super) fn cut(&self, worker: &Worker, end: Disconnect, stay_away: Option<u64>) {
         if let Some(stream) = &*self.stream.borrow() {
             let mut session = self.session.borrow_mut();
@@ -152,7 +152,7 @@ impl Client {
         }
     }
 
-    /// Closes because the run is over: what has not come by now is lost.
+    /// Closes at the end of the run: a missing event is lost.
     pub(super) fn finish(&self, worker: &Worker) {
         if let Some(log) = self.log.borrow_mut().take() {
             log.ended(worker.clock.now(), Disconnect::Finished);
@@ -161,7 +161,7 @@ impl Client {
         self.cut(worker, Disconnect::Finished, None);
     }
 
-    /// The connection has ended. Gives how long to stay away, or `None` when the client is not to come back.
+    /// Handles the end of the connection; returns the reconnect delay, or `None` for no reconnect.
     pub(super) fn ended(&self, worker: &Worker, end: Disconnect) -> Option<u64> {
         let now = worker.clock.now();
         self.stream.borrow_mut().take();
@@ -175,8 +175,8 @@ impl Client {
         session.outbox = Vec::new();
         session.generation += 1;
         session.lost.get_or_insert(now);
-        for place in &mut session.places {
-            place.stage = SubscriptionState::Out;
+        for cursor in &mut session.cursors {
+            cursor.stage = SubscriptionState::Out;
         }
         for pending in &mut session.pending {
             pending.sent = None;
@@ -189,45 +189,45 @@ impl Client {
     }
 
     fn judge_end(&self, worker: &Worker, end: Disconnect) {
-        let mut tally = worker.tally.borrow_mut();
+        let mut stats = worker.stats.borrow_mut();
         match end {
             Disconnect::Finished | Disconnect::Cut => return,
-            Disconnect::Lost => tally.error("connection lost"),
-            Disconnect::Closed(code) => tally.error(&format!("close {code}")),
+            Disconnect::Lost => stats.error("connection lost"),
+            Disconnect::Closed(code) => stats.error(&format!("close {code}")),
         }
-        tally.counts.lost += 1;
+        stats.counts.lost += 1;
         let mut session = self.session.borrow_mut();
         session.gave_up = matches!(
             end,
             Disconnect::Closed(1002 | 1003 | 1007 | 1009 | 4400 | 4403 | 4409)
         );
-        session.door += 1;
+        session.endpoint += 1;
         if end == Disconnect::Closed(4429) {
             session.attempts = session.attempts.max(3);
         }
     }
 
-    /// How long to wait before the next attempt: longer each time, and never all at the same moment.
+    /// The back-off before the next attempt: exponential, with jitter.
     pub(super) fn backoff(&self, worker: &Worker) -> u64 {
         let mut session = self.session.borrow_mut();
         let most = BACKOFF_FIRST_US << session.attempts.min(4);
         session.attempts += 1;
-        let part = worker.chance.borrow_mut().next_u64() % most.min(BACKOFF_LAST_US);
+        let part = worker.rng.borrow_mut().next_u64() % most.min(BACKOFF_LAST_US);
         part + 1
     }
 
-    /// Looks whether everything is there.
+    /// Checks whether the client has caught up.
     pub(super) fn check_caught_up(&self, worker: &Worker, session: &mut Session) {
-        let whole = session.live
+        let caught_up = session.live
             && session
-                .places
+                .cursors
                 .iter()
-                .all(|place| place.stage == SubscriptionState::Live);
-        if whole && !self.caught_up.get() {
+                .all(|cursor| cursor.stage == SubscriptionState::Live);
+        if caught_up && !self.caught_up.get() {
             session.attempts = 0;
             if let Some(lost) = session.lost.take() {
                 record(
-                    &mut worker.tally.borrow_mut().away,
+                    &mut worker.stats.borrow_mut().away,
                     worker.clock.now() - lost,
                 );
             }
@@ -235,9 +235,9 @@ impl Client {
         }
     }
 
-    fn set_caught_up(&self, worker: &Worker, whole: bool) {
-        if self.caught_up.replace(whole) != whole {
-            worker.count_caught_up(worker.clock.now(), whole);
+    fn set_caught_up(&self, worker: &Worker, caught_up: bool) {
+        if self.caught_up.replace(caught_up) != caught_up {
+            worker.count_caught_up(worker.clock.now(), caught_up);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A client's way to the fleet: connect, listen until the end, wait, come back.
+//! The connection loop of a client: connect, receive, back off, reconnect.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -26,27 +26,27 @@ use crate::codec::{Message, Reader};
 use crate::plan::as_f64;
 use roomcast_checker::history::{Disconnect, Event, Page, PageQuery};
 
-/// How long connecting and the upgrade may take, each.
+/// Timeout of connecting, and of the upgrade.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// Connections from one address of ours to one of the fleet's; the kernel has 28,000 ports for them.
+/// Limit of connections per local and remote address; the kernel has 28,000 ephemeral ports.
 const PER_SOURCE_ADDRESS: u32 = 25_000;
-/// How often one who does not read looks whether it should.
+/// Poll interval of a paused slow reader.
 const STALLED: Duration = Duration::from_millis(50);
-/// What a slow reader's kernel holds for it: as little as may be.
+/// Receive buffer of a slow reader, the minimum.
 const SLOW_RECEIVE_BYTES: u32 = 4_096;
-/// Events of a page of history.
+/// Events per page of history.
 const PAGE: usize = 200;
 
 thread_local! {
     static FUTURE_BYTES: Cell<u64> = const { Cell::new(0) };
 }
 
-/// The size of the future that each connection is, once one was made.
+/// Size of the future of a connection, once one exists.
 pub(super) fn future_bytes() -> u64 {
     FUTURE_BYTES.get()
 }
 
-/// Brings up every client at its time.
+/// Starts every client at its time.
 pub(super) async fn connect_all(worker: Rc<Worker>, from: u64) {
     for client in &worker.clients {
         let after =
@@ -64,7 +64,7 @@ pub(super) async fn connect_all(worker: Rc<Worker>, from: u64) {
     }
 }
 
-/// A client until the end of the run. What it does rarely is boxed, so that thousands of them are small.
+/// Runs a client until the end of the run. Rare paths are boxed to keep the future small.
 async fn live(worker: Rc<Worker>, index: u32) {
     loop {
         let client = worker.client(index);
@@ -74,11 +74,11 @@ async fn live(worker: Rc<Worker>, index: u32) {
                 client.ended(&worker, end)
             }
             Err(why) => {
-                let mut tally = worker.tally.borrow_mut();
-                tally.counts.connect_failed += 1;
-                tally.error(&why);
-                drop(tally);
-                client.session.borrow_mut().door += 1;
+                let mut stats = worker.stats.borrow_mut();
+                stats.counts.connect_failed += 1;
+                stats.error(&why);
+                drop(stats);
+                client.session.borrow_mut().endpoint += 1;
                 Some(client.backoff(&worker))
             }
         };
@@ -125,7 +125,7 @@ fn read_frames(
     bytes: &[u8],
 ) -> Option<Disconnect> {
     let now = worker.clock.now();
-    worker.tally.borrow_mut().counts.bytes += bytes.len() as u64;
+    worker.stats.borrow_mut().counts.bytes += bytes.len() as u64;
     let mut end = None;
     let taken = reader.take(bytes, &mut |item| {
         match item {
@@ -137,7 +137,7 @@ fn read_frames(
         end.is_none()
     });
     if let Err(broken) = taken {
-        worker.tally.borrow_mut().error(broken.0);
+        worker.stats.borrow_mut().error(broken.0);
         return Some(Disconnect::Lost);
     }
     end
@@ -150,13 +150,13 @@ async fn connect(worker: &Rc<Worker>, client: &Client) -> Result<Rc<TcpStream>, 
         .acquire()
         .await
         .map_err(|error| error.to_string())?;
-    let door = {
+    let endpoint = {
         let mut session = client.session.borrow_mut();
         session.began = worker.clock.now();
-        let doors = &worker.settings.doors;
-        &doors[session.door as usize % doors.len()]
+        let endpoints = &worker.settings.endpoints;
+        &endpoints[session.endpoint as usize % endpoints.len()]
     };
-    let stream = tokio::time::timeout(CALL_TIMEOUT, open(client, door.address)).await;
+    let stream = tokio::time::timeout(CALL_TIMEOUT, open(client, endpoint.address)).await;
     let stream = stream
         .map_err(|_| "connect: no answer".to_owned())?
         .map_err(|error| format!("connect: {}", error.kind()))?;
@@ -166,7 +166,7 @@ async fn connect(worker: &Rc<Worker>, client: &Client) -> Result<Rc<TcpStream>, 
     let request = Request::builder()
         .method("GET")
         .uri("/v1/ws")
-        .header("host", &door.authority)
+        .header("host", &endpoint.authority)
         .header("connection", "Upgrade")
         .header("upgrade", "websocket")
         .header("sec-websocket-version", "13")
@@ -191,7 +191,7 @@ async fn connect(worker: &Rc<Worker>, client: &Client) -> Result<Rc<TcpStream>, 
         .downcast::<TokioIo<TcpStream>>();
     let parts = parts.map_err(|_| "upgrade: not our socket".to_owned())?;
     let stream = Rc::new(parts.io.into_inner());
-    client.connected(worker, &stream, &door.authority);
+    client.connected(worker, &stream, &endpoint.authority);
     if read_frames(worker, client, &mut Reader::default(), &parts.read_buf).is_some() {
         client.ended(worker, Disconnect::Lost);
         return Err("closed at once".to_owned());
@@ -221,19 +221,19 @@ impl Client {
     fn connected(&self, worker: &Worker, stream: &Rc<TcpStream>, gateway: &str) {
         let now = worker.clock.now();
         worker.connections.set(worker.connections.get() + 1);
-        worker.tally.borrow_mut().counts.connected += 1;
+        worker.stats.borrow_mut().counts.connected += 1;
         *self.stream.borrow_mut() = Some(Rc::clone(stream));
         let user = worker.names.user(self.connection);
         *self.log.borrow_mut() = Some(worker.recorder.connection(now, &user, gateway));
         let mut session = self.session.borrow_mut();
-        session.heard = now;
-        session.said = now;
+        session.last_received = now;
+        session.last_sent = now;
         session.leaving = None;
     }
 }
 
 impl Worker {
-    /// The token a client comes with.
+    /// The token of a client.
     fn token(&self, client: &Client) -> anyhow::Result<String> {
         match (&self.signer, &self.names.given) {
             (Some(signer), _) => signer.user(&self.names.user(client.connection)),
@@ -245,7 +245,7 @@ impl Worker {
     }
 }
 
-/// Brings a fresh token to a connection whose token ends soon.
+/// Renews the token of a connection before it expires.
 pub(super) async fn renew(worker: Rc<Worker>, index: u32) {
     let client = worker.client(index);
     let token = match &worker.names.given {
@@ -260,7 +260,7 @@ pub(super) async fn renew(worker: Rc<Worker>, index: u32) {
     };
     match token {
         Ok(token) => client.send_token(&worker, &token),
-        Err(_) => worker.tally.borrow_mut().error("token not renewed"),
+        Err(_) => worker.stats.borrow_mut().error("token not renewed"),
     }
 }
 
@@ -287,7 +287,7 @@ struct PageBody<'a> {
     has_more_after: bool,
 }
 
-/// Reads what a resume could not give, from history.
+/// Reads from history what a resume did not replay.
 pub(super) async fn catch_up(worker: Rc<Worker>, index: u32, room: u32, mut after: u64) {
     let client = worker.client(index);
     let generation = client.session.borrow().generation;
@@ -297,22 +297,26 @@ pub(super) async fn catch_up(worker: Rc<Worker>, index: u32, room: u32, mut afte
             Ok(Some(next)) => after = next,
             Ok(None) => break,
             Err(_) => {
-                worker.tally.borrow_mut().error("history not read");
+                worker.stats.borrow_mut().error("history not read");
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }
     }
     let mut session = client.session.borrow_mut();
     if session.generation == generation {
-        for place in session.places.iter_mut().filter(|place| place.room == room) {
-            place.last = Some(place.last.unwrap_or_default().max(after));
-            place.stage = SubscriptionState::Live;
+        for cursor in session
+            .cursors
+            .iter_mut()
+            .filter(|cursor| cursor.room == room)
+        {
+            cursor.last = Some(cursor.last.unwrap_or_default().max(after));
+            cursor.stage = SubscriptionState::Live;
         }
         client.check_caught_up(&worker, &mut session);
     }
 }
 
-/// Reads one page; gives where the next begins, if there is more.
+/// Reads one page; returns the start of the next, if there is more.
 async fn page(
     worker: &Worker,
     client: &Client,
@@ -337,7 +341,7 @@ async fn page(
     if let Some(log) = &*client.log.borrow() {
         log.page(now, &page, &body.events);
     }
-    worker.tally.borrow_mut().counts.pages += 1;
+    worker.stats.borrow_mut().counts.pages += 1;
     for event in &body.events {
         worker.count_delivery(event, now, false);
     }
@@ -345,7 +349,7 @@ async fn page(
     Ok(last.filter(|_| body.has_more_after))
 }
 
-/// Runs what the upgrade leaves running.
+/// Spawns the task that drives the upgrade.
 struct Spawner(TaskTracker);
 
 impl hyper::rt::Executor<Pin<Box<dyn Future<Output = ()> + Send>>> for Spawner {

@@ -13,18 +13,18 @@ use crate::message_tag::MessageTag;
 use crate::stats::record;
 use roomcast_checker::history::Event;
 
-/// A refusal that names no time is tried again after about so long.
+/// Retry delay of a refusal without `retryAfterMs`.
 const RETRY_DELAY: Duration = Duration::from_millis(300);
 
 impl Client {
-    /// A text frame came at `now`.
+    /// Handles a text frame received at `now`.
     pub(super) fn on_frame(&self, worker: &Rc<Worker>, bytes: &[u8], now: u64) {
         let Ok(frame) = Frame::read(bytes) else {
-            worker.tally.borrow_mut().error("unreadable frame");
+            worker.stats.borrow_mut().error("unreadable frame");
             return;
         };
         let mut session = self.session.borrow_mut();
-        session.heard = now;
+        session.last_received = now;
         let understood = match &*frame.kind.0 {
             "ACK" => self.on_ack(worker, &mut session, &frame, now),
             "WELCOME" => self.on_welcome(worker, &mut session, &frame, now),
@@ -44,7 +44,7 @@ impl Client {
             }
             "WARNING" => {
                 worker
-                    .tally
+                    .stats
                     .borrow_mut()
                     .error(&format!("warning {}", text(frame.code.as_ref())));
                 Some(())
@@ -56,7 +56,7 @@ impl Client {
             },
         };
         if understood.is_none() {
-            worker.tally.borrow_mut().error("incomplete frame");
+            worker.stats.borrow_mut().error("incomplete frame");
         }
     }
 
@@ -69,9 +69,9 @@ impl Client {
     ) -> Option<()> {
         session.live = true;
         session.heartbeat = frame.heartbeat_ms? * 1_000;
-        record(&mut worker.tally.borrow_mut().connects, now - session.began);
-        for place in 0..session.places.len() {
-            self.subscribe(worker, session, place);
+        record(&mut worker.stats.borrow_mut().connects, now - session.began);
+        for cursor in 0..session.cursors.len() {
+            self.subscribe(worker, session, cursor);
         }
         self.send_pending(worker, session);
         self.check_caught_up(worker, session);
@@ -87,17 +87,17 @@ impl Client {
     ) -> Option<()> {
         let (room, number) = worker.room(frame)?;
         let head = frame.head?;
-        let place = session
-            .places
+        let cursor = session
+            .cursors
             .iter_mut()
-            .find(|place| place.room == number)?;
-        let asked = place.last;
+            .find(|cursor| cursor.room == number)?;
+        let asked = cursor.last;
         if let Some(log) = &*self.log.borrow() {
             log.subscribed(now, room, asked.and_then(Seq::new), head, frame.recovered);
         }
-        let last = *place.last.get_or_insert(head.get());
-        place.stage = if !frame.recovered {
-            worker.tally.borrow_mut().counts.not_recovered += 1;
+        let last = *cursor.last.get_or_insert(head.get());
+        cursor.stage = if !frame.recovered {
+            worker.stats.borrow_mut().counts.not_recovered += 1;
             worker.tasks.spawn_local(connect::catch_up(
                 Rc::clone(worker),
                 self.index,
@@ -125,11 +125,11 @@ impl Client {
         if let Some(log) = &*self.log.borrow() {
             log.unsubscribed(now, room);
         }
-        let place = session
-            .places
+        let cursor = session
+            .cursors
             .iter_mut()
-            .find(|place| place.room == number)?;
-        place.stage = SubscriptionState::Out;
+            .find(|cursor| cursor.room == number)?;
+        cursor.stage = SubscriptionState::Out;
         Some(())
     }
 
@@ -145,17 +145,17 @@ impl Client {
         if let Some(log) = &*self.log.borrow() {
             log.delivered(now, &worker.rooms[number as usize], &event);
         }
-        let place = session
-            .places
+        let cursor = session
+            .cursors
             .iter_mut()
-            .find(|place| place.room == number)?;
+            .find(|cursor| cursor.room == number)?;
         let seq = event.seq.get();
-        place.last = Some(place.last.unwrap_or_default().max(seq));
-        let was_live = place.stage == SubscriptionState::Live;
-        if let SubscriptionState::CatchingUp { head } = place.stage
+        cursor.last = Some(cursor.last.unwrap_or_default().max(seq));
+        let was_live = cursor.stage == SubscriptionState::Live;
+        if let SubscriptionState::CatchingUp { head } = cursor.stage
             && head <= seq
         {
-            place.stage = SubscriptionState::Live;
+            cursor.stage = SubscriptionState::Live;
             self.check_caught_up(worker, session);
         }
         worker.count_delivery(&event, now, was_live && !self.slow);
@@ -177,24 +177,24 @@ impl Client {
         if let Some(log) = &*self.log.borrow() {
             log.acked(now, room, client, message, frame.seq?, frame.duplicate);
         }
-        let stamp = MessageTag::from_id(client.as_bytes(), &worker.clock)?;
-        let place = session
+        let tag = MessageTag::from_id(client.as_bytes(), &worker.clock)?;
+        let cursor = session
             .pending
             .iter()
-            .position(|pending| worker.stamp(pending) == stamp);
+            .position(|pending| worker.tag(pending) == tag);
         // A second answer to a message that was sent twice.
-        let Some(place) = place else {
+        let Some(cursor) = cursor else {
             return Some(());
         };
-        let pending = session.pending.remove(place);
+        let pending = session.pending.remove(cursor);
         if session.pending.is_empty() {
             session.pending = Vec::new();
         }
         {
-            let mut tally = worker.tally.borrow_mut();
-            tally.counts.acked += 1;
-            tally.counts.duplicates += u64::from(frame.duplicate);
-            record(&mut tally.acks, now.saturating_sub(pending.due));
+            let mut stats = worker.stats.borrow_mut();
+            stats.counts.acked += 1;
+            stats.counts.duplicates += u64::from(frame.duplicate);
+            record(&mut stats.acks, now.saturating_sub(pending.due));
         }
         self.send_pending(worker, session);
         Some(())
@@ -208,7 +208,7 @@ impl Client {
         now: u64,
     ) -> Option<()> {
         let name = text(frame.code.as_ref());
-        worker.tally.borrow_mut().error(name);
+        worker.stats.borrow_mut().error(name);
         let again = now
             + frame.retry_after_ms.map_or_else(
                 || worker.around(RETRY_DELAY),
@@ -230,24 +230,24 @@ impl Client {
         if let (Some(log), Some(code)) = (&*self.log.borrow(), frame::code(name)) {
             log.refused(now, room, &client.0, code);
         }
-        let stamp = MessageTag::from_id(client.0.as_bytes(), &worker.clock)?;
-        let place = session
+        let tag = MessageTag::from_id(client.0.as_bytes(), &worker.clock)?;
+        let cursor = session
             .pending
             .iter()
-            .position(|pending| worker.stamp(pending) == stamp)?;
+            .position(|pending| worker.tag(pending) == tag)?;
         if frame.retryable {
-            let pending = &mut session.pending[place];
+            let pending = &mut session.pending[cursor];
             pending.sent = None;
             pending.not_before = again;
             worker.schedule(again, self.index, session.generation, TimerAction::Send);
         } else {
-            session.pending.remove(place);
-            worker.tally.borrow_mut().counts.refused += 1;
+            session.pending.remove(cursor);
+            worker.stats.borrow_mut().counts.refused += 1;
         }
         Some(())
     }
 
-    /// A fresh token for a connection whose token ends soon.
+    /// Requests a new token for a connection whose token expires soon.
     pub(super) fn send_token(&self, worker: &Worker, token: &str) {
         let mut session = self.session.borrow_mut();
         self.send_frame(
@@ -261,7 +261,7 @@ impl Client {
 }
 
 impl Worker {
-    /// The room of a frame, if it is one of the run's.
+    /// The index of a frame's room, if it belongs to the run.
     fn room(&self, frame: &Frame<'_>) -> Option<(&RoomId, u32)> {
         let (room, number) = self
             .room_numbers
@@ -269,17 +269,17 @@ impl Worker {
         Some((room, *number))
     }
 
-    /// Counts a message that has come, if it is one of this run's.
+    /// Counts a received message, if the run sent it.
     pub(super) fn count_delivery(&self, event: &Event<'_>, now: u64, live: bool) {
         let id = event.client_msg_id.as_ref().map_or("", |id| &*id.0);
-        let Some(stamp) = MessageTag::from_id(id.as_bytes(), &self.clock) else {
+        let Some(tag) = MessageTag::from_id(id.as_bytes(), &self.clock) else {
             return;
         };
-        let us = now.saturating_sub(stamp.due);
-        let mut tally = self.tally.borrow_mut();
-        tally.delivery(stamp.due, us, live && !stamp.away);
-        if let Some(reach) = &mut tally.reach {
-            let reach = reach.entry((stamp.worker, stamp.number)).or_default();
+        let us = now.saturating_sub(tag.due);
+        let mut stats = self.stats.borrow_mut();
+        stats.delivery(tag.due, us, live && !tag.away);
+        if let Some(reach) = &mut stats.reach {
+            let reach = reach.entry((tag.worker, tag.number)).or_default();
             reach.add(crate::stats::FanoutProgress {
                 members: 1,
                 last_us: us,

@@ -1,4 +1,4 @@
-//! The worker's heartbeat: sends what is due, keeps appointments, looks after the silent.
+//! The scheduler of a worker: sends due messages, runs timers, checks for silent connections.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,18 +9,18 @@ use crate::schedule::Due;
 use crate::settings::{CHURN_SHARE, Profile};
 use roomcast_checker::history::Disconnect;
 
-/// The longest sleep: an order or a blocked socket is not kept waiting for longer.
+/// Maximum sleep, which bounds the delay of commands and blocked sockets.
 const NAP: Duration = Duration::from_millis(10);
-/// Sends in one turn, before others have one.
+/// Limit of sends per turn.
 const SENDS_PER_TURN: usize = 256;
-/// Errands on the agenda for each client on average; what a fleet asks for beyond that is not remembered.
+/// Limit of timers per client on average; further timers are dropped.
 const TIMERS_PER_CLIENT: usize = 64;
-/// How often clients leave, in the profile where they do.
+/// Interval of disconnections in the profile churn.
 const CHURN_INTERVAL: Duration = Duration::from_millis(100);
-/// How long one that left stays away, at most.
+/// Maximum time a churned client stays disconnected.
 const CHURN_AWAY_US: u64 = 2_000_000;
 
-/// Something a client is to do later.
+/// A timer of a client.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct TimerTask {
     at: u64,
@@ -29,66 +29,66 @@ pub(super) struct TimerTask {
     what: TimerAction,
 }
 
-/// What it is to do.
+/// The action.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum TimerAction {
-    /// Send again what was refused for a while.
+    /// Resend a refused message.
     Send,
     /// Subscribe again.
     Subscribe(u32),
-    /// Leave a gateway that asked for it, and go to the next.
+    /// Reconnect to another gateway, as requested by `RECONNECT`.
     Move,
 }
 
 impl Worker {
-    /// A client is to do something at `at`, if it is still on the same connection.
+    /// Schedules an action at `at`, for the current connection of a client.
     pub(super) fn schedule(&self, at: u64, client: u32, generation: u32, what: TimerAction) {
-        let errand = TimerTask {
+        let task = TimerTask {
             at,
             client,
             generation,
             what,
         };
-        let mut agenda = self.agenda.borrow_mut();
-        if agenda.len() < TIMERS_PER_CLIENT * self.clients.len() {
-            agenda.push(std::cmp::Reverse(errand));
+        let mut timers = self.timers.borrow_mut();
+        if timers.len() < TIMERS_PER_CLIENT * self.clients.len() {
+            timers.push(std::cmp::Reverse(task));
         }
     }
 
     fn run_timers(&self, now: u64) {
         loop {
-            let errand = {
-                let mut agenda = self.agenda.borrow_mut();
-                match agenda.peek() {
-                    Some(next) if next.0.at <= now => agenda.pop(),
+            let task = {
+                let mut timers = self.timers.borrow_mut();
+                match timers.peek() {
+                    Some(next) if next.0.at <= now => timers.pop(),
                     _ => None,
                 }
             };
-            let Some(std::cmp::Reverse(errand)) = errand else {
+            let Some(std::cmp::Reverse(task)) = task else {
                 return;
             };
-            self.run_timer(&errand);
+            self.run_timer(&task);
         }
     }
 
-    fn run_timer(&self, errand: &TimerTask) {
-        let client = self.client(errand.client);
+    fn run_timer(&self, task: &TimerTask) {
+        let client = self.client(task.client);
         let mut session = client.session.borrow_mut();
-        if session.generation != errand.generation || !session.live {
+        if session.generation != task.generation || !session.live {
             return;
         }
-        match errand.what {
+        match task.what {
             TimerAction::Send => client.send_pending(self, &mut session),
             TimerAction::Subscribe(room) => {
-                let asked = |place: &super::client::RoomCursor| {
-                    place.room == room && place.stage == SubscriptionState::Asked
+                let asked = |cursor: &super::client::RoomCursor| {
+                    cursor.room == room && cursor.stage == SubscriptionState::Asked
                 };
-                if let Some(place) = session.places.iter().position(asked) {
-                    client.subscribe(self, &mut session, place);
+                if let Some(cursor) = session.cursors.iter().position(asked) {
+                    client.subscribe(self, &mut session, cursor);
                 }
             }
             TimerAction::Move => {
-                session.door += 1;
+                session.endpoint += 1;
                 drop(session);
                 client.cut(self, Disconnect::Cut, Some(1));
             }
@@ -125,7 +125,7 @@ enum Turn {
     More,
 }
 
-/// Sends what is due and keeps appointments, until the run is over.
+/// Sends due messages and runs timers until the end of the run.
 pub(super) async fn run_scheduler(worker: Rc<Worker>) {
     let mut waiting = None;
     while !worker.over.get() {
@@ -145,7 +145,7 @@ pub(super) async fn run_scheduler(worker: Rc<Worker>) {
     }
 }
 
-/// Once a second looks after each client; where clients come and go, sees to that as well.
+/// Checks each client once a second, and disconnects some in the profile churn.
 pub(super) async fn sweep(worker: Rc<Worker>) {
     let mut turns = tokio::time::interval(CHURN_INTERVAL);
     for turn in 0_u64.. {
@@ -180,8 +180,8 @@ impl Worker {
         let share = CHURN_SHARE * CHURN_INTERVAL.as_secs_f64();
         for client in &self.clients {
             let (leaves, away) = {
-                let mut chance = self.chance.borrow_mut();
-                (chance.unit() < share, chance.next_u64() % CHURN_AWAY_US)
+                let mut rng = self.rng.borrow_mut();
+                (rng.unit() < share, rng.next_u64() % CHURN_AWAY_US)
             };
             if leaves && client.caught_up.get() {
                 client.send_close(self, 1_000);

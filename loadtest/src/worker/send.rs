@@ -14,17 +14,17 @@ use crate::settings::Profile;
 use crate::stats::record;
 use roomcast_checker::history::{Attempt, MessageAction};
 
-/// Sends of one connection on their way; the fleet takes 64.
+/// Limit of unacknowledged sends per connection; the fleet allows 64.
 const IN_FLIGHT_MAX: usize = 60;
-/// Messages one client keeps while it is away or behind; more are not sent at all, and counted.
+/// Limit of queued messages per client; further ones are counted and not sent.
 const PENDING_MAX: usize = 10_000;
-/// What a socket has not taken, at most.
+/// Limit of bytes waiting for a socket.
 const OUTBOX_BYTES_MAX: usize = 1 << 20;
-/// How long an answer may take before the message is sent again.
+/// Response timeout before a message is resent.
 const REPLY_TIMEOUT_US: u64 = 12_000_000;
 
 impl Client {
-    /// A message is due: it is sent now or, when that is not possible, as soon as it is.
+    /// Handles a due message: sends it now, or queues it.
     pub(super) fn due(&self, worker: &Worker, due: &Due, at: u64) {
         let now = worker.clock.now();
         let mut session = self.session.borrow_mut();
@@ -32,18 +32,18 @@ impl Client {
         let away = !session.live || self.slow || worker.is_stampeding();
         let number = worker.sends.replace(worker.sends.get() + 1);
         {
-            let mut tally = worker.tally.borrow_mut();
-            tally.counts.due += 1;
+            let mut stats = worker.stats.borrow_mut();
+            stats.counts.due += 1;
             if away {
-                tally.counts.due_away += 1;
+                stats.counts.due_away += 1;
             } else {
                 let lag = now.saturating_sub(at);
-                tally.recent_lag_us = tally.recent_lag_us.max(lag);
-                record(&mut tally.lag, lag);
+                stats.recent_lag_us = stats.recent_lag_us.max(lag);
+                record(&mut stats.lag, lag);
             }
             if session.pending.len() >= PENDING_MAX {
-                tally.error("not sent: too many wait");
-                tally.counts.unanswered += 1;
+                stats.error("not sent: too many wait");
+                stats.counts.unanswered += 1;
                 return;
             }
         }
@@ -53,14 +53,14 @@ impl Client {
             due: at,
             bytes: u32::try_from(due.content_bytes).expect("content is short"),
             away,
-            tries: 0,
+            attempts: 0,
             sent: None,
             not_before: 0,
         });
         self.send_pending(worker, &mut session);
     }
 
-    /// Sends what waits, as far as the fleet takes it.
+    /// Sends queued messages within the limit of unacknowledged sends.
     pub(super) fn send_pending(&self, worker: &Worker, session: &mut Session) {
         if !session.live || worker.over.get() {
             return;
@@ -73,15 +73,15 @@ impl Client {
                 .filter(|pending| pending.sent.is_some())
                 .count(),
         );
-        for place in 0..session.pending.len() {
-            let pending = &mut session.pending[place];
+        for cursor in 0..session.pending.len() {
+            let pending = &mut session.pending[cursor];
             if free == 0 {
                 return;
             }
             if pending.sent.is_none() && pending.not_before <= now {
                 free -= 1;
                 pending.sent = Some(now);
-                pending.tries += 1;
+                pending.attempts += 1;
                 let pending = *pending;
                 self.send(worker, session, pending, now);
             }
@@ -89,7 +89,7 @@ impl Client {
     }
 
     fn send(&self, worker: &Worker, session: &mut Session, pending: Pending, now: u64) {
-        let id = worker.stamp(&pending).to_id(&worker.clock);
+        let id = worker.tag(&pending).to_id(&worker.clock);
         let content = content(worker.number, pending.number, pending.bytes as usize);
         let room = &worker.rooms[pending.room as usize];
         if let Some(log) = &*self.log.borrow() {
@@ -102,8 +102,8 @@ impl Client {
                 },
             );
         }
-        if pending.tries > 1 {
-            worker.tally.borrow_mut().counts.resent += 1;
+        if pending.attempts > 1 {
+            worker.stats.borrow_mut().counts.resent += 1;
         }
         self.send_frame(
             worker,
@@ -119,10 +119,10 @@ impl Client {
         );
     }
 
-    /// Asks for a room, from where the client is.
-    pub(super) fn subscribe(&self, worker: &Worker, session: &mut Session, place: usize) {
-        session.places[place].stage = SubscriptionState::Asked;
-        let at = session.places[place];
+    /// Subscribes to a room from the client's cursor.
+    pub(super) fn subscribe(&self, worker: &Worker, session: &mut Session, cursor: usize) {
+        session.cursors[cursor].stage = SubscriptionState::Asked;
+        let at = session.cursors[cursor];
         self.send_frame(
             worker,
             session,
@@ -142,13 +142,13 @@ impl Client {
         if !session.live || worker.stalled.get() && self.slow {
             return;
         }
-        if now.saturating_sub(session.heard) > session.heartbeat * 3 / 2 {
+        if now.saturating_sub(session.last_received) > session.heartbeat * 3 / 2 {
             drop(session);
-            worker.tally.borrow_mut().error("nothing heard");
+            worker.stats.borrow_mut().error("nothing heard");
             self.cut(worker, roomcast_checker::history::Disconnect::Lost, None);
             return;
         }
-        if now.saturating_sub(session.said) > session.heartbeat * 4 / 3 {
+        if now.saturating_sub(session.last_sent) > session.heartbeat * 4 / 3 {
             self.send_frame(worker, &mut session, &ClientFrame::Ping {});
         }
         let unanswered = |sent: u64| now.saturating_sub(sent) > REPLY_TIMEOUT_US;
@@ -160,7 +160,7 @@ impl Client {
             }
         }
         if again {
-            worker.tally.borrow_mut().error("no answer in time");
+            worker.stats.borrow_mut().error("no answer in time");
         }
         self.send_pending(worker, &mut session);
     }
@@ -198,9 +198,9 @@ impl Client {
         let Some(stream) = self.stream.borrow().clone() else {
             return;
         };
-        let mask = worker.chance.borrow_mut().next_u64().to_le_bytes();
+        let mask = worker.rng.borrow_mut().next_u64().to_le_bytes();
         let mask = *mask.first_chunk().expect("eight bytes");
-        session.said = worker.clock.now();
+        session.last_sent = worker.clock.now();
         if !session.outbox.is_empty() {
             if session.outbox.len() < OUTBOX_BYTES_MAX {
                 encode(&mut session.outbox, mask);
@@ -222,7 +222,7 @@ impl Client {
         }
     }
 
-    /// Writes bytes the socket did not accept before. Returns whether some are left.
+    /// Writes queued bytes. Returns whether some are left.
     pub(super) fn drain(&self) -> bool {
         let mut session = self.session.borrow_mut();
         let Some(stream) = self.stream.borrow().clone() else {
@@ -243,7 +243,7 @@ impl Client {
 }
 
 impl Worker {
-    pub(super) fn stamp(&self, pending: &Pending) -> MessageTag {
+    pub(super) fn tag(&self, pending: &Pending) -> MessageTag {
         MessageTag {
             number: pending.number,
             worker: self.number,
@@ -255,17 +255,17 @@ impl Worker {
 
     /// While all clients reconnect after a cut, only the recovery is measured.
     fn is_stampeding(&self) -> bool {
-        self.settings.profile == Profile::Stampede && self.all_whole_since.get().is_none()
+        self.settings.profile == Profile::Stampede && self.all_caught_up_since.get().is_none()
     }
 
     /// A random time around `about`, so that clients do not act in step.
     pub(super) fn around(&self, about: Duration) -> u64 {
         let about = crate::clock::micros(about);
-        about / 2 + self.chance.borrow_mut().next_u64() % about
+        about / 2 + self.rng.borrow_mut().next_u64() % about
     }
 }
 
-/// An id of ours in a frame.
+/// An id in a frame.
 fn named<T: Id>(id: &str) -> IdRef<'_, T> {
     IdRef::new(id).expect("ids of the run are ids")
 }

@@ -33,28 +33,28 @@ fn caught(damage: Damage, kinds: &[&str]) {
 }
 
 #[test]
-fn a_fleet_that_drops_one_message_in_five_hundred_is_found_out() {
+fn checker_reports_a_proxy_that_drops_deliveries() {
     caught(Damage::Drop, &["not-delivered"]);
 }
 
 #[test]
-fn a_fleet_that_doubles_one_message_in_five_hundred_is_found_out() {
+fn checker_reports_a_proxy_that_duplicates_deliveries() {
     caught(Damage::Double, &["delivered-twice"]);
 }
 
 #[test]
-fn a_fleet_that_swaps_one_message_in_five_hundred_with_the_next_is_found_out() {
+fn checker_reports_a_proxy_that_reorders_deliveries() {
     caught(Damage::Reorder, &["out-of-order"]);
 }
 
 #[test]
-fn a_fleet_that_invents_one_message_in_five_hundred_is_found_out() {
+fn checker_reports_a_proxy_that_invents_deliveries() {
     // The place it is given may be that of the next real one.
     caught(Damage::Invent, &["invented", "one-seq-two-events"]);
 }
 
 #[test]
-fn the_way_through_the_proxy_breaks_nothing_by_itself() {
+fn checker_reports_nothing_for_a_transparent_proxy() {
     through(Damage::None).expect(0);
 }
 
@@ -69,7 +69,7 @@ fn broken(kind: &str) -> Ended {
 }
 
 #[test]
-fn a_log_that_drops_doubles_reorders_or_invents_one_message_in_a_hundred_is_found_out() {
+fn checker_reports_a_log_that_drops_duplicates_reorders_or_invents_messages() {
     for (kind, violation) in [
         ("drop", "acknowledged-lost"),
         ("double", "stored-twice"),

@@ -5,4 +5,4 @@ mod node;
 mod profiles;
 mod proxy;
 mod run;
-mod setting_up;
+mod setup;

@@ -40,7 +40,7 @@ fn steady_delivers_every_message_to_every_member() {
 }
 
 #[test]
-fn uneven_rooms_are_measured_as_well() {
+fn steady_runs_with_zipf_rooms() {
     let ended = met(
         "--connections 40 --rooms 8 --rooms-per-connection 3 --popularity zipf --room-sizes zipf:1.2 \
          --arrivals constant --content-bytes 1..2000 --rate 50 --duration 3s",
@@ -53,7 +53,7 @@ fn uneven_rooms_are_measured_as_well() {
 }
 
 #[test]
-fn a_spike_is_ten_times_as_much_for_a_while() {
+fn spike_sends_ten_times_the_rate_for_a_while() {
     let ended = met("--profile spike --connections 60 --rooms 6 --rate 15 --duration 6s");
     let sends = ended.checked("sends");
     assert!(
@@ -63,15 +63,15 @@ fn a_spike_is_ten_times_as_much_for_a_while() {
 }
 
 #[test]
-fn a_stampede_comes_back_whole() {
+fn stampede_recovers_all_clients() {
     let ended = met("--profile stampede --connections 150 --rooms 15 --rate 50 --duration 4s");
     assert_eq!(ended.checked("resumes"), 150, "each comes back once");
-    let after = ended.seen("all whole again after the cut");
+    let after = ended.seen("recovery after the disconnection");
     assert!((0.01..20.0).contains(&after), "{after} s");
 }
 
 #[test]
-fn churn_lets_clients_leave_and_resume_all_the_time() {
+fn churn_disconnects_and_resumes_clients_during_the_run() {
     let ended = met("--profile churn --connections 200 --rooms 20 --rate 40 --duration 5s");
     assert!(
         ended.checked("resumes") >= 3,
@@ -105,7 +105,7 @@ fn slow_readers_are_closed_and_resume_without_a_gap() {
 }
 
 #[test]
-fn soak_is_steady_for_as_long_as_asked() {
+fn soak_is_steady_for_the_given_duration() {
     let ended = met("--profile soak --connections 20 --rooms 2 --rate 20 --duration 3s");
     assert!(ended.checked("sends") > 20);
 }

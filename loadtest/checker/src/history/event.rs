@@ -1,4 +1,4 @@
-//! An event as a client sees it, live or in history, and the fingerprints by which events are compared.
+//! Events as clients receive them, live or in history, and the fingerprints that compare them.
 
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hasher as _};
@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hasher as _};
 use roomcast_protocol::Seq;
 use serde::Deserialize;
 
-/// What an event is about, in the words of the wire.
+/// The type of an event, as on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[expect(missing_docs, reason = "the names are the wire contract's, section 5")]
@@ -27,46 +27,46 @@ pub enum EventKind {
 #[serde(transparent)]
 pub struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
-/// An event frame, read from the wire or from a page of history; other fields are passed over.
+/// An event frame of the wire or of a page of history; unknown fields are ignored.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event<'a> {
-    /// What it is about.
+    /// Its type.
     #[serde(rename = "type")]
     pub kind: EventKind,
-    /// Its place.
+    /// Its seq.
     pub seq: Seq,
-    /// The place before it; pages of messages have none.
+    /// The seq of the event before it; pages of messages have none.
     #[serde(default)]
     pub prev: Option<Seq>,
-    /// Who did it.
+    /// The user that caused it.
     #[serde(borrow)]
     pub sender_id: Text<'a>,
-    /// Whom it is about, when it is about a member.
+    /// The member that a membership event names.
     #[serde(borrow, default)]
     pub user_id: Option<Text<'a>>,
-    /// Which message it is about.
+    /// The message it creates or changes.
     #[serde(borrow, default)]
     pub message_id: Option<Text<'a>>,
-    /// What the sender called it.
+    /// The sender's id of the message.
     #[serde(borrow, default)]
     pub client_msg_id: Option<Text<'a>>,
     /// The message's content.
     #[serde(borrow, default)]
     pub content: Option<Text<'a>>,
-    /// What the reaction is.
+    /// The emoji of a reaction.
     #[serde(borrow, default)]
     pub emoji: Option<Text<'a>>,
-    /// Whether the reaction was taken back.
+    /// Whether the reaction is removed.
     #[serde(default)]
     pub removed: bool,
-    /// Whether the message has lost its content.
+    /// Whether the message is deleted and its content redacted.
     #[serde(default)]
     pub deleted: bool,
 }
 
 impl EventKind {
-    /// Every kind, in the order of its number in a recording.
+    /// Every kind, in the order of its encoding in a recording.
     pub(crate) const ALL: [Self; 9] = [
         Self::Message,
         Self::MessageEdited,
@@ -79,7 +79,7 @@ impl EventKind {
         Self::RoomDeleted,
     ];
 
-    /// Whether a client made it by a frame, so that a recording must hold its being sent.
+    /// Whether a client frame causes it, so that the recording must contain the send.
     pub(crate) const fn is_client_send(self) -> bool {
         matches!(
             self,
@@ -87,7 +87,7 @@ impl EventKind {
         )
     }
 
-    /// How a report names it.
+    /// Its name in reports.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Message => "message",
@@ -103,14 +103,14 @@ impl EventKind {
     }
 }
 
-/// A text's fingerprint, never zero. The same in all processes of one build, which is all a run has.
+/// Hashes a text; never zero, equal in all processes of one build.
 pub fn fingerprint(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write(text.as_bytes());
     hasher.finish().max(1)
 }
 
-/// The fingerprint of a reaction's giving or taking back.
+/// Hashes the addition or removal of a reaction.
 pub(crate) fn reaction_fingerprint(emoji: &str, removed: bool) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write_u8(u8::from(removed));
@@ -130,7 +130,7 @@ pub(crate) struct View {
     pub(crate) prev: u64,
     /// The message's fingerprint or, when the event is about a member, that user's; zero without one.
     pub(crate) subject: u64,
-    /// The fingerprint of the sender's own name for it; zero without one.
+    /// The fingerprint of its `clientMsgId`; zero without one.
     pub(crate) client: u64,
     /// The fingerprint of its content; zero without content.
     pub(crate) content: u64,

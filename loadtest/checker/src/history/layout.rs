@@ -1,11 +1,11 @@
-//! How records lie in a recording: a byte for what it is, then numbers in as few bytes as they need.
+//! Encoding of records: a tag byte, then integers of variable length.
 
 use std::io;
 
-/// The first bytes of every recording; the number is that of this layout.
+/// The first bytes of every recording, with the version of the encoding.
 pub(crate) const MAGIC: &[u8] = b"roomcast recording 1\n";
 
-/// What a record is.
+/// The type of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Tag {
@@ -38,7 +38,7 @@ impl Tag {
     ];
 }
 
-/// Appends a number, seven bits a byte.
+/// Appends an integer, seven bits per byte.
 pub(crate) fn put(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number.to_le_bytes()[0] | 0x80);
@@ -47,7 +47,7 @@ pub(crate) fn put(out: &mut Vec<u8>, mut number: u64) {
     out.push(number.to_le_bytes()[0]);
 }
 
-/// Appends a difference, so that small ones of either sign are short.
+/// Appends a difference in zigzag encoding.
 pub(crate) fn put_difference(out: &mut Vec<u8>, from: u64, to: u64) {
     let difference = to.wrapping_sub(from).cast_signed();
     put(
@@ -56,17 +56,17 @@ pub(crate) fn put_difference(out: &mut Vec<u8>, from: u64, to: u64) {
     );
 }
 
-/// Appends a number that may be absent.
+/// Appends an optional integer.
 pub(crate) fn put_optional(out: &mut Vec<u8>, number: Option<u64>) {
     put(out, number.map_or(0, |number| number + 1));
 }
 
-/// Appends a fingerprint, whose bytes are all needed.
+/// Appends a fingerprint of eight bytes.
 pub(crate) fn put_fingerprint(out: &mut Vec<u8>, fingerprint: u64) {
     out.extend_from_slice(&fingerprint.to_le_bytes());
 }
 
-/// Reads what was put, in the same order.
+/// Decodes records in the order of their encoding.
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }
@@ -131,7 +131,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The recording is not what a recorder writes.
+/// The error of a malformed recording.
 pub(crate) fn damaged() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the recording is damaged")
 }

@@ -1,4 +1,4 @@
-//! What all processes of a run wrote down, read into one place.
+//! The recording of a run, merged from the records of all its processes.
 
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -10,14 +10,14 @@ use super::event::{EventKind, NO_PREV, View};
 use super::layout::{MAGIC, Reader, Tag, damaged};
 use super::{Disconnect, PageQuery};
 
-/// What was seen in a run, by all its clients. About 20 bytes for each delivery.
+/// The observations of all clients of a run. About 20 bytes per delivery.
 #[derive(Default)]
 pub struct Recording {
     names: Vec<Box<str>>,
     numbers: HashMap<Box<str>, u32>,
     pub(crate) connections: Vec<Connection>,
     pub(crate) views: Vec<View>,
-    /// What happened to subscriptions, for each connection in its order.
+    /// Deliveries and changes of subscriptions, in order per connection.
     pub(crate) records: Vec<Record>,
     pub(crate) marks: Vec<Mark>,
     pub(crate) attempts: Vec<AttemptRecord>,
@@ -26,7 +26,7 @@ pub struct Recording {
     pub(crate) page_views: Vec<u32>,
 }
 
-/// A WebSocket, or a reader of history.
+/// A WebSocket connection, or a reader of history.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Connection {
     pub(crate) user: u32,
@@ -34,12 +34,12 @@ pub(crate) struct Connection {
     pub(crate) ended: Option<(u64, Disconnect)>,
 }
 
-/// A delivery, or a mark of when a subscription began or ended.
+/// A delivery, or the start or end of a subscription.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Record {
     pub(crate) at_us: u64,
     pub(crate) connection: u32,
-    /// The number of a view, or, with [`MARK`], of a mark.
+    /// The index of a view or, with [`MARK`], of a mark.
     what: u32,
 }
 
@@ -48,7 +48,7 @@ const MARK: u32 = 1 << 31;
 /// The content of a record.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Observation<'a> {
-    /// The number of the view, and the view.
+    /// The index of the view, and the view.
     Delivered(usize, &'a View),
     Subscribed {
         after: Option<u64>,
@@ -77,7 +77,7 @@ pub(crate) struct AttemptRecord {
     pub(crate) content: u64,
 }
 
-/// What was answered to a try.
+/// The response to an attempt.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ResponseRecord {
     pub(crate) at_us: u64,
@@ -97,7 +97,7 @@ pub(crate) enum Response {
     Refused(ErrorCode),
 }
 
-/// A page of history; `events` are places in [`Recording::page_views`].
+/// A page of history; `events` is a range of [`Recording::page_views`].
 #[derive(Debug, Clone)]
 pub(crate) struct PageRead {
     pub(crate) asked_us: u64,
@@ -111,7 +111,7 @@ pub(crate) struct PageRead {
     pub(crate) events: Range<usize>,
 }
 
-/// A stream while it is read: what its numbers mean here.
+/// Maps the numbers of one stream to indices of the recording.
 #[derive(Default)]
 struct Stream {
     last_us: u64,
@@ -120,7 +120,7 @@ struct Stream {
 }
 
 impl Recording {
-    /// Reads in what one process wrote, beside what others did.
+    /// Adds the records of one process.
     pub fn absorb(&mut self, mut input: impl Read) -> io::Result<()> {
         let mut magic = [0; MAGIC.len()];
         input.read_exact(&mut magic)?;
@@ -145,17 +145,17 @@ impl Recording {
         Ok(())
     }
 
-    /// How many deliveries were seen.
+    /// The number of deliveries.
     pub fn deliveries(&self) -> u64 {
         (self.records.len() - self.marks.len()) as u64
     }
 
-    /// The text behind a number of a name.
+    /// The name with this number.
     pub(crate) fn name(&self, number: u32) -> &str {
         &self.names[number as usize]
     }
 
-    /// How many names there are; every number of a name is below.
+    /// The number of names.
     pub(crate) fn names(&self) -> usize {
         self.names.len()
     }
@@ -176,7 +176,7 @@ impl Recording {
         }
     }
 
-    /// The room an entry is about.
+    /// The room of a record.
     pub(crate) fn room_of(&self, record: &Record) -> u32 {
         if record.what & MARK == 0 {
             self.views[record.what as usize].room
@@ -331,12 +331,12 @@ impl Stream {
     }
 }
 
-/// The number the next of a list will have.
+/// The index of the next item of a list.
 fn number_of<T>(list: &[T]) -> io::Result<u32> {
     let number = u32::try_from(list.len())
         .ok()
         .filter(|number| number & MARK == 0);
-    number.ok_or_else(|| io::Error::other("the recording is too long: 2^31 of a kind"))
+    number.ok_or_else(|| io::Error::other("the recording exceeds 2^31 records of one kind"))
 }
 
 /// Fills `buffer`; returns `false` at the end of the input.

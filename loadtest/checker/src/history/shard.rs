@@ -1,7 +1,7 @@
-//! One stream of records, shared by some of a process's connections, and the place all streams go to.
+//! A stream of records shared by some connections of a process, and the sink of all streams.
 //!
-//! A stream explains itself: it names what it numbers before it uses the number. What it holds in
-//! memory stays small: a chunk, the names of rooms and users, and the events of the last moments.
+//! A stream is self-contained: it defines a number before it uses it. It keeps little in memory: a chunk,
+//! the names of rooms and users, and the latest events.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -15,7 +15,7 @@ use super::layout::{MAGIC, Tag, put, put_difference, put_fingerprint, put_option
 use super::{Attempt, Disconnect, MessageAction, Page, PageQuery, lock};
 
 const CHUNK_BYTES: usize = 256 * 1024;
-/// An event is delivered to all its readers within moments; one that comes later is written again.
+/// Events kept for deduplication; a delivery after eviction writes the event again.
 const VIEWS_MAX: usize = 65_536;
 
 /// One stream of records.
@@ -181,7 +181,7 @@ impl Shard {
         self.end();
     }
 
-    /// Hands over what is held back.
+    /// Writes the buffered chunk to the sink.
     pub(super) fn flush(&mut self) {
         if !self.chunk.is_empty() {
             self.sink.keep(self.number, std::mem::take(&mut self.chunk));
@@ -243,7 +243,7 @@ impl Shard {
     }
 }
 
-/// Where the chunks of all streams of a process go.
+/// Receives the chunks of all streams of a process.
 pub(super) struct Sink {
     state: Mutex<State>,
 }
@@ -277,7 +277,7 @@ impl Sink {
         }
     }
 
-    /// The next [`Sink::flush`] returns a failure, so that clients need not check.
+    /// The error is returned by the next [`Sink::flush`], so that clients need not check.
     fn keep(&self, shard: u32, chunk: Vec<u8>) {
         let length = u32::try_from(chunk.len()).expect("a chunk is much smaller than 4 GiB");
         let mut state = lock(&self.state);
@@ -311,7 +311,7 @@ impl Sink {
         self.read(|input| io::copy(input, out).map(drop))
     }
 
-    /// Lets `reader` read everything that was kept, from its first byte.
+    /// Calls `reader` with everything written, from the first byte.
     pub(super) fn read(
         &self,
         reader: impl FnOnce(&mut dyn Read) -> io::Result<()>,

@@ -1,4 +1,4 @@
-//! What is written down is what is read back, from memory and from files of several processes.
+//! Records are read back as written, from memory and from files of several processes.
 
 use std::fs::File;
 

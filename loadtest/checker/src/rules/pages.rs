@@ -1,5 +1,5 @@
-//! Holds every page of history against the room's order: what was acknowledged before it was asked for is
-//! on it, once, in its place, and messages are shown as they were edited and deleted.
+//! Checks every page of history: it contains every event acknowledged before the request, once and in order, and
+//! shows messages in their current state.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,7 +13,7 @@ use crate::room::Room;
 use crate::sends::Sends;
 use crate::total_order::TotalOrder;
 
-/// Judges every page read of a room's history.
+/// Checks every page of a room's history.
 pub(crate) fn check(
     room: &Room<'_>,
     order: &TotalOrder,
@@ -42,11 +42,11 @@ pub(crate) fn check(
     checked.rooms_read_whole += u64::from(read_whole(room));
 }
 
-/// A change of a message after it was sent.
+/// An edit or deletion of a message.
 #[derive(Clone, Copy)]
 struct Change {
     known_us: u64,
-    /// Its content from there on; nothing when it was deleted.
+    /// The new content; `None` for a deletion.
     content: Option<u64>,
 }
 
@@ -54,15 +54,15 @@ struct HistoryChecker<'a> {
     room: &'a Room<'a>,
     order: &'a TotalOrder,
     sends: &'a Sends,
-    /// The edits and deletes of each message, in order.
+    /// The edits and deletions of each message, in order.
     changes: HashMap<u64, Vec<Change>>,
-    /// Acknowledged seqs without an observation, reported once and not for every page.
+    /// Acknowledged seqs without an observation, reported once, not per page.
     lost: HashSet<u64>,
     findings: &'a mut Findings,
 }
 
 impl HistoryChecker<'_> {
-    /// Holds a page against what was asked, and gives the places on it, rising.
+    /// Checks a page against its query; returns its seqs, sorted.
     fn check_bounds(&mut self, page: &PageRead) -> Vec<u64> {
         let (above, below) = match page.asked {
             PageQuery::After(seq) => (Some(seq.get()), u64::MAX),
@@ -76,7 +76,7 @@ impl HistoryChecker<'_> {
             if !rises || above.is_some_and(|above| seq <= above) || seq >= below {
                 let expected = match seqs.last() {
                     Some(last) if !rises => format!("expected: a seq above {last}, before it"),
-                    _ => "expected: only what was asked for".to_owned(),
+                    _ => "expected: only events within the query".to_owned(),
                 };
                 self.report_violation(ViolationKind::HistoryOrder, page, seq, Some(view), expected);
             }
@@ -87,7 +87,7 @@ impl HistoryChecker<'_> {
         seqs
     }
 
-    /// A page of events as they happened is a piece of the chain.
+    /// Checks that a page of events has no gap in the `prev` chain.
     fn check_chain(&mut self, page: &PageRead) {
         let PageQuery::After(after) = page.asked else {
             return;
@@ -112,8 +112,8 @@ impl HistoryChecker<'_> {
         }
     }
 
-    /// Everything between the page's ends is on it, and at an end of the room everything that was known to be
-    /// stored when the page was asked for.
+    /// Checks that the page contains all events between its bounds and, at the end of the room, all events known
+    /// to be stored before the request.
     fn check_complete(&mut self, page: &PageRead, seqs: &[u64]) {
         let messages_only = !matches!(page.asked, PageQuery::After(_));
         let (from, until) = match page.asked {
@@ -166,7 +166,7 @@ impl HistoryChecker<'_> {
         self.report_violation(kind, page, event.seq, None, expected);
     }
 
-    /// A page of messages shows each as it was when it was asked for, or later.
+    /// Checks that messages are shown in a state at or after the request.
     fn check_state(&mut self, page: &PageRead) {
         for view in self.views(page) {
             let shown = self.room.view(view);
@@ -201,7 +201,7 @@ impl HistoryChecker<'_> {
             } else {
                 ViolationKind::ContentChanged
             };
-            let expected = "expected: what it said, or was edited to, when the page was asked for";
+            let expected = "expected: its content, or the latest edit, at the time of the request";
             self.report_violation(kind, page, shown.seq, Some(view), expected.to_owned());
         }
     }
@@ -245,7 +245,7 @@ impl HistoryChecker<'_> {
     }
 }
 
-/// The edits and deletes of every message.
+/// The edits and deletions of every message.
 fn changes(room: &Room<'_>, order: &TotalOrder) -> HashMap<u64, Vec<Change>> {
     let mut changes: HashMap<u64, Vec<Change>> = HashMap::new();
     for event in &order.events {

@@ -1,15 +1,15 @@
-//! Judges the order in which one connection's sends to one room were stored.
+//! Checks the order in which one connection's sends to one room were stored.
 //!
-//! What one connection sends to one room is ordered as it was sent (promise 2). A send may need several
-//! tries; its event comes from one of them. From the answers follows which: an `ACK` without `duplicate`
-//! names the try that was stored, a refusal as not stored rules one out. Two rules are judged:
+//! The sends of one connection to one room are stored in the order of sending (guarantee 2). A send may need
+//! several attempts; its event comes from one of them. The responses show which: an `ACK` without `duplicate`
+//! names the stored attempt, a refusal as not stored excludes one. There are two rules:
 //!
-//! 1. Of two events whose tries were made on one connection, the one that was tried first comes first.
-//!    With several possible tries, all of the one lie before all of the other.
-//! 2. A try that was refused, or not confirmed, takes those behind it with it. So its send, stored by a
-//!    later try, may not come after a send that was stored by a try behind it, if that try had reached
-//!    the fleet before the refusal was answered: it was acknowledged before the refusal came, or sent
-//!    more than [`REACHED_AFTER_US`] before. A try sent after the refusal is new, and may be stored first.
+//! 1. Of two events whose attempts were made on one connection, the event of the earlier attempt comes first.
+//!    With several possible attempts, all of one event precede all of the other.
+//! 2. An attempt that was refused or not confirmed also fails the attempts behind it. So its send, stored by a
+//!    later attempt, may not come after a send stored by an attempt behind it, if that attempt had reached
+//!    the fleet before the refusal: it was acknowledged before the refusal arrived, or sent more than
+//!    [`REACHED_AFTER_US`] before. An attempt after the refusal is independent and may be stored first.
 
 use std::collections::HashMap;
 
@@ -23,25 +23,25 @@ use crate::room::Room;
 use crate::sends::Sends;
 use crate::total_order::TotalOrder;
 
-/// Time within which a frame reaches its gateway, and an answer its client, in microseconds. Longer on
-/// a slow link, but a refusal that waits for the log takes twice as long.
+/// Time for a frame to reach its gateway, or a response its client, in microseconds. A slow link takes
+/// longer, but a refusal that waits for the log takes twice as long.
 const REACHED_AFTER_US: u64 = 5_000_000;
 
-/// A try that may have been stored, by its number among the room's, which are in order on a connection.
+/// The index of an attempt in the room; indices rise on a connection.
 type AttemptIndex = usize;
 
-/// A send whose event's place is known.
+/// A send whose event is known.
 #[derive(Debug, Clone, Copy)]
 struct Stored {
     send: usize,
     seq: u64,
     connection: u32,
-    /// The first and the last try that may have been stored.
+    /// The first and the last attempt that may have been stored.
     first: AttemptIndex,
     last: AttemptIndex,
 }
 
-/// A try that was refused, of a send that is stored all the same.
+/// A refused attempt of a send that was stored by another attempt.
 #[derive(Debug, Clone, Copy)]
 struct Refused {
     send: usize,
@@ -51,7 +51,7 @@ struct Refused {
     responded_us: u64,
 }
 
-/// Judges both rules in `room`.
+/// Checks both rules in `room`.
 pub(crate) fn check(room: &Room<'_>, order: &TotalOrder, sends: &Sends, findings: &mut Findings) {
     let responses = responses_by_attempt(room);
     let mut stored: Vec<Stored> = Vec::new();
@@ -88,7 +88,7 @@ pub(crate) fn check(room: &Room<'_>, order: &TotalOrder, sends: &Sends, findings
     check_refusals(room, &stored, &mut refused, &responses, &mut report);
 }
 
-/// Rule 1.
+/// Checks rule 1.
 fn check_attempts(stored: &mut [Stored], report: &mut impl FnMut(usize, &Stored, String)) {
     let mut by_last = stored.to_vec();
     by_last.sort_by_key(|one| (one.connection, one.last));
@@ -117,7 +117,7 @@ fn check_attempts(stored: &mut [Stored], report: &mut impl FnMut(usize, &Stored,
     }
 }
 
-/// Rule 2.
+/// Checks rule 2.
 fn check_refusals(
     room: &Room<'_>,
     stored: &[Stored],
@@ -127,7 +127,7 @@ fn check_refusals(
 ) {
     refused.sort_by_key(|one| (one.connection, one.number));
     let mut coming = refused.iter().peekable();
-    // Those whose refusal had not come when the try was sent.
+    // Refused attempts without a response when the current attempt was sent.
     let mut open: Vec<&Refused> = Vec::new();
     for behind in stored.iter().filter(|one| one.first == one.last) {
         let event = (behind.connection, behind.first);
@@ -150,7 +150,7 @@ fn check_refusals(
     }
 }
 
-/// The place of a send's event, where it is known which event is its.
+/// The seq of a send's event, if the event can be determined.
 fn seq_of(room: &Room<'_>, sends: &Sends, send: usize) -> Option<u64> {
     let send = &sends.all[send];
     match send.kind {
@@ -160,7 +160,7 @@ fn seq_of(room: &Room<'_>, sends: &Sends, send: usize) -> Option<u64> {
     }
 }
 
-/// The tries that may have been stored, when all of them were made on one connection.
+/// The attempts that may have been stored, if all were made on one connection.
 fn stored_send(
     room: &Room<'_>,
     sends: &Sends,
@@ -204,7 +204,7 @@ fn stored_send(
     })
 }
 
-/// Whether the answer rules out that the try was stored.
+/// Whether the response excludes that the attempt was stored.
 fn is_not_stored(response: &ResponseRecord) -> bool {
     match response.outcome {
         Response::Refused(code) => !matches!(code, ErrorCode::Unconfirmed | ErrorCode::Internal),
@@ -212,7 +212,7 @@ fn is_not_stored(response: &ResponseRecord) -> bool {
     }
 }
 
-/// Whether the answer is a refusal after which the tries behind it are refused, too.
+/// Whether the response is a refusal that also fails the attempts behind it.
 const fn takes_later_with_it(response: &ResponseRecord) -> bool {
     matches!(
         response.outcome,
@@ -220,7 +220,7 @@ const fn takes_later_with_it(response: &ResponseRecord) -> bool {
     )
 }
 
-/// The answer to each try: on a connection those to one `clientMsgId` come in the order of its tries.
+/// The response to each attempt: per connection and `clientMsgId` they arrive in the order of attempts.
 fn responses_by_attempt<'a>(room: &Room<'a>) -> Vec<Option<&'a ResponseRecord>> {
     let mut responses: HashMap<(u32, u64), Vec<&ResponseRecord>> = HashMap::new();
     for response in room.responses.iter().rev() {

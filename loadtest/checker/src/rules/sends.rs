@@ -13,7 +13,7 @@ use crate::room::Room;
 use crate::sends::Sends;
 use crate::total_order::{OrderedEvent, TotalOrder};
 
-/// A try that has waited this long has been forgotten, in microseconds; the fleet answers within ten seconds.
+/// Response timeout of an attempt, in microseconds; the fleet responds within ten seconds.
 const REPLY_TIMEOUT_US: u64 = 15_000_000;
 
 /// Collects and checks the sends in `room`. Seqs known only from an `ACK` are added to `order`.
@@ -125,13 +125,13 @@ fn check_seq(
         findings.add(kind, room.name(), event.seq, event.known_us, || {
             let mut lines = room.describe_send(sends, number);
             lines.extend(event.view.map(|view| room.describe_observation(view)));
-            lines.push("expected: its content, since nobody deleted it".to_owned());
+            lines.push("expected: its content, since no client deleted it".to_owned());
             lines
         });
     }
 }
 
-/// The acknowledged seqs without an observation.
+/// The acknowledged events without an observation.
 fn unseen(room: &Room<'_>, order: &TotalOrder, sends: &mut Sends) -> Vec<OrderedEvent> {
     let mut unseen = Vec::new();
     for (number, send) in sends.all.iter_mut().enumerate() {
@@ -153,7 +153,7 @@ fn unseen(room: &Room<'_>, order: &TotalOrder, sends: &mut Sends) -> Vec<Ordered
     unseen
 }
 
-/// Holds the answers against each other and against the event.
+/// Compares the responses with each other and with the event.
 fn check_responses(
     room: &Room<'_>,
     order: &mut TotalOrder,
@@ -217,7 +217,7 @@ fn check_responses(
     }
 }
 
-/// What was refused as not stored, in every try, must not be there.
+/// Reports an event whose every attempt was refused as not stored.
 fn check_refusal(
     room: &Room<'_>,
     order: &TotalOrder,
@@ -256,7 +256,7 @@ fn count(room: &Room<'_>, sends: &Sends, checked: &mut Checked) {
         }
     }
 }
-/// Whatever is asked is answered, where the connection lasts long enough.
+/// Reports attempts without a response on connections that lasted long enough.
 fn check_unanswered(room: &Room<'_>, findings: &mut Findings) {
     let mut waiting: HashMap<(u32, u64), (usize, u64)> = HashMap::new();
     for attempt in room.attempts {

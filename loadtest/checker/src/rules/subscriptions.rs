@@ -1,5 +1,5 @@
-//! Holds what each subscription was shown against the room's order: from its beginning to its end every
-//! event, once, in order, and nothing beside.
+//! Checks that each subscription received every event from its start to its end once, in order, and nothing
+//! else.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ use crate::room::Room;
 use crate::sends::Sends;
 use crate::total_order::TotalOrder;
 
-/// Judges every subscription of a room.
+/// Checks every subscription of a room.
 pub(crate) fn check(
     room: &Room<'_>,
     order: &TotalOrder,
@@ -43,7 +43,7 @@ pub(crate) fn check(
                     checked.deliveries += 1;
                     match &mut subscription {
                         Some(subscription) => {
-                            checker.delivered(subscription, record.at_us, view, shown)
+                            checker.delivered(subscription, record.at_us, view, shown);
                         }
                         None => checker.unsubscribed_delivery(
                             connection,
@@ -86,24 +86,24 @@ struct SubscriptionChecker<'a> {
     room: &'a Room<'a>,
     order: &'a TotalOrder,
     sends: &'a Sends,
-    /// Acknowledged seqs without an observation, reported once and not for every reader.
+    /// Acknowledged seqs without an observation, reported once, not per reader.
     lost: HashSet<u64>,
     findings: &'a mut Findings,
 }
 
-/// A subscription while it is gone through.
+/// The state of a subscription at the current record.
 struct Subscription {
     connection: u32,
     since_us: u64,
-    /// It begins after this place.
+    /// It starts after this seq.
     start: u64,
     last: u64,
     last_us: u64,
-    /// The number of the first place after `last`.
+    /// The index of the first event after `last`.
     next: usize,
-    /// Numbers of places passed over.
+    /// Indices of skipped events.
     missing: Vec<usize>,
-    /// The place of its user's leaving, when that is yet to come live.
+    /// The seq of its user's removal, if that is after the start.
     removed_at: Option<u64>,
 }
 
@@ -123,7 +123,7 @@ impl Subscription {
 }
 
 impl SubscriptionChecker<'_> {
-    /// The first leaving of the connection's user after `head`.
+    /// The seq of the first removal of the connection's user after `head`.
     fn removal(&self, connection: u32, head: u64) -> Option<u64> {
         let user = fingerprint(self.room.recording.name(self.room.user(connection)));
         let later = &self.order.events[self.order.after(head)..];
@@ -181,7 +181,7 @@ impl SubscriptionChecker<'_> {
         (subscription.last, subscription.last_us) = (shown.seq, at_us);
     }
 
-    /// An event that is not after the last one.
+    /// Reports an event that is not after the last one.
     fn check_repeat(&mut self, subscription: &mut Subscription, at_us: u64, view: usize, seq: u64) {
         if seq <= subscription.start {
             let expected = format!(
@@ -251,7 +251,7 @@ impl SubscriptionChecker<'_> {
         });
     }
 
-    /// An event on a connection that has no subscription to the room.
+    /// Reports an event on a connection without a subscription to the room.
     fn unsubscribed_delivery(
         &mut self,
         connection: u32,
@@ -280,8 +280,8 @@ impl SubscriptionChecker<'_> {
         });
     }
 
-    /// Ends a subscription and reports what it lacks. Where the connection was still open when everything had had
-    /// its time, that is also whatever came after the last event it got.
+    /// Ends a subscription and reports its missing events. If the connection stayed open until the end of the
+    /// run, these include all events after the last delivery.
     fn end(&mut self, subscription: Option<Subscription>, end: Option<Disconnect>) {
         let Some(mut subscription) = subscription else {
             return;

@@ -31,7 +31,7 @@ fn merge_seq(
     let seen = |view: &usize| room.observations.view(*view);
     let is_event = |view: &usize| seen(view).delivered > 0 || seen(view).paged > 0;
     let events: Vec<usize> = same.iter().copied().filter(is_event).collect();
-    // Most readers are right, and so is the ACK; some still saw a deleted message's content.
+    // Prefer the ACK, then views with content (a deletion redacts later ones), then the majority.
     let trust = |view: &&usize| {
         let shown = room.view(**view);
         let acked = acked.get(&shown.seq) == Some(&shown.subject);
@@ -48,7 +48,7 @@ fn merge_seq(
                 vec![
                     room.describe_observation(best),
                     room.describe_observation(*view),
-                    "expected: the same event at one place, for everybody".to_owned(),
+                    "expected: the same event at one seq for all readers".to_owned(),
                 ]
             });
         }
@@ -63,8 +63,7 @@ fn merge_seq(
     })
 }
 
-/// The message of each acknowledged seq. (A duplicate may only confirm that something is
-/// so already.)
+/// The message of each acknowledged seq. (A duplicate may only confirm an earlier state.)
 fn acked(room: &Room<'_>) -> HashMap<u64, u64> {
     let mut acked = HashMap::new();
     for response in room.responses {
@@ -80,13 +79,13 @@ fn acked(room: &Room<'_>) -> HashMap<u64, u64> {
     acked
 }
 
-/// Whether two views show one event. A deleted message's content is gone wherever it is shown again.
+/// Whether two views show one event. Views after a deletion have no content.
 fn same_event(one: &View, other: &View) -> bool {
     let key = |view: &View| (view.kind, view.sender, view.subject, view.client);
     key(one) == key(other) && (one.content == other.content || one.deleted || other.deleted)
 }
 
-/// Judges `prev` of every view of an event: a place before it, and none left out between.
+/// Checks that every `prev` is below the seq, and not below the event before it.
 pub(crate) fn check_prevs(room: &Room<'_>, order: &TotalOrder, findings: &mut Findings) {
     for view in room.views {
         let (shown, seen) = (room.view(*view), room.observations.view(*view));
@@ -116,7 +115,7 @@ pub(crate) fn check_prevs(room: &Room<'_>, order: &TotalOrder, findings: &mut Fi
     }
 }
 
-/// A re-created log begins a new one, and need not know what was before.
+/// The incarnation of a seq. A re-created log starts a new one and need not know earlier events.
 const fn incarnation(seq: u64) -> u64 {
     seq >> 40
 }

@@ -9,7 +9,7 @@ use crate::node::Node;
 use crate::run::loadtest;
 
 #[test]
-fn accounts_are_registered_used_and_taken_away() {
+fn run_registers_accounts_and_removes_them() {
     let node = Node::start(&[]);
     let ended = loadtest(
         &node.address,
@@ -21,7 +21,7 @@ fn accounts_are_registered_used_and_taken_away() {
 }
 
 #[test]
-fn rooms_are_gone_after_a_run_unless_they_are_to_be_kept() {
+fn run_removes_its_rooms_unless_kept() {
     let node = Node::start(&[]);
     let key = node.token_key();
     for (keep, status) in [("", "403"), ("--keep", "200")] {
@@ -95,7 +95,7 @@ fn unreachable_fleet_ends_with_status_3() {
 }
 
 #[test]
-fn a_page_for_people_is_written_where_asked() {
+fn html_report_is_written_to_the_given_file() {
     let node = Node::start(&[]);
     let page = node.path("run.html");
     let options = format!(
@@ -117,7 +117,7 @@ fn a_page_for_people_is_written_where_asked() {
 }
 
 #[test]
-fn a_run_is_no_worse_than_itself_and_no_run_is_no_comparison() {
+fn compare_reports_no_regression_for_equal_runs_and_fails_without_a_report() {
     let node = Node::start(&[]);
     let options = format!(
         "--token-key {} --connections 10 --rooms 2 --rate 40 --duration 5s",
