@@ -1,4 +1,4 @@
-//! The report as JSON and as a page, for runs that went well, badly and not at all.
+//! The report as JSON and as a page, for runs of every status.
 
 mod program;
 mod sample;
@@ -104,7 +104,7 @@ fn page_of_an_empty_run_is_complete() {
     }
 }
 
-/// For looking at: `REPORT_PAGES=dir cargo test -p roomcast-loadtest --test report` writes the samples there.
+/// Writes the samples for manual review: `REPORT_PAGES=dir cargo test -p roomcast-loadtest --test report`.
 #[test]
 #[expect(
     clippy::disallowed_methods,

@@ -1,4 +1,4 @@
-//! `loadtest compare` as a program: what it prints and with which status it ends.
+//! `loadtest compare` as a program: output and exit status.
 
 use std::path::PathBuf;
 use std::process::{Command, Output};

@@ -1,4 +1,4 @@
-//! Reports of runs that never were, from a seed.
+//! Sample reports from a seed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use roomcast_loadtest::report::{
 };
 use roomcast_loadtest::rng::Rng;
 
-/// A run of so many seconds that went well, but for a short storm in its middle.
+/// A run of this many seconds that met its levels, with a short latency peak in the middle.
 pub(crate) fn met(seconds: u32) -> RunReport {
     let (whole, acks, list) = load(seconds);
     RunReport {
@@ -67,7 +67,7 @@ pub(crate) fn met(seconds: u32) -> RunReport {
     }
 }
 
-/// So many seconds: how long deliveries and acknowledgements took, and how each second was.
+/// Histograms of deliveries and acknowledgements, and the seconds.
 fn load(seconds: u32) -> (Histogram<u64>, Histogram<u64>, Vec<Second>) {
     let mut chance = Rng::new(7, 0);
     let (mut whole, mut acks) = (histogram(), histogram());
@@ -108,7 +108,7 @@ fn load(seconds: u32) -> (Histogram<u64>, Histogram<u64>, Vec<Second>) {
     (whole, acks, list)
 }
 
-/// A run in which a promise was broken.
+/// A run with violations.
 pub(crate) fn broken() -> RunReport {
     let mut report = met(60);
     report.status = Status::Broken;
@@ -152,7 +152,7 @@ pub(crate) fn broken() -> RunReport {
     report
 }
 
-/// A run whose load was itself the limit.
+/// A run limited by the load generator.
 pub(crate) fn no_verdict() -> RunReport {
     let mut report = met(30);
     report.status = Status::NoVerdict;

@@ -1,4 +1,4 @@
-//! A fleet that is damaged on purpose, in each way, is found out; the same way without damage is not.
+//! Injected faults are reported by the checker; a transparent proxy is not.
 
 use crate::node::{DAMAGED, Node};
 use crate::proxy::{Damage, Proxy};
@@ -58,7 +58,7 @@ fn checker_reports_nothing_for_a_transparent_proxy() {
     through(Damage::None).expect(0);
 }
 
-/// A product whose log is broken so, for one message in so many.
+/// A run against a node whose log has this fault.
 fn broken(kind: &str) -> Ended {
     let node = Node::start(&[DAMAGED, kind, "100"]);
     let options = format!(

@@ -1,4 +1,4 @@
-//! `loadtest` as an operator runs it, against the embedded product: every profile small, and every kind of damage.
+//! `loadtest` as an operator runs it, against the embedded product: every profile at a small scale, and every kind of fault.
 
 mod damage;
 mod node;

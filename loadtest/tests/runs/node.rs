@@ -1,4 +1,4 @@
-//! A Roomcast of a test's own: a process on free ports, its data in a scratch directory, gone after the test.
+//! A Roomcast process per test, on free ports, with its data in a scratch directory.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -18,12 +18,12 @@ pub(crate) struct Node {
     child: Child,
     scratch: PathBuf,
     arguments: Vec<String>,
-    /// `host:port` of its front door.
+    /// `host:port` of its HTTP server.
     pub(crate) address: String,
 }
 
 impl Node {
-    /// Starts one with these arguments beside the harness's own.
+    /// Starts a process with these arguments added to those of the harness.
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let scratch = scratch();
         std::fs::write(scratch.join("key"), SECRET).expect("write the key");
@@ -37,7 +37,7 @@ impl Node {
         }
     }
 
-    /// What both it and `loadtest` are given as the key.
+    /// The token key of the process and of `loadtest`.
     pub(crate) fn token_key(&self) -> String {
         format!("hs256:{}", self.scratch.join("key").display())
     }
@@ -112,7 +112,7 @@ fn spawn(scratch: &Path, arguments: &[String], listen: &str) -> (Child, String) 
     (child, http.trim_start_matches("http://").to_owned())
 }
 
-/// The program lies beside ours: the same command builds both.
+/// The program in the same directory: the same command builds both.
 fn roomcast() -> PathBuf {
     let ours = PathBuf::from(env!("CARGO_BIN_EXE_loadtest"));
     let path = ours.with_file_name("roomcast");
@@ -127,7 +127,7 @@ fn roomcast() -> PathBuf {
 /// The program with a broken log: `DAMAGED drop 100`.
 pub(crate) const DAMAGED: &str = "damaged";
 
-/// It lies among the examples beside ours.
+/// The example in the same target directory.
 fn damaged() -> PathBuf {
     let ours = PathBuf::from(env!("CARGO_BIN_EXE_loadtest"));
     let path = ours.with_file_name("examples").join(DAMAGED);

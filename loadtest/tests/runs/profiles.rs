@@ -5,7 +5,7 @@ use rustix::process::Signal;
 use crate::node::{Node, pause};
 use crate::run::{Ended, loadtest};
 
-/// A run against a node of its own that must be met.
+/// A run against its own node that must be met.
 fn met(options: &str) -> Ended {
     let node = Node::start(&[]);
     let key = node.token_key();
@@ -147,7 +147,7 @@ fn clients_that_missed_too_much_read_it_from_history() {
     assert!(ended.checked("notRecovered") >= 1, "{}", ended.stdout);
 }
 
-/// A run during which the product is ended with `signal` and started again.
+/// A run during which the node is stopped by `signal` and restarted.
 fn reload(signal: Signal) -> Ended {
     let mut node = Node::start(&["--drain-within", "2s"]);
     let (please, done) = (node.path("please"), node.path("done"));

@@ -1,4 +1,4 @@
-//! A way to the product that damages one `MESSAGE` frame in so many, in one way.
+//! A proxy that damages every n-th `MESSAGE` frame in one way.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -6,24 +6,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// One frame in so many is damaged. A run of this size has some 1,800.
+/// The interval of damaged frames. A run of this size has some 1,800.
 const ONE_IN: u64 = 500;
 
-/// What happens to a frame.
+/// The fault of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Damage {
     None,
-    /// It does not arrive.
+    /// Dropped.
     Drop,
-    /// It arrives twice.
+    /// Duplicated.
     Double,
-    /// It arrives after the next of its connection.
+    /// Swapped with the next frame of its connection.
     Reorder,
-    /// Another message, which no client sent, arrives after it.
+    /// Followed by a message that no client sent.
     Invent,
 }
 
-/// The proxy. It stops taking connections when it is dropped.
+/// The proxy; stops accepting connections on drop.
 pub(crate) struct Proxy {
     address: String,
     over: Arc<AtomicBool>,
@@ -89,7 +89,7 @@ impl Way {
         });
     }
 
-    /// Replies go by as they are; what follows an upgrade is looked at frame by frame.
+    /// Forwards replies unchanged, and frames after an upgrade one by one.
     fn down(&self, from: &mut impl Read, to: &mut impl Write) -> std::io::Result<()> {
         let mut start = [0; 12];
         from.read_exact(&mut start)?;
@@ -134,7 +134,7 @@ impl Way {
     }
 }
 
-/// A whole frame of the server's, with its head.
+/// A complete server frame, with its header.
 fn frame(from: &mut impl Read) -> std::io::Result<Vec<u8>> {
     let mut frame = vec![0; 2];
     from.read_exact(&mut frame)?;

@@ -14,8 +14,8 @@ pub(crate) struct Ended {
     pub(crate) report: Value,
 }
 
-/// Runs it against `address` with these options. A slow machine is no reason to fail: what is judged here is
-/// whether it works, so the service levels are wide.
+/// Runs it against `address` with these options. The service levels are wide, so that a slow machine
+/// does not fail the test.
 pub(crate) fn loadtest(address: &str, scratch: &Path, options: &str) -> Ended {
     let json = scratch.join("report.json");
     let output = Command::new(env!("CARGO_BIN_EXE_loadtest"))
@@ -48,14 +48,14 @@ impl Ended {
         self
     }
 
-    /// A number of what was checked.
+    /// A counter of the checker.
     pub(crate) fn checked(&self, name: &str) -> u64 {
         self.report["promises"]["checked"][name]
             .as_u64()
             .expect("a number")
     }
 
-    /// What was seen of a service level.
+    /// The measured value of a service level.
     pub(crate) fn seen(&self, level: &str) -> f64 {
         let levels = self.report["levels"].as_array().expect("levels");
         let found = levels.iter().find(|one| one["name"] == level);
@@ -63,7 +63,7 @@ impl Ended {
         seen.unwrap_or_else(|| panic!("nothing was seen of {level}: {}", self.stdout))
     }
 
-    /// The promises broken, by kind.
+    /// The violations, by kind.
     pub(crate) fn violations(&self) -> Vec<&str> {
         let violations = self.report["promises"]["violations"]
             .as_array()

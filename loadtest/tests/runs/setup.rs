@@ -38,7 +38,7 @@ fn run_removes_its_rooms_unless_kept() {
     }
 }
 
-/// The HTTP status that the host product gets for the first room of a run.
+/// The HTTP status of the first room of a run, read through the server API.
 fn status_of_first_room(node: &Node, said: &str) -> String {
     let room = said
         .split_whitespace()

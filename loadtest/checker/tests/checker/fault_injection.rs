@@ -1,4 +1,4 @@
-//! Whatever is damaged on purpose is found, named for what it is, and nothing else is accused for it.
+//! Every mutation is found with its kind of violation, and without unrelated violations.
 
 use crate::rng::Rng;
 
@@ -7,12 +7,12 @@ use crate::mutations_of_history::HISTORY;
 use crate::mutations_of_responses::RESPONSES;
 use crate::simulation::valid_history;
 
-/// Not every history has what a damage needs, so some more are made than are damaged.
+/// More histories are generated than mutated, since not every mutation applies to each.
 const SEEDS: u64 = 400;
 const MUTATED_MAX: u64 = 40;
 const MUTATED_MIN: u64 = 20;
 
-/// Damages honest histories in this way and checks the result.
+/// Mutates valid histories and checks the result.
 fn assert_found(mutation: &Mutation) {
     let mut mutated = 0;
     for seed in 0..SEEDS {

@@ -1,4 +1,4 @@
-//! The checker reports no violation in honest histories and finds every damage made on purpose.
+//! The checker reports no violation in valid histories and finds every mutation.
 
 mod fault_injection;
 mod model;

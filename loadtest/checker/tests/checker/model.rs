@@ -1,4 +1,4 @@
-//! A small fleet that keeps every promise, without any I/O: rooms with a log each, and what they answer.
+//! A model fleet that keeps every guarantee, without I/O: rooms with a log each, and their responses.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -8,7 +8,7 @@ use roomcast_protocol::ErrorCode;
 
 use crate::trace::{Command, seq, text};
 
-/// A room: its log and what follows from it.
+/// A room: its log and derived state.
 pub(crate) struct Room {
     pub(crate) name: String,
     pub(crate) log: Vec<Event<'static>>,
@@ -46,7 +46,7 @@ impl Room {
         self.log.last().map_or(0, |event| event.seq.get())
     }
 
-    /// The number of the first event after `after`.
+    /// The index of the first event after `after`.
     pub(crate) fn after(&self, after: u64) -> usize {
         self.log.partition_point(|event| event.seq.get() <= after)
     }
@@ -116,7 +116,7 @@ impl Room {
         Ok(stored)
     }
 
-    /// A member comes or goes.
+    /// Adds or removes a member.
     pub(crate) fn member(&mut self, user: &str, joins: bool, rng: &mut Rng) {
         let kind = if joins {
             self.members.insert(user.to_owned());
@@ -130,7 +130,7 @@ impl Room {
         self.append(event, rng);
     }
 
-    /// An event as it is read later: a deleted message has lost its content.
+    /// An event as read later: a deleted message has no content.
     pub(crate) fn replayed(&self, number: usize) -> Event<'static> {
         let mut event = self.log[number].clone();
         let says = matches!(event.kind, EventKind::Message | EventKind::MessageEdited);
@@ -196,7 +196,7 @@ impl Room {
         }
     }
 
-    /// Appends at the next seq; sometimes the log has been created again in between.
+    /// Appends at the next seq; sometimes in a new incarnation of the log.
     fn append(&mut self, mut event: Event<'static>, rng: &mut Rng) -> u64 {
         let mut prev = self.head();
         if rng.below(200) == 0 {
@@ -212,7 +212,7 @@ impl Room {
     }
 }
 
-/// An event of this kind and nothing else.
+/// An event of this kind without other fields.
 pub(crate) fn blank(kind: EventKind, sender: &str) -> Event<'static> {
     Event {
         kind,

@@ -1,4 +1,4 @@
-//! Ways to damage an honest history, each with the kind of violation it is.
+//! Mutations of a valid history, each with its kind of violation.
 
 use crate::rng::Rng;
 use roomcast_checker::ViolationKind;
@@ -7,22 +7,22 @@ use roomcast_checker::history::{Event, EventKind};
 use crate::model::blank;
 use crate::trace::{Delivery, StepKind, Trace, seq, text};
 
-/// What was damaged: where, and, if it is about an event, at which place.
+/// The location of a mutation: room and, for an event, seq.
 pub(crate) struct Mutated {
     pub(crate) room: String,
     pub(crate) seq: Option<u64>,
 }
 
-/// A way to damage a history. It finds nothing to damage in some.
+/// A mutation; it does not apply to every history.
 pub(crate) struct Mutation {
     pub(crate) name: &'static str,
     pub(crate) apply: fn(&mut Trace, &mut Rng) -> Option<Mutated>,
     pub(crate) kind: ViolationKind,
-    /// What else it breaks, where it breaks more than one thing.
+    /// Further kinds of violation that it causes.
     pub(crate) also: &'static [ViolationKind],
 }
 
-/// Damages what subscriptions were shown.
+/// Mutations of deliveries.
 pub(crate) const DELIVERIES: &[Mutation] = &[
     Mutation {
         name: "one reader never gets an event",
@@ -135,7 +135,7 @@ fn at(delivery: &Delivery) -> Mutated {
     }
 }
 
-/// One of those deliveries that fit.
+/// A random matching delivery.
 fn pick(
     trace: &Trace,
     rng: &mut Rng,
@@ -350,7 +350,7 @@ fn after_the_end(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
     Some(at(&one))
 }
 
-/// The `UNSUBSCRIBED` behind a member's leaving is late, and another event came before it.
+/// Delays `UNSUBSCRIBED` after a removal, behind another event.
 fn after_leaving(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
     let all = trace.deliveries();
     let left = pick(trace, rng, |one, _| {

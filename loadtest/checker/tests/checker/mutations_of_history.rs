@@ -1,4 +1,4 @@
-//! Ways to damage pages of history.
+//! Mutations of pages of history.
 
 use crate::rng::Rng;
 use roomcast_checker::ViolationKind;
@@ -8,7 +8,7 @@ use crate::mutations::{Mutated, Mutation};
 use crate::mutations_of_responses::pick;
 use crate::trace::{Command, StepKind, Trace, seq, text};
 
-/// Damages pages of history.
+/// Mutations of pages of history.
 pub(crate) const HISTORY: &[Mutation] = &[
     Mutation {
         name: "a page lacks an event",
@@ -66,7 +66,7 @@ pub(crate) const HISTORY: &[Mutation] = &[
     },
 ];
 
-/// A page, and the number of one of its events.
+/// A page, and the index of one of its events.
 fn pick_page(
     trace: &Trace,
     rng: &mut Rng,
@@ -265,7 +265,7 @@ fn page_before_delete(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
     })
 }
 
-/// A page of messages shows one unchanged, though a change of it was acknowledged long before.
+/// Shows a message unchanged although its edit was acknowledged long before.
 fn stale(trace: &mut Trace, rng: &mut Rng, such: fn(&Command) -> bool) -> Option<Mutated> {
     let change = pick(trace, rng, |one| such(&one.command))?;
     let (Command::Edit { message, .. } | Command::Delete { message }) = &change.command else {

@@ -1,4 +1,4 @@
-//! Ways to damage the order of one connection's sends.
+//! Mutations of the order of one connection's sends.
 
 use crate::rng::Rng;
 use roomcast_protocol::ErrorCode;
@@ -7,7 +7,7 @@ use crate::mutations::Mutated;
 use crate::mutations_of_responses::{Acked, is_message, pick};
 use crate::trace::{StepKind, Trace};
 
-/// Longer than an answer may be under way, in microseconds.
+/// Longer than the response timeout, in microseconds.
 const LONG_US: u64 = 6_000_000;
 
 pub(crate) fn exchange_sends(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
@@ -37,7 +37,7 @@ pub(crate) fn exchange_sends(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated
     })
 }
 
-/// The steps at which this was tried on the connection.
+/// The steps of its attempts on the connection.
 fn tries_on(trace: &Trace, connection: usize, client: &str) -> Vec<usize> {
     let is_it =
         |kind: &StepKind| matches!(kind, StepKind::Sent { client: its, .. } if its == client);
@@ -46,7 +46,7 @@ fn tries_on(trace: &Trace, connection: usize, client: &str) -> Vec<usize> {
     tries
 }
 
-/// A message that was acknowledged at its first try on `connection`.
+/// A message that was acknowledged at its first attempt on `connection`.
 fn is_single(trace: &Trace, one: &Acked, connection: usize, room: &str) -> bool {
     is_message(one)
         && one.tries == 1
@@ -73,17 +73,17 @@ pub(crate) fn exchange_resend(trace: &mut Trace, rng: &mut Rng) -> Option<Mutate
     })
 }
 
-/// Two messages of a connection, each acknowledged at its first try.
+/// Two messages of a connection, each acknowledged at its first attempt.
 struct Pair {
     earlier: Acked,
-    /// The step of its try.
+    /// The step of its attempt.
     tried: usize,
     /// The later send, to be attempted before the earlier one as well.
     again: StepKind,
     later: Acked,
 }
 
-/// Two messages; `fits` is given the steps of the earlier one's try and `ACK` and of the later one's try.
+/// Two messages; `fits` is given the steps of the earlier attempt, its `ACK` and the later attempt.
 fn pair(trace: &Trace, rng: &mut Rng, fits: impl Fn(usize, usize, usize) -> bool) -> Option<Pair> {
     let earlier = pick(trace, rng, |one| is_message(one) && one.tries == 1)?;
     let connection = trace.steps[earlier.step].connection;
@@ -106,7 +106,7 @@ fn pair(trace: &Trace, rng: &mut Rng, fits: impl Fn(usize, usize, usize) -> bool
     })
 }
 
-/// The later message was tried before the earlier one already, and refused after the step `refused`.
+/// Adds an attempt of the later message before the earlier one, refused after the step `refused`.
 fn refuse_first(trace: &mut Trace, pair: &Pair, refused: usize, delay_us: u64) -> Mutated {
     let mut refusal = trace.steps[refused].clone();
     refusal.kind = StepKind::Refused {
@@ -125,7 +125,7 @@ fn refuse_first(trace: &mut Trace, pair: &Pair, refused: usize, delay_us: u64) -
     }
 }
 
-/// Everything after this step comes so much later.
+/// Delays all steps after this one.
 fn delay_after(trace: &mut Trace, step: usize, by_us: u64) {
     let from_us = trace.steps[step].at_us;
     for step in &mut trace.steps[step + 1..] {

@@ -1,4 +1,4 @@
-//! Ways to damage what is acknowledged and stored.
+//! Mutations of responses and of stored events.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use crate::mutations_of_order::{
 };
 use crate::trace::{Command, StepKind, Trace, seq, text};
 
-/// Damages answers and what they stand for.
+/// Mutations of responses and of stored events.
 pub(crate) const RESPONSES: &[Mutation] = &[
     Mutation {
         name: "an acknowledged message is in nobody's view",
@@ -140,7 +140,7 @@ pub(crate) struct Acked {
     acks: usize,
 }
 
-/// First acknowledgements that are no duplicates, with what they answer.
+/// First acknowledgements that are no duplicates, with their sends.
 fn acked(trace: &Trace) -> Vec<Acked> {
     let mut tried: HashMap<(&str, &str), (Command, usize)> = HashMap::new();
     let mut acks: HashMap<(&str, &str), usize> = HashMap::new();
@@ -184,7 +184,7 @@ fn acked(trace: &Trace) -> Vec<Acked> {
     first.collect()
 }
 
-/// One of those first acknowledgements that fit.
+/// A random matching first acknowledgement.
 pub(crate) fn pick(trace: &Trace, rng: &mut Rng, fits: impl Fn(&Acked) -> bool) -> Option<Acked> {
     let mut fitting: Vec<Acked> = acked(trace).into_iter().filter(fits).collect();
     if fitting.is_empty() {
@@ -266,7 +266,7 @@ fn acknowledge_another(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
     Some(at(&one))
 }
 
-/// Adds a resend with its answer behind a first one.
+/// Adds a resend and its response behind a first one.
 fn resend(trace: &mut Trace, one: &Acked, change: impl Fn(&mut u64, &mut bool)) {
     let mut tried = trace.steps[one.step].clone();
     tried.kind = StepKind::Sent {
@@ -294,7 +294,7 @@ fn duplicate_as_new(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
     Some(at(&one))
 }
 
-/// The same message stands a second time behind the last event of its room.
+/// Stores the same message again behind the last event of its room.
 fn store_again(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
     let one = pick(trace, rng, is_message)?;
     let all = trace.deliveries();
@@ -361,8 +361,8 @@ fn no_answer(trace: &mut Trace, rng: &mut Rng) -> Option<Mutated> {
     })
 }
 
-/// Exchanges the names of two tries that one connection sent one after the other.
-/// A message that is shown with its words wherever it is.
+/// Exchanges the ids of two consecutive attempts of one connection.
+/// A message that is shown with content everywhere.
 fn pick_shown(trace: &mut Trace, rng: &mut Rng) -> Option<Acked> {
     let mut gone = Vec::new();
     trace.each_event(|room, _, event| {

@@ -1,4 +1,4 @@
-//! Honest histories have no violations, whatever faults happened.
+//! Valid histories have no violations, whatever faults occurred.
 
 use crate::simulation::valid_history;
 

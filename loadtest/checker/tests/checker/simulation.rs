@@ -1,5 +1,5 @@
-//! Clients of the small fleet: they talk, lose their connections, come back, read history; all from a seed.
-//! Their observations are an honest history without violations.
+//! Simulated clients of the model: they send, disconnect, reconnect and read history, from a seed. Their
+//! observations are a valid history.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,23 +13,23 @@ use crate::trace::{Command, StepKind, Trace, seq};
 const ROOMS: usize = 3;
 const DEVICES: usize = 8;
 const REPLAY_MAX: usize = 12;
-/// The luck of a try that is refused as not stored.
+/// The outcome of an attempt that is refused as not stored.
 const NOT_STORED: usize = 3;
 
 /// A device of a user. Some users have two.
 struct Device {
     user: String,
     online: Option<Online>,
-    /// The last place seen of each room.
+    /// The last seq received per room.
     last: HashMap<usize, u64>,
-    /// What was refused, not confirmed or not answered.
+    /// Sends that were refused, not confirmed or not answered.
     open: Vec<(usize, String, Command)>,
 }
 
-/// A connection that stands.
+/// An open connection.
 struct Online {
     number: usize,
-    /// Of each room: the number of the next event, and up to where it is replayed.
+    /// Per room: the index of the next event, and the end of the replay.
     subscriptions: BTreeMap<usize, (usize, usize)>,
     responses: Vec<StepKind>,
 }
@@ -42,13 +42,13 @@ struct Simulation {
     devices: Vec<Device>,
     connections: usize,
     command: usize,
-    /// Microseconds of a step at most.
+    /// Maximum duration of a step, in microseconds.
     step_us: usize,
     /// Messages that can be edited, deleted and reacted to: room, sender, message.
     messages: Vec<(usize, String, String)>,
 }
 
-/// What the clients of an honest fleet see in `steps` steps.
+/// The valid history of `steps` steps.
 pub(crate) fn valid_history(seed: u64, steps: usize) -> Trace {
     let mut simulation = Simulation {
         rng: Rng::new(seed, 0),
@@ -140,7 +140,7 @@ impl Simulation {
         }
     }
 
-    /// Subscribes from the last place seen, now and then from now on only.
+    /// Subscribes from the last seq received, sometimes without `after`.
     fn subscribe(&mut self, device: usize, room: usize) {
         let (this, held) = (&mut self.devices[device], &self.rooms[room]);
         let Some(online) = this
@@ -193,7 +193,7 @@ impl Simulation {
         }
     }
 
-    /// One page of events; gives the last place of it when there are more.
+    /// One page of events; returns its last seq when there are more.
     fn page_after(&mut self, connection: usize, room: usize, after: u64) -> Option<u64> {
         let asked_us = self.now_us.saturating_sub(self.rng.below(2_000) as u64);
         let limit = 1 + self.rng.below(9);
@@ -303,7 +303,7 @@ impl Simulation {
         })
     }
 
-    /// One try, with whatever may come of it.
+    /// One attempt, with a random outcome.
     fn attempt(&mut self, device: usize, room: usize, client: String, command: Command) {
         let user = self.devices[device].user.clone();
         if self.devices[device].online.is_none() || !self.rooms[room].members.contains(&user) {
@@ -371,7 +371,7 @@ impl Simulation {
         }
     }
 
-    /// Up to `events` events reach a device. Who is removed gets nothing after that.
+    /// Delivers up to `events` events to a device; none after a removal.
     fn deliver(&mut self, device: usize, room: usize, events: usize) {
         for _ in 0..events {
             let this = &mut self.devices[device];
@@ -461,7 +461,7 @@ impl Simulation {
         self.subscribe(device, room);
     }
 
-    /// Everything is answered and arrives, and every room is read from its beginning.
+    /// Delivers all responses and events, and reads every room from its first event.
     fn finish(&mut self) {
         for device in 0..DEVICES {
             for _ in 0..self.devices[device]

@@ -1,4 +1,4 @@
-//! What the clients of a run see, as a list that a test can read, damage and hand to the checker.
+//! A history as a list of steps that tests can mutate and check.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,7 +9,7 @@ use roomcast_checker::history::{
 use roomcast_checker::{Verdict, check};
 use roomcast_protocol::{ErrorCode, RoomId, Seq, UserId};
 
-/// All that happened, in the order of time.
+/// All steps, in time order.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Trace {
     pub(crate) steps: Vec<Step>,
@@ -91,15 +91,15 @@ pub(crate) enum Command {
 /// A delivery in a trace.
 #[derive(Debug, Clone)]
 pub(crate) struct Delivery {
-    /// Its step.
+    /// The index of its step.
     pub(crate) step: usize,
     pub(crate) connection: usize,
     pub(crate) room: String,
     pub(crate) seq: u64,
     pub(crate) kind: EventKind,
-    /// Which of all subscriptions it belongs to.
+    /// The number of its subscription.
     pub(crate) span: usize,
-    /// Its number in the subscription.
+    /// Its index in the subscription.
     pub(crate) nth: usize,
 }
 
@@ -154,7 +154,7 @@ impl Trace {
         deliveries
     }
 
-    /// The events shown, live and on pages, with the room and whether it was a page of messages.
+    /// The events delivered and on pages, with the room and whether it was a page of messages.
     pub(crate) fn each_event(&mut self, mut change: impl FnMut(&str, bool, &mut Event<'static>)) {
         for step in &mut self.steps {
             match &mut step.kind {
@@ -175,7 +175,7 @@ impl Trace {
         }
     }
 
-    /// Takes events out of live deliveries, pages, or both.
+    /// Removes events from deliveries, pages, or both.
     pub(crate) fn forget(
         &mut self,
         live: bool,
@@ -192,7 +192,7 @@ impl Trace {
         });
     }
 
-    /// The connections that stood when the run was over.
+    /// The connections open at the end of the run.
     pub(crate) fn finished(&self) -> Vec<usize> {
         let finished = self.numbers(|kind| matches!(kind, StepKind::Ended(Disconnect::Finished)));
         finished
@@ -201,7 +201,7 @@ impl Trace {
             .collect()
     }
 
-    /// Every place that an `ACK` names.
+    /// Every seq that an `ACK` names.
     pub(crate) fn acked(&self) -> HashSet<(String, u64)> {
         let acked = self.steps.iter().filter_map(|step| match &step.kind {
             StepKind::Acked { room, seq, .. } => Some((room.clone(), *seq)),
@@ -210,7 +210,7 @@ impl Trace {
         acked.collect()
     }
 
-    /// The numbers of the steps that are such.
+    /// The indices of matching steps.
     pub(crate) fn numbers(&self, such: impl Fn(&StepKind) -> bool) -> Vec<usize> {
         let steps = (0..).zip(&self.steps);
         steps
@@ -219,7 +219,7 @@ impl Trace {
             .collect()
     }
 
-    /// Writes it all down as clients do, and has it judged.
+    /// Records all steps and checks the recording.
     pub(crate) fn verdict(&self) -> Verdict {
         let recorder = Recorder::in_memory();
         let mut logs: HashMap<usize, ConnectionLog> = HashMap::new();
