@@ -117,23 +117,23 @@ macro_rules! profiles {
 
 profiles! {
     /// The same rate all along.
-    Steady = "steady", "the same rate all along";
+    Steady = "steady", "a constant rate";
     /// Ten times the rate for ten seconds.
     Spike = "spike", "ten times the rate for ten seconds, or a third of a shorter run";
     /// All connections cut at once.
-    Stampede = "stampede", "all connections cut at once half-way; time until all are whole";
+    Stampede = "stampede", "all connections closed at once half-way; measures the recovery";
     /// Connections that leave and come back all the time.
-    Churn = "churn", "connections leave and come back all the time, 2 % of them a second";
+    Churn = "churn", "2 % of the connections disconnect and resume per second";
     /// One room with all users.
-    Broadcast = "broadcast", "one room of everybody, one sender; time to the last member";
+    Broadcast = "broadcast", "one room with all users, one sender; measures the last delivery";
     /// No messages.
-    Idle = "idle", "connections that say nothing";
+    Idle = "idle", "connections without messages";
     /// Some stop reading for a while.
-    SlowReaders = "slow-readers", "5 % stop reading from a quarter to two thirds, then catch up";
+    SlowReaders = "slow-readers", "5 % of the connections stop reading from a quarter to two thirds of the run";
     /// Gateways are restarted.
-    Reload = "reload", "gateways are restarted while it runs, by --reload-command or by you";
+    Reload = "reload", "gateways are restarted during the run, by --reload-command or by the operator";
     /// Steady, for long.
-    Soak = "soak", "steady for an hour, unless told otherwise";
+    Soak = "soak", "steady for an hour by default";
 }
 
 impl Profile {

@@ -10,11 +10,11 @@ pub(crate) fn table(report: &RunReport) -> String {
         text.push('\n');
     };
     for level in &report.levels {
-        let held = if level.met() { "held  " } else { "MISSED" };
+        let held = if level.met() { "met   " } else { "MISSED" };
         let sign = if level.at_least { "≥" } else { "≤" };
         let seen = level
             .seen
-            .map_or("nothing seen".to_owned(), |seen| amount(seen, level));
+            .map_or("not measured".to_owned(), |seen| amount(seen, level));
         line(format!(
             "{held}  {:<40} {seen:>14}   {sign} {}",
             level.name,
@@ -51,13 +51,11 @@ pub(crate) fn table(report: &RunReport) -> String {
         line(reason.clone());
     }
     line(match report.status {
-        Status::Met => "MET: every service level held and every promise was kept".to_owned(),
+        Status::Met => "MET: every service level was met and every guarantee was kept".to_owned(),
         Status::Missed => {
-            "MISSED: every promise was kept, and a service level was missed".to_owned()
+            "MISSED: every guarantee was kept, and a service level was missed".to_owned()
         }
-        Status::Broken => {
-            "BROKEN: a promise was broken, so there are no latencies to speak of".to_owned()
-        }
+        Status::Broken => "BROKEN: a guarantee was violated, so there are no latencies".to_owned(),
         Status::NoVerdict => "NO VERDICT".to_owned(),
     });
     text
