@@ -21,9 +21,6 @@ pub mod departures;
 pub mod timeline;
 pub mod wrapper;
 
-#[cfg(feature = "conformance")]
-pub mod conformance;
-
 /// What went wrong below a port, kept as the cause.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use roomcast_conformance::accounts::AccountHarness;
+use roomcast_conformance::dead_letters::DeadLetterHarness;
+use roomcast_conformance::directory::DirectoryHarness;
+use roomcast_conformance::event_log::LogHarness;
+use roomcast_conformance::message_store::MessageHarness;
+use roomcast_conformance::presence::PresenceHarness;
+use roomcast_conformance::pubsub::SignalsHarness;
+use roomcast_conformance::sessions::SessionHarness;
 use roomcast_embedded::Embedded;
 use roomcast_ports::accounts::{AccountStore, SessionStore};
-use roomcast_ports::conformance::accounts::AccountHarness;
-use roomcast_ports::conformance::dead_letters::DeadLetterHarness;
-use roomcast_ports::conformance::directory::DirectoryHarness;
-use roomcast_ports::conformance::event_log::LogHarness;
-use roomcast_ports::conformance::message_store::MessageHarness;
-use roomcast_ports::conformance::presence::PresenceHarness;
-use roomcast_ports::conformance::pubsub::SignalsHarness;
-use roomcast_ports::conformance::sessions::SessionHarness;
 use roomcast_ports::dead_letters::DeadLetters;
 use roomcast_ports::directory::RoomDirectory;
 use roomcast_ports::event_log::EventLog;
@@ -23,15 +23,15 @@ use roomcast_ports::presence::PresenceStore;
 use roomcast_ports::pubsub::PubSub;
 use roomcast_protocol::RoomId;
 
-roomcast_ports::event_log_conformance!(harness);
-roomcast_ports::partition_read_conformance!(harness);
-roomcast_ports::message_store_conformance!(harness);
-roomcast_ports::directory_conformance!(harness);
-roomcast_ports::account_conformance!(harness);
-roomcast_ports::dead_letter_conformance!(harness);
-roomcast_ports::session_conformance!(harness);
-roomcast_ports::presence_conformance!(paused);
-roomcast_ports::pubsub_conformance!(harness);
+roomcast_conformance::event_log_conformance!(harness);
+roomcast_conformance::partition_read_conformance!(harness);
+roomcast_conformance::message_store_conformance!(harness);
+roomcast_conformance::directory_conformance!(harness);
+roomcast_conformance::account_conformance!(harness);
+roomcast_conformance::dead_letter_conformance!(harness);
+roomcast_conformance::session_conformance!(harness);
+roomcast_conformance::presence_conformance!(paused);
+roomcast_conformance::pubsub_conformance!(harness);
 
 /// A directory of a test's own.
 struct Harness {

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use roomcast_conformance::sample::{Script, deleted, edited, event, message_id, said, user};
 use roomcast_embedded::{Embedded, OpenError};
-use roomcast_ports::conformance::sample::{Script, deleted, edited, event, message_id, said, user};
 use roomcast_ports::event_log::Append;
 use roomcast_ports::message_store::{Checkpoint, MessageReader as _, MessageWriter as _};
 use roomcast_protocol::{RoomId, Seq, StoredEvent};

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use roomcast_conformance::sample::{event, said, user};
+use roomcast_conformance::within_timeout;
 use roomcast_nats::{NatsConfig, StreamHealth, partition_of};
-use roomcast_ports::conformance::sample::{event, said, user};
-use roomcast_ports::conformance::within_timeout;
 use roomcast_ports::event_log::{Append, EventLog, LogError};
 use roomcast_ports::live::LiveEvent;
 use roomcast_protocol::limits::{APPEND_QUEUE_MAX, APPEND_TIMEOUT};

@@ -4,9 +4,9 @@ mod servers;
 
 use servers::Harness;
 
-roomcast_ports::event_log_conformance!(one);
-roomcast_ports::partition_read_conformance!(one);
-roomcast_ports::pubsub_conformance!(one);
+roomcast_conformance::event_log_conformance!(one);
+roomcast_conformance::partition_read_conformance!(one);
+roomcast_conformance::pubsub_conformance!(one);
 
 async fn one() -> Harness {
     servers::harness(1).await

@@ -4,9 +4,9 @@ mod servers;
 
 use servers::Harness;
 
-roomcast_ports::event_log_conformance!(three);
-roomcast_ports::partition_read_conformance!(three);
-roomcast_ports::pubsub_conformance!(three);
+roomcast_conformance::event_log_conformance!(three);
+roomcast_conformance::partition_read_conformance!(three);
+roomcast_conformance::pubsub_conformance!(three);
 
 async fn three() -> Harness {
     servers::harness(3).await

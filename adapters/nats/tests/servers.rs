@@ -7,9 +7,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use roomcast_conformance::event_log::LogHarness;
+use roomcast_conformance::pubsub::SignalsHarness;
 use roomcast_nats::{NatsConfig, NatsLog, partition_of};
-use roomcast_ports::conformance::event_log::LogHarness;
-use roomcast_ports::conformance::pubsub::SignalsHarness;
 use roomcast_ports::event_log::EventLog;
 use roomcast_ports::pubsub::PubSub;
 use roomcast_protocol::RoomId;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use roomcast_ports::conformance::presence::PresenceHarness;
+use roomcast_conformance::presence::PresenceHarness;
 use roomcast_ports::presence::PresenceStore;
 use roomcast_protocol::RoomId;
 use roomcast_redis::{RedisConfig, RedisPresence};
@@ -11,12 +11,12 @@ use roomcast_test_cluster::{Redis, RedisCluster};
 
 mod single {
     use super::redis;
-    roomcast_ports::presence_conformance!(redis);
+    roomcast_conformance::presence_conformance!(redis);
 }
 
 mod cluster {
     use super::redis_cluster;
-    roomcast_ports::presence_conformance!(redis_cluster);
+    roomcast_conformance::presence_conformance!(redis_cluster);
 }
 
 /// Keys of a test's own, on servers that the tests of this file share.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
-use roomcast_ports::conformance::sample::{Script, user};
+use roomcast_conformance::sample::{Script, user};
 use roomcast_ports::message_store::{Checkpoint, MessageReader as _, MessageWriter as _};
 use roomcast_protocol::{RoomId, Seq, StoredEvent, UserId};
 use roomcast_scylla::{ScyllaConfig, ScyllaMessages, ScyllaStore};
@@ -80,7 +80,7 @@ impl Partition {
             let rooms = self.rooms.len();
             let (script, users) = &mut self.rooms[self.turn % rooms];
             let sender = users[self.turn % users.len()].clone();
-            script.does(&sender, roomcast_ports::conformance::sample::said(text))
+            script.does(&sender, roomcast_conformance::sample::said(text))
         });
         batch.collect()
     }

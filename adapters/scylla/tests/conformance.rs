@@ -4,22 +4,22 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use roomcast_conformance::accounts::AccountHarness;
+use roomcast_conformance::dead_letters::DeadLetterHarness;
+use roomcast_conformance::directory::DirectoryHarness;
+use roomcast_conformance::message_store::MessageHarness;
+use roomcast_conformance::sessions::SessionHarness;
 use roomcast_ports::accounts::{AccountStore, SessionStore};
-use roomcast_ports::conformance::accounts::AccountHarness;
-use roomcast_ports::conformance::dead_letters::DeadLetterHarness;
-use roomcast_ports::conformance::directory::DirectoryHarness;
-use roomcast_ports::conformance::message_store::MessageHarness;
-use roomcast_ports::conformance::sessions::SessionHarness;
 use roomcast_ports::dead_letters::DeadLetters;
 use roomcast_ports::directory::RoomDirectory;
 use roomcast_ports::message_store::{MessageReader, MessageWriter};
 use roomcast_scylla::ScyllaStore;
 
-roomcast_ports::message_store_conformance!(harness);
-roomcast_ports::directory_conformance!(harness);
-roomcast_ports::account_conformance!(harness);
-roomcast_ports::session_conformance!(harness);
-roomcast_ports::dead_letter_conformance!(harness);
+roomcast_conformance::message_store_conformance!(harness);
+roomcast_conformance::directory_conformance!(harness);
+roomcast_conformance::account_conformance!(harness);
+roomcast_conformance::session_conformance!(harness);
+roomcast_conformance::dead_letter_conformance!(harness);
 
 /// Partitions of a few events, so that every test crosses some.
 const BUCKET_EVENTS: u32 = 5;

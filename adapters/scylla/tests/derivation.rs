@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use roomcast_ports::conformance::sample::{Script, joined, message_id, reacted, user};
+use roomcast_conformance::sample::{Script, joined, message_id, reacted, user};
 use roomcast_ports::directory::RoomDirectory as _;
 use roomcast_ports::message_store::{Checkpoint, MessageReader as _, MessageState, MessageWriter};
 use roomcast_ports::reactions::ReactionScope;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use roomcast_ports::conformance::sample::{
+use roomcast_conformance::sample::{
     deleted, edited, founded, joined, left, message_id, reacted, said, user,
 };
 use roomcast_protocol::event::RoomChange;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use roomcast_conformance::sample::{event, said, user};
 use roomcast_embedded::Embedded;
 use roomcast_ingest::Ingest;
 use roomcast_nats::{NatsConfig, NatsLog};
-use roomcast_ports::conformance::sample::{event, said, user};
 use roomcast_ports::event_log::{Append, EventLog, LogError};
 use roomcast_ports::message_store::MessageReader as _;
 use roomcast_protocol::{EventId, RoomId, Seq, StoredEvent};

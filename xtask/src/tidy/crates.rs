@@ -56,6 +56,7 @@ const OUTSIDERS: [(&[&str], &[Layer], &str); 3] = [
             Layer::Server,
             Layer::LoadTest,
             Layer::TestCluster,
+            Layer::Conformance,
             Layer::XTask,
         ],
         "the protocol and the checker are pure data, without network or tasks",
@@ -143,6 +144,7 @@ enum Layer {
     Checker,
     /// Starts the servers of a fleet; it knows programs, and no crate of ours.
     TestCluster,
+    Conformance,
     XTask,
 }
 
@@ -155,6 +157,7 @@ impl Layer {
             "loadtest" => Some(Self::LoadTest),
             "loadtest/checker" => Some(Self::Checker),
             "testing/cluster" => Some(Self::TestCluster),
+            "testing/conformance" => Some(Self::Conformance),
             "xtask" => Some(Self::XTask),
             _ if SERVICES.contains(&folder) => Some(Self::Service),
             _ => {
@@ -169,7 +172,7 @@ impl Layer {
             Self::Protocol | Self::TestCluster => &[],
             Self::Ports | Self::Checker | Self::XTask => &[Self::Protocol],
             Self::LoadTest => &[Self::Protocol, Self::Checker],
-            Self::Service | Self::Adapter => &[Self::Protocol, Self::Ports],
+            Self::Service | Self::Adapter | Self::Conformance => &[Self::Protocol, Self::Ports],
             Self::Server => &[Self::Protocol, Self::Ports, Self::Service, Self::Adapter],
         }
     }
@@ -178,9 +181,18 @@ impl Layer {
     fn may_test_with(self, folder: &str) -> bool {
         match self {
             Self::Service => folder == "adapters/embedded",
-            Self::Adapter | Self::LoadTest => folder == "testing/cluster",
-            Self::Server => matches!(folder, "testing/cluster" | "loadtest/checker"),
-            Self::Protocol | Self::Ports | Self::Checker | Self::TestCluster | Self::XTask => false,
+            Self::Adapter => matches!(folder, "testing/cluster" | "testing/conformance"),
+            Self::LoadTest => folder == "testing/cluster",
+            Self::Server => matches!(
+                folder,
+                "testing/cluster" | "testing/conformance" | "loadtest/checker"
+            ),
+            Self::Protocol
+            | Self::Ports
+            | Self::Checker
+            | Self::TestCluster
+            | Self::Conformance
+            | Self::XTask => false,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use roomcast_ports::conformance::sample::{event, said, user};
+use roomcast_conformance::sample::{event, said, user};
 use roomcast_ports::event_log::Append;
 use roomcast_protocol::RoomId;
 use roomcast_protocol::event::encode;

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use roomcast_conformance::sample::{event, said, user};
 use roomcast_nats::{NatsConfig, NatsLog, StreamHealth};
-use roomcast_ports::conformance::sample::{event, said, user};
 use roomcast_ports::event_log::{Append, EventLog};
 use roomcast_ports::live::{LiveEvent, LiveSubscription};
 use roomcast_protocol::{RoomId, Seq};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use roomcast_ports::conformance::sample::{event, said, user};
+use roomcast_conformance::sample::{event, said, user};
 use roomcast_ports::event_log::{Append, Appended, EventLog, LogError};
 use roomcast_protocol::limits::APPEND_TIMEOUT;
 use roomcast_protocol::{EventBody, EventId, RoomId, Seq};

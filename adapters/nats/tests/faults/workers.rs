@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use roomcast_conformance::sample::{event, said, user};
 use roomcast_nats::{NatsConfig, NatsLog};
-use roomcast_ports::conformance::sample::{event, said, user};
 use roomcast_ports::event_log::{Append, EventLog, PartitionConsumer};
 use roomcast_protocol::{RoomId, Seq};
 use tokio::time::{Instant, sleep, timeout};

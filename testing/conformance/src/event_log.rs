@@ -10,8 +10,8 @@ use roomcast_protocol::{RoomEvent, RoomId, Seq, StoredEvent};
 
 use super::sample::{event, one_of_each, said, user};
 use super::within_timeout;
-use crate::event_log::{Append, Appended, EventLog, LogError, PartitionConsumer};
-use crate::live::{LiveEvent, LiveSubscription};
+use roomcast_ports::event_log::{Append, Appended, EventLog, LogError, PartitionConsumer};
+use roomcast_ports::live::{LiveEvent, LiveSubscription};
 
 /// A log to test.
 #[async_trait]
@@ -30,7 +30,7 @@ async fn append(log: &Arc<dyn EventLog>, event: &RoomEvent) -> Appended {
         .expect("append an event")
 }
 
-pub(super) async fn append_many(
+pub(crate) async fn append_many(
     log: &Arc<dyn EventLog>,
     room_id: &RoomId,
     count: usize,
@@ -135,7 +135,7 @@ async fn open_consumer(
 }
 
 /// The room's events from whichever partition has them, and that partition with its position.
-pub(super) async fn consume_any(
+pub(crate) async fn consume_any(
     log: &Arc<dyn EventLog>,
     room_id: &RoomId,
     count: usize,

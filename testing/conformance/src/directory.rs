@@ -11,8 +11,8 @@ use roomcast_protocol::{
 
 use super::message_store::{MessageHarness, feed};
 use super::sample::{Script, founded, joined, left, unique_name, user};
-use crate::directory::{RoomDirectory, RoomListing, RoomRecord};
-use crate::message_store::MessageWriter;
+use roomcast_ports::directory::{RoomDirectory, RoomListing, RoomRecord};
+use roomcast_ports::message_store::MessageWriter;
 
 use MemberRole::{Admin, Member, Owner};
 
@@ -23,13 +23,13 @@ pub trait DirectoryHarness: MessageHarness {
 }
 
 /// A directory and what writes it.
-pub(super) struct Rooms {
-    pub(super) directory: Arc<dyn RoomDirectory>,
-    pub(super) writer: Arc<dyn MessageWriter>,
+pub(crate) struct Rooms {
+    pub(crate) directory: Arc<dyn RoomDirectory>,
+    pub(crate) writer: Arc<dyn MessageWriter>,
 }
 
 impl Rooms {
-    pub(super) fn of(harness: &impl DirectoryHarness) -> Self {
+    pub(crate) fn of(harness: &impl DirectoryHarness) -> Self {
         Self {
             directory: harness.directory(),
             writer: harness.writer(),
@@ -37,16 +37,16 @@ impl Rooms {
     }
 
     /// Writes events ahead of the feed.
-    pub(super) async fn write(&self, events: &[Arc<StoredEvent>]) {
+    pub(crate) async fn write(&self, events: &[Arc<StoredEvent>]) {
         self.writer.apply(events, None).await.expect("write events");
     }
 
     /// Writes a room's events as the feed brings them.
-    pub(super) async fn feed(&self, events: &[Arc<StoredEvent>]) {
+    pub(crate) async fn feed(&self, events: &[Arc<StoredEvent>]) {
         feed(&*self.writer, events).await;
     }
 
-    pub(super) async fn room(&self, room_id: &RoomId) -> RoomRecord {
+    pub(crate) async fn room(&self, room_id: &RoomId) -> RoomRecord {
         self.directory
             .room(room_id)
             .await
@@ -54,7 +54,7 @@ impl Rooms {
             .expect("the room is there")
     }
 
-    pub(super) async fn role(&self, room_id: &RoomId, user_id: &UserId) -> Option<MemberRole> {
+    pub(crate) async fn role(&self, room_id: &RoomId, user_id: &UserId) -> Option<MemberRole> {
         let member = self
             .directory
             .member(room_id, user_id)
@@ -63,27 +63,27 @@ impl Rooms {
         member.map(|member| member.role)
     }
 
-    pub(super) async fn owners(&self, room_id: &RoomId) -> u64 {
+    pub(crate) async fn owners(&self, room_id: &RoomId) -> u64 {
         self.directory
             .owner_count(room_id)
             .await
             .expect("count owners")
     }
 
-    pub(super) async fn listings(&self, user_id: &UserId) -> Vec<RoomListing> {
+    pub(crate) async fn listings(&self, user_id: &UserId) -> Vec<RoomListing> {
         self.directory
             .rooms_of(user_id, None, 1_000)
             .await
             .expect("list rooms")
     }
 
-    pub(super) async fn listing(&self, user_id: &UserId) -> RoomListing {
+    pub(crate) async fn listing(&self, user_id: &UserId) -> RoomListing {
         let mut listings = self.listings(user_id).await;
         assert_eq!(listings.len(), 1);
         listings.remove(0)
     }
 
-    pub(super) async fn mark(
+    pub(crate) async fn mark(
         &self,
         script: &Script,
         user: &UserId,
@@ -105,7 +105,7 @@ fn changed(user_id: &UserId, role: MemberRole) -> EventBody {
     }
 }
 
-pub(super) fn renamed(
+pub(crate) fn renamed(
     name: Option<&str>,
     topic: Option<&str>,
     visibility: Option<Visibility>,

@@ -1,4 +1,4 @@
-//! The guarantees of [`EventLog`](crate::event_log::EventLog) to backfill.
+//! The guarantees of [`EventLog`](roomcast_ports::event_log::EventLog) to backfill.
 
 use roomcast_protocol::RoomId;
 

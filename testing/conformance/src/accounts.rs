@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use roomcast_protocol::{RoomId, Timestamp, UserId};
 
 use super::sample::unique_name;
-use crate::accounts::{Account, AccountStore, AccountUpdate, Ending, EndingStep, Registration};
+use roomcast_ports::accounts::{
+    Account, AccountStore, AccountUpdate, Ending, EndingStep, Registration,
+};
 
 /// An account store to test.
 #[async_trait]

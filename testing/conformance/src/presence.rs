@@ -8,7 +8,7 @@ use std::time::Duration;
 use roomcast_protocol::{ConnectionId, PresenceStatus, UserId};
 
 use super::sample::user;
-use crate::presence::{Lease, Presence, PresenceStore};
+use roomcast_ports::presence::{Lease, Presence, PresenceStore};
 
 use PresenceStatus::{Away, Offline, Online};
 

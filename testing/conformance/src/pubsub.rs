@@ -6,7 +6,7 @@ use roomcast_protocol::{RoomId, SessionId, UserId};
 
 use super::sample::user;
 use super::within_timeout;
-use crate::pubsub::{
+use roomcast_ports::pubsub::{
     EphemeralEvent, EphemeralSubscription, PubSub, Revocation, RevocationSubscription,
 };
 

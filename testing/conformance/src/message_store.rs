@@ -8,8 +8,8 @@ use roomcast_protocol::{
 };
 
 use super::sample::{Script, deleted, edited, message_id, reacted, user};
-use crate::message_store::{Checkpoint, MessageReader, MessageState, MessageWriter};
-use crate::reactions::{ReactionScope, Reactions};
+use roomcast_ports::message_store::{Checkpoint, MessageReader, MessageState, MessageWriter};
+use roomcast_ports::reactions::{ReactionScope, Reactions};
 
 /// A message store to test.
 pub trait MessageHarness: Send {
@@ -72,7 +72,7 @@ impl Store {
 }
 
 /// Writes a room's events as one feed batch.
-pub(super) async fn feed(writer: &dyn MessageWriter, events: &[Arc<StoredEvent>]) {
+pub(crate) async fn feed(writer: &dyn MessageWriter, events: &[Arc<StoredEvent>]) {
     let Some(last) = events.last() else { return };
     let place = Checkpoint {
         partition: partition(&last.event.room_id),
@@ -83,7 +83,7 @@ pub(super) async fn feed(writer: &dyn MessageWriter, events: &[Arc<StoredEvent>]
 }
 
 /// A partition that no other test's place is in.
-pub(super) fn partition(room_id: &RoomId) -> u16 {
+pub(crate) fn partition(room_id: &RoomId) -> u16 {
     let bytes = room_id.as_str().bytes().rev();
     bytes.fold(7, |hash: u16, byte| {
         hash.wrapping_mul(31).wrapping_add(byte.into())

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use roomcast_protocol::{SessionId, Timestamp, UserId};
 
 use super::sample::user;
-use crate::accounts::{Replaced, Session, SessionStore};
+use roomcast_ports::accounts::{Replaced, Session, SessionStore};
 
 /// A session store to test.
 #[async_trait]

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
-use crate::dead_letters::{DeadLetter, DeadLetters};
+use roomcast_ports::dead_letters::{DeadLetter, DeadLetters};
 
 /// A keeper of dead letters to test.
 pub trait DeadLetterHarness: Send {

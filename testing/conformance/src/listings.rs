@@ -1,4 +1,4 @@
-//! The promises of [`RoomDirectory`](crate::directory::RoomDirectory) about lists of rooms, unread
+//! The promises of [`RoomDirectory`](roomcast_ports::directory::RoomDirectory) about lists of rooms, unread
 //! counts and marks.
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::directory::{DirectoryHarness, Rooms, renamed};
 use super::sample::{
     Script, deleted, founded_as, joined, left, message_id, said, unique_name, user,
 };
-use crate::directory::{ListingCursor, PublicCursor};
+use roomcast_ports::directory::{ListingCursor, PublicCursor};
 
 use MemberRole::{Member, Owner};
 

@@ -5,7 +5,7 @@
 //! other tests use at the same time.
 //!
 //! ```text
-//! roomcast_ports::event_log_conformance!(harness);
+//! roomcast_conformance::event_log_conformance!(harness);
 //! ```
 
 pub mod accounts;
@@ -45,7 +45,7 @@ macro_rules! conformance_tests {
                 #[tokio::test]
                 async fn $test() {
                     let mut harness = super::$make().await;
-                    $crate::conformance::$suite::$test(&mut harness).await;
+                    $crate::$suite::$test(&mut harness).await;
                 }
             )*
         }
@@ -57,16 +57,16 @@ mod tests {
     #[test]
     fn every_promise_has_its_place_in_its_suites_macro() {
         let suites = [
-            include_str!("conformance/accounts.rs"),
-            include_str!("conformance/dead_letters.rs"),
-            include_str!("conformance/directory.rs"),
-            include_str!("conformance/event_log.rs"),
-            include_str!("conformance/listings.rs"),
-            include_str!("conformance/message_store.rs"),
-            include_str!("conformance/presence.rs"),
-            include_str!("conformance/sessions.rs"),
-            include_str!("conformance/pubsub.rs"),
-            include_str!("conformance/partition_reads.rs"),
+            include_str!("accounts.rs"),
+            include_str!("dead_letters.rs"),
+            include_str!("directory.rs"),
+            include_str!("event_log.rs"),
+            include_str!("listings.rs"),
+            include_str!("message_store.rs"),
+            include_str!("presence.rs"),
+            include_str!("sessions.rs"),
+            include_str!("pubsub.rs"),
+            include_str!("partition_reads.rs"),
         ];
         for suite in suites {
             let (tests, list) = suite
