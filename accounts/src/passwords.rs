@@ -6,12 +6,13 @@
 //! who are in are not.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use argon2::password_hash::{Output, ParamsString, PasswordHash, Salt, SaltString};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::rand;
+use parking_lot::Mutex;
 use roomcast_protocol::Refusal;
 use tracing::error;
 
@@ -94,7 +95,7 @@ static MEMORY: Mutex<Vec<Vec<Block>>> = Mutex::new(Vec::new());
 
 /// Computes the hash into `out`.
 fn compute(argon2: &Argon2<'_>, password: &str, salt: &[u8], out: &mut [u8]) -> Option<()> {
-    let locked = || MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
+    let locked = || MEMORY.lock();
     let mut memory = locked().pop().unwrap_or_default();
     memory.resize(argon2.params().block_count(), Block::default());
     let done = argon2.hash_password_into_with_memory(password.as_bytes(), salt, out, &mut memory);

@@ -9,9 +9,10 @@ mod window;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use roomcast_protocol::limits::{
     FAILED_SIGN_INS_PER_ADDRESS_MAX, FAILED_SIGN_INS_PER_NAME_AND_ADDRESS_MAX,
     FAILED_SIGN_INS_PER_NAME_MAX, REGISTRATIONS_PER_ADDRESS_MAX, THROTTLE_KEYS_MAX,
@@ -149,7 +150,7 @@ impl Throttle {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Window>> {
-        self.windows.lock().unwrap_or_else(PoisonError::into_inner)
+        self.windows.lock()
     }
 }
 

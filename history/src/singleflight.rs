@@ -7,8 +7,9 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use roomcast_ports::event_log::LogError;
 use roomcast_ports::timeline::ReadError;
 use roomcast_ports::{BoxError, StoreError};
@@ -58,10 +59,7 @@ impl<K: Hash + Eq + Clone, T: Clone> SingleFlight<K, T> {
     }
 
     fn join_pending(&self, key: &K) -> (Arc<InFlight<T>>, SharedResult<T>) {
-        let mut under_way = self
-            .under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut under_way = self.under_way.lock();
         let route = Arc::clone(under_way.entry(key.clone()).or_default());
         let seats = Arc::clone(route.pending().get_or_insert_default());
         (route, seats)
@@ -69,8 +67,8 @@ impl<K: Hash + Eq + Clone, T: Clone> SingleFlight<K, T> {
 }
 
 impl<T> InFlight<T> {
-    fn pending(&self) -> std::sync::MutexGuard<'_, Option<SharedResult<T>>> {
-        self.boarding.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pending(&self) -> parking_lot::MutexGuard<'_, Option<SharedResult<T>>> {
+        self.boarding.lock()
     }
 
     /// Who asks from now on waits for the flight after this one.
@@ -103,11 +101,7 @@ struct CleanupGuard<'a, K: Hash + Eq, T> {
 
 impl<K: Hash + Eq, T> Drop for CleanupGuard<'_, K, T> {
     fn drop(&mut self) {
-        let mut under_way = self
-            .flights
-            .under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut under_way = self.flights.under_way.lock();
         // This one and the map's; joining takes the map's lock, so no caller can join in between.
         if Arc::strong_count(self.route) == 2 {
             under_way.remove(self.key);

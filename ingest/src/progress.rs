@@ -5,8 +5,9 @@
 //! the time of the write.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, MutexGuard};
 
 /// Positions remembered: five hours of them when one is kept every half a minute.
 const CACHE_CAPACITY: usize = 600;
@@ -25,7 +26,7 @@ struct Reached {
 
 impl Progress {
     fn lock(&self) -> MutexGuard<'_, Reached> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// The partition is written by this process from `position` on.

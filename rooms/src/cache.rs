@@ -5,9 +5,10 @@
 //! read of it and not a thousand, and what is asked of a room goes on while the store is away.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use roomcast_ports::StoreError;
 use roomcast_ports::timeline::ReadError;
 use roomcast_protocol::limits::MEMBERS_PAGE_MAX;
@@ -55,10 +56,7 @@ struct CachedRoom {
 
 impl RoomCache {
     fn entry(&self, room_id: &RoomId) -> Arc<Entry> {
-        let mut generations = self
-            .generations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut generations = self.generations.lock();
         if let Some(entry) = generations.young.get(room_id) {
             return Arc::clone(entry);
         }
@@ -71,10 +69,7 @@ impl RoomCache {
     }
 
     fn weigh(&self, members: usize) {
-        self.generations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .weigh(members);
+        self.generations.lock().weigh(members);
     }
 }
 

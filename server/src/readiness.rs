@@ -1,9 +1,10 @@
 //! Whether this process should be given work, and if not, why.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use roomcast_ports::event_log::EventLog;
 
 /// How long one question to the log may take.
@@ -44,9 +45,7 @@ impl Readiness {
     }
 
     fn answered_at(&self) -> MutexGuard<'_, Instant> {
-        self.answered_at
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.answered_at.lock()
     }
 
     /// Everything that is in the way; nothing when it is ready.

@@ -5,10 +5,10 @@
 
 mod table;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::{Mutex, MutexGuard};
 use roomcast_ports::StoreError;
 use roomcast_ports::presence::{Lease, Presence, PresenceStore};
 use roomcast_protocol::{ConnectionId, Timestamp, UserId};
@@ -41,7 +41,7 @@ impl EmbeddedPresence {
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock()
     }
 }
 

@@ -6,10 +6,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
@@ -71,8 +72,7 @@ impl Readers {
         self.closing.store(true, Ordering::SeqCst);
         // When the queue is full the threads are at work and see the flag.
         let _ = self.jobs.try_send(Box::new(|_| {}));
-        let threads =
-            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let threads = std::mem::take(&mut *self.threads.lock());
         for thread in threads {
             let _ = thread.join();
         }
@@ -103,7 +103,7 @@ pub(crate) enum StartError {
 fn serve(connection: &Connection, queue: &Mutex<mpsc::Receiver<Job>>, closing: &AtomicBool) {
     loop {
         let job = {
-            let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut queue = queue.lock();
             if closing.load(Ordering::SeqCst) {
                 queue.close();
             }

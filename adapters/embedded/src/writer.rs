@@ -8,11 +8,12 @@ mod call;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use roomcast_ports::BoxError;
 use roomcast_protocol::{RoomId, UserId};
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
@@ -165,10 +166,7 @@ impl<T: Task> Writer<T> {
 impl<T> Writer<T> {
     /// Time for which the thread has been waiting for one transaction; zero when it is idle.
     pub(crate) fn write_stalled_for(&self) -> Duration {
-        let busy_since = *self
-            .busy_since
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let busy_since = *self.busy_since.lock();
         busy_since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
@@ -177,11 +175,7 @@ impl<T> Writer<T> {
         self.closing.store(true, Ordering::SeqCst);
         // When the queue is full the thread is at work and sees the flag.
         let _ = self.orders.try_send(Command::Close);
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let thread = self.thread.lock().take();
         if let Some(thread) = thread
             && thread.join().is_err()
         {
@@ -235,10 +229,7 @@ impl<M: WriterState> WriterThread<M> {
             // A task that panics drops its answer, which its caller sees; the others continue.
             if catch_unwind(AssertUnwindSafe(|| self.write(tasks))).is_err() {
                 tracing::error!("write panicked; its batch is unconfirmed");
-                *self
-                    .busy_since
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner) = None;
+                *self.busy_since.lock() = None;
                 self.memory.forget();
             }
         }
@@ -309,10 +300,7 @@ impl<M: WriterState> WriterThread<M> {
     fn transact<T: Task<Memory = M>>(&mut self, tasks: &mut [(T, u64)]) -> Result<(), Failure> {
         let (memory, started) = (&mut self.memory, Instant::now());
         let busy = |since| {
-            let mut busy_since = self
-                .busy_since
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut busy_since = self.busy_since.lock();
             *busy_since = since;
         };
         busy(Some(started));

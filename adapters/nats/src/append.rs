@@ -9,12 +9,13 @@ mod resolve;
 mod unconfirmed_live;
 mod workers;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use async_nats::header::{HeaderMap, HeaderName};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use metrics::{Gauge, counter, gauge};
+use parking_lot::{Mutex, MutexGuard};
 use roomcast_ports::event_log::{Append, Appended, LogError};
 use roomcast_protocol::event::encode;
 use roomcast_protocol::limits::{APPEND_QUEUE_MAX, EVENT_BYTES_MAX};
@@ -93,7 +94,7 @@ impl Appender {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Takes the event; the call fixes its order.

@@ -4,10 +4,11 @@
 //! the driver lose on the way is not seen here, but in the chain of places; a connection that came back
 //! and a subscription that overflowed are reported as lag, so that subscribers reconcile immediately.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_nats::{Message, Subscriber};
 use futures_util::StreamExt as _;
+use parking_lot::Mutex;
 use roomcast_ports::live::{LiveEvent, LiveSubscription};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -63,11 +64,7 @@ impl LiveDispatcher {
 
     /// Listens from now on; the first to do so begins the subscriptions.
     pub(crate) fn listen(self: &Arc<Self>, appends: &Arc<Appender>) -> LiveSubscription {
-        let sender = self
-            .sender
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let sender = self.sender.lock().clone();
         let Some(sender) = sender else {
             // Closed: the subscription ends immediately.
             return LiveSubscription::new(broadcast::channel(1).1);
@@ -91,10 +88,7 @@ impl LiveDispatcher {
 
     /// Ends all subscriptions.
     pub(crate) fn close(&self) {
-        self.sender
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        self.sender.lock().take();
     }
 
     async fn begin(

@@ -5,8 +5,8 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use roomcast_protocol::RoomId;
 
 use crate::subjects::PARTITIONS;
@@ -80,13 +80,13 @@ impl ObservedSeqs {
 
     /// The highest stored seq of the room that this process observed; 0 if none, or evicted.
     pub(crate) fn head(&self, room_id: &RoomId) -> u64 {
-        let heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+        let heads = self.heads.lock();
         heads.get(room_id).unwrap_or(0)
     }
 
     /// The room has come at least this far.
     pub(crate) fn observe_head(&self, room_id: &RoomId, place: u64) {
-        let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut heads = self.heads.lock();
         heads.advance(room_id, place, ROOMS_MAX);
     }
 }
@@ -117,7 +117,7 @@ mod tests {
         for _ in 0..3 * ROOMS_MAX {
             known.observe_head(&RoomId::generate(), 1);
         }
-        let heads = known.heads.lock().unwrap();
+        let heads = known.heads.lock();
         assert!(heads.young.len() + heads.old.len() <= 2 * ROOMS_MAX);
     }
 }

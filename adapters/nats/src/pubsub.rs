@@ -3,11 +3,12 @@
 mod revocations;
 mod wire;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use async_nats::Subscriber;
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
+use parking_lot::{Mutex, MutexGuard};
 use roomcast_ports::pubsub::{
     EphemeralEvent, EphemeralSubscription, PubSub, PubSubError, RevocationSubscription,
 };
@@ -57,7 +58,7 @@ impl NatsPubSub {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<broadcast::Sender<EphemeralEvent>>> {
-        self.sender.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sender.lock()
     }
 
     fn begin(&self, sender: broadcast::Sender<EphemeralEvent>) {

@@ -4,14 +4,15 @@
 //! one that is answered by many messages it does not know. Here a question that is dropped is forgotten.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_nats::{Client, HeaderMap, Message, StatusCode};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use metrics::counter;
+use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
@@ -57,10 +58,7 @@ impl RequestMux {
             while let Some(answer) = answers.next().await {
                 route_reply(&waiting, answer);
             }
-            waiting
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clear();
+            waiting.lock().clear();
         });
         Ok(Arc::new(Self {
             client,
@@ -74,10 +72,7 @@ impl RequestMux {
     pub(crate) fn open(&self, answers_max: usize) -> PendingRequest {
         let (sender, answers) = mpsc::channel(answers_max);
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        self.open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(number, sender);
+        self.open.lock().insert(number, sender);
         PendingRequest {
             reply: format!("{}.{number}", self.prefix),
             number,
@@ -185,10 +180,7 @@ fn timed_out(subject: &str, within: Duration) -> NatsError {
 
 impl Drop for PendingRequest {
     fn drop(&mut self) {
-        self.open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.number);
+        self.open.lock().remove(&self.number);
     }
 }
 
@@ -199,7 +191,7 @@ fn route_reply(open: &Open, answer: Message) {
         .rsplit_once('.')
         .and_then(|(_, number)| number.parse().ok());
     let Some(number) = number else { return };
-    let open = open.lock().unwrap_or_else(PoisonError::into_inner);
+    let open = open.lock();
     if let Some(waiting) = open.get(&number) {
         // Replies beyond the number requested are dropped.
         let _ = waiting.try_send(answer);

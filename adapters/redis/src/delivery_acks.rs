@@ -1,9 +1,9 @@
 //! Delivered changes of sweeps, until they are acknowledged to Redis with a later sweep.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fred::bytes_utils::Str;
+use parking_lot::{Mutex, MutexGuard};
 use roomcast_protocol::UserId;
 
 /// Pending acks of one shard; past it changes are delivered twice.
@@ -56,7 +56,7 @@ impl PendingAcks {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u16, Vec<DeliveryAck>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

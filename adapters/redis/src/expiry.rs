@@ -4,7 +4,7 @@
 //! publishes it once to current subscribers, and may have these events disabled.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fred::clients::Client;
@@ -15,6 +15,7 @@ use fred::interfaces::{
 };
 use fred::types::config::Server;
 use fred::types::{ClusterStateChange, KeyspaceEvent};
+use parking_lot::Mutex;
 use roomcast_protocol::UserId;
 use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
@@ -44,8 +45,7 @@ impl ExpiredShards {
         loop {
             self.wake.notified().await;
             tokio::time::sleep(LINGER).await;
-            let shards =
-                std::mem::take(&mut *self.shards.lock().unwrap_or_else(PoisonError::into_inner));
+            let shards = std::mem::take(&mut *self.shards.lock());
             if !shards.is_empty() {
                 return shards;
             }
@@ -53,10 +53,7 @@ impl ExpiredShards {
     }
 
     fn add(&self, shard: u16) {
-        self.shards
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(shard);
+        self.shards.lock().insert(shard);
         self.wake.notify_one();
     }
 }

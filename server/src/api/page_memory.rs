@@ -5,9 +5,10 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::body::Bytes;
+use parking_lot::Mutex;
 use roomcast_gateway::outbound;
 use roomcast_gateway::rate_limit::{READING, RateLimiter, kib};
 use roomcast_ports::access::Caller;
@@ -47,8 +48,8 @@ impl Drop for Held {
 }
 
 impl PageMemory {
-    fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<UserId, usize>> {
-        self.by_user.lock().unwrap_or_else(PoisonError::into_inner)
+    fn locked(&self) -> parking_lot::MutexGuard<'_, HashMap<UserId, usize>> {
+        self.by_user.lock()
     }
 
     /// Lets the caller read a page, after a pause if it has read much lately.

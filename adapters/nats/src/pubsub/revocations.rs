@@ -2,10 +2,11 @@
 //! events can evict one. A possible loss, with a connection or past a bound, is reported to
 //! the subscribers, which revalidate their sessions.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use async_nats::Subscriber;
 use futures_util::StreamExt as _;
+use parking_lot::{Mutex, MutexGuard};
 use roomcast_ports::pubsub::{PubSubError, Revocation, RevocationSubscription};
 use roomcast_protocol::{SessionId, UserId};
 use serde::{Deserialize, Serialize};
@@ -58,7 +59,7 @@ impl Revocations {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<broadcast::Sender<Revocation>>> {
-        self.sender.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sender.lock()
     }
 
     /// Listens from now on; the first to do so begins the subscription.

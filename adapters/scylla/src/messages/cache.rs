@@ -5,8 +5,8 @@
 //! may be wrong is that nothing came after it, so a partition that is opened again is evicted.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use roomcast_protocol::RoomId;
 
 use super::position::RoomPosition;
@@ -67,10 +67,7 @@ impl Cache {
     }
 
     fn with<T>(&self, partition: u16, ask: impl FnOnce(&mut CachedRoom) -> T) -> T {
-        let mut partitions = self
-            .partitions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut partitions = self.partitions.lock();
         ask(partitions.entry(partition).or_default())
     }
 }

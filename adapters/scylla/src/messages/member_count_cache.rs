@@ -5,9 +5,9 @@
 //! shows. A very large room is not counted again for [`LARGE_TTL`] even then.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use roomcast_protocol::RoomId;
 
 /// Members from which a room is very large.
@@ -35,7 +35,7 @@ struct Count {
 impl MemberCountCache {
     /// The room's members, if they were counted and `members_changed` is still the same.
     pub(super) fn get(&self, room_id: &RoomId, members_changed: Option<i64>) -> Option<u64> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.kept.lock();
         let count = kept.get(room_id)?;
         let age = count.at.elapsed();
         let is_unchanged = members_changed.is_some() && count.members_changed == members_changed;
@@ -46,7 +46,7 @@ impl MemberCountCache {
 
     /// The room was counted after `members_changed` was read.
     pub(super) fn put(&self, room_id: &RoomId, members_changed: Option<i64>, members: u64) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock();
         if kept.len() >= CACHE_CAPACITY {
             kept.clear();
         }
@@ -86,7 +86,7 @@ mod tests {
         for _ in 0..2 * CACHE_CAPACITY {
             counts.put(&RoomId::generate(), Some(1), 2);
         }
-        let kept = counts.kept.lock().expect("no thread panicked").len();
+        let kept = counts.kept.lock().len();
         assert!(kept <= CACHE_CAPACITY, "{kept}");
     }
 }
