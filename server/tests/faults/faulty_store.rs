@@ -1,7 +1,7 @@
 //! A store that goes away and comes back.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use roomcast_embedded::EmbeddedStore;
 use roomcast_ports::StoreError;
@@ -16,6 +16,8 @@ pub(crate) struct FaultyStore {
     away: AtomicBool,
     /// Calls are not answered.
     silent: AtomicBool,
+    /// Calls that hang.
+    unanswered: AtomicUsize,
 }
 
 impl FaultyStore {
@@ -24,6 +26,7 @@ impl FaultyStore {
             inner,
             away: AtomicBool::new(false),
             silent: AtomicBool::new(false),
+            unanswered: AtomicUsize::new(0),
         }
     }
 
@@ -32,12 +35,18 @@ impl FaultyStore {
         self.silent.store(is, Ordering::SeqCst);
     }
 
+    /// How many calls have come while it was silent.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.unanswered.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn away(&self, is: bool) {
         self.away.store(is, Ordering::SeqCst);
     }
 
     async fn there(&self) -> Result<(), StoreError> {
         if self.silent.load(Ordering::SeqCst) {
+            self.unanswered.fetch_add(1, Ordering::SeqCst);
             std::future::pending::<()>().await;
         }
         if self.away.load(Ordering::SeqCst) {

@@ -1,12 +1,15 @@
-//! A gateway that leaves while the log does not answer (§9).
+//! A gateway that leaves while the log or the store does not answer (§9).
 
 use std::time::{Duration, Instant};
 
+use roomcast_conformance::sample::{event, said, user};
+use roomcast_ports::event_log::{Append, EventLog as _};
+use roomcast_protocol::RoomId;
 use serde_json::json;
 
 use crate::faulty_log::Appends;
 use crate::line::{Came, Line, WITHIN};
-use crate::world::{World, message, unlimited};
+use crate::world::{World, eventually, message, unlimited};
 
 #[test]
 fn a_gateway_drains_in_time_when_every_connection_waits_for_the_log() {
@@ -35,4 +38,33 @@ fn a_gateway_drains_in_time_when_every_connection_waits_for_the_log() {
         };
         assert_eq!((told, code), (true, 1001));
     }
+}
+
+/// Closing a connection drops what its last frame waits for, which leaves the room; the fan-out holds the
+/// room while it writes to the connection.
+#[test]
+fn gateway_drains_when_members_of_a_busy_room_wait_for_the_store() {
+    let world = World::new(unlimited());
+    let room = world.room(&["alice"]);
+    let mut lines: Vec<Line> = (0..300).map(|_| world.subscribed("alice", &room)).collect();
+    lines[0].acknowledged(message(&room, "before"));
+    world.store.silent(true);
+    for line in &mut lines {
+        line.send(&[json!({ "type": "MARK", "roomId": room, "read": 1 })]);
+    }
+    eventually("every connection waits for the store", WITHIN, || {
+        world.store.unanswered() >= lines.len()
+    });
+    let (room_id, sender_id) = (RoomId::new(&room).expect("an id"), user());
+    let busy = || {
+        let (log, room_id, sender_id) = (world.log.clone(), room_id.clone(), sender_id.clone());
+        async move {
+            let append = || Append::new(event(&room_id, &sender_id, said("busy")));
+            while log.append(append()).await.is_ok() {}
+        }
+    };
+    for _ in 0..8 {
+        world.spawn(busy());
+    }
+    assert!(world.drains(Duration::from_secs(4), WITHIN));
 }

@@ -1,6 +1,7 @@
 //! All of Roomcast in this process, with ports that fail on command.
 
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use roomcast::api::{self, Services};
@@ -179,6 +180,23 @@ impl World {
     pub(crate) fn drain(&self, within: Duration) {
         let runtime = self.runtime.as_ref().expect("it runs");
         runtime.block_on(self.gateway.drain(within));
+    }
+
+    /// Whether the gateway leaves within `most` when it has `within` for it.
+    pub(crate) fn drains(&self, within: Duration, most: Duration) -> bool {
+        let (gateway, (ended, end)) = (self.gateway.clone(), sync_channel(1));
+        let runtime = self.runtime.as_ref().expect("it runs").handle().clone();
+        // Not joined: a gateway that never ends keeps the thread.
+        std::thread::spawn(move || {
+            runtime.block_on(gateway.drain(within));
+            let _ = ended.send(());
+        });
+        end.recv_timeout(most).is_ok()
+    }
+
+    /// Runs until it ends or the world does.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.as_ref().expect("it runs").spawn(task);
     }
 
     /// A room with these members.
