@@ -6,21 +6,21 @@
 #[allow(dead_code, reason = "each test program uses its part of the support")]
 mod support;
 
-#[allow(dead_code, reason = "shared with the tests of the promises")]
-#[path = "promises/chance.rs"]
-mod chance;
-#[allow(dead_code, reason = "shared with the tests of the promises")]
-#[path = "promises/follower.rs"]
+#[allow(dead_code, reason = "shared with the tests of the guarantees")]
+#[path = "guarantees/client.rs"]
+mod client;
+#[allow(dead_code, reason = "shared with the tests of the guarantees")]
+#[path = "guarantees/follower.rs"]
 mod follower;
-#[allow(dead_code, reason = "shared with the tests of the promises")]
-#[path = "promises/line.rs"]
-mod line;
-#[allow(dead_code, reason = "shared with the tests of the promises")]
-#[path = "promises/observed.rs"]
+#[allow(dead_code, reason = "shared with the tests of the guarantees")]
+#[path = "guarantees/observed.rs"]
 mod observed;
-#[allow(dead_code, reason = "shared with the tests of the promises")]
-#[path = "promises/pages.rs"]
+#[allow(dead_code, reason = "shared with the tests of the guarantees")]
+#[path = "guarantees/pages.rs"]
 mod pages;
+#[allow(dead_code, reason = "shared with the tests of the guarantees")]
+#[path = "guarantees/rng.rs"]
+mod rng;
 
 #[path = "faults/faulty_log.rs"]
 mod faulty_log;
@@ -30,17 +30,17 @@ mod faulty_presence;
 mod faulty_store;
 #[path = "faults/faulty_tokens.rs"]
 mod faulty_tokens;
-#[path = "faults/world.rs"]
-mod world;
+#[path = "faults/fixture.rs"]
+mod fixture;
 
 #[path = "faults/appends.rs"]
 mod appends;
-#[path = "faults/blind.rs"]
-mod blind;
 #[path = "faults/leaving.rs"]
 mod leaving;
 #[path = "faults/live.rs"]
 mod live;
+#[path = "faults/log_unreachable.rs"]
+mod log_unreachable;
 #[path = "faults/membership.rs"]
 mod membership;
 #[path = "faults/presence_away.rs"]

@@ -5,34 +5,34 @@
 #[allow(dead_code, reason = "each test program uses its part of the support")]
 mod support;
 
-#[allow(dead_code, reason = "shared with the tests of the promises")]
-#[path = "promises/chance.rs"]
-mod chance;
-#[path = "promises/follower.rs"]
-#[allow(dead_code, reason = "shared with the tests of the promises")]
+#[path = "guarantees/client.rs"]
+#[allow(dead_code, reason = "shared with the tests of the guarantees")]
+mod client;
+#[path = "guarantees/follower.rs"]
+#[allow(dead_code, reason = "shared with the tests of the guarantees")]
 mod follower;
-#[path = "promises/line.rs"]
-#[allow(dead_code, reason = "shared with the tests of the promises")]
-mod line;
-#[path = "promises/observed.rs"]
-#[allow(dead_code, reason = "shared with the tests of the promises")]
+#[path = "guarantees/observed.rs"]
+#[allow(dead_code, reason = "shared with the tests of the guarantees")]
 mod observed;
-#[path = "promises/pages.rs"]
-#[allow(dead_code, reason = "shared with the tests of the promises")]
+#[path = "guarantees/pages.rs"]
+#[allow(dead_code, reason = "shared with the tests of the guarantees")]
 mod pages;
-#[path = "promises/races.rs"]
+#[path = "guarantees/races.rs"]
 mod races;
-#[path = "promises/sender.rs"]
-#[allow(dead_code, reason = "shared with the tests of the promises")]
+#[allow(dead_code, reason = "shared with the tests of the guarantees")]
+#[path = "guarantees/rng.rs"]
+mod rng;
+#[path = "guarantees/sender.rs"]
+#[allow(dead_code, reason = "shared with the tests of the guarantees")]
 mod sender;
 
 #[path = "fleet/conversation.rs"]
 mod conversation;
-#[path = "fleet/world.rs"]
-mod world;
+#[path = "fleet/fixture.rs"]
+mod fixture;
 
-#[path = "fleet/everywhere.rs"]
-mod everywhere;
+#[path = "fleet/cross_gateway.rs"]
+mod cross_gateway;
 #[path = "fleet/flood.rs"]
 mod flood;
 #[path = "fleet/full_log.rs"]

@@ -10,7 +10,7 @@ use roomcast_protocol::api;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
-use crate::calls::{PASSWORD, person, user};
+use crate::http_api::{PASSWORD, person, user};
 use crate::support::node::{Node, unique};
 use recorder::Recorder;
 

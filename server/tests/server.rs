@@ -3,11 +3,11 @@
 #[allow(dead_code, reason = "each test program uses its part of the support")]
 mod support;
 
-mod calls;
+mod cli;
+mod config_errors;
 mod configuration;
-mod edges;
+mod http_api;
+mod http_middleware;
 mod openapi;
-mod processes;
 mod standard_streams;
 mod throttled;
-mod wrong_values;

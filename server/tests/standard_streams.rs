@@ -14,7 +14,7 @@ use crate::support::socket::Socket;
 use crate::support::socket::handshake::Handshake;
 
 /// How long a drain and the end after it may take.
-const ENDED_WITHIN: Duration = Duration::from_secs(40);
+const ENDED_TIMEOUT: Duration = Duration::from_secs(40);
 const SECRET: &str = "a secret of at least thirty-two bytes";
 
 /// A process whose standard streams are pipes in this test's hands; killed when dropped.
@@ -65,12 +65,12 @@ impl Piped {
     fn terminate(&mut self) -> Option<i32> {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("send SIGTERM");
-        let until = Instant::now() + ENDED_WITHIN;
+        let until = Instant::now() + ENDED_TIMEOUT;
         loop {
             if let Some(status) = self.child.try_wait().expect("wait for its end") {
                 return status.code();
             }
-            assert!(Instant::now() < until, "no end within {ENDED_WITHIN:?}");
+            assert!(Instant::now() < until, "no end within {ENDED_TIMEOUT:?}");
             pause(Duration::from_millis(10));
         }
     }

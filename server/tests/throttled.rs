@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::calls::{PASSWORD, person, refused};
+use crate::http_api::{PASSWORD, person, refused};
 use crate::support::http::{self, Reply};
 use crate::support::node::{Node, unique};
 

@@ -13,6 +13,8 @@ mod closes;
 mod drain;
 #[path = "wire/errors.rs"]
 mod errors;
+#[path = "wire/fixture.rs"]
+mod fixture;
 #[path = "wire/handshake.rs"]
 mod handshake;
 #[path = "wire/limits.rs"]
@@ -27,8 +29,6 @@ mod notifications;
 mod presence;
 #[path = "wire/replays.rs"]
 mod replays;
-#[path = "wire/scene.rs"]
-mod scene;
 #[path = "wire/sending.rs"]
 mod sending;
 #[path = "wire/subscribing.rs"]

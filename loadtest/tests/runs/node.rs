@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-const WITHIN: Duration = Duration::from_secs(40);
+const TIMEOUT: Duration = Duration::from_secs(40);
 const SECRET: &str = "a secret that only this test and its node know";
 
 /// A running Roomcast.
@@ -50,11 +50,11 @@ impl Node {
     /// Sends it this signal, waits for its end and starts it again on the same port and data.
     pub(crate) fn restart(&mut self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("signal the node");
-        let deadline = Instant::now() + WITHIN;
+        let deadline = Instant::now() + TIMEOUT;
         while self.child.try_wait().expect("ask for its end").is_none() {
             assert!(
                 Instant::now() < deadline,
-                "the node did not end within {WITHIN:?}"
+                "the node did not end within {TIMEOUT:?}"
             );
             pause();
         }
@@ -102,7 +102,7 @@ fn spawn(scratch: &Path, arguments: &[String], listen: &str) -> (Child, String) 
         let first = BufReader::new(stdout).lines().next();
         let _ = say.send(first.and_then(Result::ok));
     });
-    let Ok(Some(ready)) = said.recv_timeout(WITHIN) else {
+    let Ok(Some(ready)) = said.recv_timeout(TIMEOUT) else {
         let _ = child.kill();
         let stderr = std::fs::read_to_string(scratch.join("stderr")).unwrap_or_default();
         panic!("roomcast did not get ready: {stderr}");

@@ -4,14 +4,14 @@ use std::collections::{HashMap, VecDeque};
 
 use serde_json::{Value, json};
 
-use crate::chance::{Chance, seed};
+use crate::client::{Client, is_event, number};
 use crate::faulty_log::Appends;
 use crate::faulty_tokens::HOST;
-use crate::line::{Line, is_event, number};
-use crate::world::{World, assert_refused, message, unlimited};
+use crate::fixture::{Fixture, assert_refused, message, unlimited};
+use crate::rng::{Rng, seed};
 
 /// A message of alice's as target, and each message command by name.
-fn everything_sayable(line: &mut Line, room: &str, name: &str) -> Vec<Value> {
+fn everything_sayable(line: &mut Client, room: &str, name: &str) -> Vec<Value> {
     let mut about = |kind: &str, more: &[(&str, &str)]| {
         let target = line.acknowledged(message(room, &format!("{name}-{kind}-target")));
         let mut frame = json!({
@@ -32,7 +32,7 @@ fn everything_sayable(line: &mut Line, room: &str, name: &str) -> Vec<Value> {
 }
 
 /// The received events, without the messages that were only sent as targets.
-fn events_of(line: &mut Line) -> Vec<Value> {
+fn events_of(line: &mut Client) -> Vec<Value> {
     let mut events = line.drain();
     events.retain(|frame| {
         let name = frame["clientMsgId"].as_str().unwrap_or_default();
@@ -43,35 +43,35 @@ fn events_of(line: &mut Line) -> Vec<Value> {
 
 #[test]
 fn what_the_log_refuses_is_named_not_kept_and_taken_when_it_is_sent_again() {
-    let world = World::new(unlimited());
-    let room = world.room(&["alice", "bob"]);
-    let mut bob = world.subscribed("bob", &room);
-    let mut alice = world.connect("alice");
+    let fixture = Fixture::new(unlimited());
+    let room = fixture.room(&["alice", "bob"]);
+    let mut bob = fixture.subscribed("bob", &room);
+    let mut alice = fixture.connect("alice");
     let frames = everything_sayable(&mut alice, &room, "refused");
     events_of(&mut bob);
 
-    world.log.appends(Appends::Unavailable);
+    fixture.log.appends(Appends::Unavailable);
     for frame in &frames {
         assert_refused(&alice.ask(frame.clone()), frame, "LOG_UNAVAILABLE");
     }
     let path = format!("/v1/rooms/{room}/messages");
     let body = json!({ "content": "by HTTP", "clientMsgId": "http" });
-    let reply = world.call("POST", &path, "alice", body.clone());
+    let reply = fixture.call("POST", &path, "alice", body.clone());
     assert_eq!((reply.status, &*reply.refused()), (503, "LOG_UNAVAILABLE"));
     let member = format!("/v1/rooms/{room}/members/carol");
-    let reply = world.call("PUT", &member, HOST, json!({}));
+    let reply = fixture.call("PUT", &member, HOST, json!({}));
     assert_eq!((reply.status, &*reply.refused()), (503, "LOG_UNAVAILABLE"));
     assert_eq!(events_of(&mut bob), Vec::<Value>::new());
 
-    world.log.appends(Appends::Well);
+    fixture.log.appends(Appends::Well);
     let mut expected = Vec::new();
     for frame in &frames {
         let ack = alice.acknowledged(frame.clone());
         assert_eq!(ack["duplicate"], false, "{ack}");
         expected.push(ack["seq"].clone());
     }
-    expected.push(world.call("POST", &path, "alice", body).ok(201)["seq"].clone());
-    world.call("PUT", &member, HOST, json!({})).ok(201);
+    expected.push(fixture.call("POST", &path, "alice", body).ok(201)["seq"].clone());
+    fixture.call("PUT", &member, HOST, json!({})).ok(201);
     let mut came = Vec::new();
     while came.len() < 6 {
         came.extend(events_of(&mut bob));
@@ -93,26 +93,26 @@ fn assert_unconfirmed(answer: &Value, frame: &Value, stored: bool) {
 
 #[test]
 fn what_the_log_does_not_confirm_is_there_once_whether_it_was_stored_or_not() {
-    let world = World::new(unlimited());
-    let room = world.room(&["alice", "bob"]);
+    let fixture = Fixture::new(unlimited());
+    let room = fixture.room(&["alice", "bob"]);
     for (name, appends, stored) in [
         ("lost", Appends::Lost, false),
         ("kept", Appends::Kept, true),
     ] {
-        let mut alice = world.connect("alice");
+        let mut alice = fixture.connect("alice");
         let frames = everything_sayable(&mut alice, &room, name);
-        let before = world.events(&room).len();
+        let before = fixture.events(&room).len();
         let mut acks = Vec::new();
         for frame in &frames {
-            world.log.appends(appends.clone());
+            fixture.log.appends(appends.clone());
             let first = alice.ask(frame.clone());
             assert_unconfirmed(&first, frame, stored);
-            world.log.appends(Appends::Well);
+            fixture.log.appends(Appends::Well);
             let ack = alice.acknowledged(frame.clone());
             assert_eq!(ack["duplicate"], stored, "{frame}: {ack}");
             acks.push((frame, ack));
         }
-        let events = world.events(&room).split_off(before);
+        let events = fixture.events(&room).split_off(before);
         assert_eq!(events.len(), frames.len(), "each is there once");
         for ((frame, ack), event) in acks.iter().zip(&events) {
             assert_eq!(ack["seq"], event["seq"], "{frame}: {ack}\n{event}");
@@ -130,23 +130,28 @@ fn what_the_log_does_not_confirm_is_there_once_whether_it_was_stored_or_not() {
 
 #[test]
 fn possibly_stored_event_is_never_reported_as_not_stored() {
-    let world = World::new(unlimited());
-    let room = world.room(&["alice"]);
-    let mut alice = world.connect("alice");
+    let fixture = Fixture::new(unlimited());
+    let room = fixture.room(&["alice"]);
+    let mut alice = fixture.connect("alice");
     let frames = everything_sayable(&mut alice, &room, "unseen");
     for frame in &frames {
-        world.log.appends(Appends::KeptUnseen);
+        fixture.log.appends(Appends::KeptUnseen);
         assert_unconfirmed(&alice.ask(frame.clone()), frame, true);
-        world.log.appends(Appends::Well);
-        world.log.out_of_sight(false);
+        fixture.log.appends(Appends::Well);
+        fixture.log.out_of_sight(false);
         let ack = alice.acknowledged(frame.clone());
         assert_eq!(ack["duplicate"], true, "{ack}");
     }
 }
 
 /// Sends `count` messages, several at a time, each again until it is acknowledged.
-fn send_all(world: &World, room: &str, user: &str, count: usize) -> HashMap<String, (u64, String)> {
-    let mut line = world.connect(user);
+fn send_all(
+    fixture: &Fixture,
+    room: &str,
+    user: &str,
+    count: usize,
+) -> HashMap<String, (u64, String)> {
+    let mut line = fixture.connect(user);
     let mut waiting: VecDeque<String> = (0..count).map(|it| format!("{user}-{it}")).collect();
     let (mut acked, mut under_way) = (HashMap::new(), 0);
     while acked.len() < count {
@@ -181,18 +186,20 @@ fn send_all(world: &World, room: &str, user: &str, count: usize) -> HashMap<Stri
 fn resending_through_a_log_that_fails_three_times_in_four_makes_each_message_once() {
     let seed = seed();
     println!("seed {seed}");
-    let world = World::new(unlimited());
+    let fixture = Fixture::new(unlimited());
     let users = ["u0", "u1", "u2", "u3"];
-    let room = world.room(&users);
-    world.log.appends(Appends::Mixed(Chance::new(seed, 0)));
+    let room = fixture.room(&users);
+    fixture.log.appends(Appends::Mixed(Rng::new(seed, 0)));
     let acked = std::thread::scope(|scope| {
-        let sending = users.map(|user| scope.spawn(|| send_all(&world, &room, user, 300)));
+        let sending = users.map(|user| scope.spawn(|| send_all(&fixture, &room, user, 300)));
         sending.map(|sending| sending.join().expect("a sender"))
     });
-    world.log.appends(Appends::Well);
-    world.connect("u0").acknowledged(message(&room, "the-end"));
-    let heard = world.heard("u1", &room, "the-end");
-    assert_eq!(heard, world.events(&room), "heard and read are the same");
+    fixture.log.appends(Appends::Well);
+    fixture
+        .connect("u0")
+        .acknowledged(message(&room, "the-end"));
+    let heard = fixture.heard("u1", &room, "the-end");
+    assert_eq!(heard, fixture.events(&room), "heard and read are the same");
     let acked: HashMap<_, _> = acked.into_iter().flatten().collect();
     let messages = heard.iter().filter(|event| event["type"] == "MESSAGE");
     let mut count = 0;

@@ -14,7 +14,7 @@ use roomcast_ports::wrapper::EventLogWrapper;
 use roomcast_protocol::{EventId, RoomId, Seq, StoredEvent};
 use tokio::sync::{broadcast, oneshot};
 
-use crate::chance::Chance;
+use crate::rng::Rng;
 
 /// What becomes of appends.
 #[derive(Debug, Clone)]
@@ -34,8 +34,8 @@ pub(crate) enum Appends {
     Slow(Duration),
     /// Stored, and never answered.
     Unanswered,
-    /// One of the first four, by chance.
-    Mixed(Chance),
+    /// One of the first four, by rng.
+    Mixed(Rng),
 }
 
 /// What becomes of live events.
@@ -45,7 +45,7 @@ pub(crate) enum Telling {
     /// No live event and no lag report arrives.
     Silent,
     /// One in ten each is dropped, duplicated, reordered, redelivered, or delayed.
-    Badly(Chance),
+    Badly(Rng),
 }
 
 /// A read that waits.
@@ -222,7 +222,7 @@ impl FaultyLog {
             let mood = match &mut *lock(&self.telling) {
                 Telling::Well => 9,
                 Telling::Silent => continue,
-                Telling::Badly(chance) => chance.below(10),
+                Telling::Badly(rng) => rng.below(10),
             };
             match mood {
                 0 => continue,
@@ -261,7 +261,7 @@ impl FaultyLog {
     fn fate(&self) -> Appends {
         let mut appends = lock(&self.appends);
         match &mut *appends {
-            Appends::Mixed(chance) => match chance.below(4) {
+            Appends::Mixed(rng) => match rng.below(4) {
                 0 => Appends::Unavailable,
                 1 => Appends::Lost,
                 2 => Appends::Kept,

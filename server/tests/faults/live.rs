@@ -7,23 +7,23 @@ use roomcast_ports::live::LiveEvent;
 use roomcast_protocol::{RoomId, Seq};
 use serde_json::{Value, json};
 
-use crate::chance::{Chance, seed};
+use crate::client::{Client, Received, TIMEOUT, is_event, number, pause};
 use crate::faulty_log::Telling;
+use crate::fixture::{Fixture, message, unlimited};
 use crate::follower::Follower;
-use crate::line::{Came, Line, WITHIN, is_event, number, pause};
-use crate::world::{World, message, unlimited};
+use crate::rng::{Rng, seed};
 
 /// By when the next comparison with the log has found what is missing, with time to read it.
-const AUDITED_WITHIN: Duration = Duration::from_secs(15);
+const AUDITED_TIMEOUT: Duration = Duration::from_secs(15);
 /// A gap is found immediately when the log reports lag.
 const AT_ONCE: Duration = Duration::from_secs(4);
 
 /// Waits for the message of this name; everything before it must be the chain after `last`. Gives its place.
-fn hear(line: &mut Line, mut last: u64, name: &str, within: Duration) -> u64 {
+fn hear(line: &mut Client, mut last: u64, name: &str, within: Duration) -> u64 {
     let deadline = Instant::now() + within;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let Came::Frame(frame) = line.next(left) else {
+        let Received::Frame(frame) = line.next(left) else {
             panic!("no {name} within {within:?}");
         };
         if is_event(&frame) {
@@ -40,28 +40,28 @@ fn hear(line: &mut Line, mut last: u64, name: &str, within: Duration) -> u64 {
 fn events_dropped_duplicated_swapped_and_delayed_reach_every_subscriber_once_in_order() {
     let seed = seed();
     println!("seed {seed}");
-    let world = World::new(unlimited());
+    let fixture = Fixture::new(unlimited());
     let users = ["u0", "u1", "u2", "u3", "u4", "u5", "u6"];
-    let room = world.room(&users);
-    world.log.tells(Telling::Badly(Chance::new(seed, 0)));
+    let room = fixture.room(&users);
+    fixture.log.tells(Telling::Badly(Rng::new(seed, 0)));
     let mut listeners: Vec<Follower> = users[3..]
         .iter()
         .map(|user| Follower::new((*user).to_owned(), &room))
         .collect();
-    let (world, room) = (&world, &room);
+    let (fixture, room) = (&fixture, &room);
     let told = std::thread::scope(|scope| {
         for (number, listener) in listeners.iter_mut().enumerate() {
-            let mut chance = Chance::new(seed, 1 + number as u64);
+            let mut rng = Rng::new(seed, 1 + number as u64);
             // One of them leaves and comes back all the time.
             let every = if number == 0 { 50 } else { usize::MAX };
             scope.spawn(move || {
-                listener.follow(&world.address, "the-end", || chance.once_in(every));
+                listener.follow(&fixture.address, "the-end", || rng.once_in(every));
             });
         }
         std::thread::scope(|scope| {
             for user in &users[..3] {
                 scope.spawn(move || {
-                    let mut line = world.connect(user);
+                    let mut line = fixture.connect(user);
                     for number in 0..400 {
                         line.acknowledged(message(room, &format!("{user}-{number}")));
                         pause(Duration::from_millis(1));
@@ -70,16 +70,16 @@ fn events_dropped_duplicated_swapped_and_delayed_reach_every_subscriber_once_in_
             }
         });
         // The last one is delivered to no subscriber.
-        world.log.tells(Telling::Silent);
-        world.connect("u0").acknowledged(message(room, "the-end"));
+        fixture.log.tells(Telling::Silent);
+        fixture.connect("u0").acknowledged(message(room, "the-end"));
         Instant::now()
     });
     let waited = told.elapsed();
     assert!(
-        waited < AUDITED_WITHIN,
+        waited < AUDITED_TIMEOUT,
         "{waited:?} until the next comparison"
     );
-    let log: Vec<String> = world.events(room).iter().map(Value::to_string).collect();
+    let log: Vec<String> = fixture.events(room).iter().map(Value::to_string).collect();
     assert_eq!(log.len(), users.len() + 3 * 400 + 1);
     for listener in &listeners {
         assert!(listener.heard == log, "a listener heard something else");
@@ -88,29 +88,29 @@ fn events_dropped_duplicated_swapped_and_delayed_reach_every_subscriber_once_in_
 
 #[test]
 fn dropped_event_arrives_with_the_next_event_or_with_a_lag_report() {
-    let world = World::new(unlimited());
-    let room = world.room(&["alice", "bob"]);
-    let mut bob = world.subscribed("bob", &room);
-    let mut alice = world.connect("alice");
+    let fixture = Fixture::new(unlimited());
+    let room = fixture.room(&["alice", "bob"]);
+    let mut bob = fixture.subscribed("bob", &room);
+    let mut alice = fixture.connect("alice");
     let room_id = RoomId::new(&room).expect("an id");
     let mut last = number(&alice.acknowledged(message(&room, "first")), "seq");
-    let before = number(&world.events(&room)[1], "seq");
+    let before = number(&fixture.events(&room)[1], "seq");
     assert_eq!(hear(&mut bob, before, "first", AT_ONCE), last);
     for round in 0..20 {
-        world.log.tells(Telling::Silent);
+        fixture.log.tells(Telling::Silent);
         for number in 0..10 {
             alice.acknowledged(message(&room, &format!("unheard-{round}-{number}")));
         }
         let name = format!("last-{round}");
         if round % 3 == 0 {
-            world.log.tells(Telling::Well);
+            fixture.log.tells(Telling::Well);
         }
         let head = number(&alice.acknowledged(message(&room, &name)), "seq");
         match round % 3 {
-            1 => world.log.tell(LiveEvent::Lagged),
+            1 => fixture.log.tell(LiveEvent::Lagged),
             2 => {
                 let head = Seq::new(head).expect("a place");
-                world
+                fixture
                     .log
                     .tell(LiveEvent::HeadAdvanced(room_id.clone(), head));
             }
@@ -123,20 +123,20 @@ fn dropped_event_arrives_with_the_next_event_or_with_a_lag_report() {
 
 /// Bob subscribes after the room's first message; while what he missed is being read, alice sends more
 /// than a room keeps at hand for those who come in this moment. `then` happens before the read ends.
-fn overtaken(world: &World, room: &str, then: impl FnOnce()) -> Line {
-    let mut bob = world.connect("bob");
+fn overtaken(fixture: &Fixture, room: &str, then: impl FnOnce()) -> Client {
+    let mut bob = fixture.connect("bob");
     // Known here as a member, so that only the replay reads the log.
     let first = number(&bob.acknowledged(message(room, "first")), "seq");
-    let mut alice = world.subscribed("alice", room);
+    let mut alice = fixture.subscribed("alice", room);
     alice.acknowledged(message(room, "second"));
     // More than the room keeps at hand: the replay has to read the log.
     for number in 0..70 {
         alice.acknowledged(message(room, &format!("earlier-{number}")));
     }
     let (reached, is_reached) = sync_channel(1);
-    let release = world.log.stall_next_read(reached);
+    let release = fixture.log.stall_next_read(reached);
     bob.send(&[json!({ "type": "SUBSCRIBE", "roomId": room, "after": first })]);
-    let is_reached = is_reached.recv_timeout(WITHIN);
+    let is_reached = is_reached.recv_timeout(TIMEOUT);
     is_reached.expect("the replay is read");
     for number in 0..200 {
         alice.acknowledged(message(room, &format!("meanwhile-{number}")));
@@ -150,26 +150,26 @@ fn overtaken(world: &World, room: &str, then: impl FnOnce()) -> Line {
 
 #[test]
 fn a_subscription_overtaken_by_a_busy_room_gets_the_whole_chain() {
-    let world = World::new(unlimited());
-    let room = world.room(&["alice", "bob"]);
-    let mut bob = overtaken(&world, &room, || ());
-    world
+    let fixture = Fixture::new(unlimited());
+    let room = fixture.room(&["alice", "bob"]);
+    let mut bob = overtaken(&fixture, &room, || ());
+    fixture
         .connect("alice")
         .acknowledged(message(&room, "the-end"));
-    let first = number(&world.events(&room)[2], "seq");
+    let first = number(&fixture.events(&room)[2], "seq");
     hear(&mut bob, first, "the-end", AT_ONCE);
 }
 
 #[test]
 fn a_subscription_that_cannot_catch_up_is_closed_and_not_left_with_a_gap() {
-    let world = World::new(unlimited());
-    let room = world.room(&["alice", "bob"]);
-    let mut bob = overtaken(&world, &room, || world.log.out_of_sight(true));
+    let fixture = Fixture::new(unlimited());
+    let room = fixture.room(&["alice", "bob"]);
+    let mut bob = overtaken(&fixture, &room, || fixture.log.out_of_sight(true));
     let mut came = Vec::new();
     loop {
-        match bob.next(WITHIN) {
-            Came::Frame(frame) => came.push(frame["type"].as_str().expect("a type").to_owned()),
-            Came::Closed(code) => {
+        match bob.next(TIMEOUT) {
+            Received::Frame(frame) => came.push(frame["type"].as_str().expect("a type").to_owned()),
+            Received::Closed(code) => {
                 assert_eq!(code, 4500, "{came:?}");
                 break;
             }
@@ -180,9 +180,12 @@ fn a_subscription_that_cannot_catch_up_is_closed_and_not_left_with_a_gap() {
     came.dedup();
     assert_eq!(came, ["SUBSCRIBED", "MESSAGE"]);
 
-    world.log.out_of_sight(false);
-    world
+    fixture.log.out_of_sight(false);
+    fixture
         .connect("alice")
         .acknowledged(message(&room, "the-end"));
-    assert_eq!(world.heard("bob", &room, "the-end"), world.events(&room));
+    assert_eq!(
+        fixture.heard("bob", &room, "the-end"),
+        fixture.events(&room)
+    );
 }

@@ -6,22 +6,22 @@ use std::time::{Duration, Instant};
 use roomcast_ports::live::LiveEvent;
 use serde_json::{Value, json};
 
+use crate::client::{Client, Received, TIMEOUT, is_event, number};
 use crate::faulty_log::Telling;
 use crate::faulty_tokens::HOST;
-use crate::line::{Came, Line, WITHIN, is_event, number};
-use crate::world::{World, message, unlimited};
+use crate::fixture::{Fixture, message, unlimited};
 
 /// How long a removal may take to be in force (§2.8).
-const IN_FORCE_WITHIN: Duration = Duration::from_secs(1);
+const IN_FORCE_TIMEOUT: Duration = Duration::from_secs(1);
 
-fn remove(world: &World, room: &str, user: &str) {
+fn remove(fixture: &Fixture, room: &str, user: &str) {
     let path = format!("/v1/rooms/{room}/members/{user}");
-    world.call("DELETE", &path, HOST, Value::Null).ok(204);
+    fixture.call("DELETE", &path, HOST, Value::Null).ok(204);
 }
 
-fn add(world: &World, room: &str, user: &str) {
+fn add(fixture: &Fixture, room: &str, user: &str) {
     let path = format!("/v1/rooms/{room}/members/{user}");
-    world.call("PUT", &path, HOST, json!({})).ok(201);
+    fixture.call("PUT", &path, HOST, json!({})).ok(201);
 }
 
 /// The types of all frames that have come, without `NOTIFICATION`s.
@@ -32,7 +32,7 @@ fn types(frames: &[Value]) -> Vec<&str> {
 }
 
 /// Sends until it is refused, at most for as long as a removal may take.
-fn assert_sends_are_refused(line: &mut Line, room: &str) {
+fn assert_sends_are_refused(line: &mut Client, room: &str) {
     let removed = Instant::now();
     loop {
         let asked = removed.elapsed();
@@ -41,13 +41,13 @@ fn assert_sends_are_refused(line: &mut Line, room: &str) {
         if answer["code"] == "NOT_MEMBER" {
             return;
         }
-        assert!(asked < IN_FORCE_WITHIN, "{answer} after {asked:?}");
+        assert!(asked < IN_FORCE_TIMEOUT, "{answer} after {asked:?}");
     }
 }
 
 /// The room goes on, and the removed user gets none of it.
-fn assert_nothing_comes(world: &World, line: &mut Line, room: &str) {
-    let mut alice = world.subscribed("alice", room);
+fn assert_nothing_comes(fixture: &Fixture, line: &mut Client, room: &str) {
+    let mut alice = fixture.subscribed("alice", room);
     alice.acknowledged(message(room, "among-ourselves"));
     while alice.frame().expect("it stays open")["clientMsgId"] != "among-ourselves" {}
     for frame in line.drain() {
@@ -59,18 +59,18 @@ fn assert_nothing_comes(world: &World, line: &mut Line, room: &str) {
 /// Bob's `SUBSCRIBE` has read that he is a member and waits for the room's head; then `change` happens,
 /// without a live event.
 fn overtaken_before_the_head(
-    world: &World,
+    fixture: &Fixture,
     room: &str,
     after: &Value,
     change: impl FnOnce(),
-) -> Line {
-    let mut bob = world.connect("bob");
+) -> Client {
+    let mut bob = fixture.connect("bob");
     let (reached, is_reached) = sync_channel(1);
-    let release = world.log.stall_next_head(reached);
+    let release = fixture.log.stall_next_head(reached);
     bob.send(&[json!({ "type": "SUBSCRIBE", "roomId": room, "after": after, "ref": "s" })]);
-    let is_reached = is_reached.recv_timeout(WITHIN);
+    let is_reached = is_reached.recv_timeout(TIMEOUT);
     is_reached.expect("the head is read");
-    world.log.tells(Telling::Silent);
+    fixture.log.tells(Telling::Silent);
     change();
     release.send(()).expect("the read waits");
     bob
@@ -78,34 +78,34 @@ fn overtaken_before_the_head(
 
 #[test]
 fn subscribe_is_answered_not_member_when_the_removal_precedes_the_head_it_reads() {
-    let world = World::new(unlimited());
+    let fixture = Fixture::new(unlimited());
     for after in [Value::Null, json!(0)] {
-        let room = world.room(&["alice", "bob"]);
-        let mut bob = overtaken_before_the_head(&world, &room, &after, || {
-            remove(&world, &room, "bob");
+        let room = fixture.room(&["alice", "bob"]);
+        let mut bob = overtaken_before_the_head(&fixture, &room, &after, || {
+            remove(&fixture, &room, "bob");
         });
         let came = bob.drain();
         assert_eq!(types(&came), ["ERROR"], "{came:?}");
-        world.log.tells(Telling::Well);
+        fixture.log.tells(Telling::Well);
         assert_sends_are_refused(&mut bob, &room);
-        assert_nothing_comes(&world, &mut bob, &room);
+        assert_nothing_comes(&fixture, &mut bob, &room);
     }
 }
 
 #[test]
 fn subscribe_stands_when_the_user_is_removed_and_added_again_before_the_head_it_reads() {
-    let world = World::new(unlimited());
+    let fixture = Fixture::new(unlimited());
     for after in [Value::Null, json!(0)] {
-        let room = world.room(&["alice", "bob"]);
-        let mut bob = overtaken_before_the_head(&world, &room, &after, || {
-            remove(&world, &room, "bob");
-            add(&world, &room, "bob");
+        let room = fixture.room(&["alice", "bob"]);
+        let mut bob = overtaken_before_the_head(&fixture, &room, &after, || {
+            remove(&fixture, &room, "bob");
+            add(&fixture, &room, "bob");
         });
         let came = bob.drain();
         assert_eq!(types(&came)[0], "SUBSCRIBED", "{came:?}");
         assert!(!types(&came).contains(&"UNSUBSCRIBED"), "{came:?}");
-        world.log.tells(Telling::Well);
-        world
+        fixture.log.tells(Telling::Well);
+        fixture
             .connect("alice")
             .acknowledged(message(&room, "welcome-back"));
         while bob.frame().expect("it stays open")["clientMsgId"] != "welcome-back" {}
@@ -114,50 +114,50 @@ fn subscribe_stands_when_the_user_is_removed_and_added_again_before_the_head_it_
 
 #[test]
 fn lost_removal_is_found_by_the_next_event_when_typing_or_a_mark_made_the_room_known() {
-    let world = World::new(unlimited());
+    let fixture = Fixture::new(unlimited());
     for kind in ["TYPING", "MARK"] {
-        let room = world.room(&["alice", "bob"]);
-        let mut bob = world.connect("bob");
+        let room = fixture.room(&["alice", "bob"]);
+        let mut bob = fixture.connect("bob");
         bob.send(&[json!({ "type": kind, "roomId": room, "read": 1 })]);
         bob.drain();
-        world.log.tells(Telling::Silent);
-        remove(&world, &room, "bob");
-        world.log.tells(Telling::Well);
-        let mut alice = world.subscribed("alice", &room);
+        fixture.log.tells(Telling::Silent);
+        remove(&fixture, &room, "bob");
+        fixture.log.tells(Telling::Well);
+        let mut alice = fixture.subscribed("alice", &room);
         alice.acknowledged(message(&room, "the-next"));
         while alice.frame().expect("it stays open")["clientMsgId"] != "the-next" {}
         assert_sends_are_refused(&mut bob, &room);
-        assert_nothing_comes(&world, &mut bob, &room);
+        assert_nothing_comes(&fixture, &mut bob, &room);
     }
 }
 
 #[test]
 fn lost_removal_is_found_by_the_audit_when_typing_made_the_room_known() {
-    let world = World::new(unlimited());
-    let room = world.room(&["alice", "bob"]);
-    let mut bob = world.connect("bob");
+    let fixture = Fixture::new(unlimited());
+    let room = fixture.room(&["alice", "bob"]);
+    let mut bob = fixture.connect("bob");
     bob.send(&[json!({ "type": "TYPING", "roomId": room })]);
     bob.drain();
-    world.log.tells(Telling::Silent);
-    remove(&world, &room, "bob");
-    world.log.tell(LiveEvent::Lagged);
+    fixture.log.tells(Telling::Silent);
+    remove(&fixture, &room, "bob");
+    fixture.log.tell(LiveEvent::Lagged);
     assert_sends_are_refused(&mut bob, &room);
 }
 
 #[test]
 fn removed_member_cannot_send_while_the_gap_with_the_removal_is_being_read() {
-    let world = World::new(unlimited());
-    let room = world.room(&["alice", "bob"]);
-    let mut bob = world.subscribed("bob", &room);
-    let mut alice = world.connect("alice");
+    let fixture = Fixture::new(unlimited());
+    let room = fixture.room(&["alice", "bob"]);
+    let mut bob = fixture.subscribed("bob", &room);
+    let mut alice = fixture.connect("alice");
     alice.acknowledged(message(&room, "first"));
-    world.log.tells(Telling::Silent);
-    remove(&world, &room, "bob");
-    world.log.tells(Telling::Well);
+    fixture.log.tells(Telling::Silent);
+    remove(&fixture, &room, "bob");
+    fixture.log.tells(Telling::Well);
     let (reached, is_reached) = sync_channel(1);
-    let release = world.log.stall_next_read(reached);
+    let release = fixture.log.stall_next_read(reached);
     alice.acknowledged(message(&room, "behind-a-gap"));
-    let is_reached = is_reached.recv_timeout(WITHIN);
+    let is_reached = is_reached.recv_timeout(TIMEOUT);
     is_reached.expect("the gap is read");
     let answer = bob.ask(message(&room, "let-me-in"));
     assert_eq!(answer["code"], "NOT_MEMBER", "{answer}");
@@ -171,17 +171,17 @@ fn removed_member_cannot_send_while_the_gap_with_the_removal_is_being_read() {
 }
 
 /// Bob subscribes after the room's start; the read of what he missed waits while `change` happens.
-fn overtaken_by(world: &World, room: &str, change: impl FnOnce()) -> Line {
-    let mut bob = world.connect("bob");
+fn overtaken_by(fixture: &Fixture, room: &str, change: impl FnOnce()) -> Client {
+    let mut bob = fixture.connect("bob");
     bob.acknowledged(message(room, "first"));
     // The room's recent events reach back only so far: the replay has to read the log.
     for number in 0..70 {
         bob.acknowledged(message(room, &format!("earlier-{number}")));
     }
     let (reached, is_reached) = sync_channel(1);
-    let release = world.log.stall_next_read(reached);
+    let release = fixture.log.stall_next_read(reached);
     bob.send(&[json!({ "type": "SUBSCRIBE", "roomId": room, "after": 0, "ref": "s" })]);
-    let is_reached = is_reached.recv_timeout(WITHIN);
+    let is_reached = is_reached.recv_timeout(TIMEOUT);
     is_reached.expect("the replay is read");
     change();
     release.send(()).expect("the read waits");
@@ -190,27 +190,27 @@ fn overtaken_by(world: &World, room: &str, change: impl FnOnce()) -> Line {
 
 #[test]
 fn subscribe_is_answered_not_member_when_the_removal_overtakes_its_reads() {
-    let world = World::new(unlimited());
-    let room = world.room(&["alice", "bob"]);
-    let mut alice = world.subscribed("alice", &room);
-    let mut bob = overtaken_by(&world, &room, || {
-        remove(&world, &room, "bob");
+    let fixture = Fixture::new(unlimited());
+    let room = fixture.room(&["alice", "bob"]);
+    let mut alice = fixture.subscribed("alice", &room);
+    let mut bob = overtaken_by(&fixture, &room, || {
+        remove(&fixture, &room, "bob");
         while alice.frame().expect("it stays open")["type"] != "MEMBER_LEFT" {}
     });
     let came = bob.drain();
     assert_eq!(types(&came), ["ERROR"], "{came:?}");
     assert_eq!(came.last().expect("the answer")["code"], "NOT_MEMBER");
-    assert_nothing_comes(&world, &mut bob, &room);
+    assert_nothing_comes(&fixture, &mut bob, &room);
 }
 
 #[test]
 fn subscription_is_live_when_a_removal_and_an_addition_overtake_its_reads() {
-    let world = World::new(unlimited());
-    let room = world.room(&["alice", "bob"]);
-    let mut alice = world.subscribed("alice", &room);
-    let mut bob = overtaken_by(&world, &room, || {
-        remove(&world, &room, "bob");
-        add(&world, &room, "bob");
+    let fixture = Fixture::new(unlimited());
+    let room = fixture.room(&["alice", "bob"]);
+    let mut alice = fixture.subscribed("alice", &room);
+    let mut bob = overtaken_by(&fixture, &room, || {
+        remove(&fixture, &room, "bob");
+        add(&fixture, &room, "bob");
         while alice.frame().expect("it stays open")["type"] != "MEMBER_LEFT" {}
         while alice.frame().expect("it stays open")["type"] != "MEMBER_JOINED" {}
     });
@@ -230,9 +230,9 @@ fn subscription_is_live_when_a_removal_and_an_addition_overtake_its_reads() {
 
 #[test]
 fn replay_ends_with_the_removal_and_unsubscribed_when_the_client_reads_slowly() {
-    let world = World::new(unlimited());
-    let room = world.room(&["alice", "bob"]);
-    let mut alice = world.connect("alice");
+    let fixture = Fixture::new(unlimited());
+    let room = fixture.room(&["alice", "bob"]);
+    let mut alice = fixture.connect("alice");
     // More than the sockets hold, so that the replay stands still until it is read.
     let large = "x".repeat(16_000);
     for number in 0..900 {
@@ -240,15 +240,15 @@ fn replay_ends_with_the_removal_and_unsubscribed_when_the_client_reads_slowly() 
         frame["content"] = json!(large);
         alice.acknowledged(frame);
     }
-    let mut bob = world.connect("bob");
+    let mut bob = fixture.connect("bob");
     bob.send(&[json!({ "type": "SUBSCRIBE", "roomId": room, "after": 0, "ref": "s" })]);
-    let Came::Frame(answer) = bob.next(WITHIN) else {
+    let Received::Frame(answer) = bob.next(TIMEOUT) else {
         panic!("no answer");
     };
     assert_eq!(answer["type"], "SUBSCRIBED", "{answer}");
-    remove(&world, &room, "bob");
-    assert_sends_are_refused(&mut world.connect("bob"), &room);
-    add(&world, &room, "bob");
+    remove(&fixture, &room, "bob");
+    assert_sends_are_refused(&mut fixture.connect("bob"), &room);
+    add(&fixture, &room, "bob");
     alice.acknowledged(message(&room, "without-bob"));
     let (mut last, mut left) = (0, false);
     loop {

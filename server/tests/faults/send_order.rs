@@ -4,9 +4,9 @@ use std::sync::mpsc::sync_channel;
 
 use serde_json::{Value, json};
 
+use crate::client::{Client, TIMEOUT, number};
 use crate::faulty_log::Appends;
-use crate::line::{Line, WITHIN, number};
-use crate::world::{World, assert_refused, message, unlimited};
+use crate::fixture::{Fixture, assert_refused, message, unlimited};
 
 /// A message that is looked up before it is appended: its id shows no time.
 fn looked_up(room: &str, name: &str) -> Value {
@@ -14,7 +14,7 @@ fn looked_up(room: &str, name: &str) -> Value {
 }
 
 /// The answers to these sends, in the order they come.
-fn answers(line: &mut Line, names: &[&str]) -> Vec<(String, Value)> {
+fn answers(line: &mut Client, names: &[&str]) -> Vec<(String, Value)> {
     let mut came: Vec<(String, Value)> = Vec::new();
     while came.len() < names.len() {
         let frame = line.frame().expect("it stays open");
@@ -28,11 +28,11 @@ fn answers(line: &mut Line, names: &[&str]) -> Vec<(String, Value)> {
 }
 
 /// Sends the refused messages again, and holds the room against the order in which they were first sent.
-fn resend_in_order(world: &World, line: &mut Line, room: &str, names: &[&str]) {
+fn resend_in_order(fixture: &Fixture, line: &mut Client, room: &str, names: &[&str]) {
     for name in names {
         line.acknowledged(message(room, name));
     }
-    let events = world.events(room);
+    let events = fixture.events(room);
     let messages = events.iter().filter(|event| event["type"] == "MESSAGE");
     let stored: Vec<&str> = messages
         .filter_map(|event| event["clientMsgId"].as_str())
@@ -42,27 +42,30 @@ fn resend_in_order(world: &World, line: &mut Line, room: &str, names: &[&str]) {
 }
 
 /// Sends a, b and c together; a is refused when the read that it waits for fails.
-fn refuse_in_judgement(world: &World, line: &mut Line, frames: &[Value]) {
-    world.log.forgets(true);
+fn refuse_in_judgement(fixture: &Fixture, line: &mut Client, frames: &[Value]) {
+    fixture.log.forgets(true);
     let (reached, is_reached) = sync_channel(1);
-    let release = world.log.stall_next_read(reached);
+    let release = fixture.log.stall_next_read(reached);
     line.send(frames);
-    is_reached.recv_timeout(WITHIN).expect("a is looked up");
+    is_reached.recv_timeout(TIMEOUT).expect("a is looked up");
     drop(release);
 }
 
 #[test]
 fn gateway_fails_unread_sends_behind_one_that_is_refused_while_it_is_judged() {
-    let world = World::new(unlimited());
-    let rooms = [world.room(&["alice", "bob"]), world.room(&["alice", "bob"])];
-    let mut alice = world.connect("alice");
+    let fixture = Fixture::new(unlimited());
+    let rooms = [
+        fixture.room(&["alice", "bob"]),
+        fixture.room(&["alice", "bob"]),
+    ];
+    let mut alice = fixture.connect("alice");
     let frames = [
         looked_up(&rooms[0], "a"),
         looked_up(&rooms[1], "elsewhere"),
         looked_up(&rooms[0], "b"),
         looked_up(&rooms[0], "c"),
     ];
-    refuse_in_judgement(&world, &mut alice, &frames);
+    refuse_in_judgement(&fixture, &mut alice, &frames);
     for (name, answer) in answers(&mut alice, &["a", "elsewhere", "b", "c"]) {
         if name == "elsewhere" {
             assert_eq!(
@@ -74,26 +77,28 @@ fn gateway_fails_unread_sends_behind_one_that_is_refused_while_it_is_judged() {
             assert_eq!(answer["retryable"], true, "{answer}");
         }
     }
-    world.log.forgets(false);
+    fixture.log.forgets(false);
     alice.acknowledged(message(&rooms[0], "sent-after-the-answers"));
-    resend_in_order(&world, &mut alice, &rooms[0], &["a", "b", "c"]);
+    resend_in_order(&fixture, &mut alice, &rooms[0], &["a", "b", "c"]);
 }
 
 #[test]
 fn gateway_fails_judged_and_unread_sends_behind_one_that_the_log_refuses() {
-    let world = World::new(unlimited());
-    let room = world.room(&["alice", "bob"]);
-    let mut alice = world.connect("alice");
+    let fixture = Fixture::new(unlimited());
+    let room = fixture.room(&["alice", "bob"]);
+    let mut alice = fixture.connect("alice");
     let target = alice.acknowledged(message(&room, "target"));
-    let refuse = world.log.refuse_next_append();
+    let refuse = fixture.log.refuse_next_append();
     let (reached, is_reached) = sync_channel(1);
-    let release = world.log.stall_next_read(reached);
+    let release = fixture.log.stall_next_read(reached);
     let edit = json!({
         "type": "EDIT_MESSAGE", "roomId": room, "messageId": target["messageId"],
         "content": "better", "clientMsgId": "edit",
     });
     alice.send(&[message(&room, "a"), edit.clone(), message(&room, "b")]);
-    is_reached.recv_timeout(WITHIN).expect("the edit is judged");
+    is_reached
+        .recv_timeout(TIMEOUT)
+        .expect("the edit is judged");
     refuse.send(()).expect("a waits for the log");
     let first = answers(&mut alice, &["a"]).remove(0).1;
     assert_refused(&first, &message(&room, "a"), "LOG_UNAVAILABLE");
@@ -101,9 +106,9 @@ fn gateway_fails_judged_and_unread_sends_behind_one_that_the_log_refuses() {
     for (_, answer) in answers(&mut alice, &["edit", "b"]) {
         assert_eq!(answer["code"], "LOG_UNAVAILABLE", "{answer}");
     }
-    resend_in_order(&world, &mut alice, &room, &["a", "b"]);
+    resend_in_order(&fixture, &mut alice, &room, &["a", "b"]);
     alice.acknowledged(edit);
-    let seqs: Vec<u64> = world
+    let seqs: Vec<u64> = fixture
         .events(&room)
         .iter()
         .map(|it| number(it, "seq"))
@@ -113,16 +118,16 @@ fn gateway_fails_judged_and_unread_sends_behind_one_that_the_log_refuses() {
 
 #[test]
 fn gateway_fails_sends_behind_one_that_the_log_refuses_at_once() {
-    let world = World::new(unlimited());
-    let room = world.room(&["alice", "bob"]);
-    let mut alice = world.connect("alice");
+    let fixture = Fixture::new(unlimited());
+    let room = fixture.room(&["alice", "bob"]);
+    let mut alice = fixture.connect("alice");
     alice.acknowledged(message(&room, "member"));
-    world.log.appends(Appends::UnavailableOnce);
+    fixture.log.appends(Appends::UnavailableOnce);
     let names = ["a", "b", "c", "d"];
     let frames: Vec<Value> = names.iter().map(|name| message(&room, name)).collect();
     alice.send(&frames);
     for (_, answer) in answers(&mut alice, &names) {
         assert_eq!(answer["code"], "LOG_UNAVAILABLE", "{answer}");
     }
-    resend_in_order(&world, &mut alice, &room, &names);
+    resend_in_order(&fixture, &mut alice, &room, &names);
 }

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::client::Received;
 use crate::faulty_log::Appends;
-use crate::line::Came;
-use crate::world::{World, assert_refused, eventually, message, unlimited};
+use crate::fixture::{Fixture, assert_refused, eventually, message, unlimited};
 
 /// The deadline of an append, and of any other call, with time to spare on a loaded machine.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -22,10 +22,10 @@ fn answered_within<T>(what: &str, call: impl FnOnce() -> T) -> T {
 
 #[test]
 fn gateway_answers_unconfirmed_when_the_log_never_answers_an_append() {
-    let world = World::new(unlimited());
-    let room = world.room(&["alice", "bob"]);
-    let mut alice = world.connect("alice");
-    world.log.appends(Appends::Unanswered);
+    let fixture = Fixture::new(unlimited());
+    let room = fixture.room(&["alice", "bob"]);
+    let mut alice = fixture.connect("alice");
+    fixture.log.appends(Appends::Unanswered);
     let frame = message(&room, "unanswered");
     let begun = Instant::now();
     let answer = answered_within("an append", || alice.ask(frame.clone()));
@@ -33,70 +33,74 @@ fn gateway_answers_unconfirmed_when_the_log_never_answers_an_append() {
     assert_refused(&answer, &frame, "UNCONFIRMED");
     let path = format!("/v1/rooms/{room}/messages");
     let body = json!({ "content": "over HTTP" });
-    let reply = answered_within("over HTTP", || world.call("POST", &path, "alice", body));
+    let reply = answered_within("over HTTP", || fixture.call("POST", &path, "alice", body));
     assert_eq!((reply.status, &*reply.refused()), (503, "UNCONFIRMED"));
-    world.log.appends(Appends::Well);
+    fixture.log.appends(Appends::Well);
     let again = alice.acknowledged(frame);
     assert_eq!(again["duplicate"], true, "it was stored: {again}");
 }
 
 #[test]
 fn calls_are_refused_when_the_log_answers_no_read() {
-    let world = World::new(unlimited());
-    let room = world.room(&["alice", "bob"]);
-    let mut alice = world.connect("alice");
+    let fixture = Fixture::new(unlimited());
+    let room = fixture.room(&["alice", "bob"]);
+    let mut alice = fixture.connect("alice");
     alice.acknowledged(message(&room, "first"));
-    world.log.silent(true);
+    fixture.log.silent(true);
     let frame = json!({ "type": "SUBSCRIBE", "roomId": room, "after": 0 });
     let answer = answered_within("a subscription", || alice.ask(frame.clone()));
     assert_refused(&answer, &frame, "LOG_UNAVAILABLE");
     let path = format!("/v1/rooms/{room}/messages");
-    let reply = answered_within("history", || world.call("GET", &path, "alice", Value::Null));
+    let reply = answered_within("history", || {
+        fixture.call("GET", &path, "alice", Value::Null)
+    });
     assert_eq!((reply.status, &*reply.refused()), (500, "INTERNAL"));
-    world.log.silent(false);
+    fixture.log.silent(false);
     assert_eq!(alice.ask(frame)["type"], "SUBSCRIBED");
 }
 
 #[test]
 fn calls_are_refused_when_the_store_answers_nothing_and_ingest_goes_on_afterwards() {
-    let world = World::new(unlimited());
-    let room = world.room(&["alice", "bob"]);
-    let mut alice = world.connect("alice");
+    let fixture = Fixture::new(unlimited());
+    let room = fixture.room(&["alice", "bob"]);
+    let mut alice = fixture.connect("alice");
     let first = alice.acknowledged(message(&room, "first"));
     eventually("the store has it", Duration::from_secs(15), || {
-        let list = world.call("GET", "/v1/rooms", "alice", Value::Null).ok(200);
+        let list = fixture
+            .call("GET", "/v1/rooms", "alice", Value::Null)
+            .ok(200);
         list["rooms"][0]["lastMessage"]["content"] == "first"
     });
-    world.store.silent(true);
+    fixture.store.silent(true);
     let frame = json!({ "type": "MARK", "roomId": room, "read": first["seq"] });
     let answer = answered_within("a mark", || alice.ask(frame.clone()));
     assert_refused(&answer, &frame, "INTERNAL");
     let reply = answered_within("the room list", || {
-        world.call("GET", "/v1/rooms", "bob", Value::Null)
+        fixture.call("GET", "/v1/rooms", "bob", Value::Null)
     });
     assert_eq!((reply.status, &*reply.refused()), (500, "INTERNAL"));
     alice.acknowledged(message(&room, "second"));
-    world.store.silent(false);
+    fixture.store.silent(false);
     eventually("ingest goes on", Duration::from_secs(60), || {
-        let list = world.call("GET", "/v1/rooms", "bob", Value::Null).ok(200);
+        let list = fixture.call("GET", "/v1/rooms", "bob", Value::Null).ok(200);
         list["rooms"][0]["lastMessage"]["content"] == "second"
     });
 }
 
 #[test]
 fn gateway_closes_4500_when_the_log_answers_no_comparison_of_heads_for_half_a_minute() {
-    let world = World::new(unlimited());
-    let room = world.room(&["alice", "bob"]);
-    let mut bob = world.subscribed("bob", &room);
-    world.log.silent(true);
+    let fixture = Fixture::new(unlimited());
+    let room = fixture.room(&["alice", "bob"]);
+    let mut bob = fixture.subscribed("bob", &room);
+    fixture.log.silent(true);
     let hidden = Instant::now();
     let code = loop {
         match bob.next(Duration::from_secs(10)) {
-            Came::Frame(_) => {}
+            Received::Frame(_) => {}
             // Or the gateway would close for silence.
-            Came::Nothing => assert!(bob.send(&[json!({ "type": "PING" })])),
-            Came::Closed(code) => break code,
-            Came::Cut => panic!("cut after {:?}", hidden.elapsed()),
+            Received::Nothing => assert!(bob.send(&[json!({ "type": "PING" })])),
+            Received::Closed(code) => break code,
+            Received::Cut => panic!("cut after {:?}", hidden.elapsed()),
         }
     };
     assert_eq!(code, 4500);

@@ -4,18 +4,18 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::json;
 
+use crate::client::{Client, is_event, number, pause};
 use crate::faulty_log::Appends;
-use crate::line::{Line, is_event, number, pause};
-use crate::world::{World, message, unlimited};
+use crate::fixture::{Fixture, message, unlimited};
 
 #[test]
 fn room_gets_one_warning_while_messages_wait_for_the_log_and_then_the_messages() {
-    let world = World::new(unlimited());
-    let room = world.room(&["alice", "bob"]);
-    let mut bob = world.subscribed("bob", &room);
-    let mut alice = world.connect("alice");
+    let fixture = Fixture::new(unlimited());
+    let room = fixture.room(&["alice", "bob"]);
+    let mut bob = fixture.subscribed("bob", &room);
+    let mut alice = fixture.connect("alice");
     alice.acknowledged(message(&room, "before"));
-    world.log.appends(Appends::Slow(Duration::from_secs(3)));
+    fixture.log.appends(Appends::Slow(Duration::from_secs(3)));
     let frames: Vec<_> = (0..10)
         .map(|number| message(&room, &format!("waits-{number}")))
         .collect();
@@ -41,14 +41,14 @@ fn room_gets_one_warning_while_messages_wait_for_the_log_and_then_the_messages()
 
 #[test]
 fn a_resend_that_the_log_has_forgotten_is_answered_with_the_first_place() {
-    let world = World::new(unlimited());
-    let room = world.room(&["alice", "bob"]);
-    let mut alice = world.connect("alice");
+    let fixture = Fixture::new(unlimited());
+    let room = fixture.room(&["alice", "bob"]);
+    let mut alice = fixture.connect("alice");
     let old_id = "017f22e2-79b0-7cc3-98c4-dc0c0c07398f";
     let firsts: Vec<_> = ["no-time-in-it", old_id]
         .map(|name| alice.acknowledged(message(&room, name)))
         .into();
-    world.log.forgets(true);
+    fixture.log.forgets(true);
     for first in &firsts {
         let name = first["clientMsgId"].as_str().expect("a name");
         let again = alice.acknowledged(message(&room, name));
@@ -57,10 +57,10 @@ fn a_resend_that_the_log_has_forgotten_is_answered_with_the_first_place() {
         assert_eq!(again["messageId"], first["messageId"]);
         let path = format!("/v1/rooms/{room}/messages");
         let body = json!({ "content": name, "clientMsgId": name });
-        let posted = world.call("POST", &path, "alice", body).ok(200);
+        let posted = fixture.call("POST", &path, "alice", body).ok(200);
         assert_eq!(posted["seq"], first["seq"], "over HTTP as well");
     }
-    assert_eq!(world.events(&room).len(), 2 + 2, "nothing was added");
+    assert_eq!(fixture.events(&room).len(), 2 + 2, "nothing was added");
 }
 
 /// A `clientMsgId` that claims to have been made `offset_ms` after now.
@@ -81,14 +81,14 @@ enum Way {
 }
 
 /// Sends the message and gives the `ACK`.
-fn send(world: &World, room: &str, way: Way, line: &mut Line, id: &str) -> serde_json::Value {
+fn send(fixture: &Fixture, room: &str, way: Way, line: &mut Client, id: &str) -> serde_json::Value {
     match way {
         Way::OneConnection => line.acknowledged(message(room, id)),
-        Way::NewConnections => world.connect("alice").acknowledged(message(room, id)),
+        Way::NewConnections => fixture.connect("alice").acknowledged(message(room, id)),
         Way::Http => {
             let path = format!("/v1/rooms/{room}/messages");
             let body = json!({ "content": id, "clientMsgId": id });
-            let reply = world.call("POST", &path, "alice", body);
+            let reply = fixture.call("POST", &path, "alice", body);
             assert!([200, 201].contains(&reply.status), "{id}: {}", reply.status);
             reply.json()
         }
@@ -98,9 +98,9 @@ fn send(world: &World, room: &str, way: Way, line: &mut Line, id: &str) -> serde
 #[test]
 fn gateway_stores_a_resend_once_however_wrong_the_clock_that_made_its_id_is() {
     const WINDOW: Duration = Duration::from_secs(2);
-    let world = World::new(unlimited());
-    let room = world.room(&["alice", "bob"]);
-    world.log.remembers_for(WINDOW);
+    let fixture = Fixture::new(unlimited());
+    let room = fixture.room(&["alice", "bob"]);
+    fixture.log.remembers_for(WINDOW);
     // A clock that is right, one that is behind, and some ahead by up to twice the log's window.
     let offsets_ms = [
         -3_600_000, -1_500, 0, 500, 1_000, 1_500, 2_000, 3_000, 4_000,
@@ -109,8 +109,8 @@ fn gateway_stores_a_resend_once_however_wrong_the_clock_that_made_its_id_is() {
     for way in [Way::OneConnection, Way::NewConnections, Way::Http] {
         for offset_ms in offsets_ms {
             let id = id_made_at(offset_ms, sent.len());
-            let mut line = world.connect("alice");
-            let first = send(&world, &room, way, &mut line, &id);
+            let mut line = fixture.connect("alice");
+            let first = send(&fixture, &room, way, &mut line, &id);
             assert_eq!(first["duplicate"], false, "{first}");
             sent.push((way, offset_ms, id, line, first));
         }
@@ -118,7 +118,7 @@ fn gateway_stores_a_resend_once_however_wrong_the_clock_that_made_its_id_is() {
     let begun = Instant::now();
     while begun.elapsed() < 3 * WINDOW {
         for (way, offset_ms, id, line, first) in &mut sent {
-            let again = send(&world, &room, *way, line, id);
+            let again = send(&fixture, &room, *way, line, id);
             let after = begun.elapsed();
             assert_eq!(
                 again["duplicate"], true,
@@ -132,7 +132,7 @@ fn gateway_stores_a_resend_once_however_wrong_the_clock_that_made_its_id_is() {
         pause(Duration::from_millis(50));
     }
     assert_eq!(
-        world.events(&room).len(),
+        fixture.events(&room).len(),
         2 + sent.len(),
         "each is there once"
     );

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::chance::{Chance, seed};
+use crate::client::pause;
+use crate::fixture::Fixture;
 use crate::follower::Follower;
-use crate::line::pause;
 use crate::observed::Observed;
 use crate::pages::Reader;
+use crate::rng::{Rng, seed};
 use crate::sender::{Sender, StopAtEnd};
 use crate::support::node::unique;
-use crate::world::World;
 
 /// Who takes part.
 pub(crate) struct Conversation {
@@ -37,19 +37,19 @@ pub(crate) struct Heard {
 
 impl Conversation {
     /// A room with `senders` who talk and `listeners` who listen, all of them members.
-    pub(crate) fn new(world: &World, senders: usize, listeners: usize) -> Self {
+    pub(crate) fn new(fixture: &Fixture, senders: usize, listeners: usize) -> Self {
         let seed = seed();
         say(&format!("seed {seed}"));
         let names: Vec<String> = (0..senders + listeners).map(|_| unique("u")).collect();
         let members: Vec<&str> = names.iter().map(String::as_str).collect();
-        let room = world.edge.room(&members);
+        let room = fixture.edge.room(&members);
         let observed = Observed::new();
-        let client = |name: &str| observed.client(&world.edge, name);
+        let client = |name: &str| observed.client(&fixture.edge, name);
         let senders = (0..senders)
             .map(|number| {
-                let chance = Chance::new(seed, number as u64);
+                let rng = Rng::new(seed, number as u64);
                 let rooms = std::slice::from_ref(&room);
-                let mut sender = Sender::new(number, client(&names[number]), rooms, 4, chance);
+                let mut sender = Sender::new(number, client(&names[number]), rooms, 4, rng);
                 sender.is_patient = true;
                 sender.pace = Duration::from_millis(10);
                 sender
@@ -87,27 +87,27 @@ impl Conversation {
     /// that was acknowledged must be there, once, in one order, for every subscriber.
     pub(crate) fn during(
         &mut self,
-        world: &mut World,
+        fixture: &mut Fixture,
         doors: &[String],
-        trouble: impl FnOnce(&mut World),
+        trouble: impl FnOnce(&mut Fixture),
     ) -> Heard {
         let (stop, end) = (AtomicBool::new(false), unique("end"));
         let (edge, client) = (
-            world.edge.clone(),
-            self.observed.client(&world.edge, &self.names[0]),
+            fixture.edge.clone(),
+            self.observed.client(&fixture.edge, &self.names[0]),
         );
-        let mut chances: Vec<Chance> = (0..self.listeners.len())
-            .map(|number| Chance::new(self.seed, 1_000 + number as u64))
+        let mut chances: Vec<Rng> = (0..self.listeners.len())
+            .map(|number| Rng::new(self.seed, 1_000 + number as u64))
             .collect();
         std::thread::scope(|scope| {
             let (stop, end) = (&stop, end.as_str());
             let _stops = StopAtEnd(stop);
             for (number, listener) in self.listeners.iter_mut().enumerate() {
                 let door = doors[number % doors.len()].as_str();
-                let mut chance = chances.pop().expect("one for each");
+                let mut rng = chances.pop().expect("one for each");
                 // Some leave and come back now and then.
                 let every = if number % 4 == 0 { 150 } else { usize::MAX };
-                scope.spawn(move || listener.follow(door, end, || chance.once_in(every)));
+                scope.spawn(move || listener.follow(door, end, || rng.once_in(every)));
             }
             let talking: Vec<_> = self
                 .senders
@@ -123,19 +123,19 @@ impl Conversation {
                     })
                 })
                 .collect();
-            trouble(world);
+            trouble(fixture);
             stop.store(true, Ordering::Relaxed);
             for one in talking {
                 one.join().expect("a sender");
             }
             client.send_one(edge.http(), &self.room, end);
         });
-        self.is_whole(world)
+        self.is_whole(fixture)
     }
 
     /// Reads the whole history, both ways, and has everything checked.
-    fn is_whole(&self, world: &World) -> Heard {
-        let reader = Reader::recorded(&world.edge, &self.room, &self.observed);
+    fn is_whole(&self, fixture: &Fixture) -> Heard {
+        let reader = Reader::recorded(&fixture.edge, &self.room, &self.observed);
         let events = reader.after(0, 200);
         reader.backwards(200);
         let checked = self.observed.assert_kept();

@@ -23,7 +23,7 @@ const PARTITION_BYTES: u64 = 256 << 10;
 /// Messages acknowledged by a full log only after it has been trimmed.
 const MORE: usize = 40;
 /// How long a step may take; each needs a few rounds of trimming, which are two seconds apart.
-const WITHIN: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 async fn connect(nats: &Nats, manages_streams: bool) -> Arc<NatsLog> {
     let servers = nats.servers().split(',').map(str::to_owned).collect();
@@ -55,7 +55,7 @@ impl Worker {
 
     async fn stop(self) {
         self.stop.cancel();
-        let ended = timeout(WITHIN, self.tracker.wait()).await;
+        let ended = timeout(TIMEOUT, self.tracker.wait()).await;
         ended.expect("the worker ends");
         self.log.close().await;
     }
@@ -94,7 +94,7 @@ async fn send(
 }
 
 /// The store that ingest writes, and the log before it.
-struct World {
+struct Fixture {
     nats: Nats,
     embedded: Embedded,
     log: Arc<dyn EventLog>,
@@ -103,9 +103,9 @@ struct World {
     _scratch: Scratch,
 }
 
-impl World {
+impl Fixture {
     async fn wait_for(&mut self, what: impl FnMut(&Answers) -> bool) {
-        let came = timeout(WITHIN, self.answers.wait_for(what)).await;
+        let came = timeout(TIMEOUT, self.answers.wait_for(what)).await;
         drop(came.expect("in time").expect("the sender runs"));
     }
 
@@ -136,7 +136,7 @@ impl World {
                 sleep(Duration::from_millis(20)).await;
             }
         };
-        let written = timeout(WITHIN, written).await;
+        let written = timeout(TIMEOUT, written).await;
         written.expect("the store has all of it");
     }
 }
@@ -157,7 +157,7 @@ async fn full_log_refuses_appends_and_loses_none_while_the_ingest_worker_is_stop
     Worker::start(&nats, &embedded).await.stop().await;
     let gateway = connect(&nats, false).await;
     let (sender, answers) = watch::channel(Answers::default());
-    let mut world = World {
+    let mut fixture = Fixture {
         nats,
         embedded,
         log: gateway.log(),
@@ -167,29 +167,29 @@ async fn full_log_refuses_appends_and_loses_none_while_the_ingest_worker_is_stop
     };
     let (log, room_id, stop) = (
         gateway.log(),
-        world.room_id.clone(),
+        fixture.room_id.clone(),
         CancellationToken::new(),
     );
     let sending = TaskTracker::new().spawn(send(log, room_id, sender, stop.clone()));
 
-    let capacity = world.fill().await;
-    assert_eq!(capacity, world.acknowledged().len(), "nothing is written");
+    let capacity = fixture.fill().await;
+    assert_eq!(capacity, fixture.acknowledged().len(), "nothing is written");
     assert!(capacity > MORE, "{capacity}");
-    let worker = Worker::start(&world.nats, &world.embedded).await;
+    let worker = Worker::start(&fixture.nats, &fixture.embedded).await;
     let more = capacity + MORE;
-    world.wait_for(|it| it.acknowledged.len() >= more).await;
+    fixture.wait_for(|it| it.acknowledged.len() >= more).await;
     worker.stop().await;
-    let unwritten = world.fill().await;
+    let unwritten = fixture.fill().await;
     println!("{unwritten} of {capacity} not written");
     stop.cancel();
-    let worker = Worker::start(&world.nats, &world.embedded).await;
+    let worker = Worker::start(&fixture.nats, &fixture.embedded).await;
     sending.await.expect("the sender ends");
-    let all = world.acknowledged();
-    world.wait_until_written(all[all.len() - 1].1).await;
-    let store = world.embedded.messages();
-    let events = store.events_after(&world.room_id, Seq::ZERO, 1_000).await;
+    let all = fixture.acknowledged();
+    fixture.wait_until_written(all[all.len() - 1].1).await;
+    let store = fixture.embedded.messages();
+    let events = store.events_after(&fixture.room_id, Seq::ZERO, 1_000).await;
     assert_eq!(ids(&events.expect("read the store")), all);
     worker.stop().await;
     gateway.close().await;
-    world.embedded.close();
+    fixture.embedded.close();
 }

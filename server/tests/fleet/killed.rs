@@ -4,56 +4,56 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::client::{Client, pause};
 use crate::conversation::Conversation;
-use crate::line::{Line, pause};
+use crate::fixture::{Fixture, eventually, message};
 use crate::support::node::unique;
-use crate::world::{World, eventually, message};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
 fn a_killed_gateways_clients_are_whole_on_another_within_three_seconds() {
-    let mut world = World::shared();
-    let mut talk = Conversation::new(&world, 4, 40);
-    let edge = [world.edge.http().to_owned()];
-    let received = talk.during(&mut world, &edge, |world| {
+    let mut fixture = Fixture::shared();
+    let mut talk = Conversation::new(&fixture, 4, 40);
+    let edge = [fixture.edge.http().to_owned()];
+    let received = talk.during(&mut fixture, &edge, |fixture| {
         pause(2 * SECOND);
-        let connections = world.metric("gateway-2", "chat_ws_active_sessions");
+        let connections = fixture.metric("gateway-2", "chat_ws_active_sessions");
         assert!(connections > 0.0, "it has clients");
-        world.fleet.part_mut("gateway-2").expect("it").kill();
+        fixture.fleet.part_mut("gateway-2").expect("it").kill();
         pause(4 * SECOND);
     });
     assert!(received.longest_silence < 3 * SECOND, "{received:?}");
-    let gateway = world.fleet.part_mut("gateway-2").expect("it");
+    let gateway = fixture.fleet.part_mut("gateway-2").expect("it");
     gateway.start().expect("start it again");
 }
 
 #[test]
 fn a_killed_leader_of_a_rooms_partition_costs_ten_seconds_and_no_message() {
-    let mut world = World::shared();
-    let mut talk = Conversation::new(&world, 3, 20);
-    let (doors, room) = (world.gateways(), talk.room.clone());
+    let mut fixture = Fixture::shared();
+    let mut talk = Conversation::new(&fixture, 3, 20);
+    let (doors, room) = (fixture.gateways(), talk.room.clone());
     let mut killed = 0;
-    let received = talk.during(&mut world, &doors, |world| {
+    let received = talk.during(&mut fixture, &doors, |fixture| {
         pause(SECOND);
-        killed = leader_of(world, &room);
-        world.fleet.nats_mut().kill(killed);
+        killed = leader_of(fixture, &room);
+        fixture.fleet.nats_mut().kill(killed);
         pause(14 * SECOND);
     });
     assert!(received.longest_silence < 10 * SECOND, "{received:?}");
-    let nats = world.fleet.nats_mut();
+    let nats = fixture.fleet.nats_mut();
     nats.start_node(killed).expect("start it again");
     nats.wait_until_ready().expect("all are there again");
 }
 
 /// The server that leads the room's partition.
-fn leader_of(world: &World, room: &str) -> usize {
+fn leader_of(fixture: &Fixture, room: &str) -> usize {
     // FNV-1a, as the contract of subjects has it.
     let hash = room.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
     });
     let name = format!("CHAT_{}", hash % 32);
-    let nats = world.fleet.nats();
+    let nats = fixture.fleet.nats();
     let said = nats.monitoring(0, "/jsz?accounts=true&streams=true");
     let said: Value = serde_json::from_str(&said.expect("ask a server")).expect("JSON");
     let accounts = said["account_details"].as_array().expect("accounts");
@@ -68,36 +68,36 @@ fn leader_of(world: &World, room: &str) -> usize {
 
 #[test]
 fn a_killed_ingest_workers_partitions_are_taken_over_within_seconds() {
-    let mut world = World::shared();
-    let mut talk = Conversation::new(&world, 3, 5);
+    let mut fixture = Fixture::shared();
+    let mut talk = Conversation::new(&fixture, 3, 5);
     let (doors, room, speaker) = (
-        world.gateways(),
+        fixture.gateways(),
         talk.room.clone(),
         talk.speaker().to_owned(),
     );
-    talk.during(&mut world, &doors, |world| {
+    talk.during(&mut fixture, &doors, |fixture| {
         for worker in ["ingest-1", "ingest-2"] {
             pause(2 * SECOND);
-            world.fleet.part_mut(worker).expect("it").kill();
+            fixture.fleet.part_mut(worker).expect("it").kill();
             pause(2 * SECOND);
             // What the list shows of the last message is in the store; the head is the log's.
-            let behind = world.listed(&speaker, &room).expect("it is listed");
+            let behind = fixture.listed(&speaker, &room).expect("it is listed");
             let behind = behind["lastMessage"]["seq"].clone();
             let taken = eventually("the other goes on", 15 * SECOND, || {
-                world
+                fixture
                     .listed(&speaker, &room)
                     .is_some_and(|it| it["lastMessage"]["seq"] != behind)
             });
             println!("{worker} was replaced after {:?}", 2 * SECOND + taken);
-            let worker = world.fleet.part_mut(worker).expect("it");
+            let worker = fixture.fleet.part_mut(worker).expect("it");
             worker.start().expect("start it again");
         }
     });
-    let last = world.edge.http().to_owned();
-    let mut line = Line::connect(&last, &world.edge.token(&speaker));
+    let last = fixture.edge.http().to_owned();
+    let mut line = Client::connect(&last, &fixture.edge.token(&speaker));
     let ack = line.acknowledged(message(&room, "after-all"));
     eventually("the store has all of it", 15 * SECOND, || {
-        world
+        fixture
             .listed(&speaker, &room)
             .is_some_and(|it| it["lastMessage"]["seq"] == ack["seq"])
     });
@@ -105,50 +105,50 @@ fn a_killed_ingest_workers_partitions_are_taken_over_within_seconds() {
 
 #[test]
 fn presence_store_restarted_empty_has_all_users_again() {
-    let mut world = World::shared();
-    let mut talk = Conversation::new(&world, 2, 20);
-    let (doors, listeners) = (world.gateways(), talk.listeners().to_vec());
-    let token = world.edge.token(&listeners[0]);
+    let mut fixture = Fixture::shared();
+    let mut talk = Conversation::new(&fixture, 2, 20);
+    let (doors, listeners) = (fixture.gateways(), talk.listeners().to_vec());
+    let token = fixture.edge.token(&listeners[0]);
     let query: Vec<String> = listeners
         .iter()
         .map(|name| format!("userId={name}"))
         .collect();
     let path = format!("/v1/presence?{}", query.join("&"));
-    let all_online = |world: &World| {
-        let reply = world.edge.call("GET", &path, &token, Value::Null);
+    let all_online = |fixture: &Fixture| {
+        let reply = fixture.edge.call("GET", &path, &token, Value::Null);
         reply.status == 200 && {
             let said = reply.ok(200);
             let users = said["users"].as_array().expect("users");
             users.iter().all(|user| user["status"] == "ONLINE")
         }
     };
-    talk.during(&mut world, &doors, |world| {
-        eventually("all are online", 10 * SECOND, || all_online(world));
-        world.fleet.redis_mut().kill();
+    talk.during(&mut fixture, &doors, |fixture| {
+        eventually("all are online", 10 * SECOND, || all_online(fixture));
+        fixture.fleet.redis_mut().kill();
         pause(3 * SECOND);
-        world.fleet.redis_mut().restart().expect("start it again");
-        let healed = eventually("all are online again", 15 * SECOND, || all_online(world));
+        fixture.fleet.redis_mut().restart().expect("start it again");
+        let healed = eventually("all are online again", 15 * SECOND, || all_online(fixture));
         println!("presence healed {healed:?} after the store was back");
     });
 }
 
 #[test]
 fn without_the_store_people_talk_and_resume_and_history_is_whole_afterwards() {
-    let mut world = World::shared();
-    let mut talk = Conversation::new(&world, 3, 20);
+    let mut fixture = Fixture::shared();
+    let mut talk = Conversation::new(&fixture, 3, 20);
     let (doors, room, speaker) = (
-        world.gateways(),
+        fixture.gateways(),
         talk.room.clone(),
         talk.speaker().to_owned(),
     );
-    let received = talk.during(&mut world, &doors, |world| {
+    let received = talk.during(&mut fixture, &doors, |fixture| {
         pause(2 * SECOND);
-        world.fleet.cassandra_mut().kill(0);
+        fixture.fleet.cassandra_mut().kill(0);
         pause(8 * SECOND);
-        let cassandra = world.fleet.cassandra_mut();
+        let cassandra = fixture.fleet.cassandra_mut();
         cassandra.start_node(0).expect("start it again");
         eventually("the list follows again", 60 * SECOND, || {
-            world.listed(&speaker, &room).is_some()
+            fixture.listed(&speaker, &room).is_some()
         });
     });
     assert!(received.longest_silence < 6 * SECOND, "{received:?}");
@@ -160,31 +160,31 @@ fn without_the_store_people_talk_and_resume_and_history_is_whole_afterwards() {
 
 #[test]
 fn a_store_that_forgets_what_it_acknowledged_is_whole_after_its_return() {
-    let mut world = World::shared();
-    let mut talk = Conversation::new(&world, 6, 5);
+    let mut fixture = Fixture::shared();
+    let mut talk = Conversation::new(&fixture, 6, 5);
     let (doors, room, speaker) = (
-        world.gateways(),
+        fixture.gateways(),
         talk.room.clone(),
         talk.speaker().to_owned(),
     );
-    talk.during(&mut world, &doors, |world| {
+    talk.during(&mut fixture, &doors, |fixture| {
         for _ in 0..3 {
             pause(3 * SECOND);
-            let cassandra = world.fleet.cassandra_mut();
+            let cassandra = fixture.fleet.cassandra_mut();
             cassandra.kill(0);
             cassandra.start_node(0).expect("start it again");
         }
         eventually("the list follows again", 60 * SECOND, || {
-            world.listed(&speaker, &room).is_some()
+            fixture.listed(&speaker, &room).is_some()
         });
     });
 }
 
 /// A signed-in account that owns a group with a guest: its token, the group, the guest.
-fn owner_of_a_group(world: &World) -> (String, String, String) {
+fn owner_of_a_group(fixture: &Fixture) -> (String, String, String) {
     let name = unique("dora").replace('-', "_")[..20].to_owned();
     let body = json!({ "name": name, "password": "long enough" });
-    let edge = &world.edge;
+    let edge = &fixture.edge;
     let account = edge.call("POST", "/v1/accounts", "", body.clone()).ok(201);
     let session = edge.call("POST", "/v1/sessions", "", body).ok(201);
     let token = session["accessToken"].as_str().expect("a token").to_owned();
@@ -195,9 +195,9 @@ fn owner_of_a_group(world: &World) -> (String, String, String) {
 }
 
 /// The members of a group, as the host product sees them.
-fn members(world: &World, room: &str) -> Option<Vec<(Value, Value)>> {
+fn members(fixture: &Fixture, room: &str) -> Option<Vec<(Value, Value)>> {
     let path = format!("/v1/rooms/{room}/members");
-    let edge = &world.edge;
+    let edge = &fixture.edge;
     let reply = edge.call("GET", &path, &edge.admin_token(), Value::Null);
     (reply.status == 200).then(|| {
         let page = reply.ok(200);
@@ -210,30 +210,30 @@ fn members(world: &World, room: &str) -> Option<Vec<(Value, Value)>> {
 
 #[test]
 fn ended_account_leaves_its_groups_after_a_killed_rooms_process_returns() {
-    let mut world = World::shared();
-    let (token, room, guest) = owner_of_a_group(&world);
+    let mut fixture = Fixture::shared();
+    let (token, room, guest) = owner_of_a_group(&fixture);
     let left = vec![(json!(guest), json!("OWNER"))];
-    let delete = |world: &World, token: &str| {
+    let delete = |fixture: &Fixture, token: &str| {
         let began = Instant::now();
-        let edge = &world.edge;
+        let edge = &fixture.edge;
         edge.call("DELETE", "/v1/me", token, Value::Null).ok(204);
         let taken = began.elapsed();
         assert_eq!(edge.call("GET", "/v1/me", token, Value::Null).status, 401);
         taken
     };
-    let taken = delete(&world, &token);
+    let taken = delete(&fixture, &token);
     println!("answered after {taken:?}");
-    assert_eq!(members(&world, &room), Some(left));
+    assert_eq!(members(&fixture, &room), Some(left));
 
-    let (token, room, guest) = owner_of_a_group(&world);
+    let (token, room, guest) = owner_of_a_group(&fixture);
     let left = vec![(json!(guest), json!("OWNER"))];
-    world.fleet.part_mut("rooms-1").expect("it").kill();
-    let taken = delete(&world, &token);
+    fixture.fleet.part_mut("rooms-1").expect("it").kill();
+    let taken = delete(&fixture, &token);
     assert!(taken < 4 * SECOND, "{taken:?}");
-    let rooms = world.fleet.part_mut("rooms-1").expect("it");
+    let rooms = fixture.fleet.part_mut("rooms-1").expect("it");
     rooms.start().expect("start it again");
     let taken = eventually("the user has left the group", 10 * SECOND, || {
-        members(&world, &room).as_ref() == Some(&left)
+        members(&fixture, &room).as_ref() == Some(&left)
     });
     println!("left {taken:?} after the return of the rooms process");
 }

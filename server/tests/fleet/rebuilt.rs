@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::line::{Line, is_event, number};
+use crate::client::{Client, is_event, number};
+use crate::fixture::{Fixture, eventually, message};
 use crate::pages::Reader;
 use crate::support::node::{Node, unique};
-use crate::world::{World, eventually, message};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A room with this many messages, an edit and a deletion; gives its speaker too.
-fn told(world: &World, messages: usize) -> (String, String) {
+fn told(fixture: &Fixture, messages: usize) -> (String, String) {
     let anna = unique("anna");
-    let room = world.edge.room(&[&anna]);
-    let mut line = Line::connect(world.edge.http(), &world.edge.token(&anna));
+    let room = fixture.edge.room(&[&anna]);
+    let mut line = Client::connect(fixture.edge.http(), &fixture.edge.token(&anna));
     let acks: Vec<Value> = (0..messages)
         .map(|number| line.acknowledged(message(&room, &format!("m-{number}"))))
         .collect();
@@ -30,11 +30,11 @@ fn told(world: &World, messages: usize) -> (String, String) {
 
 #[test]
 fn rebuilt_store_is_filled_from_the_log() {
-    let world = World::shared();
-    let (room, anna) = told(&world, 60);
-    let before = Reader::new(&world.edge, &room).after(0, 200);
+    let fixture = Fixture::shared();
+    let (room, anna) = told(&fixture, 60);
+    let before = Reader::new(&fixture.edge, &room).after(0, 200);
     let start = |role: &str| {
-        let options = world.back_ends(role, "rebuilt");
+        let options = fixture.back_ends(role, "rebuilt");
         let options: Vec<&str> = options.iter().map(String::as_str).collect();
         Node::own(&options)
     };
@@ -59,28 +59,28 @@ fn rebuilt_store_is_filled_from_the_log() {
 
 #[test]
 fn recreated_log_starts_above_the_old_one_and_clients_continue() {
-    let mut world = World::shared();
-    let (room, anna) = told(&world, 20);
+    let mut fixture = Fixture::shared();
+    let (room, anna) = told(&fixture, 20);
     // A message at the end: its listing comes from the store; heads are the log's.
-    let mut line = Line::connect(world.edge.http(), &world.edge.token(&anna));
+    let mut line = Client::connect(fixture.edge.http(), &fixture.edge.token(&anna));
     line.acknowledged(message(&room, "m-last"));
-    let before = Reader::new(&world.edge, &room).after(0, 200);
+    let before = Reader::new(&fixture.edge, &room).after(0, 200);
     let head = number(before.last().expect("events"), "seq");
     eventually("the store has it", 20 * SECOND, || {
-        world
+        fixture
             .listed(&anna, &room)
             .is_some_and(|it| it["lastMessage"]["seq"] == head)
     });
-    let mut line = Line::connect(&world.gateways()[0], &world.edge.token(&anna));
+    let mut line = Client::connect(&fixture.gateways()[0], &fixture.edge.token(&anna));
     let answer = line.ask(json!({ "type": "SUBSCRIBE", "roomId": room, "after": head }));
     assert_eq!(answer["recovered"], true);
 
-    let nodes = world.fleet.nats().nodes();
-    let kept = world.fleet.nats().directory().to_owned();
-    let nats = world.fleet.nats_mut();
+    let nodes = fixture.fleet.nats().nodes();
+    let kept = fixture.fleet.nats().directory().to_owned();
+    let nats = fixture.fleet.nats_mut();
     (0..nodes).for_each(|node| nats.stop(node));
-    world.forget_the_log(&kept);
-    let nats = world.fleet.nats_mut();
+    fixture.forget_the_log(&kept);
+    let nats = fixture.fleet.nats_mut();
     for node in 0..nodes {
         nats.start_node(node).expect("start it again, empty");
     }
@@ -89,7 +89,7 @@ fn recreated_log_starts_above_the_old_one_and_clients_continue() {
     let name = unique("after-the-loss");
     let mut ack = Value::Null;
     eventually("somebody can speak again", 60 * SECOND, || {
-        let mut line = Line::connect(world.edge.http(), &world.edge.token(&anna));
+        let mut line = Client::connect(fixture.edge.http(), &fixture.edge.token(&anna));
         ack = line.ask(message(&room, &name));
         ack["type"] == "ACK"
     });
@@ -99,7 +99,7 @@ fn recreated_log_starts_above_the_old_one_and_clients_continue() {
         "a new incarnation: {ack}"
     );
     // Who comes back from before the loss gets what came after it, and history is one.
-    let mut again = Line::connect(&world.gateways()[1], &world.edge.token(&anna));
+    let mut again = Client::connect(&fixture.gateways()[1], &fixture.edge.token(&anna));
     let answer = again.ask(json!({ "type": "SUBSCRIBE", "roomId": room, "after": head }));
     assert_eq!(answer["type"], "SUBSCRIBED", "{answer}");
     if answer["recovered"] == true {
@@ -108,10 +108,10 @@ fn recreated_log_starts_above_the_old_one_and_clients_continue() {
     }
     eventually("readers are served again", 30 * SECOND, || {
         let path = format!("/v1/rooms/{room}/messages?limit=1");
-        let host = world.edge.admin_token();
-        world.edge.call("GET", &path, &host, Value::Null).status == 200
+        let host = fixture.edge.admin_token();
+        fixture.edge.call("GET", &path, &host, Value::Null).status == 200
     });
-    let after = Reader::new(&world.edge, &room).after(0, 200);
+    let after = Reader::new(&fixture.edge, &room).after(0, 200);
     assert_eq!(after[..before.len()], before);
     assert_eq!(after.last().expect("events")["clientMsgId"], name.as_str());
     let resend = again.acknowledged(message(&room, "m-0"));
@@ -121,8 +121,8 @@ fn recreated_log_starts_above_the_old_one_and_clients_continue() {
     );
     let took = eventually("rooms are made again", 30 * SECOND, || {
         let body = json!({ "kind": "GROUP", "memberIds": [anna] });
-        let host = world.edge.admin_token();
-        let reply = world.edge.call("POST", "/v1/rooms", &host, body);
+        let host = fixture.edge.admin_token();
+        let reply = fixture.edge.call("POST", "/v1/rooms", &host, body);
         reply.status == 201
     });
     println!("rooms are made again after {took:?}");

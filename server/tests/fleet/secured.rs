@@ -11,7 +11,7 @@ use crate::support::program::{Ended, roomcast, run};
 use crate::support::scratch::Scratch;
 
 /// How long a start that is refused may take (contract §9).
-const REFUSED_WITHIN: Duration = Duration::from_secs(60);
+const REFUSED_TIMEOUT: Duration = Duration::from_secs(60);
 const PASSWORD: &str = "the password of the fleet";
 
 /// The files of one set of options: who we are, and whom we trust.
@@ -59,7 +59,7 @@ impl Files {
         }
         let since = Instant::now();
         let ended = run(&line, &[]);
-        assert!(since.elapsed() < REFUSED_WITHIN, "{:?}", since.elapsed());
+        assert!(since.elapsed() < REFUSED_TIMEOUT, "{:?}", since.elapsed());
         assert_eq!(ended.status, 1, "{but}: {ended:?}");
         assert!(ended.stderr.contains(store[0]), "{but}: {ended:?}");
         assert!(!ended.stderr.contains(PASSWORD), "{but}: {ended:?}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 /// How long a reply may take.
-const WITHIN: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What came back.
 #[derive(Debug, Clone)]
@@ -95,10 +95,10 @@ pub(crate) fn exchange(address: &str, bytes: &[u8]) -> Vec<u8> {
     let mut stream =
         TcpStream::connect(address).unwrap_or_else(|e| panic!("connect {address}: {e}"));
     stream
-        .set_read_timeout(Some(WITHIN))
+        .set_read_timeout(Some(TIMEOUT))
         .expect("set a deadline");
     stream
-        .set_write_timeout(Some(WITHIN))
+        .set_write_timeout(Some(TIMEOUT))
         .expect("set a deadline");
     stream.write_all(bytes).expect("send the request");
     let mut reply = Vec::new();

@@ -21,7 +21,7 @@ use super::program::roomcast;
 use super::scratch::Scratch;
 
 /// How long a start and an end may take.
-const WITHIN: Duration = Duration::from_secs(40);
+const TIMEOUT: Duration = Duration::from_secs(40);
 /// The secret shared with nodes of our own.
 const SECRET: &str = "a secret that only these tests and their nodes know";
 
@@ -228,7 +228,7 @@ impl Node {
 
     /// Waits for its end; gives the exit status.
     pub(crate) fn ended(&self) -> i32 {
-        let deadline = Instant::now() + WITHIN;
+        let deadline = Instant::now() + TIMEOUT;
         while Instant::now() < deadline {
             let ended = lock(&self.inner.own().process).child.try_wait();
             if let Some(status) = ended.expect("ask for the node's end") {
@@ -236,7 +236,7 @@ impl Node {
             }
             pause(Duration::from_millis(10));
         }
-        panic!("the node did not end within {WITHIN:?}");
+        panic!("the node did not end within {TIMEOUT:?}");
     }
 
     /// Asks it to leave and waits for its end; gives the exit status.
@@ -307,7 +307,7 @@ fn spawn(
             }
         }
     });
-    let Ok(ready) = said.recv_timeout(WITHIN) else {
+    let Ok(ready) = said.recv_timeout(TIMEOUT) else {
         let _ = child.kill();
         panic!("roomcast did not get ready: {}", stderr_of(scratch));
     };

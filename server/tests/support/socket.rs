@@ -18,7 +18,7 @@ use super::schema;
 use handshake::{Bring, Handshake};
 
 /// How long anything that must come may take.
-pub(crate) const WITHIN: Duration = Duration::from_secs(10);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 pub(crate) const TEXT: u8 = 1;
@@ -28,7 +28,7 @@ pub(crate) const PING: u8 = 9;
 pub(crate) const PONG: u8 = 10;
 
 /// What came over the socket.
-enum Came {
+enum Received {
     Frame(Value),
     Closed(u16, String),
     /// Nothing within the deadline.
@@ -41,7 +41,7 @@ enum Came {
 pub(crate) struct Socket {
     stream: TcpStream,
     unread: Vec<u8>,
-    /// Came already, not asked for yet.
+    /// Received already, not asked for yet.
     inbox: VecDeque<Value>,
     closed: Option<(u16, String)>,
     /// Everything that ever came, for failures.
@@ -172,9 +172,9 @@ impl Socket {
 
     /// The next frame; a `HEARTBEAT_INTERVAL` only if asked for with [`Self::with_heartbeats`].
     pub(crate) fn next(&mut self) -> Value {
-        match self.next_within(WITHIN) {
+        match self.next_within(TIMEOUT) {
             Some(frame) => frame,
-            None => panic!("nothing came within {WITHIN:?}; {}", self.so_far()),
+            None => panic!("nothing came within {TIMEOUT:?}; {}", self.so_far()),
         }
     }
 
@@ -184,9 +184,11 @@ impl Socket {
             return Some(frame);
         }
         match self.come(Instant::now() + time) {
-            Came::Frame(frame) => Some(frame),
-            Came::Nothing => None,
-            Came::Closed(..) | Came::Cut => panic!("the connection closed; {}", self.so_far()),
+            Received::Frame(frame) => Some(frame),
+            Received::Nothing => None,
+            Received::Closed(..) | Received::Cut => {
+                panic!("the connection closed; {}", self.so_far())
+            }
         }
     }
 
@@ -212,7 +214,7 @@ impl Socket {
 
     /// The next frame that is `wanted`; others before it are kept for later calls.
     pub(crate) fn find(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        self.find_within(WITHIN, what, wanted)
+        self.find_within(TIMEOUT, what, wanted)
     }
 
     pub(crate) fn find_within(
@@ -227,10 +229,12 @@ impl Socket {
         let deadline = Instant::now() + time;
         loop {
             match self.come(deadline) {
-                Came::Frame(frame) if wanted(&frame) => return frame,
-                Came::Frame(frame) => self.inbox.push_back(frame),
-                Came::Nothing => panic!("no {what} within {time:?}; {}", self.so_far()),
-                Came::Closed(..) | Came::Cut => panic!("closed before {what}; {}", self.so_far()),
+                Received::Frame(frame) if wanted(&frame) => return frame,
+                Received::Frame(frame) => self.inbox.push_back(frame),
+                Received::Nothing => panic!("no {what} within {time:?}; {}", self.so_far()),
+                Received::Closed(..) | Received::Cut => {
+                    panic!("closed before {what}; {}", self.so_far())
+                }
             }
         }
     }
@@ -257,26 +261,26 @@ impl Socket {
 
     /// The fleet closes; what comes before stays to be asked for.
     pub(crate) fn closed(&mut self) -> (u16, String) {
-        self.closed_within(WITHIN)
+        self.closed_within(TIMEOUT)
     }
 
     pub(crate) fn closed_within(&mut self, time: Duration) -> (u16, String) {
         let deadline = Instant::now() + time;
         loop {
             match self.come(deadline) {
-                Came::Frame(frame) => self.inbox.push_back(frame),
-                Came::Closed(code, reason) => return (code, reason),
-                Came::Nothing => panic!("no close within {time:?}; {}", self.so_far()),
-                Came::Cut => panic!("cut without a close; {}", self.so_far()),
+                Received::Frame(frame) => self.inbox.push_back(frame),
+                Received::Closed(code, reason) => return (code, reason),
+                Received::Nothing => panic!("no close within {time:?}; {}", self.so_far()),
+                Received::Cut => panic!("cut without a close; {}", self.so_far()),
             }
         }
     }
 
     /// The `WELCOME`, or the code of the close that came instead.
     pub(crate) fn greeted_or_closed(&mut self) -> Result<Value, u16> {
-        match self.come(Instant::now() + WITHIN) {
-            Came::Frame(frame) if frame["type"] == "WELCOME" => Ok(frame),
-            Came::Closed(code, _) => Err(code),
+        match self.come(Instant::now() + TIMEOUT) {
+            Received::Frame(frame) if frame["type"] == "WELCOME" => Ok(frame),
+            Received::Closed(code, _) => Err(code),
             _ => panic!("neither greeted nor closed; {}", self.so_far()),
         }
     }
@@ -296,9 +300,11 @@ impl Socket {
     /// The connection ends without a word, or is reset.
     pub(crate) fn cut_within(&mut self, time: Duration) {
         match self.come(Instant::now() + time) {
-            Came::Cut => {}
-            Came::Nothing => panic!("not cut within {time:?}; {}", self.so_far()),
-            Came::Frame(_) | Came::Closed(..) => panic!("something came; {}", self.so_far()),
+            Received::Cut => {}
+            Received::Nothing => panic!("not cut within {time:?}; {}", self.so_far()),
+            Received::Frame(_) | Received::Closed(..) => {
+                panic!("something came; {}", self.so_far())
+            }
         }
     }
 
@@ -309,20 +315,20 @@ impl Socket {
 
     /// The payload of the next WebSocket pong.
     pub(crate) fn pong(&mut self) -> Vec<u8> {
-        let deadline = Instant::now() + WITHIN;
+        let deadline = Instant::now() + TIMEOUT;
         while self.pongs.is_empty() {
             match self.come(deadline) {
-                Came::Frame(frame) => self.inbox.push_back(frame),
-                Came::Nothing if !self.pongs.is_empty() => {}
+                Received::Frame(frame) => self.inbox.push_back(frame),
+                Received::Nothing if !self.pongs.is_empty() => {}
                 _ => panic!("no pong; {}", self.so_far()),
             }
         }
         self.pongs.pop_front().expect("one has come")
     }
 
-    fn come(&mut self, deadline: Instant) -> Came {
+    fn come(&mut self, deadline: Instant) -> Received {
         if let Some((code, reason)) = &self.closed {
-            return Came::Closed(*code, reason.clone());
+            return Received::Closed(*code, reason.clone());
         }
         loop {
             while let Some((opcode, payload)) = self.take_frame() {
@@ -333,7 +339,7 @@ impl Socket {
                         schema::check(&frame);
                         self.log.push(text);
                         if self.heartbeats || frame["type"] != "HEARTBEAT" {
-                            return Came::Frame(frame);
+                            return Received::Frame(frame);
                         }
                     }
                     PING => {
@@ -344,22 +350,22 @@ impl Socket {
                     }
                     PONG => {
                         self.pongs.push_back(payload);
-                        return Came::Nothing;
+                        return Received::Nothing;
                     }
                     CLOSE => return self.take_close(&payload),
                     other => panic!("opcode {other} came; {}", self.so_far()),
                 }
             }
             if self.ended {
-                return Came::Cut;
+                return Received::Cut;
             }
             if !self.read_more(deadline) {
-                return Came::Nothing;
+                return Received::Nothing;
             }
         }
     }
 
-    fn take_close(&mut self, payload: &[u8]) -> Came {
+    fn take_close(&mut self, payload: &[u8]) -> Received {
         let (code, reason) = match payload.split_first_chunk() {
             Some((code, reason)) => (u16::from_be_bytes(*code), reason),
             None => (1005, payload),
@@ -369,7 +375,7 @@ impl Socket {
         self.closed = Some((code, reason.clone()));
         // The answer that the protocol asks for; the other side may be gone already.
         let _ = self.try_send_raw(&masked(0x80 | CLOSE, payload));
-        Came::Closed(code, reason)
+        Received::Closed(code, reason)
     }
 
     /// One whole frame out of the bytes read so far.

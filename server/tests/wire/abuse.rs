@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::scene::Scene;
+use crate::fixture::Fixture;
 use crate::support::node::{Node, pause, unique};
 use crate::support::socket::handshake::Handshake;
 use crate::support::socket::{PING, Socket, TEXT, masked};
@@ -18,12 +18,12 @@ const LEAST_P99: Duration = Duration::from_millis(20);
 
 /// How long the acknowledgements of a well-behaved client take, sent within its rate for `time`: the 99th
 /// percentile.
-fn p99_of_sends(scene: &Scene, ann: &mut Socket, time: Duration) -> Duration {
+fn p99_of_sends(fixture: &Fixture, ann: &mut Socket, time: Duration) -> Duration {
     let until = Instant::now() + time;
     let mut took = Vec::new();
     while Instant::now() < until {
         let since = Instant::now();
-        ann.say(&scene.room, "hello");
+        ann.say(&fixture.room, "hello");
         took.push(since.elapsed());
         pause(Duration::from_millis(60));
     }
@@ -36,10 +36,10 @@ fn p99_of_sends(scene: &Scene, ann: &mut Socket, time: Duration) -> Duration {
 fn every_frame(room: &str, message_id: &str, token: &str, with_replays: bool) -> Vec<u8> {
     let many: Vec<String> = (0..200).map(|n| format!("user-{n}")).collect();
     let in_room = |kind: &str, fields: Value| {
-        crate::scene::with(json!({ "type": kind, "roomId": room }), fields)
+        crate::fixture::with(json!({ "type": kind, "roomId": room }), fields)
     };
     let of_message = |kind: &str, fields: Value| {
-        crate::scene::with(in_room(kind, json!({ "messageId": message_id })), fields)
+        crate::fixture::with(in_room(kind, json!({ "messageId": message_id })), fields)
     };
     let after = if with_replays { json!(0) } else { Value::Null };
     let rooms = vec![json!({ "roomId": room, "after": after }); 20];
@@ -70,11 +70,11 @@ fn every_frame(room: &str, message_id: &str, token: &str, with_replays: bool) ->
 }
 
 /// One of the abuser's sockets: writes as fast as it can, reads what comes, comes back when closed.
-fn flood(scene: &Scene, frames: &[u8], stop: &AtomicBool, rounds: &AtomicU64) {
+fn flood(fixture: &Fixture, frames: &[u8], stop: &AtomicBool, rounds: &AtomicU64) {
     yield_to_others();
     while !stop.load(Ordering::Relaxed) {
-        let upgraded = Handshake::new(&scene.node)
-            .bearer(&scene.token("mal"))
+        let upgraded = Handshake::new(&fixture.node)
+            .bearer(&fixture.token("mal"))
             .send();
         let Ok((socket, _)) = upgraded else { continue };
         let stream = socket.into_stream();
@@ -120,11 +120,11 @@ fn write_all(mut stream: &TcpStream, frames: &[u8], stop: &AtomicBool, rounds: &
 }
 
 /// The abuser's calls, one after another.
-fn call_everything(scene: &Scene, stop: &AtomicBool, calls: &AtomicU64) {
+fn call_everything(fixture: &Fixture, stop: &AtomicBool, calls: &AtomicU64) {
     yield_to_others();
     let members: Vec<String> = (0..199).map(|n| format!("user-{n}")).collect();
     let group = json!({ "kind": "GROUP", "name": "again", "memberIds": members });
-    let room = format!("/v1/rooms/{}", scene.room);
+    let room = format!("/v1/rooms/{}", fixture.room);
     let user = unique("guest");
     let wrong = json!({ "name": "somebody", "password": "wrong and long" });
     let list = [
@@ -155,12 +155,12 @@ fn call_everything(scene: &Scene, stop: &AtomicBool, calls: &AtomicU64) {
         ("POST", "/v1/sessions".to_owned(), wrong),
         ("DELETE", "/v1/nothing".to_owned(), Value::Null),
     ];
-    let token = scene.token("mal");
+    let token = fixture.token("mal");
     for (method, path, body) in list.iter().cycle() {
         if stop.load(Ordering::Relaxed) {
             return;
         }
-        scene.node.call(method, path, &token, body.clone());
+        fixture.node.call(method, path, &token, body.clone());
         calls.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -171,17 +171,17 @@ fn yield_to_others() {
 }
 
 /// A room of the abuser's alone, with much in it, and one of its messages.
-fn large_room(node: &Node) -> (Scene, Value) {
-    let scene = Scene::on(node, &["mal"]);
+fn large_room(node: &Node) -> (Fixture, Value) {
+    let fixture = Fixture::on(node, &["mal"]);
     let content = "z".repeat(16_384);
-    let message = scene.connect("mal").say(&scene.room, &content);
+    let message = fixture.connect("mal").say(&fixture.room, &content);
     let host = node.admin_token();
     for _ in 0..400 {
-        let body = json!({ "content": content, "senderId": scene.id("mal") });
-        let path = format!("/v1/rooms/{}/messages", scene.room);
+        let body = json!({ "content": content, "senderId": fixture.id("mal") });
+        let path = format!("/v1/rooms/{}/messages", fixture.room);
         node.call("POST", &path, &host, body).ok(201);
     }
-    (scene, message["messageId"].clone())
+    (fixture, message["messageId"].clone())
 }
 
 /// The most memory that the node's process has until `stop`.
@@ -202,7 +202,7 @@ fn one_abusive_client_does_not_slow_another_one_down_or_grow_the_process() {
         let message_id = message_id.as_str().expect("an id");
         every_frame(&bad.room, message_id, &bad.token("mal"), with_replays)
     });
-    let good = Scene::on(&node, &["ann"]);
+    let good = Fixture::on(&node, &["ann"]);
     let mut ann = good.connect("ann");
     let alone = p99_of_sends(&good, &mut ann, Duration::from_secs(5));
     let before = node.resident_bytes();

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, assert_chain, contents, number, of_type};
+use crate::fixture::{Fixture, assert_chain, contents, number, of_type};
 use crate::support::node::{Node, pause, unique};
 use crate::support::socket::handshake::Bring;
 use crate::support::socket::{BINARY, CLOSE, PING, Socket, TEXT, masked};
@@ -211,12 +211,12 @@ fn the_connection_that_was_silent_longest_makes_room_for_a_new_one() {
 
 #[test]
 fn far_over_the_rate_limit_closes_4429() {
-    let scene = Scene::on(
+    let fixture = Fixture::on(
         &Node::start(&["--sends-per-second=1", "--send-burst=1"]),
         &["ann"],
     );
-    let mut ann = scene.connect("ann");
-    let frame = scene.message_frame("hello").to_string();
+    let mut ann = fixture.connect("ann");
+    let frame = fixture.message_frame("hello").to_string();
     let frames: Vec<u8> = (0..250)
         .flat_map(|_| masked(FINAL | TEXT, frame.as_bytes()))
         .collect();
@@ -230,10 +230,10 @@ fn far_over_the_rate_limit_closes_4429() {
 #[test]
 fn a_slow_reader_is_closed_4508_and_resumes_without_a_gap() {
     let node = Node::own(&["--sends-per-second=1000", "--send-burst=10000"]);
-    let scene = Scene::on(&node, &["ann", "ben"]);
-    let mut ben = scene.join("ben");
+    let fixture = Fixture::on(&node, &["ann", "ben"]);
+    let mut ben = fixture.join("ben");
     ben.keep_little();
-    let mut ann = scene.connect("ann");
+    let mut ann = fixture.connect("ann");
     let content = "x".repeat(16_384);
     let mut sent = 0;
     let too_slow = || {
@@ -249,7 +249,7 @@ fn a_slow_reader_is_closed_4508_and_resumes_without_a_gap() {
             "the slow reader is still there after {sent} large messages"
         );
         for _ in 0..30 {
-            ann.send(scene.message_frame(&content));
+            ann.send(fixture.message_frame(&content));
         }
         for _ in 0..30 {
             ann.expect("ACK");
@@ -258,12 +258,13 @@ fn a_slow_reader_is_closed_4508_and_resumes_without_a_gap() {
     }
     assert_eq!(ben.closed().0, 4508);
     let got = of_type(&ben.waiting(), "MESSAGE");
-    let joined = number(&scene.log("ann")[1]["seq"]);
+    let joined = number(&fixture.log("ann")[1]["seq"]);
     assert_chain(&got, joined);
     let last = got.last().map_or(joined, |event| number(&event["seq"]));
 
-    let mut again = scene.connect("ben");
-    let subscribed = again.ask(json!({ "type": "SUBSCRIBE", "roomId": scene.room, "after": last }));
+    let mut again = fixture.connect("ben");
+    let subscribed =
+        again.ask(json!({ "type": "SUBSCRIBE", "roomId": fixture.room, "after": last }));
     assert_eq!(subscribed["recovered"], true);
     let rest: Vec<Value> = (got.len()..sent).map(|_| again.expect("MESSAGE")).collect();
     assert_chain(&rest, last);
@@ -305,32 +306,32 @@ fn silent_connection_gets_heartbeats_and_a_ping_and_is_closed_4408_after_45_seco
 
 #[test]
 fn a_client_that_only_answers_pings_stays_connected() {
-    let scene = Scene::with(&["ann"]);
+    let fixture = Fixture::with(&["ann"]);
     // A hidden tab: its script may run once a minute, its browser answers pings by itself.
-    let mut hidden = scene.join("ann");
+    let mut hidden = fixture.join("ann");
     hidden.nothing_for(Duration::from_secs(48));
     assert_eq!(hidden.pings().len(), 1);
-    hidden.say(&scene.room, "still here");
+    hidden.say(&fixture.room, "still here");
 }
 
 #[test]
 fn a_slow_reader_that_sends_pings_is_not_closed_during_its_replay() {
     let node = Node::own(&["--sends-per-second=1000", "--send-burst=10000"]);
-    let scene = Scene::on(&node, &["ann", "ben"]);
-    let mut ann = scene.connect("ann");
+    let fixture = Fixture::on(&node, &["ann", "ben"]);
+    let mut ann = fixture.connect("ann");
     let content = "x".repeat(16_384);
     // More than socket buffers hold and this reader takes.
     for _ in 0..12 {
         for _ in 0..50 {
-            ann.send(scene.message_frame(&content));
+            ann.send(fixture.message_frame(&content));
         }
         for _ in 0..50 {
             ann.expect("ACK");
         }
     }
-    let mut ben = scene.connect("ben");
+    let mut ben = fixture.connect("ben");
     ben.keep_little();
-    let subscribed = ben.ask(json!({ "type": "SUBSCRIBE", "roomId": scene.room, "after": 0 }));
+    let subscribed = ben.ask(json!({ "type": "SUBSCRIBE", "roomId": fixture.room, "after": 0 }));
     assert_eq!(subscribed["recovered"], true);
     let since = Instant::now();
     let mut pinged = since;
@@ -363,12 +364,12 @@ fn a_clients_own_close_is_answered_with_its_code() {
 
 #[test]
 fn after_its_close_a_client_is_gone_for_others() {
-    let scene = Scene::with(&["ann", "ben"]);
-    let (mut ann, mut ben) = (scene.join("ann"), scene.join("ben"));
+    let fixture = Fixture::with(&["ann", "ben"]);
+    let (mut ann, mut ben) = (fixture.join("ann"), fixture.join("ben"));
     ben.send_close(1000, "");
     // What follows a close is not read.
-    ben.send(scene.message_frame("from the grave"));
+    ben.send(fixture.message_frame("from the grave"));
     assert_eq!(ben.closed().0, 1000);
-    ann.say(&scene.room, "hello");
+    ann.say(&fixture.room, "hello");
     assert_eq!(contents(&ann.drain()), ["hello"]);
 }

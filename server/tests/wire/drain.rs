@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::scene::{Scene, contents, number};
+use crate::fixture::{Fixture, contents, number};
 use crate::support::node::Node;
 use crate::support::socket::Socket;
 use crate::support::socket::handshake::Handshake;
@@ -50,10 +50,10 @@ fn a_node_that_is_asked_to_leave_sends_every_connection_away_and_ends_with_0() {
 #[test]
 fn what_was_sent_before_a_node_leaves_is_acknowledged_or_not_kept() {
     let node = Node::own(&["--sends-per-second=1000", "--send-burst=1000"]);
-    let scene = Scene::on(&node, &["ann"]);
-    let mut ann = scene.connect("ann");
+    let fixture = Fixture::on(&node, &["ann"]);
+    let mut ann = fixture.connect("ann");
     for n in 0..50 {
-        ann.send(scene.message_frame(&format!("message {n}")));
+        ann.send(fixture.message_frame(&format!("message {n}")));
     }
     ann.expect("ACK");
     node.ask_to_leave();
@@ -65,7 +65,7 @@ fn what_was_sent_before_a_node_leaves_is_acknowledged_or_not_kept() {
         .count();
     assert_eq!(node.ended(), 0);
     node.restart();
-    let kept = contents(&scene.log("ann")).len();
+    let kept = contents(&fixture.log("ann")).len();
     assert!(kept >= acked, "{acked} acknowledged, {kept} kept");
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, assert_refused, fields, with};
+use crate::fixture::{Fixture, assert_refused, fields, with};
 use crate::support::node::{Node, unique};
 use crate::support::socket::Socket;
 
@@ -139,8 +139,8 @@ fn assert_refused_as(answer: &Value, text: &str, frame: Option<&Value>) {
 
 #[test]
 fn every_missing_or_wrong_value_of_every_field_is_a_bad_frame() {
-    let scene = Scene::with(&["ann"]);
-    let mut all = frames(&scene.room);
+    let fixture = Fixture::with(&["ann"]);
+    let mut all = frames(&fixture.room);
     all.push(json!({ "type": "AUTH", "token": "t" }));
     let mut cases = Vec::new();
     for (number, frame) in all.into_iter().enumerate() {
@@ -165,12 +165,12 @@ fn every_missing_or_wrong_value_of_every_field_is_a_bad_frame() {
             );
         }
     }
-    let nothing = json!({ "type": "MARK", "roomId": scene.room, "ref": "r" });
+    let nothing = json!({ "type": "MARK", "roomId": fixture.room, "ref": "r" });
     let nulls = with(nothing.clone(), json!({ "read": null, "delivered": null }));
     cases.push((nothing.to_string(), Some(nothing)));
     cases.push((nulls.to_string(), Some(nulls)));
     assert!(cases.len() > 250, "{}", cases.len());
-    all_refused(&scene.node, &cases);
+    all_refused(&fixture.node, &cases);
 }
 
 #[test]
@@ -277,23 +277,23 @@ fn unknown_fields_are_ignored_however_odd() {
 
 #[test]
 fn null_in_an_optional_field_is_the_same_as_its_absence() {
-    let scene = Scene::with(&["ann", "ben"]);
-    let mut ann = scene.connect("ann");
+    let fixture = Fixture::with(&["ann", "ben"]);
+    let mut ann = fixture.connect("ann");
     let nulls = json!({ "clientMsgId": null, "replyTo": null, "attachments": null,
                         "mentions": null, "ref": null });
-    ann.send(with(scene.message_frame("hello"), nulls));
+    ann.send(with(fixture.message_frame("hello"), nulls));
     let ack = ann.next();
     assert_eq!(ack["type"], "ACK", "{ack}");
     let frame =
-        json!({ "type": "SUBSCRIBE", "roomId": scene.room, "after": null, "presence": null });
+        json!({ "type": "SUBSCRIBE", "roomId": fixture.room, "after": null, "presence": null });
     let subscribed = ann.ask(frame);
     assert_eq!(subscribed["after"], subscribed["head"]);
-    let react = json!({ "type": "REACT", "roomId": scene.room, "messageId": ack["messageId"],
+    let react = json!({ "type": "REACT", "roomId": fixture.room, "messageId": ack["messageId"],
                         "emoji": "+1", "remove": null, "clientMsgId": null });
     assert_eq!(ann.ask(react)["type"], "ACK");
-    let mark = json!({ "type": "MARK", "roomId": scene.room, "read": ack["seq"],
+    let mark = json!({ "type": "MARK", "roomId": fixture.room, "read": ack["seq"],
                        "delivered": null });
-    scene.connect("ben").send(mark);
+    fixture.connect("ben").send(mark);
     ann.expect("RECEIPT");
 }
 
@@ -340,12 +340,12 @@ fn an_unknown_type_is_named_so_however_often_it_comes() {
 
 #[test]
 fn outside_a_room_everything_is_answered_alike_whether_the_room_exists_or_not() {
-    let scene = Scene::with(&["ann"]);
+    let fixture = Fixture::with(&["ann"]);
     let stranger = unique("stranger");
     let missing = unique("missing");
-    let mut socket = Socket::connect(&scene.node, &scene.node.token(&stranger));
+    let mut socket = Socket::connect(&fixture.node, &fixture.node.token(&stranger));
     let mut answers = Vec::new();
-    for room in [&scene.room, &missing] {
+    for room in [&fixture.room, &missing] {
         for frame in frames(room) {
             if frame["roomId"].is_null() || frame["type"] == "UNSUBSCRIBE" {
                 continue;
@@ -362,14 +362,14 @@ fn outside_a_room_everything_is_answered_alike_whether_the_room_exists_or_not() 
     answers.dedup();
     assert_eq!(answers.len(), 1, "{answers:?}");
     socket.nothing_yet();
-    assert_eq!(scene.log("ann").len(), 1, "only the owner's joining");
+    assert_eq!(fixture.log("ann").len(), 1, "only the owner's joining");
 }
 
 #[test]
 fn the_shortest_valid_frames_of_the_page_are_valid() {
-    let scene = Scene::with(&["ann"]);
-    let mut ann = scene.connect("ann");
-    let room = &scene.room;
+    let fixture = Fixture::with(&["ann"]);
+    let mut ann = fixture.connect("ann");
+    let room = &fixture.room;
     ann.send_text(&format!(
         r#"{{"type":"SEND_MESSAGE","roomId":"{room}","content":"hello"}}"#
     ));
@@ -380,7 +380,7 @@ fn the_shortest_valid_frames_of_the_page_are_valid() {
     ann.send_text(r#"{"type":"PING"}"#);
     let pong = ann.next();
     assert_eq!(fields(&pong), ["serverTime", "type"]);
-    crate::scene::assert_time(&pong["serverTime"]);
+    crate::fixture::assert_time(&pong["serverTime"]);
     // White space around, and escapes in names and values, are JSON too.
     ann.send_text("\n\t {\r\n \"t\\u0079pe\" : \"P\\u0049NG\" }\n ");
     assert_eq!(ann.next()["type"], "PONG");

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::scene::{assert_time, fields, text};
+use crate::fixture::{assert_time, fields, text};
 use crate::support::node::{Node, pause, unique};
 use crate::support::socket::handshake::{Bring, Handshake};
 use crate::support::socket::{Socket, TEXT, masked};

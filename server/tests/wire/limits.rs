@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, number, of_type, with};
+use crate::fixture::{Fixture, number, of_type, with};
 use crate::support::node::{Node, pause, unique};
 use crate::support::socket::{Socket, TEXT, masked};
 
@@ -36,18 +36,18 @@ fn retry_after(error: &Value) -> u64 {
 
 #[test]
 fn a_burst_of_40_passes_and_then_20_a_second() {
-    let scene = Scene::with(&["ann"]);
-    let mut ann = scene.connect("ann");
+    let fixture = Fixture::with(&["ann"]);
+    let mut ann = fixture.connect("ann");
     let since = Instant::now();
-    let answers = burst(&mut ann, &scene.message_frame("hello"), 100);
+    let answers = burst(&mut ann, &fixture.message_frame("hello"), 100);
     let (kept, most) = (of_type(&answers, "ACK").len(), most_passed(40, 20, since));
     let passed = count(&of_type(&answers, "ACK"));
     assert!((40..=most).contains(&passed), "{passed} of {most}");
     for error in of_type(&answers, "ERROR") {
         assert!((1..=1_000).contains(&retry_after(&error)), "{error}");
-        assert_eq!(error["roomId"], json!(scene.room));
+        assert_eq!(error["roomId"], json!(fixture.room));
     }
-    assert_eq!(of_type(&scene.log("ann"), "MESSAGE").len(), kept);
+    assert_eq!(of_type(&fixture.log("ann"), "MESSAGE").len(), kept);
     ann.nothing_yet();
 }
 
@@ -93,9 +93,9 @@ fn changing_calls_are_rate_limited_per_user_by_the_members_they_name() {
 
 #[test]
 fn every_kind_of_changing_call_counts_and_sends_and_sign_outs_do_not() {
-    let scene = Scene::on(&Node::own(&[]), &["ann", "ben"]);
-    let (node, token) = (&scene.node, scene.token("ann"));
-    let member = format!("/members/{}", scene.id("ben"));
+    let fixture = Fixture::on(&Node::own(&[]), &["ann", "ben"]);
+    let (node, token) = (&fixture.node, fixture.token("ann"));
+    let member = format!("/members/{}", fixture.id("ben"));
     let calls = [
         ("PATCH", String::new(), json!({ "topic": "a" })),
         ("PUT", member.clone(), json!({})),
@@ -104,7 +104,7 @@ fn every_kind_of_changing_call_counts_and_sends_and_sign_outs_do_not() {
     let mut refused = [false; 3];
     for turn in 0..400 {
         let (method, below, body) = &calls[turn % 3];
-        let reply = scene.call("ann", method, below, body.clone());
+        let reply = fixture.call("ann", method, below, body.clone());
         refused[turn % 3] |= reply.status == 429;
         if refused == [true; 3] {
             break;
@@ -116,7 +116,7 @@ fn every_kind_of_changing_call_counts_and_sends_and_sign_outs_do_not() {
     let is_refused = |_| node.call("PATCH", "/v1/me", &token, body.clone()).status == 429;
     assert!((0..100).any(is_refused), "the profile has no rate");
     let body = json!({ "content": "sends have a rate of their own" });
-    scene.call("ann", "POST", "/messages", body).ok(201);
+    fixture.call("ann", "POST", "/messages", body).ok(201);
     let signed_out = node.call("DELETE", "/v1/sessions/current", &token, Value::Null);
     assert_ne!(signed_out.status, 429, "{signed_out:?}");
 }
@@ -124,9 +124,9 @@ fn every_kind_of_changing_call_counts_and_sends_and_sign_outs_do_not() {
 #[test]
 fn after_the_time_that_a_refusal_names_the_same_send_passes() {
     let node = Node::start(&["--sends-per-second=2", "--send-burst=1"]);
-    let scene = Scene::on(&node, &["ann"]);
-    let mut ann = scene.connect("ann");
-    let frame = scene.message_frame("hello");
+    let fixture = Fixture::on(&node, &["ann"]);
+    let mut ann = fixture.connect("ann");
+    let frame = fixture.message_frame("hello");
     assert_eq!(ann.ask(frame.clone())["type"], "ACK");
     // One more passes for every half a second that has gone by.
     let mut answers = std::iter::repeat_with(|| ann.ask(frame.clone())).take(100);
@@ -141,16 +141,21 @@ fn after_the_time_that_a_refusal_names_the_same_send_passes() {
 #[test]
 fn sockets_and_http_resends_and_edits_share_one_rate() {
     let node = Node::start(&["--sends-per-second=1", "--send-burst=5"]);
-    let scene = Scene::on(&node, &["ann", "ben"]);
-    let (mut desk, mut phone) = (scene.connect("ann"), scene.connect("ann"));
-    let named = with(scene.message_frame("hello"), json!({ "clientMsgId": "c" }));
+    let fixture = Fixture::on(&node, &["ann", "ben"]);
+    let (mut desk, mut phone) = (fixture.connect("ann"), fixture.connect("ann"));
+    let named = with(
+        fixture.message_frame("hello"),
+        json!({ "clientMsgId": "c" }),
+    );
     let first = desk.ask(named.clone());
     assert_eq!(phone.ask(named.clone())["duplicate"], true);
-    let mut frame = json!({ "type": "REACT", "roomId": scene.room, "emoji": "+1",
+    let mut frame = json!({ "type": "REACT", "roomId": fixture.room, "emoji": "+1",
                             "messageId": first["messageId"] });
     assert_eq!(phone.ask(frame.clone())["type"], "ACK");
     let body = json!({ "content": "over HTTP" });
-    scene.call("ann", "POST", "/messages", body.clone()).ok(201);
+    fixture
+        .call("ann", "POST", "/messages", body.clone())
+        .ok(201);
     // Whatever is refused for another reason was a send too; at least one of these is too many.
     let mut limited = Vec::new();
     for _ in 0..8 {
@@ -166,7 +171,7 @@ fn sockets_and_http_resends_and_edits_share_one_rate() {
 
     let mut refused = None;
     for _ in 0..20 {
-        let reply = scene.call("ann", "POST", "/messages", body.clone());
+        let reply = fixture.call("ann", "POST", "/messages", body.clone());
         if reply.status == 429 {
             refused = Some(reply);
             break;
@@ -182,12 +187,12 @@ fn sockets_and_http_resends_and_edits_share_one_rate() {
         "{refused:?}"
     );
 
-    scene
+    fixture
         .connect("ben")
-        .say(&scene.room, "others have their own");
+        .say(&fixture.room, "others have their own");
     for _ in 0..20 {
-        let body = json!({ "content": "by the host", "senderId": scene.id("ann") });
-        let path = format!("/v1/rooms/{}/messages", scene.room);
+        let body = json!({ "content": "by the host", "senderId": fixture.id("ann") });
+        let path = format!("/v1/rooms/{}/messages", fixture.room);
         node.call("POST", &path, &node.admin_token(), body).ok(201);
     }
 }
@@ -195,23 +200,23 @@ fn sockets_and_http_resends_and_edits_share_one_rate() {
 #[test]
 fn what_is_not_a_send_is_not_limited_as_one() {
     let node = Node::start(&["--sends-per-second=1", "--send-burst=1"]);
-    let scene = Scene::on(&node, &["ann"]);
-    let mut ann = scene.connect("ann");
+    let fixture = Fixture::on(&node, &["ann"]);
+    let mut ann = fixture.connect("ann");
     for _ in 0..30 {
         assert_eq!(ann.ask(json!({ "type": "PING" }))["type"], "PONG");
-        ann.subscribe(&scene.room);
-        ann.send(json!({ "type": "TYPING", "roomId": scene.room }));
-        ann.send(json!({ "type": "MARK", "roomId": scene.room, "read": 0 }));
+        ann.subscribe(&fixture.room);
+        ann.send(json!({ "type": "TYPING", "roomId": fixture.room }));
+        ann.send(json!({ "type": "MARK", "roomId": fixture.room, "read": 0 }));
     }
     assert!(of_type(&ann.drain(), "ERROR").is_empty());
 }
 
 #[test]
 fn other_frames_pass_in_a_burst_of_200_and_then_50_a_second() {
-    let scene = Scene::with(&["ann", "ben"]);
-    let mut ann = scene.connect("ann");
+    let fixture = Fixture::with(&["ann", "ben"]);
+    let mut ann = fixture.connect("ann");
     let since = Instant::now();
-    let frame = json!({ "type": "UNSUBSCRIBE", "roomId": scene.room });
+    let frame = json!({ "type": "UNSUBSCRIBE", "roomId": fixture.room });
     ann.send_raw(&masked(0x80 | TEXT, frame.to_string().as_bytes()).repeat(350));
     let is_answer = |it: &Value| it["type"] == "UNSUBSCRIBED" || it["type"] == "ERROR";
     let answers: Vec<_> = (0..350).map(|_| ann.find("an answer", is_answer)).collect();
@@ -223,7 +228,7 @@ fn other_frames_pass_in_a_burst_of_200_and_then_50_a_second() {
     let refused = of_type(&answers, "ERROR");
     for error in &refused {
         assert!((1..=1_000).contains(&retry_after(error)), "{error}");
-        assert_eq!(error["roomId"], json!(scene.room));
+        assert_eq!(error["roomId"], json!(fixture.room));
     }
     if let Some(last) = refused.last() {
         pause(Duration::from_millis(retry_after(last)));
@@ -232,21 +237,21 @@ fn other_frames_pass_in_a_burst_of_200_and_then_50_a_second() {
     // These have rates of their own, or none.
     for _ in 0..20 {
         assert_eq!(ann.ask(json!({ "type": "PING" }))["type"], "PONG");
-        assert_eq!(ann.subscribe(&scene.room)["type"], "SUBSCRIBED");
+        assert_eq!(ann.subscribe(&fixture.room)["type"], "SUBSCRIBED");
     }
-    let token = scene.token("ann");
+    let token = fixture.token("ann");
     let renewed = ann.ask(json!({ "type": "AUTH", "token": token }));
     assert_eq!(renewed["type"], "AUTHENTICATED");
-    ann.say(&scene.room, "hello");
-    let mut other = scene.connect("ann");
-    other.send(json!({ "type": "UNSUBSCRIBE", "roomId": scene.room }));
+    ann.say(&fixture.room, "hello");
+    let mut other = fixture.connect("ann");
+    other.send(json!({ "type": "UNSUBSCRIBE", "roomId": fixture.room }));
     other.expect("UNSUBSCRIBED");
 }
 
 #[test]
 fn unknown_frames_count_as_others_do() {
-    let scene = Scene::with(&["ann"]);
-    let mut ann = scene.connect("ann");
+    let fixture = Fixture::with(&["ann"]);
+    let mut ann = fixture.connect("ann");
     let since = Instant::now();
     ann.send_raw(&masked(0x80 | TEXT, br#"{"type":"NEWS"}"#).repeat(300));
     let mut answers: Vec<_> = (0..300).map(|_| ann.expect("ERROR")).collect();
@@ -278,23 +283,23 @@ fn pings_past_their_pace_are_answered_later_and_none_is_refused() {
 #[test]
 fn a_burst_of_marks_reaches_others_as_few_receipts_and_the_last_state() {
     let node = Node::start(&["--sends-per-second=1000", "--send-burst=1000"]);
-    let scene = Scene::on(&node, &["ann", "ben"]);
-    let mut ann = scene.connect("ann");
+    let fixture = Fixture::on(&node, &["ann", "ben"]);
+    let mut ann = fixture.connect("ann");
     let seqs: Vec<_> = (0..150)
-        .map(|_| number(&ann.say(&scene.room, "hello")["seq"]))
+        .map(|_| number(&ann.say(&fixture.room, "hello")["seq"]))
         .collect();
-    let mut ben = scene.join("ben");
+    let mut ben = fixture.join("ben");
     let since = Instant::now();
     let marks = seqs.iter().flat_map(|seq| {
-        let frame = json!({ "type": "MARK", "roomId": scene.room, "read": seq });
+        let frame = json!({ "type": "MARK", "roomId": fixture.room, "read": seq });
         masked(0x80 | TEXT, frame.to_string().as_bytes())
     });
-    scene.connect("ben").send_raw(&marks.collect::<Vec<u8>>());
+    fixture.connect("ben").send_raw(&marks.collect::<Vec<u8>>());
     let mut receipts = 0;
     loop {
         let receipt = ben.expect("RECEIPT");
         receipts += 1;
-        assert_eq!(receipt["userId"], json!(scene.id("ben")));
+        assert_eq!(receipt["userId"], json!(fixture.id("ben")));
         if number(&receipt["read"]) == *seqs.last().expect("many") {
             break;
         }
@@ -306,11 +311,11 @@ fn a_burst_of_marks_reaches_others_as_few_receipts_and_the_last_state() {
 #[test]
 fn the_sixty_fifth_send_without_an_ack_waits_its_turn() {
     let node = Node::start(&["--sends-per-second=100000", "--send-burst=100000"]);
-    let scene = Scene::on(&node, &["ann"]);
-    let mut ann = scene.connect("ann");
+    let fixture = Fixture::on(&node, &["ann"]);
+    let mut ann = fixture.connect("ann");
     // The gateway has to know the sender for its sends to run ahead of the log.
-    ann.subscribe(&scene.room);
-    let frame = scene.message_frame("x");
+    ann.subscribe(&fixture.room);
+    let frame = fixture.message_frame("x");
     let (mut kept, mut refused) = (0, Vec::new());
     for _ in 0..20 {
         let answers = burst(&mut ann, &frame, 150);

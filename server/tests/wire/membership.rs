@@ -4,29 +4,29 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, assert_refused, contents, of_type, with};
+use crate::fixture::{Fixture, assert_refused, contents, of_type, with};
 use crate::support::node::{Node, unique};
 use crate::support::socket::Socket;
 
 #[test]
 fn who_was_added_can_act_as_soon_as_the_call_was_answered() {
-    let scene = Scene::with(&["ann"]);
-    let mut ann = scene.join("ann");
-    ann.say(&scene.room, "before they came");
+    let fixture = Fixture::with(&["ann"]);
+    let mut ann = fixture.join("ann");
+    ann.say(&fixture.room, "before they came");
     for n in 0..5 {
         let user = unique("new");
-        let mut socket = Socket::connect(&scene.node, &scene.node.token(&user));
-        assert_refused(&socket.subscribe(&scene.room), "NOT_MEMBER");
-        scene.add("ann", &user);
-        socket.say(&scene.room, &format!("I am here {n}"));
-        let frame = json!({ "type": "SUBSCRIBE", "roomId": scene.room, "after": 0 });
+        let mut socket = Socket::connect(&fixture.node, &fixture.node.token(&user));
+        assert_refused(&socket.subscribe(&fixture.room), "NOT_MEMBER");
+        fixture.add("ann", &user);
+        socket.say(&fixture.room, &format!("I am here {n}"));
+        let frame = json!({ "type": "SUBSCRIBE", "roomId": fixture.room, "after": 0 });
         assert_eq!(socket.ask(frame)["recovered"], true);
         assert_eq!(contents(&socket.drain())[0], "before they came");
         let joined = ann.expect("MEMBER_JOINED");
         let expected = json!({
-            "type": "MEMBER_JOINED", "roomId": scene.room, "seq": joined["seq"],
+            "type": "MEMBER_JOINED", "roomId": fixture.room, "seq": joined["seq"],
             "prev": joined["prev"], "ts": joined["ts"], "userId": user,
-            "senderId": scene.id("ann"), "role": "MEMBER",
+            "senderId": fixture.id("ann"), "role": "MEMBER",
         });
         assert_eq!(joined, expected);
     }
@@ -34,42 +34,45 @@ fn who_was_added_can_act_as_soon_as_the_call_was_answered() {
 
 #[test]
 fn who_was_removed_gets_their_leaving_and_nothing_after_it() {
-    let scene = Scene::with(&["ann", "ben"]);
-    let (mut ann, mut ben) = (scene.join("ann"), scene.join("ben"));
-    let mut bens_phone = scene.connect("ben");
-    scene.remove("ann", scene.id("ben"));
-    ann.say(&scene.room, "among ourselves");
+    let fixture = Fixture::with(&["ann", "ben"]);
+    let (mut ann, mut ben) = (fixture.join("ann"), fixture.join("ben"));
+    let mut bens_phone = fixture.connect("ben");
+    fixture.remove("ann", fixture.id("ben"));
+    ann.say(&fixture.room, "among ourselves");
 
     let left = ben.next();
     let expected = json!({
-        "type": "MEMBER_LEFT", "roomId": scene.room, "seq": left["seq"], "prev": left["prev"],
-        "ts": left["ts"], "userId": scene.id("ben"), "senderId": scene.id("ann"),
+        "type": "MEMBER_LEFT", "roomId": fixture.room, "seq": left["seq"], "prev": left["prev"],
+        "ts": left["ts"], "userId": fixture.id("ben"), "senderId": fixture.id("ann"),
         "role": "MEMBER",
     });
     assert_eq!(left, expected);
     assert_eq!(
         ben.next(),
-        json!({ "type": "UNSUBSCRIBED", "roomId": scene.room })
+        json!({ "type": "UNSUBSCRIBED", "roomId": fixture.room })
     );
     let told = bens_phone.next();
     let expected = json!({
-        "type": "NOTIFICATION", "kind": "REMOVAL", "roomId": scene.room, "seq": left["seq"],
-        "senderId": scene.id("ann"),
+        "type": "NOTIFICATION", "kind": "REMOVAL", "roomId": fixture.room, "seq": left["seq"],
+        "senderId": fixture.id("ann"),
     });
     assert_eq!(told, expected);
 
     ann.expect("MESSAGE");
     for socket in [&mut ben, &mut bens_phone] {
-        assert_refused(&socket.ask(scene.message_frame("let me in")), "NOT_MEMBER");
-        assert_refused(&socket.subscribe(&scene.room), "NOT_MEMBER");
+        assert_refused(
+            &socket.ask(fixture.message_frame("let me in")),
+            "NOT_MEMBER",
+        );
+        assert_refused(&socket.subscribe(&fixture.room), "NOT_MEMBER");
         socket.nothing_yet();
     }
-    let reply = scene.call("ben", "GET", "/messages", Value::Null);
+    let reply = fixture.call("ben", "GET", "/messages", Value::Null);
     assert_eq!(
         (reply.status, reply.refused().as_str()),
         (403, "NOT_MEMBER")
     );
-    let reply = scene.call(
+    let reply = fixture.call(
         "ben",
         "POST",
         "/messages",
@@ -79,20 +82,23 @@ fn who_was_removed_gets_their_leaving_and_nothing_after_it() {
         (reply.status, reply.refused().as_str()),
         (403, "NOT_MEMBER")
     );
-    ann.say(&scene.room, "still among ourselves");
+    ann.say(&fixture.room, "still among ourselves");
     ben.nothing_for(Duration::from_millis(300));
 }
 
 #[test]
 fn a_resend_of_a_removed_member_is_refused_by_membership_first() {
-    let scene = Scene::with(&["ann", "ben"]);
-    let mut ben = scene.join("ben");
-    let frame = with(scene.message_frame("hello"), json!({ "clientMsgId": "c" }));
+    let fixture = Fixture::with(&["ann", "ben"]);
+    let mut ben = fixture.join("ben");
+    let frame = with(
+        fixture.message_frame("hello"),
+        json!({ "clientMsgId": "c" }),
+    );
     let first = ben.ask(frame.clone());
-    scene.remove("ann", scene.id("ben"));
+    fixture.remove("ann", fixture.id("ben"));
     ben.expect("UNSUBSCRIBED");
     assert_refused(&ben.ask(frame.clone()), "NOT_MEMBER");
-    scene.add("ann", scene.id("ben"));
+    fixture.add("ann", fixture.id("ben"));
     let again = ben.ask(frame);
     assert_eq!(
         (&again["seq"], &again["duplicate"]),
@@ -102,39 +108,39 @@ fn a_resend_of_a_removed_member_is_refused_by_membership_first() {
 
 #[test]
 fn leaving_member_gets_member_left_and_returns_when_added() {
-    let scene = Scene::with(&["ann", "ben"]);
-    let mut ben = scene.join("ben");
-    let me = format!("/members/{}", scene.id("ben"));
-    scene.call("ben", "DELETE", &me, Value::Null).ok(204);
+    let fixture = Fixture::with(&["ann", "ben"]);
+    let mut ben = fixture.join("ben");
+    let me = format!("/members/{}", fixture.id("ben"));
+    fixture.call("ben", "DELETE", &me, Value::Null).ok(204);
     let left = ben.next();
     assert_eq!(
         (&left["type"], &left["senderId"]),
-        (&json!("MEMBER_LEFT"), &json!(scene.id("ben")))
+        (&json!("MEMBER_LEFT"), &json!(fixture.id("ben")))
     );
     assert_eq!(ben.next()["type"], "UNSUBSCRIBED");
     ben.nothing_yet();
-    scene.add("ann", scene.id("ben"));
-    ben.subscribe(&scene.room);
-    scene.connect("ann").say(&scene.room, "welcome back");
+    fixture.add("ann", fixture.id("ben"));
+    ben.subscribe(&fixture.room);
+    fixture.connect("ann").say(&fixture.room, "welcome back");
     assert_eq!(ben.expect("MESSAGE")["content"], "welcome back");
 }
 
 #[test]
 fn roles_and_room_changes_are_events() {
-    let scene = Scene::with(&["ann", "ben"]);
-    let mut ben = scene.join("ben");
-    let below = format!("/members/{}", scene.id("ben"));
-    scene
+    let fixture = Fixture::with(&["ann", "ben"]);
+    let mut ben = fixture.join("ben");
+    let below = format!("/members/{}", fixture.id("ben"));
+    fixture
         .call("ann", "PATCH", &below, json!({ "role": "ADMIN" }))
         .ok(200);
     let changed = ben.next();
     let expected = json!({
-        "type": "MEMBER_CHANGED", "roomId": scene.room, "seq": changed["seq"],
-        "prev": changed["prev"], "ts": changed["ts"], "userId": scene.id("ben"),
-        "senderId": scene.id("ann"), "role": "ADMIN",
+        "type": "MEMBER_CHANGED", "roomId": fixture.room, "seq": changed["seq"],
+        "prev": changed["prev"], "ts": changed["ts"], "userId": fixture.id("ben"),
+        "senderId": fixture.id("ann"), "role": "ADMIN",
     });
     assert_eq!(changed, expected);
-    scene
+    fixture
         .call(
             "ben",
             "PATCH",
@@ -148,44 +154,44 @@ fn roles_and_room_changes_are_events() {
         (&changed["name"], &changed["topic"]),
         (&json!("Tea"), &json!("Green"))
     );
-    assert_eq!(changed["senderId"], json!(scene.id("ben")));
+    assert_eq!(changed["senderId"], json!(fixture.id("ben")));
 }
 
 #[test]
 fn deleted_room_sends_room_deleted_and_is_gone() {
-    let scene = Scene::with(&["ann", "ben"]);
-    let (mut ann, mut ben) = (scene.join("ann"), scene.join("ben"));
-    ann.say(&scene.room, "the last word");
+    let fixture = Fixture::with(&["ann", "ben"]);
+    let (mut ann, mut ben) = (fixture.join("ann"), fixture.join("ben"));
+    ann.say(&fixture.room, "the last word");
     ben.expect("MESSAGE");
     ann.expect("MESSAGE");
-    scene.call("ann", "DELETE", "", Value::Null).ok(204);
+    fixture.call("ann", "DELETE", "", Value::Null).ok(204);
     for socket in [&mut ann, &mut ben] {
         let deleted = socket.next();
         assert_eq!(deleted["type"], "ROOM_DELETED", "{deleted}");
-        assert_eq!(deleted["senderId"], json!(scene.id("ann")));
+        assert_eq!(deleted["senderId"], json!(fixture.id("ann")));
         assert_eq!(
             socket.next(),
-            json!({ "type": "UNSUBSCRIBED", "roomId": scene.room })
+            json!({ "type": "UNSUBSCRIBED", "roomId": fixture.room })
         );
-        assert_refused(&socket.ask(scene.message_frame("hello?")), "NOT_MEMBER");
-        assert_refused(&socket.subscribe(&scene.room), "NOT_MEMBER");
+        assert_refused(&socket.ask(fixture.message_frame("hello?")), "NOT_MEMBER");
+        assert_refused(&socket.subscribe(&fixture.room), "NOT_MEMBER");
     }
-    let body = json!({ "kind": "GROUP", "roomId": scene.room, "memberIds": [scene.id("ann")] });
-    let reply = scene
+    let body = json!({ "kind": "GROUP", "roomId": fixture.room, "memberIds": [fixture.id("ann")] });
+    let reply = fixture
         .node
-        .call("POST", "/v1/rooms", &scene.node.admin_token(), body);
+        .call("POST", "/v1/rooms", &fixture.node.admin_token(), body);
     assert_eq!((reply.status, reply.refused().as_str()), (409, "CONFLICT"));
 }
 
 #[test]
 fn more_than_200_members_added_in_one_call_are_seen_as_their_number() {
-    let scene = Scene::with(&["ann"]);
+    let fixture = Fixture::with(&["ann"]);
     let members: Vec<String> = (0..201).map(|n| unique(&format!("m{n}"))).collect();
     let members: Vec<&str> = members.iter().map(String::as_str).collect();
-    let room = scene.node.room(&members);
+    let room = fixture.node.room(&members);
     let path = format!("/v1/rooms/{room}/messages?after=0");
-    let token = scene.node.token(members[5]);
-    let page = scene.node.call("GET", &path, &token, Value::Null).ok(200);
+    let token = fixture.node.token(members[5]);
+    let page = fixture.node.call("GET", &path, &token, Value::Null).ok(200);
     let events = page["events"].as_array().expect("events").clone();
     // The owner's role has to be named.
     let joined = of_type(&events, "MEMBER_JOINED");
@@ -198,29 +204,29 @@ fn more_than_200_members_added_in_one_call_are_seen_as_their_number() {
         (&last["type"], &last["memberCount"]),
         (&json!("ROOM_CHANGED"), &json!(201))
     );
-    let mut socket = Socket::connect(&scene.node, &token);
+    let mut socket = Socket::connect(&fixture.node, &token);
     socket.say(&room, "all here");
 }
 
 #[test]
 fn notifications_report_others_acts_where_a_connection_is_not_subscribed() {
-    let scene = Scene::with(&["ann", "ben", "cid"]);
+    let fixture = Fixture::with(&["ann", "ben", "cid"]);
     let (mut ann, mut ben, mut cid) = (
-        scene.connect("ann"),
-        scene.connect("ben"),
-        scene.connect("cid"),
+        fixture.connect("ann"),
+        fixture.connect("ben"),
+        fixture.connect("cid"),
     );
-    let mut bens_desk = scene.join("ben");
-    let plain = ann.say(&scene.room, "to all");
+    let mut bens_desk = fixture.join("ben");
+    let plain = ann.say(&fixture.room, "to all");
     let mention = with(
-        scene.message_frame("to ben"),
-        json!({ "mentions": [scene.id("ben")] }),
+        fixture.message_frame("to ben"),
+        json!({ "mentions": [fixture.id("ben")] }),
     );
     let mention = ann.ask(mention);
     let expected = |kind: &str, ack: &Value| {
         json!({
-            "type": "NOTIFICATION", "kind": kind, "roomId": scene.room, "seq": ack["seq"],
-            "messageId": ack["messageId"], "senderId": scene.id("ann"),
+            "type": "NOTIFICATION", "kind": kind, "roomId": fixture.room, "seq": ack["seq"],
+            "messageId": ack["messageId"], "senderId": fixture.id("ann"),
         })
     };
     assert_eq!(ben.expect("NOTIFICATION"), expected("MESSAGE", &plain));
@@ -236,32 +242,32 @@ fn notifications_report_others_acts_where_a_connection_is_not_subscribed() {
 
 #[test]
 fn invitation_goes_only_to_the_user_that_another_user_added() {
-    let scene = Scene::with(&["ann"]);
+    let fixture = Fixture::with(&["ann"]);
     let (one, other) = (unique("one"), unique("other"));
-    let mut socket = Socket::connect(&scene.node, &scene.node.token(&one));
-    let mut bystander = Socket::connect(&scene.node, &scene.node.token(&other));
-    scene.add("ann", &one);
+    let mut socket = Socket::connect(&fixture.node, &fixture.node.token(&one));
+    let mut bystander = Socket::connect(&fixture.node, &fixture.node.token(&other));
+    fixture.add("ann", &one);
     let told = socket.next();
-    let joined = scene.log("ann").last().expect("the joining").clone();
+    let joined = fixture.log("ann").last().expect("the joining").clone();
     let expected = json!({
-        "type": "NOTIFICATION", "kind": "INVITATION", "roomId": scene.room,
-        "seq": joined["seq"], "senderId": scene.id("ann"),
+        "type": "NOTIFICATION", "kind": "INVITATION", "roomId": fixture.room,
+        "seq": joined["seq"], "senderId": fixture.id("ann"),
     });
     assert_eq!(told, expected);
     bystander.nothing_yet();
 
     let open = json!({ "kind": "GROUP", "visibility": "PUBLIC", "name": unique("open") });
-    let room = scene
+    let room = fixture
         .node
-        .call("POST", "/v1/rooms", &scene.token("ann"), open)
+        .call("POST", "/v1/rooms", &fixture.token("ann"), open)
         .ok(201);
     let path = format!(
         "/v1/rooms/{}/members/{one}",
         room["roomId"].as_str().expect("an id")
     );
-    let reply = scene
+    let reply = fixture
         .node
-        .call("PUT", &path, &scene.node.token(&one), json!({}));
+        .call("PUT", &path, &fixture.node.token(&one), json!({}));
     assert!(matches!(reply.status, 200 | 201), "{}", reply.text());
     assert_eq!(
         socket.next()["kind"],
@@ -281,25 +287,28 @@ fn rooms_kept(node: &Node) -> String {
 
 #[test]
 fn gateway_lets_rooms_go_when_their_last_member_here_is_removed_or_they_are_deleted() {
-    let scene = Scene::on(&Node::own(&[]), &["ann"]);
-    let mut ann = scene.join("ann");
-    let before = rooms_kept(&scene.node);
+    let fixture = Fixture::on(&Node::own(&[]), &["ann"]);
+    let mut ann = fixture.join("ann");
+    let before = rooms_kept(&fixture.node);
     for round in 0..20 {
-        let room = scene.node.room(&[&unique("owner"), scene.id("ann")]);
-        let member = format!("/members/{}", scene.id("ann"));
+        let room = fixture.node.room(&[&unique("owner"), fixture.id("ann")]);
+        let member = format!("/members/{}", fixture.id("ann"));
         let below = if round % 2 == 0 { "" } else { &member };
         if round % 4 < 2 {
             ann.subscribe(&room);
         }
         let path = format!("/v1/rooms/{room}{below}");
-        let host = scene.node.admin_token();
-        scene.node.call("DELETE", &path, &host, Value::Null).ok(204);
+        let host = fixture.node.admin_token();
+        fixture
+            .node
+            .call("DELETE", &path, &host, Value::Null)
+            .ok(204);
         if round % 4 < 2 {
             ann.expect("UNSUBSCRIBED");
         }
     }
     // What comes after all of that in the log: the rooms have been let go by then.
-    ann.say(&scene.room, "the last word");
+    ann.say(&fixture.room, "the last word");
     ann.expect("MESSAGE");
-    assert_eq!(rooms_kept(&scene.node), before);
+    assert_eq!(rooms_kept(&fixture.node), before);
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, assert_refused, assert_time, of_type};
+use crate::fixture::{Fixture, assert_refused, assert_time, of_type};
 use crate::support::node::{Node, unique};
 use crate::support::socket::Socket;
 
@@ -151,17 +151,17 @@ fn a_new_list_replaces_the_old_one_and_a_bad_one_does_not() {
 
 #[test]
 fn subscribing_with_presence_also_watches_the_rooms_members() {
-    let scene = Scene::with(&["ann", "ben", "cid"]);
-    let mut ben = scene.connect("ben");
-    let mut ann = scene.connect("ann");
-    let frame = json!({ "type": "SUBSCRIBE", "roomId": scene.room, "presence": true });
+    let fixture = Fixture::with(&["ann", "ben", "cid"]);
+    let mut ben = fixture.connect("ben");
+    let mut ann = fixture.connect("ann");
+    let frame = json!({ "type": "SUBSCRIBE", "roomId": fixture.room, "presence": true });
     assert_eq!(ann.ask(frame)["type"], "SUBSCRIBED");
-    told(&mut ann, scene.id("ben"), "ONLINE");
-    told(&mut ann, scene.id("cid"), "OFFLINE");
-    told(&mut ann, scene.id("ann"), "ONLINE");
+    told(&mut ann, fixture.id("ben"), "ONLINE");
+    told(&mut ann, fixture.id("cid"), "OFFLINE");
+    told(&mut ann, fixture.id("ann"), "ONLINE");
     ben.send(status("AWAY"));
-    told(&mut ann, scene.id("ben"), "AWAY");
-    ben.say(&scene.room, "hello");
+    told(&mut ann, fixture.id("ben"), "AWAY");
+    ben.say(&fixture.room, "hello");
     ann.expect("MESSAGE");
 }
 

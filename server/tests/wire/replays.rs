@@ -4,18 +4,18 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, assert_chain, assert_refused, number};
+use crate::fixture::{Fixture, assert_chain, assert_refused, number};
 use crate::support::node::{Node, pause};
 use crate::support::socket::Socket;
 
 const MIB: u64 = 1 << 20;
 
 /// A room with so many messages of the largest content.
-fn large_room(messages: usize) -> Scene {
+fn large_room(messages: usize) -> Fixture {
     let node = Node::own(&["--sends-per-second=1000", "--send-burst=10000"]);
-    let scene = Scene::on(&node, &["ann", "ben"]);
-    let mut ann = scene.connect("ann");
-    let frame = scene.message_frame(&"x".repeat(16_384));
+    let fixture = Fixture::on(&node, &["ann", "ben"]);
+    let mut ann = fixture.connect("ann");
+    let frame = fixture.message_frame(&"x".repeat(16_384));
     for _ in 0..messages / 50 {
         for _ in 0..50 {
             ann.send(frame.clone());
@@ -24,14 +24,14 @@ fn large_room(messages: usize) -> Scene {
             ann.expect("ACK");
         }
     }
-    scene
+    fixture
 }
 
 /// A connection that has asked for everything and takes little of it.
-fn slow_reader(scene: &Scene) -> (Socket, Value) {
-    let mut ben = scene.connect("ben");
+fn slow_reader(fixture: &Fixture) -> (Socket, Value) {
+    let mut ben = fixture.connect("ben");
     ben.keep_little();
-    let all = json!({ "type": "SUBSCRIBE", "roomId": scene.room, "after": 0 });
+    let all = json!({ "type": "SUBSCRIBE", "roomId": fixture.room, "after": 0 });
     let subscribed = ben.ask(all);
     assert_eq!(subscribed["recovered"], true, "{subscribed}");
     (ben, subscribed)
@@ -39,11 +39,11 @@ fn slow_reader(scene: &Scene) -> (Socket, Value) {
 
 #[test]
 fn replays_hold_a_page_for_each_slow_reader_and_not_all_that_was_missed() {
-    let scene = large_room(600);
-    let node = &scene.node;
-    let (_first, _) = slow_reader(&scene);
+    let fixture = large_room(600);
+    let node = &fixture.node;
+    let (_first, _) = slow_reader(&fixture);
     let before = node.resident_bytes();
-    let mut readers: Vec<_> = (0..12).map(|_| slow_reader(&scene).0).collect();
+    let mut readers: Vec<_> = (0..12).map(|_| slow_reader(&fixture).0).collect();
     // Each has its socket full, and the next page waits for it.
     for reader in &mut readers {
         reader.find("an event", |frame| frame["prev"].is_u64());
@@ -56,11 +56,11 @@ fn replays_hold_a_page_for_each_slow_reader_and_not_all_that_was_missed() {
 
 #[test]
 fn a_slow_reader_sends_while_its_replay_goes_on_and_misses_nothing() {
-    let scene = large_room(600);
-    let mut ann = scene.join("ann");
-    let mut ben = scene.connect("ben");
-    ben.send(json!({ "type": "SUBSCRIBE", "roomId": scene.room, "after": 0 }));
-    ben.send(scene.message_frame("in the middle of it"));
+    let fixture = large_room(600);
+    let mut ann = fixture.join("ann");
+    let mut ben = fixture.connect("ben");
+    ben.send(json!({ "type": "SUBSCRIBE", "roomId": fixture.room, "after": 0 }));
+    ben.send(fixture.message_frame("in the middle of it"));
     // None of the replay has been read yet.
     let live = ann.find("the message", |frame| {
         frame["content"] == "in the middle of it"
@@ -78,15 +78,15 @@ fn a_slow_reader_sends_while_its_replay_goes_on_and_misses_nothing() {
 
 #[test]
 fn unsubscribing_ends_a_replay_and_subscribing_again_starts_another() {
-    let scene = large_room(300);
-    let (mut ben, _) = slow_reader(&scene);
+    let fixture = large_room(300);
+    let (mut ben, _) = slow_reader(&fixture);
     ben.keep_much();
-    ben.send(json!({ "type": "UNSUBSCRIBE", "roomId": scene.room }));
+    ben.send(json!({ "type": "UNSUBSCRIBE", "roomId": fixture.room }));
     ben.expect("UNSUBSCRIBED");
     ben.waiting();
     ben.nothing_yet();
-    let after = number(&scene.log("ann")[99]["seq"]);
-    let again = json!({ "type": "SUBSCRIBE", "roomId": scene.room, "after": after });
+    let after = number(&fixture.log("ann")[99]["seq"]);
+    let again = json!({ "type": "SUBSCRIBE", "roomId": fixture.room, "after": after });
     let subscribed = ben.ask(again);
     let mut got: Vec<Value> = Vec::new();
     while got.last().map(|event| &event["seq"]) != Some(&subscribed["head"]) {
@@ -98,21 +98,21 @@ fn unsubscribing_ends_a_replay_and_subscribing_again_starts_another() {
 
 #[test]
 fn many_rooms_are_subscribed_to_at_once_and_each_is_answered_for_itself() {
-    let scene = Scene::with(&["ann", "ben"]);
-    let mut ann = scene.connect("ann");
-    let first = ann.say(&scene.room, "before");
-    ann.say(&scene.room, "missed");
-    let other = scene.another_room();
-    let mut ben = scene.connect("ben");
+    let fixture = Fixture::with(&["ann", "ben"]);
+    let mut ann = fixture.connect("ann");
+    let first = ann.say(&fixture.room, "before");
+    ann.say(&fixture.room, "missed");
+    let other = fixture.another_room();
+    let mut ben = fixture.connect("ben");
     let rooms = json!([
-        { "roomId": scene.room, "after": first["seq"] }, { "roomId": "no-such-room" }, { "roomId": other },
+        { "roomId": fixture.room, "after": first["seq"] }, { "roomId": "no-such-room" }, { "roomId": other },
     ]);
     ben.send(json!({ "type": "SUBSCRIBE", "ref": "all", "rooms": rooms }));
     let answers: Vec<_> = (0..3)
         .map(|_| ben.find("an answer", |frame| frame["ref"] == "all"))
         .collect();
     assert_eq!(answers[0]["type"], "SUBSCRIBED");
-    assert_eq!(answers[0]["roomId"], json!(scene.room));
+    assert_eq!(answers[0]["roomId"], json!(fixture.room));
     assert_eq!(answers[0]["recovered"], true);
     assert_refused(&answers[1], "NOT_MEMBER");
     assert_eq!(answers[1]["roomId"], "no-such-room");
@@ -128,14 +128,14 @@ fn many_rooms_are_subscribed_to_at_once_and_each_is_answered_for_itself() {
 
 #[test]
 fn a_page_that_a_client_does_not_take_is_given_up_after_some_time() {
-    let scene = large_room(200);
-    let node = &scene.node;
+    let fixture = large_room(200);
+    let node = &fixture.node;
     let mut reader = Socket::open(node.http());
     reader.keep_little();
     let request = format!(
         "GET /v1/rooms/{}/messages?limit=200 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\r\n",
-        scene.room,
-        scene.token("ann")
+        fixture.room,
+        fixture.token("ann")
     );
     // More than the kernel keeps for it.
     reader.send_raw(request.repeat(4).as_bytes());

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::scene::{
-    Scene, assert_chain, assert_refused, assert_time, contents, fields, list, number, of_type,
+use crate::fixture::{
+    Fixture, assert_chain, assert_refused, assert_time, contents, fields, list, number, of_type,
     text, with,
 };
 use crate::support::node::{Node, unique};
@@ -11,21 +11,21 @@ use crate::support::socket::{Socket, TEXT, masked};
 
 #[test]
 fn an_ack_names_the_message_its_place_and_its_time() {
-    let scene = Scene::with(&["ann"]);
-    let mut ann = scene.connect("ann");
+    let fixture = Fixture::with(&["ann"]);
+    let mut ann = fixture.connect("ann");
     let ack = ann.ask(with(
-        scene.message_frame("hello"),
+        fixture.message_frame("hello"),
         json!({ "clientMsgId": "c:1" }),
     ));
     assert_time(&ack["ts"]);
     assert!(number(&ack["seq"]) > 0 && number(&ack["seq"]) < 1 << 53);
     let expected = json!({
-        "type": "ACK", "ref": "ref-1", "roomId": scene.room, "messageId": ack["messageId"],
+        "type": "ACK", "ref": "ref-1", "roomId": fixture.room, "messageId": ack["messageId"],
         "clientMsgId": "c:1", "seq": ack["seq"], "ts": ack["ts"], "duplicate": false,
     });
     assert_eq!(ack, expected);
     assert_eq!(
-        scene.message("ann", &ack["messageId"])["content"],
+        fixture.message("ann", &ack["messageId"])["content"],
         "hello",
         "it is in history"
     );
@@ -33,13 +33,17 @@ fn an_ack_names_the_message_its_place_and_its_time() {
 
 #[test]
 fn every_subscriber_gets_the_message_the_senders_own_connections_included() {
-    let scene = Scene::with(&["ann", "ben"]);
-    let (mut ann, mut phone, mut ben) = (scene.join("ann"), scene.join("ann"), scene.join("ben"));
-    let head = scene.log("ann").last().expect("a joining")["seq"].clone();
-    let first = ann.say(&scene.room, "first")["messageId"].clone();
+    let fixture = Fixture::with(&["ann", "ben"]);
+    let (mut ann, mut phone, mut ben) = (
+        fixture.join("ann"),
+        fixture.join("ann"),
+        fixture.join("ben"),
+    );
+    let head = fixture.log("ann").last().expect("a joining")["seq"].clone();
+    let first = ann.say(&fixture.room, "first")["messageId"].clone();
     let full = json!({ "clientMsgId": "c", "replyTo": first, "attachments": ["a1", "a2"],
-                       "mentions": [scene.id("ben")] });
-    let ack = ann.ask(with(scene.message_frame("second"), full));
+                       "mentions": [fixture.id("ben")] });
+    let ack = ann.ask(with(fixture.message_frame("second"), full));
     for socket in [&mut ann, &mut phone, &mut ben] {
         let one = socket.expect("MESSAGE");
         let names = [
@@ -56,10 +60,10 @@ fn every_subscriber_gets_the_message_the_senders_own_connections_included() {
         let other = socket.expect("MESSAGE");
         assert_chain(&[one.clone(), other.clone()], number(&head));
         let expected = json!({
-            "type": "MESSAGE", "roomId": scene.room, "seq": ack["seq"], "prev": one["seq"],
-            "ts": ack["ts"], "messageId": ack["messageId"], "senderId": scene.id("ann"),
+            "type": "MESSAGE", "roomId": fixture.room, "seq": ack["seq"], "prev": one["seq"],
+            "ts": ack["ts"], "messageId": ack["messageId"], "senderId": fixture.id("ann"),
             "content": "second", "clientMsgId": "c", "replyTo": first,
-            "attachments": ["a1", "a2"], "mentions": [scene.id("ben")],
+            "attachments": ["a1", "a2"], "mentions": [fixture.id("ben")],
         });
         assert_eq!(other, expected);
         socket.nothing_yet();
@@ -68,11 +72,11 @@ fn every_subscriber_gets_the_message_the_senders_own_connections_included() {
 
 #[test]
 fn what_one_connection_sends_is_ordered_as_it_was_sent() {
-    let scene = Scene::with(&["ann", "ben"]);
-    let (mut ann, mut ben) = (scene.connect("ann"), scene.join("ben"));
+    let fixture = Fixture::with(&["ann", "ben"]);
+    let (mut ann, mut ben) = (fixture.connect("ann"), fixture.join("ben"));
     let said: Vec<String> = (0..30).map(|n| format!("message {n}")).collect();
     let frame = |content: &String| {
-        let frame = with(scene.message_frame(content), json!({ "ref": content }));
+        let frame = with(fixture.message_frame(content), json!({ "ref": content }));
         masked(0x80 | TEXT, frame.to_string().as_bytes())
     };
     let all: Vec<u8> = said.iter().flat_map(frame).collect();
@@ -87,11 +91,11 @@ fn what_one_connection_sends_is_ordered_as_it_was_sent() {
 
 #[test]
 fn all_members_see_one_order_live_in_a_replay_and_in_history() {
-    let scene = Scene::with(&["ann", "ben"]);
-    let (mut ann, mut ben) = (scene.join("ann"), scene.join("ben"));
+    let fixture = Fixture::with(&["ann", "ben"]);
+    let (mut ann, mut ben) = (fixture.join("ann"), fixture.join("ben"));
     for n in 0..15 {
-        ann.send(scene.message_frame(&format!("ann {n}")));
-        ben.send(scene.message_frame(&format!("ben {n}")));
+        ann.send(fixture.message_frame(&format!("ann {n}")));
+        ben.send(fixture.message_frame(&format!("ben {n}")));
     }
     let take = |socket: &mut Socket| -> Vec<Value> {
         let events: Vec<Value> = (0..30).map(|_| socket.expect("MESSAGE")).collect();
@@ -99,30 +103,33 @@ fn all_members_see_one_order_live_in_a_replay_and_in_history() {
     };
     let seen = take(&mut ann);
     assert_eq!(take(&mut ben), seen);
-    let log = scene.log("ben");
+    let log = fixture.log("ben");
     assert_chain(&log, 0);
     assert_eq!(of_type(&log, "MESSAGE"), seen);
-    let mut late = scene.connect("ben");
-    late.ask(json!({ "type": "SUBSCRIBE", "roomId": scene.room, "after": 0 }));
+    let mut late = fixture.connect("ben");
+    late.ask(json!({ "type": "SUBSCRIBE", "roomId": fixture.room, "after": 0 }));
     assert_eq!(late.drain(), log);
 }
 
 #[test]
 fn a_resend_returns_the_first_answer_and_adds_nothing() {
-    let scene = Scene::with(&["ann"]);
-    let mut ann = scene.connect("ann");
-    let frame = with(scene.message_frame("hello"), json!({ "clientMsgId": "c" }));
+    let fixture = Fixture::with(&["ann"]);
+    let mut ann = fixture.connect("ann");
+    let frame = with(
+        fixture.message_frame("hello"),
+        json!({ "clientMsgId": "c" }),
+    );
     let first = ann.ask(frame.clone());
-    let mut other = scene.connect("ann");
+    let mut other = fixture.connect("ann");
     let message = first["messageId"].clone();
     let resends = [
         frame.clone(),
         with(frame.clone(), json!({ "content": "something else" })),
-        json!({ "type": "EDIT_MESSAGE", "roomId": scene.room, "messageId": message,
+        json!({ "type": "EDIT_MESSAGE", "roomId": fixture.room, "messageId": message,
                 "content": "edited", "clientMsgId": "c" }),
-        json!({ "type": "DELETE_MESSAGE", "roomId": scene.room, "messageId": message,
+        json!({ "type": "DELETE_MESSAGE", "roomId": fixture.room, "messageId": message,
                 "clientMsgId": "c" }),
-        json!({ "type": "REACT", "roomId": scene.room, "messageId": message, "emoji": "+1",
+        json!({ "type": "REACT", "roomId": fixture.room, "messageId": message, "emoji": "+1",
                 "clientMsgId": "c" }),
     ];
     for resend in resends {
@@ -132,11 +139,11 @@ fn a_resend_returns_the_first_answer_and_adds_nothing() {
             assert_eq!(again["clientMsgId"], "c");
         }
         let body = json!({ "content": "over HTTP", "clientMsgId": "c" });
-        let again = scene.call("ann", "POST", "/messages", body).ok(200);
+        let again = fixture.call("ann", "POST", "/messages", body).ok(200);
         assert_same_answer(&again, &first);
     }
-    assert_eq!(scene.log("ann").len(), 2, "a joining and a message");
-    assert_eq!(scene.message("ann", &message)["content"], "hello");
+    assert_eq!(fixture.log("ann").len(), 2, "a joining and a message");
+    assert_eq!(fixture.message("ann", &message)["content"], "hello");
 }
 
 fn assert_same_answer(again: &Value, first: &Value) {
@@ -149,16 +156,16 @@ fn assert_same_answer(again: &Value, first: &Value) {
 
 #[test]
 fn what_was_first_sent_over_http_is_known_on_sockets() {
-    let scene = Scene::with(&["ann"]);
+    let fixture = Fixture::with(&["ann"]);
     let body = json!({ "content": "over HTTP", "clientMsgId": "c" });
-    let first = scene.call("ann", "POST", "/messages", body).ok(201);
+    let first = fixture.call("ann", "POST", "/messages", body).ok(201);
     assert_eq!(
         (&first["type"], &first["duplicate"]),
         (&json!("ACK"), &json!(false))
     );
-    let mut ann = scene.connect("ann");
+    let mut ann = fixture.connect("ann");
     let again = ann.ask(with(
-        scene.message_frame("again"),
+        fixture.message_frame("again"),
         json!({ "clientMsgId": "c" }),
     ));
     assert_same_answer(&again, &first);
@@ -166,9 +173,9 @@ fn what_was_first_sent_over_http_is_known_on_sockets() {
 
 #[test]
 fn an_edit_a_reaction_and_a_deletion_sent_again_are_done_once() {
-    let scene = Scene::with(&["ann"]);
-    let mut ann = scene.connect("ann");
-    let message = ann.say(&scene.room, "hello")["messageId"].clone();
+    let fixture = Fixture::with(&["ann"]);
+    let mut ann = fixture.connect("ann");
+    let message = ann.say(&fixture.room, "hello")["messageId"].clone();
     let frames = [
         json!({ "type": "REACT", "emoji": "+1" }),
         json!({ "type": "EDIT_MESSAGE", "content": "edited" }),
@@ -176,7 +183,7 @@ fn an_edit_a_reaction_and_a_deletion_sent_again_are_done_once() {
     ];
     for (number, frame) in frames.into_iter().enumerate() {
         let name = format!("c{number}");
-        let fields = json!({ "roomId": scene.room, "messageId": message, "clientMsgId": name });
+        let fields = json!({ "roomId": fixture.room, "messageId": message, "clientMsgId": name });
         let frame = with(frame, fields);
         let first = ann.ask(frame.clone());
         assert_eq!(
@@ -186,15 +193,18 @@ fn an_edit_a_reaction_and_a_deletion_sent_again_are_done_once() {
         assert_eq!(first["messageId"], message, "{first}");
         assert_same_answer(&ann.ask(frame.clone()), &first);
     }
-    assert_eq!(scene.log("ann").len(), 5);
+    assert_eq!(fixture.log("ann").len(), 5);
 }
 
 #[test]
 fn the_same_name_in_another_room_or_by_another_user_is_something_else() {
-    let scene = Scene::with(&["ann", "ben"]);
-    let other_room = scene.another_room();
-    let (mut ann, mut ben) = (scene.connect("ann"), scene.connect("ben"));
-    let frame = with(scene.message_frame("hello"), json!({ "clientMsgId": "c" }));
+    let fixture = Fixture::with(&["ann", "ben"]);
+    let other_room = fixture.another_room();
+    let (mut ann, mut ben) = (fixture.connect("ann"), fixture.connect("ben"));
+    let frame = with(
+        fixture.message_frame("hello"),
+        json!({ "clientMsgId": "c" }),
+    );
     let elsewhere = with(frame.clone(), json!({ "roomId": other_room }));
     let answers = [ann.ask(frame.clone()), ben.ask(frame), ann.ask(elsewhere)];
     assert!(
@@ -207,21 +217,21 @@ fn the_same_name_in_another_room_or_by_another_user_is_something_else() {
 
 #[test]
 fn a_resend_that_would_be_refused_is_answered_from_memory() {
-    let scene = Scene::with(&["ann", "ben"]);
-    let (mut ann, mut ben) = (scene.connect("ann"), scene.connect("ben"));
-    let bens = ben.say(&scene.room, "ben's")["messageId"].clone();
+    let fixture = Fixture::with(&["ann", "ben"]);
+    let (mut ann, mut ben) = (fixture.connect("ann"), fixture.connect("ben"));
+    let bens = ben.say(&fixture.room, "ben's")["messageId"].clone();
     let named = json!({ "clientMsgId": "c" });
-    let first = ann.ask(with(scene.message_frame("hello"), named.clone()));
+    let first = ann.ask(with(fixture.message_frame("hello"), named.clone()));
     let to = |kind: &str, message: Value| {
-        json!({ "type": kind, "roomId": scene.room, "messageId": message, "clientMsgId": "c",
+        json!({ "type": kind, "roomId": fixture.room, "messageId": message, "clientMsgId": "c",
                 "content": "x", "emoji": "+1" })
     };
     let refused = [
-        with(scene.message_frame(""), named.clone()),
-        with(scene.message_frame(&"x".repeat(16_385)), named.clone()),
-        with(scene.message_frame(&too_many_escapes()), named.clone()),
+        with(fixture.message_frame(""), named.clone()),
+        with(fixture.message_frame(&"x".repeat(16_385)), named.clone()),
+        with(fixture.message_frame(&too_many_escapes()), named.clone()),
         with(
-            scene.message_frame("x"),
+            fixture.message_frame("x"),
             json!({ "clientMsgId": "c", "replyTo": "missing" }),
         ),
         to("EDIT_MESSAGE", json!("missing")),
@@ -235,7 +245,7 @@ fn a_resend_that_would_be_refused_is_answered_from_memory() {
         to("REACT", json!("missing")),
     ];
     // Whether the gateway knows the sender as a member already must not matter.
-    let mut others = [scene.join("ann"), scene.connect("ann")];
+    let mut others = [fixture.join("ann"), fixture.connect("ann")];
     for frame in refused {
         for socket in &mut others {
             assert_same_answer(&socket.ask(frame.clone()), &first);
@@ -243,7 +253,7 @@ fn a_resend_that_would_be_refused_is_answered_from_memory() {
     }
     for content in ["", &"x".repeat(16_385)] {
         let body = json!({ "content": content, "clientMsgId": "c" });
-        let reply = scene.call("ann", "POST", "/messages", body);
+        let reply = fixture.call("ann", "POST", "/messages", body);
         assert_same_answer(&reply.ok(200), &first);
     }
 }
@@ -255,11 +265,11 @@ fn too_many_escapes() -> String {
 
 #[test]
 fn two_sends_of_one_name_at_the_same_moment_are_one_message() {
-    let scene = Scene::with(&["ann"]);
-    let (mut one, mut other) = (scene.connect("ann"), scene.connect("ann"));
+    let fixture = Fixture::with(&["ann"]);
+    let (mut one, mut other) = (fixture.connect("ann"), fixture.connect("ann"));
     for n in 0..10 {
         let frame = with(
-            scene.message_frame("hello"),
+            fixture.message_frame("hello"),
             json!({ "clientMsgId": format!("c{n}") }),
         );
         one.send(frame.clone());
@@ -268,31 +278,34 @@ fn two_sends_of_one_name_at_the_same_moment_are_one_message() {
         assert_eq!((&a["messageId"], &a["seq"]), (&b["messageId"], &b["seq"]));
         assert_ne!(a["duplicate"], b["duplicate"]);
     }
-    assert_eq!(scene.log("ann").len(), 11);
+    assert_eq!(fixture.log("ann").len(), 11);
 }
 
 #[test]
 fn a_name_is_remembered_after_the_node_was_killed() {
     let node = Node::own(&[]);
-    let scene = Scene::on(&node, &["ann"]);
-    let mut ann = scene.connect("ann");
-    let frame = with(scene.message_frame("hello"), json!({ "clientMsgId": "c" }));
+    let fixture = Fixture::on(&node, &["ann"]);
+    let mut ann = fixture.connect("ann");
+    let frame = with(
+        fixture.message_frame("hello"),
+        json!({ "clientMsgId": "c" }),
+    );
     let first = ann.ask(frame.clone());
-    let last = ann.say(&scene.room, "unnamed");
+    let last = ann.say(&fixture.room, "unnamed");
     node.restart();
-    let mut ann = scene.connect("ann");
+    let mut ann = fixture.connect("ann");
     assert_same_answer(&ann.ask(frame), &first);
-    let next = ann.say(&scene.room, "after the restart");
+    let next = ann.say(&fixture.room, "after the restart");
     assert!(number(&next["seq"]) > number(&last["seq"]));
-    let log = scene.log("ann");
+    let log = fixture.log("ann");
     assert_chain(&log, 0);
     assert_eq!(contents(&log), ["hello", "unnamed", "after the restart"]);
 }
 
 #[test]
 fn content_is_1_byte_to_16_kib_and_white_space_is_content() {
-    let scene = Scene::with(&["ann"]);
-    let mut ann = scene.join("ann");
+    let fixture = Fixture::with(&["ann"]);
+    let mut ann = fixture.join("ann");
     let all_kept = [
         " ",
         "\n\t",
@@ -302,22 +315,22 @@ fn content_is_1_byte_to_16_kib_and_white_space_is_content() {
         "\u{0}\u{7f}\u{2028}",
     ];
     for content in all_kept {
-        ann.say(&scene.room, content);
+        ann.say(&fixture.room, content);
         assert_eq!(ann.expect("MESSAGE")["content"], content);
     }
     let large = ["x".repeat(16_385), "€".repeat(5_462), too_many_escapes()];
     for content in &large {
-        let answer = ann.ask(scene.message_frame(content));
+        let answer = ann.ask(fixture.message_frame(content));
         assert_refused(&answer, "CONTENT_TOO_LARGE");
-        assert_eq!(answer["roomId"], json!(scene.room));
-        let message = ann.ask(scene.message_frame("short"))["messageId"].clone();
-        let edit = json!({ "type": "EDIT_MESSAGE", "roomId": scene.room, "messageId": message,
+        assert_eq!(answer["roomId"], json!(fixture.room));
+        let message = ann.ask(fixture.message_frame("short"))["messageId"].clone();
+        let edit = json!({ "type": "EDIT_MESSAGE", "roomId": fixture.room, "messageId": message,
                            "content": content });
         assert_refused(&ann.ask(edit), "CONTENT_TOO_LARGE");
     }
-    assert_refused(&ann.ask(scene.message_frame("")), "CONTENT_EMPTY");
+    assert_refused(&ann.ask(fixture.message_frame("")), "CONTENT_EMPTY");
     let over_http = |content: &str| {
-        let reply = scene.call("ann", "POST", "/messages", json!({ "content": content }));
+        let reply = fixture.call("ann", "POST", "/messages", json!({ "content": content }));
         (reply.status, reply.refused())
     };
     assert_eq!(
@@ -333,8 +346,8 @@ fn content_is_1_byte_to_16_kib_and_white_space_is_content() {
 
 #[test]
 fn largest_message_reaches_all_members_in_one_frame() {
-    let scene = Scene::with(&["ann"]);
-    let mut ann = scene.join("ann");
+    let fixture = Fixture::with(&["ann"]);
+    let mut ann = fixture.join("ann");
     let id = |n: usize| format!("{n:0>64}");
     let full = json!({
         "clientMsgId": id(1),
@@ -342,7 +355,7 @@ fn largest_message_reaches_all_members_in_one_frame() {
         "mentions": (0..50).map(id).collect::<Vec<_>>(),
     });
     let ack = ann.ask(with(
-        scene.message_frame(&"\"".repeat(16_384)),
+        fixture.message_frame(&"\"".repeat(16_384)),
         full.clone(),
     ));
     assert_eq!(ack["type"], "ACK");
@@ -353,13 +366,13 @@ fn largest_message_reaches_all_members_in_one_frame() {
 
 #[test]
 fn a_user_of_two_sockets_has_their_messages_in_history_at_once() {
-    let scene = Scene::with(&["ann"]);
+    let fixture = Fixture::with(&["ann"]);
     let user = unique("new");
-    scene.add("ann", &user);
-    let mut socket = Socket::connect(&scene.node, &scene.node.token(&user));
+    fixture.add("ann", &user);
+    let mut socket = Socket::connect(&fixture.node, &fixture.node.token(&user));
     for n in 0..5 {
-        let ack = socket.say(&scene.room, &format!("message {n}"));
-        let page = scene
+        let ack = socket.say(&fixture.room, &format!("message {n}"));
+        let page = fixture
             .call("ann", "GET", "/messages?limit=1", Value::Null)
             .ok(200);
         assert_eq!(page["events"][0]["messageId"], ack["messageId"]);

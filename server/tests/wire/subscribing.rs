@@ -2,27 +2,27 @@
 
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, assert_chain, assert_refused, contents, number, of_type, with};
+use crate::fixture::{Fixture, assert_chain, assert_refused, contents, number, of_type, with};
 use crate::support::node::{Node, unique};
 use crate::support::socket::{Socket, TEXT, masked};
 
-fn after(scene: &Scene, seq: impl Into<Value>) -> Value {
-    json!({ "type": "SUBSCRIBE", "roomId": scene.room, "after": seq.into() })
+fn after(fixture: &Fixture, seq: impl Into<Value>) -> Value {
+    json!({ "type": "SUBSCRIBE", "roomId": fixture.room, "after": seq.into() })
 }
 
 #[test]
 fn without_after_a_subscription_starts_live_from_now() {
-    let scene = Scene::with(&["ann", "ben"]);
-    let mut ann = scene.connect("ann");
-    let before = ann.say(&scene.room, "before");
-    let mut ben = scene.connect("ben");
-    let subscribed = ben.subscribe(&scene.room);
+    let fixture = Fixture::with(&["ann", "ben"]);
+    let mut ann = fixture.connect("ann");
+    let before = ann.say(&fixture.room, "before");
+    let mut ben = fixture.connect("ben");
+    let subscribed = ben.subscribe(&fixture.room);
     let expected = json!({
-        "type": "SUBSCRIBED", "ref": "ref-1", "roomId": scene.room, "head": before["seq"],
+        "type": "SUBSCRIBED", "ref": "ref-1", "roomId": fixture.room, "head": before["seq"],
         "recovered": true, "after": before["seq"],
     });
     assert_eq!(subscribed, expected);
-    ann.say(&scene.room, "after");
+    ann.say(&fixture.room, "after");
     let event = ben.expect("MESSAGE");
     assert_eq!(
         (&event["content"], &event["prev"]),
@@ -33,16 +33,16 @@ fn without_after_a_subscription_starts_live_from_now() {
 
 #[test]
 fn with_after_the_missed_events_come_first_each_once_in_order() {
-    let scene = Scene::with(&["ann", "ben"]);
-    let mut ann = scene.connect("ann");
+    let fixture = Fixture::with(&["ann", "ben"]);
+    let mut ann = fixture.connect("ann");
     for n in 0..6 {
-        ann.say(&scene.room, &format!("message {n}"));
+        ann.say(&fixture.room, &format!("message {n}"));
     }
-    let log = scene.log("ann");
+    let log = fixture.log("ann");
     let head = &log.last().expect("an event")["seq"];
     for (known, event) in log.iter().enumerate() {
-        let mut ben = scene.connect("ben");
-        let subscribed = ben.ask(after(&scene, event["seq"].clone()));
+        let mut ben = fixture.connect("ben");
+        let subscribed = ben.ask(after(&fixture, event["seq"].clone()));
         assert_eq!(subscribed["recovered"], true);
         assert_eq!(
             (&subscribed["after"], &subscribed["head"]),
@@ -50,33 +50,33 @@ fn with_after_the_missed_events_come_first_each_once_in_order() {
         );
         assert_eq!(ben.drain(), log[known + 1..], "after {event}");
     }
-    let mut ben = scene.connect("ben");
-    ben.ask(after(&scene, 0));
+    let mut ben = fixture.connect("ben");
+    ben.ask(after(&fixture, 0));
     let replayed = ben.drain();
     assert_eq!(replayed, log);
     assert_chain(&replayed, 0);
     // A place between two events is a place too.
     let between = number(&log[3]["seq"]) - 1;
-    let mut ben = scene.connect("ben");
-    assert_eq!(ben.ask(after(&scene, between))["after"], between);
+    let mut ben = fixture.connect("ben");
+    assert_eq!(ben.ask(after(&fixture, between))["after"], between);
     assert_eq!(ben.drain()[0]["seq"], log[3]["seq"]);
 }
 
 #[test]
 fn beyond_the_head_nothing_is_recovered_and_the_subscription_is_live() {
-    let scene = Scene::with(&["ann", "ben"]);
-    let mut ann = scene.connect("ann");
-    let head = number(&ann.say(&scene.room, "before")["seq"]);
+    let fixture = Fixture::with(&["ann", "ben"]);
+    let mut ann = fixture.connect("ann");
+    let head = number(&ann.say(&fixture.room, "before")["seq"]);
     for beyond in [head + 1, (1 << 53) - 1] {
-        let mut ben = scene.connect("ben");
-        let subscribed = ben.ask(after(&scene, beyond));
+        let mut ben = fixture.connect("ben");
+        let subscribed = ben.ask(after(&fixture, beyond));
         assert_eq!(subscribed["recovered"], false, "{subscribed}");
         assert_eq!(
             subscribed["head"],
-            number(&scene.log("ann").last().expect("one")["seq"])
+            number(&fixture.log("ann").last().expect("one")["seq"])
         );
         ben.nothing_yet();
-        let ack = ann.say(&scene.room, "live");
+        let ack = ann.say(&fixture.room, "live");
         assert_eq!(ben.expect("MESSAGE")["seq"], ack["seq"]);
     }
 }
@@ -84,24 +84,24 @@ fn beyond_the_head_nothing_is_recovered_and_the_subscription_is_live() {
 #[test]
 fn more_than_replay_max_is_not_recovered_and_not_sent() {
     let node = Node::start(&["--replay-max=5"]);
-    let scene = Scene::on(&node, &["ann", "ben"]);
-    let mut ann = scene.connect("ann");
+    let fixture = Fixture::on(&node, &["ann", "ben"]);
+    let mut ann = fixture.connect("ann");
     for n in 0..6 {
-        ann.say(&scene.room, &format!("message {n}"));
+        ann.say(&fixture.room, &format!("message {n}"));
     }
-    let log = scene.log("ann");
+    let log = fixture.log("ann");
     let place = |missed: usize| log[log.len() - 1 - missed]["seq"].clone();
-    let mut ben = scene.connect("ben");
-    let subscribed = ben.ask(after(&scene, place(5)));
+    let mut ben = fixture.connect("ben");
+    let subscribed = ben.ask(after(&fixture, place(5)));
     assert_eq!(subscribed["recovered"], true);
     assert_eq!(ben.drain().len(), 5);
 
-    let mut ben = scene.connect("ben");
-    let subscribed = ben.ask(after(&scene, place(6)));
+    let mut ben = fixture.connect("ben");
+    let subscribed = ben.ask(after(&fixture, place(6)));
     assert_eq!(subscribed["recovered"], false);
     assert_eq!(subscribed["head"], log[log.len() - 1]["seq"]);
     ben.nothing_yet();
-    ann.say(&scene.room, "live");
+    ann.say(&fixture.room, "live");
     let event = ben.next();
     assert_eq!(
         (&event["content"], &event["prev"]),
@@ -111,49 +111,49 @@ fn more_than_replay_max_is_not_recovered_and_not_sent() {
 
 #[test]
 fn subscribing_again_restarts_the_room_and_nothing_comes_twice_live() {
-    let scene = Scene::with(&["ann", "ben"]);
-    let (mut ann, mut ben) = (scene.connect("ann"), scene.join("ben"));
-    ann.say(&scene.room, "one");
+    let fixture = Fixture::with(&["ann", "ben"]);
+    let (mut ann, mut ben) = (fixture.connect("ann"), fixture.join("ben"));
+    ann.say(&fixture.room, "one");
     ben.expect("MESSAGE");
-    let log = scene.log("ann");
+    let log = fixture.log("ann");
     for _ in 0..3 {
-        ben.ask(after(&scene, 0));
+        ben.ask(after(&fixture, 0));
         assert_eq!(ben.drain(), log);
     }
-    ben.subscribe(&scene.room);
+    ben.subscribe(&fixture.room);
     ben.nothing_yet();
-    ann.say(&scene.room, "two");
+    ann.say(&fixture.room, "two");
     assert_eq!(ben.expect("MESSAGE")["content"], "two");
     ben.nothing_yet();
 }
 
 #[test]
 fn unsubscribing_is_answered_subscribed_or_not_and_ends_the_events() {
-    let scene = Scene::with(&["ann", "ben"]);
-    let (mut ann, mut ben) = (scene.join("ann"), scene.join("ben"));
-    let mut bens_phone = scene.join("ben");
+    let fixture = Fixture::with(&["ann", "ben"]);
+    let (mut ann, mut ben) = (fixture.join("ann"), fixture.join("ben"));
+    let mut bens_phone = fixture.join("ben");
     let mut unsubscribe = |room: &str| {
         let answer = ben.ask(json!({ "type": "UNSUBSCRIBE", "roomId": room }));
         assert_eq!(answer["type"], "UNSUBSCRIBED", "{answer}");
         assert_eq!(answer["roomId"], json!(room));
     };
-    unsubscribe(&scene.room);
-    unsubscribe(&scene.room);
+    unsubscribe(&fixture.room);
+    unsubscribe(&fixture.room);
     unsubscribe(&unique("never-there"));
-    ann.say(&scene.room, "unheard");
+    ann.say(&fixture.room, "unheard");
     bens_phone.expect("MESSAGE");
     assert_eq!(of_type(&ben.drain(), "MESSAGE"), [] as [Value; 0]);
-    ben.say(&scene.room, "still a member");
+    ben.say(&fixture.room, "still a member");
 }
 
 #[test]
 fn frames_sent_in_one_piece_are_obeyed_in_order() {
-    let scene = Scene::with(&["ann"]);
-    let mut ann = scene.connect("ann");
+    let fixture = Fixture::with(&["ann"]);
+    let mut ann = fixture.connect("ann");
     let frames = [
-        with(after(&scene, 0), json!({ "ref": "1" })),
-        with(scene.message_frame("one"), json!({ "ref": "2" })),
-        json!({ "type": "UNSUBSCRIBE", "roomId": scene.room, "ref": "3" }),
+        with(after(&fixture, 0), json!({ "ref": "1" })),
+        with(fixture.message_frame("one"), json!({ "ref": "2" })),
+        json!({ "type": "UNSUBSCRIBE", "roomId": fixture.room, "ref": "3" }),
         json!({ "type": "PING", "ref": "4" }),
     ];
     let bytes: Vec<u8> = frames
@@ -182,11 +182,11 @@ fn frames_sent_in_one_piece_are_obeyed_in_order() {
 #[test]
 fn resuming_again_and_again_in_a_busy_room_misses_nothing() {
     let node = Node::start(&["--sends-per-second=10000", "--send-burst=10000"]);
-    let scene = Scene::on(&node, &["ann", "ben"]);
+    let fixture = Fixture::on(&node, &["ann", "ben"]);
     let total = 600;
-    let mut ann = scene.connect("ann");
-    let joined = number(&scene.log("ann")[1]["seq"]);
-    let frame = scene.message_frame("on and on");
+    let mut ann = fixture.connect("ann");
+    let joined = number(&fixture.log("ann")[1]["seq"]);
+    let frame = fixture.message_frame("on and on");
     let sender = std::thread::spawn(move || {
         for _ in 0..total / 20 {
             for _ in 0..20 {
@@ -199,8 +199,8 @@ fn resuming_again_and_again_in_a_busy_room_misses_nothing() {
     });
     let (mut last, mut got, mut resumes) = (joined, 0, 0);
     while got < total {
-        let mut ben = scene.connect("ben");
-        let subscribed = ben.ask(after(&scene, last));
+        let mut ben = fixture.connect("ben");
+        let subscribed = ben.ask(after(&fixture, last));
         assert_eq!(subscribed["recovered"], true, "{subscribed}");
         for _ in 0..37.min(total - got) {
             let event = ben.expect("MESSAGE");
@@ -212,22 +212,22 @@ fn resuming_again_and_again_in_a_busy_room_misses_nothing() {
     }
     sender.join().expect("the sender is done");
     assert!(resumes > 10);
-    assert_eq!(scene.log("ben").len(), 200, "a page is a page");
+    assert_eq!(fixture.log("ben").len(), 200, "a page is a page");
 }
 
 #[test]
 fn a_resume_after_the_node_was_killed_goes_on_where_the_client_stopped() {
     let node = Node::own(&[]);
-    let scene = Scene::on(&node, &["ann", "ben"]);
-    let (mut ann, mut ben) = (scene.connect("ann"), scene.join("ben"));
-    ann.say(&scene.room, "one");
+    let fixture = Fixture::on(&node, &["ann", "ben"]);
+    let (mut ann, mut ben) = (fixture.connect("ann"), fixture.join("ben"));
+    ann.say(&fixture.room, "one");
     let seen = ben.expect("MESSAGE");
-    ann.say(&scene.room, "two");
+    ann.say(&fixture.room, "two");
     node.restart();
-    scene.connect("ann").say(&scene.room, "three");
-    let mut ben = scene.connect("ben");
+    fixture.connect("ann").say(&fixture.room, "three");
+    let mut ben = fixture.connect("ben");
     assert_eq!(
-        ben.ask(after(&scene, seen["seq"].clone()))["recovered"],
+        ben.ask(after(&fixture, seen["seq"].clone()))["recovered"],
         true
     );
     let missed = ben.drain();
@@ -237,12 +237,12 @@ fn a_resume_after_the_node_was_killed_goes_on_where_the_client_stopped() {
 
 #[test]
 fn each_connection_of_a_user_subscribes_for_itself() {
-    let scene = Scene::with(&["ann", "ben"]);
-    let mut ben = scene.connect("ben");
-    let (mut desk, mut phone) = (scene.join("ann"), scene.connect("ann"));
+    let fixture = Fixture::with(&["ann", "ben"]);
+    let mut ben = fixture.connect("ben");
+    let (mut desk, mut phone) = (fixture.join("ann"), fixture.connect("ann"));
     // Her rooms are known where the phone is once it has been answered.
     phone.nothing_yet();
-    ben.say(&scene.room, "hello");
+    ben.say(&fixture.room, "hello");
     desk.expect("MESSAGE");
     assert_eq!(phone.expect("NOTIFICATION")["kind"], "MESSAGE");
     desk.nothing_yet();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
 
-use crate::scene::{assert_time, text};
+use crate::fixture::{assert_time, text};
 use crate::support::node::{Node, pause, unique, unix_seconds};
 use crate::support::program::run;
 use crate::support::socket::Socket;

@@ -27,7 +27,7 @@ use crate::subscription_gate::SubscriptionGate;
 /// Longer than the watch takes from one look at its clock to the next.
 const ASLEEP_AFTER: Duration = Duration::from_millis(50);
 /// Nothing takes longer that the watch does by itself.
-const WITHIN: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An appender whose watch has found nothing to do and sleeps.
 async fn idle_appender(stop: &CancellationToken) -> Arc<Appender> {
@@ -80,7 +80,7 @@ async fn watch_has_worked(appender: &Appender) {
             sleep(Duration::from_millis(5)).await;
         }
     };
-    let worked = timeout(WITHIN, worked).await;
+    let worked = timeout(TIMEOUT, worked).await;
     worked.expect("the watch sleeps while an event awaits its live copy");
     assert!(appender.lock().unseen.is_answered());
 }

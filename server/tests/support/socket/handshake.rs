@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Socket, WITHIN};
+use super::{Socket, TIMEOUT};
 use crate::support::http::Reply;
 use crate::support::node::Node;
 
@@ -120,7 +120,7 @@ impl Socket {
 
     /// An HTTP reply, or `None` when the connection is cut instead.
     pub(crate) fn try_read_reply(&mut self) -> Option<Reply> {
-        let deadline = Instant::now() + 2 * WITHIN;
+        let deadline = Instant::now() + 2 * TIMEOUT;
         let end = loop {
             let end = self.unread.windows(4).position(|four| four == b"\r\n\r\n");
             if let Some(end) = end {
@@ -147,7 +147,7 @@ impl Socket {
             length.parse::<usize>().expect("a length is a number")
         });
         while self.unread.len() < length && reply.status != 101 {
-            assert!(self.read_more(deadline), "no body within {WITHIN:?}");
+            assert!(self.read_more(deadline), "no body within {TIMEOUT:?}");
             assert!(!self.ended, "cut within the reply");
         }
         if reply.status != 101 {

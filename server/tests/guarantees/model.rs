@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::line::number;
+use crate::client::number;
 
 /// Messages in their current state, in order, and the log they came from.
 #[derive(Debug, Default)]

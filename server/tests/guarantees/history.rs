@@ -6,26 +6,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::Value;
 
 use crate::UNLIMITED;
-use crate::chance::{Chance, seed};
+use crate::client::number;
 use crate::follower::Follower;
-use crate::line::number;
 use crate::model::Model;
 use crate::pages::{Page, Reader};
+use crate::rng::{Rng, seed};
 use crate::sender::StopAtEnd;
 use crate::support::node::Node;
-use crate::talk::Talk;
+use crate::workload::Talk;
 
 const LIMITS: [usize; 4] = [1, 7, 50, 200];
 
 /// A room, its members, and a thread that receives all its events live.
-struct Scene {
+struct Fixture {
     node: Node,
     room: String,
     names: Vec<String>,
     witness: std::thread::JoinHandle<Vec<Value>>,
 }
 
-impl Scene {
+impl Fixture {
     fn new() -> Self {
         let node = Node::own(UNLIMITED);
         let names: Vec<String> = (0..6).map(|number| format!("u{number}")).collect();
@@ -45,8 +45,8 @@ impl Scene {
         }
     }
 
-    fn talk(&self, people: std::ops::Range<usize>, chance: Chance) -> Talk {
-        Talk::new(&self.node, &self.room, &self.names[people], chance)
+    fn talk(&self, people: std::ops::Range<usize>, rng: Rng) -> Talk {
+        Talk::new(&self.node, &self.room, &self.names[people], rng)
     }
 
     /// The received events, up to the message `the-end`.
@@ -136,8 +136,8 @@ fn walk(reader: &Reader<'_>, limit: usize, places: &[u64], seen: &mut dyn FnMut(
 fn pages_in_every_direction_are_the_live_log_folded() {
     let seed = seed();
     println!("seed {seed}");
-    let scene = Scene::new();
-    let mut talk = scene.talk(0..4, Chance::new(seed, 1));
+    let scene = Fixture::new();
+    let mut talk = scene.talk(0..4, Rng::new(seed, 1));
     for _ in 0..700 {
         talk.go_on();
     }
@@ -176,16 +176,16 @@ fn pages_in_every_direction_are_the_live_log_folded() {
 fn every_page_read_while_people_write_is_the_log_folded_up_to_its_head() {
     let seed = seed();
     println!("seed {seed}");
-    let scene = Scene::new();
+    let scene = Fixture::new();
     let (done, pages) = (AtomicBool::new(false), Mutex::new(Vec::new()));
-    let mut talk = scene.talk(0..2, Chance::new(seed, 1));
+    let mut talk = scene.talk(0..2, Rng::new(seed, 1));
     for _ in 0..200 {
         talk.go_on();
     }
     std::thread::scope(|scope| {
         let _stop = StopAtEnd(&done);
         for who in 2..5 {
-            let mut talk = scene.talk(who..who + 1, Chance::new(seed, who as u64));
+            let mut talk = scene.talk(who..who + 1, Rng::new(seed, who as u64));
             scope.spawn({
                 let done = &done;
                 move || {
@@ -200,11 +200,11 @@ fn every_page_read_while_people_write_is_the_log_folded_up_to_its_head() {
                 let (scene, pages) = (&scene, &pages);
                 scope.spawn(move || {
                     let reader = Reader::new(&scene.node, &scene.room);
-                    let mut chance = Chance::new(seed, 100 + limit as u64);
+                    let mut rng = Rng::new(seed, 100 + limit as u64);
                     let mut own = Vec::new();
                     while own.len() < 600 {
                         let head = reader.page("limit=1").head;
-                        let place = head - chance.below(50) as u64;
+                        let place = head - rng.below(50) as u64;
                         let first = head.saturating_sub(100);
                         for query in [
                             Query::Newest(limit),

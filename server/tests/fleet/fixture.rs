@@ -7,7 +7,7 @@ use roomcast_test_cluster::Sync;
 use roomcast_test_cluster::cluster::{Cluster, ClusterSpec};
 use serde_json::{Value, json};
 
-use crate::line::pause;
+use crate::client::pause;
 use crate::support::node::Node;
 use crate::support::scratch::Scratch;
 
@@ -17,19 +17,19 @@ pub(crate) const GATEWAYS: usize = 5;
 const SECRET: &str = "a secret that only these tests and their fleet know";
 
 /// A fleet.
-pub(crate) struct World {
+pub(crate) struct Fixture {
     pub(crate) fleet: Cluster,
     /// The edge, as clients reach it.
     pub(crate) edge: Node,
     _scratch: Scratch,
 }
 
-impl World {
+impl Fixture {
     /// The fleet, for one test at a time. It is whole again when the test before has ended well.
     pub(crate) fn shared() -> MutexGuard<'static, Self> {
-        static WORLD: OnceLock<Mutex<World>> = OnceLock::new();
-        let world = WORLD.get_or_init(|| Mutex::new(Self::start()));
-        world.lock().unwrap_or_else(PoisonError::into_inner)
+        static WORLD: OnceLock<Mutex<Fixture>> = OnceLock::new();
+        let fixture = WORLD.get_or_init(|| Mutex::new(Self::start()));
+        fixture.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn start() -> Self {

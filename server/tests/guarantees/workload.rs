@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::chance::Chance;
-use crate::line::Line;
+use crate::client::Client;
+use crate::rng::Rng;
 use crate::support::node::Node;
 
 const EMOJI: [&str; 3] = ["👍", "🎉", "❤"];
@@ -18,18 +18,18 @@ struct Said {
 pub(crate) struct Talk {
     node: Node,
     room: String,
-    people: Vec<(String, Line)>,
+    people: Vec<(String, Client)>,
     said: Vec<Said>,
     guest: Option<String>,
     guests: usize,
-    chance: Chance,
+    rng: Rng,
 }
 
 impl Talk {
     /// `people` are members of the room. They do not change others' messages.
-    pub(crate) fn new(node: &Node, room: &str, people: &[String], chance: Chance) -> Self {
+    pub(crate) fn new(node: &Node, room: &str, people: &[String], rng: Rng) -> Self {
         let connect = |user: &String| {
-            let line = Line::connect(node.http(), &node.token(user));
+            let line = Client::connect(node.http(), &node.token(user));
             (user.clone(), line)
         };
         Self {
@@ -39,13 +39,13 @@ impl Talk {
             said: Vec::new(),
             guest: None,
             guests: 0,
-            chance,
+            rng,
         }
     }
 
     /// One of them does something.
     pub(crate) fn go_on(&mut self) {
-        match self.chance.below(20) {
+        match self.rng.below(20) {
             0..=9 => self.send(),
             10..=12 if !self.said.is_empty() => self.edit(),
             13..=14 if !self.said.is_empty() => self.delete(),
@@ -64,18 +64,18 @@ impl Talk {
     }
 
     fn send(&mut self) {
-        let sender = self.chance.below(self.people.len());
-        let content = format!("{} says {}", sender, self.chance.below(1_000_000));
+        let sender = self.rng.below(self.people.len());
+        let content = format!("{} says {}", sender, self.rng.below(1_000_000));
         let mut frame = json!({ "type": "SEND_MESSAGE", "content": content });
-        if !self.said.is_empty() && self.chance.once_in(4) {
-            let answered = self.chance.below(self.said.len());
+        if !self.said.is_empty() && self.rng.once_in(4) {
+            let answered = self.rng.below(self.said.len());
             frame["replyTo"] = json!(self.said[answered].message_id);
         }
-        if self.chance.once_in(4) {
+        if self.rng.once_in(4) {
             frame["mentions"] = json!([self.people[0].0]);
         }
-        if self.chance.once_in(2) {
-            frame["clientMsgId"] = json!(format!("talk-{}", self.chance.below(usize::MAX / 2)));
+        if self.rng.once_in(2) {
+            frame["clientMsgId"] = json!(format!("talk-{}", self.rng.below(usize::MAX / 2)));
         }
         let ack = self.speak(sender, frame);
         let message_id = ack["messageId"].as_str().expect("an id").to_owned();
@@ -83,8 +83,8 @@ impl Talk {
     }
 
     fn edit(&mut self) {
-        let which = self.chance.below(self.said.len());
-        let content = format!("better: {}", self.chance.below(1_000_000));
+        let which = self.rng.below(self.said.len());
+        let content = format!("better: {}", self.rng.below(1_000_000));
         let sender = self.said[which].sender;
         let message_id = &self.said[which].message_id;
         let frame = json!({ "type": "EDIT_MESSAGE", "messageId": message_id, "content": content });
@@ -92,17 +92,17 @@ impl Talk {
     }
 
     fn delete(&mut self) {
-        let which = self.chance.below(self.said.len());
+        let which = self.rng.below(self.said.len());
         let Said { message_id, sender } = self.said.swap_remove(which);
         let frame = json!({ "type": "DELETE_MESSAGE", "messageId": message_id });
         self.speak(sender, frame);
     }
 
     fn react(&mut self) {
-        let which = self.chance.below(self.said.len());
-        let who = self.chance.below(self.people.len());
-        let emoji = EMOJI[self.chance.below(EMOJI.len())];
-        let (message_id, remove) = (&self.said[which].message_id, self.chance.once_in(3));
+        let which = self.rng.below(self.said.len());
+        let who = self.rng.below(self.people.len());
+        let emoji = EMOJI[self.rng.below(EMOJI.len())];
+        let (message_id, remove) = (&self.said[which].message_id, self.rng.once_in(3));
         let frame =
             json!({ "type": "REACT", "messageId": message_id, "emoji": emoji, "remove": remove });
         self.speak(who, frame);

@@ -3,38 +3,38 @@
 #[allow(dead_code, reason = "each test program uses its part of the support")]
 mod support;
 
-#[path = "promises/chance.rs"]
-mod chance;
-#[path = "promises/follower.rs"]
+#[path = "guarantees/client.rs"]
+mod client;
+#[path = "guarantees/follower.rs"]
 mod follower;
-#[path = "promises/line.rs"]
-mod line;
-#[path = "promises/model.rs"]
+#[path = "guarantees/model.rs"]
 mod model;
-#[path = "promises/observed.rs"]
+#[path = "guarantees/observed.rs"]
 mod observed;
-#[path = "promises/pages.rs"]
+#[path = "guarantees/pages.rs"]
 mod pages;
-#[path = "promises/races.rs"]
+#[path = "guarantees/races.rs"]
 mod races;
-#[path = "promises/sender.rs"]
+#[path = "guarantees/rng.rs"]
+mod rng;
+#[path = "guarantees/sender.rs"]
 mod sender;
-#[path = "promises/talk.rs"]
-mod talk;
+#[path = "guarantees/workload.rs"]
+mod workload;
 
-#[path = "promises/at_once.rs"]
+#[path = "guarantees/at_once.rs"]
 mod at_once;
-#[path = "promises/crash.rs"]
+#[path = "guarantees/crash.rs"]
 mod crash;
-#[path = "promises/full_disk.rs"]
+#[path = "guarantees/full_disk.rs"]
 mod full_disk;
-#[path = "promises/history.rs"]
+#[path = "guarantees/history.rs"]
 mod history;
-#[path = "promises/members.rs"]
+#[path = "guarantees/members.rs"]
 mod members;
-#[path = "promises/order.rs"]
+#[path = "guarantees/order.rs"]
 mod order;
-#[path = "promises/resume.rs"]
+#[path = "guarantees/resume.rs"]
 mod resume;
 
 /// Settings under which no limit is met by a test that is not about limits.

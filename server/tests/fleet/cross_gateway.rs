@@ -4,27 +4,27 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::chance::seed;
+use crate::client::{Client, Received, is_event, pause};
 use crate::conversation::Conversation;
-use crate::line::{Came, Line, is_event, pause};
+use crate::fixture::{Fixture, GATEWAYS};
 use crate::races::{Arena, violations};
+use crate::rng::seed;
 use crate::support::node::unique;
-use crate::world::{GATEWAYS, World};
 
 #[test]
 fn members_on_five_gateways_see_one_order() {
-    let mut world = World::shared();
-    let mut talk = Conversation::new(&world, 2 * GATEWAYS, 4 * GATEWAYS);
-    let doors = world.gateways();
+    let mut fixture = Fixture::shared();
+    let mut talk = Conversation::new(&fixture, 2 * GATEWAYS, 4 * GATEWAYS);
+    let doors = fixture.gateways();
     assert_eq!(doors.len(), GATEWAYS);
-    let heard = talk.during(&mut world, &doors, |_| pause(Duration::from_secs(4)));
+    let heard = talk.during(&mut fixture, &doors, |_| pause(Duration::from_secs(4)));
     assert!(heard.messages > 100, "{heard:?}");
 }
 
 /// A connection at each gateway, subscribed to the room if there is one.
-fn at_every_gateway(world: &World, token: &str, room: Option<&str>) -> Vec<Line> {
-    let lines = world.gateways().into_iter().map(|door| {
-        let mut line = Line::connect(&door, token);
+fn at_every_gateway(fixture: &Fixture, token: &str, room: Option<&str>) -> Vec<Client> {
+    let lines = fixture.gateways().into_iter().map(|door| {
+        let mut line = Client::connect(&door, token);
         if let Some(room) = room {
             let answer = line.ask(json!({ "type": "SUBSCRIBE", "roomId": room }));
             assert_eq!(answer["type"], "SUBSCRIBED", "{answer}");
@@ -36,14 +36,17 @@ fn at_every_gateway(world: &World, token: &str, room: Option<&str>) -> Vec<Line>
 
 #[test]
 fn removed_member_gets_the_removal_on_every_gateway_and_nothing_after_it() {
-    let world = World::shared();
+    let fixture = Fixture::shared();
     let (anna, ben) = (unique("anna"), unique("ben"));
-    let room = world.edge.room(&[&anna, &ben]);
-    let mut lines = at_every_gateway(&world, &world.edge.token(&ben), Some(&room));
-    let mut anna = Line::connect(world.edge.http(), &world.edge.token(&anna));
+    let room = fixture.edge.room(&[&anna, &ben]);
+    let mut lines = at_every_gateway(&fixture, &fixture.edge.token(&ben), Some(&room));
+    let mut anna = Client::connect(fixture.edge.http(), &fixture.edge.token(&anna));
     let path = format!("/v1/rooms/{room}/members/{ben}");
-    let host = world.edge.admin_token();
-    world.edge.call("DELETE", &path, &host, Value::Null).ok(204);
+    let host = fixture.edge.admin_token();
+    fixture
+        .edge
+        .call("DELETE", &path, &host, Value::Null)
+        .ok(204);
     let removed = Instant::now();
     let said = json!({ "type": "SEND_MESSAGE", "roomId": room, "content": "he is gone" });
     assert!(
@@ -54,7 +57,7 @@ fn removed_member_gets_the_removal_on_every_gateway_and_nothing_after_it() {
     for line in &mut lines {
         let mut came = Vec::new();
         loop {
-            let Came::Frame(frame) = line.next(Duration::from_secs(2)) else {
+            let Received::Frame(frame) = line.next(Duration::from_secs(2)) else {
                 panic!("no UNSUBSCRIBED but {came:?}");
             };
             came.push(frame["type"].as_str().expect("a type").to_owned());
@@ -74,7 +77,7 @@ fn removed_member_gets_the_removal_on_every_gateway_and_nothing_after_it() {
         let after: Vec<Value> = line.drain().into_iter().filter(is_event).collect();
         assert!(after.is_empty(), "{after:?}");
     }
-    world.edge.call("PUT", &path, &host, json!({})).ok(201);
+    fixture.edge.call("PUT", &path, &host, json!({})).ok(201);
     for line in &mut lines {
         let said = json!({ "type": "SEND_MESSAGE", "roomId": room, "content": "back" });
         line.acknowledged(said);
@@ -83,9 +86,9 @@ fn removed_member_gets_the_removal_on_every_gateway_and_nothing_after_it() {
 
 #[test]
 fn subscribe_racing_a_removal_breaks_no_promise_in_a_thousand_rounds() {
-    let world = World::shared();
-    let doors = world.gateways();
-    let (seed, node) = (seed(), &world.edge);
+    let fixture = Fixture::shared();
+    let doors = fixture.gateways();
+    let (seed, node) = (seed(), &fixture.edge);
     println!("seed {seed}");
     let broken = violations(&Arena { node, doors }, seed);
     assert_eq!(broken.len(), 0, "the first: {:?}", broken.first());
@@ -93,16 +96,16 @@ fn subscribe_racing_a_removal_breaks_no_promise_in_a_thousand_rounds() {
 
 #[test]
 fn a_sign_out_closes_its_connections_at_every_gateway_within_a_second() {
-    let world = World::shared();
+    let fixture = Fixture::shared();
     let body = json!({ "name": unique("carl").replace('-', "_")[..20], "password": "long enough" });
-    world
+    fixture
         .edge
         .call("POST", "/v1/accounts", "", body.clone())
         .ok(201);
-    let session = world.edge.call("POST", "/v1/sessions", "", body).ok(201);
+    let session = fixture.edge.call("POST", "/v1/sessions", "", body).ok(201);
     let token = session["accessToken"].as_str().expect("a token").to_owned();
-    let mut lines = at_every_gateway(&world, &token, None);
-    let out = world
+    let mut lines = at_every_gateway(&fixture, &token, None);
+    let out = fixture
         .edge
         .call("DELETE", "/v1/sessions/current", &token, Value::Null);
     out.ok(204);
@@ -110,8 +113,8 @@ fn a_sign_out_closes_its_connections_at_every_gateway_within_a_second() {
     for line in &mut lines {
         loop {
             match line.next(Duration::from_secs(2)) {
-                Came::Frame(_) => {}
-                Came::Closed(code) => {
+                Received::Frame(_) => {}
+                Received::Closed(code) => {
                     assert_eq!(code, 4401);
                     break;
                 }
@@ -124,9 +127,9 @@ fn a_sign_out_closes_its_connections_at_every_gateway_within_a_second() {
             ended.elapsed()
         );
     }
-    for door in world.gateways() {
+    for door in fixture.gateways() {
         assert_eq!(
-            Line::open(&door, &token).err(),
+            Client::open(&door, &token).err(),
             Some(Some(401)),
             "it holds no more"
         );
@@ -135,13 +138,13 @@ fn a_sign_out_closes_its_connections_at_every_gateway_within_a_second() {
 
 #[test]
 fn a_resend_at_another_gateway_is_answered_with_the_first_place() {
-    let world = World::shared();
+    let fixture = Fixture::shared();
     let anna = unique("anna");
-    let room = world.edge.room(&[&anna]);
+    let room = fixture.edge.room(&[&anna]);
     let frame = json!({
         "type": "SEND_MESSAGE", "roomId": room, "content": "once", "clientMsgId": unique("m")
     });
-    let answers: Vec<Value> = at_every_gateway(&world, &world.edge.token(&anna), None)
+    let answers: Vec<Value> = at_every_gateway(&fixture, &fixture.edge.token(&anna), None)
         .iter_mut()
         .map(|line| line.acknowledged(frame.clone()))
         .collect();
@@ -156,11 +159,11 @@ fn a_resend_at_another_gateway_is_answered_with_the_first_place() {
 }
 
 /// The next `NOTIFICATION` of this kind, whatever comes before it.
-fn next_notification(line: &mut Line, kind: &str) -> Value {
+fn next_notification(line: &mut Client, kind: &str) -> Value {
     loop {
         match line.next(Duration::from_secs(5)) {
-            Came::Frame(frame) if frame["kind"] == kind => return frame,
-            Came::Frame(_) => {}
+            Received::Frame(frame) if frame["kind"] == kind => return frame,
+            Received::Frame(_) => {}
             other => panic!("no {kind} but {other:?}"),
         }
     }
@@ -168,16 +171,16 @@ fn next_notification(line: &mut Line, kind: &str) -> Value {
 
 #[test]
 fn read_mark_notifies_the_users_other_connections_at_every_gateway() {
-    let world = World::shared();
+    let fixture = Fixture::shared();
     let (anna, ben) = (unique("anna"), unique("ben"));
-    let room = world.edge.room(&[&anna, &ben]);
-    let mut ben = Line::connect(world.edge.http(), &world.edge.token(&ben));
+    let room = fixture.edge.room(&[&anna, &ben]);
+    let mut ben = Client::connect(fixture.edge.http(), &fixture.edge.token(&ben));
     let frame = json!({ "type": "SEND_MESSAGE", "roomId": room, "content": "unread" });
     let seq = ben.acknowledged(frame)["seq"].clone();
-    let token = world.edge.token(&anna);
+    let token = fixture.edge.token(&anna);
     // The first and the last are at one gateway.
-    let mut lines = at_every_gateway(&world, &token, None);
-    lines.push(Line::connect(&world.gateways()[0], &token));
+    let mut lines = at_every_gateway(&fixture, &token, None);
+    lines.push(Client::connect(&fixture.gateways()[0], &token));
     let mark = json!({ "type": "MARK", "roomId": room, "read": seq });
     assert!(lines[0].send(&[mark]), "the gateway has gone");
     let read = json!({

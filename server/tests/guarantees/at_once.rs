@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::UNLIMITED;
-use crate::line::{Line, number};
+use crate::client::{Client, number};
 use crate::pages::{Page, Reader};
 use crate::support::node::Node;
 
@@ -26,7 +26,7 @@ fn a_message_is_in_history_as_soon_as_it_is_acknowledged_a_thousand_times_in_a_r
 }
 
 fn send_and_look(node: &Node, room: &str, name: &str) {
-    let mut line = Line::connect(node.http(), &node.token(name));
+    let mut line = Client::connect(node.http(), &node.token(name));
     let reader = Reader::new(node, room);
     for message in 0..MESSAGES {
         let content = format!("{name} {message}");

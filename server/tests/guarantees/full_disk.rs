@@ -11,7 +11,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
 
-use crate::line::{Line, number};
+use crate::client::{Client, number};
 use crate::support::http::send;
 use crate::support::node::unix_seconds;
 use crate::support::program::roomcast;
@@ -97,7 +97,7 @@ fn token(sub: &str, scope: &str) -> String {
 }
 
 /// Sends one message; its seq, or the refusal's code.
-fn say(line: &mut Line, room: &str, message: usize) -> Result<u64, String> {
+fn say(line: &mut Client, room: &str, message: usize) -> Result<u64, String> {
     let content = format!("{message} {}", "x".repeat(8_000));
     let answer = line.ask(json!({
         "type": "SEND_MESSAGE", "roomId": room, "content": content, "clientMsgId": format!("m{message}")
@@ -136,7 +136,7 @@ fn a_full_disk_refuses_by_name_loses_nothing_and_is_well_again_with_room() {
     let members = json!({ "kind": "GROUP", "memberIds": ["alice"] });
     let room = small.call("POST", "/v1/rooms", &members);
     let room = room["roomId"].as_str().expect("an id").to_owned();
-    let mut line = Line::connect(&small.address, &token("alice", ""));
+    let mut line = Client::connect(&small.address, &token("alice", ""));
 
     small.hold_files_to(Some(ROOM_BYTES));
     let (mut acked, mut refused) = (Vec::new(), Vec::new());
@@ -181,7 +181,7 @@ fn a_full_disk_refuses_by_name_loses_nothing_and_is_well_again_with_room() {
         acked,
         "all of it is there after a kill"
     );
-    let mut line = Line::connect(&again.address, &token("alice", ""));
+    let mut line = Client::connect(&again.address, &token("alice", ""));
     say(&mut line, &room, 30_000).expect("there is room");
     again.kill();
 }

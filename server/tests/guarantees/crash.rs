@@ -7,11 +7,11 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::UNLIMITED;
-use crate::chance::{Chance, seed};
+use crate::client::{number, pause};
 use crate::follower::Follower;
-use crate::line::{number, pause};
 use crate::observed::Observed;
 use crate::pages::Reader;
+use crate::rng::{Rng, seed};
 use crate::sender::Sender;
 use crate::support::node::Node;
 
@@ -51,7 +51,7 @@ impl Ledger<'_> {
 fn a_hundred_kills_lose_nothing_that_was_acknowledged_and_double_nothing() {
     let seed = seed();
     println!("seed {seed}");
-    let mut chance = Chance::new(seed, 0);
+    let mut rng = Rng::new(seed, 0);
     let node = Node::own(UNLIMITED);
     let names: Vec<String> = (0..SENDERS).map(|number| format!("s{number}")).collect();
     let members: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -66,8 +66,8 @@ fn a_hundred_kills_lose_nothing_that_was_acknowledged_and_double_nothing() {
     let mut ledgers: Vec<Ledger<'_>> = rooms.iter().map(ledger).collect();
     let mut senders: Vec<Sender> = (0..SENDERS)
         .map(|number| {
-            let chance = Chance::new(seed, 1 + number as u64);
-            Sender::new(number, client(&names[number]), &rooms, WINDOW, chance)
+            let rng = Rng::new(seed, 1 + number as u64);
+            Sender::new(number, client(&names[number]), &rooms, WINDOW, rng)
         })
         .collect();
 
@@ -77,7 +77,7 @@ fn a_hundred_kills_lose_nothing_that_was_acknowledged_and_double_nothing() {
             for sender in &mut senders {
                 scope.spawn(|| sender.stream(node.http(), &stop));
             }
-            pause(chance.millis(10, 250));
+            pause(rng.millis(10, 250));
             node.kill9();
         });
         node.restart();
@@ -132,7 +132,7 @@ fn fifty_listeners_come_back_after_each_kill_and_miss_nothing() {
     const LISTENERS: usize = 50;
     let seed = seed();
     println!("seed {seed}");
-    let mut chance = Chance::new(seed, 0);
+    let mut rng = Rng::new(seed, 0);
     let node = Node::own(UNLIMITED);
     let names: Vec<String> = (0..LISTENERS + 2)
         .map(|number| format!("u{number}"))
@@ -144,8 +144,8 @@ fn fifty_listeners_come_back_after_each_kill_and_miss_nothing() {
     let client = |name: &str| observed.client(&node, name);
     let mut senders: Vec<Sender> = (0..2)
         .map(|number| {
-            let chance = Chance::new(seed, 1 + number as u64);
-            Sender::new(number, client(&names[number]), rooms, 2, chance)
+            let rng = Rng::new(seed, 1 + number as u64);
+            Sender::new(number, client(&names[number]), rooms, 2, rng)
         })
         .collect();
     let mut listeners: Vec<Follower> = names[2..]
@@ -163,7 +163,7 @@ fn fifty_listeners_come_back_after_each_kill_and_miss_nothing() {
                 for sender in &mut senders {
                     scope.spawn(|| sender.stream(node.http(), &stop));
                 }
-                pause(chance.millis(50, 400));
+                pause(rng.millis(50, 400));
                 node.kill9();
             });
             node.restart();

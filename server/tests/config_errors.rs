@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::calls::{PASSWORD, person, public_room, refused, user};
+use crate::http_api::{PASSWORD, person, public_room, refused, user};
 use crate::support::node::Node;
 
 /// Method, path with `ROOM`, a good body, and wrong values for some of its fields.

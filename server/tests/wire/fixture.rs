@@ -7,13 +7,13 @@ use crate::support::node::{Node, unique};
 use crate::support::socket::Socket;
 
 /// A private group of its own on some node, the first its owner. People go by short names.
-pub(crate) struct Scene {
+pub(crate) struct Fixture {
     pub(crate) node: Node,
     pub(crate) room: String,
     people: Vec<(String, String)>,
 }
 
-impl Scene {
+impl Fixture {
     /// On the node that tests share.
     pub(crate) fn with(names: &[&str]) -> Self {
         Self::on(&Node::shared(), names)
@@ -36,7 +36,7 @@ impl Scene {
         self.node.room(&ids)
     }
 
-    /// The user id of a member of the scene.
+    /// The user id of a member of the fixture.
     pub(crate) fn id(&self, name: &str) -> &str {
         let found = self.people.iter().find(|(known, _)| known == name);
         &found.unwrap_or_else(|| panic!("nobody is called {name}")).1

@@ -3,7 +3,7 @@
 use roomcast_checker::history::PageQuery;
 use serde_json::Value;
 
-use crate::line::number;
+use crate::client::number;
 use crate::observed::{Log, Observed, seq};
 use crate::support::node::Node;
 

@@ -4,22 +4,22 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::client::{Received, is_event, number};
 use crate::faulty_log::Telling;
-use crate::line::{Came, is_event, number};
-use crate::world::{World, assert_refused, eventually, message, unlimited};
+use crate::fixture::{Fixture, assert_refused, eventually, message, unlimited};
 
 /// How often a gateway compares heads with the log's, with time to spare.
-const COMPARED_WITHIN: Duration = Duration::from_secs(20);
+const COMPARED_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[test]
 fn a_gateway_that_cannot_see_the_log_for_half_a_minute_closes_4500_and_nothing_is_missed() {
-    let world = World::new(unlimited());
-    let room = world.room(&["alice", "bob"]);
-    let mut bob = world.subscribed("bob", &room);
-    let mut carol = world.connect("carol");
-    let mut alice = world.subscribed("alice", &room);
-    world.log.out_of_sight(true);
-    world.log.tells(Telling::Silent);
+    let fixture = Fixture::new(unlimited());
+    let room = fixture.room(&["alice", "bob"]);
+    let mut bob = fixture.subscribed("bob", &room);
+    let mut carol = fixture.connect("carol");
+    let mut alice = fixture.subscribed("alice", &room);
+    fixture.log.out_of_sight(true);
+    fixture.log.tells(Telling::Silent);
     let hidden = Instant::now();
     for number in 0..20 {
         alice.acknowledged(message(&room, &format!("unseen-{number}")));
@@ -27,8 +27,8 @@ fn a_gateway_that_cannot_see_the_log_for_half_a_minute_closes_4500_and_nothing_i
     for line in [&mut bob, &mut carol, &mut alice] {
         let code = loop {
             match line.next(Duration::from_secs(60)) {
-                Came::Frame(frame) => assert!(!is_event(&frame), "{frame}"),
-                Came::Closed(code) => break code,
+                Received::Frame(frame) => assert!(!is_event(&frame), "{frame}"),
+                Received::Closed(code) => break code,
                 other => panic!("{other:?}"),
             }
         };
@@ -40,40 +40,40 @@ fn a_gateway_that_cannot_see_the_log_for_half_a_minute_closes_4500_and_nothing_i
         "closed after {after:?}"
     );
 
-    world.log.out_of_sight(false);
-    world.log.tells(Telling::Well);
-    world
+    fixture.log.out_of_sight(false);
+    fixture.log.tells(Telling::Well);
+    fixture
         .connect("alice")
         .acknowledged(message(&room, "the-end"));
-    let heard = world.heard("bob", &room, "the-end");
-    assert_eq!(heard, world.events(&room));
+    let heard = fixture.heard("bob", &room, "the-end");
+    assert_eq!(heard, fixture.events(&room));
     assert_eq!(heard.len(), 2 + 20 + 1);
 }
 
 #[test]
 fn log_outage_within_the_limit_closes_no_connection_and_missed_events_arrive() {
-    let world = World::new(unlimited());
-    let room = world.room(&["alice", "bob"]);
-    let mut bob = world.subscribed("bob", &room);
-    let mut alice = world.connect("alice");
+    let fixture = Fixture::new(unlimited());
+    let room = fixture.room(&["alice", "bob"]);
+    let mut bob = fixture.subscribed("bob", &room);
+    let mut alice = fixture.connect("alice");
     let mut last = number(&alice.acknowledged(message(&room, "seen")), "seq");
     while bob.frame().expect("it stays open")["clientMsgId"] != "seen" {}
 
-    world.log.out_of_sight(true);
-    world.log.tells(Telling::Silent);
-    let compared = world.log.head_comparisons();
+    fixture.log.out_of_sight(true);
+    fixture.log.tells(Telling::Silent);
+    let compared = fixture.log.head_comparisons();
     for number in 0..20 {
         alice.acknowledged(message(&room, &format!("unseen-{number}")));
     }
-    eventually("the log is looked for", COMPARED_WITHIN, || {
-        world.log.head_comparisons() > compared
+    eventually("the log is looked for", COMPARED_TIMEOUT, || {
+        fixture.log.head_comparisons() > compared
     });
-    world.log.out_of_sight(false);
+    fixture.log.out_of_sight(false);
     for nth in 0..20 {
         let came = loop {
-            match bob.next(COMPARED_WITHIN) {
-                Came::Frame(frame) if is_event(&frame) => break frame,
-                Came::Frame(_) => {}
+            match bob.next(COMPARED_TIMEOUT) {
+                Received::Frame(frame) if is_event(&frame) => break frame,
+                Received::Frame(_) => {}
                 other => panic!("{other:?} before the {nth}th"),
             }
         };
@@ -89,12 +89,12 @@ fn link_and_name(event: &Value) -> (u64, String) {
 
 #[test]
 fn subscribing_while_the_log_is_out_of_sight_is_refused_and_can_be_tried_again() {
-    let world = World::new(unlimited());
-    let room = world.room(&["alice", "bob"]);
-    let mut bob = world.connect("bob");
+    let fixture = Fixture::new(unlimited());
+    let room = fixture.room(&["alice", "bob"]);
+    let mut bob = fixture.connect("bob");
     let first = number(&bob.acknowledged(message(&room, "first")), "seq");
-    let mut alice = world.connect("alice");
-    world.log.out_of_sight(true);
+    let mut alice = fixture.connect("alice");
+    fixture.log.out_of_sight(true);
     for after in [json!(null), json!(0)] {
         let frame = json!({ "type": "SUBSCRIBE", "roomId": room, "after": after });
         assert_refused(&bob.ask(frame.clone()), &frame, "LOG_UNAVAILABLE");
@@ -107,10 +107,10 @@ fn subscribing_while_the_log_is_out_of_sight_is_refused_and_can_be_tried_again()
     assert_eq!(bob.ask(frame)["type"], "UNSUBSCRIBED");
     bob.acknowledged(message(&room, "second"));
     assert!(!bob.drain().iter().any(is_event), "nobody is subscribed");
-    world.log.out_of_sight(false);
+    fixture.log.out_of_sight(false);
     bob.acknowledged(message(&room, "the-end"));
-    let heard = world.heard("alice", &room, "the-end");
-    assert_eq!(heard, world.events(&room));
+    let heard = fixture.heard("alice", &room, "the-end");
+    assert_eq!(heard, fixture.events(&room));
     let frame = json!({ "type": "SUBSCRIBE", "roomId": room, "after": first });
     assert_eq!(bob.ask(frame)["recovered"], true);
     let events: Vec<_> = bob.drain().into_iter().filter(is_event).collect();

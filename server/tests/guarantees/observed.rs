@@ -10,7 +10,7 @@ use roomcast_protocol::{ErrorCode, RoomId, Seq, UserId};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
-use crate::line::{Line, is_event, number};
+use crate::client::{Client, is_event, number};
 use crate::pages;
 use crate::support::node::Node;
 
@@ -24,7 +24,7 @@ pub(crate) struct Observed {
 
 /// A user whose connections are recorded.
 #[derive(Clone)]
-pub(crate) struct Client {
+pub(crate) struct RecordedClient {
     pub(crate) user: String,
     pub(crate) token: String,
     observed: Observed,
@@ -45,8 +45,8 @@ impl Observed {
     }
 
     /// A user with a token of `node`.
-    pub(crate) fn client(&self, node: &Node, user: &str) -> Client {
-        Client {
+    pub(crate) fn client(&self, node: &Node, user: &str) -> RecordedClient {
+        RecordedClient {
             user: user.to_owned(),
             token: node.token(user),
             observed: self.clone(),
@@ -75,7 +75,7 @@ impl Observed {
     }
 }
 
-impl Client {
+impl RecordedClient {
     /// A new connection of this user to `address`.
     pub(crate) fn connection(&self, address: &str) -> Log {
         self.observed.connection(&self.user, address)
@@ -83,7 +83,7 @@ impl Client {
 
     /// Connects, sends one message, and disconnects after its `ACK`.
     pub(crate) fn send_one(&self, address: &str, room: &str, client_msg_id: &str) {
-        let mut line = Line::connect(address, &self.token);
+        let mut line = Client::connect(address, &self.token);
         let log = self.connection(address);
         let frame = json!({
             "type": "SEND_MESSAGE", "roomId": room, "content": "that is all", "clientMsgId": client_msg_id

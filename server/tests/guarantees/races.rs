@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::chance::Chance;
-use crate::line::{Line, is_event, number, pause};
+use crate::client::{Client, is_event, number, pause};
+use crate::rng::Rng;
 use crate::support::node::{Node, unique};
 
 const ROUNDS: usize = 1_000;
 /// Rounds at once.
 const THREADS: usize = 8;
 /// How long a removal may take to be in force (§2.8).
-const IN_FORCE_WITHIN: Duration = Duration::from_secs(1);
+const IN_FORCE_TIMEOUT: Duration = Duration::from_secs(1);
 /// A removal follows the `SUBSCRIBE` within so many microseconds.
 const DELAY_MAX: usize = 6_000;
 
@@ -170,8 +170,8 @@ impl Round<'_> {
         number(&self.call("POST", "/messages", body, 201), "seq")
     }
 
-    fn line(&self, user: &str) -> Line {
-        Line::connect(self.door, &self.arena.node.token(user))
+    fn line(&self, user: &str) -> Client {
+        Client::connect(self.door, &self.arena.node.token(user))
     }
 
     /// The owner on the guest's gateway. When it receives this, the guest's frames have been sent.
@@ -190,26 +190,26 @@ impl Round<'_> {
     }
 
     /// Sends until it is refused, for as long as a removal may take.
-    fn is_refused(&mut self, line: &mut Line, removed: Instant) -> bool {
+    fn is_refused(&mut self, line: &mut Client, removed: Instant) -> bool {
         let frame = json!({ "type": "SEND_MESSAGE", "roomId": self.room, "content": "let me in" });
         loop {
             let asked = removed.elapsed();
             if line.ask(frame.clone())["code"] == "NOT_MEMBER" {
                 return true;
             }
-            if asked > IN_FORCE_WITHIN {
+            if asked > IN_FORCE_TIMEOUT {
                 return false;
             }
         }
     }
 
     /// Runs the round; an error describes the broken guarantee.
-    fn play(&mut self, chance: &mut Chance) -> Result<(), &'static str> {
+    fn play(&mut self, rng: &mut Rng) -> Result<(), &'static str> {
         let member = format!("/members/{}", self.guest);
         let mut line = self.line(&self.guest.clone());
         let mut view = View::new(&self.guest);
         assert!(line.send(&self.opening.frames(&self.room)), "it stays open");
-        let delay = chance.below(DELAY_MAX);
+        let delay = rng.below(DELAY_MAX);
         pause(Duration::from_micros(
             delay.try_into().expect("a small number"),
         ));
@@ -242,7 +242,7 @@ impl Round<'_> {
     }
 
     /// Added again, the guest acts at once, and gets everything.
-    fn returned(&mut self, line: &mut Line, view: &mut View) -> Result<(), &'static str> {
+    fn returned(&mut self, line: &mut Client, view: &mut View) -> Result<(), &'static str> {
         let frame = json!({ "type": "SEND_MESSAGE", "roomId": self.room, "content": "I am back" });
         let answer = line.ask(frame);
         if answer["type"] != "ACK" {
@@ -267,7 +267,7 @@ impl Round<'_> {
         }
     }
 
-    fn judge(&mut self, line: &mut Line, view: &mut View) -> Result<(), &'static str> {
+    fn judge(&mut self, line: &mut Client, view: &mut View) -> Result<(), &'static str> {
         for frame in line.drain() {
             self.came.push(frame.clone());
             view.take(&frame)?;
@@ -283,7 +283,7 @@ pub(crate) fn violations(arena: &Arena<'_>, seed: u64) -> Vec<String> {
         for thread in 0..THREADS {
             let (next, broken) = (&next, &broken);
             scope.spawn(move || {
-                let mut chance = Chance::new(seed, thread as u64);
+                let mut rng = Rng::new(seed, thread as u64);
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     if number >= ROUNDS {
@@ -299,7 +299,7 @@ pub(crate) fn violations(arena: &Arena<'_>, seed: u64) -> Vec<String> {
                         guest,
                         came: Vec::new(),
                     };
-                    if let Err(what) = round.play(&mut chance) {
+                    if let Err(what) = round.play(&mut rng) {
                         let (opening, came) = (round.opening, &round.came);
                         let mut broken = broken.lock().expect("no panic");
                         broken.push(format!("{opening:?}: {what}: {came:#?}"));

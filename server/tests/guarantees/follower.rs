@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use roomcast_checker::history::Disconnect;
 use serde_json::{Value, json};
 
-use crate::line::{Came, Line, WITHIN, is_event, number, pause};
-use crate::observed::{Client, Log};
+use crate::client::{Client, Received, TIMEOUT, is_event, number, pause};
+use crate::observed::{Log, RecordedClient};
 
 /// How long a patient one waits after a refusal.
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
@@ -16,7 +16,7 @@ const AGAIN_AFTER: Duration = Duration::from_millis(100);
 pub(crate) struct Follower {
     token: String,
     /// Records the connections; without it nothing is recorded.
-    client: Option<Client>,
+    client: Option<RecordedClient>,
     room: String,
     /// Every event, as text.
     pub(crate) heard: Vec<String>,
@@ -46,7 +46,7 @@ impl Follower {
     }
 
     /// A subscriber whose connections are recorded for the checker.
-    pub(crate) fn recorded(client: Client, room: &str) -> Self {
+    pub(crate) fn recorded(client: RecordedClient, room: &str) -> Self {
         let mut follower = Self::new(client.token.clone(), room);
         follower.client = Some(client);
         follower
@@ -55,7 +55,7 @@ impl Follower {
     /// Follows until the message whose `clientMsgId` is `end`, disconnecting by itself where `leaves` demands.
     pub(crate) fn follow(&mut self, address: &str, end: &str, mut leaves: impl FnMut() -> bool) {
         loop {
-            let mut line = Line::connect(address, &self.token);
+            let mut line = Client::connect(address, &self.token);
             self.connections += 1;
             let log = self.client.as_ref().map(|it| it.connection(address));
             let is_over = self.listen(&mut line, log.as_ref(), end, &mut leaves);
@@ -75,7 +75,7 @@ impl Follower {
     /// Whether the end has come on this connection.
     fn listen(
         &mut self,
-        line: &mut Line,
+        line: &mut Client,
         log: Option<&Log>,
         end: &str,
         leaves: &mut dyn FnMut() -> bool,
@@ -86,11 +86,11 @@ impl Follower {
         }
         let mut subscribed = false;
         loop {
-            let frame = match line.next(WITHIN) {
-                Came::Frame(frame) => frame,
+            let frame = match line.next(TIMEOUT) {
+                Received::Frame(frame) => frame,
                 // It sends nothing itself, which after a while is too long.
-                Came::Cut | Came::Closed(1001 | 4408 | 4508) => return false,
-                Came::Closed(4500) if self.is_patient => return false,
+                Received::Cut | Received::Closed(1001 | 4408 | 4508) => return false,
+                Received::Closed(4500) if self.is_patient => return false,
                 other => panic!("{other:?} after {}", self.last),
             };
             if let Some(log) = log {

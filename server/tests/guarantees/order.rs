@@ -6,11 +6,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::UNLIMITED;
-use crate::chance::{Chance, seed};
+use crate::client::{Client, pause};
 use crate::follower::Follower;
-use crate::line::{Line, pause};
 use crate::observed::Observed;
 use crate::pages::Reader;
+use crate::rng::{Rng, seed};
 use crate::sender::{Sender, StopAtEnd};
 use crate::support::node::Node;
 
@@ -27,8 +27,8 @@ fn five_listeners_see_one_order_of_four_senders_and_some_of_them_keep_leaving() 
     let client = |name: &str| observed.client(&node, name);
     let mut senders: Vec<Sender> = (0..4)
         .map(|number| {
-            let chance = Chance::new(seed, number as u64);
-            Sender::new(number, client(&names[number]), rooms, 8, chance)
+            let rng = Rng::new(seed, number as u64);
+            Sender::new(number, client(&names[number]), rooms, 8, rng)
         })
         .collect();
     let mut listeners: Vec<Follower> = names[4..]
@@ -38,11 +38,11 @@ fn five_listeners_see_one_order_of_four_senders_and_some_of_them_keep_leaving() 
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for (number, listener) in listeners.iter_mut().enumerate() {
-            let mut chance = Chance::new(seed, 10 + number as u64);
+            let mut rng = Rng::new(seed, 10 + number as u64);
             // The first two stay, the third leaves now and then, the others all the time.
             let every = [usize::MAX, usize::MAX, 1_000, 100, 60][number];
             let address = node.http();
-            scope.spawn(move || listener.follow(address, "the-end", || chance.once_in(every)));
+            scope.spawn(move || listener.follow(address, "the-end", || rng.once_in(every)));
         }
         std::thread::scope(|scope| {
             for sender in &mut senders {
@@ -77,7 +77,7 @@ fn welcome_comes_first_whatever_is_sent_in_that_moment() {
     let mut senders: Vec<Sender> = (0..2)
         .map(|number| {
             let client = observed.client(&node, &format!("u{number}"));
-            Sender::new(number, client, rooms, 32, Chance::new(1, number as u64))
+            Sender::new(number, client, rooms, 32, Rng::new(1, number as u64))
         })
         .collect();
     let stop = AtomicBool::new(false);
@@ -87,13 +87,13 @@ fn welcome_comes_first_whatever_is_sent_in_that_moment() {
         }
         let _stop = StopAtEnd(&stop);
         // Known here as a member, so that every message is a notification for who comes now.
-        let _first = Line::connect(node.http(), &node.token("u2"));
+        let _first = Client::connect(node.http(), &node.token("u2"));
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..1_500 {
                         // Fails on any other first frame.
-                        Line::connect(node.http(), &node.token("u2"));
+                        Client::connect(node.http(), &node.token("u2"));
                     }
                 });
             }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 /// How long anything that must come may take.
-pub(crate) const WITHIN: Duration = Duration::from_secs(30);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
 const TEXT: u8 = 0x81;
 const CLOSE: u8 = 0x88;
@@ -19,7 +19,7 @@ const PONG: u8 = 0x8a;
 
 /// What came.
 #[derive(Debug)]
-pub(crate) enum Came {
+pub(crate) enum Received {
     Frame(Value),
     Closed(u16),
     /// The server has gone without a word.
@@ -29,7 +29,7 @@ pub(crate) enum Came {
 }
 
 /// A greeted connection.
-pub(crate) struct Line {
+pub(crate) struct Client {
     stream: TcpStream,
     unread: Vec<u8>,
     /// How much of `unread` has been taken.
@@ -38,14 +38,14 @@ pub(crate) struct Line {
     asked: u32,
 }
 
-impl Line {
+impl Client {
     /// A greeted connection to `host:port`; what was answered instead, or nothing when it was cut.
     pub(crate) fn open(address: &str, token: &str) -> Result<Self, Option<u16>> {
         let mut line = Self::upgraded(address, Some(token))?;
-        match line.next(WITHIN) {
-            Came::Frame(frame) if frame["type"] == "WELCOME" => Ok(line),
-            Came::Closed(code) => Err(Some(code)),
-            Came::Cut => Err(None),
+        match line.next(TIMEOUT) {
+            Received::Frame(frame) if frame["type"] == "WELCOME" => Ok(line),
+            Received::Closed(code) => Err(Some(code)),
+            Received::Cut => Err(None),
             other => panic!("no greeting but {other:?}"),
         }
     }
@@ -62,7 +62,7 @@ impl Line {
 
     /// A connection to a server that is up, or will be soon; an edge answers 503 until then.
     pub(crate) fn connect(address: &str, token: &str) -> Self {
-        let deadline = Instant::now() + WITHIN;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             match Self::open(address, token) {
                 Ok(line) => return line,
@@ -93,15 +93,15 @@ impl Line {
              {bearer}\r\n"
         );
         line.stream.write_all(request.as_bytes()).ok()?;
-        let deadline = Instant::now() + WITHIN;
+        let deadline = Instant::now() + TIMEOUT;
         let end = loop {
             let end = line.unread.windows(4).position(|four| four == b"\r\n\r\n");
             if let Some(end) = end {
                 break end;
             }
             match line.read(deadline) {
-                Came::Frame(_) => {}
-                Came::Nothing => panic!("no answer to the handshake"),
+                Received::Frame(_) => {}
+                Received::Nothing => panic!("no answer to the handshake"),
                 _ => return None,
             }
         };
@@ -121,19 +121,19 @@ impl Line {
     }
 
     /// What comes next, but for `HEARTBEAT_INTERVAL`s.
-    pub(crate) fn next(&mut self, within: Duration) -> Came {
+    pub(crate) fn next(&mut self, within: Duration) -> Received {
         if let Some(frame) = self.inbox.pop_front() {
-            return Came::Frame(frame);
+            return Received::Frame(frame);
         }
         self.come(within)
     }
 
     /// The next frame; `None` when the connection has ended.
     pub(crate) fn frame(&mut self) -> Option<Value> {
-        match self.next(WITHIN) {
-            Came::Frame(frame) => Some(frame),
-            Came::Closed(_) | Came::Cut => None,
-            Came::Nothing => panic!("nothing came within {WITHIN:?}"),
+        match self.next(TIMEOUT) {
+            Received::Frame(frame) => Some(frame),
+            Received::Closed(_) | Received::Cut => None,
+            Received::Nothing => panic!("nothing came within {TIMEOUT:?}"),
         }
     }
 
@@ -143,11 +143,11 @@ impl Line {
         let reference = format!("ask-{}", self.asked);
         frame["ref"] = json!(reference);
         assert!(self.send(&[frame]), "the server has gone");
-        let deadline = Instant::now() + WITHIN;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             match self.come(deadline.saturating_duration_since(Instant::now())) {
-                Came::Frame(frame) if frame["ref"] == reference => return frame,
-                Came::Frame(frame) => self.inbox.push_back(frame),
+                Received::Frame(frame) if frame["ref"] == reference => return frame,
+                Received::Frame(frame) => self.inbox.push_back(frame),
                 other => panic!("no answer to {reference} but {other:?}"),
             }
         }
@@ -168,7 +168,7 @@ impl Line {
         self.inbox.drain(..).collect()
     }
 
-    fn come(&mut self, within: Duration) -> Came {
+    fn come(&mut self, within: Duration) -> Received {
         let deadline = Instant::now() + within;
         loop {
             while let Some((kind, payload)) = self.take_frame() {
@@ -176,7 +176,7 @@ impl Line {
                     TEXT => {
                         let frame: Value = serde_json::from_slice(&payload).expect("JSON");
                         if frame["type"] != "HEARTBEAT" {
-                            return Came::Frame(frame);
+                            return Received::Frame(frame);
                         }
                     }
                     PING => {
@@ -187,13 +187,13 @@ impl Line {
                     }
                     CLOSE => {
                         let code = payload.first_chunk().map(|code| u16::from_be_bytes(*code));
-                        return Came::Closed(code.unwrap_or(1005));
+                        return Received::Closed(code.unwrap_or(1005));
                     }
                     other => panic!("a frame of kind {other:#x}"),
                 }
             }
             match self.read(deadline) {
-                Came::Frame(_) => {}
+                Received::Frame(_) => {}
                 ended => return ended,
             }
         }
@@ -220,10 +220,10 @@ impl Line {
     }
 
     /// Reads once; a frame stands for anything having come.
-    fn read(&mut self, deadline: Instant) -> Came {
+    fn read(&mut self, deadline: Instant) -> Received {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Came::Nothing;
+            return Received::Nothing;
         }
         let set = self.stream.set_read_timeout(Some(left));
         set.expect("set a deadline");
@@ -231,15 +231,15 @@ impl Line {
         self.taken = 0;
         let mut piece = [0; 16 << 10];
         match self.stream.read(&mut piece) {
-            Ok(0) => Came::Cut,
+            Ok(0) => Received::Cut,
             Ok(count) => {
                 self.unread.extend_from_slice(&piece[..count]);
-                Came::Frame(Value::Null)
+                Received::Frame(Value::Null)
             }
             Err(error) => match error.kind() {
-                ErrorKind::WouldBlock | ErrorKind::TimedOut => Came::Nothing,
-                ErrorKind::Interrupted => Came::Frame(Value::Null),
-                _ => Came::Cut,
+                ErrorKind::WouldBlock | ErrorKind::TimedOut => Received::Nothing,
+                ErrorKind::Interrupted => Received::Frame(Value::Null),
+                _ => Received::Cut,
             },
         }
     }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use roomcast_checker::history::Disconnect;
 use serde_json::{Value, json};
 
-use crate::chance::Chance;
-use crate::line::{Line, pause};
-use crate::observed::{Client, Log};
+use crate::client::{Client, pause};
+use crate::observed::{Log, RecordedClient};
+use crate::rng::Rng;
 
 /// Acknowledged messages that are sent again on a new connection.
 const REPEATED: usize = 3;
@@ -21,7 +21,7 @@ const AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// One user's messages, numbered from 0 over all rooms.
 pub(crate) struct Sender {
     number: usize,
-    client: Client,
+    client: RecordedClient,
     rooms: Vec<String>,
     window: usize,
     /// What lies between an answer and the next message.
@@ -34,16 +34,16 @@ pub(crate) struct Sender {
     pub(crate) is_patient: bool,
     /// Acknowledgements with `duplicate`.
     pub(crate) duplicates: usize,
-    chance: Chance,
+    chance: Rng,
 }
 
 impl Sender {
     pub(crate) fn new(
         number: usize,
-        client: Client,
+        client: RecordedClient,
         rooms: &[String],
         window: usize,
-        chance: Chance,
+        chance: Rng,
     ) -> Self {
         Self {
             number,
@@ -78,7 +78,7 @@ impl Sender {
     /// Sends on a connection of its own until the server goes away; or until stopped, and then
     /// until everything has been acknowledged. What was not acknowledged before goes first.
     pub(crate) fn stream(&mut self, address: &str, stop: &AtomicBool) {
-        let Ok(mut line) = Line::open(address, &self.client.token) else {
+        let Ok(mut line) = Client::open(address, &self.client.token) else {
             return;
         };
         let log = self.client.connection(address);
@@ -86,7 +86,7 @@ impl Sender {
         log.ended(end);
     }
 
-    fn stream_on(&mut self, line: &mut Line, log: &Log, stop: &AtomicBool) -> Disconnect {
+    fn stream_on(&mut self, line: &mut Client, log: &Log, stop: &AtomicBool) -> Disconnect {
         let (fresh_from, mut again) = (self.sent.len(), self.waiting.clone());
         for _ in 0..REPEATED.min(fresh_from - again.len()) {
             let message = self.chance.below(fresh_from);
@@ -132,7 +132,7 @@ impl Sender {
 
     /// Sends every `every`th message again, whenever it was acknowledged.
     pub(crate) fn repeat(&mut self, address: &str, every: usize) {
-        let mut line = Line::connect(address, &self.client.token);
+        let mut line = Client::connect(address, &self.client.token);
         let log = self.client.connection(address);
         let all: Vec<usize> = (0..self.sent.len()).step_by(every).collect();
         for some in all.chunks(self.window) {

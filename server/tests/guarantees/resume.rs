@@ -8,14 +8,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::UNLIMITED;
-use crate::chance::{Chance, seed};
+use crate::client::{Client, is_event, number, pause};
 use crate::follower::Follower;
-use crate::line::{Line, is_event, number, pause};
 use crate::model::redacted;
 use crate::pages::Reader;
+use crate::rng::{Rng, seed};
 use crate::sender::StopAtEnd;
 use crate::support::node::Node;
-use crate::talk::Talk;
+use crate::workload::Talk;
 
 /// Who resume, each at their share of the points.
 const READERS: usize = 6;
@@ -30,7 +30,7 @@ struct Resumed {
 
 /// Resumes, sends a message, and receives until it arrives.
 fn resume(node: &Node, room: &str, user: &str, point: u64) -> Resumed {
-    let mut line = Line::connect(node.http(), &node.token(user));
+    let mut line = Client::connect(node.http(), &node.token(user));
     let end = format!("end-{point}");
     line.send(&[
         json!({ "type": "SUBSCRIBE", "roomId": room, "after": point }),
@@ -118,7 +118,7 @@ fn resuming_at_every_point_of_a_log_gives_the_whole_chain_while_people_talk() {
         witness.follow(&address, "the-end", || false);
         witness.log()
     });
-    let mut talk = Talk::new(&node, &room, &names[0..4], Chance::new(seed, 2));
+    let mut talk = Talk::new(&node, &room, &names[0..4], Rng::new(seed, 2));
     let points = build(&node, &room, &mut talk, seed);
 
     let (done, resumed) = (AtomicBool::new(false), Mutex::new(Vec::new()));
@@ -127,7 +127,7 @@ fn resuming_at_every_point_of_a_log_gives_the_whole_chain_while_people_talk() {
         let _stop = StopAtEnd(done);
         for who in 4..6 {
             let people = &names[who..=who];
-            let mut talk = Talk::new(node, room, people, Chance::new(seed, 10 + who as u64));
+            let mut talk = Talk::new(node, room, people, Rng::new(seed, 10 + who as u64));
             scope.spawn(move || {
                 while !done.load(Ordering::Relaxed) {
                     talk.go_on();
@@ -161,11 +161,11 @@ fn resuming_at_every_point_of_a_log_gives_the_whole_chain_while_people_talk() {
 /// Some two hundred events, with places of another room between them; gives the places to resume at.
 fn build(node: &Node, room: &str, talk: &mut Talk, seed: u64) -> Vec<u64> {
     let elsewhere = node.room(&["u0"]);
-    let mut chance = Chance::new(seed, 1);
-    let mut other = Talk::new(node, &elsewhere, &["u0".to_owned()], Chance::new(seed, 3));
+    let mut rng = Rng::new(seed, 1);
+    let mut other = Talk::new(node, &elsewhere, &["u0".to_owned()], Rng::new(seed, 3));
     for _ in 0..200 {
         talk.go_on();
-        if chance.once_in(4) {
+        if rng.once_in(4) {
             other.go_on();
         }
     }

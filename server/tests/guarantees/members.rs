@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::UNLIMITED;
-use crate::chance::{Chance, seed};
-use crate::line::{Came, Line, WITHIN, is_event, number};
+use crate::client::{Client, Received, TIMEOUT, is_event, number};
 use crate::observed::Observed;
 use crate::races::{Arena, violations};
+use crate::rng::{Rng, seed};
 use crate::sender::{Sender, StopAtEnd};
 use crate::support::node::Node;
 
@@ -17,13 +17,13 @@ const ROUNDS: usize = 100;
 /// Rounds with a member that sends without a pause; the room is then changed only after some attempts.
 const FLOODED: usize = 15;
 /// How long a removal may take to be in force (§2.8).
-const IN_FORCE_WITHIN: Duration = Duration::from_secs(1);
+const IN_FORCE_TIMEOUT: Duration = Duration::from_secs(1);
 
 struct Guest {
     node: Node,
     room: String,
     token: String,
-    line: Line,
+    line: Client,
 }
 
 impl Guest {
@@ -78,7 +78,7 @@ impl Guest {
         let mut unsubscribed = false;
         let mut left = false;
         while !unsubscribed {
-            let Came::Frame(frame) = self.line.next(WITHIN) else {
+            let Received::Frame(frame) = self.line.next(TIMEOUT) else {
                 panic!("no UNSUBSCRIBED");
             };
             if is_event(&frame) {
@@ -107,7 +107,7 @@ impl Guest {
                 return;
             }
             assert!(
-                asked < IN_FORCE_WITHIN,
+                asked < IN_FORCE_TIMEOUT,
                 "{answer} and {status} after {asked:?}"
             );
         }
@@ -123,7 +123,7 @@ fn added_member_acts_immediately_and_removed_member_receives_nothing_more_in_100
     let mut senders: Vec<Sender> = (0..3)
         .map(|number| {
             let client = observed.client(&node, &format!("s{number}"));
-            Sender::new(number, client, rooms, 4, Chance::new(7, number as u64))
+            Sender::new(number, client, rooms, 4, Rng::new(7, number as u64))
         })
         .collect();
     let mut flood = senders.pop().expect("the third");
@@ -132,7 +132,7 @@ fn added_member_acts_immediately_and_removed_member_receives_nothing_more_in_100
     }
     let token = node.token("guest");
     let mut guest = Guest {
-        line: Line::connect(node.http(), &token),
+        line: Client::connect(node.http(), &token),
         node: node.clone(),
         room: room.clone(),
         token,

@@ -25,17 +25,17 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::client::{Client, number, pause};
 use crate::faulty_log::FaultyLog;
 use crate::faulty_presence::FaultyPresence;
 use crate::faulty_store::FaultyStore;
 use crate::faulty_tokens::{FaultyTokens, HOST};
 use crate::follower::Follower;
-use crate::line::{Line, number, pause};
 use crate::support::http::{Reply, send};
 use crate::support::scratch::Scratch;
 
 /// Everything, running until dropped.
-pub(crate) struct World {
+pub(crate) struct Fixture {
     pub(crate) address: String,
     pub(crate) log: Arc<FaultyLog>,
     pub(crate) store: Arc<FaultyStore>,
@@ -79,7 +79,7 @@ pub(crate) fn unlimited() -> GatewayConfig {
     }
 }
 
-impl World {
+impl Fixture {
     pub(crate) fn new(config: GatewayConfig) -> Self {
         let scratch = Scratch::new();
         let runtime = two_threads();
@@ -152,12 +152,12 @@ impl World {
     }
 
     /// A greeted connection of this user.
-    pub(crate) fn connect(&self, user: &str) -> Line {
-        Line::connect(&self.address, user)
+    pub(crate) fn connect(&self, user: &str) -> Client {
+        Client::connect(&self.address, user)
     }
 
     /// A connection of this user, subscribed to the room from now on.
-    pub(crate) fn subscribed(&self, user: &str, room: &str) -> Line {
+    pub(crate) fn subscribed(&self, user: &str, room: &str) -> Client {
         let mut line = self.connect(user);
         let answer = line.ask(json!({ "type": "SUBSCRIBE", "roomId": room }));
         assert_eq!(answer["type"], "SUBSCRIBED", "{answer}");
@@ -228,7 +228,7 @@ impl World {
     }
 }
 
-impl Drop for World {
+impl Drop for Fixture {
     fn drop(&mut self) {
         self.stop.cancel();
         if let Some(runtime) = self.runtime.take() {

@@ -1,4 +1,4 @@
-//! Chance from a seed that is printed, so that what it found can be looked for again.
+//! Rng from a seed that is printed, so that what it found can be looked for again.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,11 +11,11 @@ pub(crate) fn seed() -> u64 {
 
 /// Numbers that follow from a seed (splitmix64).
 #[derive(Debug, Clone)]
-pub(crate) struct Chance {
+pub(crate) struct Rng {
     state: u64,
 }
 
-impl Chance {
+impl Rng {
     /// The `part`th of a test's sequences.
     pub(crate) fn new(seed: u64, part: u64) -> Self {
         let state = seed ^ part.wrapping_mul(0x9e37_79b9_7f4a_7c15);
