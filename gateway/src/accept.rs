@@ -107,6 +107,8 @@ async fn serve_one(shared: Arc<GatewayState>, stream: TcpStream, peer: SocketAdd
     });
     let mut connection = std::pin::pin!(
         http1::Builder::new()
+            // A client that has sent its last request may close its side before the answer.
+            .half_close(true)
             .timer(TokioTimer::new())
             .header_read_timeout(HANDSHAKE_TIMEOUT)
             .max_buf_size(HANDSHAKE_BYTES_MAX)

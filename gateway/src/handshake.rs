@@ -128,10 +128,29 @@ async fn check_handshake(
 fn has_token_in_query(query: Option<&str>) -> bool {
     query.is_some_and(|query| {
         query.split('&').any(|pair| {
-            let name = pair.split('=').next().unwrap_or_default();
-            name.eq_ignore_ascii_case("token") || name.eq_ignore_ascii_case("access_token")
+            let name = percent_decoded(pair.split('=').next().unwrap_or_default());
+            name.eq_ignore_ascii_case(b"token") || name.eq_ignore_ascii_case(b"access_token")
         })
     })
+}
+
+/// The bytes that a parameter's name is in a query (RFC 3986 §2.1).
+fn percent_decoded(name: &str) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(name.len());
+    let mut rest = name.as_bytes();
+    while let [first, after @ ..] = rest {
+        let octet = match (first, after) {
+            (b'%', [high, low, ..]) => {
+                let digits = [*high, *low];
+                let digits = std::str::from_utf8(&digits).unwrap_or_default();
+                u8::from_str_radix(digits, 16).ok()
+            }
+            _ => None,
+        };
+        decoded.push(octet.unwrap_or(*first));
+        rest = if octet.is_some() { &after[2..] } else { after };
+    }
+    decoded
 }
 
 fn check_origin(shared: &GatewayState, headers: &HeaderMap) -> Result<(), Box<Response>> {

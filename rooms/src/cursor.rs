@@ -7,12 +7,14 @@ use roomcast_protocol::{Refusal, RoomId, Timestamp, UserId};
 
 /// A place in a list that can be written into a cursor.
 pub(crate) trait CursorKey: Sized {
+    /// The list that it is a place of: another list's cursor is refused.
+    const LIST: char;
     fn write(&self) -> String;
     fn read(text: &str) -> Option<Self>;
 }
 
-pub(crate) fn encode(place: &impl CursorKey) -> String {
-    URL_SAFE_NO_PAD.encode(place.write())
+pub(crate) fn encode<P: CursorKey>(place: &P) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{}{}", P::LIST, place.write()))
 }
 
 /// Reads what [`encode`] wrote, or refuses.
@@ -23,7 +25,7 @@ pub(crate) fn decode<P: CursorKey>(cursor: Option<&str>) -> Result<Option<P>, Re
     let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
     let place = bytes
         .and_then(|bytes| String::from_utf8(bytes).ok())
-        .and_then(|it| P::read(&it));
+        .and_then(|it| P::read(it.strip_prefix(P::LIST)?));
     place
         .map(Some)
         .ok_or_else(|| Refusal::bad_frame("cursor: not one of ours"))
@@ -44,6 +46,8 @@ pub(crate) fn page<T, P: CursorKey>(
 }
 
 impl CursorKey for UserId {
+    const LIST: char = 'm';
+
     fn write(&self) -> String {
         self.to_string()
     }
@@ -53,6 +57,8 @@ impl CursorKey for UserId {
 }
 
 impl CursorKey for PublicCursor {
+    const LIST: char = 'p';
+
     fn write(&self) -> String {
         // No id has a line break, so the first one ends it.
         format!("{}\n{}", self.room_id, self.name_key)
@@ -67,6 +73,8 @@ impl CursorKey for PublicCursor {
 }
 
 impl CursorKey for ListingCursor {
+    const LIST: char = 'r';
+
     fn write(&self) -> String {
         format!("{}.{}", self.active_at.as_millis(), self.room_id)
     }
@@ -93,6 +101,7 @@ mod tests {
         let cursor = encode(&place);
         assert_eq!(decode::<ListingCursor>(Some(&cursor)), Ok(Some(place)));
         assert_eq!(decode::<ListingCursor>(None), Ok(None));
+        assert!(decode::<UserId>(Some(&cursor)).is_err(), "of another list");
         for bad in ["", "!", "YQ", "MS4", "/w"] {
             assert!(decode::<ListingCursor>(Some(bad)).is_err(), "{bad:?}");
         }

@@ -84,6 +84,8 @@ async fn answer(stream: TcpStream, peer: SocketAddr, router: Router, stop: Cance
         }
     });
     let connection = http1::Builder::new()
+        // A client that has sent its last request may close its side before the answer.
+        .half_close(true)
         .timer(TokioTimer::new())
         .header_read_timeout(HANDSHAKE_TIMEOUT)
         .max_buf_size(HANDSHAKE_BYTES_MAX)

@@ -50,6 +50,10 @@ fn a_token_in_the_address_is_refused_everywhere() {
         "/v1/me?access_token=x",
         "/v1/ws?token=x",
         "/v1/ws?a=b&access_token=",
+        "/v1/me?t%6Fken=x",
+        "/v1/ws?t%6fken=x",
+        "/v1/me?Token=x",
+        "/v1/ws?%61ccess_Token=x",
     ] {
         let reply = send(
             node.http(),
@@ -60,6 +64,24 @@ fn a_token_in_the_address_is_refused_everywhere() {
         );
         assert_eq!(reply.status, 400, "{path}: {}", reply.text());
     }
+}
+
+#[test]
+fn client_that_closes_its_side_after_a_request_gets_the_answer() {
+    use std::io::{Read as _, Write as _};
+    use std::net::{Shutdown, TcpStream};
+
+    let node = Node::shared();
+    let mut stream = TcpStream::connect(node.http()).expect("connect");
+    let request = format!(
+        "GET /v1/rooms HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\r\n",
+        node.token("half-closed")
+    );
+    stream.write_all(request.as_bytes()).expect("send");
+    stream.shutdown(Shutdown::Write).expect("close one side");
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).expect("read the answer");
+    assert!(reply.starts_with("HTTP/1.1 200 "), "{reply:?}");
 }
 
 #[test]

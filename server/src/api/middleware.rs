@@ -39,7 +39,7 @@ fn reject_tokens_in_url(request: &Request) -> Result<(), Refusal> {
         return Ok(());
     }
     let query = Query::of(request.uri())?;
-    if query.has("token") || query.has("access_token") {
+    if query.has_any_case("token") || query.has_any_case("access_token") {
         let message = "a token belongs into the Authorization header, never into the address";
         return Err(Refusal::bad_frame(message));
     }
@@ -91,7 +91,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_token_in_the_address_never_reaches_a_handler() {
-        for query in ["token=x", "access_token=x", "a=1&token", "%74oken=x"] {
+        for query in [
+            "token=x",
+            "access_token=x",
+            "a=1&token",
+            "%74oken=x",
+            "Token=x",
+        ] {
             let (status, _) = status_of(&format!("/v1/broken?{query}")).await;
             assert_eq!(status, StatusCode::BAD_REQUEST, "{query}");
         }

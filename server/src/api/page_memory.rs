@@ -12,8 +12,11 @@ use parking_lot::Mutex;
 use roomcast_gateway::outbound;
 use roomcast_gateway::rate_limit::{READING, RateLimiter, kib};
 use roomcast_ports::access::Caller;
-use roomcast_protocol::limits::{PAGE_BYTES_PER_USER_MAX, READ_PAUSE_MAX};
+use roomcast_protocol::limits::{OUTBOUND_BYTES_MAX, PAGE_BYTES_PER_USER_MAX, READ_PAUSE_MAX};
 use roomcast_protocol::{ErrorCode, Refusal, UserId};
+
+/// Pages that have the reserve: most pages of people who write to each other.
+const SMALL_PAGE_BYTES: usize = 64 << 10;
 
 /// Bytes on their way, and bytes read lately, by user.
 #[derive(Debug, Clone, Default)]
@@ -75,7 +78,7 @@ impl PageMemory {
     fn may_read(&self, caller: &Caller) -> Result<(), Refusal> {
         let own = self.locked().get(&caller.user_id).copied();
         let is_over = !caller.admin && own.is_some_and(|bytes| bytes > PAGE_BYTES_PER_USER_MAX);
-        if is_over || outbound::is_over() {
+        if is_over || !has_room_for(0) {
             return Err(refused());
         }
         Ok(())
@@ -84,24 +87,39 @@ impl PageMemory {
     /// Charges a reply to the caller until it has been sent.
     ///
     /// # Errors
-    /// `UNAVAILABLE` if others of the caller's came between and it is too much with them.
+    /// `UNAVAILABLE` if it is too much with what was charged since [`enter`](Self::enter): of the caller's,
+    /// or of the whole process.
     pub(super) fn charge(&self, caller: &Caller, bytes: Vec<u8>) -> Result<Bytes, Refusal> {
         let mut by_user = self.locked();
-        let own = by_user.entry(caller.user_id.clone()).or_default();
-        if !caller.admin && *own > 0 && *own + bytes.len() > PAGE_BYTES_PER_USER_MAX {
+        let held = by_user.get(&caller.user_id).copied().unwrap_or_default();
+        let own_is_over = !caller.admin && held > 0 && held + bytes.len() > PAGE_BYTES_PER_USER_MAX;
+        if own_is_over || !has_room_for(bytes.len()) {
             return Err(refused());
         }
-        *own += bytes.len();
+        *by_user.entry(caller.user_id.clone()).or_default() += bytes.len();
+        // Counted before the next page is judged.
+        let bytes = outbound::counted(bytes);
         drop(by_user);
         if !caller.admin {
             self.read.draw(&caller.user_id, kib(bytes.len()), READING);
         }
         Ok(Bytes::from_owner(Held {
-            bytes: outbound::counted(bytes),
+            bytes,
             memory: self.clone(),
             user_id: caller.user_id.clone(),
         }))
     }
+}
+
+/// Whether a page of so many bytes fits into what the process may have encoded. Pages of up to
+/// [`SMALL_PAGE_BYTES`] have a reserve of an eighth, which large ones cannot take from them.
+fn has_room_for(bytes: usize) -> bool {
+    let reserve = if bytes <= SMALL_PAGE_BYTES {
+        OUTBOUND_BYTES_MAX / 8
+    } else {
+        0
+    };
+    outbound::used() + bytes <= OUTBOUND_BYTES_MAX + reserve
 }
 
 fn refused() -> Refusal {
@@ -156,5 +174,21 @@ mod tests {
         memory.charge(&ann, vec![0; PAGE]).unwrap();
         held.clear();
         assert!(memory.locked().is_empty(), "nothing is kept of them");
+
+        // All have entered before the first is charged, as when they ask at the same moment.
+        let mut pages = 0;
+        while pages < 1_000 {
+            let user = caller(&format!("u{pages}"), false);
+            let Ok(page) = memory.charge(&user, vec![0; PAGE]) else {
+                break;
+            };
+            held.push(page);
+            pages += 1;
+        }
+        assert!(pages * PAGE <= OUTBOUND_BYTES_MAX, "{pages} pages");
+        assert!((pages + 2) * PAGE > OUTBOUND_BYTES_MAX, "{pages} pages");
+        memory
+            .charge(&ben, vec![0; 1_000])
+            .expect("small ones still pass");
     }
 }

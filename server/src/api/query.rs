@@ -25,6 +25,12 @@ impl Query {
         self.parameters.iter().any(|(known, _)| known == name)
     }
 
+    /// Whether a parameter is given, in upper or lower case.
+    pub(super) fn has_any_case(&self, name: &str) -> bool {
+        let mut names = self.parameters.iter();
+        names.any(|(known, _)| known.eq_ignore_ascii_case(name))
+    }
+
     /// Every value of a parameter that may come several times.
     pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let same = self
