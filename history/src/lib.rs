@@ -1,7 +1,7 @@
 //! Serves a room's history, from its first event to the head.
 //!
 //! The store is behind the log by as much as ingest has not written yet, so every answer is the store
-//! up to the place it is complete to, and the log's tail from there: what was acknowledged is at once
+//! up to the seq it is complete to, and the log's tail from there: what was acknowledged is at once
 //! in history, and stays readable while ingest stands still. Equal reads share one, so that a room
 //! whose every client comes back at once costs the store what one client costs it.
 

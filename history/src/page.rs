@@ -19,16 +19,16 @@ use crate::window::{MessagePage, Window};
 pub enum PageQuery {
     /// The last messages.
     Newest,
-    /// The last messages before a place.
+    /// The last messages before a seq.
     Before(Seq),
-    /// Every event after a place, as it happened.
+    /// Every event after a seq, as it happened.
     After(Seq),
-    /// The message at a place, or else the next one, with half the limit on each side.
+    /// The message at a seq, or else the next one, with half the limit on each side.
     Around(Seq),
 }
 
 impl History {
-    /// A page of the room, with at most `limit` events; around a place one more, the one in the middle.
+    /// A page of the room, with at most `limit` events; around a seq one more, the one in the middle.
     pub async fn page(
         &self,
         room_id: &RoomId,
@@ -119,7 +119,7 @@ impl History {
         let (place, before_max, from_max) = match page {
             PageQuery::Newest => (Seq::MAX, limit + 1, 1),
             PageQuery::Before(place) => (place, limit + 1, 1),
-            // The one in the middle may be the last before the place, if there is none from it on.
+            // The one in the middle may be the last before the seq, if there is none from it on.
             PageQuery::Around(place) => (place, limit / 2 + 2, limit / 2 + 2),
             PageQuery::After(_) => unreachable!("pages of events are made by catch_up_page"),
         };

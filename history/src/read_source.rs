@@ -1,4 +1,4 @@
-//! Where an answer begins: at the place the store is complete to, or at the room's first event.
+//! Where an answer begins: at the seq the store is complete to, or at the room's first event.
 //!
 //! While the store is away a room can still be read as long as the log holds all of it, from its
 //! founding on: that is a room younger than what the log keeps.
@@ -13,7 +13,7 @@ use crate::History;
 /// What an answer can stand on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReadSource {
-    /// The store, up to this place, and the log after it.
+    /// The store, up to this seq, and the log after it.
     Store(Seq),
     /// The log alone, which holds the whole room.
     Log,

@@ -12,7 +12,7 @@ use tracing::warn;
 /// Events of one read of the log.
 const PAGE: usize = 256;
 
-/// The events of a room after a place, up to its head.
+/// The events of a room after a seq, up to its head.
 pub(crate) struct Tail<'a> {
     log: &'a dyn EventLog,
     room_id: &'a RoomId,
@@ -32,7 +32,7 @@ impl<'a> Tail<'a> {
         }
     }
 
-    /// The place of the last event given, or where the tail began: at its end, the room's head.
+    /// The seq of the last event given, or where the tail began: at its end, the room's head.
     pub(crate) const fn place(&self) -> Seq {
         self.after
     }

@@ -1,6 +1,6 @@
-//! The messages around a place that a page shows, while the room is read towards them.
+//! The messages around a seq that a page shows, while the room is read towards them.
 //!
-//! It keeps the newest messages before the place and the oldest from it on, as many as asked, folds
+//! It keeps the newest messages before the seq and the oldest from it on, as many as asked, folds
 //! what happens to those it keeps, and lets the rest pass: its size does not depend on the room's.
 
 use std::collections::VecDeque;
@@ -21,7 +21,7 @@ pub(crate) struct MessagePage {
     pub(crate) more_after: bool,
 }
 
-/// Messages on both sides of a place.
+/// Messages on both sides of a seq.
 pub(crate) struct Window {
     place: Seq,
     before_max: usize,
@@ -60,7 +60,7 @@ impl Window {
         }
     }
 
-    /// The messages before the place and those from it on, oldest first.
+    /// The messages before the seq and those from it on, oldest first.
     pub(crate) fn into_parts(self) -> (VecDeque<MessageState>, Vec<MessageState>) {
         (self.before, self.from)
     }

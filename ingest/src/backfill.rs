@@ -24,7 +24,7 @@ use crate::trim;
 
 /// Entries written at once.
 const BATCH: usize = 256;
-/// How often the places are looked at.
+/// How often the checkpoints are looked at.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
@@ -125,7 +125,7 @@ async fn replay_partition(
     let (from, until) = match span {
         Span::BeforeCheckpoint => before_checkpoint(ingest, partition, age).await?,
         Span::SinceLoss(away_since) => {
-            // The store's own place may be of before the loss, and a worker's in memory is not.
+            // The store's own checkpoint may be of before the loss, and a worker's in memory is not.
             let end = ingest
                 .log
                 .position_before(partition, Duration::ZERO)
@@ -138,8 +138,8 @@ async fn replay_partition(
     replay_range(ingest, partition, from, until).await
 }
 
-/// The bounds of what was written last before the store's place: by the time of the event there, since it
-/// may have been a while ago. What is behind the place is its worker's to write.
+/// The bounds of what was written last before the store's checkpoint: by the time of the event there, since it
+/// may have been a while ago. What is behind the checkpoint is its worker's to write.
 async fn before_checkpoint(
     ingest: &Ingest,
     partition: u16,
@@ -183,7 +183,7 @@ async fn before_loss(
         .map_or(position, |first| first.min(position)))
 }
 
-/// Writes what a partition lacks, if it has not moved since it was looked at before. Gives its place.
+/// Writes what a partition lacks, if it has not moved since it was looked at before. Gives its checkpoint.
 async fn advance_stalled_partition(
     ingest: &Ingest,
     partition: u16,

@@ -1,6 +1,6 @@
 //! Writes the log into the store, every partition of it, in order and without leaving anything out.
 //!
-//! The store is derived: what is written twice changes nothing, and the place it is written up to is
+//! The store is derived: what is written twice changes nothing, and the checkpoint it is written up to is
 //! kept in the store itself, with the events. So a log or a store that is away is waited for, however
 //! long that takes; until then readers get from the log what the store lacks.
 

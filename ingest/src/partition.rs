@@ -142,7 +142,7 @@ impl Partition {
         }
     }
 
-    /// Writes the batch. A store that was away may come back without what it wrote last, its place
+    /// Writes the batch. A store that was away may come back without what it wrote last, its checkpoint
     /// included: then the consumer has to be reopened at the store's checkpoint, or a hole would remain.
     async fn write(
         &self,

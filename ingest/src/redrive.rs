@@ -71,7 +71,7 @@ impl Ingest {
         Ok(true)
     }
 
-    /// The place before the letter's, or zero when the log no longer holds it.
+    /// The seq before the letter's, or zero when the log no longer holds it.
     async fn place_before(&self, event: &RoomEvent, seq: Seq) -> Result<Seq, LogError> {
         let before = Seq::new(seq.get() - 1).unwrap_or(Seq::ZERO);
         let found = self.log.read(&event.room_id, before, 1).await?;

@@ -46,14 +46,14 @@ pub trait Authenticator: Send + Sync {
     async fn is_session_active(&self, caller: &Caller) -> Result<bool, TokenError>;
 }
 
-/// What a user is in a room, at a place of its log.
+/// What a user is in a room, at a seq of its log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Membership {
     /// What kind of room it is, unless there is none or it has ended.
     pub room: Option<RoomKind>,
     /// The user's role, if they are a member.
     pub role: Option<MemberRole>,
-    /// The place of the log up to which this is so.
+    /// The seq of the log up to which this is so.
     pub as_of: Seq,
 }
 

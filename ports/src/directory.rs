@@ -37,7 +37,7 @@ pub struct MemberRecord {
     pub role: MemberRole,
     /// How far they have read and received.
     pub marks: Marks,
-    /// The place of their last joining.
+    /// The seq of their last joining.
     pub joined: Seq,
 }
 
@@ -46,7 +46,7 @@ pub struct MemberRecord {
 pub struct RoomListing {
     /// The room.
     pub room: RoomRecord,
-    /// The place of its last event.
+    /// The seq of its last event.
     pub head: Seq,
     /// When it was last active: its last message, or its making.
     pub active_at: Timestamp,

@@ -34,9 +34,9 @@ impl Append {
 /// Where an event stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Appended {
-    /// Its place.
+    /// Its seq.
     pub seq: Seq,
-    /// The place before it.
+    /// The seq before it.
     pub prev: Seq,
     /// When the first of its name was sent.
     pub sent_at: Timestamp,
@@ -76,7 +76,7 @@ pub enum LogError {
 pub struct ConsumerBatch {
     /// In order within each room.
     pub events: Vec<Arc<StoredEvent>>,
-    /// The place of the partition's feed after them.
+    /// The position of the partition's feed after them.
     pub position: u64,
     /// Entries among them that are no event this version can read.
     pub unreadable: Vec<DeadLetter>,
@@ -105,17 +105,17 @@ pub trait PartitionLease: Send {
 /// The durable, ordered log of each room's events.
 #[async_trait]
 pub trait EventLog: Send + Sync {
-    /// Stores the event and gives its place once a crash can no longer lose it.
+    /// Stores the event and gives its seq once a crash can no longer lose it.
     ///
     /// The call itself fixes the order: of two calls for one room, the first made is placed first,
     /// whatever is awaited when. Appending an event id that the room already holds adds nothing and
-    /// gives the first place. Dropping the future does not take the event back.
+    /// gives the first seq. Dropping the future does not take the event back.
     fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, LogError>>;
 
     /// Checks that the log answers, without reading an event or naming a room.
     async fn ping(&self) -> Result<(), LogError>;
 
-    /// The place of the room's last event; [`Seq::ZERO`] when it has none.
+    /// The seq of the room's last event; [`Seq::ZERO`] when it has none.
     async fn head(&self, room_id: &RoomId) -> Result<Seq, LogError>;
 
     /// The heads of many rooms, in the order asked.

@@ -31,7 +31,7 @@ pub struct Checkpoint {
 pub struct MessageState {
     /// Where it was sent.
     pub room_id: RoomId,
-    /// Its place.
+    /// Its seq.
     pub seq: Seq,
     /// Its name.
     pub message_id: MessageId,
@@ -151,8 +151,8 @@ pub trait MessageWriter: Send + Sync {
     /// what is written is ordered by `seq`.
     ///
     /// With `place` the events are one feed batch: within each room they follow what was written
-    /// before, and [`MessageReader::applied_seq`] and the place move on with them: never ahead of
-    /// what is written. Of a call that failed anything may be written but the place; making it again
+    /// before, and [`MessageReader::applied_seq`] and the checkpoint move on with them: never ahead of
+    /// what is written. Of a call that failed anything may be written but the checkpoint; making it again
     /// makes it whole.
     ///
     /// Without it they are written ahead of the feed and the room's `applied_seq` stays: rooms and

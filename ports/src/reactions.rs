@@ -41,7 +41,7 @@ impl ReactionState {
 /// One event that gives a reaction or takes it back.
 #[derive(Debug, Clone, Copy)]
 pub struct ReactionChange<'a> {
-    /// Its place in the room.
+    /// Its seq in the room.
     pub seq: Seq,
     /// The emoji, as the event spells it.
     pub emoji: &'a str,

@@ -21,19 +21,19 @@ pub enum ReadError {
     Store(#[from] StoreError),
 }
 
-/// What came after a place.
+/// What came after a seq.
 #[derive(Debug, Clone)]
 pub struct EventPage {
     /// Every event after it, in order, up to the limit; deleted messages are redacted.
     pub events: Vec<Arc<StoredEvent>>,
-    /// The place of the room's last event.
+    /// The seq of the room's last event.
     pub head: Seq,
     /// There are more than were asked for.
     pub has_more: bool,
     /// How many were asked for and are there; more than `events` if those are as many bytes as were asked
     /// for.
     pub count: usize,
-    /// Neither between the place and the first of them nor further on is an event missing, as far as the
+    /// Neither between the seq and the first of them nor further on is an event missing, as far as the
     /// store and the log show. Otherwise some were lost permanently.
     pub is_complete: bool,
 }
@@ -59,7 +59,7 @@ pub trait Timeline: Send + Sync {
         bytes_max: usize,
     ) -> Result<EventPage, ReadError>;
 
-    /// The place of the room's last event; zero when it has none.
+    /// The seq of the room's last event; zero when it has none.
     async fn head(&self, room_id: &RoomId) -> Result<Seq, ReadError>;
 
     /// The event of this id, if the room has it, however long ago.

@@ -1,7 +1,7 @@
 //! Rooms as they were when last looked at, so that the next look asks the log alone.
 //!
-//! A snapshot has the whole roster of its room at a place of the log; folding what came after that
-//! place makes it the present. So a room whose thousand members come back at once costs the store one
+//! A snapshot has the whole roster of its room at a seq of the log; folding what came after that
+//! seq makes it the present. So a room whose thousand members come back at once costs the store one
 //! read of it and not a thousand, and what is asked of a room goes on while the store is away.
 
 use std::collections::HashMap;

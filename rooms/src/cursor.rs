@@ -5,9 +5,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use roomcast_ports::directory::{ListingCursor, PublicCursor};
 use roomcast_protocol::{Refusal, RoomId, Timestamp, UserId};
 
-/// A place in a list that can be written into a cursor.
+/// A position in a list that can be written into a cursor.
 pub(crate) trait CursorKey: Sized {
-    /// The list that it is a place of: another list's cursor is refused.
+    /// The list that it is a position of: another list's cursor is refused.
     const LIST: char;
     fn write(&self) -> String;
     fn read(text: &str) -> Option<Self>;

@@ -12,7 +12,7 @@ const PAGE: usize = 256;
 pub(crate) struct Tail {
     /// Those events of it that change who is a member or what the room is, in order.
     pub(crate) control: Vec<Arc<StoredEvent>>,
-    /// The place of its last event of any kind; where it began, if there is none.
+    /// The seq of its last event of any kind; where it began, if there is none.
     pub(crate) head: Seq,
     /// Whether its first event, if there is one, is known to be the next one after where it began.
     is_linked: bool,

@@ -11,7 +11,7 @@ use roomcast_protocol::{EventBody, MemberRole, Refusal, RoomId, Seq, StoredEvent
 use crate::add_member::UNREAD;
 use crate::{Rooms, cursor, errors, permissions};
 
-/// What has become of users since the store was written: a role and the place of a joining, or gone.
+/// What has become of users since the store was written: a role and the seq of a joining, or gone.
 type Since = BTreeMap<UserId, Option<(MemberRole, Seq)>>;
 
 impl Rooms {

@@ -1,4 +1,4 @@
-//! What a room is at a place of its log: the store's snapshot with the log's tail folded on top.
+//! What a room is at a seq of its log: the store's snapshot with the log's tail folded on top.
 //!
 //! The snapshot may already hold part of the tail, since derived rows are written ahead of the feed.
 //! So counts follow from what changes for a user, never from an event having been seen, and folding
@@ -22,7 +22,7 @@ pub(crate) struct RoomSnapshot {
     pub(crate) roles: HashMap<UserId, Option<MemberRole>>,
     /// The whole log has been folded: who is not among `roles` is no member.
     pub(crate) from_start: bool,
-    /// The place of the room's last event.
+    /// The seq of the room's last event.
     pub(crate) head: Seq,
     /// The same as the log has it, which lets go of what is old.
     pub(crate) log_head: Seq,

@@ -2,7 +2,7 @@
 //!
 //! One directory holds all of it. `log.db` is the truth, the events and the accounts: whatever
 //! it has confirmed survives a power loss. `store.db` is derived from it, but for the marks: it may
-//! lose its last moments then, together with its own place in the log, and reads them again. `lock`
+//! lose its last moments then, together with its own checkpoint, and reads them again. `lock`
 //! keeps a second process out.
 
 mod accounts;

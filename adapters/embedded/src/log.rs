@@ -1,6 +1,6 @@
 //! The log: one table of events in the order they were stored, and the ports over it.
 //!
-//! A place is the event's own number over all rooms, so it rises in each. The log never deletes an
+//! A seq is the event's own number over all rooms, so it rises in each. The log never deletes an
 //! event; it redacts a deleted message in the transaction that stores the deletion.
 
 mod append;

@@ -30,7 +30,7 @@ pub(crate) fn enum_from_sql<T>(
     from_wire(text).ok_or_else(|| unreadable(column, Type::Text, FromSqlError::InvalidType))
 }
 
-/// The column as a place.
+/// The column as a seq.
 pub(crate) fn seq(row: &Row<'_>, column: usize) -> rusqlite::Result<Seq> {
     let number = row.get::<_, u64>(column)?;
     Seq::new(number).ok_or_else(|| {
@@ -56,7 +56,7 @@ pub(crate) fn event(row: &Row<'_>, column: usize) -> rusqlite::Result<RoomEvent>
     decode(bytes).map_err(|error| unreadable(column, Type::Blob, error))
 }
 
-/// The first three columns as an event with its place: seq, prev, body.
+/// The first three columns as an event: seq, prev, body.
 pub(crate) fn stored(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
     Ok(StoredEvent {
         seq: seq(row, 0)?,

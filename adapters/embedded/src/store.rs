@@ -1,6 +1,6 @@
 //! The store: what is derived from the log, in one file, written by one thread.
 //!
-//! Writes are ordered by place, so they may come twice, early or late. The place in the log's feed is
+//! Writes are ordered by seq, so they may come twice, early or late. The checkpoint is
 //! kept in the transaction that wrote up to it: after a power loss both are back at the same moment.
 
 mod apply;
@@ -124,7 +124,7 @@ impl MessageWriter for EmbeddedStore {
             .await
     }
 
-    /// Places and rows are of one transaction: after a crash both are back at the same moment.
+    /// Checkpoints and rows are of one transaction: after a crash both are back at the same moment.
     fn crash_loss_window(&self) -> Option<Duration> {
         None
     }

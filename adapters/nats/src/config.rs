@@ -47,7 +47,7 @@ pub struct NatsConfig {
     /// is raised to a given number, and never lowered. Past it appends are refused until ingest has trimmed what is
     /// in the store. The servers reserve 32 times as much on each of their disks and refuse what does not fit.
     pub partition_bytes_max: Option<u64>,
-    /// Asked before a missing stream is created, so that its places begin above all that were seen.
+    /// Asked before a missing stream is created, so that its seqs begin above all that were seen.
     /// Without it, only what this process has seen itself is known.
     pub seen_to: Option<HighWatermark>,
 }

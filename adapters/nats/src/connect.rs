@@ -41,16 +41,16 @@ pub enum ConnectError {
         differences: Vec<String>,
     },
     /// The stream ends before what was derived from it: it was put back from an older copy, and
-    /// appending to it would give places again that other events have already.
+    /// appending to it would give seqs again that other events have already.
     #[error(
         "{stream} ends at {last}, but {seen} was seen of it: delete the stream, and it is created anew above that"
     )]
     Older {
         /// Which.
         stream: String,
-        /// Its last place.
+        /// Its last seq.
         last: u64,
-        /// The place that was seen.
+        /// The seq that was seen.
         seen: u64,
     },
     /// How far the log has been derived from could not be asked.

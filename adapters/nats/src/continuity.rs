@@ -1,6 +1,6 @@
 //! Whether each partition's stream continues what this process has seen of it.
 //!
-//! A stream that was restored from an older copy ends below places that were given before, and would give them
+//! A stream that was restored from an older copy ends below seqs that were given before, and would give them
 //! again to other events. Appends therefore wait until the stream was verified on the connection there is now, and
 //! live events wait while there is a doubt. Verifying is the streams' part; this is only what came of it.
 

@@ -31,7 +31,7 @@ const BATCH_BYTES_MAX: usize = 4 << 20;
 /// What is asked for.
 #[derive(Debug, Default, Clone, Serialize)]
 pub(crate) struct DirectGetRequest<'a> {
-    /// From this place on.
+    /// From this seq on.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) seq: u64,
     /// So many at most.
@@ -43,7 +43,7 @@ pub(crate) struct DirectGetRequest<'a> {
     /// The last of each of these.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     pub(crate) multi_last: &'a [String],
-    /// Nothing after this place.
+    /// Nothing after this seq.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) up_to_seq: u64,
     /// From this moment on (RFC 3339).

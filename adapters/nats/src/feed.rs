@@ -1,7 +1,7 @@
 //! The whole of a partition, for who derives from it.
 //!
 //! The consumer decides whose turn it is and brings what comes. What it does not bring, because an
-//! earlier worker was given it, is read from the stream: every place after the caller's own is given,
+//! earlier worker was given it, is read from the stream: every position after the caller's own is given,
 //! in order, none left out.
 
 mod pinned_consumer;

@@ -30,9 +30,9 @@ pub struct StreamHealth {
     pub events: u64,
     /// Bytes of them.
     pub bytes: u64,
-    /// The first place it holds.
+    /// The first seq it holds.
     pub first: u64,
-    /// Its last place.
+    /// Its last seq.
     pub last: u64,
 }
 

@@ -1,6 +1,6 @@
 //! The log and the signals on NATS JetStream.
 //!
-//! The log is 32 streams, each with the events of its rooms in one order and a place for each that
+//! The log is 32 streams, each with the events of its rooms in one order and a seq for each that
 //! never comes twice. An append is a publish the stream confirms; live events are the stream's own
 //! publishing of what it has stored; reading asks the copies directly; and who derives from the log
 //! shares one consumer per partition, which is given to one worker at a time.

@@ -1,7 +1,7 @@
 //! Dispatches events that the streams republish after storing them to this process's subscriptions.
 //!
 //! A partition is one subscription and one task, which never waits for a listener. What the servers or
-//! the driver lose on the way is not seen here, but in the chain of places; a connection that came back
+//! the driver lose on the way is not seen here, but in the chain of seqs; a connection that came back
 //! and a subscription that overflowed are reported as lag, so that subscribers reconcile immediately.
 
 use std::sync::Arc;
@@ -144,7 +144,7 @@ impl LiveDispatcher {
             }
             self.streams.continuity.undoubted(partition).await;
             if is_repeated {
-                // Its place was given before: if it is in the log all the same, listeners find it there.
+                // Its seq was given before: if it is in the log all the same, listeners find it there.
                 let room_id = subjects::room_of(&message.subject);
                 let nudge = room_id.map(|room_id| LiveEvent::HeadAdvanced(room_id, seq(place)));
                 nudge.map(|nudge| sender.send(nudge));

@@ -22,7 +22,7 @@ pub(crate) struct ObservedSeqs {
     heads: Mutex<Heads>,
 }
 
-/// The last places of the rooms that were lately spoken in.
+/// The last seqs of the rooms that were lately spoken in.
 #[derive(Debug, Default)]
 pub(crate) struct Heads {
     young: HashMap<RoomId, u64>,
@@ -30,7 +30,7 @@ pub(crate) struct Heads {
 }
 
 impl Heads {
-    /// The room's place, unless it is forgotten or was never there.
+    /// The room's seq, unless it is forgotten or was never there.
     pub(crate) fn get(&self, room_id: &RoomId) -> Option<u64> {
         self.young
             .get(room_id)
@@ -53,7 +53,7 @@ impl Heads {
 }
 
 impl ObservedSeqs {
-    /// The highest place seen of a partition.
+    /// The highest seq seen of a partition.
     pub(crate) fn last(&self, partition: u16) -> u64 {
         self.last[usize::from(partition)].load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! Reading a room, its head, and what stands before a place.
+//! Reading a room, its head, and what stands before a seq.
 //!
 //! Copies that follow answer some milliseconds late, so with several copies the one that leads is
 //! asked where a room's head is, and what the others give is read until it gets there.
@@ -48,7 +48,7 @@ impl Reader {
         self.known.observe(partition, place);
     }
 
-    /// The room's last place, 0 if the log holds none of it.
+    /// The room's last seq, 0 if the log holds none of it.
     pub(crate) async fn head(&self, room_id: &RoomId) -> Result<u64, NatsError> {
         let partition = partition_of(room_id);
         let subject = subjects::stored(partition, room_id);
@@ -243,7 +243,7 @@ impl Reader {
         Ok(page)
     }
 
-    /// The place before the first event read, when it does not follow on what was asked after.
+    /// The seq before the first event read, when it does not follow on what was asked after.
     async fn before(
         &self,
         partition: u16,
@@ -270,7 +270,7 @@ impl Reader {
         event_at(partition, place, prev, &stored.body)
     }
 
-    /// The place that stands before `place` in the room, which the log is known to hold.
+    /// The seq that stands before `place` in the room, which the log is known to hold.
     pub(crate) async fn prev_of(&self, room_id: &RoomId, place: u64) -> Result<u64, NatsError> {
         let partition = partition_of(room_id);
         let subjects = [subjects::stored(partition, room_id)];
@@ -281,7 +281,7 @@ impl Reader {
             if !self.known.may_lag(partition) {
                 return Ok(before);
             }
-            // The copy may have lagged: what follows must be the place itself.
+            // The copy may have lagged: what follows must be the seq itself.
             let wanted = BATCH_MAX.min(64);
             for stored in self.page(partition, room_id, before, wanted).await? {
                 if stored.place >= place {
@@ -303,7 +303,7 @@ impl Reader {
         found.ok_or(NatsError::ReplicaLagging)
     }
 
-    /// The first place that the stream still holds, or the next one that it will.
+    /// The first seq that the stream still holds, or the next one that it will.
     pub(crate) async fn is_expired(&self, partition: u16, place: u64) -> Result<bool, NatsError> {
         let question = DirectGetRequest {
             seq: 1,
@@ -363,7 +363,7 @@ impl Lag {
     }
 }
 
-/// A stream's number as a place.
+/// A stream's number as a seq.
 pub(crate) fn seq(number: u64) -> Seq {
     Seq::new(number).unwrap_or(Seq::MAX)
 }

@@ -269,7 +269,7 @@ impl Streams {
         }
     }
 
-    /// A stream that was put back from an older copy would give places again.
+    /// A stream that was put back from an older copy would give seqs again.
     async fn check_high_watermark(&self, partition: u16, last: u64) -> Result<(), ConnectError> {
         let seen = self.high_watermark(partition).await?;
         if seen <= last {

@@ -161,7 +161,7 @@ async fn what_a_server_that_stands_still_was_sent_is_unconfirmed_and_a_repeat_is
     log.close().await;
 }
 
-/// Appends to the room until the log has no space left, and gives the acknowledged places and the refusal.
+/// Appends to the room until the log has no space left, and gives the acknowledged seqs and the refusal.
 async fn fill(log: &Arc<dyn EventLog>, room_id: &RoomId) -> (Vec<Seq>, RoomEvent, LogError) {
     let mut places = Vec::new();
     loop {

@@ -1,4 +1,4 @@
-//! What could not be derived, by its place in the log.
+//! What could not be derived, by its position in the log.
 
 use std::sync::Arc;
 

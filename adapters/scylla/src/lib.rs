@@ -1,6 +1,6 @@
 //! The store on ScyllaDB or Apache Cassandra: messages, rooms, members, accounts, sign-ins.
 //!
-//! What is derived from the log is written with the place in the log as its timestamp, so that the
+//! What is derived from the log is written with the seq in the log as its timestamp, so that the
 //! same event written again, late, or by a process that should have stopped, changes nothing. What
 //! must happen once is decided by lightweight transactions, in a keyspace of its own.
 

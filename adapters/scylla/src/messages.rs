@@ -1,6 +1,6 @@
 //! Messages, rooms and members: what ingest writes, and what readers ask.
 //!
-//! Every row derived from the log carries a place of it as its timestamp, so it does not matter how
+//! Every row derived from the log carries a seq of it as its timestamp, so it does not matter how
 //! often, how late or by how many processes it is written. What a row holds about those before it, how
 //! many messages there were and in which partition it belongs, follows from the log alone and is kept
 //! with every event: from any of them the rest can be written again, the same.
@@ -43,7 +43,7 @@ use member_count_cache::MemberCountCache;
 use position::BucketLimits;
 use statements::Statements;
 
-/// With a batch of a few events goes a place to be moved and an acknowledgement, which the log's servers
+/// With a batch of a few events goes a checkpoint to be moved and an acknowledgement, which the log's servers
 /// agree on: at a thousand messages a second these cost as much as the rows.
 const LINGER: Duration = Duration::from_millis(100);
 
@@ -79,7 +79,7 @@ impl ScyllaMessages {
         })
     }
 
-    /// The highest place known of the partition, or the beginning of an incarnation after it.
+    /// The highest seq known of the partition, or the beginning of an incarnation after it.
     pub(crate) async fn high_watermarks(&self, partition: u16) -> Result<u64, StoreError> {
         let (position, reached) = self.positions(partition).await?;
         Ok(position.max(reached))

@@ -8,7 +8,7 @@ use roomcast_protocol::{RoomEvent, Seq, Timestamp};
 
 use crate::client::corrupted;
 
-/// A place as a cell, and as a timestamp.
+/// A seq as a cell, and as a timestamp.
 pub(crate) const fn to_cql(seq: Seq) -> i64 {
     seq.get().cast_signed()
 }
@@ -18,7 +18,7 @@ pub(crate) const fn millis(time: Timestamp) -> i64 {
     time.as_millis().cast_signed()
 }
 
-/// A cell as a place; zero when there is none.
+/// A cell as a seq; zero when there is none.
 pub(crate) fn seq(cell: Option<i64>) -> Result<Seq, StoreError> {
     let number = cell.unwrap_or(0);
     let seq = u64::try_from(number).ok().and_then(Seq::new);

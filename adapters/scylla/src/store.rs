@@ -138,7 +138,7 @@ impl ScyllaStore {
         Arc::clone(&self.dead_letters) as _
     }
 
-    /// The highest place of a partition of the log that this store knows to have been written, or the
+    /// The highest seq of a partition of the log that this store knows to have been written, or the
     /// start of a later incarnation of which it may hold rows: a log that is created again has to
     /// begin with the incarnation after it, and one that ends before it is not the one it was.
     pub async fn high_watermarks(&self, partition: u16) -> Result<u64, StoreError> {

@@ -88,7 +88,7 @@ async fn node_that_lost_confirmed_writes_is_repaired_by_reading_the_log() {
         .expect("by somebody");
     until_away(&setbacks, false).await;
 
-    // As ingest does: the place is asked, and the log is read from well before it.
+    // As ingest does: the checkpoint is read, and the log is read from well before it.
     messages
         .checkpoint(PARTITION)
         .await

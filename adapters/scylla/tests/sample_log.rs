@@ -11,7 +11,7 @@ use roomcast_protocol::{
     UserId, Visibility,
 };
 
-/// Places of the third incarnation, as a cluster's log makes them.
+/// Seqs of the third incarnation, as a cluster's log makes them.
 const FIRST: u64 = 3 << 40;
 
 /// Numbers by a seed.

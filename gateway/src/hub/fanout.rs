@@ -159,7 +159,7 @@ fn apply_events(hub: &Arc<Hub>, room: &Arc<Room>, events: &[Arc<StoredEvent>]) -
     true
 }
 
-/// The place before an event: its predecessor, or just before it when the log did not know that.
+/// The seq before an event: its predecessor, or just before it when the log did not know that.
 fn before(event: &StoredEvent) -> Seq {
     if event.prev > Seq::ZERO {
         event.prev
@@ -288,7 +288,7 @@ async fn repair_gap_once(hub: &Arc<Hub>, room: &Arc<Room>) -> Result<bool, ReadE
     }
 }
 
-/// Applies what was read after a place that the room had reached, and what waited for it.
+/// Applies what was read after a seq that the room had reached, and what waited for it.
 fn apply<'a>(hub: &Arc<Hub>, room: &'a Arc<Room>, page: &EventPage) -> MutexGuard<'a, RoomState> {
     let mut state = lock(&room.state);
     let mut run = WriteBatch::default();
@@ -308,7 +308,7 @@ fn apply<'a>(hub: &Arc<Hub>, room: &'a Arc<Room>, page: &EventPage) -> MutexGuar
     state
 }
 
-/// Places the events that waited and are next now.
+/// Applies the events that waited and are next now.
 fn push_reordered(
     hub: &Arc<Hub>,
     room: &Arc<Room>,

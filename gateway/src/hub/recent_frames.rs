@@ -27,7 +27,7 @@ pub(super) struct RecentFrames {
 #[derive(Debug)]
 pub(super) struct RecentFrame {
     pub(super) seq: Seq,
-    /// Nothing is missing between this place and the event. Not the event's own `prev`, which is zero
+    /// Nothing is missing between this seq and the event. Not the event's own `prev`, which is zero
     /// when the log did not know it.
     follows: Seq,
     /// It deletes a message.
@@ -36,7 +36,7 @@ pub(super) struct RecentFrame {
 }
 
 impl RecentFrames {
-    /// Keeps the frame of an event that follows the place `follows` without a gap.
+    /// Keeps the frame of an event that follows the seq `follows` without a gap.
     pub(super) fn cache_frame(
         &mut self,
         event: &StoredEvent,

@@ -64,12 +64,12 @@ const PAUSED: u64 = u64::MAX;
 /// What is known of a room; nothing in it must survive.
 #[derive(Debug, Default)]
 pub(crate) struct RoomState {
-    /// Every event up to this place has been applied here, or was part of the first membership answer.
+    /// Every event up to this seq has been applied here, or was part of the first membership answer.
     /// `None` while nothing is known of the room: then no member is certain.
     last: Option<Seq>,
-    /// The greatest place known to exist. Behind it, what is known of members may be outdated.
+    /// The greatest seq known to exist. Behind it, what is known of members may be outdated.
     head: Seq,
-    /// Membership answers of an older place have missed an event that is not applied to them.
+    /// Membership answers of an older seq have missed an event that is not applied to them.
     answers_from: Seq,
     /// When the log had nothing after `last`.
     compared_at: Seconds,
@@ -181,7 +181,7 @@ impl RoomState {
             && now.saturating_sub(self.compared_at) < ticks(HEAD_CHECK_TTL)
     }
 
-    /// Applies the place of an event that is next, and keeps its frame.
+    /// Applies the seq of an event that is next, and keeps its frame.
     pub(super) fn advance(&mut self, event: &StoredEvent, frame: Bytes, now: Seconds) {
         let follows = self.last.replace(event.seq).unwrap_or(event.prev);
         self.head = self.head.max(event.seq);

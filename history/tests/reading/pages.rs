@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::world::{World, next, user};
 
-/// What a room with everything in it should look like: content by place, none when deleted.
+/// What a room with everything in it should look like: content by seq, none when deleted.
 type Expected = BTreeMap<u64, Option<String>>;
 
 async fn talkative(seed: &mut u64, events: usize) -> (World, Expected) {

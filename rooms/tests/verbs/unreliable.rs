@@ -13,7 +13,7 @@ type Answer<T> = futures_util::future::BoxFuture<'static, Result<T, LogError>>;
 pub(crate) struct Unreliable {
     log: Arc<dyn EventLog>,
     takes: AtomicI64,
-    /// It holds only events after this place.
+    /// It holds only events after this seq.
     dropped: AtomicU64,
 }
 

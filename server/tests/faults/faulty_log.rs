@@ -77,7 +77,7 @@ pub(crate) struct FaultyLog {
     silent: AtomicBool,
     /// The next append waits for this, and is refused then.
     refusal: Mutex<Option<oneshot::Receiver<()>>>,
-    /// It holds only events after this place.
+    /// It holds only events after this seq.
     dropped: AtomicU64,
     /// How often the heads of rooms were read.
     head_comparisons: AtomicUsize,

@@ -18,7 +18,7 @@ const AUDITED_TIMEOUT: Duration = Duration::from_secs(15);
 /// A gap is found immediately when the log reports lag.
 const AT_ONCE: Duration = Duration::from_secs(4);
 
-/// Waits for the message of this name; everything before it must be the chain after `last`. Gives its place.
+/// Waits for the message of this name; everything before it must be the chain after `last`. Gives its seq.
 fn hear(line: &mut Client, mut last: u64, name: &str, within: Duration) -> u64 {
     let deadline = Instant::now() + within;
     loop {

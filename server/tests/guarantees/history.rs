@@ -56,7 +56,7 @@ impl Fixture {
     }
 }
 
-/// A question of history: which page, at which place, of how many.
+/// A question of history: which page, at which seq, of how many.
 #[derive(Debug, Clone, Copy)]
 enum Query {
     Newest(usize),
@@ -107,7 +107,7 @@ impl Query {
 }
 
 /// Walks from the newest page back to the first message and from the first event on to the head, and
-/// looks around some places; gives every page to `seen`.
+/// looks around some seqs; gives every page to `seen`.
 fn walk(reader: &Reader<'_>, limit: usize, places: &[u64], seen: &mut dyn FnMut(Query, Page)) {
     let mut ask = |query: Query| {
         let page = reader.page(&query.text());
@@ -149,7 +149,7 @@ fn pages_in_every_direction_are_the_live_log_folded() {
     let beyond = model.head() + 1;
     let mut pages = 0;
     for limit in LIMITS {
-        // Every place with a small page; with the larger ones some, and both ends.
+        // Every seq with a small page; with the larger ones some, and both ends.
         let mut places: Vec<u64> = seqs.iter().copied().step_by(limit.div_ceil(7)).collect();
         places.extend([
             0,

@@ -21,7 +21,7 @@ impl Model {
         model
     }
 
-    /// The place of the last event.
+    /// The seq of the last event.
     pub(crate) fn head(&self) -> u64 {
         self.events.last().map_or(0, |last| number(last, "seq"))
     }

@@ -164,7 +164,7 @@ fn micros(start: Instant) -> u64 {
     u64::try_from(start.elapsed().as_micros()).expect("a short test")
 }
 
-/// A place as the checker's type.
+/// A seq as the checker's type.
 pub(crate) fn seq(number: u64) -> Seq {
     Seq::new(number).expect("a seq")
 }

@@ -158,7 +158,7 @@ fn resuming_at_every_point_of_a_log_gives_the_whole_chain_while_people_talk() {
     println!("{points} points, a log of {events} events in the end");
 }
 
-/// Some two hundred events, with places of another room between them; gives the places to resume at.
+/// Some two hundred events, with seqs of another room between them; gives the seqs to resume at.
 fn build(node: &Node, room: &str, talk: &mut Talk, seed: u64) -> Vec<u64> {
     let elsewhere = node.room(&["u0"]);
     let mut rng = Rng::new(seed, 1);

@@ -173,7 +173,7 @@ fn one_connection_too_many_is_closed_4409_and_the_others_stay() {
 
     second.send_close(1000, "");
     second.closed();
-    // Its place is free as soon as the gateway has seen it go.
+    // Its slot is free once the gateway has seen it go.
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         let mut again = Socket::ungreeted(Bring::Header, &node, &token);

@@ -168,7 +168,7 @@ fn without_a_token_the_first_frame_is_a_good_auth_or_the_connection_closes_4401(
 #[test]
 fn a_socket_without_auth_is_closed_4401_five_seconds_after_the_upgrade_and_not_before() {
     let node = Node::shared();
-    // At different places within a second.
+    // At different moments within a second.
     let sockets: Vec<_> = (0..6)
         .map(|_| {
             let since = Instant::now();

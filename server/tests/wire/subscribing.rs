@@ -55,7 +55,7 @@ fn with_after_the_missed_events_come_first_each_once_in_order() {
     let replayed = ben.drain();
     assert_eq!(replayed, log);
     assert_chain(&replayed, 0);
-    // A place between two events is a place too.
+    // A seq between two events is valid too.
     let between = number(&log[3]["seq"]) - 1;
     let mut ben = fixture.connect("ben");
     assert_eq!(ben.ask(after(&fixture, between))["after"], between);

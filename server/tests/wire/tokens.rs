@@ -244,7 +244,7 @@ fn a_tokens_end_is_announced_60_seconds_before_and_not_earlier() {
     let node = Node::shared();
     let user = unique("user");
     std::thread::scope(|scope| {
-        // Tokens end with a second; these come at different places within one.
+        // Tokens end with a second; these come at different moments within one.
         for _ in 0..4 {
             scope.spawn(|| {
                 let exp = unix_seconds() + 63;

@@ -48,7 +48,7 @@ pub async fn what_is_kept_is_listed_in_order(harness: &mut impl DeadLetterHarnes
     );
 }
 
-/// The same place again replaces the letter; a forgotten one is gone, and forgetting none is fine.
+/// The same position again replaces the letter; a forgotten one is gone, and forgetting none is fine.
 pub async fn a_letter_is_replaced_and_forgotten_by_its_place(harness: &mut impl DeadLetterHarness) {
     let (letters, partition) = (harness.dead_letters(), partition());
     for reason in ["first", "second"] {

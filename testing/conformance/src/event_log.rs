@@ -23,7 +23,7 @@ pub trait LogHarness: Send {
     async fn restart(&mut self);
 }
 
-/// Appends and gives the place.
+/// Appends and gives the seq.
 async fn append(log: &Arc<dyn EventLog>, event: &RoomEvent) -> Appended {
     log.append(Append::new(event.clone()))
         .await
@@ -179,7 +179,7 @@ pub async fn an_event_is_read_as_it_was_appended(harness: &mut impl LogHarness) 
     assert_eq!(read, expected);
 }
 
-/// What was answered is there after a restart, and places go on rising.
+/// What was answered is there after a restart, and seqs go on rising.
 pub async fn what_was_appended_is_there_after_a_restart(harness: &mut impl LogHarness) {
     let room_id = RoomId::generate();
     append_many(&harness.log(), &room_id, 20).await;
@@ -192,7 +192,7 @@ pub async fn what_was_appended_is_there_after_a_restart(harness: &mut impl LogHa
     assert!(next.seq > next.prev);
 }
 
-/// Places rise, and each event names the place before its own.
+/// Seqs rise, and each event names the seq before its own.
 pub async fn places_rise_and_each_names_the_one_before(harness: &mut impl LogHarness) {
     let (log, rooms) = (harness.log(), [RoomId::generate(), RoomId::generate()]);
     let sender = user();
@@ -235,7 +235,7 @@ pub async fn dropping_the_future_does_not_take_the_event_back(harness: &mut impl
     assert_eq!(events[0].event, dropped);
 }
 
-/// An event id again adds nothing and gives the first place, at once, later, and after a restart.
+/// An event id again adds nothing and gives the first seq, at once, later, and after a restart.
 pub async fn an_event_id_again_adds_nothing_and_gives_the_first_place(
     harness: &mut impl LogHarness,
 ) {
@@ -354,7 +354,7 @@ pub async fn an_event_over_the_limit_is_refused(harness: &mut impl LogHarness) {
     assert_eq!(read_all(&log, &room_id, 10).await[0].event, large);
 }
 
-/// The head is the last event's place, zero without one; many are given in the order asked.
+/// The head is the last event's seq, zero without one; many are given in the order asked.
 pub async fn the_head_is_the_last_events_place(harness: &mut impl LogHarness) {
     let (log, rooms) = (harness.log(), [RoomId::generate(), RoomId::generate()]);
     let unknown = RoomId::generate();

@@ -242,7 +242,7 @@ pub async fn marks_move_forward_only(harness: &mut impl DirectoryHarness) {
     );
 }
 
-/// A member's marks begin at the place of the last joining, in whatever order it is written; messages
+/// A member's marks begin at the seq of the last joining, in whatever order it is written; messages
 /// before it are not unread.
 pub async fn marks_begin_where_a_member_joined(harness: &mut impl DirectoryHarness) {
     for ahead in [false, true] {

@@ -82,7 +82,7 @@ pub(crate) async fn feed(writer: &dyn MessageWriter, events: &[Arc<StoredEvent>]
     written.expect("write a batch");
 }
 
-/// A partition that no other test's place is in.
+/// A partition that no other test's seq is in.
 pub(crate) fn partition(room_id: &RoomId) -> u16 {
     let bytes = room_id.as_str().bytes().rev();
     bytes.fold(7, |hash: u16, byte| {
@@ -118,7 +118,7 @@ fn eventful() -> Script {
     script
 }
 
-/// Every event is read as it was written, after any place, in pages.
+/// Every event is read as it was written, after any seq, in pages.
 pub async fn events_are_read_as_they_were_written(harness: &mut impl MessageHarness) {
     let (store, mut script) = (Store::of(harness), Script::new());
     let sender = user();
@@ -321,7 +321,7 @@ pub async fn spellings_of_an_emoji_are_one_reaction(harness: &mut impl MessageHa
     assert_eq!(hearts.map(|(_, it)| &**it), Some(&users[1..]));
 }
 
-/// What is written again changes nothing, whether the feed brings it from an earlier place on or it
+/// What is written again changes nothing, whether the feed brings it from an earlier seq on or it
 /// is written ahead of it.
 pub async fn what_is_written_again_changes_nothing(harness: &mut impl MessageHarness) {
     let (store, script) = (Store::of(harness), eventful());

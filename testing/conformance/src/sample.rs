@@ -142,7 +142,7 @@ pub fn one_of_each() -> Vec<EventBody> {
     ]
 }
 
-/// A room's log as it might be: its events have places, as if a log had given them.
+/// A room's log as it might be: its events have seqs, as if a log had given them.
 #[derive(Debug, Clone)]
 pub struct Script {
     /// The room.
@@ -179,7 +179,7 @@ impl Script {
         script
     }
 
-    /// Adds an event and gives it; places are not consecutive, and every event is a second later.
+    /// Adds an event and gives it; seqs are not consecutive, and every event is a second later.
     pub fn does(&mut self, sender_id: &UserId, body: EventBody) -> Arc<StoredEvent> {
         self.clock += 1_000;
         let prev = self.head();
@@ -198,7 +198,7 @@ impl Script {
         self.does(&self.owner.clone(), said(content))
     }
 
-    /// The last place.
+    /// The last seq.
     pub fn head(&self) -> Seq {
         self.events.last().map_or(Seq::ZERO, |event| event.seq)
     }

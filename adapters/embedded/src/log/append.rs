@@ -1,4 +1,4 @@
-//! Storing one event: its room, its place, and whether the room has it already.
+//! Storing one event: its room, its seq, and whether the room has it already.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::redact;
 use crate::rows;
 use crate::writer::{Failure, Line, WriterState};
 
-/// Bits of a place below the log's incarnation.
+/// Bits of a seq below the log's incarnation.
 const INCARNATION_SHIFT: u32 = 40;
 
 /// An event on its way into the log.
@@ -180,7 +180,7 @@ impl AppendTask {
     }
 }
 
-/// The place after which the next event comes.
+/// The seq after which the next event comes.
 fn last_place(log: &Connection) -> rusqlite::Result<Seq> {
     let stored: u64 = log.query_row("SELECT coalesce(max(seq), 0) FROM events", [], |row| {
         row.get(0)
@@ -190,8 +190,8 @@ fn last_place(log: &Connection) -> rusqlite::Result<Seq> {
     Ok(Seq::new(stored.max(begin)).unwrap_or(Seq::MAX))
 }
 
-/// Begins a new incarnation when places after the log's own have been seen: the log was put back from
-/// an older copy, and giving those places again would make two events of one.
+/// Begins a new incarnation when seqs after the log's own have been seen: the log was put back from
+/// an older copy, and giving those seqs again would make two events of one.
 pub(crate) fn start_epoch_after(log: &Connection, seen_to: u64) -> rusqlite::Result<()> {
     let last = last_place(log)?;
     if last.get() >= seen_to {

@@ -1,4 +1,4 @@
-//! The whole log for who derives from it. Its position is the last event's place.
+//! The whole log for who derives from it. Its position is the last event's seq.
 
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ impl PartitionConsumer for Feed {
                 .readers
                 .read(move |log| read::all_after(log, position, limit))
                 .await?;
-            // A new incarnation's first place is far above the last event's.
+            // A new incarnation's first seq is far above the last event's.
             if let Some(last) = events.last() {
                 self.position = last.seq.get();
                 return Ok(ConsumerBatch {

@@ -15,7 +15,7 @@ const ROOMS_MAX: usize = 32_768;
 pub(super) struct Head {
     /// Its number in the tables.
     pub(super) room: i64,
-    /// Its last place.
+    /// Its last seq.
     pub(super) seq: Seq,
 }
 

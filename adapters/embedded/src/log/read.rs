@@ -7,12 +7,12 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::rows;
 
-/// The room's last place.
+/// The room's last seq.
 pub(super) fn head(log: &Connection, room_id: &RoomId) -> rusqlite::Result<Seq> {
     room(log, room_id)?.map_or(Ok(Seq::ZERO), |room| head_of(log, room))
 }
 
-/// The last place of the room of this number.
+/// The last seq of the room of this number.
 pub(super) fn head_of(log: &Connection, room: i64) -> rusqlite::Result<Seq> {
     log.prepare_cached("SELECT coalesce(max(seq), 0) FROM events WHERE room = ?1")?
         .query_row([room], |row| rows::seq(row, 0))
@@ -37,7 +37,7 @@ pub(super) fn room_after(
     .collect()
 }
 
-/// Every room's events after a place.
+/// Every room's events after a seq.
 pub(super) fn all_after(
     log: &Connection,
     after: u64,

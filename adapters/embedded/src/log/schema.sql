@@ -4,7 +4,7 @@ CREATE TABLE rooms (
     room_id TEXT NOT NULL UNIQUE
 ) STRICT;
 
--- What was said and done. `seq` is the place, over all rooms; `target` the message an edit or a
+-- What was said and done. `seq` counts over all rooms; `target` the message an edit or a
 -- deletion is about; `body` the event as protocol::event::encode writes it.
 CREATE TABLE events (
     seq INTEGER PRIMARY KEY,
@@ -17,11 +17,11 @@ CREATE TABLE events (
 
 -- An event id once in a room, for ever.
 CREATE UNIQUE INDEX events_by_id ON events (room, event_id);
--- A room's events in order: an index entry ends with the row's own number, which is the place.
+-- A room's events in order: an index entry ends with the row's own number, which is the seq.
 CREATE INDEX events_by_room ON events (room);
 CREATE INDEX events_by_target ON events (room, target) WHERE target IS NOT NULL;
 
--- The log's incarnation: places begin at `incarnation << 40`.
+-- The log's incarnation: seqs begin at `incarnation << 40`.
 CREATE TABLE incarnation (number INTEGER NOT NULL) STRICT;
 INSERT INTO incarnation VALUES (0);
 

@@ -11,7 +11,7 @@ use super::members::{self, Membership};
 use super::rooms::{self, RoomRow};
 use super::{events, mutations};
 
-/// Writes everything that follows from the events, and the place if they are a feed batch.
+/// Writes everything that follows from the events, and the checkpoint if they are a feed batch.
 pub(super) fn write(
     store: &Connection,
     events: &[EncodedEvent],
@@ -50,7 +50,7 @@ pub(super) fn place(store: &Connection, partition: u16) -> rusqlite::Result<u64>
     Ok(position.unwrap_or(0))
 }
 
-/// The last place that anything here was derived from.
+/// The last seq that anything here was derived from.
 pub(crate) fn high_watermarks(store: &Connection) -> rusqlite::Result<u64> {
     store.query_row(
         "SELECT max((SELECT coalesce(max(head), 0) FROM rooms),

@@ -81,7 +81,7 @@ pub(super) fn named(
     Ok(states(store, room, sql, params![room, message_id.as_str()], scope)?.pop())
 }
 
-/// The message at this place.
+/// The message at this seq.
 pub(super) fn at(
     store: &Connection,
     room: i64,

@@ -1,10 +1,10 @@
--- Everything here but the marks is derived from the log. A register is a value with the place that
--- wrote it: a later place wins, whatever comes first.
+-- Everything here but the marks is derived from the log. A register is a value with the seq that
+-- wrote it: a later seq wins, whatever comes first.
 
 CREATE TABLE rooms (
     room INTEGER PRIMARY KEY,
     room_id TEXT NOT NULL UNIQUE,
-    -- The founding with the earliest place.
+    -- The founding with the earliest seq.
     founded_seq INTEGER,
     kind TEXT,
     created_at INTEGER,
@@ -22,7 +22,7 @@ CREATE TABLE rooms (
     name_key TEXT,
     member_count INTEGER NOT NULL DEFAULT 0,
     owner_count INTEGER NOT NULL DEFAULT 0,
-    -- The last place known, and the one up to which the feed has been written.
+    -- The last seq known, and the one up to which the feed has been written.
     head INTEGER NOT NULL DEFAULT 0,
     applied_seq INTEGER NOT NULL DEFAULT 0,
     -- How many messages there are up to `applied_seq`.

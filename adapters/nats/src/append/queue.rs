@@ -27,7 +27,7 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 const REFUSED_AFTER: Duration = Duration::from_millis(5);
 const REFUSED_MAX: Duration = Duration::from_millis(250);
 
-/// An event to be stored, and who waits for its place.
+/// An event to be stored, and who waits for its seq.
 #[derive(Debug)]
 pub(crate) struct QueuedAppend {
     pub(crate) room_id: RoomId,
@@ -46,7 +46,7 @@ pub(crate) struct QueuedAppend {
     pub(crate) attempts: u32,
     /// Attempts that were certainly not stored.
     refused: u32,
-    /// The partition's last place that was known when it was sent first: it is stored behind that.
+    /// The partition's last seq that was known when it was sent first: it is stored behind that.
     pub(crate) floor: u64,
     /// Where it was stored in a stream that was restored from an older copy, and goes with it.
     pub(crate) void: Option<u64>,
@@ -183,7 +183,7 @@ impl Queue {
         }
     }
 
-    /// The next to send; its answer is expected from now on. `gate` gives the last place known of the room's
+    /// The next to send; its answer is expected from now on. `gate` gives the last seq known of the room's
     /// partition, or nothing while its stream takes no events: then the room's turn comes again a little later.
     pub(crate) fn next_to_send(
         &mut self,
@@ -277,7 +277,7 @@ impl Queue {
         }
     }
 
-    /// It was stored at a place that was given before: that event goes with its stream, and this one is sent again
+    /// It was stored at a seq that was given before: that event goes with its stream, and this one is sent again
     /// once there is a new incarnation. Until then it may have been stored.
     pub(crate) fn void(&mut self, number: u64, place: u64, now: Instant) {
         if let Some(waiting) = self.front(number) {

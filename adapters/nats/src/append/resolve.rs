@@ -90,7 +90,7 @@ impl Appender {
         }
     }
 
-    /// Whether it was stored in a stream that was restored from an older copy, at a place that was given before.
+    /// Whether it was stored in a stream that was restored from an older copy, at a seq that was given before.
     /// Then it is sent again once the stream has been verified, which takes a new incarnation.
     fn is_void(&self, number: u64, stored: &Stored) -> bool {
         let mut state = self.lock();
@@ -116,7 +116,7 @@ impl Appender {
         is_void
     }
 
-    /// Answers with the place before it, which has to be asked for.
+    /// Answers with the seq before it, which has to be asked for.
     pub(super) async fn resolve_prev(self: Arc<Self>, waiting: QueuedAppend, place: u64) {
         let ask = || self.around.reader.prev_of(&waiting.room_id, place);
         match before_deadline(&waiting, ask).await {

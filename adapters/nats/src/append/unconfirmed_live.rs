@@ -11,12 +11,12 @@ use tokio::time::Instant;
 
 use super::queue::QueuedAppend;
 
-/// How long the place before it is waited for before it is asked for.
+/// How long the seq before it is waited for before it is asked for.
 const PREV_TIMEOUT: Duration = Duration::from_millis(20);
 /// When a head hint is published for it.
 const REPUBLISH_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// A place in a partition.
+/// A seq in a partition.
 type PartitionSeq = (u16, u64);
 
 /// Something stored that was not seen.

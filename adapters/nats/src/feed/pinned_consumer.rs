@@ -379,7 +379,7 @@ fn is_all(message: &Message) -> bool {
         .any(|limit| said.contains(limit))
 }
 
-/// A message with its place, which stands in the subject it is acknowledged on:
+/// A message with its seq, which stands in the subject it is acknowledged on:
 /// `$JS.ACK.<stream>.<consumer>.<times>.<place>.<number>.<time>.<pending>`, or with the domain and the
 /// account before the stream and a random token at the end.
 fn delivered(message: Message) -> Option<Delivered> {

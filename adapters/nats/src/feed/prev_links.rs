@@ -1,4 +1,4 @@
-//! A partition's entries as events, each with the place before it in its room.
+//! A partition's entries as events, each with the seq before it in its room.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use crate::observed_seqs::Heads;
 use crate::reader::{Reader, seq};
 use crate::subjects;
 
-/// Rooms of one generation whose last place is kept.
+/// Rooms of one generation whose last seq is kept.
 const ROOMS_MAX: usize = 4_096;
 
-/// The last places of the rooms that came through here; those of others are asked for.
+/// The last seqs of the rooms that came through here; those of others are asked for.
 #[derive(Debug)]
 pub(super) struct PrevLinker {
     reader: Arc<Reader>,
@@ -67,7 +67,7 @@ impl PrevLinker {
         Ok(batch)
     }
 
-    /// Asks for the last place of each room that is not known here.
+    /// Asks for the last seq of each room that is not known here.
     async fn load_prevs(&mut self, stored: &[StoredMessage]) -> Result<(), NatsError> {
         let up_to = stored.first().map_or(0, |first| first.place - 1);
         if up_to == 0 {

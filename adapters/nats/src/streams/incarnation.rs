@@ -10,10 +10,10 @@ use crate::connect::ConnectError;
 use crate::subjects;
 
 impl Streams {
-    /// Moves the stream to the first place of the next incarnation, above everything that was seen, once what it
+    /// Moves the stream to the first seq of the next incarnation, above everything that was seen, once what it
     /// holds is in the store. Its older events are no longer in the log then; readers find them in the store.
     ///
-    /// Several processes may do so at once: they move it to the same place, which deletes only what is below.
+    /// Several processes may do so at once: they move it to the same seq, which deletes only what is below.
     pub(super) async fn begin_incarnation(
         &self,
         partition: u16,

@@ -8,7 +8,7 @@ use super::found::StreamInfo;
 use crate::config::{NatsConfig, PARTITION_BYTES_MAX};
 use crate::subjects;
 
-/// Bits of a place below the incarnation of its stream.
+/// Bits of a seq below the incarnation of its stream.
 const INCARNATION_SHIFT: u32 = 40;
 /// How long a stream knows the ids of its events.
 pub(crate) const DUPLICATE_WINDOW_SECONDS: u64 = 120;
@@ -28,12 +28,12 @@ const ACK_TIMEOUT_SECONDS: u64 = 5;
 
 const NANOS: u64 = 1_000_000_000;
 
-/// The incarnation that a place is in.
+/// The incarnation that a seq is in.
 pub(crate) const fn incarnation(place: u64) -> u64 {
     place >> INCARNATION_SHIFT
 }
 
-/// The first place of a stream that is created when places up to `seen` were seen of the one before.
+/// The first seq of a stream that is created when seqs up to `seen` were seen of the one before.
 pub(crate) const fn first_seq_after(seen: u64) -> u64 {
     (((seen >> INCARNATION_SHIFT) + 1) << INCARNATION_SHIFT) | 1
 }
@@ -114,7 +114,7 @@ pub(crate) fn resize(config: &NatsConfig, found: &StreamInfo) -> Resize {
 }
 
 /// The consumer that workers share: one of them is given everything, the next one takes over. Where it is
-/// lives in the servers' memory only: the place that counts is in the store, and agreeing on this one
+/// lives in the servers' memory only: the position that counts is in the store, and agreeing on this one
 /// on three disks would cost as much as the messages.
 pub(crate) fn consumer(name: &str) -> Value {
     json!({

@@ -25,7 +25,7 @@ impl Share {
 }
 
 impl Streams {
-    /// Deletes what is no longer needed, at most up to `settled`; `expired` finds the last place that is older than
+    /// Deletes what is no longer needed, at most up to `settled`; `expired` finds the last seq that is older than
     /// the retention, and is asked only when there is one.
     pub(crate) async fn trim(
         &self,
@@ -61,7 +61,7 @@ impl Streams {
     }
 }
 
-/// The last place that has to go for there to be enough space, by the events' mean size; 0 while there is.
+/// The last seq that has to go for there to be enough space, by the events' mean size; 0 while there is.
 fn surplus(info: &StreamInfo) -> u64 {
     let StreamState {
         events,

@@ -158,7 +158,7 @@ async fn an_event_that_a_stepping_leader_does_not_publish_is_nudged_within_a_sec
     listener.close().await;
 }
 
-/// Appends one message, and gives its place.
+/// Appends one message, and gives its seq.
 async fn append(log: &Arc<dyn EventLog>, room_id: &RoomId) -> Seq {
     let event = event(room_id, &user(), said("x"));
     log.append(Append::new(event)).await.expect("append").seq
@@ -204,7 +204,7 @@ async fn a_stream_that_is_created_again_goes_on_above_what_was_there() {
     };
     let heard = timeout(Duration::from_secs(10), hears_both).await;
     assert_eq!(heard.expect("both are heard"), sorted);
-    // Who derives from the log goes on after the place it had before.
+    // Who derives from the log goes on after the position it had before.
     let claim = timeout(Duration::from_secs(20), log.claim(PARTITION)).await;
     let claim = claim.expect("a claim in time").expect("claim");
     let mut feed = claim.open(last.get()).await.expect("begin");

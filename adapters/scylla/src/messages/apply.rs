@@ -14,11 +14,11 @@ use super::write_plan::RoomWrites;
 use crate::client::WriteBatch;
 use crate::rows::to_cql;
 
-/// The log's places are `incarnation << 40 | number`.
+/// The log's seqs are `incarnation << 40 | number`.
 const INCARNATION_SHIFT: u32 = 40;
 
 impl ScyllaMessages {
-    /// Writes a feed batch: events, then what became of their targets, then heads, then the place.
+    /// Writes a feed batch: events, then what became of their targets, then heads, then the checkpoint.
     pub(super) async fn apply_batch(
         &self,
         events: &[Arc<StoredEvent>],
@@ -109,7 +109,7 @@ impl ScyllaMessages {
         if incarnation == 0 || self.cache.has_reached(partition, incarnation) {
             return Ok(());
         }
-        // The place before its first, so that it does not matter who begins with which batch.
+        // The seq before its first, so that it does not matter who begins with which batch.
         let reached = (incarnation << INCARNATION_SHIFT).cast_signed();
         let values = (reached, reached, i32::from(partition));
         self.client

@@ -1,4 +1,4 @@
-//! Finding a room's partitions, and where a room stood at a place.
+//! Finding a room's partitions, and where a room stood at a seq.
 
 use roomcast_ports::StoreError;
 use roomcast_protocol::{RoomId, Seq};
@@ -18,7 +18,7 @@ pub(super) const BUCKETS_AHEAD: i32 = 8;
 const ID_SHARDS: u32 = 16;
 
 impl ScyllaMessages {
-    /// The partition that holds `place`, with its first place; `None` when all begin later.
+    /// The partition that holds `place`, with its first seq; `None` when all begin later.
     pub(super) async fn bucket_containing(
         &self,
         room_id: &RoomId,
@@ -105,7 +105,7 @@ impl ScyllaMessages {
         }
     }
 
-    /// The partition and place of the event of this id: of the first, if there are two.
+    /// The partition and seq of the event of this id: of the first, if there are two.
     pub(super) async fn located(
         &self,
         room_id: &RoomId,
@@ -134,7 +134,7 @@ pub(super) fn id_shard(bucket: i32, event_id: &str) -> i32 {
     }
 }
 
-/// The place before this one.
+/// The seq before this one.
 pub(super) fn before(place: Seq) -> Option<Seq> {
     place
         .get()

@@ -14,7 +14,7 @@ use super::rooms::RoomHead;
 use crate::client::WriteBatch;
 use crate::rows::{count, seq, to_cql};
 
-/// Not known yet; below every count that is, so that one wins at the same place. Servers compare bytes.
+/// Not known yet; below every count that is, so that one wins at the same seq. Servers compare bytes.
 pub(super) const UNKNOWN: i64 = 0;
 
 /// A mark's cell for so many messages up to it.
@@ -78,7 +78,7 @@ impl ScyllaMessages {
         Ok(standing.ordinal.saturating_sub(ordinal))
     }
 
-    /// How many messages the room has up to a place; `None` when the feed has not come so far.
+    /// How many messages the room has up to a seq; `None` when the feed has not come so far.
     async fn ordinal_at(&self, room_id: &RoomId, place: Seq) -> Result<Option<u64>, StoreError> {
         let select = &self.statements.head;
         let row = self

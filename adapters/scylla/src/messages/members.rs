@@ -28,7 +28,7 @@ pub(super) struct MemberRow {
 pub(super) struct Member {
     pub(super) role: MemberRole,
     pub(super) marks: Marks,
-    /// The place of their last joining.
+    /// The seq of their last joining.
     pub(super) joined: Seq,
     /// How many messages the room has up to the read mark, if that is known.
     pub(super) read_ordinal: Option<u64>,

@@ -1,6 +1,6 @@
 //! Room and membership changes of events, as rows.
 //!
-//! All of them are registers with the event's place as timestamp, so these rows may be written ahead
+//! All of them are registers with the event's seq as timestamp, so these rows may be written ahead
 //! of the feed, in any order. How many members there are is counted when it is asked, from the same
 //! rows, and so never disagrees with them.
 

@@ -12,7 +12,7 @@ pub(super) struct BucketLimits {
 /// Where a room stands after an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RoomPosition {
-    /// The event's place.
+    /// The event's seq.
     pub(super) seq: Seq,
     /// How many messages the room has up to it.
     pub(super) ordinal: u64,

@@ -61,7 +61,7 @@ impl ScyllaMessages {
         Ok(events)
     }
 
-    /// The event at this place of this partition.
+    /// The event at this seq of this partition.
     pub(super) async fn event_at(
         &self,
         room_id: &RoomId,
@@ -105,7 +105,7 @@ pub(super) struct BucketIter {
 }
 
 impl BucketIter {
-    /// The next partition and the place to begin at in it; `None` after the last.
+    /// The next partition and the seq to begin at in it; `None` after the last.
     pub(super) async fn next(
         &mut self,
         store: &ScyllaMessages,
@@ -136,7 +136,7 @@ fn stored((seq, prev, body): EventRow) -> Result<Option<Arc<StoredEvent>>, Store
     Ok(Some(Arc::new(StoredEvent { seq, prev, event })))
 }
 
-/// The place after this one.
+/// The seq after this one.
 pub(super) fn next(place: Seq) -> Option<Seq> {
     Seq::new(place.get() + 1)
 }

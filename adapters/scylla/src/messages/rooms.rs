@@ -34,7 +34,7 @@ pub(super) struct RoomHead {
     pub(super) head: Seq,
     pub(super) ordinal: u64,
     pub(super) active_at: Timestamp,
-    /// The partition and place of the last message.
+    /// The partition and seq of the last message.
     pub(super) last_message: Option<(i32, Seq)>,
     /// The seq of the last joining or leaving.
     pub(super) members_changed: Option<i64>,

@@ -93,7 +93,7 @@ impl ScyllaMessages {
         Ok(found)
     }
 
-    /// The message at this place of this partition.
+    /// The message at this seq of this partition.
     pub(super) async fn message_at(
         &self,
         room_id: &RoomId,
@@ -182,7 +182,7 @@ impl ScyllaMessages {
         }
     }
 
-    /// Many messages at once, by partition and place.
+    /// Many messages at once, by partition and seq.
     pub(super) async fn messages_at(
         &self,
         wanted: Vec<(RoomId, i32, Seq)>,

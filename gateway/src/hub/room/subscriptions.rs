@@ -69,7 +69,7 @@ impl RoomState {
     }
 
     /// Subscribes a member's connection from now on, in a room whose head is `head` at least; gives the
-    /// place where that is, or `None` if the user is no member any more.
+    /// seq where that is, or `None` if the user is no member any more.
     pub(crate) fn subscribe(
         &mut self,
         connection: &Arc<UserConnection>,
@@ -141,7 +141,7 @@ impl RoomState {
     }
 
     /// Subscribes a member's connection after `after` at once, if the recent events kept here reach back
-    /// so far and are at most `most`; gives the room's place and the frames that come first. None of them
+    /// so far and are at most `most`; gives the room's seq and the frames that come first. None of them
     /// may be a deletion: a deleted message's content is not sent again.
     pub(crate) fn recover_from_cache(
         &mut self,
