@@ -1,4 +1,4 @@
-//! Puts the page into the binary: every file of `web/page`, with its path, its type and its hash.
+//! Embeds the web page: every file of `web/page` with its path, media type and hash.
 //!
 //! The page has no build step, and neither has this: what a browser loads is the file as it was written.
 

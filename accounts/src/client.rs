@@ -1,4 +1,4 @@
-//! Who calls, as far as the connection and the request show it.
+//! The client behind a request: its address, as far as the connection and trusted proxies show it.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! Ending users: their sessions and their account; their groups are left by the departure worker.
+//! Account deletion: sessions and account end here; the departure worker leaves the groups.
 //!
 //! Each step is put into the store before it begins and deleted from there after it ended, so that
 //! [`Accounts::run`] of any process finishes what a crash interrupted. Every step may be repeated.

@@ -1,4 +1,4 @@
-//! The departure worker: takes users whose end is noted out of their groups.
+//! The departure worker: removes ended users from their groups.
 //!
 //! It runs in the rooms role, which may append to the log; the accounts role may not. The notes are kept
 //! in the store, so a restart loses none, and every step may be repeated, by several workers at once.

@@ -1,4 +1,4 @@
-//! What a name, a password and a display name may be; what is not is `BAD_FRAME` with the field's name.
+//! Validation of names, passwords and display names; errors are `BAD_FRAME` with the field's name.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The one key we sign access tokens with, kept in the data directory.
+//! The key that signs this installation's access tokens, kept in the data directory.
 //!
 //! It is created at the first start and never changed: removing the file ends every access
 //! token signed with it, and every refresh token, whose key is derived from it. All processes of a fleet

@@ -1,4 +1,4 @@
-//! Key sets (RFC 7517): which of a set's keys sign tokens.
+//! JSON Web Key Sets (RFC 7517): selects the keys that sign tokens.
 
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};

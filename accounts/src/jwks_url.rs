@@ -1,4 +1,4 @@
-//! A key set behind a URL: the host product's keys, and those it will have tomorrow.
+//! A key set behind a URL, fetched again when a key is unknown or old.
 //!
 //! One task fetches the set at the start, from time to time, and at once when a token names a key
 //! an unknown key, though not for every such token, since any client can invent one. While the set cannot

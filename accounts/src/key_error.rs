@@ -1,4 +1,4 @@
-//! Why there are no keys to sign or judge tokens with: each ends the start.
+//! Key errors at start: each prevents the process from starting.
 
 use std::io;
 use std::path::PathBuf;

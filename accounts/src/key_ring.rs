@@ -1,4 +1,4 @@
-//! Judging access tokens: those we signed, and those of the keys an operator named.
+//! Validation of access tokens by the own key and the keys an operator configured.
 //!
 //! A token of ours that comes from a sign-in is good only while that sign-in holds, which the store is
 //! asked at every judgement: what was signed out is out for the very next call, on any gateway. Only

@@ -1,4 +1,4 @@
-//! Whose tokens are taken beside our own: what an operator writes after `--token-key`.
+//! Key sources: the syntax and options of `--token-key`.
 //!
 //! Files are read here and now, so that a wrong one is a wrong configuration, named before anything
 //! starts. A key set behind a URL is fetched later, by the [`KeyRing`](crate::KeyRing): the host

@@ -1,4 +1,4 @@
-//! Hashing passwords: dear on purpose, so bounded.
+//! Password hashing with Argon2id: expensive by design, so its concurrency is bounded.
 //!
 //! Argon2id with 19 MiB, two passes and one lane (OWASP's second choice) takes tens of milliseconds of
 //! a core and the memory with it. One or two run at a time, on threads where they block no other work, in

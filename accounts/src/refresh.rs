@@ -1,4 +1,4 @@
-//! Refreshing: a refresh token for its successor and a new access token.
+//! Token refresh: rotates a refresh token and issues a new access token.
 //!
 //! A token works once. Since an answer may be lost on its way, a used token gives its successor again
 //! for [`REFRESH_GRACE`], also when the successor has been used already. After that a used token

@@ -1,4 +1,4 @@
-//! Making an account.
+//! Account registration.
 
 use roomcast_ports::accounts::{Account, Registration};
 use roomcast_protocol::api::UserView;

@@ -1,4 +1,4 @@
-//! Finding users by how their name begins.
+//! Search of users by the prefix of their name.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,4 +1,4 @@
-//! What the verbs of accounts share: their ports, and how a sign-in begins and ends.
+//! The accounts service: its ports, and how sessions start and end.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The caller's sessions: listing them, and ending those on other devices.
+//! The caller's sessions: list them and end others.
 
 use roomcast_ports::access::Caller;
 use roomcast_ports::accounts::Session;

@@ -1,4 +1,4 @@
-//! Signing in: a name and a password for a session and its first tokens.
+//! Sign-in: a name and a password for a session and its first tokens.
 
 use roomcast_ports::accounts::{Account, Session};
 use roomcast_protocol::api::TokensView;

@@ -1,4 +1,4 @@
-//! Signing out.
+//! Sign-out.
 
 use roomcast_ports::access::Caller;
 use roomcast_protocol::Refusal;

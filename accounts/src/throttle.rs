@@ -1,4 +1,4 @@
-//! How often sign-ins may fail, and how many accounts one address may register.
+//! Rate limits of failed sign-ins and of registrations, by name and client address.
 //!
 //! Failures are counted in windows of a minute for each name from each address, for each address and
 //! for each name. At the limit of one of them every attempt of that kind is refused until the window

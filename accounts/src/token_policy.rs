@@ -1,4 +1,4 @@
-//! What a key source demands of its tokens beside a good signature.
+//! Token policy of a key source: issuer, audience and whether `admin` is granted.
 //!
 //! An identity provider signs tokens for all its applications with the same keys. The issuer and the
 //! audience distinguish those that are meant for this service, and only tokens of a source that may do

@@ -1,4 +1,4 @@
-//! Turns for password hashing, shared fairly among client addresses.
+//! A fair queue for password hashing: client addresses take turns.
 //!
 //! A few hashes run at a time; a bounded number of callers wait, each in the queue of its address, and
 //! the addresses take turns. When all places are taken, a caller of an address that holds fewer places

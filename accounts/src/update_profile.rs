@@ -1,4 +1,4 @@
-//! Changing one's own account.
+//! Profile updates of the caller's own account.
 
 use roomcast_ports::access::Caller;
 use roomcast_ports::accounts::{Account, AccountUpdate};

@@ -1,4 +1,4 @@
-//! One key that takes tokens, for one algorithm.
+//! One verification key and its algorithm.
 //!
 //! A key never serves another algorithm than its own: otherwise a public key, which every client has,
 //! could be taken for a shared secret. A token that names its key (`kid`) is taken by the key of that

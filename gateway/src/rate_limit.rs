@@ -1,4 +1,4 @@
-//! Token buckets: how fast a user or a connection may do what costs something.
+//! Rate limits: token buckets of users and connections.
 
 use std::collections::HashMap;
 use std::sync::Mutex;

@@ -1,4 +1,4 @@
-//! What a message becomes by what happens after it.
+//! Folds later events into a message's state.
 //!
 //! The store has folded what it has written and the log's tail is folded on top of it here, by the
 //! same rules, so it does not matter where the one ends and the other begins; what the store has

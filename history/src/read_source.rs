@@ -1,4 +1,4 @@
-//! Where an answer begins: at the seq the store is complete to, or at the room's first event.
+//! The source of a read: the store up to its applied seq, or the log from the room's first event.
 //!
 //! While the store is away a room can still be read as long as the log holds all of it, from its
 //! founding on: that is a room younger than what the log keeps.

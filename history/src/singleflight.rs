@@ -1,9 +1,8 @@
-//! Equal reads, made once for all who ask while they wait.
+//! Singleflight: concurrent equal reads share one execution.
 //!
-//! No caller shares a read that started before its call: it could miss what was acknowledged to it
-//! since. Who asks while one is under way waits for the next, so however many ask at once, there are
-//! two reads: the one under way, and one for all the others. A failure is shared as well, for a
-//! store that is down is not helped by being asked by each of them.
+//! No caller shares a read that started before its call: it could miss what was acknowledged to that caller
+//! since. Callers that arrive during a read wait for the next one, so any number of concurrent callers cause
+//! two reads. A failure is shared as well: a store that is down gets no further requests from them.
 
 use std::collections::HashMap;
 use std::hash::Hash;

@@ -1,4 +1,4 @@
-//! The messages around a seq that a page shows, while the room is read towards them.
+//! The window of messages around a seq that a page shows, while the room is read towards it.
 //!
 //! It keeps the newest messages before the seq and the oldest from it on, as many as asked, folds
 //! what happens to those it keeps, and lets the rest pass: its size does not depend on the room's.

@@ -1,4 +1,4 @@
-//! A second look at what was written last, beside what is being written now.
+//! Backfill after a store restart: rewrites what was written last, beside current ingest.
 //!
 //! A store may forget what it acknowledged: a machine of it that was killed loses its last seconds, and
 //! one that was created again has nothing. The log keeps everything. So after every start the minutes before

@@ -1,4 +1,4 @@
-//! Writes the log into the store, every partition of it, in order and without leaving anything out.
+//! The ingest worker: writes the log into the store, every partition in order, without gaps.
 //!
 //! The store is derived: what is written twice changes nothing, and the checkpoint it is written up to is
 //! kept in the store itself, with the events. So a log or a store that is away is waited for, however

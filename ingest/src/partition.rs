@@ -1,4 +1,4 @@
-//! One partition's way into the store.
+//! The ingest loop of one partition: consume, apply, advance the checkpoint, acknowledge.
 
 use std::pin::pin;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! How far a partition had been written at which time, while this process wrote it.
+//! The history of a partition's checkpoint: which position had been written at which time.
 //!
 //! A store that lost its last minutes needs what was written in them again. Events are older
 //! than the minute they were written in, by as much as ingest was behind: so positions are remembered by

@@ -1,4 +1,4 @@
-//! Dead letters, tried once more: by a version that can read them, or after the store was mended.
+//! Redrives dead letters: by a version that can decode them, or after the store was repaired.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Lets the log delete what is in the store for good.
+//! Reports to the log which events the store has durably, so that it can delete them.
 //!
 //! A log with bounds deletes nothing by itself, since it does not know what has been derived. What the store has
 //! acknowledged counts only once the store can no longer forget it: a position must have been its checkpoint for as

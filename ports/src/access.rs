@@ -1,4 +1,4 @@
-//! Who is speaking, and what they may do where: answered by the accounts and rooms services.
+//! Authentication and membership, implemented by the accounts and rooms services.
 
 use async_trait::async_trait;
 use roomcast_protocol::{MemberRole, RoomId, RoomKind, Seq, SessionId, Timestamp, UserId};

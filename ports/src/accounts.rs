@@ -1,4 +1,4 @@
-//! Accounts and sign-ins, for products that bring none of their own.
+//! Accounts and sessions, for products that have none of their own.
 
 use std::time::Duration;
 

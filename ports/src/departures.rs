@@ -1,4 +1,4 @@
-//! Leaving the groups of a user whose account ends: asked of the rooms service by the accounts service.
+//! Departures: the accounts service asks the rooms service to remove an ended user from groups.
 
 use async_trait::async_trait;
 use roomcast_protocol::{Refusal, RoomId, UserId};

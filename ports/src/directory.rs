@@ -1,4 +1,4 @@
-//! Rooms and their members, and how far each has read: derived from the log but for the marks.
+//! Rooms, members and their marks. All but the marks is derived from the log.
 
 use async_trait::async_trait;
 use roomcast_protocol::api::Marks;

@@ -1,4 +1,4 @@
-//! What the services ask of the world, in the product's words.
+//! The ports: what services need from outside, in the product's words.
 //!
 //! Each trait is a list of promises; `contract` (feature `contract`) has one test per promise, and
 //! every adapter passes all of them. The last two modules are asked of other services, through the

@@ -1,4 +1,4 @@
-//! Events as they happen, for who has people waiting for them.
+//! Live events, for gateways with subscribers.
 
 use std::sync::Arc;
 

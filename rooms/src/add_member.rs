@@ -1,4 +1,4 @@
-//! Adding a member, or joining.
+//! Adds a member: by another member, or by joining a public room.
 
 use roomcast_ports::access::Caller;
 use roomcast_protocol::api::{Marks, MemberView};

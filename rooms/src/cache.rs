@@ -1,8 +1,8 @@
-//! Rooms as they were when last looked at, so that the next look asks the log alone.
+//! A cache of room snapshots: the next read needs the log's tail only.
 //!
-//! A snapshot has the whole roster of its room at a seq of the log; folding what came after that
-//! seq makes it the present. So a room whose thousand members come back at once costs the store one
-//! read of it and not a thousand, and what is asked of a room goes on while the store is away.
+//! A snapshot has all members of its room at a seq; folding the events after that seq brings it up to date.
+//! So a room whose thousand members reconnect at the same time costs the store one read, and a room can be
+//! read while the store is down.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Giving a member another role.
+//! Changes a member's role.
 
 use roomcast_ports::access::Caller;
 use roomcast_protocol::api::MemberView;

@@ -1,4 +1,4 @@
-//! From a judgement to an event of the room: judged, appended where it was judged, derived.
+//! Commits a room change: validated against a head, appended on condition of it, derived.
 
 use std::sync::Arc;
 use std::time::Duration;

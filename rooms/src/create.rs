@@ -1,4 +1,4 @@
-//! Making a room.
+//! Creates a room.
 
 use std::sync::Arc;
 

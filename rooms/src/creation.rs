@@ -1,4 +1,4 @@
-//! The events a room begins with, worked out before anything is asked or appended.
+//! The first events of a room, computed before anything is read or appended.
 //!
 //! Their ids follow from the room and the request, so a room is founded once however many try at the
 //! same time, and who was interrupted half-way finishes it by asking again.

@@ -1,4 +1,4 @@
-//! Where a list goes on, as clients carry it: opaque to them.
+//! Cursors of lists: opaque to clients.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,4 +1,4 @@
-//! Ending a room.
+//! Deletes a room.
 
 use roomcast_ports::access::Caller;
 use roomcast_protocol::{EventBody, Refusal, RoomId};

@@ -1,4 +1,4 @@
-//! Leaving every group when an account ends, with an owner for those who stay.
+//! Leaves all groups of an ended account, and promotes a new owner where needed.
 //!
 //! Each step is judged by the room's state and appended only where that still holds, so a step may be
 //! repeated, and two processes may take the same ones at once.

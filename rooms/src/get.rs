@@ -1,4 +1,4 @@
-//! One room.
+//! Reads one room.
 
 use roomcast_ports::access::Caller;
 use roomcast_ports::directory::RoomRecord;

@@ -1,4 +1,4 @@
-//! Rooms and who is in them: made, joined, changed, left, ended.
+//! The rooms service: creates, changes and deletes rooms and memberships.
 //!
 //! The log comes first: a join or a rename is an event of the room, checked against the room's state at
 //! that seq and appended only if the head is still there. The tables are derived from it. The

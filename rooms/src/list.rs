@@ -1,4 +1,4 @@
-//! My rooms, by latest activity.
+//! The caller's rooms, by latest activity.
 
 use std::time::Duration;
 

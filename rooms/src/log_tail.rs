@@ -1,4 +1,4 @@
-//! What the log has of a room that the store may lack, as far as rooms care.
+//! The room and membership events of the log's tail that the store may lack.
 
 use std::sync::Arc;
 

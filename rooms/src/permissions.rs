@@ -1,4 +1,4 @@
-//! Who may do what in a room: the contract's "Rules of rooms", and nothing else.
+//! Permissions of rooms: who may change what (the contract's "Rules of rooms").
 
 use roomcast_ports::access::Caller;
 use roomcast_ports::directory::RoomRecord;

@@ -1,4 +1,4 @@
-//! Public rooms by the beginning of their name.
+//! Search of public rooms by the prefix of their name.
 
 use roomcast_ports::directory::PublicCursor;
 use roomcast_protocol::api::RoomViews;

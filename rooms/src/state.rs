@@ -1,4 +1,4 @@
-//! What a room is at a seq of its log: the store's snapshot with the log's tail folded on top.
+//! A room's state at a seq: the store's snapshot with the log's tail folded on top.
 //!
 //! The snapshot may already hold part of the tail, since derived rows are written ahead of the feed.
 //! So counts follow from what changes for a user, never from an event having been seen, and folding

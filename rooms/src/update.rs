@@ -1,4 +1,4 @@
-//! Renaming a room, or changing its topic or who finds it.
+//! Updates a room's name, topic or visibility.
 
 use roomcast_ports::access::Caller;
 use roomcast_ports::directory::RoomRecord;

@@ -1,4 +1,4 @@
-//! HTTP: the calls of the wire contract's section 7, mapped by hand onto the services' verbs.
+//! The HTTP API: the calls of the contract's section 7, mapped onto the services.
 //!
 //! Nothing here decides anything about chat: a handler reads what was sent, asks one service, and puts
 //! the answer into JSON. Every refusal is a problem document.

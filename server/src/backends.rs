@@ -1,4 +1,4 @@
-//! The back ends by their names in the settings, each behind its ports.
+//! Opens the back ends named in the settings, each behind its port.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `roomcast check`: what a start with these settings would find, without starting.
+//! `roomcast check`: reports what a start with these settings would find, without starting.
 //!
 //! It changes nothing: a data directory that does not exist is left to the first start, and one that a
 //! running server holds is not touched. That one is reported as a failure, since a start would fail too.

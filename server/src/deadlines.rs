@@ -1,4 +1,4 @@
-//! Gives every call to a back end a deadline.
+//! Deadlines: every call of a port ends within a bounded time.
 //!
 //! An adapter has deadlines where its driver offers them. A disk that stands still, a lock that is never
 //! released and a driver that loses an answer have none, and a caller would wait without end: a client for

@@ -1,4 +1,4 @@
-//! Plain HTTP connections, for the ports where no sockets come in.
+//! HTTP connections of the listeners that accept no sockets.
 //!
 //! Bounded in every direction: how many there are, how large a request's head is and how long it may
 //! take. After a stop signal it accepts no connection, and completes the requests in progress.

@@ -1,4 +1,4 @@
-//! The two ports, bound before anything is served: a taken one ends the start.
+//! The two TCP listeners, bound before anything is served: a port in use ends the start.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 

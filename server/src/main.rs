@@ -1,4 +1,4 @@
-//! The one program that users run.
+//! The program `roomcast`.
 
 use std::fmt::Display;
 use std::io::Write as _;

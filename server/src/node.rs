@@ -1,4 +1,4 @@
-//! The services of this process: made of their ports, started by role, ended in order.
+//! The services of this process: built from ports, started by role, stopped in order.
 
 use std::sync::Arc;
 use std::time::Duration;

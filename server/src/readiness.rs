@@ -1,4 +1,4 @@
-//! Whether this process should be given work, and if not, why.
+//! Readiness: whether this process should receive traffic, and if not, why.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};

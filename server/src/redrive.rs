@@ -1,4 +1,4 @@
-//! `roomcast replay`: dead letters, tried once more.
+//! `roomcast replay`: redrives dead letters.
 
 use std::io::Write as _;
 

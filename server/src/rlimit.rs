@@ -1,4 +1,4 @@
-//! The process's limit of open files, which is its limit of connections.
+//! The limit of open files, which bounds the number of connections.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

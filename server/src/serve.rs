@@ -1,4 +1,4 @@
-//! Serving, from the first open file to the last answered request.
+//! The serving process, from start to the end of its drain.
 
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

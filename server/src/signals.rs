@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: the first asks to leave in order, the second to leave at once.
+//! SIGTERM and SIGINT: the first starts a drain, the second ends the process.
 
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};

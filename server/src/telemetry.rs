@@ -1,4 +1,4 @@
-//! What operators see of the process from outside: log lines and metrics.
+//! Telemetry: logs and metrics.
 
 pub mod logs;
 pub mod metrics;

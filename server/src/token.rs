@@ -1,4 +1,4 @@
-//! `roomcast token`: an access token, signed with the key of the data directory.
+//! `roomcast token`: prints an access token signed with the data directory's key.
 
 use std::io::Write as _;
 

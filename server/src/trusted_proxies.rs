@@ -1,4 +1,4 @@
-//! Whose word on a client's address is taken.
+//! Trusted proxies: the addresses whose `X-Forwarded-For` is used.
 //!
 //! Behind a proxy every connection comes from the proxy, and limits by address would count all clients
 //! as one. A trusted proxy gives the origin of a request in `X-Forwarded-For`; the header of another peer

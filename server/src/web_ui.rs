@@ -1,4 +1,4 @@
-//! The chat page, from the binary itself.
+//! The web page, served from the binary.
 //!
 //! It may load what comes from here and nothing else, so that a message can never become a script. A
 //! browser asks at every visit whether its copy is still good: an update is there at the next reload.

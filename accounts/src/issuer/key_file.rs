@@ -1,4 +1,4 @@
-//! The file of the signing key: made whole or not at all, readable by its owner only.
+//! The signing key's file: written atomically, readable by its owner only.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};

@@ -1,4 +1,4 @@
-//! A minute in which attempts of one kind are counted.
+//! A one-minute window that counts attempts of one kind.
 
 use std::time::Duration;
 

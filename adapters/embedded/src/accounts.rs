@@ -1,4 +1,4 @@
-//! Accounts, beside the events in the log's file: an account that was made is not lost.
+//! Accounts, in the log's database file, which is synced before an answer.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A data directory and everything that is served from it.
+//! A data directory and the ports it serves.
 
 use std::fs::{DirBuilder, File};
 use std::io;

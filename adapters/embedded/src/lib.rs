@@ -1,4 +1,4 @@
-//! Every port answered in one process: the log and the store in SQLite, presence and signals in memory.
+//! The embedded adapter: every port in one process, log and store in SQLite, presence and pub/sub in memory.
 //!
 //! One directory holds all of it. `log.db` is the truth, the events and the accounts: whatever
 //! it has confirmed survives a power loss. `store.db` is derived from it, but for the marks: it may

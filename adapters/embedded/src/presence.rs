@@ -1,4 +1,4 @@
-//! Presence in memory. After a restart all users are offline, until their connections return.
+//! Presence in memory. After a restart all users are offline until their connections return.
 //!
 //! The rules are in [`table`]; here are only the clock and the port. The clock is tokio's, so that a
 //! test may pause it; it starts at the wall clock's time and never goes back.

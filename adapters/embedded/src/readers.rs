@@ -1,4 +1,4 @@
-//! Threads that read, each on a connection of its own.
+//! Reader threads, each with its own connection.
 //!
 //! SQLite's calls block, and a point read takes some ten microseconds: these threads do it without a
 //! trip through tokio's blocking pool, and no more than these read at once. Every job sees one moment

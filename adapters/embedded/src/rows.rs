@@ -1,4 +1,4 @@
-//! Values of the protocol as columns, and what a column's fault is to a port.
+//! Conversion between protocol values and SQLite columns, and of SQLite errors to port errors.
 
 use std::str::FromStr;
 

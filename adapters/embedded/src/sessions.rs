@@ -1,4 +1,4 @@
-//! Sign-ins, beside the events in the log's file: one that was ended stays ended after a power loss.
+//! Sessions, in the log's database file: an ended session stays ended after a power loss.
 
 use std::sync::Arc;
 use std::time::Duration;

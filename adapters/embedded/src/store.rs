@@ -1,4 +1,4 @@
-//! The store: what is derived from the log, in one file, written by one thread.
+//! The store: rows derived from the log, in one file, written by one thread.
 //!
 //! Writes are ordered by seq, so they may come twice, early or late. The checkpoint is
 //! kept in the transaction that wrote up to it: after a power loss both are back at the same moment.

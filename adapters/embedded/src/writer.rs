@@ -1,7 +1,7 @@
-//! The one thread that writes to a database: many tasks, one transaction, one flush.
+//! The writer thread of a database: group commit, one transaction and one flush for many requests.
 //!
-//! Whatever is waiting when the thread comes back from the disk goes into the next transaction, so a
-//! flush is shared by all requests queued in that time. No request is answered before it. A transaction that
+//! Requests that queue while the thread waits for the disk go into the next transaction, so they share a
+//! flush. No request is answered before it. A transaction that
 //! fails is rolled back, and each of its requests gets the error; the thread continues with the next.
 
 mod call;

@@ -1,4 +1,4 @@
-//! The front door: one connection, and the ports over it.
+//! The entry point: one connection, and the ports over it.
 
 use std::sync::Arc;
 use std::time::Duration;

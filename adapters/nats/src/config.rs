@@ -1,4 +1,4 @@
-//! What a process has to know to use the log.
+//! Configuration of the NATS adapter.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Why the log could not be opened.
+//! Errors of opening the log.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Why the servers did not do what they were asked.
+//! Errors of requests to the servers.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The whole of a partition, for who derives from it.
+//! The consumer of one partition, for ingest and other derivations.
 //!
 //! The consumer decides whose turn it is and brings what comes. What it does not bring, because an
 //! earlier worker was given it, is read from the stream: every position after the caller's own is given,

@@ -1,4 +1,4 @@
-//! The log as the services see it.
+//! The `EventLog` port.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What this process has itself seen of the log, so that it never believes a copy that lags behind it.
+//! Seqs that this process has observed, so that a lagging replica's answer is detected.
 //!
 //! Rooms are kept in two generations: one in use moves to the young one, and when that is full the old
 //! one is forgotten. Bounded, without a clock and without order to keep.

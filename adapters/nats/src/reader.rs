@@ -1,4 +1,4 @@
-//! Reading a room, its head, and what stands before a seq.
+//! Reads of a room's events and head, and of the seq before an event.
 //!
 //! Copies that follow answer some milliseconds late, so with several copies the one that leads is
 //! asked where a room's head is, and what the others give is read until it gets there.

@@ -1,4 +1,4 @@
-//! Questions to the servers and their answers, over one subscription.
+//! Requests to the servers and their replies, over one subscription.
 //!
 //! The driver has requests of its own, but an unanswered one leaves its waiter behind for good, and
 //! one that is answered by many messages it does not know. Here a question that is dropped is forgotten.

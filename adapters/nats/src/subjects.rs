@@ -1,4 +1,4 @@
-//! What everything is called on the bus, and which partition a room is in.
+//! Subjects of the bus, and the partition of a room.
 //!
 //! A room's id is one token of a subject: its dots, which would make several of it, are written as
 //! slashes, which no id holds. Filters are therefore exact: one room is one subject, no wildcard.

@@ -1,4 +1,4 @@
-//! What an operator wants to know of a Redis before a fleet relies on it.
+//! The health report of Redis, for `roomcast check`.
 
 use std::collections::HashMap;
 

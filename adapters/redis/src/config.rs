@@ -1,4 +1,4 @@
-//! Where Redis is and how patient we are, and why it was not reached.
+//! Configuration of the Redis adapter, and errors of connecting.
 
 use std::fmt;
 use std::sync::Arc;

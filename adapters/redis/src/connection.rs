@@ -1,4 +1,4 @@
-//! The line to Redis: how it is opened, kept and given up, and what its errors mean.
+//! The Redis connection: opened, reconnected, closed; maps its errors.
 //!
 //! The driver reconnects without end. While there is no connection a call fails immediately instead of
 //! waiting in a queue: who greets a client must not wait for presence.

@@ -1,4 +1,4 @@
-//! Delivered changes of sweeps, until they are acknowledged to Redis with a later sweep.
+//! Delivered changes of sweeps, acknowledged to Redis with a later sweep.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Redis' own news of expired keys: what wakes the sweep of a shard before its time.
+//! Keyspace notifications of expired keys, which wake the sweep of a shard early.
 //!
 //! Only an accelerator. Redis publishes the event when it happens to find an expired key, which may be minutes late,
 //! publishes it once to current subscribers, and may have these events disabled.

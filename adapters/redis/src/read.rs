@@ -1,4 +1,4 @@
-//! Reads, each judged by Redis at the moment it is asked: right with every sweeper dead.
+//! Presence reads, judged by Redis' clock: right even when no sweep runs.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What a script answered, read part by part.
+//! Parsing of script replies.
 
 use fred::bytes_utils::Str;
 use fred::types::Value;

@@ -1,4 +1,4 @@
-//! The scripts, and how a server that has not met them learns them.
+//! The Lua scripts, loaded again into a server that does not have them.
 
 use std::fmt::Write as _;
 

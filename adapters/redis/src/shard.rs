@@ -1,4 +1,4 @@
-//! Where the keys of a user are.
+//! The shard of a user's keys.
 //!
 //! 256 shards, by a hash of the user id that never changes: where a user is kept must not depend on who
 //! asks. All keys of a shard have one hash tag and so one slot of a Redis Cluster.

@@ -1,4 +1,4 @@
-//! The presence store that services see.
+//! The `PresenceStore` port.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Once};

@@ -1,4 +1,4 @@
-//! Leases renewed and shortened: one call of the script for many users, a bounded number each.
+//! Lease renewal and shortening: one script call for a bounded number of users.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Accounts. Whose a name is, is decided by a lightweight transaction; everything else is ordinary.
+//! Accounts. A name is claimed by a lightweight transaction; everything else is plain writes.
 //!
 //! An account is written before its name is claimed and listed after, so that a reader that finds it by its
 //! name finds it complete. A process that dies in between leaves an unreachable row, or an account

@@ -1,4 +1,4 @@
-//! Requests to the cluster: prepared, with a deadline, so many at once and no more.
+//! Requests to the cluster: prepared, with a deadline and bounded concurrency.
 
 mod batch;
 mod profiles;

@@ -1,4 +1,4 @@
-//! What to connect to, and why that may not work.
+//! Configuration of the CQL adapter, and errors of connecting.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What could not be derived, by its position in the log.
+//! Dead letters, by their position in the log.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The store on ScyllaDB or Apache Cassandra: messages, rooms, members, accounts, sign-ins.
+//! The store on ScyllaDB or Apache Cassandra: messages, rooms, members, accounts, sessions.
 //!
 //! What is derived from the log is written with the seq in the log as its timestamp, so that the
 //! same event written again, late, or by a process that should have stopped, changes nothing. What

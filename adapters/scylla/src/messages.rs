@@ -1,4 +1,4 @@
-//! Messages, rooms and members: what ingest writes, and what readers ask.
+//! Messages, rooms and members: written by ingest, read by the services.
 //!
 //! Every row derived from the log carries a seq of it as its timestamp, so it does not matter how
 //! often, how late or by how many processes it is written. What a row holds about those before it, how

@@ -1,4 +1,4 @@
-//! Noticing that a node has come back, which may have forgotten what it confirmed last.
+//! Detects a node's return, which may have lost its last confirmed writes.
 
 use std::collections::HashMap;
 use std::sync::Arc;

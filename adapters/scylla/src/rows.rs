@@ -1,4 +1,4 @@
-//! Values of the protocol as cells, and back.
+//! Conversion between protocol values and CQL cells.
 
 use std::str::FromStr;
 

@@ -1,4 +1,4 @@
-//! The two servers that speak the protocol, and what differs between them.
+//! ScyllaDB or Cassandra, and what differs between them.
 
 use scylla::client::session::Session;
 

@@ -1,6 +1,7 @@
-//! The bounded queue of bytes that the kernel did not accept yet.
+//! The outbox: bytes that the kernel did not accept yet, in a bounded queue.
 //!
-//! A room can speak faster than a phone can listen. The outbox absorbs the difference up to
+//! This is the backpressure of one socket: a room can produce frames faster than a client reads. The outbox
+//! absorbs the difference up to
 //! [`OUTBOX_BYTES_MAX`] and [`OUTBOX_FRAMES_MAX`]; past that the socket closes with
 //! [`CloseCode::TooSlow`](roomcast_protocol::CloseCode::TooSlow) and the client resumes from its last seq.
 //! Frames are never dropped one by one: a gap the client cannot see is worse than a reconnect it can.

@@ -1,6 +1,6 @@
-//! Answers a resend with the first event, also after the log's deduplication window.
+//! Answers a resend with the first event, also after the log's dedupe window.
 //!
-//! Inside its window the log recognises a resend by the event id. Past the window the gateway has to
+//! Inside this dedupe window the log recognises a resend by the event id. Past the window the gateway has to
 //! look the event up in the store before it appends, which costs a read and needs the store. The lookup
 //! is left out only where the send cannot be a resend of an event older than the window: its id is a
 //! `UUIDv7` made lately. That time is the client's claim. A clock ahead by more than half the window

@@ -1,7 +1,7 @@
 //! The replay of what a subscription missed, page by page at the client's pace.
 //!
-//! The next page is read only when the client has taken the one before, so a slow reader holds a page
-//! and no more. The connection's other frames are handled concurrently. Whether all of it can be sent was decided
+//! Backpressure: the next page is read only when the client has taken the one before, so a slow reader holds
+//! one page at most. The connection's other frames are handled concurrently. Whether all of it can be sent was decided
 //! before `SUBSCRIBED`; a page that cannot be read after that closes the connection, since the client
 //! was promised every missed event.
 

@@ -1,8 +1,7 @@
-//! What goes on behind a connection's frames: the rooms of one `SUBSCRIBE`, one after another, and the
-//! replays of what subscriptions missed.
+//! Queued work of a connection: the rooms of one `SUBSCRIBE`, one after another, and replays.
 //!
-//! Rooms are subscribed to before the next frame is looked at, as if each had come in a frame of its own.
-//! Replays go on beside the frames, one at a time.
+//! All rooms of a `SUBSCRIBE` are handled before the next frame, as if each had its own frame. Replays run
+//! concurrently with later frames, one at a time.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;

@@ -1,4 +1,4 @@
-//! Accounts, sign-ins and profiles.
+//! Handlers of accounts, sessions and profiles.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Bodies: one JSON object of at most 2 MiB, read field by field.
+//! Request bodies: one JSON object of at most 2 MiB, read field by field.
 //!
 //! Unknown fields are ignored, `null` is absence, a duplicate key is refused, and so is a
 //! string that is no Unicode. A body that is too large is read a little further before the refusal, or

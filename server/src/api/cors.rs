@@ -1,4 +1,4 @@
-//! Which web pages may speak to us, over HTTP: the same list as for sockets.
+//! CORS: the origins that may call the API, the same list as for sockets.
 //!
 //! A request without `Origin` is no page's, or a page's own navigation, and passes. One of a page that
 //! is neither ours nor listed is refused, not only hidden from its sender: a browser would have sent it.

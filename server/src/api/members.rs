@@ -1,4 +1,4 @@
-//! Members of a room: joining, adding, roles, leaving, removing.
+//! Handlers of members: joining, adding, roles, leaving, removing.
 
 use roomcast_protocol::limits::MEMBERS_PAGE_MAX;
 use roomcast_protocol::{MemberRole, Refusal, RoomId, UserId};

@@ -1,4 +1,4 @@
-//! Sending over HTTP: as oneself, or, for the host product's server, as any member.
+//! Sending over HTTP: as the caller, or for a host product's server as any member.
 
 use roomcast_gateway::HttpPublish;
 use roomcast_protocol::event::Message;

@@ -1,4 +1,4 @@
-//! Replies: made is 201, found or changed 200, removed 204.
+//! Responses: created is 201, found or changed 200, removed 204.
 
 use axum::body::Bytes;
 use axum::http::header::{CONTENT_TYPE, LOCATION};

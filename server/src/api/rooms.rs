@@ -1,4 +1,4 @@
-//! Rooms: making, finding, changing and ending them.
+//! Handlers of rooms: create, read, update, delete.
 
 use roomcast_protocol::limits::{NEW_MEMBERS_BY_HOST_MAX, PAGE_MAX};
 use roomcast_protocol::{Refusal, RoomId, RoomKind, Visibility};

@@ -1,4 +1,4 @@
-//! How stores of other machines are reached: users, passwords, certificates, copies.
+//! Options of stores' access: users, passwords, certificates, replicas.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The command line, as far as one can read it without knowing what the values mean.
+//! The command line, split into options before their values are parsed.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

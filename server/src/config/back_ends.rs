@@ -1,4 +1,4 @@
-//! Where the back ends are: `embedded`, or a URL of theirs, and how they are reached.
+//! Options of the back ends: `embedded` or a URL, and how it is reached.
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;

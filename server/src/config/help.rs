@@ -1,4 +1,4 @@
-//! What `--help` and `--version` print, made from the tables so that it cannot be wrong.
+//! The texts of `--help` and `--version`, generated from the option tables.
 
 use super::sources::OptionSpec;
 use super::{options, token};

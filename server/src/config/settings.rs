@@ -1,4 +1,4 @@
-//! What the configuration means, once it is known to be right.
+//! The validated settings.
 
 use std::fmt;
 use std::path::PathBuf;

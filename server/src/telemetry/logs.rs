@@ -1,4 +1,4 @@
-//! Log lines, on standard error: standard output belongs to the ready line.
+//! Logs, on standard error: standard output carries the ready line only.
 //!
 //! A line that cannot be written is dropped ([`Stderr`]); logging never ends the process.
 

@@ -1,4 +1,4 @@
-//! Storing one event: its room, its seq, and whether the room has it already.
+//! Appends one event: resolves its room, assigns its seq, detects duplicates.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The whole log for who derives from it. Its position is the last event's seq.
+//! The consumer of the whole log. Its position is the last event's seq.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The heads of the rooms that were lately spoken in, so that an append need not ask for them.
+//! A cache of the heads of recently active rooms, so that an append needs no query.
 //!
 //! Two generations: a room in use moves to the young one, and when that is full the old one is
 //! forgotten. Bounded, without a clock and without order to keep.

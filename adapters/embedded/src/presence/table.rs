@@ -1,4 +1,4 @@
-//! The rules of presence, without a clock: time is passed in.
+//! The presence table, without a clock: callers pass the time.
 //!
 //! This is the specification that every other presence store follows, the Redis scripts among them:
 //!

@@ -1,4 +1,4 @@
-//! From events to rows: one batch, one transaction.
+//! Applies a batch of events to the store's rows in one transaction.
 
 use std::collections::HashMap;
 

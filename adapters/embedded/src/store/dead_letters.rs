@@ -1,4 +1,4 @@
-//! What ingest could not read, beside what it could.
+//! Dead letters: log entries that ingest could not decode.
 
 use async_trait::async_trait;
 use roomcast_ports::StoreError;

@@ -1,4 +1,4 @@
-//! Rooms and members as a port.
+//! The `RoomDirectory` port: rooms and members.
 
 use async_trait::async_trait;
 use roomcast_ports::StoreError;

@@ -1,4 +1,4 @@
-//! Who is a member as what, and how far they have read.
+//! Memberships, roles and read marks.
 //!
 //! Being a member and the role are two registers: a role that was changed before a leaving must not
 //! bring a member back when it arrives late.

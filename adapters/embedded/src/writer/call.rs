@@ -1,4 +1,4 @@
-//! A task of any kind with an answer.
+//! A write request with a typed answer.
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;

@@ -1,8 +1,7 @@
-//! What is on its way into the log, and in which order; without I/O and without a clock.
+//! The append queue: what is in flight and in which order; without I/O and without a clock.
 //!
-//! One event of a room is in flight at a time: an append that was lost with a leader that died cannot be
-//! overtaken by a later one, whatever has to be retried. Rooms do not wait for
-//! each other.
+//! One event of a room is in flight at a time: no later append can overtake one that was lost with a dead
+//! leader and is retried. Rooms do not wait for each other.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};

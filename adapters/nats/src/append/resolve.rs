@@ -1,4 +1,4 @@
-//! The answers that need a second look: repeats, heads that have moved, and what stands before.
+//! Resolves publish acks that need a follow-up: duplicates, head mismatches, unknown `prev`.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What was stored and has not come back as a live event yet.
+//! Stored events whose live copy has not arrived yet.
 //!
 //! It usually has before the ack. If it does not, subscribers may be missing it: a leader that steps
 //! down does not publish again what it had stored.

@@ -1,4 +1,4 @@
-//! The three tasks behind appending: one sends, one takes the answers, one watches the clock.
+//! The three append tasks: sender, ack receiver and watch.
 
 use std::sync::Arc;
 use std::time::Duration;

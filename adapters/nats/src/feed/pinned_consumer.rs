@@ -1,4 +1,4 @@
-//! A worker's hold on a partition: the consumer's pin, kept by asking for more, and what it brings.
+//! A worker's lease of a partition: the pinned pull consumer and its messages.
 //!
 //! Of all workers that ask, the server pins one and gives it everything. The pin is lost when its
 //! worker falls silent; then the next one is pinned. So a task goes on asking however long the worker

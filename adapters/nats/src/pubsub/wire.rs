@@ -1,4 +1,4 @@
-//! Signals as they go over the bus.
+//! The encoding of ephemeral events on the bus.
 
 use roomcast_ports::pubsub::EphemeralEvent;
 use roomcast_protocol::api::Marks;

@@ -1,4 +1,4 @@
-//! What the servers answer about a stream.
+//! Stream information from the servers.
 
 use serde::Deserialize;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! A new incarnation of a stream that was restored from an older copy while the fleet runs.
+//! Starts a new incarnation of a stream that was restored from an older copy while the fleet runs.
 
 use metrics::counter;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Looking at the streams while the process runs: is one missing, short of space, or not the one it was?
+//! Stream maintenance: detects missing, full and replaced streams while the process runs.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,4 +1,4 @@
-//! What the streams and consumers of the log are to be, and how what is there differs.
+//! The specification of streams and consumers, and how existing ones differ.
 
 use std::time::Duration;
 

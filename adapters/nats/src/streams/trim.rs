@@ -1,4 +1,4 @@
-//! Making room in a stream: what is in the store for good is deleted once it is a day old, or when space is short.
+//! Log trimming: deletes events that the store has durably, once a day old or when space is short.
 
 use metrics::counter;
 use roomcast_protocol::Timestamp;

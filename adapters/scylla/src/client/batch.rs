@@ -1,4 +1,4 @@
-//! Many rows at once: those of one partition together, partitions side by side.
+//! Write batches: rows of one partition together, partitions concurrently.
 //!
 //! A batch inside one partition is one write for the servers. Batches over several would be slower than
 //! the writes alone, so there are none.

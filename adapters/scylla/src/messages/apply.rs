@@ -1,4 +1,4 @@
-//! From events to rows: one feed batch, in an order that leaves no hole behind a head.
+//! Applies one consumer batch, in an order that leaves no gap behind a head.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Finding a room's partitions, and where a room stood at a seq.
+//! Finds a room's buckets, and its counters at a seq.
 
 use roomcast_ports::StoreError;
 use roomcast_protocol::{RoomId, Seq};

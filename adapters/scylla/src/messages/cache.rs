@@ -1,4 +1,4 @@
-//! Where rooms stood when this process last wrote them, so that the next event needs no read.
+//! Room positions as this process last wrote them, so that the next event needs no read.
 //!
 //! Only so many per partition of the log: a room that has not spoken for two generations of others is
 //! read again. An entry is the room's position after an event, which stays true; what

@@ -1,4 +1,4 @@
-//! How far members have read, and how much is after it.
+//! Read and delivered marks, and unread counts.
 //!
 //! A mark keeps how many messages the room has up to it, so that what is unread is a subtraction. A
 //! mark ahead of the feed does not know that yet: then it is looked up when it is asked.

@@ -1,4 +1,4 @@
-//! How many members rooms had when they were counted.
+//! A cache of member counts.
 //!
 //! Counting takes a server a millisecond for a thousand members, and a list would count each of its rooms.
 //! A count is valid until the room's `members_changed` differs, which the row that a list reads anyway

@@ -1,4 +1,4 @@
-//! Who is a member as what. Counts are counted: the rows themselves are the only truth about them.
+//! Memberships and roles. Counts are computed from the rows.
 
 use futures_util::future::try_join_all;
 use roomcast_ports::StoreError;

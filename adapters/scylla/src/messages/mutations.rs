@@ -1,4 +1,4 @@
-//! What becomes of messages by later events: edits, deletions, reactions.
+//! Edits, deletions and reactions of messages.
 //!
 //! A batch's targets are read once, before anything is written, and followed in memory from there, so
 //! that an edit knows of a deletion before it in the same batch. What is written is the same however

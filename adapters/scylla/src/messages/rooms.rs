@@ -1,4 +1,4 @@
-//! What rooms are and where they stand.
+//! Rooms and their heads.
 
 use roomcast_ports::StoreError;
 use roomcast_ports::directory::RoomRecord;

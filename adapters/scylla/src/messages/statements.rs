@@ -1,4 +1,4 @@
-//! Everything that is asked about messages, rooms and members.
+//! Prepared statements of messages, rooms and members.
 
 use crate::client::statements;
 

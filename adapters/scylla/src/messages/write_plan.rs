@@ -1,4 +1,4 @@
-//! One room's part of a feed batch: what there is to read before, and the rows that follow.
+//! One room's part of a consumer batch: the reads it needs, and the rows it writes.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The lease under which the schema is changed.
+//! The lease that schema changes need.
 
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::Consistency;

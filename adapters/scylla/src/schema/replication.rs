@@ -1,4 +1,4 @@
-//! How the keyspaces are spread over the nodes.
+//! Replication of the keyspaces.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The fields of a body, each read as what its call wants it to be.
+//! Fields of a body, each validated as its call requires.
 
 use std::str::FromStr;
 

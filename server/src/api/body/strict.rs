@@ -1,4 +1,4 @@
-//! JSON as strictly as it can be read: every string is Unicode, every key comes once.
+//! Strict JSON: every string is Unicode, every key is unique.
 
 use std::fmt;
 
