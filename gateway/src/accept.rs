@@ -1,4 +1,4 @@
-//! The front door: sockets in, HTTP on them, the upgrade to WebSocket.
+//! The accept loop: TCP connections, HTTP on them, and the upgrade to WebSocket.
 //!
 //! `axum::serve` has no bound on how long or how large a request's head may be, so the loop is ours,
 //! on hyper's connection.

@@ -1,4 +1,4 @@
-//! RFC 6455 as bytes, on the server's side: what a client sent, and the frames we send.
+//! The RFC 6455 codec, server side: decodes client frames, encodes server frames.
 //!
 //! No socket, no task, no clock: the connection reads into a buffer it shares with thousands of
 //! others and hands it over. A frame that lies whole in that buffer is unmasked there and lent out;

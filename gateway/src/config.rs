@@ -1,4 +1,4 @@
-//! What an operator decides about a gateway.
+//! Configuration of a gateway.
 
 use std::sync::Arc;
 use std::time::Duration;

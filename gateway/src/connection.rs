@@ -1,4 +1,4 @@
-//! One client's connection: the socket and its outbox, with the sends that wait for an answer.
+//! One client connection: the socket, its outbox, and the sends that wait for an ack.
 //!
 //! Senders write frames directly to the socket, without waking a task or
 //! copying a byte; only what the kernel does not take waits in the [`outbox`], which the connection's

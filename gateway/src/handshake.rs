@@ -1,4 +1,4 @@
-//! From an HTTP request to a WebSocket that speaks `roomcast.v1`.
+//! The handshake: from an HTTP request to a WebSocket that speaks `roomcast.v1`.
 //!
 //! Everything that can be refused is refused while it is still HTTP and a status can give the reason. Then
 //! the bare socket is taken back from the HTTP machinery, whose buffers would outweigh the connection.

@@ -1,4 +1,4 @@
-//! Who is here on this gateway, and which rooms they care about.
+//! The hub: the users and connections of this gateway, and the rooms they are members of.
 //!
 //! A room is in the hub while a connected user is a member of it; events of other rooms pass
 //! by. The hub knows nothing that could not be asked again: it is a cache kept right by the live

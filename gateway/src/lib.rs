@@ -1,4 +1,4 @@
-//! Sockets in, events out; holds nothing that must survive.
+//! The gateway: WebSocket connections in, events out. It holds no state that must survive.
 //!
 //! A client's frame goes from its [`connection`] through the [`session`]'s rules to [`publish`], which
 //! gives it to the log; the log's live events come back to the [`hub`], which writes them to

@@ -1,4 +1,4 @@
-//! Locks that outlive a panic: what they guard is changed in steps that each leave it whole.
+//! Locks that ignore poisoning: what they guard is consistent after every step.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,4 +1,4 @@
-//! Which web pages may call: those this server served, and those an operator lists.
+//! Origin checks: the own page and the origins an operator lists.
 //!
 //! Origins are compared in the form in which browsers write them: lower case, default ports left out,
 //! IPv6 addresses compressed. Both sides are brought into that form, so `https://App.example:443` in a

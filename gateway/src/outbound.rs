@@ -1,4 +1,4 @@
-//! The memory of all that this process has encoded and not sent yet, counted exactly.
+//! Memory accounting of all encoded bytes that this process has not sent yet.
 //!
 //! A frame that waits in a thousand outboxes is one piece of memory: its bytes are counted when it is made
 //! and until its last clone is dropped. Past [`OUTBOUND_BYTES_MAX`] the connections that have most waiting

@@ -1,4 +1,4 @@
-//! Refusals that HTTP's parser makes, in the contract's shape.
+//! Turns refusals of the HTTP parser into problem documents.
 //!
 //! hyper answers a head that it cannot parse with a status and an empty body, and offers no hook. The
 //! wrapper of the stream recognizes that head as it is written and writes a problem document instead.

@@ -1,4 +1,4 @@
-//! Sign-ins that end while their connections are open.
+//! Session revocations: closes the connections of sessions that ended.
 //!
 //! Revocations have a channel and a task of their own, so that no flood of other signals delays them. A
 //! connection may be between the judgement of its token and its place in the hub when one comes: the

@@ -1,4 +1,4 @@
-//! Makes a newly connected user known in the rooms that the directory lists for them.
+//! Loads the rooms of newly connected users into the hub, with bounded concurrency.
 //!
 //! When a gateway's clients all connect at once these lists wait for each other, behind what the clients
 //! themselves ask for.

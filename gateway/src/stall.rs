@@ -1,4 +1,4 @@
-//! A TCP stream that fails when the peer takes nothing for too long.
+//! A TCP stream that fails when the peer accepts no bytes for too long.
 //!
 //! A client that asks over HTTP and does not read the reply would otherwise hold its memory for as long as
 //! the client likes: the kernel sees a peer that is alive.

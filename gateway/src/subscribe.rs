@@ -1,4 +1,4 @@
-//! Subscribing to a room: from a seq in its past, or from now, without a hole between.
+//! Subscribes to a room: from a seq or from the head, without a gap.
 //!
 //! What is read before the answer is applied to the room first, up to the head that the answer names.
 //! Then, under the room's lock, the user is a member or not, and the subscription is entered with its

@@ -1,4 +1,4 @@
-//! One timer for every connection: a wheel of ticks.
+//! A timer wheel: one timer for the deadlines of all connections.
 //!
 //! A timer of its own for each of ten thousand connections would cost more than the connection. Each
 //! stands in one slot of the wheel instead, the tick it next wants to be looked at; the wheel's

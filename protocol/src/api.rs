@@ -1,4 +1,4 @@
-//! The shapes of the HTTP API's bodies.
+//! Bodies of the HTTP API.
 
 use serde::{Deserialize, Serialize};
 

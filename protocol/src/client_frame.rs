@@ -1,4 +1,4 @@
-//! What a client says.
+//! Frames that clients send.
 
 use std::borrow::Cow;
 

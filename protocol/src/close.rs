@@ -1,4 +1,4 @@
-//! Why a connection was closed, and whether to come back.
+//! Close codes, and whether a client should reconnect.
 
 /// A close code of the contract with its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

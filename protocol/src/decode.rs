@@ -1,4 +1,4 @@
-//! Reading a client frame: first which fields there are, then each as its frame's type wants it.
+//! Decodes a client frame: first its fields, then each as the frame's type requires.
 //!
 //! In two steps because a field means something only with the frame's type: a `content` that is a
 //! number is an unknown field of `PING` and a fault of `SEND_MESSAGE`. Nothing is copied but strings

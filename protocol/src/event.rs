@@ -1,4 +1,4 @@
-//! The events of a room's log: everything that changes what people see in a room.
+//! The events of a room's log.
 //!
 //! The log keeps an event as the shared envelope of the bus, `{"eventType", "payload"}`, so that other
 //! services of the host product read the same bytes. Every published envelope stays readable.

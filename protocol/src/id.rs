@@ -1,4 +1,4 @@
-//! Names of rooms, users, messages and connections.
+//! Ids of rooms, users, messages and connections.
 //!
 //! Ids are 1 to 64 characters of `A-Z a-z 0-9 _ - . :`, but not `.` or `..`: a host product brings its
 //! own, ours are UUIDv7. They are cheap to clone, since one room's id is held wherever it is spoken of.

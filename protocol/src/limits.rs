@@ -1,4 +1,4 @@
-//! Every bound of the product, each with what happens past it.
+//! Every limit of the product, with the outcome past it.
 //!
 //! `WELCOME` announces those that clients meet; the ones an operator may change are defaults here.
 

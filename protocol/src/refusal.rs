@@ -1,4 +1,4 @@
-//! What is refused, by name, and whether trying again can help.
+//! Refusals: error codes, and whether a retry can succeed.
 
 use std::borrow::Cow;
 

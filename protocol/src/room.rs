@@ -1,4 +1,4 @@
-//! What rooms, members and people are like.
+//! Rooms, members and roles.
 
 use serde::{Deserialize, Serialize};
 

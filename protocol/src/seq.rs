@@ -1,4 +1,4 @@
-//! An event's place in its room's log.
+//! The seq: an event's position in its room's log.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What the fleet says to a client.
+//! Frames that the server sends.
 
 mod encoded_len;
 

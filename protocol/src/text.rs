@@ -1,4 +1,4 @@
-//! Text that people read and others wrote: names, topics, display names, and the spelling of emoji.
+//! Normalization and bounds of user-visible text: names, topics, display names, emoji.
 //!
 //! It is normalized before it is stored, so that two strings that look the same are the same, and so
 //! that none of them changes the direction or the lines of the text around it. Bounds hold for what

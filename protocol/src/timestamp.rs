@@ -1,4 +1,4 @@
-//! Points in time as the wire has them: RFC 3339, UTC, milliseconds.
+//! Timestamps as the wire has them: RFC 3339, UTC, milliseconds.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

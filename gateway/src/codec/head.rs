@@ -1,4 +1,4 @@
-//! The first 2 to 14 bytes of a client's frame, and the rules that can be judged by them alone.
+//! The header of a client's frame (2 to 14 bytes), and the rules it alone can break.
 
 use std::borrow::Cow;
 

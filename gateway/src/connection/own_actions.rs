@@ -1,4 +1,4 @@
-//! The last acts of a connection in rooms it is not subscribed to.
+//! The last actions of a connection in rooms it is not subscribed to.
 //!
 //! A user's other connections are notified of what the user does; the connection that did it is not.
 //! An event comes back from the log without the connection it came on, so the connection remembers it.

@@ -1,4 +1,4 @@
-//! What a connection's client message ids have shown of its client's clock.
+//! What a connection's client message ids reveal about its client's clock.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 

@@ -1,4 +1,4 @@
-//! Live events that were lost on the way to this gateway, no one knows of which rooms.
+//! Losses: live events that did not reach this gateway, of rooms that are not known.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,4 +1,4 @@
-//! Connections that are upgraded and have not authenticated yet.
+//! Upgraded connections that have not authenticated yet.
 //!
 //! The hub knows users, and these have none; but a gateway that drains notifies them as well.
 

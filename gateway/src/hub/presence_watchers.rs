@@ -1,4 +1,4 @@
-//! Who wants to know about whose coming and going.
+//! Presence watchers: connections by the users whose presence they watch.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

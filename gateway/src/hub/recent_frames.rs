@@ -1,4 +1,4 @@
-//! The last events of a room as frames, for connections that subscribe while the room moves.
+//! A ring of a room's last events as frames, for connections that subscribe or resume.
 
 use std::collections::VecDeque;
 use std::time::Duration;

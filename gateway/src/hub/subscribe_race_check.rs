@@ -1,4 +1,4 @@
-//! A second look at rooms that have just got their first subscriber here.
+//! Re-checks a room's head after its first local subscription, to catch events that raced it.
 //!
 //! A gateway starts to follow a room while events are on their way to it: one that was appended just
 //! before may be missed on both paths. Half a second later the room's head in the log shows it, and what is

@@ -1,4 +1,4 @@
-//! What one connection has lately done much of.
+//! Rate limits of one connection's frames, and the counts that close it.
 //!
 //! Most connections do little most of the time, so a [`ConnectionState`](super::ConnectionState) has this only while any
 //! of it still counts.

@@ -1,4 +1,4 @@
-//! The socket's side of a connection's task: what goes out, and what comes in until it is a frame.
+//! Socket I/O of a connection's task: flushes the outbox, reads and decodes frames.
 
 use std::io;
 use std::task::{Context, Poll};

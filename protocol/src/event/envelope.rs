@@ -1,4 +1,4 @@
-//! How the log and the bus write an event down.
+//! The encoding of events in the log and on the bus.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Which of the payload's fields each type of event has, for the schema of the bus.
+//! The fields of each event type, for the schema of the bus.
 //!
 //! The payload is one flat struct in Rust, since its fields mean the same in every event; readers of
 //! the bus get a schema for each type.

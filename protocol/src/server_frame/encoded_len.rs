@@ -1,4 +1,4 @@
-//! How long a frame's JSON will be, counted before it is written.
+//! The encoded length of a frame's JSON, computed before it is written.
 //!
 //! An event goes to every subscriber from one buffer. Counting first costs a look at each byte of the
 //! content; growing a buffer costs a copy, and guessing too high costs memory for as long as the
