@@ -1,7 +1,7 @@
 //! The departure worker: removes ended users from their groups.
 //!
 //! It runs in the rooms role, which may append to the log; the accounts role may not. The notes are kept
-//! in the store, so a restart loses none, and every step may be repeated, by several workers at once.
+//! in the store, so a restart loses none, and every step may be repeated, by several workers concurrently.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use tracing::{error, warn};
 
 use crate::service::failed_to;
 
-/// Rooms of a user listed at once.
+/// Rooms of a user per listing.
 const ROOMS_AT_ONCE: usize = 10_000;
 /// Delays before the next round after one that failed.
 const RETRY_AFTER: Duration = Duration::from_millis(500);

@@ -47,7 +47,7 @@ pub struct Issuer {
 }
 
 impl Issuer {
-    /// Opens the signing key of `data_dir`, or makes both. Of two processes that find none at once,
+    /// Opens the signing key of `data_dir`, or makes both. Of two processes that find none at the same time,
     /// both open the same.
     pub fn open(data_dir: &Path) -> Result<Self, KeyError> {
         let path = data_dir.join(FILE_NAME);

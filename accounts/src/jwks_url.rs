@@ -1,6 +1,6 @@
 //! A key set behind a URL, fetched again when a key is unknown or old.
 //!
-//! One task fetches the set at the start, from time to time, and at once when a token names a key
+//! One task fetches the set at the start, periodically, and immediately when a token names a key
 //! an unknown key, though not for every such token, since any client can invent one. While the set cannot
 //! be fetched, the last good one counts; before the first, its tokens are refused.
 

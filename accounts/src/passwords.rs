@@ -121,7 +121,7 @@ fn hash(password: &str) -> Option<String> {
     Some(hash.to_string())
 }
 
-/// The cost is the one written in `kept`, so that older hashes go on working when ours rises.
+/// The cost is the one written in `kept`, so that older hashes keep working when ours rises.
 fn holds(password: &str, kept: &str) -> bool {
     let known = PasswordHash::new(kept).ok().and_then(|kept| read(&kept));
     let Some((argon2, salt, expected)) = known else {

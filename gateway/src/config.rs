@@ -23,7 +23,7 @@ pub struct GatewayConfig {
     pub replay_max: usize,
     /// Sends a second per user.
     pub sends_per_second: u32,
-    /// Sends at once per user.
+    /// Burst of sends per user.
     pub send_burst: u32,
     /// Connections per user at most.
     pub connections_per_user_max: usize,

@@ -29,7 +29,7 @@ const PROTOCOL: &str = "roomcast.v1";
 /// Before a token in the list of subprotocols.
 const BEARER: &str = "bearer.";
 
-/// When a client that is refused for now may come back.
+/// When a client that is refused for now may reconnect.
 const RETRY_AFTER_SECONDS: u64 = 1;
 
 /// What the handshake found out about who is there.
@@ -255,7 +255,7 @@ fn refuse(refusal: &Refusal) -> Box<Response> {
     Box::new(problem(status, refusal))
 }
 
-/// 503 with `Retry-After`: nothing was done, and the client comes back here or elsewhere.
+/// 503 with `Retry-After`: nothing was done, and the client reconnects here or elsewhere.
 fn unavailable(message: &'static str) -> Box<Response> {
     let mut response = refuse(&Refusal::unavailable(message, RETRY_AFTER_SECONDS * 1_000));
     let seconds = HeaderValue::from(RETRY_AFTER_SECONDS);

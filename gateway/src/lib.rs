@@ -1,7 +1,7 @@
 //! The gateway: WebSocket connections in, events out. It holds no state that must survive.
 //!
 //! A client's frame goes from its [`connection`] through the [`session`]'s rules to [`publish`], which
-//! gives it to the log; the log's live events come back to the [`hub`], which writes them to
+//! gives it to the log; the log's live events reach the [`hub`], which writes them to
 //! every subscribed connection. The other modules support these two paths.
 //!
 //! The modules are layers, each of which uses those before it only: [`codec`] and the [`session`]'s rules;

@@ -42,7 +42,7 @@ const CONDITIONAL_TRIES: usize = 8;
 /// busy, and it is refused as `LOG_UNAVAILABLE`.
 const COUNTED_TRIES: usize = 100;
 
-/// An append that takes longer is one that waits for the log to come back.
+/// An append that takes longer is one that waits for the log to recover.
 const LOG_SLOW_WARNING_DELAY: Duration = Duration::from_secs(1);
 
 /// A message command with its sender and room.
@@ -158,7 +158,7 @@ fn warn_log_unavailable(hub: &Hub, room_id: &RoomId) {
     }
 }
 
-/// Gives a plain message of a certain member to the log, at once and in the order of the calls.
+/// Gives a plain message of a certain member to the log, immediately and in the order of the calls.
 pub(crate) fn publish_fast_path(
     log: &dyn EventLog,
     said: &PublishRequest,

@@ -14,7 +14,7 @@ use crate::lock::lock;
 pub struct Rate {
     /// Units a second.
     pub per_second: u32,
-    /// Units at once, from a full bucket.
+    /// Burst: units from a full bucket.
     pub burst: u32,
 }
 

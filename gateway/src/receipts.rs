@@ -1,7 +1,7 @@
 //! `RECEIPT`s, coalesced: one for each user and room in an interval, with the last state.
 //!
 //! A client may move its marks with every message it scrolls past, and every subscriber of the room gets
-//! each `RECEIPT`. The first is published at once; those that follow within [`RECEIPT_INTERVAL`] are merged
+//! each `RECEIPT`. The first is published immediately; those that follow within [`RECEIPT_INTERVAL`] are merged
 //! and published when it is over. The last state is always published, at the latest when the gateway
 //! stops.
 
@@ -91,7 +91,7 @@ impl Receipts {
         None
     }
 
-    /// The first of each interval, to be published at once.
+    /// The first of each interval, to be published immediately.
     fn take_fresh(&self) -> Vec<EphemeralEvent> {
         let mut waiting = lock(&self.waiting);
         let keys = std::mem::take(&mut waiting.fresh);

@@ -1,6 +1,6 @@
 //! Loads the rooms of newly connected users into the hub, with bounded concurrency.
 //!
-//! When a gateway's clients all connect at once these lists wait for each other, behind what the clients
+//! When a gateway's clients all connect at the same time these lists wait for each other, behind what the clients
 //! themselves ask for.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tracing::warn;
 
 use crate::hub::{Hub, User};
 
-/// Lists of users' rooms read at once.
+/// Concurrent reads of users' room lists.
 const CONCURRENCY_MAX: usize = 16;
 
 /// Turns to read the lists, and whether they can be read.
@@ -32,7 +32,7 @@ impl RoomLists {
         }
     }
 
-    /// Whether a list can probably be read at once.
+    /// Whether a list can probably be read without waiting.
     pub(crate) fn are_ready(&self) -> bool {
         !self.failing.load(Ordering::Acquire) && self.permits.available_permits() > 0
     }

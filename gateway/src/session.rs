@@ -90,7 +90,7 @@ pub(crate) struct Activity {
 }
 
 impl Activity {
-    /// When the silence of a client is too long. While bytes wait and it goes on taking them, its answer
+    /// When the silence of a client is too long. While bytes wait and it keeps taking them, its answer
     /// to a ping would have to wait behind them.
     fn silent_at(self) -> Ticks {
         let alive_at = self.heard_at.max(self.moved_at.unwrap_or(0));

@@ -33,7 +33,7 @@ pub(crate) struct Subscription {
     pub(crate) reference: Option<Cow<'static, str>>,
 }
 
-/// Subscribes, and gives the replay that is to go on at the client's pace, if what was missed has not
+/// Subscribes, and gives the replay that continues at the client's pace, if what was missed has not
 /// been queued yet. After a refusal the connection is subscribed as it was before.
 pub(crate) async fn subscribe(
     hub: &Arc<Hub>,
@@ -109,7 +109,7 @@ impl Subscriber<'_> {
     }
 
     /// Resumes from the room's recent frames, without a read: when all clients of a gateway come
-    /// back at once, the log is read by rooms and not by clients. Whether that was possible.
+    /// back at the same time, the log is read by rooms and not by clients. Whether that was possible.
     fn resume_at_once(&self, subscription: &Subscription, after: Seq) -> bool {
         if self.hub.blind.load(Ordering::Acquire) || self.hub.losses.has_unreconciled() {
             return false;

@@ -3,7 +3,7 @@
 //!
 //! Written as a state machine by hand, since ten thousand of them wait at any moment and a byte here
 //! is a byte ten thousand times. It holds no buffer: it reads into one that the thread's connections
-//! share, and keeps only what it could not deal with at once. While a frame waits for something, the
+//! share, and keeps only what it could not handle immediately. While a frame waits for something, the
 //! socket is read on, up to a bound: what arrives is a sign of life.
 
 mod io;
@@ -30,7 +30,7 @@ use crate::session::{self, Activity, AuthResult, ConnectionState, Due, FrameActi
 use crate::state::GatewayState;
 use queued_work::QueuedWork;
 
-/// Bytes read at once, into the thread's buffer.
+/// Bytes per read, into the thread's buffer.
 const READ_BYTES: usize = READ_AHEAD_BYTES_MAX;
 /// Frames in a row before other connections have their turn.
 const FRAMES_PER_TURN: usize = 32;
@@ -95,7 +95,7 @@ enum ClosePhase {
     },
 }
 
-/// Whether the connection goes on.
+/// Whether the connection continues.
 enum PollResult {
     Continue,
     /// Nothing more to do until something happens.
@@ -366,7 +366,7 @@ impl Task {
         shared.active_sessions.increment(1.0);
         let recent = &shared.revocations;
         recent.check(&connection, session_id.as_ref(), shared.clock.now());
-        // A token that ends soon is announced at once, not when the first frame would have been late.
+        // A token that ends soon is announced immediately, not when the first frame would have been late.
         connection.request_tick();
         let actor = self.actor.clone();
         self.work = Some(Box::pin(async move {

@@ -1,15 +1,15 @@
-//! How many pages are read at once, by the events they may have, and how many readers may wait.
+//! Concurrency limit of page reads, by the events they may have, and how many readers may wait.
 //!
 //! Past both a reader gets `RATE_LIMITED`: an unbounded queue would answer every reader too late.
 
 use roomcast_protocol::Refusal;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Events of the pages that are read at once: 64 pages of 50, or 16 of 200. Equal pages count once.
+/// Events of the pages that are read concurrently: 64 pages of 50, or 16 of 200. Equal pages count once.
 pub(crate) const EVENT_CONCURRENCY_MAX: usize = 3_200;
 /// Readers that may be inside, those that wait for their turn or for an equal page among them.
 pub(crate) const READERS_MAX: usize = 4_160;
-/// When who was refused should come back, in milliseconds.
+/// Retry delay of a refused reader, in milliseconds.
 const RETRY_AFTER_MS: u64 = 1_000;
 
 /// The bounds of one process.

@@ -11,7 +11,7 @@ use roomcast_protocol::{EventBody, MessageId, RoomId, Seq, StoredEvent};
 use crate::History;
 use crate::tail::Tail;
 
-/// Events read at once when not all of them are kept.
+/// Events per read when not all of them are kept.
 const READ_BATCH: usize = 128;
 
 /// How much is read.

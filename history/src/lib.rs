@@ -3,7 +3,7 @@
 //! The store is behind the log by as much as ingest has not written yet, so every answer is the store
 //! up to the seq it is complete to, and the log's tail from there: what was acknowledged is at once
 //! in history, and stays readable while ingest stands still. Equal reads share one, so that a room
-//! whose every client comes back at once costs the store what one client costs it.
+//! whose clients all reconnect at the same time costs the store what one client costs it.
 
 mod admission;
 mod catch_up;

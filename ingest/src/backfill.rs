@@ -2,7 +2,7 @@
 //!
 //! A store may forget what it acknowledged: a machine of it that was killed loses its last seconds, and
 //! one that was created again has nothing. The log keeps everything. So after every start the minutes before
-//! the store's checkpoint are written again, and whenever a machine of the store came back, all since some
+//! the store's checkpoint are written again, and whenever a node of the store returned, all since some
 //! minutes before it left, up to the log's end; which changes nothing where nothing is missing. A stalled partition, whose log has more although its
 //! worker has been given all of it already, is brought forward as well.
 
@@ -22,7 +22,7 @@ use crate::Ingest;
 use crate::new_back_off;
 use crate::trim;
 
-/// Entries written at once.
+/// Entries per write.
 const BATCH: usize = 256;
 /// How often the checkpoints are looked at.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);

@@ -33,7 +33,7 @@ fn new_back_off() -> BackOff {
     BackOff::new(Duration::from_millis(50), Duration::from_secs(5))
 }
 
-/// The way from the log into the store. Any number of them may run at once.
+/// The way from the log into the store. Any number of them may run concurrently.
 #[derive(Clone)]
 pub struct Ingest {
     log: Arc<dyn EventLog>,

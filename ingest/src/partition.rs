@@ -17,7 +17,7 @@ use tracing::{error, info, warn};
 use crate::Ingest;
 use crate::new_back_off;
 
-/// Entries taken from the log at once, at most.
+/// Entries taken from the log per batch, at most.
 const BATCH: usize = 512;
 /// A feed that has given nothing for so long has nothing.
 const IDLE_DELAY: Duration = Duration::from_secs(1);
@@ -142,7 +142,7 @@ impl Partition {
         }
     }
 
-    /// Writes the batch. A store that was away may come back without what it wrote last, its checkpoint
+    /// Writes the batch. A store that was down may return without what it wrote last, its checkpoint
     /// included: then the consumer has to be reopened at the store's checkpoint, or a hole would remain.
     async fn write(
         &self,

@@ -73,7 +73,7 @@ pub enum Registration {
 /// Accounts, found by name and id.
 #[async_trait]
 pub trait AccountStore: Send + Sync {
-    /// Keeps the account unless its name is taken; of two at once, one gets it.
+    /// Keeps the account unless its name is taken; of two concurrent calls, one gets it.
     async fn create(&self, account: &Account) -> Result<Registration, StoreError>;
 
     /// The account of this id.
@@ -164,7 +164,7 @@ pub trait SessionStore: Send + Sync {
 
     /// Replaces what changes with a refresh (`generation`, `replaced`, `used_at`, `expires_at`) by
     /// that of `next`, if the session has not ended and its generation is still `expected`; whether it
-    /// was so. Of two at once that go on to different generations, one succeeds.
+    /// was so. Of two concurrent calls with different generations, one succeeds.
     async fn rotate(&self, expected: u64, next: &Session) -> Result<bool, StoreError>;
 
     /// Ends one of the user's; whether it was there and had not ended.

@@ -62,7 +62,7 @@ pub struct RoomListing {
     pub last_message: Option<MessageState>,
 }
 
-/// Where a list of rooms goes on: after the room of this activity and id.
+/// Cursor of a list of rooms: after the room of this activity and id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListingCursor {
     /// The activity of the last room given.
@@ -71,7 +71,7 @@ pub struct ListingCursor {
     pub room_id: RoomId,
 }
 
-/// Where a list of public rooms goes on: after the room of this key and id.
+/// Cursor of a list of public rooms: after the room of this key and id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PublicCursor {
     /// The [`name_key`] of the last room given.

@@ -95,7 +95,7 @@ pub trait PartitionConsumer: Send {
     async fn acknowledge(&mut self, position: u64) -> Result<(), LogError>;
 }
 
-/// A partition that is this caller's to derive from, as long as it goes on reading it.
+/// A partition that is this caller's to derive from, as long as it keeps reading it.
 #[async_trait]
 pub trait PartitionLease: Send {
     /// Everything in the partition after `position` (0: from the start), at least once.

@@ -107,7 +107,7 @@ pub struct ResyncRequests {
 const RESYNC_REQUESTS_MAX: usize = 64;
 
 impl ResyncRequests {
-    /// Counts a machine that has come back.
+    /// Counts a node that has returned.
     pub fn add(&mut self, away_since: Option<Instant>) {
         self.count += 1;
         if self.away_since.len() == RESYNC_REQUESTS_MAX {
@@ -156,7 +156,7 @@ pub trait MessageWriter: Send + Sync {
     /// makes it whole.
     ///
     /// Without it they are written ahead of the feed and the room's `applied_seq` stays: rooms and
-    /// members show them at once, messages, events, heads and marks may not until the feed brings them.
+    /// members show them immediately, messages, events, heads and marks may not until the feed brings them.
     async fn apply(
         &self,
         events: &[Arc<StoredEvent>],
@@ -176,7 +176,7 @@ pub trait MessageWriter: Send + Sync {
         Duration::ZERO
     }
 
-    /// Changes whenever a machine of the store has come back, which may have forgotten something.
+    /// Changes whenever a node of the store has returned, which may have forgotten something.
     fn resync_requests(&self) -> watch::Receiver<ResyncRequests>;
 }
 

@@ -17,7 +17,7 @@ use roomcast_protocol::{Refusal, UserId};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-/// Reads presence and keeps its news going; cheap to clone. Any number of them may run at once.
+/// Reads presence and keeps its news going; cheap to clone. Any number of them may run concurrently.
 #[derive(Clone)]
 pub struct PresenceService {
     store: Arc<dyn PresenceStore>,

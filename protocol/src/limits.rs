@@ -16,7 +16,7 @@ pub const MENTIONS_MAX: usize = 50;
 pub const ATTACHMENTS_MAX: usize = 10;
 /// Bytes of a reaction's emoji; more is `BAD_FRAME`.
 pub const EMOJI_BYTES_MAX: usize = 64;
-/// Different reactions that a message has at once; one more is `TOO_MANY_REACTIONS`.
+/// Different reactions that a message holds; one more is `TOO_MANY_REACTIONS`.
 pub const REACTIONS_MAX: usize = 50;
 /// Different reactions of one user to one message; one more is `TOO_MANY_REACTIONS`.
 pub const REACTIONS_PER_USER_MAX: usize = 20;
@@ -54,7 +54,7 @@ pub const PACED_BURST: u32 = 1_000;
 pub const AUTH_COST: u32 = 4;
 /// How often marks of one user in one room are passed on as `RECEIPT` at most; those between are merged.
 pub const RECEIPT_INTERVAL: Duration = Duration::from_millis(250);
-/// Users and rooms whose receipts one gateway merges at once; past it each is passed on by itself.
+/// Users and rooms whose receipts one gateway merges in an interval; past it each is passed on by itself.
 pub const RECEIPT_QUEUE_MAX: usize = 65_536;
 /// Bad frames within [`BAD_FRAMES_WINDOW`] that close 4400.
 pub const BAD_FRAMES_MAX: u32 = 10;
@@ -81,9 +81,9 @@ pub const PAGE_BYTES_PER_USER_MAX: usize = 16 << 20;
 pub const OUTBOX_BYTES_FAIR: usize = 64 << 10;
 /// How long a replay waits while the process has too many bytes to send.
 pub const OUTBOUND_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes of events that a replay reads and sends at once; the next are read when the client has taken these.
+/// Bytes of events that a replay reads and sends per page; the next are read when the client has taken these.
 pub const REPLAY_PAGE_BYTES: usize = 128 << 10;
-/// Events that a replay reads at once.
+/// Events that a replay reads per page.
 pub const REPLAY_PAGE_EVENTS: usize = 64;
 /// KiB of history a second that one user reads from one process, by replays and by pages each; past it the next
 /// waits, and past [`READ_PAUSE_MAX`] a page is `UNAVAILABLE`. Scope `admin` apart.
@@ -92,7 +92,7 @@ pub const READ_KIB_PER_SECOND: u32 = 8 << 10;
 pub const READ_KIB_BURST: u32 = 64 << 10;
 /// How long a page waits for that.
 pub const READ_PAUSE_MAX: Duration = Duration::from_secs(5);
-/// Pages of replays read at once by one gateway; others wait.
+/// Pages of replays read concurrently by one gateway; others wait.
 pub const REPLAY_READ_CONCURRENCY_MAX: usize = 32;
 /// Interval after which an idle connection is sent `HEARTBEAT`.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
@@ -135,7 +135,7 @@ pub const FAILED_SIGN_INS_PER_ADDRESS_MAX: u32 = 60;
 pub const FAILED_SIGN_INS_PER_NAME_MAX: u32 = 100;
 /// Accounts registered from one address within [`THROTTLE_WINDOW`]; then `RATE_LIMITED`.
 pub const REGISTRATIONS_PER_ADDRESS_MAX: u32 = 20;
-/// Names and addresses counted at once per process; past it the oldest counts are forgotten.
+/// Names and addresses counted per process; past it the oldest counts are forgotten.
 pub const THROTTLE_KEYS_MAX: usize = 65_536;
 /// Passwords that wait to be hashed; past it the address that has most of them gets `RATE_LIMITED`.
 pub const PASSWORD_CHECK_QUEUE_MAX: usize = 64;
@@ -148,7 +148,7 @@ pub const TYPING_TTL: Duration = Duration::from_secs(6);
 pub const TYPING_INTERVAL: Duration = Duration::from_secs(2);
 /// How long after the last socket closed a user goes offline.
 pub const OFFLINE_GRACE: Duration = Duration::from_secs(5);
-/// Ids of users shown with a reaction; its count goes on.
+/// Ids of users shown with a reaction; its count is exact beyond it.
 pub const REACTION_USERS_SHOWN_MAX: usize = 50;
 /// Holders of one reaction to one message that a reader keeps: those shown, and some to take their places
 /// when the log's tail removes them.
@@ -185,7 +185,7 @@ pub const APPEND_GRACE: Duration = Duration::from_millis(500);
 pub const DEPARTURE_WAIT: Duration = Duration::from_secs(2);
 /// Interval at which the rooms role looks for departures that other processes noted.
 pub const DEPARTURE_POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// Users that a departure worker takes out of their groups at once; the others wait.
+/// Users that a departure worker takes out of their groups concurrently; the others wait.
 pub const DEPARTURES_AT_ONCE_MAX: usize = 16;
 /// Noted departures that one round of a departure worker takes up; the others wait for the next round.
 pub const DEPARTURES_LISTED_MAX: usize = 1_000;

@@ -1,7 +1,7 @@
 //! Leaves all groups of an ended account, and promotes a new owner where needed.
 //!
 //! Each step is judged by the room's state and appended only where that still holds, so a step may be
-//! repeated, and two processes may take the same ones at once.
+//! repeated, and two processes may take the same ones concurrently.
 
 use std::collections::HashMap;
 use std::sync::Arc;

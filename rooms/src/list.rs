@@ -48,7 +48,7 @@ impl Rooms {
         })
     }
 
-    /// Those of these rooms that are the caller's, in the order of [`list`](Rooms::list), all at once.
+    /// Those of these rooms that are the caller's, in the order of [`list`](Rooms::list), in one answer.
     pub async fn list_among(
         &self,
         caller: &Caller,

@@ -57,7 +57,7 @@ pub(crate) async fn open(settings: &Settings) -> anyhow::Result<Backends> {
         open.nats = Some(NatsLog::connect(config).await.context("--log")?);
     }
     if let PresenceBackEnd::Redis(url) = &settings.presence_store {
-        // Messages go on without it, so a process can start without it as well.
+        // Messages are delivered without it, so a process can start without it as well.
         let config = RedisConfig {
             may_be_away: true,
             ..redis_config(settings, url)?

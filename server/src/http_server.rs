@@ -24,7 +24,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Connections at once; the next waits in the kernel's backlog.
+/// Concurrent connections; the next waits in the kernel's backlog.
 const CONNECTIONS_MAX: usize = 4_096;
 /// Delays when the process has no descriptor left for a new connection.
 const RETRY_AFTER: Duration = Duration::from_millis(100);

@@ -48,7 +48,7 @@ fn new_key() -> Result<String, KeyError> {
 }
 
 /// Writes the whole key beside its place, then gives it its name, unless the name is taken: a link
-/// never replaces what is there, as a rename would, so two processes at once come to one key.
+/// never replaces what is there, as a rename would, so two concurrent processes end up with one key.
 fn keep(path: &Path, pem: &[u8]) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
     DirBuilder::new()

@@ -143,7 +143,7 @@ impl EmbeddedLog {
     /// Stores what waits, then ends the threads.
     pub(crate) fn close(&self) {
         // The last connection to close moves the write-ahead log into the file: the readers go first,
-        // since two that close at once each leave it to the other.
+        // since two that close concurrently each leave it to the other.
         self.readers.close();
         self.writer.close();
     }

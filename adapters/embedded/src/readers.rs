@@ -1,7 +1,7 @@
 //! Reader threads, each with its own connection.
 //!
 //! SQLite's calls block, and a point read takes some ten microseconds: these threads do it without a
-//! trip through tokio's blocking pool, and no more than these read at once. Every job sees one moment
+//! trip through tokio's blocking pool, and no more than these read concurrently. Every job sees one moment
 //! of the database.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -60,7 +60,7 @@ impl EmbeddedStore {
     /// Writes what waits, then ends the threads.
     pub(crate) fn close(&self) {
         // The last connection to close moves the write-ahead log into the file: the readers go first,
-        // since two that close at once each leave it to the other.
+        // since two that close concurrently each leave it to the other.
         self.readers.close();
         self.writer.close();
     }

@@ -141,7 +141,7 @@ impl<T: Task> Writer<T> {
         })
     }
 
-    /// Puts the task behind those that wait, at once; gives it back when it cannot.
+    /// Puts the task behind those that wait, without waiting; returns it when it cannot.
     pub(crate) fn submit(&self, task: T) -> Result<(), (T, Failure)> {
         let failures = self.failures.load(Ordering::Acquire);
         self.orders

@@ -60,7 +60,7 @@ impl Continuity {
         });
     }
 
-    /// Something was seen that a stream which goes on cannot show.
+    /// Something was seen that a continuous stream cannot show.
     pub(crate) fn doubt(&self, partition: u16) {
         self.of(partition)
             .send_modify(|standing| standing.doubts += 1);

@@ -23,7 +23,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(4);
 /// Between two copies.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_millis(500);
-/// Messages asked for at once, at most.
+/// Messages per request, at most.
 pub(crate) const BATCH_MAX: usize = 1_000;
 /// Bytes of one answer; the message that passes it is the last.
 const BATCH_BYTES_MAX: usize = 4 << 20;

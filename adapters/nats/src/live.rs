@@ -1,7 +1,7 @@
 //! Dispatches events that the streams republish after storing them to this process's subscriptions.
 //!
 //! A partition is one subscription and one task, which never waits for a listener. What the servers or
-//! the driver lose on the way is not seen here, but in the chain of seqs; a connection that came back
+//! the driver lose on the way is not seen here, but in the chain of seqs; a connection that was reestablished
 //! and a subscription that overflowed are reported as lag, so that subscribers reconcile immediately.
 
 use std::sync::Arc;

@@ -353,7 +353,7 @@ impl Default for Lag {
 }
 
 impl Lag {
-    /// Waits for the next try, the first at once; whether there is one.
+    /// Waits for the next try, the first immediately; whether there is one.
     pub(crate) async fn next_try(&mut self) -> bool {
         self.tries += 1;
         if self.tries > 1 && self.tries <= LAG_ATTEMPTS_MAX {

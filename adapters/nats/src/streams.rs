@@ -38,7 +38,7 @@ const STREAM_TIMEOUT: Duration = Duration::from_secs(60);
 /// Between two tries.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
 const RETRY_MAX: Duration = Duration::from_secs(2);
-/// How long creating may take: many are created at once.
+/// How long creating may take: many are created concurrently.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Default replicas of a new stream, where there are servers for them.
 const REPLICAS: usize = 3;

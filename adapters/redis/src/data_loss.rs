@@ -1,4 +1,4 @@
-//! Detects data loss: a server that came back, or lost its memory while it ran.
+//! Detects data loss: a server that restarted, or lost its memory while it ran.
 //!
 //! Each server holds a mark, created by the first process that finds none. A different mark means that all
 //! data before it is lost. A new connection means that the server may have started from an old snapshot, or that

@@ -21,7 +21,7 @@ use crate::shard::calls;
 
 /// How long a change may be on its way to a sweeper.
 const REDELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long one sweep goes on; what is left is for the next.
+/// Time limit of one sweep; the rest is left to the next.
 const SWEEP_BUDGET: Duration = Duration::from_secs(1);
 /// Users of one call, and acks of one call.
 const USERS_PER_CALL: usize = 250;

@@ -19,7 +19,7 @@ struct Away {
     since: Option<Instant>,
 }
 
-/// Looks at the nodes until `stop`, and counts in `setbacks` those that came back and those that are away.
+/// Looks at the nodes until `stop`, and counts in `setbacks` those that returned and those that are down.
 pub(crate) async fn watch_nodes(
     client: Arc<Client>,
     setbacks: watch::Sender<ResyncRequests>,

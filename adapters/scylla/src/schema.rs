@@ -1,6 +1,6 @@
 //! The keyspaces and their tables, migrated by the first process that takes the lease.
 //!
-//! Several processes may start at once. The keyspaces and the two tables of the lock itself are made
+//! Several processes may start at the same time. The keyspaces and the two tables of the lock itself are made
 //! through one node, which does one thing after the other; everything else is done by the holder of
 //! a lock row, a lease taken by a lightweight transaction. A holder that dies is succeeded when its
 //! lease ends, and since every statement may be run again, the successor repeats its step.

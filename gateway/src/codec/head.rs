@@ -40,7 +40,7 @@ pub(super) enum Opcode {
 }
 
 impl Head {
-    /// Reads the head at the front of `bytes`, or `None` if it goes on past their end. `open` is the
+    /// Reads the head at the front of `bytes`, or `None` if it extends past their end. `open` is the
     /// length of the message whose fragments are arriving.
     ///
     /// Each byte is judged before the next is looked at, so a violation is the same one however the

@@ -1,7 +1,7 @@
 //! The last actions of a connection in rooms it is not subscribed to.
 //!
 //! A user's other connections are notified of what the user does; the connection that did it is not.
-//! An event comes back from the log without the connection it came on, so the connection remembers it.
+//! The log delivers an event without the connection it came on, so the connection remembers it.
 //! It remembers nothing while it acts in rooms it is subscribed to, as clients usually do.
 
 use roomcast_protocol::limits::IN_FLIGHT_SENDS_MAX;

@@ -5,7 +5,7 @@
 //! would show them in another order than they were sent. The log fails what it holds behind the first.
 //! This module fails what the log does not hold yet: sends that the connection's task has not read from
 //! the socket, or is still judging. For that the task answers a refusal only after it has read all that
-//! had reached the gateway. While the task waits for something else it answers at once, and still fails
+//! had reached the gateway. While the task waits for something else it answers immediately, and still fails
 //! what it reads next. Sends that come after the answer are new.
 
 use std::sync::atomic::Ordering;

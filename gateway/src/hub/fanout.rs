@@ -29,7 +29,7 @@ const BATCH_MAX: usize = 256;
 const LINGER: Duration = Duration::from_millis(1);
 /// Connections of a room from which on it waits: writing to them takes some milliseconds.
 const LARGE_AUDIENCE: usize = 500;
-/// Events read at once to fill a gap.
+/// Events per read when filling a gap.
 const REPAIR_PAGE: usize = 500;
 /// Tries to fill a gap, and the delays between; after the last, the next audit tries again.
 const REPAIR_ATTEMPTS_MAX: u32 = 9;

@@ -15,7 +15,7 @@ use crate::clock::Seconds;
 use crate::connection;
 use crate::lock::lock;
 
-/// Lookups for notifications that run at once; past it notifications go out without.
+/// Concurrent lookups for notifications; past it notifications go out without.
 pub(crate) const LOOKUPS_MAX: usize = 64;
 /// Timeout of one.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(1);

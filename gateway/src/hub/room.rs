@@ -259,8 +259,8 @@ impl RoomState {
         self.replays.retain(|known| !is_of(&known.connection, user));
     }
 
-    /// The user is no member after `place`: gives the connections whose subscription ends at once.
-    /// Replays go on up to there.
+    /// The user is no member after `place`: returns the connections whose subscription ends immediately.
+    /// Replays continue up to there.
     pub(super) fn remove_member(
         &mut self,
         user: &Arc<User>,

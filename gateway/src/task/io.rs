@@ -99,7 +99,7 @@ impl Task {
         PollResult::Pending
     }
 
-    /// Goes on at once, or at the next turn if much has been dealt with in this one.
+    /// Continues immediately, or at the next turn if much has been dealt with in this one.
     fn yield_turn(&self, cx: &Context<'_>) -> PollResult {
         if self.read_buffer.is_none() || self.work.is_some() {
             return PollResult::Continue;

@@ -41,7 +41,7 @@ fn name(values: &[String], allowed: fn(u8) -> bool) -> Result<Option<String>, St
     }
 }
 
-/// A password, read at once so that a missing file is a fault of the option.
+/// A password, read at start so that a missing file is a fault of the option.
 pub(super) fn password(values: &[String]) -> Result<Option<String>, String> {
     if values.is_empty() {
         return Ok(None);

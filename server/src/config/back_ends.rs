@@ -61,7 +61,7 @@ pub(super) fn presence(values: &[String]) -> Result<PresenceBackEnd, String> {
     Ok(PresenceBackEnd::Redis(one(values)?.to_owned()))
 }
 
-/// An nkey's seed, read at once so that a missing file is a fault of the option.
+/// An nkey's seed, read at start so that a missing file is a fault of the option.
 pub(super) fn seed(values: &[String]) -> Result<Option<String>, String> {
     let Some(path) = file(values)? else {
         return Ok(None);

@@ -143,7 +143,7 @@ pub(super) fn region(values: &[String]) -> Result<String, String> {
     }
 }
 
-/// Where keys come from, read at once so that a missing file is a fault of the option.
+/// Where keys come from, read at start so that a missing file is a fault of the option.
 pub(super) fn token_keys(values: &[String]) -> Result<Vec<TokenKey>, String> {
     let mut keys = Vec::new();
     let mut wrong = Vec::new();

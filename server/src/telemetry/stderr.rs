@@ -12,7 +12,7 @@ use metrics::counter;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-/// How long a line waits for a reader that is slow. After one timeout, lines are dropped at once until
+/// How long a line waits for a reader that is slow. After one timeout, lines are dropped immediately until
 /// standard error is writable again.
 const STALL_TIMEOUT: Timespec = Timespec {
     tv_sec: 0,

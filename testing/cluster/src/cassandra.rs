@@ -129,7 +129,7 @@ impl Cassandra {
             is_secured: spec.secured.is_some(),
             home,
         };
-        // All at once: alone, a node of three waits for the others.
+        // All concurrently: alone, a node of three waits for the others.
         for node in &mut cassandra.nodes {
             node.start()?;
         }
@@ -188,7 +188,7 @@ impl Cassandra {
         self.nodes[index].pause()
     }
 
-    /// Lets a paused node go on.
+    /// Resumes a paused node.
     pub fn resume(&self, index: usize) -> Result<(), ClusterError> {
         self.nodes[index].resume()
     }

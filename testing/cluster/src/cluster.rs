@@ -243,7 +243,7 @@ fn counts(spec: &ClusterSpec) -> [(&'static str, usize); 6] {
     ]
 }
 
-/// Starts what the processes stand on, all at once: the slowest decides.
+/// Starts what the processes stand on, concurrently: the slowest decides.
 fn start_servers(
     spec: &ClusterSpec,
     home: &ProcessGroup,

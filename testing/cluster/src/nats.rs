@@ -179,7 +179,7 @@ impl Nats {
         self.server(index).pause()
     }
 
-    /// Lets a paused server go on.
+    /// Resumes a paused server.
     pub fn resume(&self, index: usize) -> Result<(), ClusterError> {
         self.server(index).resume()
     }

@@ -83,7 +83,7 @@ impl Port {
     }
 }
 
-/// Several ports at once.
+/// Several ports.
 #[derive(Debug, Default)]
 pub struct Ports(Vec<Port>);
 

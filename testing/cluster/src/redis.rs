@@ -135,7 +135,7 @@ impl Redis {
         self.server.pause()
     }
 
-    /// Lets it go on.
+    /// Resumes it.
     pub fn resume(&self) -> Result<(), ClusterError> {
         self.server.resume()
     }

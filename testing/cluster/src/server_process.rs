@@ -121,7 +121,7 @@ impl ServerProcess {
         })
     }
 
-    /// Lets it go on.
+    /// Resumes it.
     pub(crate) fn resume(&self) -> Result<(), ClusterError> {
         self.signal(Signal::CONT)
     }

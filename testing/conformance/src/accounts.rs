@@ -86,7 +86,7 @@ pub async fn names_are_compared_without_case(harness: &mut impl AccountHarness) 
     );
 }
 
-/// Of many who want a name at once, one gets it.
+/// Of many concurrent claims of a name, one succeeds.
 pub async fn of_many_who_want_a_name_one_gets_it(harness: &mut impl AccountHarness) {
     let (accounts, name) = (harness.accounts(), unique_name());
     let rivals: Vec<Account> = (0..8).map(|_| account(&name)).collect();

@@ -206,7 +206,7 @@ pub async fn members_come_change_leave_and_come_again(harness: &mut impl Directo
     assert_eq!(rooms.role(&RoomId::generate(), &owner).await, None);
 }
 
-/// Many members added at once are members like others.
+/// Many members added in one event are members like others.
 pub async fn many_members_are_added_at_once(harness: &mut impl DirectoryHarness) {
     let (rooms, mut script) = (Rooms::of(harness), Script::group("many"));
     let (owner, room_id) = (script.owner.clone(), script.room_id.clone());

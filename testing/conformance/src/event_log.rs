@@ -179,7 +179,7 @@ pub async fn an_event_is_read_as_it_was_appended(harness: &mut impl LogHarness) 
     assert_eq!(read, expected);
 }
 
-/// What was answered is there after a restart, and seqs go on rising.
+/// What was answered is there after a restart, and seqs keep rising.
 pub async fn what_was_appended_is_there_after_a_restart(harness: &mut impl LogHarness) {
     let room_id = RoomId::generate();
     append_many(&harness.log(), &room_id, 20).await;
@@ -235,7 +235,7 @@ pub async fn dropping_the_future_does_not_take_the_event_back(harness: &mut impl
     assert_eq!(events[0].event, dropped);
 }
 
-/// An event id again adds nothing and gives the first seq, at once, later, and after a restart.
+/// An event id again adds nothing and gives the first seq, immediately, later, and after a restart.
 pub async fn an_event_id_again_adds_nothing_and_gives_the_first_place(
     harness: &mut impl LogHarness,
 ) {
@@ -433,7 +433,7 @@ pub async fn the_feed_has_every_event_in_order(harness: &mut impl LogHarness) {
     assert_eq!(events, read_all(&log, &room_id, 100).await);
 }
 
-/// A feed goes on after a position it has given, waits for what is not there yet, and a restart does
+/// A consumer continues after a position it has given, waits for what is not there yet, and a restart does
 /// not move positions.
 pub async fn the_feed_goes_on_from_its_position_and_waits(harness: &mut impl LogHarness) {
     let room_id = RoomId::generate();

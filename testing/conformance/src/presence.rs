@@ -132,7 +132,7 @@ pub async fn a_released_connection_counts_for_the_grace(harness: &mut impl Prese
     assert_eq!(here.status(&long.0).await, Offline);
 }
 
-/// Who comes back within the grace was never gone.
+/// A user who reconnects within the grace period was never offline.
 pub async fn coming_back_within_the_grace_is_no_change(harness: &mut impl PresenceHarness) {
     let (here, before) = (Here::of(harness), connection());
     here.touch(&before, Online, 20).await;
@@ -161,7 +161,7 @@ pub async fn a_sweep_gives_each_change_once(harness: &mut impl PresenceHarness) 
     assert_eq!(here.swept(&connection.0).await, []);
 }
 
-/// Of many who sweep at once, one gives a change.
+/// Of many concurrent sweeps, one returns a change.
 pub async fn of_many_sweeps_at_once_one_gives_a_change(harness: &mut impl PresenceHarness) {
     let (here, connection) = (Here::of(harness), connection());
     here.touch(&connection, Online, 40).await;

@@ -115,7 +115,7 @@ pub async fn a_rotation_replaces_the_expected_generation(harness: &mut impl Sess
     );
 }
 
-/// Of many rotations of one generation at once, one succeeds.
+/// Of many concurrent rotations of one generation, one succeeds.
 pub async fn of_many_rotations_at_once_one_succeeds(harness: &mut impl SessionHarness) {
     let (sessions, first) = (harness.sessions(), session(&user()));
     create(&sessions, &first).await;

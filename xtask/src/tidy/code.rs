@@ -58,7 +58,7 @@ impl Blanker {
         }
     }
 
-    /// Takes a whole word at once, so that the `r` of `for"` or of `r#fn` is never taken for a prefix.
+    /// Takes a whole word, so that the `r` of `for"` or of `r#fn` is never taken for a prefix.
     fn keep_word(&mut self) {
         let start = self.at;
         while self.peek(0).is_some_and(is_identifier) {

@@ -261,7 +261,7 @@ impl Appender {
     }
 }
 
-/// Asks again while the append's time lasts: leaders come back.
+/// Asks again while the append's time lasts: leaders return.
 async fn before_deadline<T, F: Future<Output = Result<T, NatsError>>>(
     waiting: &QueuedAppend,
     ask: impl Fn() -> F,

@@ -77,7 +77,7 @@ impl Appender {
         }
     }
 
-    /// The last seq known of the room's partition, while its stream is known to go on from there.
+    /// The last seq known of the room's partition, while its stream is known to continue from there.
     fn gate(&self, room_id: &RoomId) -> Option<u64> {
         let (partition, epoch) = (partition_of(room_id), self.around.link.epoch());
         let continuity = &self.around.streams.continuity;

@@ -1,7 +1,7 @@
 //! A worker's lease of a partition: the pinned pull consumer and its messages.
 //!
 //! Of all workers that ask, the server pins one and gives it everything. The pin is lost when its
-//! worker falls silent; then the next one is pinned. So a task goes on asking however long the worker
+//! worker falls silent; then the next one is pinned. So a task keeps asking however long the worker
 //! takes over what it has, and asks for nothing it could not keep.
 
 use std::collections::VecDeque;
@@ -26,9 +26,9 @@ use crate::subjects;
 
 /// Messages kept here, at most.
 const BUFFER_MAX: usize = 1_024;
-/// Messages asked for at once; so many are free before it asks again.
+/// Messages per pull request; so many are free before it asks again.
 const PULL_BATCH_MAX: usize = 512;
-/// Bytes asked for at once.
+/// Bytes per pull request.
 const PULL_BYTES_MAX: usize = 1 << 20;
 /// How long the server keeps a question open for a worker that has the pin, and one that waits for it.
 const PULL_EXPIRY_PINNED: Duration = Duration::from_millis(1_500);

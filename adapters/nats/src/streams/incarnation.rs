@@ -13,7 +13,7 @@ impl Streams {
     /// Moves the stream to the first seq of the next incarnation, above everything that was seen, once what it
     /// holds is in the store. Its older events are no longer in the log then; readers find them in the store.
     ///
-    /// Several processes may do so at once: they move it to the same seq, which deletes only what is below.
+    /// Several processes may do so concurrently: they move it to the same seq, which deletes only what is below.
     pub(super) async fn begin_incarnation(
         &self,
         partition: u16,

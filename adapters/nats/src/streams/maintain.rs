@@ -30,7 +30,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// How long one that has gone missing is tried to be put back before the next round.
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Timeout of the store's checkpoint read. Without its answer, what this process observed
-/// itself has to do: sends go on while the store is away.
+/// itself has to do: sends continue while the store is down.
 const STORE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a stream has to end before what was seen of it, until it counts as restored from an older copy. A leader
 /// that has just been elected may lack for milliseconds what it has not applied.

@@ -1,7 +1,7 @@
 //! A user's rooms by latest activity.
 //!
 //! A new message writes nothing per member, so the order is computed on reading:
-//! from one small row of each of the user's rooms, many at once. Only those that are shown are read
+//! from one small row of each of the user's rooms, read concurrently. Only those that are shown are read
 //! further.
 
 use std::collections::HashSet;
@@ -71,7 +71,7 @@ impl ScyllaMessages {
     }
 
     /// The ids of the user's rooms; only of more than `limit` it matters when they were active. So a
-    /// gateway whose clients all come at once asks for a row of each, and not for a row of each room.
+    /// gateway whose clients all connect at the same time asks for a row of each, and not for a row of each room.
     pub(super) async fn listed_ids(
         &self,
         user_id: &UserId,

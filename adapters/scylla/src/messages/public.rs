@@ -70,7 +70,7 @@ impl Indexing {
 
 impl ScyllaMessages {
     /// Brings the index up to date with an event. Its own rows are written before: of two processes that
-    /// write two events of a room at once, one sees the other's.
+    /// write two events of a room concurrently, one sees the other's.
     pub(super) async fn index_room(&self, stored: &StoredEvent) -> Result<(), StoreError> {
         let room_id = &stored.event.room_id;
         let becomes_public = match &stored.event.body {

@@ -182,7 +182,7 @@ impl ScyllaMessages {
         }
     }
 
-    /// Many messages at once, by partition and seq.
+    /// Many messages concurrently, by partition and seq.
     pub(super) async fn messages_at(
         &self,
         wanted: Vec<(RoomId, i32, Seq)>,

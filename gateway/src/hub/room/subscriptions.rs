@@ -19,11 +19,11 @@ pub(crate) type ReplayId = u64;
 pub(super) struct Replay {
     id: ReplayId,
     pub(super) connection: Arc<UserConnection>,
-    /// The event that ended the subscription; the replay goes on as far as that.
+    /// The event that ended the subscription; the replay continues up to it.
     ends_at: Option<Seq>,
 }
 
-/// How a replay goes on.
+/// The next step of a replay.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum SubscriptionStart {
     /// The subscription is live; these frames come first.
@@ -140,7 +140,7 @@ impl RoomState {
         SubscriptionStart::CaughtUp(frames)
     }
 
-    /// Subscribes a member's connection after `after` at once, if the recent events kept here reach back
+    /// Subscribes a member's connection after `after` immediately, if the recent events kept here reach back
     /// so far and are at most `most`; gives the room's seq and the frames that come first. None of them
     /// may be a deletion: a deleted message's content is not sent again.
     pub(crate) fn recover_from_cache(

@@ -10,7 +10,7 @@ const VERSION: &str = "5.0.9";
 const COPY_DEPENDENCIES: &str =
     "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
 
-/// The directory of the jars, filled if it is not there yet. Several processes may ask at once: one fetches.
+/// The directory of the jars, filled if it is not there yet. Several processes may ask concurrently: one fetches.
 pub(super) fn fetch() -> Result<PathBuf, ClusterError> {
     let cache = directory()?;
     let jars = cache.join("lib");
@@ -63,7 +63,7 @@ pub(super) fn archive() -> Result<PathBuf, ClusterError> {
 
 /// Takes the archive that a node with this directory left when it ended, if it did.
 pub(super) fn save_archive(node: &Path) {
-    // The cache may be on another file system than the node: copied beside, then renamed at once.
+    // The cache may be on another file system than the node: copied beside, then renamed atomically.
     let copied = || {
         let archive = archive().map_err(std::io::Error::other)?;
         let beside = archive.with_extension(format!("jsa.{}", std::process::id()));

@@ -105,7 +105,7 @@ impl NodeProcess {
         self.server.pause()
     }
 
-    /// Lets it go on.
+    /// Resumes it.
     pub fn resume(&self) -> Result<(), ClusterError> {
         self.server.resume()
     }
