@@ -68,12 +68,18 @@ pub(crate) fn head_hint(partition: u16, room_id: &RoomId) -> String {
 }
 
 /// Subject on which appenders report a partition's observed seq to the stream managers.
-pub(crate) fn known(partition: u16) -> String {
+pub(crate) fn observed(partition: u16) -> String {
     format!("observed.{partition}")
 }
 
+/// The partition of such a subject.
+pub(crate) fn partition_of_observed(subject: &str) -> Option<u16> {
+    let partition = subject.strip_prefix("observed.")?.parse().ok()?;
+    (partition < PARTITIONS).then_some(partition)
+}
+
 /// All of that.
-pub(crate) const KNOWN: &str = "observed.*";
+pub(crate) const OBSERVED: &str = "observed.*";
 
 /// All head hints.
 pub(crate) const HEAD_HINTS: &str = "head.>";
@@ -100,6 +106,16 @@ mod tests {
             let subject = stored(7, &room_id);
             assert_eq!(subject.split('.').count(), 3, "{subject}");
             assert_eq!(room_of(&subject), Some(room_id));
+        }
+    }
+
+    #[test]
+    fn subject_of_observed_seqs_names_its_partition() {
+        for partition in [0, PARTITIONS - 1] {
+            assert_eq!(partition_of_observed(&observed(partition)), Some(partition));
+        }
+        for other in [&*observed(PARTITIONS), "observed.x", "head.1.r"] {
+            assert_eq!(partition_of_observed(other), None, "{other}");
         }
     }
 

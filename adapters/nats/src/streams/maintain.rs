@@ -18,7 +18,7 @@ use super::Streams;
 use super::found::StreamInfo;
 use super::spec::incarnation;
 use crate::connect::ConnectError;
-use crate::subjects::{self, PARTITIONS};
+use crate::subjects;
 
 /// Interval of stream checks without a hint that one is missing.
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
@@ -47,7 +47,7 @@ impl Streams {
             let client = &self.link.client;
             let stream = client.subscribe("$JS.EVENT.ADVISORY.STREAM.DELETED.*");
             let consumer = client.subscribe("$JS.EVENT.ADVISORY.CONSUMER.DELETED.>");
-            let known = client.subscribe(subjects::KNOWN);
+            let known = client.subscribe(subjects::OBSERVED);
             let (stream, consumer, known) = tokio::try_join!(stream, consumer, known)?;
             let hints = vec![stream, consumer, known];
             tracker.spawn(Arc::clone(self).take_hints(hints, stop.clone()));
@@ -171,7 +171,7 @@ impl Streams {
             }
         } else {
             // Those who can do something about it may know less.
-            let subject = subjects::known(partition);
+            let subject = subjects::observed(partition);
             let told = self
                 .link
                 .client
@@ -195,7 +195,7 @@ impl Streams {
 
 /// The partition and seq that a process of the fleet reports.
 fn known_in(hint: &Message) -> Option<(u16, u64)> {
-    let partition = hint.subject.strip_prefix("known.")?.parse().ok()?;
+    let partition = subjects::partition_of_observed(&hint.subject)?;
     let place = std::str::from_utf8(&hint.payload).ok()?.parse().ok()?;
-    (partition < PARTITIONS).then_some((partition, place))
+    Some((partition, place))
 }
