@@ -2,7 +2,8 @@
 //!
 //! A type that stands before a port (deadlines in the product; faults and counters in tests) implements
 //! the port's wrapper trait: it names the port behind it and overrides what it changes. Everything else is
-//! forwarded, through [`around`](EventLogWrapper::around) where a call may fail.
+//! forwarded. Where a call may fail, [`before`](EventLogWrapper::before) runs ahead of it and
+//! [`around`](EventLogWrapper::around) runs it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,13 +64,21 @@ macro_rules! wrapper {
             /// The port behind this one.
             fn inner(&self) -> Arc<dyn $port>;
 
-            /// Runs a call of the port behind this one.
+            /// Runs before each fallible call; an error is the call's outcome.
+            async fn before(&self) -> Result<(), $error> {
+                Ok(())
+            }
+
+            /// Runs a fallible call of the port behind this one.
             fn around<'f, T: Send + 'f>(
                 &'f self,
                 _kind: CallKind,
                 call: CallFuture<'f, T, $error>,
             ) -> CallFuture<'f, T, $error> {
-                call
+                Box::pin(async move {
+                    self.before().await?;
+                    call.await
+                })
             }
 
             $(async fn $call(&self, $($argument: $type),*) -> Result<$answer, $error> {

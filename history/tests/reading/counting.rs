@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use roomcast_embedded::EmbeddedStore;
 use roomcast_history::{History, PageQuery};
 use roomcast_ports::StoreError;
 use roomcast_ports::message_store::MessageReader;
 use roomcast_ports::timeline::Timeline as _;
-use roomcast_ports::wrapper::{CallFuture, CallKind, MessageReaderWrapper};
+use roomcast_ports::wrapper::MessageReaderWrapper;
 use roomcast_protocol::Seq;
 use tokio_util::task::TaskTracker;
 
@@ -20,21 +21,16 @@ struct Counting {
     asked: AtomicUsize,
 }
 
+#[async_trait]
 impl MessageReaderWrapper for Counting {
     fn inner(&self) -> Arc<dyn MessageReader> {
         self.store.clone()
     }
 
-    fn around<'f, T: Send + 'f>(
-        &'f self,
-        _: CallKind,
-        call: CallFuture<'f, T, StoreError>,
-    ) -> CallFuture<'f, T, StoreError> {
-        Box::pin(async move {
-            self.asked.fetch_add(1, Ordering::SeqCst);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            call.await
-        })
+    async fn before(&self) -> Result<(), StoreError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Ok(())
     }
 }
 

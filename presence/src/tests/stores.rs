@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use roomcast_ports::StoreError;
 use roomcast_ports::presence::{Lease, Presence, PresenceStore};
-use roomcast_ports::wrapper::{CallFuture, CallKind, PresenceStoreWrapper};
+use roomcast_ports::wrapper::PresenceStoreWrapper;
 use roomcast_protocol::{ConnectionId, UserId};
 use tokio::sync::watch;
 
@@ -45,20 +45,14 @@ impl Away {
     }
 }
 
+#[async_trait]
 impl PresenceStoreWrapper for Away {
     fn inner(&self) -> Arc<dyn PresenceStore> {
         Arc::clone(&self.store)
     }
 
-    fn around<'f, T: Send + 'f>(
-        &'f self,
-        _: CallKind,
-        call: CallFuture<'f, T, StoreError>,
-    ) -> CallFuture<'f, T, StoreError> {
-        Box::pin(async move {
-            self.check()?;
-            call.await
-        })
+    async fn before(&self) -> Result<(), StoreError> {
+        self.check()
     }
 }
 

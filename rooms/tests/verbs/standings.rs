@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use async_trait::async_trait;
 use roomcast_embedded::EmbeddedStore;
 use roomcast_ports::StoreError;
 use roomcast_ports::access::Memberships as _;
 use roomcast_ports::directory::RoomDirectory;
-use roomcast_ports::wrapper::{CallFuture, CallKind, RoomDirectoryWrapper};
+use roomcast_ports::wrapper::RoomDirectoryWrapper;
 use roomcast_protocol::{MemberRole, RoomId};
 use roomcast_rooms::Rooms;
 
@@ -31,20 +32,14 @@ impl Counting {
     }
 }
 
+#[async_trait]
 impl RoomDirectoryWrapper for Counting {
     fn inner(&self) -> Arc<dyn RoomDirectory> {
         self.store.clone()
     }
 
-    fn around<'f, T: Send + 'f>(
-        &'f self,
-        _: CallKind,
-        call: CallFuture<'f, T, StoreError>,
-    ) -> CallFuture<'f, T, StoreError> {
-        Box::pin(async move {
-            self.count()?;
-            call.await
-        })
+    async fn before(&self) -> Result<(), StoreError> {
+        self.count()
     }
 }
 

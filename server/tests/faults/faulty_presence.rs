@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use async_trait::async_trait;
 use roomcast_ports::StoreError;
 use roomcast_ports::presence::PresenceStore;
-use roomcast_ports::wrapper::{CallFuture, CallKind, PresenceStoreWrapper};
+use roomcast_ports::wrapper::PresenceStoreWrapper;
 use tokio::sync::watch;
 
 type Store = Arc<dyn PresenceStore>;
@@ -51,20 +52,14 @@ impl FaultyPresence {
     }
 }
 
+#[async_trait]
 impl PresenceStoreWrapper for FaultyPresence {
     fn inner(&self) -> Arc<dyn PresenceStore> {
         self.held().clone()
     }
 
-    fn around<'f, T: Send + 'f>(
-        &'f self,
-        _: CallKind,
-        call: CallFuture<'f, T, StoreError>,
-    ) -> CallFuture<'f, T, StoreError> {
-        Box::pin(async move {
-            self.there()?;
-            call.await
-        })
+    async fn before(&self) -> Result<(), StoreError> {
+        self.there()
     }
 
     fn resync_requests(&self) -> watch::Receiver<u64> {

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use async_trait::async_trait;
 use roomcast_embedded::EmbeddedStore;
 use roomcast_ports::StoreError;
 use roomcast_ports::directory::RoomDirectory;
 use roomcast_ports::message_store::{MessageReader, MessageWriter};
-use roomcast_ports::wrapper::{
-    CallFuture, CallKind, MessageReaderWrapper, MessageWriterWrapper, RoomDirectoryWrapper,
-};
+use roomcast_ports::wrapper::{MessageReaderWrapper, MessageWriterWrapper, RoomDirectoryWrapper};
 
 pub(crate) struct FaultyStore {
     inner: Arc<EmbeddedStore>,
@@ -56,53 +55,35 @@ impl FaultyStore {
     }
 }
 
+#[async_trait]
 impl MessageWriterWrapper for FaultyStore {
     fn inner(&self) -> Arc<dyn MessageWriter> {
         self.inner.clone()
     }
 
-    fn around<'f, T: Send + 'f>(
-        &'f self,
-        _: CallKind,
-        call: CallFuture<'f, T, StoreError>,
-    ) -> CallFuture<'f, T, StoreError> {
-        Box::pin(async move {
-            self.there().await?;
-            call.await
-        })
+    async fn before(&self) -> Result<(), StoreError> {
+        self.there().await
     }
 }
 
+#[async_trait]
 impl MessageReaderWrapper for FaultyStore {
     fn inner(&self) -> Arc<dyn MessageReader> {
         self.inner.clone()
     }
 
-    fn around<'f, T: Send + 'f>(
-        &'f self,
-        _: CallKind,
-        call: CallFuture<'f, T, StoreError>,
-    ) -> CallFuture<'f, T, StoreError> {
-        Box::pin(async move {
-            self.there().await?;
-            call.await
-        })
+    async fn before(&self) -> Result<(), StoreError> {
+        self.there().await
     }
 }
 
+#[async_trait]
 impl RoomDirectoryWrapper for FaultyStore {
     fn inner(&self) -> Arc<dyn RoomDirectory> {
         self.inner.clone()
     }
 
-    fn around<'f, T: Send + 'f>(
-        &'f self,
-        _: CallKind,
-        call: CallFuture<'f, T, StoreError>,
-    ) -> CallFuture<'f, T, StoreError> {
-        Box::pin(async move {
-            self.there().await?;
-            call.await
-        })
+    async fn before(&self) -> Result<(), StoreError> {
+        self.there().await
     }
 }
