@@ -91,6 +91,47 @@ impl PublicCursor {
     }
 }
 
+/// The range of a search of public rooms: keys that begin with a prefix, after a cursor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicRange {
+    /// The key that the range starts after, together with `room_id`.
+    pub name_key: String,
+    /// The id that it starts after; empty, before every id, at the prefix's beginning.
+    pub room_id: String,
+    /// The first key that no longer begins with the prefix.
+    pub end: String,
+}
+
+impl PublicRange {
+    /// The rooms whose name begins so, after `after`. A cursor before the prefix is its beginning.
+    #[must_use]
+    pub fn of(name_prefix: &str, after: Option<&PublicCursor>) -> Self {
+        let prefix = name_key(name_prefix);
+        // The last code point, which no name contains: all that begins with the prefix is below.
+        let end = format!("{prefix}\u{10FFFF}");
+        let after = after.filter(|after| after.name_key >= prefix);
+        let (name_key, room_id) = after.map_or((prefix, String::new()), |after| {
+            (after.name_key.clone(), after.room_id.to_string())
+        });
+        Self {
+            name_key,
+            room_id,
+            end,
+        }
+    }
+}
+
+impl RoomRecord {
+    /// The key that a search of public rooms finds the room by; `None` if it finds it by none.
+    #[must_use]
+    pub fn public_key(&self) -> Option<String> {
+        let found = self.kind == RoomKind::Group
+            && self.visibility == Some(Visibility::Public)
+            && !self.deleted;
+        found.then(|| name_key(self.name.as_deref().unwrap_or_default()))
+    }
+}
+
 /// The key that names of public rooms are compared and sorted by: the name in lower case.
 #[must_use]
 pub fn name_key(name: &str) -> String {

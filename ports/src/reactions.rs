@@ -62,10 +62,15 @@ pub struct ReactionScope<'a> {
 
 impl ReactionScope<'_> {
     /// Nothing more, and no tail.
-    pub const NONE: Self = Self {
-        tail_from: Seq::MAX,
-        user_id: None,
-    };
+    pub const NONE: Self = Self::before_tail(Seq::MAX);
+
+    /// Nothing more; events after `tail_from` will be folded on top.
+    pub const fn before_tail(tail_from: Seq) -> Self {
+        Self {
+            tail_from,
+            user_id: None,
+        }
+    }
 }
 
 /// A message's reactions.

@@ -3,7 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use roomcast_ports::directory::{ListingCursor, PublicCursor, RoomListing, RoomRecord, name_key};
+use roomcast_ports::directory::{
+    ListingCursor, PublicCursor, PublicRange, RoomListing, RoomRecord,
+};
 use roomcast_protocol::api::Marks;
 use roomcast_protocol::{MemberRole, RoomId, RoomKind, UserId};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -119,18 +121,13 @@ pub(super) fn public(
     after: Option<&PublicCursor>,
     limit: usize,
 ) -> rusqlite::Result<Vec<RoomRecord>> {
-    let from = name_key(name_prefix);
-    // The last code point, which no name contains: everything that begins with the prefix is below.
-    let to = format!("{from}\u{10FFFF}");
-    // A position before the prefix is the prefix's beginning; no id is empty.
-    let (name_key, room_id) = after
-        .filter(|after| after.name_key >= from)
-        .map_or((from.as_str(), ""), |after| {
-            (after.name_key.as_str(), after.room_id.as_str())
-        });
+    let range = PublicRange::of(name_prefix, after);
     store
         .prepare_cached(public_rooms!())?
-        .query_map(params![name_key, room_id, to, limit], record)?
+        .query_map(
+            params![range.name_key, range.room_id, range.end, limit],
+            record,
+        )?
         .collect()
 }
 

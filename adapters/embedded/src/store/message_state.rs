@@ -37,7 +37,7 @@ pub(super) fn before(
         room,
         sql,
         params![room, before.get(), limit],
-        in_tail(tail_from),
+        ReactionScope::before_tail(tail_from),
     )?;
     messages.reverse();
     Ok(messages)
@@ -60,7 +60,7 @@ pub(super) fn from(
         room,
         sql,
         params![room, from.get(), limit],
-        in_tail(tail_from),
+        ReactionScope::before_tail(tail_from),
     )
 }
 
@@ -174,11 +174,4 @@ fn reactions(
         });
     }
     Ok(fold.finish())
-}
-
-const fn in_tail(tail_from: Seq) -> ReactionScope<'static> {
-    ReactionScope {
-        tail_from,
-        user_id: None,
-    }
 }

@@ -1,6 +1,6 @@
 //! The rooms' rows, derived from the log.
 
-use roomcast_ports::directory::{PublicCursor, RoomRecord};
+use roomcast_ports::directory::RoomRecord;
 use roomcast_protocol::event::{RoomChange, RoomCreation};
 use roomcast_protocol::{RoomId, RoomKind, Seq, Timestamp, Visibility};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -205,13 +205,7 @@ fn name_for_finding(store: &Connection, room: i64) -> rusqlite::Result<()> {
         ))?
         .query_row([room], record)
         .optional()?;
-    let key = record
-        .filter(|room| {
-            !room.deleted
-                && room.kind == RoomKind::Group
-                && room.visibility == Some(Visibility::Public)
-        })
-        .map(|room| PublicCursor::of(&room).name_key);
+    let key = record.and_then(|room| room.public_key());
     store
         .prepare_cached("UPDATE rooms SET name_key = ?2 WHERE room = ?1")?
         .execute(params![room, key])?;

@@ -8,7 +8,7 @@
 
 use futures_util::future::try_join_all;
 use roomcast_ports::StoreError;
-use roomcast_ports::directory::{PublicCursor, RoomRecord, name_key};
+use roomcast_ports::directory::{PublicCursor, PublicRange, RoomRecord, name_key};
 use roomcast_protocol::event::{RoomChange, RoomCreation};
 use roomcast_protocol::{EventBody, RoomId, RoomKind, StoredEvent, Visibility};
 
@@ -159,27 +159,21 @@ impl ScyllaMessages {
         after: Option<&PublicCursor>,
         limit: usize,
     ) -> Result<Vec<RoomRecord>, StoreError> {
-        let from = name_key(name_prefix);
-        // The last code point, which no name contains: everything that begins with the prefix is below.
-        let to = format!("{from}\u{10FFFF}");
-        // A position before the prefix is the prefix's beginning; no id is empty.
-        let (mut key, mut room_id) = after
-            .filter(|after| after.name_key >= from)
-            .map_or((from, String::new()), |after| {
-                (after.name_key.clone(), after.room_id.to_string())
-            });
+        let mut range = PublicRange::of(name_prefix, after);
         let mut found = Vec::new();
         while found.len() < limit {
             let wanted = limit - found.len();
-            let candidates = self.candidates((&key, &room_id), &to, wanted).await?;
+            let candidates = self.candidates(&range, wanted).await?;
             let Some((last_key, last_id)) = candidates.last() else {
                 break;
             };
-            (key, room_id) = (last_key.clone(), last_id.clone());
+            (range.name_key, range.room_id) = (last_key.clone(), last_id.clone());
             let all_read = candidates.len() < wanted;
             let records = candidates.into_iter().map(|(key, room_id)| async move {
                 let record = self.record(&id(&room_id)?).await?;
-                Ok::<_, StoreError>(record.filter(|record| is_found_under(record, &key)))
+                Ok::<_, StoreError>(
+                    record.filter(|record| record.public_key().as_ref() == Some(&key)),
+                )
             });
             found.extend(try_join_all(records).await?.into_iter().flatten());
             if all_read {
@@ -189,17 +183,16 @@ impl ScyllaMessages {
         Ok(found)
     }
 
-    /// The first `limit` index rows of all partitions behind a position, in order.
+    /// The first `limit` index rows of all partitions in the range, in order.
     async fn candidates(
         &self,
-        (key, room_id): (&str, &str),
-        to: &str,
+        range: &PublicRange,
         limit: usize,
     ) -> Result<Vec<(String, String)>, StoreError> {
         let rows = i32::try_from(limit).unwrap_or(i32::MAX);
         let select = &self.statements.public_rooms;
         let shards = (0..SHARDS.cast_signed()).map(|number| {
-            let values = (number, key, room_id, to, rows);
+            let values = (number, &range.name_key, &range.room_id, &range.end, rows);
             self.client.rows::<(String, String)>(select, values)
         });
         let mut candidates = try_join_all(shards).await?.concat();
@@ -207,11 +200,4 @@ impl ScyllaMessages {
         candidates.truncate(limit);
         Ok(candidates)
     }
-}
-
-fn is_found_under(room: &RoomRecord, key: &str) -> bool {
-    room.kind == RoomKind::Group
-        && room.visibility == Some(Visibility::Public)
-        && !room.deleted
-        && name_key(room.name.as_deref().unwrap_or_default()) == key
 }

@@ -36,10 +36,7 @@ impl ScyllaMessages {
         limit: usize,
         tail_from: Seq,
     ) -> Result<Vec<MessageState>, StoreError> {
-        let scope = ReactionScope {
-            tail_from,
-            user_id: None,
-        };
+        let scope = ReactionScope::before_tail(tail_from);
         let (mut found, mut up_to) = (Vec::new(), before(place));
         while let Some(place) = up_to {
             let Some((bucket, first)) = self.bucket_containing(room_id, place).await? else {
@@ -67,10 +64,7 @@ impl ScyllaMessages {
         limit: usize,
         tail_from: Seq,
     ) -> Result<Vec<MessageState>, StoreError> {
-        let scope = ReactionScope {
-            tail_from,
-            user_id: None,
-        };
+        let scope = ReactionScope::before_tail(tail_from);
         let mut found = Vec::new();
         let mut buckets = self.buckets_from(room_id, from).await?;
         let mut from = from;
