@@ -330,7 +330,7 @@ impl Connection {
             if outbox.is_empty()
                 && since.is_some_and(|since| now >= after(since, HEARTBEAT_INTERVAL))
             {
-                // It was taking bytes all the time; now it can show that by itself.
+                // The client accepted bytes all the time; from here on its frames can show that it is alive.
                 self.record_received(now.saturating_sub(ticks(CLIENT_IDLE_PING_AFTER)));
             }
         }

@@ -123,7 +123,7 @@ impl Receipts {
 }
 
 impl Receipts {
-    /// Publishes until `stop`, and then what is left.
+    /// Publishes receipts until `stop`, and then flushes the rest.
     pub(crate) async fn run(&self, signals: &dyn PubSub, stop: &CancellationToken) {
         let mut turn_at = None;
         loop {

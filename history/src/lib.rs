@@ -1,8 +1,8 @@
 //! Serves a room's history, from its first event to the head.
 //!
 //! The store is behind the log by as much as ingest has not written yet, so every answer is the store
-//! up to the seq it is complete to, and the log's tail from there: what was acknowledged is at once
-//! in history, and stays readable while ingest stands still. Equal reads share one, so that a room
+//! up to the seq it is complete to, and the log's tail from there: acknowledged events are immediately
+//! in history, and it stays readable while ingest stands still. Equal reads share one, so that a room
 //! whose clients all reconnect at the same time costs the store what one client costs it.
 
 mod admission;

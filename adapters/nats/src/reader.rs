@@ -243,7 +243,7 @@ impl Reader {
         Ok(page)
     }
 
-    /// The seq before the first event read, when it does not follow on what was asked after.
+    /// The seq before the first event read, if that event does not follow the requested seq.
     async fn before(
         &self,
         partition: u16,

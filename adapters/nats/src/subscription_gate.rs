@@ -44,7 +44,7 @@ impl SubscriptionGate {
         self.stage.send_replace(Stage::Begun);
     }
 
-    /// Whether it is the caller who has to begin.
+    /// Whether the caller has to start the subscription.
     pub(crate) fn begin(&self) -> bool {
         self.stage.send_if_modified(|stage| {
             let first = *stage == Stage::Idle;

@@ -47,7 +47,7 @@ impl RedisConnection {
                 let mut builder = builder(config)?;
                 builder.with_config(|config| config.fail_fast = false);
                 let client = builder.build().map_err(refused)?;
-                // It reconnects by itself, and ends when the client is closed.
+                // The driver reconnects, and the task ends when the client is closed.
                 drop(client.connect());
                 client
             }

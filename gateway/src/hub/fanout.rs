@@ -288,7 +288,7 @@ async fn repair_gap_once(hub: &Arc<Hub>, room: &Arc<Room>) -> Result<bool, ReadE
     }
 }
 
-/// Applies what was read after a seq that the room had reached, and what waited for it.
+/// Applies events that were read after the room's seq, and the buffered events behind them.
 fn apply<'a>(hub: &Arc<Hub>, room: &'a Arc<Room>, page: &EventPage) -> MutexGuard<'a, RoomState> {
     let mut state = lock(&room.state);
     let mut run = WriteBatch::default();

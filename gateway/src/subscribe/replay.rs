@@ -56,7 +56,7 @@ impl ReplayLimits {
         }
     }
 
-    /// Charges what was read to find out what was missed, most of which may not be here.
+    /// Charges the events that were read to count the missed ones.
     pub(super) fn charge(&self, user: &User, missed: &EventPage) {
         let sizes = missed
             .events

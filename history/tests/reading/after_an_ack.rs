@@ -1,4 +1,4 @@
-//! Promise 5: what was acknowledged is at once in history.
+//! Promise 5: acknowledged events are immediately in history.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

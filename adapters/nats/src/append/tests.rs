@@ -26,7 +26,7 @@ use crate::subscription_gate::SubscriptionGate;
 
 /// Longer than the watch takes from one look at its clock to the next.
 const ASLEEP_AFTER: Duration = Duration::from_millis(50);
-/// Nothing takes longer that the watch does by itself.
+/// Upper bound of what the watch does on its own.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An appender whose watch has found nothing to do and sleeps.
